@@ -1,0 +1,197 @@
+"""The ledger: prices, usage events, and the daily rollup that reports read.
+
+No foreign key leaves this package except to the catalogue's model: people, teams, rooms and agents are kept as
+UUIDs (with the name as it was), so that the ledger outlives what it speaks of.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, ClassVar
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from billing.fields import PicoUsdField
+
+ZERO_UUID = uuid.UUID(int=0)
+"""Stands for "none" in rollup keys, where NULLs would never be equal."""
+
+
+class ModelPrice(models.Model):
+    """What a model costs from a moment on, in pico-USD per token (USD 1 per million tokens = 1,000,000). Insert-only."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    model = models.ForeignKey("orchestration.LlmModel", on_delete=models.PROTECT, related_name="prices")
+    effective_from = models.DateTimeField(default=timezone.now)
+    min_input_tokens = models.PositiveIntegerField(
+        default=0, help_text="The row with the largest value not above a call's total input prices the whole call."
+    )
+    input_pico = PicoUsdField("input")
+    cache_read_pico = PicoUsdField("cache read")
+    cache_write_5m_pico = PicoUsdField("cache write, 5 minutes")
+    cache_write_1h_pico = PicoUsdField("cache write, 1 hour")
+    output_pico = PicoUsdField("output")
+    source = models.CharField(max_length=120)
+    checked_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = "price"
+        ordering: ClassVar = ["model", "min_input_tokens", "-effective_from"]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="price_not_negative",
+                condition=Q(input_pico__gte=0, cache_read_pico__gte=0, cache_write_5m_pico__gte=0, cache_write_1h_pico__gte=0, output_pico__gte=0),
+            ),
+        ]
+        # The price of a call: model, tier, newest in effect.
+        indexes: ClassVar = [models.Index("model", "-min_input_tokens", "-effective_from", name="price_lookup")]
+
+    def __str__(self) -> str:
+        return f"{self.model} from {self.effective_from:%Y-%m-%d}"
+
+
+class LedgerIsAppendOnly(Exception):
+    """A row of the ledger was about to be changed or deleted. Corrections are new rows."""
+
+
+class UsageEventQuerySet(models.QuerySet["UsageEvent"]):
+    def update(self, **kwargs: Any) -> int:
+        raise LedgerIsAppendOnly("usage events are never changed: write a correction")
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        raise LedgerIsAppendOnly("usage events are never deleted")
+
+
+class UsageEvent(models.Model):
+    """One model call as it is billed. Append-only; its id is the call's id, so that replaying changes nothing."""
+
+    class Source(models.TextChoices):
+        PROVIDER = "provider"
+        ESTIMATED = "estimated"
+        NONE = "none"
+
+    class Status(models.TextChoices):
+        OK = "ok"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+        INTERRUPTED = "interrupted"
+
+    class Purpose(models.TextChoices):
+        REPLY = "reply"
+        ROUTE = "route"
+        EVALUATE = "evaluate"
+        SYNTHESIZE = "synthesize"
+        SUMMARIZE = "summarize"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    corrects = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="corrections")
+
+    user_id = models.UUIDField()
+    team_id = models.UUIDField(default=ZERO_UUID)
+    team_name = models.CharField(max_length=120, blank=True)
+    token_id = models.UUIDField(null=True, blank=True)
+    room_id = models.UUIDField(default=ZERO_UUID)
+    room_name = models.CharField(max_length=200, blank=True)
+    session_id = models.UUIDField()
+    turn_id = models.UUIDField()
+    agent_id = models.UUIDField(default=ZERO_UUID)
+    agent_key = models.CharField(max_length=64, blank=True)
+    mode = models.CharField(max_length=16)
+    purpose = models.CharField(max_length=16, choices=Purpose.choices)
+    round = models.PositiveSmallIntegerField(default=1)
+    attempt = models.PositiveSmallIntegerField(default=1)
+
+    provider = models.CharField(max_length=64)
+    model = models.ForeignKey("orchestration.LlmModel", on_delete=models.PROTECT, related_name="+")
+    model_asked = models.CharField(max_length=200, help_text="The provider's model id that was asked for.")
+    model_served = models.CharField(max_length=200, blank=True)
+    provider_request_id = models.CharField(max_length=200, blank=True)
+
+    input_tokens = models.PositiveBigIntegerField(default=0, help_text="Fresh input, without what was read from or written to a cache.")
+    cache_read_tokens = models.PositiveBigIntegerField(default=0)
+    cache_write_5m_tokens = models.PositiveBigIntegerField(default=0)
+    cache_write_1h_tokens = models.PositiveBigIntegerField(default=0)
+    output_tokens = models.PositiveBigIntegerField(default=0)
+    reasoning_tokens = models.PositiveBigIntegerField(default=0, help_text="Part of the output, not billed twice.")
+    source = models.CharField(max_length=16, choices=Source.choices)
+    raw_usage = models.JSONField(null=True, blank=True)
+    flags = models.JSONField(default=list, blank=True, help_text="What did not add up in the provider's usage.")
+
+    price = models.ForeignKey(ModelPrice, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    cost_pico = PicoUsdField("cost", null=True, blank=True, help_text="Empty: unpriced.")
+    provider_cost_pico = PicoUsdField("cost as the provider reports it", null=True, blank=True)
+
+    status = models.CharField(max_length=16, choices=Status.choices)
+    latency_ms = models.PositiveIntegerField(null=True, blank=True)
+    first_token_ms = models.PositiveIntegerField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = UsageEventQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["-created_at", "id"]
+        constraints: ClassVar = [
+            models.CheckConstraint(name="event_reasoning_within_output", condition=Q(reasoning_tokens__lte=F("output_tokens"))),
+            models.CheckConstraint(
+                name="event_cost_with_price", condition=Q(cost_pico__isnull=True, price__isnull=True) | Q(cost_pico__isnull=False, price__isnull=False)
+            ),
+            models.CheckConstraint(name="event_none_is_empty", condition=~Q(source="none") | Q(input_tokens=0, output_tokens=0, cache_read_tokens=0)),
+        ]
+        indexes: ClassVar = [
+            models.Index("turn_id", name="event_of_turn"),  # the receipt of a turn
+            models.Index("user_id", "-created_at", name="event_of_user"),  # a person's own events, newest first
+            models.Index("-created_at", "id", name="event_newest"),  # the ledger page
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.purpose} on {self.model_asked}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise LedgerIsAppendOnly("usage events are never changed: write a correction")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        raise LedgerIsAppendOnly("usage events are never deleted")
+
+
+class DailyUsage(models.Model):
+    """Sums of the usage events of a UTC day, by everything a report groups by."""
+
+    id = models.BigAutoField(primary_key=True)
+    day = models.DateField()
+    team_id = models.UUIDField(default=ZERO_UUID)
+    user_id = models.UUIDField(default=ZERO_UUID)
+    room_id = models.UUIDField(default=ZERO_UUID)
+    agent_id = models.UUIDField(default=ZERO_UUID)
+    model = models.ForeignKey("orchestration.LlmModel", on_delete=models.PROTECT, related_name="+")
+    purpose = models.CharField(max_length=16)
+    mode = models.CharField(max_length=16)
+
+    calls = models.BigIntegerField(default=0)
+    input_tokens = models.BigIntegerField(default=0)
+    cache_read_tokens = models.BigIntegerField(default=0)
+    cache_write_5m_tokens = models.BigIntegerField(default=0)
+    cache_write_1h_tokens = models.BigIntegerField(default=0)
+    output_tokens = models.BigIntegerField(default=0)
+    reasoning_tokens = models.BigIntegerField(default=0)
+    cost_pico = PicoUsdField("cost", default=0)
+    estimated_cost_pico = PicoUsdField("of which estimated", default=0)
+    unpriced_calls = models.BigIntegerField(default=0)
+
+    class Meta:
+        verbose_name = "daily usage"
+        verbose_name_plural = "daily usage"
+        ordering: ClassVar = ["-day"]
+        constraints: ClassVar = [
+            # The key that a commit adds to, and the order in which a range of days is read.
+            models.UniqueConstraint(
+                fields=["day", "team_id", "user_id", "room_id", "agent_id", "model", "purpose", "mode"], name="daily_usage_key"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.model}"

@@ -1,0 +1,135 @@
+"""What a turn needs to run, as frozen data. A TurnSpec is the snapshot that is stored when a turn is accepted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Purpose = Literal["reply", "route", "evaluate", "synthesize", "summarize"]
+Role = Literal["user", "assistant"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """A catalogue model as it was when the turn was accepted. Never holds a key: only the variable that has it."""
+
+    id: str
+    alias: str
+    model_id: str
+    """The provider's own name for the model."""
+    provider: str
+    kind: str
+    """`openai`, `anthropic` or `demo`: which gateway speaks to it."""
+    base_url: str
+    base_url_env: str
+    key_env: str
+    context_window: int
+    """Tokens, input and output together."""
+    max_output_tokens: int
+    json_schema: bool
+    temperature: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSpec:
+    """A member of the council."""
+
+    id: str
+    key: str
+    name: str
+    role_prompt: str
+    model: ModelSpec
+    temperature: float | None = None
+    max_output_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryMessage:
+    """A message of an earlier turn."""
+
+    seq: int
+    role: Literal["user", "agent", "manager"]
+    text: str
+    agent_key: str = ""
+    agent_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnSpec:
+    """One user message and the council that answers it."""
+
+    turn_id: str
+    session_id: str
+    index: int
+    mode: str
+    message: str
+    roster: tuple[AgentSpec, ...]
+    addressed: tuple[str, ...]
+    """Keys of the agents that are to answer, in their order."""
+    room_name: str = ""
+    goal: str = ""
+    history: tuple[HistoryMessage, ...] = ()
+
+    def agent(self, key: str) -> AgentSpec:
+        """Return the roster's agent of that key; KeyError where there is none."""
+        for agent in self.roster:
+            if agent.key == key:
+                return agent
+        raise KeyError(key)
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMessage:
+    """A message as a provider gets it."""
+
+    role: Role
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """One call of a model."""
+
+    model: ModelSpec
+    system: str
+    messages: tuple[ChatMessage, ...]
+    max_output_tokens: int
+    purpose: Purpose
+    temperature: float | None = None
+    json_schema: dict[str, object] | None = None
+    """A JSON schema that the answer must follow, for models that take one."""
+    speaker_name: str = ""
+    """Who answers; the demo model introduces itself with it."""
+    speaker_role: str = ""
+    """The speaker's role prompt alone, for the demo model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens in five disjoint buckets; `reasoning` is a part of `output`."""
+
+    input: int = 0
+    cache_read: int = 0
+    cache_write_5m: int = 0
+    cache_write_1h: int = 0
+    output: int = 0
+    reasoning: int = 0
+
+    @property
+    def total_input(self) -> int:
+        """The provider's total: fresh, read from a cache, and written to one."""
+        return self.input + self.cache_read + self.cache_write_5m + self.cache_write_1h
+
+
+@dataclass(frozen=True, slots=True)
+class UsageReport:
+    """What a call used, and who says so."""
+
+    usage: Usage
+    source: Literal["provider", "estimated", "none"]
+    raw: dict[str, object] | None = None
+    """The provider's usage object as it came."""
+    flags: tuple[str, ...] = field(default=())
+    """What did not add up: `input_mismatch`, `unknown_key:<name>`, `output_mismatch`, `missing_input`."""
+    provider_cost_usd: str | None = None
+    """What the provider says it charged, as a decimal string."""

@@ -1,0 +1,80 @@
+"""The catalogue: which providers there are, and which of their models agents may use."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from typing import ClassVar
+
+from django.core.validators import MinValueValidator, RegexValidator
+from django.db import models
+from django.utils import timezone
+
+alias_validator = RegexValidator(r"\A[A-Za-z0-9][A-Za-z0-9._:/-]*\Z", "Use letters, digits and . _ : / - only.")
+env_name_validator = RegexValidator(r"\A[A-Z_][A-Z0-9_]*\Z", "Use the name of an environment variable, such as OPENROUTER_API_KEY.")
+
+
+class Provider(models.Model):
+    """A server that runs models. Its key stays in the environment: only the variable's name is stored."""
+
+    class Kind(models.TextChoices):
+        OPENAI = "openai", "OpenAI chat completions (and compatible servers)"
+        ANTHROPIC = "anthropic", "Anthropic messages"
+        DEMO = "demo", "Built-in demo"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=64, unique=True, validators=[alias_validator])
+    kind = models.CharField(max_length=16, choices=Kind.choices)
+    base_url = models.URLField("base URL", max_length=500, blank=True, help_text="Empty: the SDK's own address.")
+    base_url_env = models.CharField(
+        "base URL variable", max_length=120, blank=True, validators=[env_name_validator],
+        help_text="An environment variable that may hold the base URL.",
+    )
+    key_env = models.CharField(
+        "key variable", max_length=120, blank=True, validators=[env_name_validator],
+        help_text="The environment variable that holds the key. Empty: the server wants no key.",
+    )
+    enabled = models.BooleanField(default=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering: ClassVar = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def has_key(self) -> bool:
+        """Tell whether the key that this provider wants is in the environment (directly or as `NAME_FILE`)."""
+        return not self.key_env or bool(os.environ.get(self.key_env) or os.environ.get(f"{self.key_env}_FILE"))
+
+
+class LlmModelQuerySet(models.QuerySet["LlmModel"]):
+    def enabled(self) -> LlmModelQuerySet:
+        """Keep models that are switched on, at a provider that is switched on. The key is looked at apart."""
+        return self.filter(enabled=True, provider__enabled=True).select_related("provider")
+
+
+class LlmModel(models.Model):
+    """A model under the alias that agents name: where it runs, how much it takes, what it can do."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    alias = models.CharField(max_length=120, unique=True, validators=[alias_validator])
+    provider = models.ForeignKey(Provider, on_delete=models.PROTECT, related_name="models")
+    model_id = models.CharField("model id", max_length=200, help_text="The provider's own name for the model.")
+    context_window = models.PositiveIntegerField(validators=[MinValueValidator(1024)], help_text="Tokens, input and output together.")
+    max_output_tokens = models.PositiveIntegerField(validators=[MinValueValidator(16)])
+    json_schema = models.BooleanField("takes a JSON schema", default=True)
+    temperature = models.BooleanField("takes a temperature", default=True)
+    enabled = models.BooleanField(default=True)
+    position = models.PositiveIntegerField(default=100, help_text="Order within the provider; the first is its default.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = LlmModelQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "model"
+        ordering: ClassVar = ["provider__name", "position", "alias"]
+
+    def __str__(self) -> str:
+        return self.alias

@@ -1,0 +1,83 @@
+"""The errors of Pantheon as data. A leaf: the standard library only, so that every package may raise them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+HTTP_STATUS: dict[str, int] = {
+    "invalid_json": 400,
+    "invalid_parameter": 400,
+    "not_authenticated": 401,
+    "budget_exceeded": 402,
+    "permission_denied": 403,
+    "csrf_failed": 403,
+    "account_suspended": 403,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "turn_conflict": 409,
+    "turn_in_progress": 409,
+    "turn_final": 409,
+    "agent_key_taken": 409,
+    "idempotency_mismatch": 409,
+    "payload_too_large": 413,
+    "validation_error": 422,
+    "no_valid_tagged_agents": 422,
+    "no_room_agents": 422,
+    "room_goal_required": 422,
+    "context_overflow": 422,
+    "model_unavailable": 422,
+    "rate_limited": 429,
+    "internal_error": 500,
+    "provider_error": 502,
+    "provider_unavailable": 503,
+    "unavailable": 503,
+    "provider_timeout": 504,
+}
+"""Every code that Pantheon answers with, and its HTTP status."""
+
+RETRYABLE = frozenset({"turn_in_progress", "rate_limited", "provider_unavailable", "unavailable", "provider_timeout"})
+"""Codes after which the same request may succeed later."""
+
+
+class PantheonError(Exception):
+    """An error that a user or a program is told about.
+
+    `code` is one of HTTP_STATUS, `message` a sentence that says what to do, `details` JSON-ready facts.
+    """
+
+    def __init__(self, code: str, message: str, details: dict[str, Any] | None = None, *, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.details = details or {}
+        self.headers = headers or {}
+
+    @property
+    def http_status(self) -> int:
+        return HTTP_STATUS[self.code]
+
+    def as_dict(self, request_id: str | None = None) -> dict[str, Any]:
+        """Return the one JSON shape of an error: `{"error": {code, message, details, retryable, request_id}}`."""
+        return {
+            "error": {
+                "code": self.code,
+                "message": self.message,
+                "details": self.details,
+                "retryable": self.code in RETRYABLE,
+                "request_id": request_id,
+            }
+        }
+
+
+class NotFound(PantheonError):
+    """What does not exist, or exists and belongs to somebody else."""
+
+    def __init__(self, message: str = "There is nothing here, or it is not yours.") -> None:
+        super().__init__("not_found", message)
+
+
+class ValidationFailed(PantheonError):
+    """Input that cannot be taken. `fields` maps each field to its list of sentences."""
+
+    def __init__(self, fields: dict[str, list[str]], message: str = "Some fields need another value.") -> None:
+        super().__init__("validation_error", message, {"fields": fields})

@@ -1,0 +1,204 @@
+"""Settings, from the environment or `.env`. What is ours is `PANTHEON_*`; docs/settings.md has a line for each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import environ
+
+from pantheon.secret_key import load_or_make_secret_key
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VERSION = "0.1.0"
+
+env = environ.FileAwareEnv()
+environ.Env.read_env(env.path("PANTHEON_ENV_FILE", default=str(BASE_DIR / ".env"))())
+
+PANTHEON_DATA_DIR = Path(env.str("PANTHEON_DATA_DIR", default=str(BASE_DIR / "var")))
+PANTHEON_DATA_DIR.mkdir(parents=True, exist_ok=True)
+
+# --- Django -----------------------------------------------------------------------------------------------------------
+
+SECRET_KEY = env.str("PANTHEON_SECRET_KEY", default="") or load_or_make_secret_key(PANTHEON_DATA_DIR / "secret_key")
+DEBUG = env.bool("PANTHEON_DEBUG", default=False)
+
+PANTHEON_URL = env.str("PANTHEON_URL", default="").rstrip("/")
+ALLOWED_HOSTS = env.list("PANTHEON_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+if PANTHEON_URL:
+    ALLOWED_HOSTS = [*ALLOWED_HOSTS, PANTHEON_URL.partition("://")[2].partition("/")[0].rpartition(":")[0] or PANTHEON_URL.partition("://")[2]]
+    CSRF_TRUSTED_ORIGINS = [PANTHEON_URL]
+
+INSTALLED_APPS = [
+    "pantheon.admin.PantheonAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "accounts",
+    "orchestration",
+    "billing",
+    "sessions",
+    "pantheon",
+]
+
+MIDDLEWARE = [
+    "pantheon.middleware.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "pantheon.urls"
+ASGI_APPLICATION = "pantheon.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+
+def database() -> dict[str, Any]:
+    """Return the database of DATABASE_URL; a SQLite file with WAL and IMMEDIATE transactions where none is named."""
+    config: dict[str, Any] = env.db_url("DATABASE_URL", default=f"sqlite:///{PANTHEON_DATA_DIR / 'pantheon.sqlite3'}")
+    options = config.setdefault("OPTIONS", {})
+    if config["ENGINE"] == "django.db.backends.sqlite3":
+        options.update(
+            transaction_mode="IMMEDIATE",
+            timeout=20,
+            init_command="PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16000;",
+        )
+        config["TEST"] = {"NAME": str(Path(config["NAME"]).with_suffix(".test.sqlite3"))}
+    elif config["ENGINE"] == "django.db.backends.postgresql":
+        options["pool"] = {"min_size": 1, "max_size": env.int("PANTHEON_DB_POOL_SIZE", default=10), "timeout": 30}
+    return config
+
+
+DATABASES = {"default": database()}
+REDIS_URL = env.str("REDIS_URL", default="")
+if REDIS_URL:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "pantheon"}}
+else:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+AUTH_USER_MODEL = "accounts.User"
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "sign-in"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "sign-in"
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_I18N = False
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = PANTHEON_DATA_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+
+# --- Safety -----------------------------------------------------------------------------------------------------------
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PANTHEON_URL.startswith("https://")
+SESSION_COOKIE_NAME = "pantheon_session"
+CSRF_COOKIE_NAME = "pantheon_csrf"
+CSRF_FAILURE_VIEW = "pantheon.error_pages.csrf_failure"
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+
+# --- API --------------------------------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.BearerAuthentication", "accounts.authentication.CookieAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.SignedInWithScope"],
+    "DEFAULT_THROTTLE_CLASSES": ["accounts.throttling.RequestThrottle"],
+    "DEFAULT_PAGINATION_CLASS": "accounts.pagination.NewestFirst",
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["accounts.parsing.BoundedJSONParser"],
+    "EXCEPTION_HANDLER": "pantheon.error_rendering.exception_handler",
+    "URL_FORMAT_OVERRIDE": None,
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "DATETIME_FORMAT": "iso-8601",
+}
+
+PANTHEON_TURNS_PER_MINUTE = env.int("PANTHEON_TURNS_PER_MINUTE", default=10)
+PANTHEON_TURNS_PER_HOUR = env.int("PANTHEON_TURNS_PER_HOUR", default=600)
+PANTHEON_TOKEN_TURNS_PER_MINUTE = env.int("PANTHEON_TOKEN_TURNS_PER_MINUTE", default=60)
+PANTHEON_TOKEN_TURNS_PER_HOUR = env.int("PANTHEON_TOKEN_TURNS_PER_HOUR", default=2000)
+PANTHEON_REQUESTS_PER_MINUTE = env.int("PANTHEON_REQUESTS_PER_MINUTE", default=600)
+PANTHEON_WAIT_S = env.float("PANTHEON_WAIT_S", default=55.0)
+
+# --- Models -----------------------------------------------------------------------------------------------------------
+
+PANTHEON_DEFAULT_MODEL = env.str("PANTHEON_DEFAULT_MODEL", default="")
+PANTHEON_PROVIDER_CONNECT_TIMEOUT_S = env.float("PANTHEON_PROVIDER_CONNECT_TIMEOUT_S", default=10.0)
+PANTHEON_PROVIDER_FIRST_TOKEN_TIMEOUT_S = env.float("PANTHEON_PROVIDER_FIRST_TOKEN_TIMEOUT_S", default=120.0)
+PANTHEON_PROVIDER_BETWEEN_TOKENS_TIMEOUT_S = env.float("PANTHEON_PROVIDER_BETWEEN_TOKENS_TIMEOUT_S", default=60.0)
+PANTHEON_PROVIDER_TOTAL_TIMEOUT_S = env.float("PANTHEON_PROVIDER_TOTAL_TIMEOUT_S", default=600.0)
+PANTHEON_PROVIDER_RETRIES = env.int("PANTHEON_PROVIDER_RETRIES", default=2)
+PANTHEON_PROVIDER_RETRY_MAX_WAIT_S = env.float("PANTHEON_PROVIDER_RETRY_MAX_WAIT_S", default=30.0)
+PANTHEON_DEMO_WORDS_PER_S = env.float("PANTHEON_DEMO_WORDS_PER_S", default=25.0)
+
+# --- Turns ------------------------------------------------------------------------------------------------------------
+
+PANTHEON_LEASE_S = env.float("PANTHEON_LEASE_S", default=15.0)
+PANTHEON_RECOVER_EVERY_S = env.float("PANTHEON_RECOVER_EVERY_S", default=5.0)
+
+# --- Logging ----------------------------------------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["console"], "level": env.str("PANTHEON_LOG_LEVEL", default="INFO")},
+    # The SDKs' HTTP client logs a line per request at INFO.
+    "loggers": {"httpx2": {"level": "WARNING"}, "httpx": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
+}

@@ -1,0 +1,9 @@
+"""What people do: agents, rooms, sessions, turns, the calls behind them, and messages."""
+
+from sessions.models.agent import Agent
+from sessions.models.call import Call
+from sessions.models.chat import ChatSession, Message
+from sessions.models.room import Room, RoomAgent
+from sessions.models.turn import Turn
+
+__all__ = ["Agent", "Call", "ChatSession", "Message", "Room", "RoomAgent", "Turn"]

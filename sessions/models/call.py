@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import uuid
+from typing import ClassVar
+
+from django.db import models
+from django.utils import timezone
+
+
+class Call(models.Model):
+    """One attempt at a model: journal, step attempt and context audit in one row.
+
+    The id is minted before anything is sent and becomes the id of the usage event. Attempts of a step share
+    `step_id`; `slot` names the step's place in the turn, so that a resumed turn finds what was already answered.
+    `text` is what a resumed turn would replay; commit blanks it, the row stays.
+    """
+
+    class Status(models.TextChoices):
+        STARTED = "started"
+        OK = "ok"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+        INTERRUPTED = "interrupted"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    turn = models.ForeignKey("chat_sessions.Turn", on_delete=models.CASCADE, related_name="calls")
+    claim = models.PositiveIntegerField()
+    number = models.PositiveIntegerField(help_text="Order within the turn, from 1.")
+    step_id = models.UUIDField()
+    slot = models.CharField(max_length=160)
+    purpose = models.CharField(max_length=16)
+    agent_id = models.UUIDField(null=True, blank=True)
+    agent_key = models.CharField(max_length=64, blank=True)
+    agent_name = models.CharField(max_length=120, blank=True)
+    round = models.PositiveSmallIntegerField(default=1)
+    attempt = models.PositiveSmallIntegerField(default=1)
+    model = models.ForeignKey("orchestration.LlmModel", on_delete=models.PROTECT, related_name="+")
+
+    status = models.CharField(max_length=16, choices=Status.choices, default=Status.STARTED)
+    error = models.JSONField(null=True, blank=True)
+    text = models.TextField(blank=True)
+    received_chars = models.PositiveIntegerField(default=0, help_text="How much had arrived at the last lease renewal.")
+    usage = models.JSONField(null=True, blank=True, help_text="The report as the gateway gave it: buckets, source, raw, flags.")
+    model_served = models.CharField(max_length=200, blank=True)
+    provider_request_id = models.CharField(max_length=200, blank=True)
+    context = models.JSONField(default=dict, blank=True, help_text="Window, budget and estimate when the call was made.")
+    started_at = models.DateTimeField(default=timezone.now)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    latency_ms = models.PositiveIntegerField(null=True, blank=True)
+    first_token_ms = models.PositiveIntegerField(null=True, blank=True)
+    committed = models.BooleanField(default=False)
+
+    class Meta:
+        ordering: ClassVar = ["turn", "number"]
+        constraints: ClassVar = [
+            # Also the index that a turn's calls are read by.
+            models.UniqueConstraint(fields=["turn", "number"], name="call_number_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.purpose} {self.agent_key} attempt {self.attempt}"

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import uuid
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from sessions.models.soft import OwnedQuerySet
+
+
+class ChatSession(models.Model):
+    """A thread of turns in a room, or with one agent alone (exactly one of the two)."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="chat_sessions")
+    room = models.ForeignKey("chat_sessions.Room", null=True, blank=True, on_delete=models.CASCADE, related_name="chat_sessions")
+    agent = models.ForeignKey("chat_sessions.Agent", null=True, blank=True, on_delete=models.CASCADE, related_name="chat_sessions")
+    title = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(default=timezone.now, editable=False, help_text="The last turn or change.")
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = OwnedQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "session"
+        ordering: ClassVar = ["-created_at", "id"]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="session_room_or_agent", condition=Q(room__isnull=True, agent__isnull=False) | Q(room__isnull=False, agent__isnull=True)
+            )
+        ]
+        # Home and room pages: a person's sessions, the latest first.
+        indexes: ClassVar = [models.Index("owner", "-updated_at", name="session_recent")]
+
+    def __str__(self) -> str:
+        return self.title or "New session"
+
+
+class Message(models.Model):
+    """What somebody said in a session. An answer's id is the id of the step that made it."""
+
+    class Role(models.TextChoices):
+        USER = "user"
+        AGENT = "agent"
+        MANAGER = "manager"
+
+    class Status(models.TextChoices):
+        COMPLETE = "complete"
+        CANCELLED = "cancelled"
+        FAILED = "failed"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    session = models.ForeignKey("chat_sessions.ChatSession", on_delete=models.CASCADE, related_name="messages")
+    turn = models.ForeignKey("chat_sessions.Turn", on_delete=models.CASCADE, related_name="messages")
+    seq = models.PositiveIntegerField()
+    role = models.CharField(max_length=16, choices=Role.choices)
+    agent_id = models.UUIDField(null=True, blank=True)
+    agent_key = models.CharField(max_length=64, blank=True)
+    agent_name = models.CharField(max_length=120, blank=True)
+    model = models.CharField(max_length=120, blank=True, help_text="The alias of the model that answered.")
+    text = models.TextField(blank=True)
+    status = models.CharField(max_length=16, choices=Status.choices, default=Status.COMPLETE)
+    round = models.PositiveSmallIntegerField(null=True, blank=True)
+    purpose = models.CharField(max_length=16, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering: ClassVar = ["session", "seq"]
+        constraints: ClassVar = [
+            # Also the index that a transcript is read by.
+            models.UniqueConstraint(fields=["session", "seq"], name="message_seq_once"),
+            models.UniqueConstraint(fields=["turn"], condition=Q(role="user"), name="message_user_once_per_turn"),
+        ]
+
+    def __str__(self) -> str:
+        return f"message {self.seq}"

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import uuid
+from typing import ClassVar
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.utils import timezone
+
+from sessions.models.agent import Agent
+from sessions.models.soft import OwnedQuerySet
+
+
+class Room(models.Model):
+    """A council: agents in an order, a goal, and the mode in which they answer."""
+
+    class Mode(models.TextChoices):
+        MANUAL = "manual", "Ask"
+        ROUNDTABLE = "roundtable", "Roundtable"
+        ORCHESTRATOR = "orchestrator", "Lead"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="rooms")
+    name = models.CharField(max_length=200)
+    goal = models.TextField(blank=True, max_length=4_000)
+    mode = models.CharField(max_length=16, choices=Mode.choices, default=Mode.MANUAL)
+    manager_model = models.ForeignKey("orchestration.LlmModel", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    max_rounds = models.PositiveSmallIntegerField(default=1, validators=[MinValueValidator(1), MaxValueValidator(3)])
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    agents = models.ManyToManyField(Agent, through="chat_sessions.RoomAgent", related_name="rooms")
+
+    objects = OwnedQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["-created_at", "id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class RoomAgent(models.Model):
+    """An agent's place in a room."""
+
+    id = models.BigAutoField(primary_key=True)
+    room = models.ForeignKey(Room, on_delete=models.CASCADE, related_name="places")
+    agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="places")
+    position = models.PositiveSmallIntegerField()
+
+    class Meta:
+        ordering: ClassVar = ["room", "position"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["room", "agent"], name="room_agent_once"),
+            models.UniqueConstraint(fields=["room", "position"], name="room_position_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.agent} at {self.position}"
