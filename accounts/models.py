@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.core.validators import MinLengthValidator
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 
@@ -56,7 +57,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     """A person, who signs in with an e-mail address. `is_active=False` is a suspended account."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    email = models.EmailField("e-mail address", max_length=254)
+    email = models.EmailField(
+        "e-mail address", max_length=254, unique=True, error_messages={"unique": "An account with this e-mail address exists."}
+    )
     name = models.CharField(max_length=120, blank=True)
     team = models.ForeignKey(Team, null=True, blank=True, on_delete=models.SET_NULL, related_name="members")
     is_staff = models.BooleanField("staff", default=False, help_text="May sign in to the administration.")
@@ -71,17 +74,18 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     class Meta:
         ordering: ClassVar = ["email"]
-        constraints: ClassVar = [
-            models.UniqueConstraint(
-                Lower("email"), name="user_email_unique", violation_error_message="An account with this e-mail address exists."
-            )
-        ]
+        # One account per address, however it is typed.
+        constraints: ClassVar = [models.CheckConstraint(name="user_email_lower", condition=Q(email=Lower("email")))]
 
     def __str__(self) -> str:
         return self.name or self.email
 
     def clean(self) -> None:
         self.email = self.normalize_email(self.email)
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.email = self.normalize_email(self.email)
+        super().save(*args, **kwargs)
 
     def get_full_name(self) -> str:
         return self.name or self.email

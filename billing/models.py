@@ -47,7 +47,7 @@ class ModelPrice(models.Model):
             ),
         ]
         # The price of a call: model, tier, newest in effect.
-        indexes: ClassVar = [models.Index("model", "-min_input_tokens", "-effective_from", name="price_lookup")]
+        indexes: ClassVar = [models.Index(fields=["model", "-min_input_tokens", "-effective_from"], name="price_lookup")]
 
     def __str__(self) -> str:
         return f"{self.model} from {self.effective_from:%Y-%m-%d}"
@@ -141,9 +141,9 @@ class UsageEvent(models.Model):
             models.CheckConstraint(name="event_none_is_empty", condition=~Q(source="none") | Q(input_tokens=0, output_tokens=0, cache_read_tokens=0)),
         ]
         indexes: ClassVar = [
-            models.Index("turn_id", name="event_of_turn"),  # the receipt of a turn
-            models.Index("user_id", "-created_at", name="event_of_user"),  # a person's own events, newest first
-            models.Index("-created_at", "id", name="event_newest"),  # the ledger page
+            models.Index(fields=["turn_id"], name="event_of_turn"),  # the receipt of a turn
+            models.Index(fields=["user_id", "-created_at"], name="event_of_user"),  # a person's own events, newest first
+            models.Index(fields=["-created_at", "id"], name="event_newest"),  # the ledger page
         ]
 
     def __str__(self) -> str:

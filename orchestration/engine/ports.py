@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
-from orchestration.engine.specs import ModelRequest, Usage, UsageReport
+from orchestration.engine.events import EngineEvent
+from orchestration.engine.specs import AgentSpec, ModelRequest, Usage, UsageReport
 
 # --- What a model stream says. Any number of Opened, PartialUsage and deltas, then exactly one Completed or Failed. ---
 
@@ -70,6 +71,87 @@ class Models(Protocol):
         ...
 
 
+# --- The journal: every call is durable before and after it is made. ---
+
+
+@dataclass(frozen=True, slots=True)
+class CallIntent:
+    """A call that is about to be sent."""
+
+    call_id: str
+    step_id: str
+    slot: str
+    """The step's place in the turn, the same whenever the turn is run: what a resumed turn looks calls up by."""
+    attempt: int
+    request: ModelRequest
+    agent: AgentSpec | None
+    round: int
+    context: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class CallError:
+    """Why a call or a step failed; `message` is for the user."""
+
+    code: str
+    message: str
+    retryable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CallOutcome:
+    """How a call ended and what it used."""
+
+    call_id: str
+    status: Literal["ok", "failed", "cancelled"]
+    text: str
+    report: UsageReport
+    error: CallError | None = None
+    final: bool = True
+    """No further attempt follows: this decides the step."""
+    model_served: str = ""
+    provider_request_id: str = ""
+    finish_reason: str = ""
+    latency_ms: int = 0
+    first_token_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PastCall:
+    """A call of an earlier claim on this turn, as the journal kept it."""
+
+    step_id: str
+    attempt: int
+    status: Literal["ok", "failed", "cancelled", "interrupted"]
+    text: str
+    error: CallError | None
+    final: bool
+
+
+class Journal(Protocol):
+    def past(self, slot: str) -> PastCall | None:
+        """Return the newest call that an earlier claim made for this slot."""
+        ...
+
+    async def start(self, intent: CallIntent) -> None:
+        """Make the intent durable. Raises where this runner no longer holds the turn."""
+        ...
+
+    async def finish(self, outcome: CallOutcome) -> None:
+        """Make the outcome durable. Raises where this runner no longer holds the turn."""
+        ...
+
+    def received(self, call_id: str, chars: int) -> None:
+        """Note how much has arrived so far, for the bill of a killed worker."""
+        ...
+
+
+class Events(Protocol):
+    def emit(self, event: EngineEvent) -> None:
+        """Pass an event on; never blocks and never fails."""
+        ...
+
+
 class Clock(Protocol):
     def monotonic_s(self) -> float: ...
 
@@ -78,3 +160,13 @@ class Clock(Protocol):
     def jitter(self) -> float:
         """Return a number in [0, 1) that spreads retries."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything that the engine reaches the world through."""
+
+    models: Models
+    journal: Journal
+    events: Events
+    clock: Clock

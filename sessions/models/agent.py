@@ -38,7 +38,7 @@ class Agent(models.Model):
     class Meta:
         ordering: ClassVar = ["-created_at", "id"]
         constraints: ClassVar = [
-            models.UniqueConstraint("owner", "key", condition=Q(deleted_at__isnull=True), name="agent_key_unique_per_owner"),
+            models.UniqueConstraint(fields=["owner", "key"], condition=Q(deleted_at__isnull=True), name="agent_key_unique_per_owner"),
         ]
 
     def __str__(self) -> str:

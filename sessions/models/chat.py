@@ -34,7 +34,7 @@ class ChatSession(models.Model):
             )
         ]
         # Home and room pages: a person's sessions, the latest first.
-        indexes: ClassVar = [models.Index("owner", "-updated_at", name="session_recent")]
+        indexes: ClassVar = [models.Index(fields=["owner", "-updated_at"], name="session_recent")]
 
     def __str__(self) -> str:
         return self.title or "New session"

@@ -83,7 +83,7 @@ class Turn(models.Model):
         ]
         indexes: ClassVar = [
             # Recovery: expired leases, and turns that wait for a runner.
-            models.Index("status", "lease_expires_at", condition=Q(status__in=["queued", "running"]), name="turn_active"),
+            models.Index(fields=["status", "lease_expires_at"], condition=Q(status__in=["queued", "running"]), name="turn_active"),
         ]
 
     def __str__(self) -> str:

@@ -1,0 +1,38 @@
+"""`create_token EMAIL --name N`: make an API token; print it and nothing else."""
+
+from __future__ import annotations
+
+import datetime as dt
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from accounts.models import ApiToken, User
+from accounts.services import token_create
+from pantheon.errors import ValidationFailed
+
+
+class Command(BaseCommand):
+    help = "Make an API token for a user; prints the token and nothing else."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("email")
+        parser.add_argument("--name", required=True, help="what the token is for")
+        parser.add_argument("--scopes", nargs="+", choices=ApiToken.Scope.values, help="default: all that the user may have")
+        parser.add_argument("--expires-days", type=int, help="days until it expires; default: never")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        user = User.objects.filter(email=User.normalize_email(options["email"])).first()
+        if user is None:
+            raise CommandError(f"No user has the e-mail address {options['email']}.")
+        days = options["expires_days"]
+        if days is not None and days < 1:
+            raise CommandError("--expires-days is at least 1.")
+        expires_at = timezone.now() + dt.timedelta(days=days) if days else None
+        try:
+            _, secret = token_create(user=user, name=options["name"], scopes=options["scopes"], expires_at=expires_at)
+        except ValidationFailed as error:
+            raise CommandError(f"{error.message} {error.details['fields']}") from error
+        self.stdout.write(secret)

@@ -1,0 +1,32 @@
+"""Lists: newest first, an opaque cursor, a bounded page."""
+
+from __future__ import annotations
+
+from rest_framework.exceptions import NotFound
+from rest_framework.pagination import CursorPagination
+from rest_framework.request import Request
+
+from pantheon.errors import PantheonError
+
+
+class NewestFirst(CursorPagination):
+    """`{"next", "previous", "results"}` with `?cursor=` and `?limit=` (50, at most 200)."""
+
+    page_size = 50
+    max_page_size = 200
+    page_size_query_param = "limit"
+    ordering = ("-created_at", "-id")
+
+    def get_page_size(self, request: Request) -> int:
+        text = request.query_params.get("limit")
+        if text is None:
+            return self.page_size
+        if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= self.max_page_size:
+            raise PantheonError("invalid_parameter", f"limit is a whole number from 1 to {self.max_page_size}.", {"parameter": "limit"})
+        return int(text)
+
+    def decode_cursor(self, request: Request):  # type: ignore[no-untyped-def]  # a private tuple of DRF's
+        try:
+            return super().decode_cursor(request)
+        except NotFound as error:
+            raise PantheonError("invalid_parameter", "cursor is not one that a list gave out.", {"parameter": "cursor"}) from error

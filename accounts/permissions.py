@@ -1,0 +1,23 @@
+"""Who may call a view: signed in, and with the scope that the view asks for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework.permissions import SAFE_METHODS, BasePermission
+from rest_framework.request import Request
+
+from accounts.models import ApiToken
+from pantheon.errors import PantheonError
+
+
+class SignedInWithScope(BasePermission):
+    """Reads need `read`; writes need the view's `write_scope`. A cookie has every scope of its user."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        if not request.user.is_authenticated:
+            return False
+        scope = ApiToken.Scope.READ if request.method in SAFE_METHODS else view.write_scope
+        if isinstance(request.auth, ApiToken) and scope not in request.auth.scopes:
+            raise PantheonError("permission_denied", f"This token lacks the scope {scope!r}.", {"scope": str(scope)})
+        return True

@@ -1,0 +1,102 @@
+"""Writes on people, their tokens and the set-up link."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from accounts.models import ApiToken, SetupLink, User, secret_digest
+from pantheon.errors import NotFound, ValidationFailed
+
+TOUCH_EVERY = dt.timedelta(minutes=1)
+
+
+def fields_of(error: ValidationError) -> dict[str, list[str]]:
+    """Return a Django ValidationError as field -> sentences; what concerns no field is under `non_field_errors`."""
+    if hasattr(error, "error_dict"):
+        return {("non_field_errors" if field == "__all__" else field): messages for field, messages in error.message_dict.items()}
+    return {"non_field_errors": error.messages}
+
+
+def allowed_scopes(user: User) -> list[str]:
+    """Return every scope that this user's tokens may have."""
+    return [scope for scope in ApiToken.Scope.values if scope != ApiToken.Scope.ADMIN or user.is_staff]
+
+
+@transaction.atomic(durable=True)
+def token_create(
+    *, user: User, name: str, scopes: list[str] | None = None, expires_at: dt.datetime | None = None
+) -> tuple[ApiToken, str]:
+    """Make a token; return it with its secret, which is stored nowhere and shown once. Raises ValidationFailed."""
+    allowed = allowed_scopes(user)
+    chosen = allowed if scopes is None else list(dict.fromkeys(scopes))
+    if not chosen or not set(chosen) <= set(allowed):
+        raise ValidationFailed({"scopes": [f"Choose among {', '.join(allowed)}."]})
+    secret = ApiToken.new_secret()
+    token = ApiToken(
+        user=user, name=name.strip(), scopes=chosen, expires_at=expires_at, digest=secret_digest(secret), hint=secret[:8]
+    )
+    try:
+        token.full_clean()
+    except ValidationError as error:
+        raise ValidationFailed(fields_of(error)) from error
+    token.save()
+    return token, secret
+
+
+def token_touch(*, token: ApiToken) -> None:
+    """Note that a token was used, at most once a minute, so that reads stay reads."""
+    now = timezone.now()
+    if token.last_used_at is None or now - token.last_used_at > TOUCH_EVERY:
+        ApiToken.objects.filter(Q(last_used_at__isnull=True) | Q(last_used_at__lt=now - TOUCH_EVERY), pk=token.pk).update(last_used_at=now)
+
+
+def token_delete(*, token: ApiToken) -> None:
+    token.delete()
+
+
+@transaction.atomic(durable=True)
+def setup_link_issue() -> str | None:
+    """Return the secret of a new set-up link, the only one that works from now on; None once there is an administrator."""
+    if User.objects.filter(is_superuser=True).exists():
+        return None
+    secret = ApiToken.new_secret().removeprefix("pn_")
+    SetupLink.objects.filter(used_at__isnull=True).delete()
+    SetupLink.objects.create(digest=secret_digest(secret))
+    return secret
+
+
+@transaction.atomic(durable=True)
+def administrator_create(*, setup_secret: str, email: str, name: str, password: str) -> User:
+    """Make the first administrator with the one-time link. Raises NotFound for a used or unknown link, ValidationFailed.
+
+    The link is taken by a conditional update, so of two requests at once exactly one wins.
+    """
+    taken = SetupLink.objects.filter(digest=secret_digest(setup_secret), used_at__isnull=True).update(used_at=timezone.now())
+    if not taken or User.objects.filter(is_superuser=True).exists():
+        raise NotFound("This set-up link has been used or replaced. Start Pantheon again for a new one.")
+    user = User(email=email, name=name.strip(), is_staff=True, is_superuser=True)
+    try:
+        user.clean()
+        validate_password(password, user)
+    except ValidationError as error:
+        raise ValidationFailed({"password": error.messages}) from error
+    user.set_password(password)
+    try:
+        user.full_clean()
+        user.save()
+    except ValidationError as error:
+        raise ValidationFailed(fields_of(error)) from error
+    except IntegrityError as error:
+        raise ValidationFailed({"email": ["An account with this e-mail address exists."]}) from error
+    return user
+
+
+def setup_link_is_open(setup_secret: str) -> bool:
+    """Tell whether this set-up link still works."""
+    return SetupLink.objects.filter(digest=secret_digest(setup_secret), used_at__isnull=True).exists()

@@ -1,0 +1,52 @@
+"""What the engine says while a turn runs. The bridge adds ids, time and money and puts them on the wire."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from orchestration.engine.specs import Purpose
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    """Somebody begins to answer. A retried step starts once."""
+
+    step_id: str
+    purpose: Purpose
+    agent_key: str | None
+    agent_name: str | None
+    model: str
+    """The model's alias."""
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepDelta:
+    """More text. The `text` deltas of a step concatenate to its text, byte for byte."""
+
+    step_id: str
+    kind: Literal["text", "reasoning"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepCompleted:
+    """The step's answer is whole and durable."""
+
+    step_id: str
+    call_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepFailed:
+    """The step has no whole answer; what was said before the failure is kept."""
+
+    step_id: str
+    code: str
+    message: str
+    retryable: bool
+
+
+EngineEvent = StepStarted | StepDelta | StepCompleted | StepFailed

@@ -1,0 +1,48 @@
+"""Whom a message speaks to: `@key` tags."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+EVERYBODY = "all"
+
+CODE = re.compile(r"(?P<fence>`{3,}|~{3,}).*?(?:(?P=fence)|\Z)|(?P<tick>`+)(?!`).+?(?<!`)(?P=tick)(?!`)", re.DOTALL)
+"""Fenced code (unclosed runs to the end) and code spans, where an @ is no tag."""
+
+TAG = re.compile(r"(?<![\w.@+%/-])@(?P<word>[A-Za-z0-9_-]+)(?P<mail>@|\.[A-Za-z0-9])?")
+"""An @ that no word or mail address precedes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tags:
+    """Agents in the order of first mention, and tags that name nobody."""
+
+    keys: tuple[str, ...]
+    unknown: tuple[str, ...]
+
+
+def parse_tags(message: str, keys: Sequence[str]) -> Tags:
+    """Find the tags of `message` among the room's `keys` (lower-case, in room order).
+
+    Case-insensitive; the longest key wins; trailing punctuation is ignored; `@all` is everybody.
+    """
+    known = sorted(keys, key=len, reverse=True)
+    found: dict[str, None] = {}
+    unknown: dict[str, None] = {}
+    for match in TAG.finditer(CODE.sub(lambda code: " " * len(code.group()), message)):
+        word = match["word"].lower()
+        key = next((key for key in known if matches(word, key)), None)
+        if key is not None:
+            found.setdefault(key)
+        elif matches(word, EVERYBODY):
+            found.update(dict.fromkeys(keys))
+        else:
+            unknown.setdefault(match["word"].rstrip("-_") or match["word"])
+    return Tags(tuple(found), tuple(unknown))
+
+
+def matches(word: str, key: str) -> bool:
+    """Tell whether a tagged word is this key, dashes and underscores at its end taken as punctuation."""
+    return word == key or (word.startswith(key) and not word[len(key) :].strip("-_"))

@@ -1,0 +1,38 @@
+"""Django's error handlers: JSON below /api/ and /v1/, a page elsewhere."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from pantheon.error_rendering import json_error
+from pantheon.errors import NotFound, PantheonError
+
+API_PREFIXES = ("/api/", "/v1/")
+
+
+def error_response(request: HttpRequest, error: PantheonError) -> HttpResponse:
+    if request.path.startswith(API_PREFIXES):
+        return json_error(request, error)
+    context = {"error": error, "request_id": getattr(request, "request_id", "")}
+    return render(request, "error.html", context, status=error.http_status)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return error_response(request, PantheonError("invalid_parameter", "The server could not understand this request."))
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return error_response(request, PantheonError("permission_denied", "You may not see this page."))
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return error_response(request, NotFound())
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    return error_response(request, PantheonError("internal_error", "Something went wrong on our side."))
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    return error_response(request, PantheonError("csrf_failed", "This form has expired. Go back, reload the page and send it again."))

@@ -1,0 +1,84 @@
+"""Errors become answers here and nowhere else: one JSON shape for programs, one page for people."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.db import OperationalError
+from django.http import Http404, HttpRequest, JsonResponse
+from rest_framework import exceptions
+from rest_framework.response import Response
+
+from pantheon.errors import NotFound, PantheonError, ValidationFailed
+
+log = logging.getLogger(__name__)
+
+
+def flatten(detail: Any, field: str = "") -> dict[str, list[str]]:
+    """Return DRF's nested validation detail as field path -> sentences."""
+    if isinstance(detail, dict):
+        items = [(str(key), value) for key, value in detail.items()]
+    elif isinstance(detail, list) and any(isinstance(item, dict | list) for item in detail):
+        items = [(str(index), value) for index, value in enumerate(detail) if value]
+    else:
+        return {field or "non_field_errors": [str(item) for item in (detail if isinstance(detail, list) else [detail])]}
+    flat: dict[str, list[str]] = {}
+    for key, value in items:
+        flat.update(flatten(value, f"{field}.{key}" if field else key))
+    return flat
+
+
+def as_pantheon_error(exc: Exception) -> PantheonError | None:
+    """Return the error that a caller is told about, or None for what nobody expected."""
+    match exc:
+        case PantheonError():
+            return exc
+        case Http404() | exceptions.NotFound():
+            return NotFound()
+        case RequestDataTooBig():
+            return PantheonError("payload_too_large", "The request body is too large.")
+        case exceptions.ValidationError():
+            return ValidationFailed(flatten(exc.detail))
+        case exceptions.ParseError():
+            return PantheonError("invalid_json", "The body is not valid JSON.")
+        case exceptions.UnsupportedMediaType():
+            return PantheonError("invalid_json", "Send the body as application/json.")
+        case exceptions.NotAuthenticated():
+            return PantheonError("not_authenticated", "Sign in, or send a token: Authorization: Bearer <token>.")
+        case exceptions.AuthenticationFailed():
+            return PantheonError("not_authenticated", str(exc.detail))
+        case exceptions.PermissionDenied() | PermissionDenied():
+            return PantheonError("permission_denied", "You may not do this.")
+        case exceptions.MethodNotAllowed():
+            return PantheonError("method_not_allowed", str(exc.detail))
+        case exceptions.Throttled():
+            wait_s = max(1, math.ceil(exc.wait or 1))
+            message = f"Too many requests. Try again in {wait_s} s."
+            return PantheonError("rate_limited", message, {"retry_after_s": wait_s}, headers={"Retry-After": str(wait_s)})
+        case OperationalError():
+            log.error("the database did not answer: %s", exc)
+            return PantheonError("unavailable", "The database cannot be reached. Try again soon.", headers={"Retry-After": "5"})
+    return None
+
+
+def exception_handler(exc: Exception, context: dict[str, Any]) -> Response:
+    """Render any exception of an API view (DRF's EXCEPTION_HANDLER)."""
+    request = context["request"]
+    request_id = getattr(request, "request_id", None)
+    error = as_pantheon_error(exc)
+    if error is None:
+        log.exception("request %s failed", request_id, exc_info=exc)
+        error = PantheonError("internal_error", "Something went wrong on our side. The log has more under the request id.")
+    response = Response(error.as_dict(request_id), status=error.http_status, headers=error.headers)
+    if isinstance(exc, exceptions.APIException) and (challenge := getattr(exc, "auth_header", None)):
+        response["WWW-Authenticate"] = challenge
+    return response
+
+
+def json_error(request: HttpRequest, error: PantheonError) -> JsonResponse:
+    """Render an error of an API path that no DRF view handled."""
+    body = error.as_dict(getattr(request, "request_id", None))
+    return JsonResponse(body, status=error.http_status, headers=error.headers)

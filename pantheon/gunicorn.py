@@ -1,0 +1,130 @@
+"""The web server's configuration: `gunicorn -c python:pantheon.gunicorn pantheon.asgi:application`.
+
+Each line can be overridden by GUNICORN_CMD_ARGS, as in `GUNICORN_CMD_ARGS="--graceful-timeout 30"`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import Any
+
+import environ
+
+from pantheon import lifecycle
+
+environ.Env.read_env(os.environ.get("PANTHEON_ENV_FILE", str(Path(__file__).resolve().parent.parent / ".env")))
+
+host = os.environ.get("HOST") or "127.0.0.1"
+port = os.environ.get("PORT") or "8000"
+
+bind = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}"]
+worker_class = "asgi"
+asgi_loop = "uvloop"
+asgi_lifespan = "off"  # Django does not speak it: pantheon.lifecycle is ours
+graceful_timeout = 10
+control_socket_disable = True
+
+STREAMS_END_AFTER_S = 0.3
+"""How long event streams have to end themselves before they are ended for them."""
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+def post_worker_init(worker: Any) -> None:
+    """Make the worker stop in our way (gunicorn's hook, called in the worker when the app is loaded)."""
+    lifecycle.set_worker(worker)
+    worker.asgi = requests = Requests(worker.asgi)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        worker.loop.add_signal_handler(number, _begin_stop, worker, requests)
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """Call what is to be called at the end also when the worker ends without a signal (gunicorn's hook)."""
+    if worker.pid == os.getpid():  # the master calls this too, for a worker that is gone
+        lifecycle.stop()
+
+
+def _begin_stop(worker: Any, requests: Requests) -> None:
+    # Ctrl-C reaches the worker twice, from the terminal and from the master: the second is not a wish for haste.
+    if worker.alive:
+        worker.alive = False
+        requests.draining = worker.loop.create_task(_drain(worker, requests))
+
+
+async def _drain(worker: Any, requests: Requests) -> None:
+    """Let requests and callbacks finish, end event streams, then let the worker go.
+
+    On its own the worker would wait for idle connections too, which browsers hold open: a quick shutdown once
+    nothing is left to do spares that.
+    """
+    deadline = worker.loop.time() + worker.cfg.graceful_timeout - 2  # the master kills at the full time
+    worker.loop.call_later(STREAMS_END_AFTER_S, requests.end_streams.set)
+    callbacks = worker.loop.run_in_executor(None, lifecycle.stop)
+    while (requests.active or not callbacks.done()) and worker.loop.time() < deadline:
+        await asyncio.sleep(0.05)
+    worker.handle_quit_signal()
+
+
+class Requests:
+    """The ASGI application, with its running requests counted and its event streams ended at a stop.
+
+    To the application the end of a stream looks as if the client had left, so its `finally` blocks run; to the
+    client it is a clean end, after which an EventSource connects again.
+    """
+
+    def __init__(self, app: Callable[[Message, Receive, Send], Awaitable[None]]) -> None:
+        self.app = app
+        self.active = 0
+        self.end_streams = asyncio.Event()
+        self.draining: asyncio.Task[None] | None = None
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        self.active += 1
+        try:
+            await self._serve(scope, receive, send)
+        finally:
+            self.active -= 1
+
+    async def _serve(self, scope: Message, receive: Receive, send: Send) -> None:
+        is_stream = asyncio.Event()
+        is_complete = False
+
+        async def watched_send(message: Message) -> None:
+            nonlocal is_complete
+            if message["type"] == "http.response.start":
+                if _is_event_stream(message):
+                    is_stream.set()
+            elif message["type"] == "http.response.body" and not message.get("more_body"):
+                is_complete = True
+            await send(message)
+
+        async def receive_or_stop() -> Message:
+            end = asyncio.ensure_future(self._end_of(is_stream))
+            message = asyncio.ensure_future(receive())
+            try:
+                await asyncio.wait((message, end), return_when=asyncio.FIRST_COMPLETED)
+                return message.result() if message.done() else {"type": "http.disconnect"}
+            finally:
+                end.cancel()
+                message.cancel()
+
+        await self.app(scope, receive_or_stop, watched_send)
+        if is_stream.is_set() and not is_complete and self.end_streams.is_set():
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _end_of(self, is_stream: asyncio.Event) -> None:
+        await is_stream.wait()
+        await self.end_streams.wait()
+
+
+def _is_event_stream(start: Message) -> bool:
+    return any(
+        name.lower() == b"content-type" and value.startswith(b"text/event-stream")
+        for name, value in start.get("headers", ())
+    )

@@ -1,0 +1,76 @@
+"""Is the process up, and can it work."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from django.conf import settings
+from django.core.cache import cache
+from django.db import DatabaseError, connection, transaction
+from django.db.migrations.executor import MigrationExecutor
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+log = logging.getLogger(__name__)
+
+
+class HealthView(APIView):
+    """The process is up. Asks nothing of anything else."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+
+    def get(self, request: Request) -> Response:
+        return Response({"status": "ok", "version": settings.VERSION})
+
+
+def check_database() -> str:
+    """Take the write lock and give it back: a database that only reads cannot take a turn."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("CREATE TEMPORARY TABLE pantheon_ready (x integer)")
+        transaction.set_rollback(True)
+    return "ok"
+
+
+def check_migrations() -> str:
+    executor = MigrationExecutor(connection)
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return "ok" if not plan else f"{len(plan)} to apply"
+
+
+def check_broker() -> str:
+    """Turns run in the web process; only the shared counters of the throttles need a Redis, where one is named."""
+    cache.set("pantheon-ready", 1, timeout=5)
+    return "ok"
+
+
+CHECKS: dict[str, Callable[[], str]] = {
+    "database": check_database,
+    "migrations": check_migrations,
+    "broker": check_broker,
+    "event_log": lambda: "ok",
+    "journal": lambda: "ok",
+}
+"""Each says `ok`, says what is missing, or raises."""
+
+
+class ReadyView(APIView):
+    """Everything that a turn needs answers."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+
+    def get(self, request: Request) -> Response:
+        checks: dict[str, str] = {}
+        ready = True
+        for name, check in CHECKS.items():
+            try:
+                checks[name] = check()
+            except (DatabaseError, OSError, RuntimeError) as error:
+                log.warning("not ready: %s: %s", name, error)
+                checks[name] = "failed"
+            ready = ready and checks[name] == "ok"
+        return Response({"status": "ok" if ready else "unavailable", "checks": checks}, status=200 if ready else 503)

@@ -1,0 +1,19 @@
+from django.contrib import admin
+from django.urls import include, path
+
+from pantheon.health import HealthView, ReadyView
+
+urlpatterns = [
+    path("api/v1/health", HealthView.as_view(), name="api-health"),
+    path("api/v1/ready", ReadyView.as_view(), name="api-ready"),
+    path("api/v1/", include("accounts.api_urls")),
+    path("api/v1/", include("sessions.api.urls")),
+    path("admin/", admin.site.urls),
+    path("", include("accounts.page_urls")),
+    path("", include("sessions.pages.urls")),
+]
+
+handler400 = "pantheon.error_pages.bad_request"
+handler403 = "pantheon.error_pages.permission_denied"
+handler404 = "pantheon.error_pages.not_found"
+handler500 = "pantheon.error_pages.server_error"
