@@ -79,7 +79,8 @@ TEMPLATES = [
 
 def database() -> dict[str, Any]:
     """Return the database of DATABASE_URL; a SQLite file with WAL and IMMEDIATE transactions where none is named."""
-    config: dict[str, Any] = env.db_url("DATABASE_URL", default=f"sqlite:///{PANTHEON_DATA_DIR / 'pantheon.sqlite3'}")
+    url = env.str("DATABASE_URL", default="") or f"sqlite:///{PANTHEON_DATA_DIR / 'pantheon.sqlite3'}"
+    config: dict[str, Any] = env.db_url_config(url)
     options = config.setdefault("OPTIONS", {})
     if config["ENGINE"] == "django.db.backends.sqlite3":
         options.update(

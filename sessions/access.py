@@ -1,0 +1,35 @@
+"""Ids from outside become rows here, and only rows that belong to the asker: anything else does not exist (404)."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from accounts.access import parse_id
+from accounts.models import User
+from pantheon.errors import NotFound
+from sessions.models import Agent, ChatSession, Room, Turn
+
+
+def access_agent(user: User, agent_id: str | uuid.UUID) -> Agent:
+    return _one(Agent.objects.of(user).select_related("model"), agent_id)
+
+
+def access_room(user: User, room_id: str | uuid.UUID) -> Room:
+    return _one(Room.objects.of(user).select_related("manager_model"), room_id)
+
+
+def access_session(user: User, session_id: str | uuid.UUID) -> ChatSession:
+    return _one(ChatSession.objects.of(user).select_related("room", "agent"), session_id)
+
+
+def access_turn(user: User, turn_id: str | uuid.UUID) -> Turn:
+    turns = Turn.objects.filter(session__owner=user, session__deleted_at__isnull=True).select_related("session")
+    return _one(turns, turn_id)
+
+
+def _one(rows: Any, row_id: str | uuid.UUID) -> Any:
+    row = rows.filter(pk=parse_id(row_id)).first()
+    if row is None:
+        raise NotFound()
+    return row

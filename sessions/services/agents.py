@@ -1,0 +1,57 @@
+"""Writes on agents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from accounts.models import User
+from accounts.services import fields_of
+from pantheon.errors import PantheonError, ValidationFailed
+from sessions.models import Agent, RoomAgent
+from sessions.models.agent import RESERVED_KEYS
+
+AGENT_FIELDS = frozenset({"key", "name", "model", "role_prompt", "temperature", "max_output_tokens"})
+
+
+@transaction.atomic(durable=True)
+def agent_create(*, owner: User, **fields: Any) -> Agent:
+    """Make an agent. Raises ValidationFailed, and `agent_key_taken` where the owner has one of that key."""
+    return save_agent(Agent(owner=owner), fields)
+
+
+@transaction.atomic(durable=True)
+def agent_update(*, agent: Agent, **fields: Any) -> Agent:
+    """Change an agent; running turns keep what they were accepted with. Raises like `agent_create`."""
+    return save_agent(agent, fields)
+
+
+def save_agent(agent: Agent, fields: dict[str, Any]) -> Agent:
+    """Validate and save (inside a transaction)."""
+    for name, value in fields.items():
+        if name not in AGENT_FIELDS:
+            raise TypeError(f"agents have no field {name!r}")
+        setattr(agent, name, value)
+    if agent.key in RESERVED_KEYS:
+        raise ValidationFailed({"key": [f"@{agent.key} means everybody; choose another key."]})
+    try:
+        agent.full_clean(validate_constraints=False)
+    except ValidationError as error:
+        raise ValidationFailed(fields_of(error)) from error
+    try:
+        with transaction.atomic():
+            agent.save()
+    except IntegrityError as error:
+        raise PantheonError("agent_key_taken", f"You have an agent @{agent.key} already.", {"key": agent.key}) from error
+    return agent
+
+
+@transaction.atomic(durable=True)
+def agent_delete(*, agent: Agent) -> None:
+    """Delete softly: the key is free, the agent leaves its rooms, transcripts and ledger stay."""
+    agent.deleted_at = timezone.now()
+    agent.save(update_fields=["deleted_at", "updated_at"])
+    RoomAgent.objects.filter(agent=agent).delete()

@@ -1,0 +1,54 @@
+"""Writes on sessions."""
+
+from __future__ import annotations
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import User
+from accounts.services import fields_of
+from pantheon.errors import ValidationFailed
+from sessions.models import Agent, ChatSession, Room
+
+TITLE_LENGTH = 80
+"""Characters of the first message that become the title."""
+
+
+@transaction.atomic(durable=True)
+def session_create(*, owner: User, room: Room | None = None, agent: Agent | None = None, title: str = "") -> ChatSession:
+    """Begin a session in a room, or with one agent alone (exactly one of the two). Raises ValidationFailed."""
+    session = ChatSession(owner=owner, room=room, agent=agent, title=title.strip())
+    return save_session(session)
+
+
+@transaction.atomic(durable=True)
+def session_rename(*, session: ChatSession, title: str) -> ChatSession:
+    """Give a session another title; an empty one lets the next message name it. Raises ValidationFailed."""
+    session.title = title.strip()
+    return save_session(session)
+
+
+@transaction.atomic(durable=True)
+def session_delete(*, session: ChatSession) -> None:
+    """Delete softly: the session is gone from every list; the ledger stays."""
+    session.deleted_at = timezone.now()
+    session.save(update_fields=["deleted_at"])
+
+
+def save_session(session: ChatSession) -> ChatSession:
+    """Validate and save (inside a transaction)."""
+    try:
+        session.full_clean()
+    except ValidationError as error:
+        raise ValidationFailed(fields_of(error)) from error
+    session.save()
+    return session
+
+
+def title_from(message: str) -> str:
+    """Return a title made of a first message: its first line, cut at a word."""
+    line = next((line.strip() for line in message.splitlines() if line.strip()), "")
+    if len(line) <= TITLE_LENGTH:
+        return line
+    return line[: TITLE_LENGTH - 1].rsplit(" ", 1)[0] + "…"

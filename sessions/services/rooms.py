@@ -1,0 +1,73 @@
+"""Writes on rooms and on who sits in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import User
+from accounts.services import fields_of
+from pantheon.errors import ValidationFailed
+from sessions.models import Agent, Room, RoomAgent
+
+ROOM_FIELDS = frozenset({"name", "goal", "mode", "manager_model", "max_rounds"})
+MAX_AGENTS = 20
+
+
+@transaction.atomic(durable=True)
+def room_create(*, owner: User, agents: Sequence[Agent] = (), **fields: Any) -> Room:
+    """Make a room with its agents in order. Raises ValidationFailed."""
+    room = save_room(Room(owner=owner), fields)
+    place_agents(room, agents)
+    return room
+
+
+@transaction.atomic(durable=True)
+def room_update(*, room: Room, agents: Sequence[Agent] | None = None, **fields: Any) -> Room:
+    """Change a room from its next turn on. `agents=None` leaves them as they are. Raises ValidationFailed."""
+    room = save_room(room, fields)
+    if agents is not None:
+        place_agents(room, agents)
+    return room
+
+
+@transaction.atomic(durable=True)
+def room_set_agents(*, room: Room, agents: Sequence[Agent]) -> None:
+    """Seat these agents, in this order, and no others. Raises ValidationFailed."""
+    place_agents(room, agents)
+
+
+@transaction.atomic(durable=True)
+def room_delete(*, room: Room) -> None:
+    """Delete softly: the room and its sessions are gone from every list; the ledger stays."""
+    now = timezone.now()
+    room.deleted_at = now
+    room.save(update_fields=["deleted_at", "updated_at"])
+    room.chat_sessions.filter(deleted_at__isnull=True).update(deleted_at=now)
+
+
+def save_room(room: Room, fields: dict[str, Any]) -> Room:
+    """Validate and save (inside a transaction)."""
+    for name, value in fields.items():
+        if name not in ROOM_FIELDS:
+            raise TypeError(f"rooms have no field {name!r}")
+        setattr(room, name, value)
+    try:
+        room.full_clean()
+    except ValidationError as error:
+        raise ValidationFailed(fields_of(error)) from error
+    room.save()
+    return room
+
+
+def place_agents(room: Room, agents: Sequence[Agent]) -> None:
+    """Replace a room's places (inside a transaction)."""
+    unique = list(dict.fromkeys(agents))
+    if len(unique) > MAX_AGENTS:
+        raise ValidationFailed({"agents": [f"A room holds at most {MAX_AGENTS} agents."]})
+    RoomAgent.objects.filter(room=room).delete()
+    RoomAgent.objects.bulk_create(RoomAgent(room=room, agent=agent, position=position) for position, agent in enumerate(unique))
