@@ -16,7 +16,9 @@ import environ
 
 from pantheon import lifecycle
 
-environ.Env.read_env(os.environ.get("PANTHEON_ENV_FILE", str(Path(__file__).resolve().parent.parent / ".env")))
+environ.Env.read_env(
+    os.environ.get("PANTHEON_ENV_FILE", str(Path(__file__).resolve().parent.parent / ".env"))
+)
 
 host = os.environ.get("HOST") or "127.0.0.1"
 port = os.environ.get("PORT") or "8000"
@@ -66,7 +68,7 @@ async def _drain(worker: Any, requests: Requests) -> None:
     deadline = worker.loop.time() + worker.cfg.graceful_timeout - 2  # the master kills at the full time
     worker.loop.call_later(STREAMS_END_AFTER_S, requests.end_streams.set)
     callbacks = worker.loop.run_in_executor(None, lifecycle.stop)
-    while (requests.active or not callbacks.done()) and worker.loop.time() < deadline:
+    while (requests.active or not callbacks.done()) and worker.loop.time() < deadline:  # noqa: ASYNC110
         await asyncio.sleep(0.05)
     worker.handle_quit_signal()
 

@@ -59,5 +59,5 @@ def stop() -> None:
     for callback in callbacks:
         try:
             callback()
-        except Exception:  # noqa: BLE001 - one that fails must not keep the others from being told
+        except Exception:  # one that fails must not keep the others from being told
             logger.exception("A callback for the end of the process failed.")

