@@ -12,10 +12,14 @@ class Cancelled(Exception):
 
 
 class Control:
-    """The cancel switch of one turn. Used from the turn's own event loop only."""
+    """The cancel switch of one turn. Used from the turn's own event loop only.
 
-    def __init__(self) -> None:
+    `exhausted` is a turn that died too often: no model is asked any more, what there is becomes its result.
+    """
+
+    def __init__(self, *, exhausted: bool = False) -> None:
         self.cancelled = False
+        self.exhausted = exhausted
         self._tasks: set[asyncio.Task[object]] = set()
 
     def cancel(self) -> None:

@@ -26,6 +26,7 @@ from orchestration.engine.specs import AgentSpec, ModelRequest, Purpose, Usage, 
 from orchestration.engine.tokens import estimate_report
 
 NO_USAGE = UsageReport(usage=Usage(), source="none")
+EXHAUSTED = CallError("internal_error", "The worker that ran this turn died several times; it was given up.", retryable=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,8 @@ async def run_attempt(
     call_id = str(uuid.uuid4())
     if control.cancelled:
         return CallOutcome(call_id, "cancelled", "", NO_USAGE), None
+    if control.exhausted:
+        return CallOutcome(call_id, "failed", "", NO_USAGE, EXHAUSTED), None
     await ports.journal.start(CallIntent(call_id, step_id, plan.slot, attempt, plan.request, plan.agent, plan.round, plan.context))
     began_s = ports.clock.monotonic_s()
     received = Received()
@@ -159,6 +162,8 @@ async def receive(plan: StepPlan, step_id: str, call_id: str, received: Received
                     received.partial = event
                 case Completed() | Failed():
                     received.end = event
+    if received.end is None:
+        raise RuntimeError(f"the gateway of {plan.request.model.kind} ended without Completed or Failed")
 
 
 def outcome_of(plan: StepPlan, call_id: str, received: Received, began_s: float, ended_s: float, *, final: bool) -> CallOutcome:

@@ -29,7 +29,7 @@ class TurnResult:
 async def run_turn(spec: TurnSpec, ports: Ports, control: Control, retry: RetryPolicy) -> TurnResult:
     """Run a turn, or what an earlier claim left of it. Raises only what the journal raises."""
     answers = await fan_out(spec, [spec.agent(key) for key in spec.addressed], ports, control, retry)
-    return result_from(answers, control)
+    return result_from(answers)
 
 
 async def fan_out(
@@ -47,12 +47,12 @@ def reply_plan(spec: TurnSpec, agent: AgentSpec, *, round_number: int) -> StepPl
     return StepPlan(f"reply:{round_number}:{agent.key}", "reply", agent, round_number, request, audit)
 
 
-def result_from(answers: Sequence[StepResult], control: Control) -> TurnResult:
+def result_from(answers: Sequence[StepResult]) -> TurnResult:
     """Return the turn's result: who answered and who did not decides the status, the first failure the error."""
     answered = [answer for answer in answers if answer.status == "complete"]
     failed = [answer for answer in answers if answer.status == "failed"]
     error = failed[0].error if failed else None
-    if control.cancelled:
+    if any(answer.status == "cancelled" for answer in answers):
         return TurnResult("cancelled", tuple(answers), "cancelled", None)
     if not answered:
         return TurnResult("failed", tuple(answers), "failed", error)

@@ -1,0 +1,122 @@
+"""The one write path of usage: events, priced, and their rollup, inside the caller's transaction."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+
+from billing.fields import MAX_PICO, usd_to_pico
+from billing.models import ZERO_UUID, ModelPrice, UsageEvent
+from billing.pricing import cost_pico, price_for
+from billing.services.rollup import rollup_add
+from orchestration.engine.specs import UsageReport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payer:
+    """Who and what a turn's calls are booked on, with names as they were when it was accepted."""
+
+    user_id: uuid.UUID
+    team_id: uuid.UUID
+    team_name: str
+    token_id: uuid.UUID | None
+    room_id: uuid.UUID
+    room_name: str
+    session_id: uuid.UUID
+    turn_id: uuid.UUID
+    mode: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeteredCall:
+    """One model call that is to be billed. `id` becomes the event's id."""
+
+    id: uuid.UUID
+    agent_id: uuid.UUID | None
+    agent_key: str
+    purpose: str
+    round: int
+    attempt: int
+    provider: str
+    model_id: uuid.UUID
+    model_asked: str
+    model_served: str
+    provider_request_id: str
+    report: UsageReport
+    status: str
+    latency_ms: int | None
+    first_token_ms: int | None
+    ended_at: dt.datetime
+
+
+def usage_stage(*, payer: Payer, calls: Sequence[MeteredCall]) -> list[UsageEvent]:
+    """Write one priced event per call and add them to the day's rollup (inside a transaction).
+
+    A fixed number of statements, however many calls. A call that was staged before violates the primary key.
+    """
+    prices: dict[uuid.UUID, list[ModelPrice]] = defaultdict(list)
+    for price in ModelPrice.objects.filter(model_id__in={call.model_id for call in calls}):
+        prices[price.model_id].append(price)
+    events = [event_of(payer, call, prices[call.model_id]) for call in calls]
+    UsageEvent.objects.bulk_create(events)
+    rollup_add(events)
+    return events
+
+
+def event_of(payer: Payer, call: MeteredCall, prices: Sequence[ModelPrice]) -> UsageEvent:
+    """Return the unsaved event of a call, priced with what is in effect when the call ended."""
+    usage, source = call.report.usage, call.report.source
+    price = price_for(prices, total_input=usage.total_input, at=call.ended_at)
+    return UsageEvent(
+        id=call.id,
+        user_id=payer.user_id,
+        team_id=payer.team_id,
+        team_name=payer.team_name,
+        token_id=payer.token_id,
+        room_id=payer.room_id,
+        room_name=payer.room_name,
+        session_id=payer.session_id,
+        turn_id=payer.turn_id,
+        mode=payer.mode,
+        agent_id=call.agent_id or ZERO_UUID,
+        agent_key=call.agent_key,
+        purpose=call.purpose,
+        round=call.round,
+        attempt=call.attempt,
+        provider=call.provider,
+        model_id=call.model_id,
+        model_asked=call.model_asked,
+        model_served=call.model_served,
+        provider_request_id=call.provider_request_id,
+        input_tokens=usage.input,
+        cache_read_tokens=usage.cache_read,
+        cache_write_5m_tokens=usage.cache_write_5m,
+        cache_write_1h_tokens=usage.cache_write_1h,
+        output_tokens=usage.output,
+        reasoning_tokens=min(usage.reasoning, usage.output),
+        source=source,
+        raw_usage=call.report.raw,
+        flags=list(call.report.flags),
+        price=price,
+        cost_pico=cost_pico(usage, price),
+        provider_cost_pico=provider_cost_pico(call.report.provider_cost_usd),
+        status=call.status,
+        latency_ms=call.latency_ms,
+        first_token_ms=call.first_token_ms,
+        created_at=call.ended_at,
+    )
+
+
+def provider_cost_pico(usd: str | None) -> int | None:
+    """Return what a provider says it charged; None for what is no amount. A provider's float may be finer than a pico."""
+    if usd is None:
+        return None
+    try:
+        pico = usd_to_pico(Decimal(usd).quantize(Decimal(1).scaleb(-12)))
+    except InvalidOperation:
+        return None
+    return pico if 0 <= pico <= MAX_PICO else None

@@ -1,0 +1,108 @@
+"""The journal: every model call is a row before it is sent and has its outcome before the next begins."""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Case, IntegerField, Value, When
+from django.utils import timezone
+
+from billing.pricing import cost_pico, price_for
+from orchestration.engine.ports import CallError, CallIntent, CallOutcome, PastCall
+from orchestration.engine.specs import Usage, UsageReport
+from orchestration.engine.tokens import BYTES_PER_TOKEN
+from sessions.models import Call, Turn
+from sessions.services.fence import turn_fence
+
+
+@transaction.atomic(durable=True)
+def call_start(*, turn_id: uuid.UUID, claim: int, number: int, intent: CallIntent) -> None:
+    """Write down a call that is about to be sent. Raises FenceLost."""
+    turn_fence(turn_id=turn_id, claim=claim)
+    agent = intent.agent
+    Call.objects.create(
+        id=uuid.UUID(intent.call_id),
+        turn_id=turn_id,
+        claim=claim,
+        number=number,
+        step_id=uuid.UUID(intent.step_id),
+        slot=intent.slot,
+        purpose=intent.request.purpose,
+        agent_id=uuid.UUID(agent.id) if agent else None,
+        agent_key=agent.key if agent else "",
+        agent_name=agent.name if agent else "",
+        round=intent.round,
+        attempt=intent.attempt,
+        model_id=uuid.UUID(intent.request.model.id),
+        context=intent.context,
+    )
+
+
+@transaction.atomic(durable=True)
+def call_finish(*, turn_id: uuid.UUID, claim: int, outcome: CallOutcome) -> int | None:
+    """Write down how a call ended; return its cost in pico-USD at current prices, None if unpriced. Raises FenceLost."""
+    turn_fence(turn_id=turn_id, claim=claim)
+    now = timezone.now()
+    call = Call.objects.select_related("model").get(pk=outcome.call_id)
+    call.status = outcome.status
+    call.error = None if outcome.error is None else {**dataclasses.asdict(outcome.error), "final": outcome.final}
+    call.text = outcome.text
+    call.received_chars = max(call.received_chars, len(outcome.text))
+    call.usage = report_to_json(outcome.report)
+    call.model_served = outcome.model_served[:200]
+    call.provider_request_id = outcome.provider_request_id[:200]
+    call.context = {**call.context, "finish_reason": outcome.finish_reason}
+    call.finished_at = now
+    call.latency_ms = outcome.latency_ms
+    call.first_token_ms = outcome.first_token_ms
+    call.save()
+    usage = outcome.report.usage
+    return cost_pico(usage, price_for(call.model.prices.all(), total_input=usage.total_input, at=now))
+
+
+def calls_interrupt(*, turn_id: uuid.UUID) -> int:
+    """Close the calls that a dead runner left open, billed as estimated (inside a transaction). Return how many."""
+    calls = list(Call.objects.select_for_update().filter(turn_id=turn_id, status=Call.Status.STARTED))
+    for call in calls:
+        usage = Usage(input=call.context.get("estimate_after", 0), output=-(-call.received_chars // BYTES_PER_TOKEN))
+        call.status = Call.Status.INTERRUPTED
+        call.usage = report_to_json(UsageReport(usage=usage, source="estimated"))
+        call.finished_at = timezone.now()
+    Call.objects.bulk_update(calls, ["status", "usage", "finished_at"])
+    return len(calls)
+
+
+def calls_note_received(*, received: dict[uuid.UUID, int]) -> None:
+    """Store how many characters each open call has received, in one statement."""
+    if received:
+        cases = [When(pk=call_id, then=Value(chars)) for call_id, chars in received.items()]
+        Call.objects.filter(pk__in=received, status=Call.Status.STARTED).update(
+            received_chars=Case(*cases, output_field=IntegerField())
+        )
+
+
+def past_calls(turn: Turn) -> dict[str, PastCall]:
+    """Return slot -> the newest call of earlier claims, for a turn that is resumed."""
+    past: dict[str, PastCall] = {}
+    for call in turn.calls.exclude(status=Call.Status.STARTED).order_by("number"):
+        error = call.error and CallError(call.error["code"], call.error["message"], call.error["retryable"])
+        final = call.error["final"] if call.error else True
+        past[call.slot] = PastCall(str(call.step_id), call.attempt, call.status, call.text, error, final)  # type: ignore[arg-type]
+    return past
+
+
+def report_to_json(report: UsageReport) -> dict[str, Any]:
+    return dataclasses.asdict(report)
+
+
+def report_from_json(data: dict[str, Any]) -> UsageReport:
+    return UsageReport(
+        usage=Usage(**data["usage"]),
+        source=data["source"],
+        raw=data["raw"],
+        flags=tuple(data["flags"]),
+        provider_cost_usd=data["provider_cost_usd"],
+    )

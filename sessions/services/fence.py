@@ -1,0 +1,21 @@
+"""The fence: a runner writes only while it holds the turn's claim."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import transaction
+
+from sessions.models import Turn
+
+
+class FenceLost(Exception):
+    """Another runner holds the turn, or it is final: whoever sees this stops and writes nothing more."""
+
+
+def turn_fence(*, turn_id: uuid.UUID, claim: int) -> None:
+    """Lock the turn while this claim holds it (inside a transaction). Raises FenceLost."""
+    assert transaction.get_connection().in_atomic_block
+    held = Turn.objects.select_for_update(no_key=True).filter(pk=turn_id, claim=claim, status=Turn.Status.RUNNING)
+    if held.values_list("pk").first() is None:
+        raise FenceLost(f"turn {turn_id} is no longer held by claim {claim}")

@@ -1,0 +1,114 @@
+"""Who runs a turn: claims, leases, hand-overs, and turns that nobody runs."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from billing.services.usage import Payer
+from orchestration.engine.ports import PastCall
+from orchestration.engine.specs import TurnSpec
+from sessions.models import Turn
+from sessions.services.calls import calls_interrupt, calls_note_received, past_calls
+from sessions.services.snapshot import payer_of, spec_of
+
+MAX_CLAIMS = 3
+"""Claims that may ask models; one more only commits what there is."""
+
+MAX_REDISPATCH_S = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A turn that this runner holds, with all that it needs to run it."""
+
+    turn_id: uuid.UUID
+    claim: int
+    spec: TurnSpec
+    payer: Payer
+    past: dict[str, PastCall]
+    calls_made: int
+    exhausted: bool
+    """Claimed too often: commit what there is, ask no model."""
+    cancelled: bool
+
+
+def lease_end() -> Now:
+    """Return the database's own time plus the lease: the clocks of machines do not matter."""
+    return Now() + dt.timedelta(seconds=settings.PANTHEON_LEASE_S)  # type: ignore[return-value]
+
+
+@transaction.atomic(durable=True)
+def turn_claim(*, turn_id: uuid.UUID, runner_id: uuid.UUID) -> Claimed | None:
+    """Take a turn that is queued, or running with an expired lease; None where another runner has it.
+
+    A conditional update, so exactly one of several runners wins.
+    """
+    free = Q(status=Turn.Status.QUEUED) | Q(status=Turn.Status.RUNNING, lease_expires_at__lt=Now())
+    won = Turn.objects.filter(free, pk=turn_id).update(
+        status=Turn.Status.RUNNING, claim=F("claim") + 1, runner_id=runner_id, lease_expires_at=lease_end()
+    )
+    if not won:
+        return None
+    calls_interrupt(turn_id=turn_id)
+    turn = Turn.objects.get(pk=turn_id)
+    return Claimed(
+        turn_id=turn_id,
+        claim=turn.claim,
+        spec=spec_of(turn),
+        payer=payer_of(turn),
+        past=past_calls(turn),
+        calls_made=turn.calls.count(),
+        exhausted=turn.claim - turn.handovers > MAX_CLAIMS,
+        cancelled=turn.cancel_requested_at is not None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What a lease renewal found out."""
+
+    held: dict[uuid.UUID, int]
+    """Turn -> claim, as the database has it for this runner."""
+    cancelled: set[uuid.UUID]
+
+
+@transaction.atomic(durable=True)
+def leases_renew(*, runner_id: uuid.UUID, received: dict[uuid.UUID, int]) -> Renewal:
+    """Renew the leases of all turns of a runner and store its calls' progress: three statements, however many turns."""
+    mine = Turn.objects.filter(runner_id=runner_id, status=Turn.Status.RUNNING)
+    mine.update(lease_expires_at=lease_end())
+    calls_note_received(received=received)
+    rows = list(mine.values_list("pk", "claim", "cancel_requested_at"))
+    return Renewal({pk: claim for pk, claim, _ in rows}, {pk for pk, _, cancel in rows if cancel is not None})
+
+
+@transaction.atomic(durable=True)
+def turns_hand_over(*, runner_id: uuid.UUID) -> list[uuid.UUID]:
+    """Give back every turn of a runner that stops; the next claim does not count as another attempt."""
+    turn_ids = list(Turn.objects.filter(runner_id=runner_id, status=Turn.Status.RUNNING).values_list("pk", flat=True))
+    Turn.objects.filter(pk__in=turn_ids, runner_id=runner_id, status=Turn.Status.RUNNING).update(
+        status=Turn.Status.QUEUED, handovers=F("handovers") + 1, runner_id=None, lease_expires_at=None, dispatch_after=Now()
+    )
+    return turn_ids
+
+
+@transaction.atomic(durable=True)
+def turns_to_recover() -> list[uuid.UUID]:
+    """Return turns whose lease ran out, and queued ones that nobody claimed; the latter wait twice as long each time."""
+    orphaned = list(
+        Turn.objects.filter(status=Turn.Status.RUNNING, lease_expires_at__lt=Now()).order_by("created_at").values_list("pk", flat=True)
+    )
+    waiting = list(Turn.objects.filter(status=Turn.Status.QUEUED, dispatch_after__lte=Now()).order_by("created_at"))
+    for turn in waiting:
+        turn.dispatches += 1
+        wait_s = min(5 * 2**turn.dispatches, MAX_REDISPATCH_S)
+        turn.dispatch_after = turn.dispatch_after + dt.timedelta(seconds=wait_s)
+    Turn.objects.bulk_update(waiting, ["dispatches", "dispatch_after"])
+    return orphaned + [turn.pk for turn in waiting]

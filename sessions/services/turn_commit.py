@@ -1,0 +1,94 @@
+"""Commit a turn: its status, its messages, and its bill, all in one transaction or not at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+
+from django.db import transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from billing.services.usage import MeteredCall, Payer, usage_stage
+from orchestration.engine.steps import StepResult
+from orchestration.engine.turn import TurnResult
+from sessions.models import Call, ChatSession, Message, Turn
+from sessions.services.calls import report_from_json
+from sessions.services.fence import turn_fence
+
+
+@transaction.atomic(durable=True)
+def turn_commit(*, turn_id: uuid.UUID, claim: int, payer: Payer, result: TurnResult, last_event_seq: int) -> None:
+    """Make a turn final, with its messages and every call it made on the bill.
+
+    A fixed number of statements, however many calls. Raises FenceLost where another runner holds the turn; then
+    nothing is written.
+    """
+    turn_fence(turn_id=turn_id, claim=claim)
+    now = timezone.now()
+    messages_add(payer.session_id, turn_id, result)
+    calls = Call.objects.filter(turn_id=turn_id, committed=False).select_related("model__provider").order_by("number")
+    usage_stage(payer=payer, calls=[metered(call) for call in calls])
+    Call.objects.filter(turn_id=turn_id).update(committed=True, text="")
+    ChatSession.objects.filter(pk=payer.session_id).update(updated_at=now)
+    Turn.objects.filter(pk=turn_id).update(
+        status=result.status,
+        stop_reason=result.stop_reason,
+        error=None if result.error is None else dataclasses.asdict(result.error),
+        completed_at=now,
+        lease_expires_at=None,
+        runner_id=None,
+        last_event_seq=last_event_seq,
+    )
+
+
+def messages_add(session_id: uuid.UUID, turn_id: uuid.UUID, result: TurnResult) -> None:
+    """Append the answers to the transcript; what was said before a failure or a cancel is kept, marked so."""
+    answers = [answer for answer in result.answers if answer.text]
+    last_seq = Message.objects.filter(session_id=session_id).aggregate(last=Max("seq"))["last"] or 0
+    Message.objects.bulk_create(
+        message_of(session_id, turn_id, last_seq + offset, answer) for offset, answer in enumerate(answers, start=1)
+    )
+
+
+def message_of(session_id: uuid.UUID, turn_id: uuid.UUID, seq: int, answer: StepResult) -> Message:
+    plan = answer.plan
+    agent = plan.agent
+    return Message(
+        id=uuid.UUID(answer.step_id),
+        session_id=session_id,
+        turn_id=turn_id,
+        seq=seq,
+        role=Message.Role.AGENT if agent else Message.Role.MANAGER,
+        agent_id=uuid.UUID(agent.id) if agent else None,
+        agent_key=agent.key if agent else "",
+        agent_name=agent.name if agent else "",
+        model=plan.request.model.alias,
+        text=answer.text,
+        status=answer.status,
+        round=plan.round,
+        purpose=plan.purpose,
+    )
+
+
+def metered(call: Call) -> MeteredCall:
+    """Return a finished call as what is billed."""
+    assert call.usage is not None and call.finished_at is not None
+    return MeteredCall(
+        id=call.pk,
+        agent_id=call.agent_id,
+        agent_key=call.agent_key,
+        purpose=call.purpose,
+        round=call.round,
+        attempt=call.attempt,
+        provider=call.model.provider.name,
+        model_id=call.model_id,
+        model_asked=call.model.model_id,
+        model_served=call.model_served,
+        provider_request_id=call.provider_request_id,
+        report=report_from_json(call.usage),
+        status=call.status,
+        latency_ms=call.latency_ms,
+        first_token_ms=call.first_token_ms,
+        ended_at=call.finished_at,
+    )
