@@ -1,0 +1,150 @@
+"""The bridge of one running turn: the engine's journal becomes rows, its events become the event log."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+from billing.fields import usd_text
+from orchestration.engine.events import EngineEvent, StepCompleted, StepDelta, StepFailed, StepStarted
+from orchestration.engine.ports import CallIntent, CallOutcome, PastCall
+from sessions.live.database import Database
+from sessions.live.eventlog import MemoryEventLog
+from sessions.markdown import render_markdown
+from sessions.selectors.usage import usage_of_report
+from sessions.services.calls import call_finish, call_start
+from sessions.services.leases import Claimed
+
+DELTAS_PER_S = 25
+CLAIM_STRIDE = 1_000_000
+"""Claim n of a turn counts its events from (n-1) x this + 1."""
+
+
+@dataclass(slots=True)
+class Lane:
+    """What readers know of a step so far."""
+
+    started: StepStarted
+    text: list[str] = field(default_factory=list)
+    pending: dict[str, list[str]] = field(default_factory=dict)
+    """Text by kind that has not been published yet."""
+    flush_at: float = 0.0
+    timer: asyncio.TimerHandle | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What the bridge adds to a completed step."""
+
+    usage: dict[str, Any]
+    cost_usd: str | None
+    html: str
+
+
+class Bridge:
+    """Journal and Events of one claim on one turn. Lives on the runtime's loop."""
+
+    def __init__(self, claimed: Claimed, database: Database, log: MemoryEventLog) -> None:
+        self.claimed = claimed
+        self.seq = (claimed.claim - 1) * CLAIM_STRIDE
+        self.progress: dict[uuid.UUID, int] = {}
+        """Open calls -> characters received, for the lease renewal."""
+        self.lanes: dict[str, Lane] = {}
+        self._database = database
+        self._log = log
+        self._loop = asyncio.get_running_loop()
+        self._number = claimed.calls_made
+        self._finished: dict[str, Finished] = {}
+
+    # --- Journal ------------------------------------------------------------------------------------------------------
+
+    def past(self, slot: str) -> PastCall | None:
+        return self.claimed.past.get(slot)
+
+    async def start(self, intent: CallIntent) -> None:
+        self._number += 1
+        await self._database.run(
+            call_start, turn_id=self.claimed.turn_id, claim=self.claimed.claim, number=self._number, intent=intent
+        )
+        self.progress[uuid.UUID(intent.call_id)] = 0
+
+    async def finish(self, outcome: CallOutcome) -> None:
+        cost = await self._database.run(call_finish, turn_id=self.claimed.turn_id, claim=self.claimed.claim, outcome=outcome)
+        self.progress.pop(uuid.UUID(outcome.call_id), None)
+        if outcome.status == "ok":
+            html = await asyncio.to_thread(render_markdown, outcome.text)
+            self._finished[outcome.call_id] = Finished(usage_of_report(outcome.report), usd_text(cost), html)
+
+    def received(self, call_id: str, chars: int) -> None:
+        self.progress[uuid.UUID(call_id)] = chars
+
+    # --- Events -------------------------------------------------------------------------------------------------------
+
+    def emit(self, event: EngineEvent) -> None:
+        match event:
+            case StepStarted():
+                self.lanes[event.step_id] = Lane(event)
+                self.publish(
+                    "step.started",
+                    step_id=event.step_id,
+                    purpose=event.purpose,
+                    agent_key=event.agent_key,
+                    agent_name=event.agent_name,
+                    model=event.model,
+                    round=event.round,
+                )
+            case StepDelta():
+                self._collect(self.lanes[event.step_id], event)
+            case StepCompleted():
+                self._flush(self.lanes[event.step_id])
+                finished = self._finished.pop(event.call_id)
+                self.publish(
+                    "step.completed",
+                    step_id=event.step_id,
+                    message_id=event.step_id,
+                    text=event.text,
+                    html=finished.html,
+                    usage=finished.usage,
+                    cost_usd=finished.cost_usd,
+                )
+            case StepFailed():
+                self._flush(self.lanes[event.step_id])
+                self.publish(
+                    "step.failed", step_id=event.step_id, code=event.code, message=event.message, retryable=event.retryable
+                )
+
+    def publish(self, kind: str, **fields: Any) -> None:
+        """Append an event to the turn's log."""
+        self.seq += 1
+        at = dt.datetime.now(dt.UTC).isoformat().replace("+00:00", "Z")
+        self._log.append(self.claimed.turn_id, self.seq, {"type": kind, "turn_id": str(self.claimed.turn_id), "at": at, **fields})
+
+    def flush(self) -> None:
+        """Publish all text that still waits."""
+        for lane in self.lanes.values():
+            self._flush(lane)
+
+    def _collect(self, lane: Lane, delta: StepDelta) -> None:
+        """Publish a delta at once, or together with those of the same 40 ms."""
+        if delta.kind == "text":
+            lane.text.append(delta.text)
+        lane.pending.setdefault(delta.kind, []).append(delta.text)
+        if lane.timer is not None:
+            return
+        now = self._loop.time()
+        if now >= lane.flush_at:
+            self._flush(lane)
+        else:
+            lane.timer = self._loop.call_at(lane.flush_at, self._flush, lane)
+
+    def _flush(self, lane: Lane) -> None:
+        if lane.timer is not None:
+            lane.timer.cancel()
+            lane.timer = None
+        for kind, texts in lane.pending.items():
+            self.publish("step.delta", step_id=lane.started.step_id, kind=kind, text="".join(texts))
+        lane.pending = {}
+        lane.flush_at = self._loop.time() + 1 / DELTAS_PER_S

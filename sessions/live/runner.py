@@ -1,0 +1,110 @@
+"""Run one turn: claim, run the engine, commit, announce."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import uuid
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from orchestration.engine.control import Control
+from orchestration.engine.ports import Models, Ports
+from orchestration.engine.steps import RetryPolicy
+from orchestration.engine.turn import run_turn
+from sessions.live.bridge import Bridge
+from sessions.live.database import Database
+from sessions.live.eventlog import MemoryEventLog
+from sessions.selectors.turns import terminal_fields, turn_json_by_id
+from sessions.services.fence import FenceLost
+from sessions.services.leases import turn_claim
+from sessions.services.turn_commit import turn_commit
+
+log = logging.getLogger(__name__)
+
+
+class LoopClock:
+    """The running loop's clock."""
+
+    def monotonic_s(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    def jitter(self) -> float:
+        return random.random()  # noqa: S311  (spreads retries, guards nothing)
+
+
+@dataclass(slots=True)
+class RunningTurn:
+    """A turn that this process holds."""
+
+    claim: int
+    control: Control
+    bridge: Bridge
+    task: asyncio.Task[None]
+
+
+def retry_policy() -> RetryPolicy:
+    return RetryPolicy(retries=settings.PANTHEON_PROVIDER_RETRIES, max_wait_s=settings.PANTHEON_PROVIDER_RETRY_MAX_WAIT_S)
+
+
+class Runner:
+    """Runs turns for one process. Lives on the runtime's loop."""
+
+    def __init__(self, *, runner_id: uuid.UUID, models: Models, database: Database, event_log: MemoryEventLog) -> None:
+        self.runner_id = runner_id
+        self.running: dict[uuid.UUID, RunningTurn] = {}
+        self._models = models
+        self._database = database
+        self._log = event_log
+
+    async def run(self, turn_id: uuid.UUID) -> None:
+        """Run a turn to its end, unless another runner has it."""
+        if turn_id in self.running:
+            return
+        claimed = await self._database.run(turn_claim, turn_id=turn_id, runner_id=self.runner_id)
+        if claimed is None:
+            return
+        task = asyncio.current_task()
+        assert task is not None
+        control = Control(exhausted=claimed.exhausted)
+        bridge = Bridge(claimed, self._database, self._log)
+        if claimed.cancelled:
+            control.cancel()
+        self.running[turn_id] = RunningTurn(claimed.claim, control, bridge, task)
+        try:
+            await self._open(bridge)
+            ports = Ports(models=self._models, journal=bridge, events=bridge, clock=LoopClock())
+            result = await run_turn(claimed.spec, ports, control, retry_policy())
+            bridge.flush()
+            await self._database.run(
+                turn_commit,
+                turn_id=turn_id,
+                claim=claimed.claim,
+                payer=claimed.payer,
+                result=result,
+                last_event_seq=bridge.seq + 1,
+            )
+            await self._announce(bridge)
+        except* FenceLost:
+            log.warning("turn %s was taken over by another runner", turn_id)
+        finally:
+            self.running.pop(turn_id, None)
+
+    async def _open(self, bridge: Bridge) -> None:
+        claimed = bridge.claimed
+        if claimed.claim > 1:
+            snapshot = await self._database.run(turn_json_by_id, claimed.turn_id, with_text=True)
+            bridge.publish("turn.snapshot", turn=snapshot)
+            return
+        spec = claimed.spec
+        roster = [{"key": agent.key, "name": agent.name, "model": agent.model.alias} for agent in spec.roster]
+        bridge.publish("turn.started", session_id=spec.session_id, index=spec.index, mode=spec.mode, roster=roster)
+
+    async def _announce(self, bridge: Bridge) -> None:
+        fields = await self._database.run(terminal_fields, bridge.claimed.turn_id)
+        bridge.publish(f"turn.{fields['status']}", **fields)
