@@ -1,0 +1,24 @@
+"""The provider servers as fixtures: import them in a `conftest.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from orchestration.tests.providers.anthropic_server import AnthropicServer
+from orchestration.tests.providers.openai_server import OpenAIServer
+
+
+@pytest.fixture
+def openai_server() -> Iterator[OpenAIServer]:
+    """A server that speaks OpenAI's chat completions."""
+    with OpenAIServer() as server:
+        yield server
+
+
+@pytest.fixture
+def anthropic_server() -> Iterator[AnthropicServer]:
+    """A server that speaks Anthropic's Messages."""
+    with AnthropicServer() as server:
+        yield server
