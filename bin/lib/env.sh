@@ -31,5 +31,5 @@ environment() {
     if .venv/bin/python -I bin/lib/environment.py --check "$@" 2>/dev/null; then return; fi
     python=$(find_python) || die "Python 3.11 or newer is needed and none was found on the PATH" \
         "(Debian, Ubuntu: apt install python3 python3-venv; macOS: brew install python; or set PYTHON=/path/to/python3)."
-    "$python" -I bin/lib/environment.py "$@" || exit 1
+    "$python" -I bin/lib/environment.py "$@" || exit
 }

@@ -129,14 +129,14 @@ def _make_empty() -> None:
 
 
 def _installer() -> list[str]:
-    """The command that installs into .venv: its own pip, else uv, else the system's pip."""
+    """The command that installs into .venv: its own pip, else the system's, else uv."""
     if _works([str(PYTHON), "-I", "-m", "pip", "--version"]):
         return [str(PYTHON), "-I", "-m", "pip", "install", "--quiet"]
-    if (uv := shutil.which("uv")) and _works([uv, "--version"]):
-        return [uv, "pip", "install", "--quiet", "--python", str(PYTHON)]
     system_pip = [sys.executable, "-m", "pip", "--python", str(PYTHON)]
     if _works([*system_pip, "--version"]):
         return [*system_pip, "install", "--quiet"]
+    if (uv := shutil.which("uv")) and _works([uv, "--version"]):
+        return [uv, "pip", "install", "--quiet", "--python", str(PYTHON)]
     raise SetupError(_missing_venv())
 
 
