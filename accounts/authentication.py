@@ -40,4 +40,6 @@ class CookieAuthentication(SessionAuthentication):
         try:
             super().enforce_csrf(request)
         except PermissionDenied as error:
-            raise PantheonError("csrf_failed", "Reload the page and try again: its form has expired.") from error
+            raise PantheonError(
+                "csrf_failed", "Reload the page and try again: its form has expired."
+            ) from error

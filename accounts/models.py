@@ -58,7 +58,10 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     email = models.EmailField(
-        "e-mail address", max_length=254, unique=True, error_messages={"unique": "An account with this e-mail address exists."}
+        "e-mail address",
+        max_length=254,
+        unique=True,
+        error_messages={"unique": "An account with this e-mail address exists."},
     )
     name = models.CharField(max_length=120, blank=True)
     team = models.ForeignKey(Team, null=True, blank=True, on_delete=models.SET_NULL, related_name="members")
@@ -75,7 +78,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     class Meta:
         ordering: ClassVar = ["email"]
         # One account per address, however it is typed.
-        constraints: ClassVar = [models.CheckConstraint(name="user_email_lower", condition=Q(email=Lower("email")))]
+        constraints: ClassVar = [
+            models.CheckConstraint(name="user_email_lower", condition=Q(email=Lower("email")))
+        ]
 
     def __str__(self) -> str:
         return self.name or self.email
@@ -116,7 +121,9 @@ class ApiToken(models.Model):
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
     name = models.CharField(max_length=120, validators=[MinLengthValidator(1)])
     digest = models.CharField(max_length=64, unique=True, editable=False)
-    hint = models.CharField(max_length=12, editable=False, help_text="How the token begins, to tell tokens apart.")
+    hint = models.CharField(
+        max_length=12, editable=False, help_text="How the token begins, to tell tokens apart."
+    )
     scopes = models.JSONField(default=list)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)

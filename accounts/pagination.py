@@ -22,11 +22,17 @@ class NewestFirst(CursorPagination):
         if text is None:
             return self.page_size
         if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= self.max_page_size:
-            raise PantheonError("invalid_parameter", f"limit is a whole number from 1 to {self.max_page_size}.", {"parameter": "limit"})
+            raise PantheonError(
+                "invalid_parameter",
+                f"limit is a whole number from 1 to {self.max_page_size}.",
+                {"parameter": "limit"},
+            )
         return int(text)
 
     def decode_cursor(self, request: Request):  # type: ignore[no-untyped-def]  # a private tuple of DRF's
         try:
             return super().decode_cursor(request)
         except NotFound as error:
-            raise PantheonError("invalid_parameter", "cursor is not one that a list gave out.", {"parameter": "cursor"}) from error
+            raise PantheonError(
+                "invalid_parameter", "cursor is not one that a list gave out.", {"parameter": "cursor"}
+            ) from error

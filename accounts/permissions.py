@@ -19,5 +19,7 @@ class SignedInWithScope(BasePermission):
             return False
         scope = ApiToken.Scope.READ if request.method in SAFE_METHODS else view.write_scope
         if isinstance(request.auth, ApiToken) and scope not in request.auth.scopes:
-            raise PantheonError("permission_denied", f"This token lacks the scope {scope!r}.", {"scope": str(scope)})
+            raise PantheonError(
+                "permission_denied", f"This token lacks the scope {scope!r}.", {"scope": str(scope)}
+            )
         return True

@@ -19,7 +19,10 @@ TOUCH_EVERY = dt.timedelta(minutes=1)
 def fields_of(error: ValidationError) -> dict[str, list[str]]:
     """Return a Django ValidationError as field -> sentences; what concerns no field is under `non_field_errors`."""
     if hasattr(error, "error_dict"):
-        return {("non_field_errors" if field == "__all__" else field): messages for field, messages in error.message_dict.items()}
+        return {
+            ("non_field_errors" if field == "__all__" else field): messages
+            for field, messages in error.message_dict.items()
+        }
     return {"non_field_errors": error.messages}
 
 
@@ -39,7 +42,12 @@ def token_create(
         raise ValidationFailed({"scopes": [f"Choose among {', '.join(allowed)}."]})
     secret = ApiToken.new_secret()
     token = ApiToken(
-        user=user, name=name.strip(), scopes=chosen, expires_at=expires_at, digest=secret_digest(secret), hint=secret[:8]
+        user=user,
+        name=name.strip(),
+        scopes=chosen,
+        expires_at=expires_at,
+        digest=secret_digest(secret),
+        hint=secret[:8],
     )
     try:
         token.full_clean()
@@ -53,7 +61,9 @@ def token_touch(*, token: ApiToken) -> None:
     """Note that a token was used, at most once a minute, so that reads stay reads."""
     now = timezone.now()
     if token.last_used_at is None or now - token.last_used_at > TOUCH_EVERY:
-        ApiToken.objects.filter(Q(last_used_at__isnull=True) | Q(last_used_at__lt=now - TOUCH_EVERY), pk=token.pk).update(last_used_at=now)
+        ApiToken.objects.filter(
+            Q(last_used_at__isnull=True) | Q(last_used_at__lt=now - TOUCH_EVERY), pk=token.pk
+        ).update(last_used_at=now)
 
 
 def token_delete(*, token: ApiToken) -> None:
@@ -62,7 +72,7 @@ def token_delete(*, token: ApiToken) -> None:
 
 @transaction.atomic(durable=True)
 def setup_link_issue() -> str | None:
-    """Return the secret of a new set-up link, the only one that works from now on; None once there is an administrator."""
+    """Return the secret of a new set-up link, from now on the only one; None once there is an administrator."""
     if User.objects.filter(is_superuser=True).exists():
         return None
     secret = ApiToken.new_secret().removeprefix("pn_")
@@ -73,11 +83,13 @@ def setup_link_issue() -> str | None:
 
 @transaction.atomic(durable=True)
 def administrator_create(*, setup_secret: str, email: str, name: str, password: str) -> User:
-    """Make the first administrator with the one-time link. Raises NotFound for a used or unknown link, ValidationFailed.
+    """Make the first administrator with the one-time link. Raises NotFound for a used link, ValidationFailed.
 
     The link is taken by a conditional update, so of two requests at once exactly one wins.
     """
-    taken = SetupLink.objects.filter(digest=secret_digest(setup_secret), used_at__isnull=True).update(used_at=timezone.now())
+    taken = SetupLink.objects.filter(digest=secret_digest(setup_secret), used_at__isnull=True).update(
+        used_at=timezone.now()
+    )
     if not taken or User.objects.filter(is_superuser=True).exists():
         raise NotFound("This set-up link has been used or replaced. Start Pantheon again for a new one.")
     user = User(email=email, name=name.strip(), is_staff=True, is_superuser=True)

@@ -23,7 +23,9 @@ class CallerThrottle(SimpleRateThrottle):
         raise NotImplementedError
 
     def get_cache_key(self, request: Request, view: Any) -> str:
-        caller = f"token-{request.auth.pk}" if isinstance(request.auth, ApiToken) else f"user-{request.user.pk}"
+        caller = (
+            f"token-{request.auth.pk}" if isinstance(request.auth, ApiToken) else f"user-{request.user.pk}"
+        )
         return f"throttle-{self.scope}-{caller}"
 
     def allow_request(self, request: Request, view: Any) -> bool:
@@ -50,7 +52,9 @@ class TurnsPerMinute(CallerThrottle):
 
     def limit(self, request: Request) -> int:
         by_token = isinstance(request.auth, ApiToken)
-        return int(settings.PANTHEON_TOKEN_TURNS_PER_MINUTE if by_token else settings.PANTHEON_TURNS_PER_MINUTE)
+        return int(
+            settings.PANTHEON_TOKEN_TURNS_PER_MINUTE if by_token else settings.PANTHEON_TURNS_PER_MINUTE
+        )
 
 
 class TurnsPerHour(CallerThrottle):

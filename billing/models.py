@@ -20,13 +20,14 @@ ZERO_UUID = uuid.UUID(int=0)
 
 
 class ModelPrice(models.Model):
-    """What a model costs from a moment on, in pico-USD per token (USD 1 per million tokens = 1,000,000). Insert-only."""
+    """What a model costs from a moment on, in pico-USD per token (USD 1 per Mtok = 1,000,000). Insert-only."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     model = models.ForeignKey("orchestration.LlmModel", on_delete=models.PROTECT, related_name="prices")
     effective_from = models.DateTimeField(default=timezone.now)
     min_input_tokens = models.PositiveIntegerField(
-        default=0, help_text="The row with the largest value not above a call's total input prices the whole call."
+        default=0,
+        help_text="The row with the largest value not above a call's total input prices the whole call.",
     )
     input_pico = PicoUsdField("input")
     cache_read_pico = PicoUsdField("cache read")
@@ -43,11 +44,19 @@ class ModelPrice(models.Model):
         constraints: ClassVar = [
             models.CheckConstraint(
                 name="price_not_negative",
-                condition=Q(input_pico__gte=0, cache_read_pico__gte=0, cache_write_5m_pico__gte=0, cache_write_1h_pico__gte=0, output_pico__gte=0),
+                condition=Q(
+                    input_pico__gte=0,
+                    cache_read_pico__gte=0,
+                    cache_write_5m_pico__gte=0,
+                    cache_write_1h_pico__gte=0,
+                    output_pico__gte=0,
+                ),
             ),
         ]
         # The price of a call: model, tier, newest in effect.
-        indexes: ClassVar = [models.Index(fields=["model", "-min_input_tokens", "-effective_from"], name="price_lookup")]
+        indexes: ClassVar = [
+            models.Index(fields=["model", "-min_input_tokens", "-effective_from"], name="price_lookup")
+        ]
 
     def __str__(self) -> str:
         return f"{self.model} from {self.effective_from:%Y-%m-%d}"
@@ -87,7 +96,9 @@ class UsageEvent(models.Model):
         SUMMARIZE = "summarize"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    corrects = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="corrections")
+    corrects = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="corrections"
+    )
 
     user_id = models.UUIDField()
     team_id = models.UUIDField(default=ZERO_UUID)
@@ -110,15 +121,21 @@ class UsageEvent(models.Model):
     model_served = models.CharField(max_length=200, blank=True)
     provider_request_id = models.CharField(max_length=200, blank=True)
 
-    input_tokens = models.PositiveBigIntegerField(default=0, help_text="Fresh input, without what was read from or written to a cache.")
+    input_tokens = models.PositiveBigIntegerField(
+        default=0, help_text="Fresh input, without what was read from or written to a cache."
+    )
     cache_read_tokens = models.PositiveBigIntegerField(default=0)
     cache_write_5m_tokens = models.PositiveBigIntegerField(default=0)
     cache_write_1h_tokens = models.PositiveBigIntegerField(default=0)
     output_tokens = models.PositiveBigIntegerField(default=0)
-    reasoning_tokens = models.PositiveBigIntegerField(default=0, help_text="Part of the output, not billed twice.")
+    reasoning_tokens = models.PositiveBigIntegerField(
+        default=0, help_text="Part of the output, not billed twice."
+    )
     source = models.CharField(max_length=16, choices=Source.choices)
     raw_usage = models.JSONField(null=True, blank=True)
-    flags = models.JSONField(default=list, blank=True, help_text="What did not add up in the provider's usage.")
+    flags = models.JSONField(
+        default=list, blank=True, help_text="What did not add up in the provider's usage."
+    )
 
     price = models.ForeignKey(ModelPrice, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     cost_pico = PicoUsdField("cost", null=True, blank=True, help_text="Empty: unpriced.")
@@ -134,15 +151,24 @@ class UsageEvent(models.Model):
     class Meta:
         ordering: ClassVar = ["-created_at", "id"]
         constraints: ClassVar = [
-            models.CheckConstraint(name="event_reasoning_within_output", condition=Q(reasoning_tokens__lte=F("output_tokens"))),
             models.CheckConstraint(
-                name="event_cost_with_price", condition=Q(cost_pico__isnull=True, price__isnull=True) | Q(cost_pico__isnull=False, price__isnull=False)
+                name="event_reasoning_within_output", condition=Q(reasoning_tokens__lte=F("output_tokens"))
             ),
-            models.CheckConstraint(name="event_none_is_empty", condition=~Q(source="none") | Q(input_tokens=0, output_tokens=0, cache_read_tokens=0)),
+            models.CheckConstraint(
+                name="event_cost_with_price",
+                condition=Q(cost_pico__isnull=True, price__isnull=True)
+                | Q(cost_pico__isnull=False, price__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="event_none_is_empty",
+                condition=~Q(source="none") | Q(input_tokens=0, output_tokens=0, cache_read_tokens=0),
+            ),
         ]
         indexes: ClassVar = [
             models.Index(fields=["turn_id"], name="event_of_turn"),  # the receipt of a turn
-            models.Index(fields=["user_id", "-created_at"], name="event_of_user"),  # a person's own events, newest first
+            models.Index(
+                fields=["user_id", "-created_at"], name="event_of_user"
+            ),  # a person's own events, newest first
             models.Index(fields=["-created_at", "id"], name="event_newest"),  # the ledger page
         ]
 
@@ -189,7 +215,8 @@ class DailyUsage(models.Model):
         constraints: ClassVar = [
             # The key that a commit adds to, and the order in which a range of days is read.
             models.UniqueConstraint(
-                fields=["day", "team_id", "user_id", "room_id", "agent_id", "model", "purpose", "mode"], name="daily_usage_key"
+                fields=["day", "team_id", "user_id", "room_id", "agent_id", "model", "purpose", "mode"],
+                name="daily_usage_key",
             )
         ]
 

@@ -15,8 +15,14 @@ def price_for(prices: Iterable[ModelPrice], *, total_input: int, at: dt.datetime
     Of the rows in effect at `at`, those of the largest `min_input_tokens` not above the call's total input count;
     the latest of them prices the whole call.
     """
-    in_effect = (price for price in prices if price.effective_from <= at and price.min_input_tokens <= total_input)
-    return max(in_effect, key=lambda price: (price.min_input_tokens, price.effective_from, price.created_at), default=None)
+    in_effect = (
+        price for price in prices if price.effective_from <= at and price.min_input_tokens <= total_input
+    )
+    return max(
+        in_effect,
+        key=lambda price: (price.min_input_tokens, price.effective_from, price.created_at),
+        default=None,
+    )
 
 
 def cost_pico(usage: Usage, price: ModelPrice | None) -> int | None:

@@ -1,4 +1,4 @@
-"""The web process: Django, and the periodic work where no scheduler of its own runs it."""
+"""The web process: Django, turns, and the periodic work that keeps them going."""
 
 import os
 
@@ -8,6 +8,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pantheon.settings")
 
 application = get_asgi_application()
 
-from sessions.live.runtime import runtime  # noqa: E402  (needs the apps)
+from pantheon import lifecycle  # noqa: E402  (needs the settings)
+from sessions.live.runtime import runtime  # noqa: E402
+from sessions.live.stopping import set_stop_check  # noqa: E402
 
+set_stop_check(lifecycle.stopping)
+lifecycle.on_stop(runtime.stop)
 runtime.start_recovery()

@@ -19,7 +19,9 @@ def error_response(request: HttpRequest, error: PantheonError) -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return error_response(request, PantheonError("invalid_parameter", "The server could not understand this request."))
+    return error_response(
+        request, PantheonError("invalid_parameter", "The server could not understand this request.")
+    )
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -35,4 +37,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    return error_response(request, PantheonError("csrf_failed", "This form has expired. Go back, reload the page and send it again."))
+    return error_response(
+        request,
+        PantheonError("csrf_failed", "This form has expired. Go back, reload the page and send it again."),
+    )

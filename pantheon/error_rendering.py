@@ -24,7 +24,11 @@ def flatten(detail: Any, field: str = "") -> dict[str, list[str]]:
     elif isinstance(detail, list) and any(isinstance(item, dict | list) for item in detail):
         items = [(str(index), value) for index, value in enumerate(detail) if value]
     else:
-        return {field or "non_field_errors": [str(item) for item in (detail if isinstance(detail, list) else [detail])]}
+        return {
+            field or "non_field_errors": [
+                str(item) for item in (detail if isinstance(detail, list) else [detail])
+            ]
+        }
     flat: dict[str, list[str]] = {}
     for key, value in items:
         flat.update(flatten(value, f"{field}.{key}" if field else key))
@@ -47,7 +51,9 @@ def as_pantheon_error(exc: Exception) -> PantheonError | None:
         case exceptions.UnsupportedMediaType():
             return PantheonError("invalid_json", "Send the body as application/json.")
         case exceptions.NotAuthenticated():
-            return PantheonError("not_authenticated", "Sign in, or send a token: Authorization: Bearer <token>.")
+            return PantheonError(
+                "not_authenticated", "Sign in, or send a token: Authorization: Bearer <token>."
+            )
         case exceptions.AuthenticationFailed():
             return PantheonError("not_authenticated", str(exc.detail))
         case exceptions.PermissionDenied() | PermissionDenied():
@@ -57,10 +63,14 @@ def as_pantheon_error(exc: Exception) -> PantheonError | None:
         case exceptions.Throttled():
             wait_s = max(1, math.ceil(exc.wait or 1))
             message = f"Too many requests. Try again in {wait_s} s."
-            return PantheonError("rate_limited", message, {"retry_after_s": wait_s}, headers={"Retry-After": str(wait_s)})
+            return PantheonError(
+                "rate_limited", message, {"retry_after_s": wait_s}, headers={"Retry-After": str(wait_s)}
+            )
         case OperationalError():
             log.error("the database did not answer: %s", exc)
-            return PantheonError("unavailable", "The database cannot be reached. Try again soon.", headers={"Retry-After": "5"})
+            return PantheonError(
+                "unavailable", "The database cannot be reached. Try again soon.", headers={"Retry-After": "5"}
+            )
     return None
 
 
@@ -70,8 +80,10 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response:
     request_id = getattr(request, "request_id", None)
     error = as_pantheon_error(exc)
     if error is None:
-        log.exception("request %s failed", request_id, exc_info=exc)
-        error = PantheonError("internal_error", "Something went wrong on our side. The log has more under the request id.")
+        log.error("request %s failed", request_id, exc_info=exc)
+        error = PantheonError(
+            "internal_error", "Something went wrong on our side. The log has more under the request id."
+        )
     response = Response(error.as_dict(request_id), status=error.http_status, headers=error.headers)
     if isinstance(exc, exceptions.APIException) and (challenge := getattr(exc, "auth_header", None)):
         response["WWW-Authenticate"] = challenge

@@ -35,7 +35,9 @@ HTTP_STATUS: dict[str, int] = {
 }
 """Every code that Pantheon answers with, and its HTTP status."""
 
-RETRYABLE = frozenset({"turn_in_progress", "rate_limited", "provider_unavailable", "unavailable", "provider_timeout"})
+RETRYABLE = frozenset(
+    {"turn_in_progress", "rate_limited", "provider_unavailable", "unavailable", "provider_timeout"}
+)
 """Codes after which the same request may succeed later."""
 
 
@@ -45,7 +47,14 @@ class PantheonError(Exception):
     `code` is one of HTTP_STATUS, `message` a sentence that says what to do, `details` JSON-ready facts.
     """
 
-    def __init__(self, code: str, message: str, details: dict[str, Any] | None = None, *, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        details: dict[str, Any] | None = None,
+        *,
+        headers: dict[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
@@ -79,5 +88,7 @@ class NotFound(PantheonError):
 class ValidationFailed(PantheonError):
     """Input that cannot be taken. `fields` maps each field to its list of sentences."""
 
-    def __init__(self, fields: dict[str, list[str]], message: str = "Some fields need another value.") -> None:
+    def __init__(
+        self, fields: dict[str, list[str]], message: str = "Some fields need another value."
+    ) -> None:
         super().__init__("validation_error", message, {"fields": fields})

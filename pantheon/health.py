@@ -73,4 +73,6 @@ class ReadyView(APIView):
                 log.warning("not ready: %s: %s", name, error)
                 checks[name] = "failed"
             ready = ready and checks[name] == "ok"
-        return Response({"status": "ok" if ready else "unavailable", "checks": checks}, status=200 if ready else 503)
+        return Response(
+            {"status": "ok" if ready else "unavailable", "checks": checks}, status=200 if ready else 503
+        )

@@ -23,7 +23,7 @@ def _set_request_id(request: HttpRequest) -> str:
 
 @sync_and_async_middleware
 def request_id_middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
-    """Set `request.request_id` (the caller's `X-Request-ID` where it is harmless, else a new one) and answer with it."""
+    """Set `request.request_id` (the caller's `X-Request-ID` if harmless, else a new one) and answer with it."""
     if iscoroutinefunction(get_response):
 
         async def handle_async(request: HttpRequest) -> HttpResponseBase:

@@ -20,13 +20,19 @@ PANTHEON_DATA_DIR.mkdir(parents=True, exist_ok=True)
 
 # --- Django -----------------------------------------------------------------------------------------------------------
 
-SECRET_KEY = env.str("PANTHEON_SECRET_KEY", default="") or load_or_make_secret_key(PANTHEON_DATA_DIR / "secret_key")
+SECRET_KEY = env.str("PANTHEON_SECRET_KEY", default="") or load_or_make_secret_key(
+    PANTHEON_DATA_DIR / "secret_key"
+)
 DEBUG = env.bool("PANTHEON_DEBUG", default=False)
 
 PANTHEON_URL = env.str("PANTHEON_URL", default="").rstrip("/")
 ALLOWED_HOSTS = env.list("PANTHEON_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 if PANTHEON_URL:
-    ALLOWED_HOSTS = [*ALLOWED_HOSTS, PANTHEON_URL.partition("://")[2].partition("/")[0].rpartition(":")[0] or PANTHEON_URL.partition("://")[2]]
+    ALLOWED_HOSTS = [
+        *ALLOWED_HOSTS,
+        PANTHEON_URL.partition("://")[2].partition("/")[0].rpartition(":")[0]
+        or PANTHEON_URL.partition("://")[2],
+    ]
     CSRF_TRUSTED_ORIGINS = [PANTHEON_URL]
 
 INSTALLED_APPS = [
@@ -90,14 +96,24 @@ def database() -> dict[str, Any]:
         )
         config["TEST"] = {"NAME": str(Path(config["NAME"]).with_suffix(".test.sqlite3"))}
     elif config["ENGINE"] == "django.db.backends.postgresql":
-        options["pool"] = {"min_size": 1, "max_size": env.int("PANTHEON_DB_POOL_SIZE", default=10), "timeout": 30}
+        options["pool"] = {
+            "min_size": 1,
+            "max_size": env.int("PANTHEON_DB_POOL_SIZE", default=10),
+            "timeout": 30,
+        }
     return config
 
 
 DATABASES = {"default": database()}
 REDIS_URL = env.str("REDIS_URL", default="")
 if REDIS_URL:
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "pantheon"}}
+    CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": REDIS_URL,
+            "KEY_PREFIX": "pantheon",
+        }
+    }
 else:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
@@ -157,7 +173,10 @@ SECURE_REFERRER_POLICY = "same-origin"
 # --- API --------------------------------------------------------------------------------------------------------------
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.BearerAuthentication", "accounts.authentication.CookieAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.authentication.BearerAuthentication",
+        "accounts.authentication.CookieAuthentication",
+    ],
     "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.SignedInWithScope"],
     "DEFAULT_THROTTLE_CLASSES": ["accounts.throttling.RequestThrottle"],
     "DEFAULT_PAGINATION_CLASS": "accounts.pagination.NewestFirst",
@@ -181,7 +200,9 @@ PANTHEON_WAIT_S = env.float("PANTHEON_WAIT_S", default=55.0)
 PANTHEON_DEFAULT_MODEL = env.str("PANTHEON_DEFAULT_MODEL", default="")
 PANTHEON_PROVIDER_CONNECT_TIMEOUT_S = env.float("PANTHEON_PROVIDER_CONNECT_TIMEOUT_S", default=10.0)
 PANTHEON_PROVIDER_FIRST_TOKEN_TIMEOUT_S = env.float("PANTHEON_PROVIDER_FIRST_TOKEN_TIMEOUT_S", default=120.0)
-PANTHEON_PROVIDER_BETWEEN_TOKENS_TIMEOUT_S = env.float("PANTHEON_PROVIDER_BETWEEN_TOKENS_TIMEOUT_S", default=60.0)
+PANTHEON_PROVIDER_BETWEEN_TOKENS_TIMEOUT_S = env.float(
+    "PANTHEON_PROVIDER_BETWEEN_TOKENS_TIMEOUT_S", default=60.0
+)
 PANTHEON_PROVIDER_TOTAL_TIMEOUT_S = env.float("PANTHEON_PROVIDER_TOTAL_TIMEOUT_S", default=600.0)
 PANTHEON_PROVIDER_RETRIES = env.int("PANTHEON_PROVIDER_RETRIES", default=2)
 PANTHEON_PROVIDER_RETRY_MAX_WAIT_S = env.float("PANTHEON_PROVIDER_RETRY_MAX_WAIT_S", default=30.0)
@@ -201,5 +222,9 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["console"], "level": env.str("PANTHEON_LOG_LEVEL", default="INFO")},
     # The SDKs' HTTP client logs a line per request at INFO.
-    "loggers": {"httpx2": {"level": "WARNING"}, "httpx": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
+    "loggers": {
+        "httpx2": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},
+        "django.request": {"level": "ERROR"},
+    },
 }

@@ -30,7 +30,13 @@ def sums_of(events: Iterable[UsageEvent]) -> dict[tuple[Any, ...], list[int]]:
         key = (day, *(getattr(event, name) for name in KEY[1:]))
         cost = event.cost_pico or 0
         estimated = cost if event.source == UsageEvent.Source.ESTIMATED else 0
-        values = [1, *(getattr(event, name) for name in TOKENS), cost, estimated, int(event.cost_pico is None)]
+        values = [
+            1,
+            *(getattr(event, name) for name in TOKENS),
+            cost,
+            estimated,
+            int(event.cost_pico is None),
+        ]
         rows[key] = [old + new for old, new in zip(rows.get(key, [0] * len(SUMS)), values, strict=True)]
     return rows
 
@@ -45,12 +51,14 @@ def rollup_add(events: Iterable[UsageEvent]) -> None:
     if not rows:
         return
     table = connection.ops.quote_name(DailyUsage._meta.db_table)
-    fields = [DailyUsage._meta.get_field(name.removesuffix("_id") if name == "model_id" else name) for name in KEY]
+    fields = [
+        DailyUsage._meta.get_field(name.removesuffix("_id") if name == "model_id" else name) for name in KEY
+    ]
     columns = ", ".join((*KEY, *SUMS))
     places = ", ".join(["%s"] * (len(KEY) + len(SUMS)))
     added = ", ".join(f"{name} = {table}.{name} + EXCLUDED.{name}" for name in SUMS)
     sql = (
-        f"INSERT INTO {table} ({columns}) VALUES {', '.join([f'({places})'] * len(rows))} "  # noqa: S608  (names of ours only)
+        f"INSERT INTO {table} ({columns}) VALUES {', '.join([f'({places})'] * len(rows))} "
         f"ON CONFLICT ({', '.join(KEY)}) DO UPDATE SET {added}"
     )
     params: list[Any] = []

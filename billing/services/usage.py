@@ -112,7 +112,7 @@ def event_of(payer: Payer, call: MeteredCall, prices: Sequence[ModelPrice]) -> U
 
 
 def provider_cost_pico(usd: str | None) -> int | None:
-    """Return what a provider says it charged; None for what is no amount. A provider's float may be finer than a pico."""
+    """Return what a provider says it charged, to the pico; None for what is no amount."""
     if usd is None:
         return None
     try:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from orchestration.engine.specs import AgentSpec, ChatMessage, HistoryMessage, ModelRequest, ModelSpec, TurnSpec
+from orchestration.engine.specs import (
+    AgentSpec,
+    ChatMessage,
+    HistoryMessage,
+    ModelRequest,
+    ModelSpec,
+    TurnSpec,
+)
 from orchestration.engine.tokens import estimate_input, estimate_tokens
 
 
@@ -33,7 +40,10 @@ def system_prompt(spec: TurnSpec, agent: AgentSpec) -> str:
     role = agent.role_prompt.strip() or f"You are {agent.name}, a helpful and candid expert."
     if spec.mode == "direct":
         return role
-    members = "\n".join(f"- @{member.key}: {member.name}{' (you)' if member.key == agent.key else ''}" for member in spec.roster)
+    members = "\n".join(
+        f"- @{member.key}: {member.name}{' (you)' if member.key == agent.key else ''}"
+        for member in spec.roster
+    )
     parts = [
         role,
         f"You are {agent.name} (@{agent.key}), a member of the council {spec.room_name!r}. Its members:\n{members}",
@@ -88,12 +98,16 @@ def reply_request(spec: TurnSpec, agent: AgentSpec) -> tuple[ModelRequest, dict[
     while pruned < len(history) and total > window.input_budget:
         total -= costs[pruned]
         pruned += 1
-    messages = merge_roles([*transcript_for(spec, agent, history[pruned:]), ChatMessage("user", spec.message)])
+    messages = merge_roles(
+        [*transcript_for(spec, agent, history[pruned:]), ChatMessage("user", spec.message)]
+    )
     request = ModelRequest(
         model=agent.model,
         system=system_prompt(spec, agent),
         messages=messages,
-        max_output_tokens=min(agent.max_output_tokens or agent.model.max_output_tokens, window.output_reserve),
+        max_output_tokens=min(
+            agent.max_output_tokens or agent.model.max_output_tokens, window.output_reserve
+        ),
         purpose="reply",
         temperature=agent.temperature if agent.model.temperature else None,
         speaker_name=agent.name,

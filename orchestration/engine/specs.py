@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 Purpose = Literal["reply", "route", "evaluate", "synthesize", "summarize"]
 Role = Literal["user", "assistant"]
@@ -133,3 +133,11 @@ class UsageReport:
     """What did not add up: `input_mismatch`, `unknown_key:<name>`, `output_mismatch`, `missing_input`."""
     provider_cost_usd: str | None = None
     """What the provider says it charged, as a decimal string."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as JSON-ready data, which `from_dict` reads."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> UsageReport:
+        return cls(**{**data, "usage": Usage(**data["usage"]), "flags": tuple(data["flags"])})

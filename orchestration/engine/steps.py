@@ -26,7 +26,9 @@ from orchestration.engine.specs import AgentSpec, ModelRequest, Purpose, Usage, 
 from orchestration.engine.tokens import estimate_report
 
 NO_USAGE = UsageReport(usage=Usage(), source="none")
-EXHAUSTED = CallError("internal_error", "The worker that ran this turn died several times; it was given up.", retryable=True)
+EXHAUSTED = CallError(
+    "internal_error", "The worker that ran this turn died several times; it was given up.", retryable=True
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,12 @@ async def run_step(plan: StepPlan, ports: Ports, control: Control, retry: RetryP
         agent = plan.agent
         ports.events.emit(
             StepStarted(
-                step_id, plan.purpose, agent.key if agent else None, agent.name if agent else None, plan.request.model.alias, plan.round
+                step_id,
+                plan.purpose,
+                agent.key if agent else None,
+                agent.name if agent else None,
+                plan.request.model.alias,
+                plan.round,
             )
         )
     while True:
@@ -126,7 +133,9 @@ async def run_attempt(
         return CallOutcome(call_id, "cancelled", "", NO_USAGE), None
     if control.exhausted:
         return CallOutcome(call_id, "failed", "", NO_USAGE, EXHAUSTED), None
-    await ports.journal.start(CallIntent(call_id, step_id, plan.slot, attempt, plan.request, plan.agent, plan.round, plan.context))
+    await ports.journal.start(
+        CallIntent(call_id, step_id, plan.slot, attempt, plan.request, plan.agent, plan.round, plan.context)
+    )
     began_s = ports.clock.monotonic_s()
     received = Received()
     try:
@@ -148,7 +157,9 @@ async def receive(plan: StepPlan, step_id: str, call_id: str, received: Received
         async for event in stream:
             match event:
                 case TextDelta(text) | ReasoningDelta(text):
-                    kind: Literal["text", "reasoning"] = "text" if isinstance(event, TextDelta) else "reasoning"
+                    kind: Literal["text", "reasoning"] = (
+                        "text" if isinstance(event, TextDelta) else "reasoning"
+                    )
                     (received.text if kind == "text" else received.reasoning).append(text)
                     received.chars += len(text)
                     if received.first_token_s is None:
@@ -166,7 +177,9 @@ async def receive(plan: StepPlan, step_id: str, call_id: str, received: Received
         raise RuntimeError(f"the gateway of {plan.request.model.kind} ended without Completed or Failed")
 
 
-def outcome_of(plan: StepPlan, call_id: str, received: Received, began_s: float, ended_s: float, *, final: bool) -> CallOutcome:
+def outcome_of(
+    plan: StepPlan, call_id: str, received: Received, began_s: float, ended_s: float, *, final: bool
+) -> CallOutcome:
     """Return how an attempt ended: status, error, and the best figure there is for what it used."""
     text = "".join(received.text)
     status: Literal["ok", "failed", "cancelled"]
@@ -225,7 +238,9 @@ def conclude(plan: StepPlan, step_id: str, outcome: CallOutcome, ports: Ports) -
         return StepResult(step_id, plan, "cancelled", outcome.text)
     assert outcome.error is not None
     if plan.live:
-        ports.events.emit(StepFailed(step_id, outcome.error.code, outcome.error.message, outcome.error.retryable))
+        ports.events.emit(
+            StepFailed(step_id, outcome.error.code, outcome.error.message, outcome.error.retryable)
+        )
     return StepResult(step_id, plan, "failed", outcome.text, outcome.error)
 
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 EVERYBODY = "all"
 
-CODE = re.compile(r"(?P<fence>`{3,}|~{3,}).*?(?:(?P=fence)|\Z)|(?P<tick>`+)(?!`).+?(?<!`)(?P=tick)(?!`)", re.DOTALL)
+CODE = re.compile(
+    r"(?P<fence>`{3,}|~{3,}).*?(?:(?P=fence)|\Z)|(?P<tick>`+)(?!`).+?(?<!`)(?P=tick)(?!`)", re.DOTALL
+)
 """Fenced code (unclosed runs to the end) and code spans, where an @ is no tag."""
 
 TAG = re.compile(r"(?<![\w.@+%/-])@(?P<word>[A-Za-z0-9_-]+)(?P<mail>@|\.[A-Za-z0-9])?")

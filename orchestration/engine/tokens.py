@@ -20,7 +20,9 @@ def estimate_input(request: ModelRequest) -> int:
     return texts + estimate_tokens(request.system) + MESSAGE_OVERHEAD
 
 
-def estimate_report(request: ModelRequest, partial: Usage | None, raw: dict[str, object] | None, received: str) -> UsageReport:
+def estimate_report(
+    request: ModelRequest, partial: Usage | None, raw: dict[str, object] | None, received: str
+) -> UsageReport:
     """Return the estimate for a call that was cut: the provider's partial figure, else ours, plus the text received."""
     base = partial if partial is not None and partial.total_input else Usage(input=estimate_input(request))
     output = max(partial.output if partial else 0, estimate_tokens(received))

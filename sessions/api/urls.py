@@ -1,1 +1,25 @@
-urlpatterns: list = []
+from django.urls import path
+
+from sessions.api.agents import AgentsView, AgentView
+from sessions.api.catalogue import ModelsView
+from sessions.api.chats import AgentSessionsView, MessagesView, RoomSessionsView, SessionView
+from sessions.api.events import TurnEventsView
+from sessions.api.rooms import RoomAgentsView, RoomsView, RoomView
+from sessions.api.turns import TurnCancelView, TurnsView, TurnView
+
+urlpatterns = [
+    path("models", ModelsView.as_view(), name="api-models"),
+    path("agents", AgentsView.as_view(), name="api-agents"),
+    path("agents/<str:agent_id>", AgentView.as_view(), name="api-agent"),
+    path("agents/<str:agent_id>/sessions", AgentSessionsView.as_view(), name="api-agent-sessions"),
+    path("rooms", RoomsView.as_view(), name="api-rooms"),
+    path("rooms/<str:room_id>", RoomView.as_view(), name="api-room"),
+    path("rooms/<str:room_id>/agents", RoomAgentsView.as_view(), name="api-room-agents"),
+    path("rooms/<str:room_id>/sessions", RoomSessionsView.as_view(), name="api-room-sessions"),
+    path("sessions/<str:session_id>", SessionView.as_view(), name="api-session"),
+    path("sessions/<str:session_id>/turns", TurnsView.as_view(), name="api-turns"),
+    path("sessions/<str:session_id>/messages", MessagesView.as_view(), name="api-messages"),
+    path("turns/<str:turn_id>", TurnView.as_view(), name="api-turn"),
+    path("turns/<str:turn_id>/events", TurnEventsView.as_view(), name="api-turn-events"),
+    path("turns/<str:turn_id>/cancel", TurnCancelView.as_view(), name="api-turn-cancel"),
+]

@@ -67,12 +67,18 @@ class Bridge:
     async def start(self, intent: CallIntent) -> None:
         self._number += 1
         await self._database.run(
-            call_start, turn_id=self.claimed.turn_id, claim=self.claimed.claim, number=self._number, intent=intent
+            call_start,
+            turn_id=self.claimed.turn_id,
+            claim=self.claimed.claim,
+            number=self._number,
+            intent=intent,
         )
         self.progress[uuid.UUID(intent.call_id)] = 0
 
     async def finish(self, outcome: CallOutcome) -> None:
-        cost = await self._database.run(call_finish, turn_id=self.claimed.turn_id, claim=self.claimed.claim, outcome=outcome)
+        cost = await self._database.run(
+            call_finish, turn_id=self.claimed.turn_id, claim=self.claimed.claim, outcome=outcome
+        )
         self.progress.pop(uuid.UUID(outcome.call_id), None)
         if outcome.status == "ok":
             html = await asyncio.to_thread(render_markdown, outcome.text)
@@ -113,14 +119,22 @@ class Bridge:
             case StepFailed():
                 self._flush(self.lanes[event.step_id])
                 self.publish(
-                    "step.failed", step_id=event.step_id, code=event.code, message=event.message, retryable=event.retryable
+                    "step.failed",
+                    step_id=event.step_id,
+                    code=event.code,
+                    message=event.message,
+                    retryable=event.retryable,
                 )
 
     def publish(self, kind: str, **fields: Any) -> None:
         """Append an event to the turn's log."""
         self.seq += 1
         at = dt.datetime.now(dt.UTC).isoformat().replace("+00:00", "Z")
-        self._log.append(self.claimed.turn_id, self.seq, {"type": kind, "turn_id": str(self.claimed.turn_id), "at": at, **fields})
+        self._log.append(
+            self.claimed.turn_id,
+            self.seq,
+            {"type": kind, "turn_id": str(self.claimed.turn_id), "at": at, **fields},
+        )
 
     def flush(self) -> None:
         """Publish all text that still waits."""

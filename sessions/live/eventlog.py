@@ -122,7 +122,11 @@ class MemoryEventLog:
         """Forget what ended an hour ago."""
         horizon = time.monotonic() - KEPT_AFTER_END_S
         with self._lock:
-            old = [turn_id for turn_id, log in self._logs.items() if log.ended_at_s is not None and log.ended_at_s < horizon]
+            old = [
+                turn_id
+                for turn_id, log in self._logs.items()
+                if log.ended_at_s is not None and log.ended_at_s < horizon
+            ]
             for turn_id in old:
                 del self._logs[turn_id]
 

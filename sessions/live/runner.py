@@ -35,7 +35,7 @@ class LoopClock:
         await asyncio.sleep(seconds)
 
     def jitter(self) -> float:
-        return random.random()  # noqa: S311  (spreads retries, guards nothing)
+        return random.random()
 
 
 @dataclass(slots=True)
@@ -46,16 +46,22 @@ class RunningTurn:
     control: Control
     bridge: Bridge
     task: asyncio.Task[None]
+    committing: bool = False
+    """The run is over; a turn that is no longer held is now a turn that is final."""
 
 
 def retry_policy() -> RetryPolicy:
-    return RetryPolicy(retries=settings.PANTHEON_PROVIDER_RETRIES, max_wait_s=settings.PANTHEON_PROVIDER_RETRY_MAX_WAIT_S)
+    return RetryPolicy(
+        retries=settings.PANTHEON_PROVIDER_RETRIES, max_wait_s=settings.PANTHEON_PROVIDER_RETRY_MAX_WAIT_S
+    )
 
 
 class Runner:
     """Runs turns for one process. Lives on the runtime's loop."""
 
-    def __init__(self, *, runner_id: uuid.UUID, models: Models, database: Database, event_log: MemoryEventLog) -> None:
+    def __init__(
+        self, *, runner_id: uuid.UUID, models: Models, database: Database, event_log: MemoryEventLog
+    ) -> None:
         self.runner_id = runner_id
         self.running: dict[uuid.UUID, RunningTurn] = {}
         self._models = models
@@ -75,12 +81,13 @@ class Runner:
         bridge = Bridge(claimed, self._database, self._log)
         if claimed.cancelled:
             control.cancel()
-        self.running[turn_id] = RunningTurn(claimed.claim, control, bridge, task)
+        running = self.running[turn_id] = RunningTurn(claimed.claim, control, bridge, task)
         try:
             await self._open(bridge)
             ports = Ports(models=self._models, journal=bridge, events=bridge, clock=LoopClock())
             result = await run_turn(claimed.spec, ports, control, retry_policy())
             bridge.flush()
+            running.committing = True
             await self._database.run(
                 turn_commit,
                 turn_id=turn_id,
@@ -103,7 +110,9 @@ class Runner:
             return
         spec = claimed.spec
         roster = [{"key": agent.key, "name": agent.name, "model": agent.model.alias} for agent in spec.roster]
-        bridge.publish("turn.started", session_id=spec.session_id, index=spec.index, mode=spec.mode, roster=roster)
+        bridge.publish(
+            "turn.started", session_id=spec.session_id, index=spec.index, mode=spec.mode, roster=roster
+        )
 
     async def _announce(self, bridge: Bridge) -> None:
         fields = await self._database.run(terminal_fields, bridge.claimed.turn_id)

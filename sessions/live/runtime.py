@@ -41,7 +41,9 @@ class Engine:
         self.loop = loop
         self.database = Database()
         self.gateway = Gateway(gateway_config())
-        self.runner = Runner(runner_id=uuid.uuid4(), models=self.gateway, database=self.database, event_log=event_log)
+        self.runner = Runner(
+            runner_id=uuid.uuid4(), models=self.gateway, database=self.database, event_log=event_log
+        )
         self.tasks: set[asyncio.Task[None]] = set()
 
     def spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
@@ -58,20 +60,29 @@ class Engine:
 
     async def renew_leases(self) -> None:
         """Once a second: keep this process's turns, learn which are cancelled, let go of those that were taken."""
-        running = self.runner.running
         while True:
             await asyncio.sleep(RENEW_EVERY_S)
-            if not running:
+            before = dict(self.runner.running)
+            if not before:
                 continue
-            received = {call: chars for turn in running.values() for call, chars in turn.bridge.progress.items() if chars}
             try:
-                renewal = await self.database.run(leases_renew, runner_id=self.runner.runner_id, received=received)
+                renewal = await self.database.run(
+                    leases_renew, runner_id=self.runner.runner_id, received=self.received()
+                )
             except DatabaseError as error:
                 log.error("leases could not be renewed: %s", error)
                 continue
-            for turn_id in renewal.cancelled & running.keys():
-                if not running[turn_id].control.cancelled:
-                    running[turn_id].control.cancel()
+            for turn_id, turn in before.items():
+                if turn_id in renewal.cancelled and not turn.control.cancelled:
+                    turn.control.cancel()
+                elif renewal.held.get(turn_id) != turn.claim and not turn.committing:
+                    log.warning("turn %s was taken over by another runner", turn_id)
+                    turn.task.cancel()
+
+    def received(self) -> dict[uuid.UUID, int]:
+        """Return the open calls of this process and how many characters each has received."""
+        turns = self.runner.running.values()
+        return {call: chars for turn in turns for call, chars in turn.bridge.progress.items() if chars}
 
     async def recover(self) -> None:
         """Every few seconds: claim turns whose runner died, dispatch again what nobody claimed."""
@@ -87,14 +98,17 @@ class Engine:
 
     async def stop(self) -> None:
         """Stop asking models and give the turns back, so that the next process goes on at once."""
+        received = self.received()
         tasks = list(self.tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         try:
-            await self.database.run(turns_hand_over, runner_id=self.runner.runner_id)
+            await self.database.run(turns_hand_over, runner_id=self.runner.runner_id, received=received)
         except DatabaseError as error:
-            log.error("turns could not be handed over: %s; they are recovered when their leases run out", error)
+            log.error(
+                "turns could not be handed over: %s; they are recovered when their leases run out", error
+            )
         await self.gateway.aclose()
         self.database.close()
 
@@ -157,7 +171,9 @@ class Runtime:
             if self._engine is None or self._pid != os.getpid():
                 self._pid, self._recovering = os.getpid(), False
                 ready = threading.Event()
-                self._thread = threading.Thread(target=self._serve, args=(ready,), name="pantheon-runtime", daemon=True)
+                self._thread = threading.Thread(
+                    target=self._serve, args=(ready,), name="pantheon-runtime", daemon=True
+                )
                 self._thread.start()
                 ready.wait()
             assert self._engine is not None

@@ -9,9 +9,9 @@ from typing import Any
 
 from billing.fields import usd_text
 from billing.models import UsageEvent
+from orchestration.engine.specs import UsageReport
 from sessions.models import Call, Message, Turn
 from sessions.selectors.usage import buckets_of_event, usage_of_buckets, usage_of_events, usage_of_report
-from sessions.services.calls import report_from_json
 
 
 def turn_json(turn: Turn, *, with_text: bool = False) -> dict[str, Any]:
@@ -40,7 +40,11 @@ def grouped(rows: Iterable[Any]) -> dict[uuid.UUID, list[Any]]:
 
 
 def _turn_json(
-    turn: Turn, messages: Sequence[Message], calls: Sequence[Call], events: Sequence[UsageEvent], with_text: bool
+    turn: Turn,
+    messages: Sequence[Message],
+    calls: Sequence[Call],
+    events: Sequence[UsageEvent],
+    with_text: bool,
 ) -> dict[str, Any]:
     by_call = {event.pk: event for event in events}
     texts = {message.pk: message.text for message in messages}
@@ -92,7 +96,7 @@ def step_json(call: Call, event: UsageEvent | None) -> dict[str, Any]:
     if event is not None:
         usage = usage_of_buckets(buckets_of_event(event), event.source)
     elif call.usage is not None:
-        usage = usage_of_report(report_from_json(call.usage))
+        usage = usage_of_report(UsageReport.from_dict(call.usage))
     else:
         usage = None
     error = call.error and {key: call.error[key] for key in ("code", "message", "retryable")}

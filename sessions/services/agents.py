@@ -45,7 +45,9 @@ def save_agent(agent: Agent, fields: dict[str, Any]) -> Agent:
         with transaction.atomic():
             agent.save()
     except IntegrityError as error:
-        raise PantheonError("agent_key_taken", f"You have an agent @{agent.key} already.", {"key": agent.key}) from error
+        raise PantheonError(
+            "agent_key_taken", f"You have an agent @{agent.key} already.", {"key": agent.key}
+        ) from error
     return agent
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
-from typing import Any
 
 from django.db import transaction
 from django.db.models import Case, IntegerField, Value, When
@@ -43,15 +42,17 @@ def call_start(*, turn_id: uuid.UUID, claim: int, number: int, intent: CallInten
 
 @transaction.atomic(durable=True)
 def call_finish(*, turn_id: uuid.UUID, claim: int, outcome: CallOutcome) -> int | None:
-    """Write down how a call ended; return its cost in pico-USD at current prices, None if unpriced. Raises FenceLost."""
+    """Write down how a call ended; return its cost in pico-USD now, None if unpriced. Raises FenceLost."""
     turn_fence(turn_id=turn_id, claim=claim)
     now = timezone.now()
     call = Call.objects.select_related("model").get(pk=outcome.call_id)
     call.status = outcome.status
-    call.error = None if outcome.error is None else {**dataclasses.asdict(outcome.error), "final": outcome.final}
+    call.error = (
+        None if outcome.error is None else {**dataclasses.asdict(outcome.error), "final": outcome.final}
+    )
     call.text = outcome.text
     call.received_chars = max(call.received_chars, len(outcome.text))
-    call.usage = report_to_json(outcome.report)
+    call.usage = outcome.report.as_dict()
     call.model_served = outcome.model_served[:200]
     call.provider_request_id = outcome.provider_request_id[:200]
     call.context = {**call.context, "finish_reason": outcome.finish_reason}
@@ -67,9 +68,11 @@ def calls_interrupt(*, turn_id: uuid.UUID) -> int:
     """Close the calls that a dead runner left open, billed as estimated (inside a transaction). Return how many."""
     calls = list(Call.objects.select_for_update().filter(turn_id=turn_id, status=Call.Status.STARTED))
     for call in calls:
-        usage = Usage(input=call.context.get("estimate_after", 0), output=-(-call.received_chars // BYTES_PER_TOKEN))
+        usage = Usage(
+            input=call.context.get("estimate_after", 0), output=-(-call.received_chars // BYTES_PER_TOKEN)
+        )
         call.status = Call.Status.INTERRUPTED
-        call.usage = report_to_json(UsageReport(usage=usage, source="estimated"))
+        call.usage = UsageReport(usage=usage, source="estimated").as_dict()
         call.finished_at = timezone.now()
     Call.objects.bulk_update(calls, ["status", "usage", "finished_at"])
     return len(calls)
@@ -92,17 +95,3 @@ def past_calls(turn: Turn) -> dict[str, PastCall]:
         final = call.error["final"] if call.error else True
         past[call.slot] = PastCall(str(call.step_id), call.attempt, call.status, call.text, error, final)  # type: ignore[arg-type]
     return past
-
-
-def report_to_json(report: UsageReport) -> dict[str, Any]:
-    return dataclasses.asdict(report)
-
-
-def report_from_json(data: dict[str, Any]) -> UsageReport:
-    return UsageReport(
-        usage=Usage(**data["usage"]),
-        source=data["source"],
-        raw=data["raw"],
-        flags=tuple(data["flags"]),
-        provider_cost_usd=data["provider_cost_usd"],
-    )

@@ -16,7 +16,9 @@ TITLE_LENGTH = 80
 
 
 @transaction.atomic(durable=True)
-def session_create(*, owner: User, room: Room | None = None, agent: Agent | None = None, title: str = "") -> ChatSession:
+def session_create(
+    *, owner: User, room: Room | None = None, agent: Agent | None = None, title: str = ""
+) -> ChatSession:
     """Begin a session in a room, or with one agent alone (exactly one of the two). Raises ValidationFailed."""
     session = ChatSession(owner=owner, room=room, agent=agent, title=title.strip())
     return save_session(session)

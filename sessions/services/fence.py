@@ -16,6 +16,8 @@ class FenceLost(Exception):
 def turn_fence(*, turn_id: uuid.UUID, claim: int) -> None:
     """Lock the turn while this claim holds it (inside a transaction). Raises FenceLost."""
     assert transaction.get_connection().in_atomic_block
-    held = Turn.objects.select_for_update(no_key=True).filter(pk=turn_id, claim=claim, status=Turn.Status.RUNNING)
+    held = Turn.objects.select_for_update(no_key=True).filter(
+        pk=turn_id, claim=claim, status=Turn.Status.RUNNING
+    )
     if held.values_list("pk").first() is None:
         raise FenceLost(f"turn {turn_id} is no longer held by claim {claim}")

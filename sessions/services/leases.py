@@ -81,7 +81,7 @@ class Renewal:
 
 @transaction.atomic(durable=True)
 def leases_renew(*, runner_id: uuid.UUID, received: dict[uuid.UUID, int]) -> Renewal:
-    """Renew the leases of all turns of a runner and store its calls' progress: three statements, however many turns."""
+    """Renew a runner's leases and store its calls' progress: three statements, however many turns."""
     mine = Turn.objects.filter(runner_id=runner_id, status=Turn.Status.RUNNING)
     mine.update(lease_expires_at=lease_end())
     calls_note_received(received=received)
@@ -90,11 +90,18 @@ def leases_renew(*, runner_id: uuid.UUID, received: dict[uuid.UUID, int]) -> Ren
 
 
 @transaction.atomic(durable=True)
-def turns_hand_over(*, runner_id: uuid.UUID) -> list[uuid.UUID]:
+def turns_hand_over(*, runner_id: uuid.UUID, received: dict[uuid.UUID, int]) -> list[uuid.UUID]:
     """Give back every turn of a runner that stops; the next claim does not count as another attempt."""
-    turn_ids = list(Turn.objects.filter(runner_id=runner_id, status=Turn.Status.RUNNING).values_list("pk", flat=True))
+    calls_note_received(received=received)
+    turn_ids = list(
+        Turn.objects.filter(runner_id=runner_id, status=Turn.Status.RUNNING).values_list("pk", flat=True)
+    )
     Turn.objects.filter(pk__in=turn_ids, runner_id=runner_id, status=Turn.Status.RUNNING).update(
-        status=Turn.Status.QUEUED, handovers=F("handovers") + 1, runner_id=None, lease_expires_at=None, dispatch_after=Now()
+        status=Turn.Status.QUEUED,
+        handovers=F("handovers") + 1,
+        runner_id=None,
+        lease_expires_at=None,
+        dispatch_after=Now(),
     )
     return turn_ids
 
@@ -103,9 +110,13 @@ def turns_hand_over(*, runner_id: uuid.UUID) -> list[uuid.UUID]:
 def turns_to_recover() -> list[uuid.UUID]:
     """Return turns whose lease ran out, and queued ones that nobody claimed; the latter wait twice as long each time."""
     orphaned = list(
-        Turn.objects.filter(status=Turn.Status.RUNNING, lease_expires_at__lt=Now()).order_by("created_at").values_list("pk", flat=True)
+        Turn.objects.filter(status=Turn.Status.RUNNING, lease_expires_at__lt=Now())
+        .order_by("created_at")
+        .values_list("pk", flat=True)
     )
-    waiting = list(Turn.objects.filter(status=Turn.Status.QUEUED, dispatch_after__lte=Now()).order_by("created_at"))
+    waiting = list(
+        Turn.objects.filter(status=Turn.Status.QUEUED, dispatch_after__lte=Now()).order_by("created_at")
+    )
     for turn in waiting:
         turn.dispatches += 1
         wait_s = min(5 * 2**turn.dispatches, MAX_REDISPATCH_S)

@@ -70,4 +70,6 @@ def place_agents(room: Room, agents: Sequence[Agent]) -> None:
     if len(unique) > MAX_AGENTS:
         raise ValidationFailed({"agents": [f"A room holds at most {MAX_AGENTS} agents."]})
     RoomAgent.objects.filter(room=room).delete()
-    RoomAgent.objects.bulk_create(RoomAgent(room=room, agent=agent, position=position) for position, agent in enumerate(unique))
+    RoomAgent.objects.bulk_create(
+        RoomAgent(room=room, agent=agent, position=position) for position, agent in enumerate(unique)
+    )

@@ -33,7 +33,13 @@ def agent_specs(agents: Sequence[Agent]) -> tuple[AgentSpec, ...]:
             )
         specs.append(
             AgentSpec(
-                str(agent.pk), agent.key, agent.name, agent.role_prompt, model_spec(model), agent.temperature, agent.max_output_tokens
+                str(agent.pk),
+                agent.key,
+                agent.name,
+                agent.role_prompt,
+                model_spec(model),
+                agent.temperature,
+                agent.max_output_tokens,
             )
         )
     return tuple(specs)
@@ -74,7 +80,9 @@ def history_of(session_id: uuid.UUID, *, before_seq: int) -> tuple[HistoryMessag
 def spec_of(turn: Turn) -> TurnSpec:
     """Return the spec that an accepted turn was stored with, its texts read from the transcript."""
     snapshot = turn.snapshot
-    roster = tuple(AgentSpec(**{**agent, "model": ModelSpec(**agent["model"])}) for agent in snapshot["roster"])
+    roster = tuple(
+        AgentSpec(**{**agent, "model": ModelSpec(**agent["model"])}) for agent in snapshot["roster"]
+    )
     return TurnSpec(
         turn_id=str(turn.pk),
         session_id=str(turn.session_id),

@@ -9,9 +9,7 @@ from sessions.models import Agent, Room
 from sessions.services.agents import save_agent
 from sessions.services.rooms import place_agents, save_room
 
-STARTER_QUESTION = (
-    "@all We want to open a small neighbourhood bakery with USD 60,000. What should we do in the first three months?"
-)
+STARTER_QUESTION = "@all We want to open a small neighbourhood bakery with USD 60,000. What should we do in the first three months?"
 
 STARTER_AGENTS = [
     (
@@ -41,8 +39,14 @@ def starter_council_create(*, owner: User) -> Room:
     agents = []
     for key, name, role_prompt in STARTER_AGENTS:
         agent = Agent.objects.of(owner).filter(key=key).first()
-        agents.append(agent or save_agent(Agent(owner=owner), {"key": key, "name": name, "role_prompt": role_prompt}))
-    fields = {"name": "First council", "goal": "Think a question through from several sides.", "mode": Room.Mode.MANUAL}
+        agents.append(
+            agent or save_agent(Agent(owner=owner), {"key": key, "name": name, "role_prompt": role_prompt})
+        )
+    fields = {
+        "name": "First council",
+        "goal": "Think a question through from several sides.",
+        "mode": Room.Mode.MANUAL,
+    }
     room = save_room(Room(owner=owner), fields)
     place_agents(room, agents)
     return room

@@ -47,7 +47,9 @@ class Accepted:
     replayed: bool
 
 
-def turn_accept(*, user: User, session: ChatSession, request: TurnRequest, token: ApiToken | None = None) -> Accepted:
+def turn_accept(
+    *, user: User, session: ChatSession, request: TurnRequest, token: ApiToken | None = None
+) -> Accepted:
     """Accept a turn and have it dispatched once it is committed.
 
     Checked in this order: a known idempotency key, an index that is not the next, what the message asks for, an
@@ -67,12 +69,16 @@ def turn_accept(*, user: User, session: ChatSession, request: TurnRequest, token
             return Accepted(known, replayed=True)
         refuse_wrong_index(request, next_index(session))
         if session.turns.active().exists() or next_index(session) != expected:
-            raise PantheonError("turn_in_progress", "A turn of this session is still running. Wait for it or cancel it.") from None
+            raise PantheonError(
+                "turn_in_progress", "A turn of this session is still running. Wait for it or cancel it."
+            ) from None
         raise
 
 
 @transaction.atomic(durable=True)
-def _accept(user: User, session: ChatSession, request: TurnRequest, token: ApiToken | None, index: int) -> Turn:
+def _accept(
+    user: User, session: ChatSession, request: TurnRequest, token: ApiToken | None, index: int
+) -> Turn:
     refuse_wrong_index(request, index)
     before_seq = (session.messages.aggregate(last=Max("seq"))["last"] or 0) + 1
     spec, unknown_tags = plan_turn(session, request, index=index, before_seq=before_seq)
@@ -89,7 +95,9 @@ def _accept(user: User, session: ChatSession, request: TurnRequest, token: ApiTo
         dispatch_after=timezone.now() + REDISPATCH_AFTER,
     )
     turn.save(force_insert=True)
-    Message.objects.create(session=session, turn=turn, seq=before_seq, role=Message.Role.USER, text=request.message)
+    Message.objects.create(
+        session=session, turn=turn, seq=before_seq, role=Message.Role.USER, text=request.message
+    )
     session.title = session.title or title_from(request.message)
     session.updated_at = turn.created_at
     session.save(update_fields=["title", "updated_at"])
@@ -98,17 +106,23 @@ def _accept(user: User, session: ChatSession, request: TurnRequest, token: ApiTo
 
 
 def turn_of_key(user: User, request: TurnRequest) -> Turn | None:
-    """Return the turn that this idempotency key made in the last 24 h; an older key is freed. Raises `idempotency_mismatch`."""
+    """Return the turn that this key made; a key older than 24 h is freed. Raises `idempotency_mismatch`."""
     if request.idempotency_key is None:
         return None
-    turn = Turn.objects.filter(user=user, idempotency_key=request.idempotency_key).select_related("session").first()
+    turn = (
+        Turn.objects.filter(user=user, idempotency_key=request.idempotency_key)
+        .select_related("session")
+        .first()
+    )
     if turn is None:
         return None
     if turn.created_at < timezone.now() - IDEMPOTENCY_KEPT and turn.is_final:
         Turn.objects.filter(pk=turn.pk).update(idempotency_key=None)
         return None
     if turn.request_digest != request.digest:
-        raise PantheonError("idempotency_mismatch", "This Idempotency-Key was used for another request. Use a new key.")
+        raise PantheonError(
+            "idempotency_mismatch", "This Idempotency-Key was used for another request. Use a new key."
+        )
     return turn
 
 
@@ -122,7 +136,9 @@ def refuse_wrong_index(request: TurnRequest, expected: int) -> None:
         raise PantheonError("turn_conflict", message, {"expected": expected, "index": request.index})
 
 
-def plan_turn(session: ChatSession, request: TurnRequest, *, index: int, before_seq: int) -> tuple[TurnSpec, tuple[str, ...]]:
+def plan_turn(
+    session: ChatSession, request: TurnRequest, *, index: int, before_seq: int
+) -> tuple[TurnSpec, tuple[str, ...]]:
     """Return the spec of a turn and the tags that name nobody (inside a transaction). Raises the 422 codes."""
     mode, agents = council_of(session, request)
     addressed: tuple[str, ...] = tuple(agent.key for agent in agents)
@@ -159,7 +175,9 @@ def council_of(session: ChatSession, request: TurnRequest) -> tuple[str, list[Ag
             raise ValidationFailed({"mode": ["A session with one agent has the mode 'direct' alone."]})
         agents = list(with_models.filter(pk=session.agent_id))
         if not agents:
-            raise PantheonError("no_room_agents", "This agent has been deleted. Start a session with another one.")
+            raise PantheonError(
+                "no_room_agents", "This agent has been deleted. Start a session with another one."
+            )
         return Turn.Mode.DIRECT, agents
     mode = request.mode or session.room.mode
     if mode != Room.Mode.MANUAL:
@@ -178,8 +196,6 @@ def refuse_overflow(spec: TurnSpec) -> None:
         if needed > budget:
             raise PantheonError(
                 "context_overflow",
-                f"This message needs about {needed} tokens; @{key} on {agent.model.alias} can take {budget}. Shorten it.",
+                f"This message needs about {needed} tokens; @{key} on {agent.model.alias} takes {budget}. Shorten it.",
                 {"agent": key, "needed_tokens": needed, "budget_tokens": budget},
             )
-
-

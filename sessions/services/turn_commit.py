@@ -10,15 +10,17 @@ from django.db.models import Max
 from django.utils import timezone
 
 from billing.services.usage import MeteredCall, Payer, usage_stage
+from orchestration.engine.specs import UsageReport
 from orchestration.engine.steps import StepResult
 from orchestration.engine.turn import TurnResult
 from sessions.models import Call, ChatSession, Message, Turn
-from sessions.services.calls import report_from_json
 from sessions.services.fence import turn_fence
 
 
 @transaction.atomic(durable=True)
-def turn_commit(*, turn_id: uuid.UUID, claim: int, payer: Payer, result: TurnResult, last_event_seq: int) -> None:
+def turn_commit(
+    *, turn_id: uuid.UUID, claim: int, payer: Payer, result: TurnResult, last_event_seq: int
+) -> None:
     """Make a turn final, with its messages and every call it made on the bill.
 
     A fixed number of statements, however many calls. Raises FenceLost where another runner holds the turn; then
@@ -27,7 +29,11 @@ def turn_commit(*, turn_id: uuid.UUID, claim: int, payer: Payer, result: TurnRes
     turn_fence(turn_id=turn_id, claim=claim)
     now = timezone.now()
     messages_add(payer.session_id, turn_id, result)
-    calls = Call.objects.filter(turn_id=turn_id, committed=False).select_related("model__provider").order_by("number")
+    calls = (
+        Call.objects.filter(turn_id=turn_id, committed=False)
+        .select_related("model__provider")
+        .order_by("number")
+    )
     usage_stage(payer=payer, calls=[metered(call) for call in calls])
     Call.objects.filter(turn_id=turn_id).update(committed=True, text="")
     ChatSession.objects.filter(pk=payer.session_id).update(updated_at=now)
@@ -47,7 +53,8 @@ def messages_add(session_id: uuid.UUID, turn_id: uuid.UUID, result: TurnResult) 
     answers = [answer for answer in result.answers if answer.text]
     last_seq = Message.objects.filter(session_id=session_id).aggregate(last=Max("seq"))["last"] or 0
     Message.objects.bulk_create(
-        message_of(session_id, turn_id, last_seq + offset, answer) for offset, answer in enumerate(answers, start=1)
+        message_of(session_id, turn_id, last_seq + offset, answer)
+        for offset, answer in enumerate(answers, start=1)
     )
 
 
@@ -73,7 +80,8 @@ def message_of(session_id: uuid.UUID, turn_id: uuid.UUID, seq: int, answer: Step
 
 def metered(call: Call) -> MeteredCall:
     """Return a finished call as what is billed."""
-    assert call.usage is not None and call.finished_at is not None
+    assert call.usage is not None
+    assert call.finished_at is not None
     return MeteredCall(
         id=call.pk,
         agent_id=call.agent_id,
@@ -86,7 +94,7 @@ def metered(call: Call) -> MeteredCall:
         model_asked=call.model.model_id,
         model_served=call.model_served,
         provider_request_id=call.provider_request_id,
-        report=report_from_json(call.usage),
+        report=UsageReport.from_dict(call.usage),
         status=call.status,
         latency_ms=call.latency_ms,
         first_token_ms=call.first_token_ms,

@@ -20,7 +20,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("email")
         parser.add_argument("--name", required=True, help="what the token is for")
-        parser.add_argument("--scopes", nargs="+", choices=ApiToken.Scope.values, help="default: all that the user may have")
+        parser.add_argument(
+            "--scopes", nargs="+", choices=ApiToken.Scope.values, help="default: all that the user may have"
+        )
         parser.add_argument("--expires-days", type=int, help="days until it expires; default: never")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -32,7 +34,9 @@ class Command(BaseCommand):
             raise CommandError("--expires-days is at least 1.")
         expires_at = timezone.now() + dt.timedelta(days=days) if days else None
         try:
-            _, secret = token_create(user=user, name=options["name"], scopes=options["scopes"], expires_at=expires_at)
+            _, secret = token_create(
+                user=user, name=options["name"], scopes=options["scopes"], expires_at=expires_at
+            )
         except ValidationFailed as error:
             raise CommandError(f"{error.message} {error.details['fields']}") from error
         self.stdout.write(secret)

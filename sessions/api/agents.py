@@ -1,0 +1,71 @@
+"""API: agents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.generics import ListAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.models import ApiToken
+from sessions.access import access_agent
+from sessions.api.fields import ModelAliasField
+from sessions.models import Agent
+from sessions.services.agents import agent_create, agent_delete, agent_update
+
+
+class AgentSerializer(serializers.ModelSerializer[Agent]):
+    """Shape and types; what a key may be is the service's to say."""
+
+    model = ModelAliasField()
+    key = serializers.CharField(max_length=64)
+    role_prompt = serializers.CharField(max_length=20_000, allow_blank=True, trim_whitespace=False)
+
+    class Meta:
+        model = Agent
+        fields = (
+            "id",
+            "key",
+            "name",
+            "model",
+            "role_prompt",
+            "temperature",
+            "max_output_tokens",
+            "created_at",
+            "updated_at",
+        )
+        read_only_fields = ("id", "created_at", "updated_at")
+
+
+class AgentsView(ListAPIView[Agent]):
+    serializer_class = AgentSerializer
+    write_scope = ApiToken.Scope.MANAGE
+
+    def get_queryset(self) -> Any:
+        return Agent.objects.of(self.request.user).select_related("model")
+
+    def post(self, request: Request) -> Response:
+        data = AgentSerializer(data=request.data)
+        data.is_valid(raise_exception=True)
+        agent = agent_create(owner=request.user, **data.validated_data)
+        return Response(AgentSerializer(agent).data, status=201)
+
+
+class AgentView(APIView):
+    write_scope = ApiToken.Scope.MANAGE
+
+    def get(self, request: Request, agent_id: str) -> Response:
+        return Response(AgentSerializer(access_agent(request.user, agent_id)).data)
+
+    def patch(self, request: Request, agent_id: str) -> Response:
+        agent = access_agent(request.user, agent_id)
+        data = AgentSerializer(agent, data=request.data, partial=True)
+        data.is_valid(raise_exception=True)
+        return Response(AgentSerializer(agent_update(agent=agent, **data.validated_data)).data)
+
+    def delete(self, request: Request, agent_id: str) -> Response:
+        agent_delete(agent=access_agent(request.user, agent_id))
+        return Response(status=204)

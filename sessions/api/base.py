@@ -1,0 +1,49 @@
+"""DRF around an async handler: its parsing, authentication, throttling and error rendering, without its threads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.http import HttpRequest, HttpResponseBase
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+
+class NoNegotiation(BaseContentNegotiation):
+    """Take the first parser and renderer whatever `Accept` says: a stream is asked for in the body."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        return parsers[0]
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
+        return renderers[0], renderers[0].media_type
+
+
+class AsyncAPIView(APIView):
+    """An APIView whose handlers are coroutines; what of DRF may touch the database runs in the request's thread."""
+
+    content_negotiation_class = NoNegotiation
+
+    async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # type: ignore[override]
+        self.args, self.kwargs = args, kwargs
+        drf_request = self.initialize_request(request, *args, **kwargs)
+        self.request = drf_request
+        self.headers = self.default_response_headers
+        try:
+            await sync_to_async(self.initial)(drf_request, *args, **kwargs)
+            method = (drf_request.method or "").lower()
+            handler = getattr(self, method, None) if method in self.http_method_names else None
+            response = await (handler or self.refuse_method)(drf_request, *args, **kwargs)
+        except Exception as error:  # noqa: BLE001  (rendered by the one exception handler)
+            response = await sync_to_async(self.handle_exception)(error)
+        self.response = await sync_to_async(self.finalize_response)(drf_request, response, *args, **kwargs)
+        return self.response
+
+    async def refuse_method(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        self.http_method_not_allowed(request)
+        raise AssertionError("http_method_not_allowed raises")
+
+    async def options(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:  # type: ignore[override]
+        return await self.refuse_method(request)

@@ -1,0 +1,63 @@
+"""API: the models that agents may use."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from billing.fields import PICO_PER_USD
+from billing.models import ModelPrice
+from billing.pricing import price_for
+from orchestration.models import LlmModel
+from orchestration.selectors import available_models, default_model
+from pantheon.errors import PantheonError
+
+
+class ModelsView(APIView):
+    def get(self, request: Request) -> Response:
+        models = available_models()
+        prices: dict[Any, list[ModelPrice]] = {}
+        for price in ModelPrice.objects.filter(model__in=models):
+            prices.setdefault(price.model_id, []).append(price)
+        try:
+            default = default_model().alias
+        except PantheonError:
+            default = None  # the configured default lacks its key: none is the default until that is mended
+        results = [model_json(model, prices.get(model.pk, []), default) for model in models]
+        return Response({"next": None, "previous": None, "results": results})
+
+
+def model_json(model: LlmModel, prices: list[ModelPrice], default: str | None) -> dict[str, Any]:
+    """Return an alias with its limits and its price (null: unpriced) in USD per million tokens."""
+    price = price_for(prices, total_input=0, at=timezone.now())
+    return {
+        "alias": model.alias,
+        "provider": model.provider.name,
+        "model_id": model.model_id,
+        "context_window": model.context_window,
+        "max_output_tokens": model.max_output_tokens,
+        "json_schema": model.json_schema,
+        "temperature": model.temperature,
+        "is_default": model.alias == default,
+        "price": price and price_json(price),
+    }
+
+
+def price_json(price: ModelPrice) -> dict[str, str]:
+    return {
+        "input_usd_per_mtok": per_mtok(price.input_pico),
+        "cache_read_usd_per_mtok": per_mtok(price.cache_read_pico),
+        "cache_write_5m_usd_per_mtok": per_mtok(price.cache_write_5m_pico),
+        "cache_write_1h_usd_per_mtok": per_mtok(price.cache_write_1h_pico),
+        "output_usd_per_mtok": per_mtok(price.output_pico),
+    }
+
+
+def per_mtok(pico_per_token: int) -> str:
+    """Return USD per million tokens as an exact string."""
+    return f"{(Decimal(pico_per_token) * 1_000_000 / PICO_PER_USD).normalize():f}"

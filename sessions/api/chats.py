@@ -1,0 +1,118 @@
+"""API: sessions and their messages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.generics import ListAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.models import ApiToken
+from pantheon.errors import PantheonError
+from sessions.access import access_agent, access_room, access_session
+from sessions.models import ChatSession, Message
+from sessions.selectors.turns import message_json
+from sessions.services.chats import session_create, session_delete, session_rename
+
+MESSAGES_PER_PAGE = 50
+MAX_MESSAGES_PER_PAGE = 200
+
+
+class SessionSerializer(serializers.ModelSerializer[ChatSession]):
+    room_id = serializers.UUIDField(read_only=True, allow_null=True)
+    agent_id = serializers.UUIDField(read_only=True, allow_null=True)
+    title = serializers.CharField(max_length=200, allow_blank=True, required=False)
+
+    class Meta:
+        model = ChatSession
+        fields = ("id", "room_id", "agent_id", "title", "created_at", "updated_at")
+        read_only_fields = ("id", "created_at", "updated_at")
+
+
+class SessionsView(ListAPIView[ChatSession]):
+    """The sessions of one place: a room or an agent."""
+
+    serializer_class = SessionSerializer
+    write_scope = ApiToken.Scope.CHAT
+
+    def place(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def get_queryset(self) -> Any:
+        return ChatSession.objects.of(self.request.user).filter(**self.place())
+
+    def post(self, request: Request, **kwargs: str) -> Response:
+        data = SessionSerializer(data=request.data)
+        data.is_valid(raise_exception=True)
+        session = session_create(owner=request.user, **self.place(), **data.validated_data)
+        return Response(SessionSerializer(session).data, status=201)
+
+
+class RoomSessionsView(SessionsView):
+    def place(self) -> dict[str, Any]:
+        return {"room": access_room(self.request.user, self.kwargs["room_id"])}
+
+
+class AgentSessionsView(SessionsView):
+    def place(self) -> dict[str, Any]:
+        return {"agent": access_agent(self.request.user, self.kwargs["agent_id"])}
+
+
+class SessionView(APIView):
+    write_scope = ApiToken.Scope.CHAT
+
+    def get(self, request: Request, session_id: str) -> Response:
+        return Response(SessionSerializer(access_session(request.user, session_id)).data)
+
+    def patch(self, request: Request, session_id: str) -> Response:
+        session = access_session(request.user, session_id)
+        data = SessionSerializer(session, data=request.data, partial=True)
+        data.is_valid(raise_exception=True)
+        if "title" in data.validated_data:
+            session = session_rename(session=session, title=data.validated_data["title"])
+        return Response(SessionSerializer(session).data)
+
+    def delete(self, request: Request, session_id: str) -> Response:
+        session_delete(session=access_session(request.user, session_id))
+        return Response(status=204)
+
+
+class MessagesView(APIView):
+    """Newest first; `?before_seq=` goes back. Answers of replaced turns only with `?all_versions=true`."""
+
+    def get(self, request: Request, session_id: str) -> Response:
+        session = access_session(request.user, session_id)
+        limit = whole_number(request, "limit", MESSAGES_PER_PAGE, MAX_MESSAGES_PER_PAGE)
+        messages = Message.objects.filter(session=session).order_by("-seq")
+        if "before_seq" in request.query_params:
+            messages = messages.filter(seq__lt=whole_number(request, "before_seq", 1, 2**31 - 1))
+        if request.query_params.get("all_versions", "false").lower() not in ("true", "1"):
+            messages = messages.filter(turn__replaced_by__isnull=True)
+        page = list(messages[: limit + 1])
+        more = page[limit - 1].seq if len(page) > limit else None
+        url = request.build_absolute_uri(request.path)
+        query = request.query_params.copy()
+        if more is not None:
+            query["before_seq"] = str(more)
+        return Response(
+            {
+                "next": f"{url}?{query.urlencode()}" if more is not None else None,
+                "previous": None,
+                "results": [message_json(message) for message in page[:limit]],
+            }
+        )
+
+
+def whole_number(request: Request, name: str, default: int, most: int) -> int:
+    """Return a query parameter from 1 to `most`. Raises `invalid_parameter`."""
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= 10 and 1 <= int(text) <= most):
+        raise PantheonError(
+            "invalid_parameter", f"{name} is a whole number from 1 to {most}.", {"parameter": name}
+        )
+    return int(text)

@@ -1,0 +1,139 @@
+"""API: the events of a turn as a stream that can be resumed, and waiting for a turn's end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.utils import timezone
+from rest_framework.request import Request
+
+from pantheon.errors import PantheonError
+from sessions.access import access_turn
+from sessions.api.base import AsyncAPIView
+from sessions.live.database import read_in_request, release_connections
+from sessions.live.eventlog import Entry, event_log
+from sessions.live.stopping import stopping
+from sessions.models import Turn
+from sessions.selectors.turns import instant, terminal_fields, turn_json_by_id
+
+LOOK_EVERY_S = 2.0
+"""A reader that hears nothing looks at the turn's row this often, so that a lost announcement hangs nobody."""
+
+KEEP_ALIVE_S = 15.0
+
+
+class TurnEventsView(AsyncAPIView):
+    """`Last-Event-ID` or `?after=` resumes; without them everything from the first event."""
+
+    async def get(self, request: Request, turn_id: str) -> HttpResponseBase:
+        after = resume_point(request)
+        turn: Turn = await read_in_request(access_turn, request.user, turn_id)
+        if turn.is_final and turn.last_event_seq is not None and after >= turn.last_event_seq:
+            return HttpResponse(status=204)
+        return event_stream(turn, after=after)
+
+
+def resume_point(request: Request) -> int:
+    """Return the seq after which the reader wants events. Raises `invalid_parameter`."""
+    text = request.headers.get("Last-Event-ID") or request.query_params.get("after") or "0"
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise PantheonError(
+            "invalid_parameter", "after and Last-Event-ID are the id of an event.", {"parameter": "after"}
+        )
+    return int(text)
+
+
+def event_stream(turn: Turn, *, after: int, headers: dict[str, str] | None = None) -> StreamingHttpResponse:
+    """Return the turn's events after a seq, then the live tail, to the terminal one."""
+    response = StreamingHttpResponse(
+        stream_events(turn.pk, after),
+        content_type="text/event-stream",
+        headers={"X-Accel-Buffering": "no", **(headers or {})},
+    )
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+async def stream_events(turn_id: uuid.UUID, after: int) -> AsyncIterator[str]:
+    """Yield the wire form of `read_events`, with keep-alive comments."""
+    yield "retry: 2000\n\n"
+    spoke_at = time.monotonic()
+    async for entry in read_events(turn_id, after):
+        if entry is not None:
+            yield f"id: {entry.seq}\ndata: {entry.data}\n\n"
+            spoke_at = time.monotonic()
+        elif time.monotonic() - spoke_at >= KEEP_ALIVE_S:
+            yield ": keep-alive\n\n"
+            spoke_at = time.monotonic()
+
+
+async def read_events(turn_id: uuid.UUID, after: int) -> AsyncIterator[Entry | None]:
+    """Yield each event after a seq once and in order, None when nothing came for a while; ends with the terminal one.
+
+    Where the log lacks what is asked for, one `turn.snapshot` stands in for it.
+    """
+    while not stopping():
+        entries = event_log.after(turn_id, after)
+        if entries is None:
+            entry = await snapshot_entry(turn_id, event_log.last_seq(turn_id))
+            entries = [entry]
+        for entry in entries:
+            yield entry
+            after = entry.seq
+            if entry.terminal or is_final_snapshot(entry):
+                return
+        if entries:
+            continue
+        await event_log.wait(turn_id, after, LOOK_EVERY_S)
+        if event_log.last_seq(turn_id) > after:
+            continue
+        final = await final_entry(turn_id, after)
+        if final is not None:
+            yield final
+            return
+        yield None
+
+
+def is_final_snapshot(entry: Entry) -> bool:
+    return entry.type == "turn.snapshot" and json.loads(entry.data)["turn"]["status"] in Turn.FINAL
+
+
+async def final_entry(turn_id: uuid.UUID, after: int) -> Entry | None:
+    """Return how a turn ended, read from its row, None while it runs. A reader that saw nothing gets a snapshot."""
+    turn = await read_in_request(Turn.objects.filter(pk=turn_id).first)
+    if turn is None or not turn.is_final:
+        return None
+    seq = turn.last_event_seq or after + 1
+    if after == 0:
+        return await snapshot_entry(turn_id, seq)
+    fields = await read_in_request(terminal_fields, turn_id)
+    return entry_of(turn_id, seq, f"turn.{turn.status}", fields)
+
+
+async def snapshot_entry(turn_id: uuid.UUID, seq: int) -> Entry:
+    body = await read_in_request(turn_json_by_id, turn_id, with_text=True)
+    return entry_of(turn_id, seq, "turn.snapshot", {"turn": body})
+
+
+def entry_of(turn_id: uuid.UUID, seq: int, kind: str, fields: dict[str, Any]) -> Entry:
+    event = {"type": kind, "turn_id": str(turn_id), "at": instant(timezone.now()), **fields}
+    return Entry(seq, json.dumps(event, ensure_ascii=False, separators=(",", ":")), kind)
+
+
+async def wait_until_final(turn_id: uuid.UUID, timeout_s: float) -> bool:
+    """Return whether the turn ended in time. Holds no database connection while it waits."""
+    await release_connections()
+    try:
+        async with asyncio.timeout(timeout_s):
+            async for entry in read_events(turn_id, 0):
+                if entry is not None and (entry.terminal or is_final_snapshot(entry)):
+                    return True
+    except TimeoutError:
+        return False
+    return False

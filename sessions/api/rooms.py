@@ -1,0 +1,106 @@
+"""API: rooms and who sits in them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.generics import ListAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.models import ApiToken, User
+from pantheon.errors import NotFound, ValidationFailed
+from sessions.access import access_agent, access_room
+from sessions.api.agents import AgentSerializer
+from sessions.api.fields import ModelAliasField
+from sessions.models import Agent, Room
+from sessions.selectors.rooms import rooms_with_agents, seated
+from sessions.services.rooms import room_create, room_delete, room_set_agents, room_update
+
+
+class RoomSerializer(serializers.ModelSerializer[Room]):
+    manager_model = ModelAliasField()
+    agents = serializers.ListField(child=serializers.UUIDField(), required=False, write_only=True)
+
+    class Meta:
+        model = Room
+        fields = (
+            "id",
+            "name",
+            "goal",
+            "mode",
+            "manager_model",
+            "max_rounds",
+            "agents",
+            "created_at",
+            "updated_at",
+        )
+        read_only_fields = ("id", "created_at", "updated_at")
+        extra_kwargs = {"mode": {"required": True}}
+
+    def to_representation(self, room: Room) -> dict[str, Any]:
+        return {**super().to_representation(room), "agents": AgentSerializer(seated(room), many=True).data}
+
+
+def own_agents(user: User, agent_ids: Sequence[uuid.UUID]) -> list[Agent]:
+    """Return the agents of these ids, in order. Raises ValidationFailed for any that is not the user's."""
+    try:
+        return [access_agent(user, agent_id) for agent_id in agent_ids]
+    except NotFound as error:
+        raise ValidationFailed({"agents": ["Every entry is the id of an agent of yours."]}) from error
+
+
+def room_data(user: User, room_id: uuid.UUID) -> Any:
+    return RoomSerializer(rooms_with_agents(user).get(pk=room_id)).data
+
+
+def validated(user: User, serializer: RoomSerializer) -> dict[str, Any]:
+    serializer.is_valid(raise_exception=True)
+    fields = dict(serializer.validated_data)
+    if "agents" in fields:
+        fields["agents"] = own_agents(user, fields["agents"])
+    return fields
+
+
+class RoomsView(ListAPIView[Room]):
+    serializer_class = RoomSerializer
+    write_scope = ApiToken.Scope.MANAGE
+
+    def get_queryset(self) -> Any:
+        return rooms_with_agents(self.request.user)
+
+    def post(self, request: Request) -> Response:
+        room = room_create(owner=request.user, **validated(request.user, RoomSerializer(data=request.data)))
+        return Response(room_data(request.user, room.pk), status=201)
+
+
+class RoomView(APIView):
+    write_scope = ApiToken.Scope.MANAGE
+
+    def get(self, request: Request, room_id: str) -> Response:
+        return Response(room_data(request.user, access_room(request.user, room_id).pk))
+
+    def patch(self, request: Request, room_id: str) -> Response:
+        room = access_room(request.user, room_id)
+        room_update(
+            room=room, **validated(request.user, RoomSerializer(room, data=request.data, partial=True))
+        )
+        return Response(room_data(request.user, room.pk))
+
+    def delete(self, request: Request, room_id: str) -> Response:
+        room_delete(room=access_room(request.user, room_id))
+        return Response(status=204)
+
+
+class RoomAgentsView(APIView):
+    write_scope = ApiToken.Scope.MANAGE
+
+    def put(self, request: Request, room_id: str) -> Response:
+        room = access_room(request.user, room_id)
+        ids = serializers.ListField(child=serializers.UUIDField())
+        room_set_agents(room=room, agents=own_agents(request.user, ids.run_validation(request.data)))
+        return Response(room_data(request.user, room.pk))

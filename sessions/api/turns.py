@@ -1,0 +1,149 @@
+"""API: turns. The one place where a request waits for models, and it holds no database connection while it does."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.http import HttpResponseBase
+from rest_framework import serializers
+from rest_framework.generics import GenericAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.models import ApiToken
+from accounts.throttling import TURN_THROTTLES
+from pantheon.errors import HTTP_STATUS, PantheonError, ValidationFailed
+from sessions.access import access_session, access_turn
+from sessions.api.base import AsyncAPIView
+from sessions.api.events import event_stream, wait_until_final
+from sessions.live.database import read_in_request
+from sessions.models import Turn
+from sessions.selectors.turns import turn_json, turn_json_by_id, turns_json
+from sessions.services.turn_accept import Accepted, TurnRequest, turn_accept
+from sessions.services.turn_cancel import turn_cancel
+
+MAX_MESSAGE_CHARS = 100_000
+MAX_KEY_CHARS = 255
+
+
+class TurnRequestSerializer(serializers.Serializer[Any]):
+    message = serializers.CharField(max_length=MAX_MESSAGE_CHARS, trim_whitespace=False)
+    mode = serializers.ChoiceField(choices=Turn.Mode.choices, required=False, allow_null=True)
+    max_rounds = serializers.IntegerField(min_value=1, max_value=3, required=False, allow_null=True)
+    index = serializers.IntegerField(min_value=1, max_value=2**31 - 1, required=False, allow_null=True)
+    stream = serializers.BooleanField(default=False)
+    background = serializers.BooleanField(default=False)
+
+    def validate_message(self, message: str) -> str:
+        if not message.strip():
+            raise serializers.ValidationError("Write a message.")
+        return message
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs["stream"] and attrs["background"]:
+            raise serializers.ValidationError({"background": "Choose stream or background, not both."})
+        return attrs
+
+
+class TurnsView(AsyncAPIView, GenericAPIView[Turn]):
+    """The turns of a session; POST asks the council."""
+
+    write_scope = ApiToken.Scope.CHAT
+
+    def get_throttles(self) -> list[Any]:
+        return (
+            [throttle() for throttle in TURN_THROTTLES]
+            if self.request.method == "POST"
+            else super().get_throttles()
+        )
+
+    async def get(self, request: Request, session_id: str) -> Response:
+        return await sync_to_async(self._list)(request, session_id)
+
+    def _list(self, request: Request, session_id: str) -> Response:
+        session = access_session(request.user, session_id)
+        page = self.paginate_queryset(Turn.objects.filter(session=session))
+        return self.get_paginated_response(turns_json(page or []))
+
+    async def post(self, request: Request, session_id: str) -> HttpResponseBase:
+        accepted, options = await read_in_request(self._accept, request, session_id)
+        return await answer(accepted, stream=options["stream"], background=options["background"])
+
+    def _accept(self, request: Request, session_id: str) -> tuple[Accepted, dict[str, Any]]:
+        session = access_session(request.user, session_id)
+        data = TurnRequestSerializer(data=request.data)
+        data.is_valid(raise_exception=True)
+        fields = data.validated_data
+        turn_request = TurnRequest(
+            message=fields["message"],
+            mode=fields.get("mode"),
+            max_rounds=fields.get("max_rounds"),
+            index=fields.get("index"),
+            idempotency_key=idempotency_key(request),
+            digest=request_digest(request.path, request.data),
+        )
+        token = request.auth if isinstance(request.auth, ApiToken) else None
+        return turn_accept(user=request.user, session=session, request=turn_request, token=token), fields
+
+
+def idempotency_key(request: Request) -> str | None:
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and (not key.strip() or len(key) > MAX_KEY_CHARS or not key.isprintable()):
+        raise ValidationFailed({"Idempotency-Key": [f"1 to {MAX_KEY_CHARS} printable characters."]})
+    return key
+
+
+def request_digest(path: str, body: Any) -> str:
+    """Return the SHA-256 of a request, the order of its keys aside."""
+    return hashlib.sha256(
+        f"{path}\n{json.dumps(body, sort_keys=True)}".encode("utf-8", "surrogatepass")
+    ).hexdigest()
+
+
+async def answer(accepted: Accepted, *, stream: bool, background: bool) -> HttpResponseBase:
+    """Answer a request for a turn: its event stream, 202 at once, or the finished turn."""
+    turn = accepted.turn
+    headers = {"Location": f"/api/v1/turns/{turn.pk}"}
+    if accepted.replayed:
+        headers["Idempotent-Replayed"] = "true"
+    if stream:
+        return event_stream(turn, after=0, headers=headers)
+    final = not background and await wait_until_final(turn.pk, settings.PANTHEON_WAIT_S)
+    body = await read_in_request(turn_json_by_id, turn.pk)
+    if not final:
+        return Response(body, status=202, headers=headers)
+    if body["status"] == Turn.Status.FAILED:
+        raise turn_error(body, headers)
+    return Response(body, status=201, headers=headers)
+
+
+def turn_error(body: dict[str, Any], headers: dict[str, str]) -> PantheonError:
+    """Return the error of a turn on which nobody answered: stored and billed, so it must not be sent again."""
+    error = body["error"] or {"code": "internal_error", "message": "Nobody answered."}
+    code = error["code"] if error["code"] in HTTP_STATUS else "internal_error"
+    if body["usage"]["calls"]:
+        headers = {**headers, "x-should-retry": "false"}
+    return PantheonError(code, error["message"], {"turn_id": body["id"]}, headers=headers)
+
+
+class TurnView(AsyncAPIView):
+    async def get(self, request: Request, turn_id: str) -> Response:
+        return await sync_to_async(self._show)(request, turn_id)
+
+    def _show(self, request: Request, turn_id: str) -> Response:
+        return Response(turn_json(access_turn(request.user, turn_id)))
+
+
+class TurnCancelView(AsyncAPIView):
+    write_scope = ApiToken.Scope.CHAT
+
+    async def post(self, request: Request, turn_id: str) -> Response:
+        return await sync_to_async(self._cancel)(request, turn_id)
+
+    def _cancel(self, request: Request, turn_id: str) -> Response:
+        turn = turn_cancel(turn=access_turn(request.user, turn_id))
+        return Response(turn_json(turn), status=202, headers={"Location": f"/api/v1/turns/{turn.pk}"})
