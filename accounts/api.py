@@ -10,14 +10,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.access import access_token
+from accounts.access import access_token, signed_in
 from accounts.models import ApiToken
 from accounts.services import token_delete
 
 
 class MeView(APIView):
     def get(self, request: Request) -> Response:
-        user = request.user
+        user = signed_in(request)
         return Response(
             {
                 "id": str(user.pk),
@@ -39,12 +39,12 @@ class TokensView(ListAPIView[ApiToken]):
     serializer_class = TokenSerializer
 
     def get_queryset(self) -> Any:
-        return ApiToken.objects.filter(user=self.request.user)
+        return ApiToken.objects.filter(user=signed_in(self.request))
 
 
 class TokenView(APIView):
     write_scope = ApiToken.Scope.MANAGE
 
     def delete(self, request: Request, token_id: str) -> Response:
-        token_delete(token=access_token(request.user, token_id))
+        token_delete(token=access_token(signed_in(request), token_id))
         return Response(status=204)

@@ -10,8 +10,12 @@ from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
 from django.utils import timezone
 
-alias_validator = RegexValidator(r"\A[A-Za-z0-9][A-Za-z0-9._:/-]*\Z", "Use letters, digits and . _ : / - only.")
-env_name_validator = RegexValidator(r"\A[A-Z_][A-Z0-9_]*\Z", "Use the name of an environment variable, such as OPENROUTER_API_KEY.")
+alias_validator = RegexValidator(
+    r"\A[A-Za-z0-9][A-Za-z0-9._:/-]*\Z", "Use letters, digits and . _ : / - only."
+)
+env_name_validator = RegexValidator(
+    r"\A[A-Z_][A-Z0-9_]*\Z", "Use the name of an environment variable, such as OPENROUTER_API_KEY."
+)
 
 
 class Provider(models.Model):
@@ -25,13 +29,21 @@ class Provider(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=64, unique=True, validators=[alias_validator])
     kind = models.CharField(max_length=16, choices=Kind.choices)
-    base_url = models.URLField("base URL", max_length=500, blank=True, help_text="Empty: the SDK's own address.")
+    base_url = models.URLField(
+        "base URL", max_length=500, blank=True, help_text="Empty: the SDK's own address."
+    )
     base_url_env = models.CharField(
-        "base URL variable", max_length=120, blank=True, validators=[env_name_validator],
+        "base URL variable",
+        max_length=120,
+        blank=True,
+        validators=[env_name_validator],
         help_text="An environment variable that may hold the base URL.",
     )
     key_env = models.CharField(
-        "key variable", max_length=120, blank=True, validators=[env_name_validator],
+        "key variable",
+        max_length=120,
+        blank=True,
+        validators=[env_name_validator],
         help_text="The environment variable that holds the key. Empty: the server wants no key.",
     )
     enabled = models.BooleanField(default=True)
@@ -46,7 +58,9 @@ class Provider(models.Model):
     @property
     def has_key(self) -> bool:
         """Tell whether the key that this provider wants is in the environment (directly or as `NAME_FILE`)."""
-        return not self.key_env or bool(os.environ.get(self.key_env) or os.environ.get(f"{self.key_env}_FILE"))
+        return not self.key_env or bool(
+            os.environ.get(self.key_env) or os.environ.get(f"{self.key_env}_FILE")
+        )
 
 
 class LlmModelQuerySet(models.QuerySet["LlmModel"]):
@@ -60,14 +74,20 @@ class LlmModel(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     alias = models.CharField(max_length=120, unique=True, validators=[alias_validator])
-    provider = models.ForeignKey(Provider, on_delete=models.PROTECT, related_name="models")
-    model_id = models.CharField("model id", max_length=200, help_text="The provider's own name for the model.")
-    context_window = models.PositiveIntegerField(validators=[MinValueValidator(1024)], help_text="Tokens, input and output together.")
+    provider = models.ForeignKey(Provider, on_delete=models.PROTECT, related_name="llm_models")
+    model_id = models.CharField(
+        "model id", max_length=200, help_text="The provider's own name for the model."
+    )
+    context_window = models.PositiveIntegerField(
+        validators=[MinValueValidator(1024)], help_text="Tokens, input and output together."
+    )
     max_output_tokens = models.PositiveIntegerField(validators=[MinValueValidator(16)])
     json_schema = models.BooleanField("takes a JSON schema", default=True)
     temperature = models.BooleanField("takes a temperature", default=True)
     enabled = models.BooleanField(default=True)
-    position = models.PositiveIntegerField(default=100, help_text="Order within the provider; the first is its default.")
+    position = models.PositiveIntegerField(
+        default=100, help_text="Order within the provider; the first is its default."
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = LlmModelQuerySet.as_manager()

@@ -61,7 +61,7 @@ def as_pantheon_error(exc: Exception) -> PantheonError | None:
         case exceptions.MethodNotAllowed():
             return PantheonError("method_not_allowed", str(exc.detail))
         case exceptions.Throttled():
-            wait_s = max(1, math.ceil(exc.wait or 1))
+            wait_s = max(1, math.ceil(getattr(exc, "wait", None) or 1))
             message = f"Too many requests. Try again in {wait_s} s."
             return PantheonError(
                 "rate_limited", message, {"retry_after_s": wait_s}, headers={"Retry-After": str(wait_s)}

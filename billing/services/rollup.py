@@ -51,7 +51,7 @@ def rollup_add(events: Iterable[UsageEvent]) -> None:
     if not rows:
         return
     table = connection.ops.quote_name(DailyUsage._meta.db_table)
-    fields = [
+    fields: list[Any] = [
         DailyUsage._meta.get_field(name.removesuffix("_id") if name == "model_id" else name) for name in KEY
     ]
     columns = ", ".join((*KEY, *SUMS))

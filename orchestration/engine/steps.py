@@ -87,9 +87,10 @@ class Received:
     end: Completed | Failed | None = None
 
     def estimate(self, request: ModelRequest) -> UsageReport:
-        partial = self.partial
         received = "".join(self.text) + "".join(self.reasoning)
-        return estimate_report(request, partial and partial.usage, partial and partial.raw, received)
+        if self.partial is None:
+            return estimate_report(request, None, None, received)
+        return estimate_report(request, self.partial.usage, self.partial.raw, received)
 
 
 async def run_step(plan: StepPlan, ports: Ports, control: Control, retry: RetryPolicy) -> StepResult:

@@ -144,7 +144,7 @@ class Migration(migrations.Migration):
                     "provider",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.PROTECT,
-                        related_name="models",
+                        related_name="llm_models",
                         to="orchestration.provider",
                     ),
                 ),

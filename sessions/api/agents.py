@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.access import signed_in
 from accounts.models import ApiToken
 from sessions.access import access_agent
 from sessions.api.fields import ModelAliasField
@@ -45,12 +46,12 @@ class AgentsView(ListAPIView[Agent]):
     write_scope = ApiToken.Scope.MANAGE
 
     def get_queryset(self) -> Any:
-        return Agent.objects.of(self.request.user).select_related("model")
+        return Agent.objects.of(signed_in(self.request)).select_related("model")
 
     def post(self, request: Request) -> Response:
         data = AgentSerializer(data=request.data)
         data.is_valid(raise_exception=True)
-        agent = agent_create(owner=request.user, **data.validated_data)
+        agent = agent_create(owner=signed_in(request), **data.validated_data)
         return Response(AgentSerializer(agent).data, status=201)
 
 
@@ -58,14 +59,14 @@ class AgentView(APIView):
     write_scope = ApiToken.Scope.MANAGE
 
     def get(self, request: Request, agent_id: str) -> Response:
-        return Response(AgentSerializer(access_agent(request.user, agent_id)).data)
+        return Response(AgentSerializer(access_agent(signed_in(request), agent_id)).data)
 
     def patch(self, request: Request, agent_id: str) -> Response:
-        agent = access_agent(request.user, agent_id)
+        agent = access_agent(signed_in(request), agent_id)
         data = AgentSerializer(agent, data=request.data, partial=True)
         data.is_valid(raise_exception=True)
         return Response(AgentSerializer(agent_update(agent=agent, **data.validated_data)).data)
 
     def delete(self, request: Request, agent_id: str) -> Response:
-        agent_delete(agent=access_agent(request.user, agent_id))
+        agent_delete(agent=access_agent(signed_in(request), agent_id))
         return Response(status=204)

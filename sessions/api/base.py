@@ -35,7 +35,7 @@ class AsyncAPIView(APIView):
             await sync_to_async(self.initial)(drf_request, *args, **kwargs)
             method = (drf_request.method or "").lower()
             handler = getattr(self, method, None) if method in self.http_method_names else None
-            response = await (handler or self.refuse_method)(drf_request, *args, **kwargs)
+            response: Any = await (handler or self.refuse_method)(drf_request, *args, **kwargs)
         except Exception as error:  # noqa: BLE001  (rendered by the one exception handler)
             response = await sync_to_async(self.handle_exception)(error)
         self.response = await sync_to_async(self.finalize_response)(drf_request, response, *args, **kwargs)

@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.access import signed_in
 from accounts.models import ApiToken
 from pantheon.errors import PantheonError
 from sessions.access import access_agent, access_room, access_session
@@ -42,33 +43,33 @@ class SessionsView(ListAPIView[ChatSession]):
         raise NotImplementedError
 
     def get_queryset(self) -> Any:
-        return ChatSession.objects.of(self.request.user).filter(**self.place())
+        return ChatSession.objects.of(signed_in(self.request)).filter(**self.place())
 
     def post(self, request: Request, **kwargs: str) -> Response:
         data = SessionSerializer(data=request.data)
         data.is_valid(raise_exception=True)
-        session = session_create(owner=request.user, **self.place(), **data.validated_data)
+        session = session_create(owner=signed_in(request), **self.place(), **data.validated_data)
         return Response(SessionSerializer(session).data, status=201)
 
 
 class RoomSessionsView(SessionsView):
     def place(self) -> dict[str, Any]:
-        return {"room": access_room(self.request.user, self.kwargs["room_id"])}
+        return {"room": access_room(signed_in(self.request), self.kwargs["room_id"])}
 
 
 class AgentSessionsView(SessionsView):
     def place(self) -> dict[str, Any]:
-        return {"agent": access_agent(self.request.user, self.kwargs["agent_id"])}
+        return {"agent": access_agent(signed_in(self.request), self.kwargs["agent_id"])}
 
 
 class SessionView(APIView):
     write_scope = ApiToken.Scope.CHAT
 
     def get(self, request: Request, session_id: str) -> Response:
-        return Response(SessionSerializer(access_session(request.user, session_id)).data)
+        return Response(SessionSerializer(access_session(signed_in(request), session_id)).data)
 
     def patch(self, request: Request, session_id: str) -> Response:
-        session = access_session(request.user, session_id)
+        session = access_session(signed_in(request), session_id)
         data = SessionSerializer(session, data=request.data, partial=True)
         data.is_valid(raise_exception=True)
         if "title" in data.validated_data:
@@ -76,7 +77,7 @@ class SessionView(APIView):
         return Response(SessionSerializer(session).data)
 
     def delete(self, request: Request, session_id: str) -> Response:
-        session_delete(session=access_session(request.user, session_id))
+        session_delete(session=access_session(signed_in(request), session_id))
         return Response(status=204)
 
 
@@ -84,7 +85,7 @@ class MessagesView(APIView):
     """Newest first; `?before_seq=` goes back. Answers of replaced turns only with `?all_versions=true`."""
 
     def get(self, request: Request, session_id: str) -> Response:
-        session = access_session(request.user, session_id)
+        session = access_session(signed_in(request), session_id)
         limit = whole_number(request, "limit", MESSAGES_PER_PAGE, MAX_MESSAGES_PER_PAGE)
         messages = Message.objects.filter(session=session).order_by("-seq")
         if "before_seq" in request.query_params:

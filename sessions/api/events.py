@@ -13,6 +13,7 @@ from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils import timezone
 from rest_framework.request import Request
 
+from accounts.access import signed_in
 from pantheon.errors import PantheonError
 from sessions.access import access_turn
 from sessions.api.base import AsyncAPIView
@@ -33,7 +34,7 @@ class TurnEventsView(AsyncAPIView):
 
     async def get(self, request: Request, turn_id: str) -> HttpResponseBase:
         after = resume_point(request)
-        turn: Turn = await read_in_request(access_turn, request.user, turn_id)
+        turn: Turn = await read_in_request(access_turn, signed_in(request), turn_id)
         if turn.is_final and turn.last_event_seq is not None and after >= turn.last_event_seq:
             return HttpResponse(status=204)
         return event_stream(turn, after=after)

@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.access import signed_in
 from accounts.models import ApiToken, User
 from pantheon.errors import NotFound, ValidationFailed
 from sessions.access import access_agent, access_room
@@ -71,28 +72,30 @@ class RoomsView(ListAPIView[Room]):
     write_scope = ApiToken.Scope.MANAGE
 
     def get_queryset(self) -> Any:
-        return rooms_with_agents(self.request.user)
+        return rooms_with_agents(signed_in(self.request))
 
     def post(self, request: Request) -> Response:
-        room = room_create(owner=request.user, **validated(request.user, RoomSerializer(data=request.data)))
-        return Response(room_data(request.user, room.pk), status=201)
+        room = room_create(
+            owner=signed_in(request), **validated(signed_in(request), RoomSerializer(data=request.data))
+        )
+        return Response(room_data(signed_in(request), room.pk), status=201)
 
 
 class RoomView(APIView):
     write_scope = ApiToken.Scope.MANAGE
 
     def get(self, request: Request, room_id: str) -> Response:
-        return Response(room_data(request.user, access_room(request.user, room_id).pk))
+        return Response(room_data(signed_in(request), access_room(signed_in(request), room_id).pk))
 
     def patch(self, request: Request, room_id: str) -> Response:
-        room = access_room(request.user, room_id)
+        room = access_room(signed_in(request), room_id)
         room_update(
-            room=room, **validated(request.user, RoomSerializer(room, data=request.data, partial=True))
+            room=room, **validated(signed_in(request), RoomSerializer(room, data=request.data, partial=True))
         )
-        return Response(room_data(request.user, room.pk))
+        return Response(room_data(signed_in(request), room.pk))
 
     def delete(self, request: Request, room_id: str) -> Response:
-        room_delete(room=access_room(request.user, room_id))
+        room_delete(room=access_room(signed_in(request), room_id))
         return Response(status=204)
 
 
@@ -100,7 +103,7 @@ class RoomAgentsView(APIView):
     write_scope = ApiToken.Scope.MANAGE
 
     def put(self, request: Request, room_id: str) -> Response:
-        room = access_room(request.user, room_id)
+        room = access_room(signed_in(request), room_id)
         ids = serializers.ListField(child=serializers.UUIDField())
-        room_set_agents(room=room, agents=own_agents(request.user, ids.run_validation(request.data)))
-        return Response(room_data(request.user, room.pk))
+        room_set_agents(room=room, agents=own_agents(signed_in(request), ids.run_validation(request.data)))
+        return Response(room_data(signed_in(request), room.pk))

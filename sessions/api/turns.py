@@ -14,6 +14,7 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.access import signed_in
 from accounts.models import ApiToken
 from accounts.throttling import TURN_THROTTLES
 from pantheon.errors import HTTP_STATUS, PantheonError, ValidationFailed
@@ -65,7 +66,7 @@ class TurnsView(AsyncAPIView, GenericAPIView[Turn]):
         return await sync_to_async(self._list)(request, session_id)
 
     def _list(self, request: Request, session_id: str) -> Response:
-        session = access_session(request.user, session_id)
+        session = access_session(signed_in(request), session_id)
         page = self.paginate_queryset(Turn.objects.filter(session=session))
         return self.get_paginated_response(turns_json(page or []))
 
@@ -74,7 +75,7 @@ class TurnsView(AsyncAPIView, GenericAPIView[Turn]):
         return await answer(accepted, stream=options["stream"], background=options["background"])
 
     def _accept(self, request: Request, session_id: str) -> tuple[Accepted, dict[str, Any]]:
-        session = access_session(request.user, session_id)
+        session = access_session(signed_in(request), session_id)
         data = TurnRequestSerializer(data=request.data)
         data.is_valid(raise_exception=True)
         fields = data.validated_data
@@ -87,7 +88,9 @@ class TurnsView(AsyncAPIView, GenericAPIView[Turn]):
             digest=request_digest(request.path, request.data),
         )
         token = request.auth if isinstance(request.auth, ApiToken) else None
-        return turn_accept(user=request.user, session=session, request=turn_request, token=token), fields
+        return turn_accept(
+            user=signed_in(request), session=session, request=turn_request, token=token
+        ), fields
 
 
 def idempotency_key(request: Request) -> str | None:
@@ -135,7 +138,7 @@ class TurnView(AsyncAPIView):
         return await sync_to_async(self._show)(request, turn_id)
 
     def _show(self, request: Request, turn_id: str) -> Response:
-        return Response(turn_json(access_turn(request.user, turn_id)))
+        return Response(turn_json(access_turn(signed_in(request), turn_id)))
 
 
 class TurnCancelView(AsyncAPIView):
@@ -145,5 +148,5 @@ class TurnCancelView(AsyncAPIView):
         return await sync_to_async(self._cancel)(request, turn_id)
 
     def _cancel(self, request: Request, turn_id: str) -> Response:
-        turn = turn_cancel(turn=access_turn(request.user, turn_id))
+        turn = turn_cancel(turn=access_turn(signed_in(request), turn_id))
         return Response(turn_json(turn), status=202, headers={"Location": f"/api/v1/turns/{turn.pk}"})

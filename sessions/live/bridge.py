@@ -126,7 +126,7 @@ class Bridge:
                     retryable=event.retryable,
                 )
 
-    def publish(self, kind: str, **fields: Any) -> None:
+    def publish(self, kind: str, /, **fields: Any) -> None:
         """Append an event to the turn's log."""
         self.seq += 1
         at = dt.datetime.now(dt.UTC).isoformat().replace("+00:00", "Z")

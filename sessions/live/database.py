@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
-from django.conf import settings
 from django.db import connection, connections
 
 P = ParamSpec("P")
@@ -19,7 +18,7 @@ def executor_size() -> int:
     """Return how many connections runners may use: one on SQLite, which has one writer, else half of the pool."""
     if connection.vendor == "sqlite":
         return 1
-    return max(1, int(settings.PANTHEON_DB_POOL_SIZE) // 2)
+    return max(1, int(connection.settings_dict["OPTIONS"]["pool"]["max_size"]) // 2)
 
 
 class Database:

@@ -108,7 +108,7 @@ def turns_hand_over(*, runner_id: uuid.UUID, received: dict[uuid.UUID, int]) -> 
 
 @transaction.atomic(durable=True)
 def turns_to_recover() -> list[uuid.UUID]:
-    """Return turns whose lease ran out, and queued ones that nobody claimed; the latter wait twice as long each time."""
+    """Return turns whose lease ran out, and queued ones that nobody claimed, which wait longer each time."""
     orphaned = list(
         Turn.objects.filter(status=Turn.Status.RUNNING, lease_expires_at__lt=Now())
         .order_by("created_at")

@@ -9,7 +9,10 @@ from sessions.models import Agent, Room
 from sessions.services.agents import save_agent
 from sessions.services.rooms import place_agents, save_room
 
-STARTER_QUESTION = "@all We want to open a small neighbourhood bakery with USD 60,000. What should we do in the first three months?"
+STARTER_QUESTION = (
+    "@all We want to open a small neighbourhood bakery with USD 60,000. "
+    "What should we do in the first three months?"
+)
 
 STARTER_AGENTS = [
     (

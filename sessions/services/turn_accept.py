@@ -173,7 +173,7 @@ def council_of(session: ChatSession, request: TurnRequest) -> tuple[str, list[Ag
     if session.room is None:
         if request.mode not in (None, Turn.Mode.DIRECT):
             raise ValidationFailed({"mode": ["A session with one agent has the mode 'direct' alone."]})
-        agents = list(with_models.filter(pk=session.agent_id))
+        agents = list(with_models.filter(chat_sessions=session))
         if not agents:
             raise PantheonError(
                 "no_room_agents", "This agent has been deleted. Start a session with another one."
