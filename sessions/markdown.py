@@ -1,0 +1,195 @@
+"""What a model writes becomes HTML that can neither run nor load anything.
+
+Three layers, each enough alone: the parser knows no raw HTML and no links but http, https and mailto; the renderer
+writes no style, id or image; nh3 lets through what is listed here and nothing else. Every step is linear in the
+length of the text: an answer of more than RICH_LIMIT characters is shown as it is, a paragraph of more than
+INLINE_LIMIT without emphasis and links, a code block of more than CODE_LIMIT without colours.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import threading
+from collections.abc import MutableMapping, Sequence
+from typing import Any
+
+import nh3
+from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from markdown_it.rules_core import StateCore
+from markdown_it.token import Token
+from markdown_it.utils import OptionsDict
+from pygments import highlight  # type: ignore[import-untyped]
+from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
+from pygments.lexers import get_lexer_by_name  # type: ignore[import-untyped]
+from pygments.token import STANDARD_TYPES  # type: ignore[import-untyped]
+
+RICH_LIMIT = 100_000
+"""Characters of a text up to which it is read as Markdown."""
+INLINE_LIMIT = 10_000
+"""Characters of a paragraph, heading or cell up to which emphasis and links are looked for."""
+CODE_LIMIT = 20_000
+"""Characters of a code block up to which it is coloured."""
+LABEL_LIMIT = 24
+
+LANGUAGES = frozenset({
+    "bash", "c", "console", "cpp", "csharp", "css", "dart", "diff", "docker", "dockerfile", "elixir", "go",
+    "graphql", "haskell", "hcl", "html", "http", "ini", "java", "javascript", "js", "json", "jsx",
+    "kotlin", "latex", "lua", "make", "makefile", "markdown", "matlab", "md", "nginx", "objective-c",
+    "perl", "php", "powershell", "ps1", "py", "python", "r", "rb", "rs", "ruby", "rust", "scala", "scss",
+    "sh", "shell", "sql", "swift", "tex", "toml", "ts", "tsx", "typescript", "xml", "yaml", "yml", "zsh",
+})  # fmt: skip
+"""The languages that are coloured: what people ask for, and no lexer that nobody has looked at."""
+
+# Overrides, embeddings and isolates of the bidirectional algorithm: they reorder what is read, so they are shown.
+_BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
+# Invisible: controls, soft hyphen, marks, zero-width spaces, joiners outside scripts and emoji that need them, fillers,
+# invisible operators, interlinear annotation, tags.
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b\u200e\u200f\u2028\u2029"
+    "\u2060-\u2065\u206a-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff]"
+    "|(?<![^\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?![^\x00-\x7f])"
+)
+
+_ALLOWED_LINK = re.compile(r"(https?://|mailto:)[^\s]", re.IGNORECASE)
+_ALIGN = {
+    "text-align:left": "align-left",
+    "text-align:center": "align-center",
+    "text-align:right": "align-right",
+}
+_FORMATTER = HtmlFormatter(nowrap=True)
+
+_TAGS = {
+    "a", "blockquote", "br", "code", "div", "em", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre", "s", "span",
+    "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
+}  # fmt: skip
+_CELL_CLASSES = set(_ALIGN.values())
+_CLEANER = nh3.Cleaner(
+    tags=_TAGS,
+    clean_content_tags={"script", "style"},
+    attributes={"a": {"href", "title"}, "ol": {"start"}},
+    tag_attribute_values={"div": {"tabindex": {"0"}}, "pre": {"tabindex": {"0"}}},
+    allowed_classes={
+        "div": {"code-block", "code-language", "table-scroll"},
+        "pre": {"plain-text"},
+        "span": {name for name in STANDARD_TYPES.values() if name},
+        "td": _CELL_CLASSES,
+        "th": _CELL_CLASSES,
+    },
+    url_schemes={"http", "https", "mailto"},
+    url_relative="deny",
+    link_rel="noopener noreferrer nofollow",
+)
+
+
+def render_markdown(text: str) -> str:
+    """Return safe HTML for a model's text: CommonMark with tables, strikethrough and bare links."""
+    text = visible_text(text)
+    if len(text) > RICH_LIMIT:
+        return f'<pre class="plain-text" tabindex="0">{html.escape(text)}</pre>'
+    # Once more at the end: `&#x202e;` and its like have only now become characters.
+    return visible_text(_CLEANER.clean(_parser().render(text)))
+
+
+def visible_text(text: str) -> str:
+    """Return the text with nothing in it that hides or reorders: direction overrides are named, the invisible is gone.
+
+    Joiners stay between letters of scripts and emoji that are written with them.
+    """
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return _BIDI.sub(lambda match: f"⟦U+{ord(match[0]):04X}⟧", _INVISIBLE.sub("", text))
+
+
+def _leave_long_paragraphs(state: StateCore) -> None:
+    """Take what is too long for the inline parser, whose cost grows with the square, as plain text."""
+    for token in state.tokens:
+        if token.type == "inline" and len(token.content) > INLINE_LIMIT:
+            token.type = "text"
+
+
+def _shape(state: StateCore) -> None:
+    """Bring the tokens into the page's shape: headings below the page's own, aligned cells, images as links."""
+    for token in state.tokens:
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{min(6, int(token.tag[1]) + 2)}"
+        elif token.type in ("td_open", "th_open"):
+            align = _ALIGN.get(str(token.attrs.pop("style", "")))
+            if align:
+                token.attrs["class"] = align
+        elif token.children:
+            token.children = _images_as_links(token.children)
+
+
+def _images_as_links(children: Sequence[Token]) -> list[Token]:
+    """Replace each image by its description, leading to where the image is; inside a link by its description alone."""
+    shaped: list[Token] = []
+    open_links = 0
+    for token in children:
+        open_links += (token.type == "link_open") - (token.type == "link_close")
+        if token.type != "image":
+            shaped.append(token)
+            continue
+        description = Token("text", "", 0, content=token.content or "image")
+        if open_links:
+            shaped.append(description)
+        else:
+            link = Token("link_open", "a", 1, attrs={"href": token.attrs["src"]})
+            shaped += [link, description, Token("link_close", "a", -1)]
+    return shaped
+
+
+def _render_code(
+    renderer: RendererHTML,
+    tokens: Sequence[Token],
+    index: int,
+    options: OptionsDict,
+    env: MutableMapping[str, Any],
+) -> str:
+    """Write a code block under its language's name."""
+    code, language = tokens[index].content, tokens[index].info.strip().split(maxsplit=1)[:1]
+    name = language[0].lower() if language else ""
+    if name in LANGUAGES and len(code) <= CODE_LIMIT:
+        body = highlight(code, get_lexer_by_name(name, stripnl=False, ensurenl=False), _FORMATTER)
+    else:
+        body = html.escape(code)
+    label = html.escape(name[:LABEL_LIMIT] or "text")
+    return (
+        f'<div class="code-block"><div class="code-language">{label}</div>'
+        f'<pre tabindex="0"><code>{body}</code></pre></div>\n'
+    )
+
+
+def _open_table(*_: Any) -> str:
+    return '<div class="table-scroll" tabindex="0"><table>\n'
+
+
+def _close_table(*_: Any) -> str:
+    return "</table></div>\n"
+
+
+def _make_parser() -> MarkdownIt:
+    parser = MarkdownIt("commonmark", {"html": False, "linkify": True, "xhtmlOut": False, "maxNesting": 20})
+    parser.enable(["table", "strikethrough", "linkify"])
+    parser.validateLink = lambda url: bool(_ALLOWED_LINK.match(url))  # type: ignore[method-assign]
+    if parser.linkify is not None:
+        # Only what says its scheme: README.md and main.rs are file names, though md and rs are countries.
+        parser.linkify.set({"fuzzy_link": False, "fuzzy_email": False, "fuzzy_ip": False})
+    parser.core.ruler.before("inline", "leave_long_paragraphs", _leave_long_paragraphs)
+    parser.core.ruler.push("shape", _shape)
+    for rule in ("fence", "code_block"):
+        parser.add_render_rule(rule, _render_code)
+    parser.add_render_rule("table_open", _open_table)
+    parser.add_render_rule("table_close", _close_table)
+    return parser
+
+
+_parsers = threading.local()
+
+
+def _parser() -> MarkdownIt:
+    """Return this thread's parser: looking for bare links keeps its place in the parser itself."""
+    if not hasattr(_parsers, "parser"):
+        _parsers.parser = _make_parser()
+    parser: MarkdownIt = _parsers.parser
+    return parser
