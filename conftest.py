@@ -6,6 +6,7 @@ import ipaddress
 import os
 import re
 import socket
+import sys
 import tempfile
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -13,7 +14,11 @@ from urllib.parse import urlsplit, urlunsplit
 import hermetic
 import pytest
 
-# Before the settings are read: this is why pyproject.toml does not name them.
+# Before the settings are read. This is why pyproject.toml does not name them: pytest-django would read them first.
+if "pantheon.settings" in sys.modules:
+    raise pytest.UsageError(
+        "The settings were read too early: unset DJANGO_SETTINGS_MODULE and leave out --ds."
+    )
 _data_dir = tempfile.TemporaryDirectory(prefix="pantheon-", ignore_cleanup_errors=True)
 hermetic.clean(os.environ, data_dir=_data_dir.name)
 
@@ -28,6 +33,7 @@ _reachable = {urlsplit(os.environ.get(name, "")).hostname for name in ("DATABASE
 
 import django  # noqa: E402
 
+os.environ["DJANGO_SETTINGS_MODULE"] = "pantheon.settings"
 django.setup()
 
 
@@ -47,29 +53,31 @@ def _refuse_outside(host: Any) -> None:
         raise NetworkRefused(f"Tests must not reach {name!r}: start a server on 127.0.0.1.")
 
 
-class _GuardedSocket(socket.socket):
-    def connect(self, address: Any) -> None:
-        self._check(address)
-        super().connect(address)
-
-    def connect_ex(self, address: Any) -> int:
-        self._check(address)
-        return super().connect_ex(address)
-
-    def _check(self, address: Any) -> None:
-        if self.family in (socket.AF_INET, socket.AF_INET6):
-            _refuse_outside(address[0])
-
-
 def pytest_configure(config: pytest.Config) -> None:
+    """Guard the one class that all sockets of the standard library are made of."""
+    guarded: Any = socket.socket
     resolve = socket.getaddrinfo
+
+    def guarding(connect: Any) -> Any:
+        def wrapper(self: socket.socket, address: Any) -> Any:
+            if self.family in (socket.AF_INET, socket.AF_INET6):
+                _refuse_outside(address[0])
+            return connect(self, address)
+
+        return wrapper
 
     def guarded_getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:
         _refuse_outside(host)
         return resolve(host, *args, **kwargs)
 
-    socket.socket = _GuardedSocket  # type: ignore[misc]
+    guarded.connect = guarding(guarded.connect)
+    guarded.connect_ex = guarding(guarded.connect_ex)
     socket.getaddrinfo = guarded_getaddrinfo
+
+
+def pytest_xdist_setupnodes() -> None:
+    """Let each test process come to this file before it reads the settings, as this one did."""
+    os.environ.pop("DJANGO_SETTINGS_MODULE", None)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -20,4 +20,3 @@ def clean(environment: MutableMapping[str, str], *, data_dir: str) -> None:
         del environment[name]
     environment["PANTHEON_ENV_FILE"] = os.devnull
     environment["PANTHEON_DATA_DIR"] = data_dir
-    environment["DJANGO_SETTINGS_MODULE"] = "pantheon.settings"

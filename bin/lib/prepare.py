@@ -37,19 +37,21 @@ def main() -> int:
 
 
 def prepare(url: str) -> None:
+    from django.conf import settings
     from django.core.management import call_command
     from django.db import connection
     from django.db.migrations.executor import MigrationExecutor
 
     call_command("check", stdout=io.StringIO())
+    # A pool would try for half a minute, and log each attempt, before it says that there is no server.
+    connection.settings_dict["OPTIONS"].pop("pool", None)
     executor = MigrationExecutor(connection)
     waiting = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
     if waiting:
         call_command("migrate", interactive=False, verbosity=0)
     say(f"database: {waiting} migrations applied" if waiting else "database: up to date")
-    report = io.StringIO()
-    call_command("collectstatic", interactive=False, verbosity=1, stdout=report)
-    say(f"static files: {report.getvalue().strip().splitlines()[-1].rstrip('.')}")
+    call_command("collectstatic", interactive=False, verbosity=0)
+    say(f"static files: collected in {settings.STATIC_ROOT}")
     call_command("setup_link", base_url=url)
     say(f"starting on {url} (Ctrl-C stops)")
 
