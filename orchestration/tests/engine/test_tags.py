@@ -1,0 +1,74 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestration.engine.tags import parse_tags
+
+KEYS = ["ana", "analyst", "legal-eagle", "x_1"]
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("@ana what now?", ["ana"]),
+        ("what now, @ana?", ["ana"]),
+        ("@ANA!", ["ana"]),
+        ("(@ana)", ["ana"]),
+        ("@ana's view", ["ana"]),
+        ("@analyst, please", ["analyst"]),
+        ("@analyst and @ana", ["analyst", "ana"]),
+        ("@ana @analyst @ana", ["ana", "analyst"]),
+        ("@legal-eagle- done", ["legal-eagle"]),
+        ("ask @x_1.", ["x_1"]),
+        ("@all", KEYS),
+        ("@x_1 then @all", ["x_1", "ana", "analyst", "legal-eagle"]),
+        ("line one\n@ana", ["ana"]),
+        ("**@ana**", ["ana"]),
+        ("@ana.", ["ana"]),
+        ("@ana.What now?", ["ana"]),
+    ],
+)
+def test_tags_in_the_order_of_first_mention(message: str, expected: list[str]) -> None:
+    assert list(parse_tags(message, KEYS).keys) == expected
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "write to ana@ana.example",
+        "mail bob@ana or ana@bob.example",
+        "`@ana`",
+        "``a ` @ana``",
+        "```\n@ana\n```",
+        "~~~\n@ana",
+        "no tag",
+        "@",
+        "ana",
+        "https://host/@ana",
+    ],
+)
+def test_what_is_no_tag(message: str) -> None:
+    assert parse_tags(message, KEYS).keys == ()
+
+
+def test_unknown_tags_are_told_once_in_order() -> None:
+    tags = parse_tags("@zed and @ana and @Bob, @zed", KEYS)
+    assert tags.keys == ("ana",)
+    assert tags.unknown == ("zed", "Bob")
+
+
+def test_a_longer_word_is_not_a_shorter_key() -> None:
+    tags = parse_tags("@analysts", KEYS)
+    assert tags.keys == ()
+    assert tags.unknown == ("analysts",)
+
+
+def test_an_unclosed_backtick_hides_nothing() -> None:
+    assert parse_tags("a ` b @ana", KEYS).keys == ("ana",)
+
+
+@given(st.text(max_size=200))
+def test_any_message_is_parsed(message: str) -> None:
+    tags = parse_tags(message, KEYS)
+    assert set(tags.keys) <= set(KEYS)
+    assert len(set(tags.keys)) == len(tags.keys)
