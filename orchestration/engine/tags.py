@@ -13,7 +13,7 @@ CODE = re.compile(
 )
 """Fenced code (unclosed runs to the end) and code spans, where an @ is no tag."""
 
-TAG = re.compile(r"(?<![\w.@+%/-])@(?P<word>[A-Za-z0-9_-]+)(?!@)")
+TAG = re.compile(r"(?<![\w.@+%/-])@(?P<word>[A-Za-z0-9_-]++)(?!@)")
 """An @ that no word or mail address precedes."""
 
 

@@ -143,8 +143,8 @@ async def test_a_cancel_keeps_what_was_said_and_bills_what_was_used() -> None:
     world.script("Bob", answer("Done"))
     running = asyncio.create_task(run(world, "ana", "bob"))
     await block.reached.wait()
-    while not any(isinstance(event, StepCompleted) for event in world.events):
-        await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        await world.completed.wait()
     world.control.cancel()
     result = await running
     assert (result.status, result.stop_reason, result.error) == ("cancelled", "cancelled", None)

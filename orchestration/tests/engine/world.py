@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 
 from orchestration.engine.control import Control
-from orchestration.engine.events import EngineEvent
+from orchestration.engine.events import EngineEvent, StepCompleted
 from orchestration.engine.ports import (
     CallIntent,
     CallOutcome,
@@ -90,6 +90,8 @@ class World:
     chars: dict[str, int] = field(default_factory=dict)
     closed: int = 0
     control: Control = field(default_factory=Control)
+    completed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once any step has completed."""
 
     def script(self, speaker: str, *answers: Sequence[ModelEvent | Block]) -> None:
         self.scripts[speaker].extend(answers)
@@ -128,6 +130,8 @@ class World:
     # Events
     def emit(self, event: EngineEvent) -> None:
         self.events.append(event)
+        if isinstance(event, StepCompleted):
+            self.completed.set()
 
     # Clock
     def monotonic_s(self) -> float:

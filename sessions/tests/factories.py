@@ -1,0 +1,67 @@
+"""Rows for tests, made through the services that users reach."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from accounts.models import User
+from accounts.services import token_create
+from billing.models import ModelPrice
+from orchestration.models import LlmModel, Provider
+from orchestration.tests.providers import ProviderServer
+from sessions.models import Agent, ChatSession, Room
+from sessions.services.agents import agent_create
+from sessions.services.chats import session_create
+from sessions.services.rooms import room_create
+
+RATES = {
+    "input_pico": 2_000_000,
+    "cache_read_pico": 200_000,
+    "cache_write_5m_pico": 2_500_000,
+    "cache_write_1h_pico": 4_000_000,
+    "output_pico": 10_000_000,
+}
+"""USD 2 in, 0.20 cached, 2.50 and 4 written, 10 out, per million tokens."""
+
+
+def make_user(name: str, **fields: Any) -> User:
+    return User.objects.create_user(
+        f"{name}@example.com", "correct horse battery", name=name.title(), **fields
+    )
+
+
+def make_model(
+    server: ProviderServer | None = None, alias: str = "test-model", *, kind: str = "openai", **fields: Any
+) -> LlmModel:
+    """A priced model on a server of the tests, or (without one) on the built-in demo."""
+    provider, _ = Provider.objects.get_or_create(
+        name=f"{kind}-test",
+        defaults={"kind": kind if server else "demo", "base_url": server.base_url if server else ""},
+    )
+    defaults = {"model_id": alias, "context_window": 32_768, "max_output_tokens": 2_048}
+    model = LlmModel.objects.create(alias=alias, provider=provider, **{**defaults, **fields})
+    ModelPrice.objects.create(model=model, effective_from="2026-01-01T00:00:00Z", source="test", **RATES)
+    return model
+
+
+def make_agent(owner: User, key: str, model: LlmModel | None = None, **fields: Any) -> Agent:
+    defaults = {"name": key.title(), "role_prompt": f"You are {key}.", "model": model}
+    return agent_create(owner=owner, key=key, **{**defaults, **fields})
+
+
+def make_room(owner: User, *agents: Agent, **fields: Any) -> Room:
+    return room_create(owner=owner, agents=agents, **{"name": "Board", "mode": "manual", **fields})
+
+
+def make_session(owner: User, place: Room | Agent) -> ChatSession:
+    return session_create(
+        owner=owner,
+        room=place if isinstance(place, Room) else None,
+        agent=place if isinstance(place, Agent) else None,
+    )
+
+
+def bearer(user: User, *scopes: str) -> str:
+    """The Authorization header of a new token."""
+    _, secret = token_create(user=user, name="test", scopes=list(scopes) or None)
+    return f"Bearer {secret}"
