@@ -70,7 +70,12 @@ class OpenAIServer(ProviderServer):
         return {"error": {"message": message, "type": type_ or known, "param": None, "code": code}}
 
     def whole_body(self, served: Served, answer: Answer) -> dict[str, Any]:
-        message = {"role": "assistant", "content": "".join(answer.pieces), "refusal": None, "annotations": []}
+        message: dict[str, Any] = {
+            "role": "assistant",
+            "content": "".join(answer.pieces),
+            "refusal": None,
+            "annotations": [],
+        }
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": answer.finish_reason}
         frame = {**self._frame(served), "object": "chat.completion"}
         return {**frame, "choices": [choice], "usage": self._usage(served, answer)}

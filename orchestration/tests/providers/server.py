@@ -295,17 +295,16 @@ class ProviderServer:
         self._bill(served, answer, output=reasoning, reasoning=reasoning)
         if opening := self.text_opening(served, answer):
             await exchange.chunk(opening)
-        for sent, piece in enumerate([*answer.pieces, None]):
+        for sent, piece in enumerate(answer.pieces):
             if not await self._at(sent, exchange, answer):
                 return
-            if piece is None:
-                break
-            if sent:
-                await exchange.pause(answer.delay_s)
+            await exchange.pause(answer.delay_s if sent else 0.0)
             await exchange.chunk(self.text_event(served, piece))
             served.pieces_sent += 1
             served.text += piece
             self._bill(served, answer, output=reasoning + count_tokens(served.text), reasoning=reasoning)
+        if not await self._at(len(answer.pieces), exchange, answer):
+            return
         self._bill_whole(served, answer)
         await exchange.chunk(self.closing(served, answer))
         served.whole = True

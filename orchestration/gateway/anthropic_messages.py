@@ -1,0 +1,157 @@
+"""Anthropic's Messages.
+
+The SDK sends the request; its stream is read here as bare JSON, as for the other wire format. Shapes: Anthropic,
+"Streaming messages" and "Structured outputs".
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import anthropic
+import httpx2
+
+from orchestration.engine.ports import ModelEvent, PartialUsage, ReasoningDelta, TextDelta
+from orchestration.engine.specs import ModelRequest, UsageReport
+from orchestration.gateway.errors import ErrorEvent
+from orchestration.gateway.keys import Endpoint
+from orchestration.gateway.sse import clean
+from orchestration.gateway.usage import anthropic_merged, anthropic_report
+
+FINISH_REASONS = {
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "refusal": "content_filter",
+}
+"""Every other stop reason is a stop."""
+
+KEEPALIVE_S = 60.0
+
+
+class AnthropicMessages:
+    """A client for one endpoint."""
+
+    request_id_header = "request-id"
+
+    def __init__(self, endpoint: Endpoint, timeout: httpx2.Timeout) -> None:
+        limits = httpx2.Limits(
+            max_connections=1000, max_keepalive_connections=100, keepalive_expiry=KEEPALIVE_S
+        )
+        self._client = anthropic.AsyncAnthropic(
+            api_key=endpoint.key,
+            base_url=endpoint.base_url,
+            max_retries=0,
+            timeout=timeout,
+            # What people write belongs in no trace.
+            open_telemetry=False,
+            http_client=anthropic.DefaultAsyncHttpxClient(timeout=timeout, limits=limits),
+        )
+        # ANTHROPIC_CUSTOM_HEADERS may be meant for another server than this one.
+        self._client._custom_headers = {}
+
+    def open(self, request: ModelRequest) -> AbstractAsyncContextManager[Any]:
+        """Send the request; the context's value has the response as `http_response`."""
+        create: Any = self._client.messages.with_streaming_response.create
+        response: AbstractAsyncContextManager[Any] = create(**request_body(request))
+        return response
+
+    def reader(self) -> MessagesReader:
+        return MessagesReader()
+
+    async def aclose(self) -> None:
+        await self._client.close()
+
+
+def request_body(request: ModelRequest) -> dict[str, Any]:
+    """Return the arguments of the SDK's `messages.create`."""
+    model = request.model
+    body: dict[str, Any] = {
+        "model": model.model_id,
+        "messages": [{"role": message.role, "content": message.text} for message in request.messages],
+        "max_tokens": request.max_output_tokens,
+        "stream": True,
+    }
+    if request.system:
+        body["system"] = request.system
+    if request.temperature is not None and model.temperature:
+        # The SDK has no parameter for it any more; older models and compatible servers still take one.
+        body["extra_body"] = {"temperature": request.temperature}
+    if request.json_schema is not None and model.json_schema:
+        body["output_config"] = {"format": {"type": "json_schema", "schema": request.json_schema}}
+    return body
+
+
+class MessagesReader:
+    """The state of one answer."""
+
+    def __init__(self) -> None:
+        self.model_served = ""
+        self.response_id = ""
+        self.speaking = False
+        self.finish_reason = ""
+        self.ended = False
+        self._usage: dict[str, Any] = {}
+
+    def feed(self, payload: dict[str, Any]) -> list[ModelEvent]:
+        """Take one event. Raises ErrorEvent. What is unknown is passed over, as the wire format asks."""
+        match payload.get("type"):
+            case "content_block_delta":
+                self.speaking = True
+                return _said(_object(payload, "delta"))
+            case "content_block_start":
+                self.speaking = True
+                return _said(_object(payload, "content_block"))
+            case "message_start":
+                return self._start(_object(payload, "message"))
+            case "message_delta":
+                return self._delta(payload)
+            case "message_stop":
+                self.ended = True
+            case "error":
+                raise ErrorEvent(payload.get("error"))
+        return []
+
+    def final_report(self) -> UsageReport | None:
+        """Return the figure of the last `message_delta`, which comes with the stop reason."""
+        return anthropic_report(self._usage) if self.finish_reason and self._usage else None
+
+    def _start(self, message: dict[str, Any]) -> list[ModelEvent]:
+        model, response_id = message.get("model"), message.get("id")
+        self.model_served = model if isinstance(model, str) else ""
+        self.response_id = response_id if isinstance(response_id, str) else ""
+        # The output count of the opening is a placeholder.
+        self._usage = {
+            name: value for name, value in _object(message, "usage").items() if name != "output_tokens"
+        }
+        return self._partial()
+
+    def _delta(self, payload: dict[str, Any]) -> list[ModelEvent]:
+        self.speaking = True
+        self._usage = anthropic_merged(self._usage, _object(payload, "usage"))
+        reason = _object(payload, "delta").get("stop_reason")
+        if isinstance(reason, str) and reason:
+            self.finish_reason = FINISH_REASONS.get(reason, "stop")
+            return []
+        return self._partial()
+
+    def _partial(self) -> list[ModelEvent]:
+        if not self._usage:
+            return []
+        report = anthropic_report(self._usage)
+        return [PartialUsage(report.usage, report.raw or {})]
+
+
+def _said(part: dict[str, Any]) -> list[ModelEvent]:
+    """Return what a delta or the opening of a block says; signatures and tool input say nothing to a reader."""
+    match part.get("type"):
+        case "text_delta" | "text" if isinstance(text := part.get("text"), str) and text:
+            return [TextDelta(clean(text))]
+        case "thinking_delta" | "thinking" if isinstance(text := part.get("thinking"), str) and text:
+            return [ReasoningDelta(clean(text))]
+    return []
+
+
+def _object(holder: dict[str, Any], name: str) -> dict[str, Any]:
+    value = holder.get(name)
+    return value if isinstance(value, dict) else {}

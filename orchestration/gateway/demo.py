@@ -1,0 +1,163 @@
+"""The built-in demo model: no AI, the same words for the same request, in the role of the agent that it speaks for.
+
+It lets a council be tried without a key: it keeps the JSON contracts of the manager and of the summarizer, streams
+at a human pace and reports usage (an estimate, four characters a token, called the provider's own).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import zlib
+from collections.abc import AsyncGenerator, Iterator
+from typing import Any
+
+from orchestration.engine.ports import Completed, ModelEvent, Opened, PartialUsage, TextDelta
+from orchestration.engine.specs import ModelRequest, Usage, UsageReport
+
+CHARS_PER_TOKEN = 4
+QUOTED_CHARS = 160
+CODE_WORDS = re.compile(r"(?i)\b(code|function|python|script|sql|json|algorithm|class|bug)\b")
+MESSAGE_NUMBER = re.compile(r"(?m)^\W{0,3}#?(\d+)\b")
+MAX_SELECTIONS = 2
+
+
+async def demo_events(request: ModelRequest, words_per_s: float) -> AsyncGenerator[ModelEvent, None]:
+    """Answer a request. `words_per_s` 0 streams without pauses."""
+    text = answer(request)
+    allowed = request.max_output_tokens * CHARS_PER_TOKEN
+    finish_reason = "length" if len(text) > allowed else "stop"
+    text = text[:allowed]
+    given = Usage(input=_tokens(_everything(request)))
+    yield Opened(model_served=request.model.model_id)
+    yield PartialUsage(given, {"input_tokens": given.input})
+    for piece in re.findall(r"\s*\S+\s*", text):
+        await asyncio.sleep(1 / words_per_s if words_per_s > 0 else 0)
+        yield TextDelta(piece)
+    usage = Usage(input=given.input, output=_tokens(text))
+    raw: dict[str, object] = {"input_tokens": usage.input, "output_tokens": usage.output}
+    yield Completed(UsageReport(usage, "provider", raw), finish_reason)
+
+
+def answer(request: ModelRequest) -> str:
+    """Return the whole answer to a request."""
+    match request.purpose:
+        case "route" | "evaluate":
+            return json.dumps(_decision(request))
+        case "summarize":
+            return json.dumps(_summary(request))
+        case "synthesize":
+            return _synthesis(request)
+    return _reply(request)
+
+
+def _reply(request: ModelRequest) -> str:
+    name = request.speaker_name or "the agent"
+    question = _last_user_text(request)
+    role = _first_sentence(request.speaker_role) or "to help with what you ask"
+    paragraphs = [
+        f"I speak for **{name}**, but I am the built-in demo: a script, not an AI. "
+        "With an API key in the environment, a real model answers here.",
+        f"> {_quote(question)}",
+        f"My role: {role}. In that role I would look at:",
+        "\n".join(f"- {point}" for point in _points(question, name)),
+    ]
+    if CODE_WORDS.search(question) or zlib.crc32(question.encode("utf-8", "replace")) % 4 == 0:
+        paragraphs.append(
+            f'```python\ndef {_identifier(name)}(question: str) -> str:\n    return "a real answer"\n```'
+        )
+    return "\n\n".join(paragraphs)
+
+
+def _synthesis(request: ModelRequest) -> str:
+    return "\n\n".join(
+        [
+            "I put together what was said. I am the built-in demo: a script, not an AI.",
+            f"> {_quote(_last_user_text(request))}",
+            "1. Every answer above counts the same to me, since I cannot weigh them.\n"
+            "2. With an API key in the environment, a real model writes the synthesis here.",
+        ]
+    )
+
+
+def _points(question: str, name: str) -> Iterator[str]:
+    """Yield three points that take up the longest words of the question."""
+    words = dict.fromkeys(word.lower() for word in re.findall(r"[^\W\d_]{5,}", question))
+    longest = sorted(words, key=len, reverse=True)[:2]
+    yield from (f"what **{word}** means for you" for word in longest)
+    yield from ["what you know already", "what would change your mind"][: 2 - len(longest)]
+    yield f"what only {name} can add"
+
+
+def _decision(request: ModelRequest) -> dict[str, Any]:
+    """Return the manager's decision: ask the first agents once, then synthesize."""
+    keys = _agent_keys(request.json_schema)
+    if request.purpose == "evaluate" or not keys:
+        return {
+            "action": "synthesize",
+            "selections": [],
+            "reason": "The built-in demo asks once and then concludes.",
+        }
+    question = _quote(_last_user_text(request))
+    selections = [
+        {"agent_key": key, "instruction": f"Answer from your role: {question}"}
+        for key in keys[:MAX_SELECTIONS]
+    ]
+    return {
+        "action": "route",
+        "selections": selections,
+        "reason": "The built-in demo asks the first agents of the room.",
+    }
+
+
+def _summary(request: ModelRequest) -> dict[str, Any]:
+    """Return the summarizer's object; a fact names the last message whose number is in what it was given."""
+    text = _last_user_text(request)
+    numbers = MESSAGE_NUMBER.findall(text)
+    facts = [{"text": _quote(text), "message_seq": int(numbers[-1][:9])}] if numbers else []
+    return {
+        "summary_text": f"Written by the built-in demo, not by an AI. It began with: {_quote(text)}",
+        "key_facts": facts,
+        "decisions": [],
+        "open_questions": [],
+        "action_items": [],
+    }
+
+
+def _agent_keys(schema: Any) -> list[str]:
+    """Return the roster: the values that the decision's JSON schema allows for `agent_key`."""
+    if isinstance(schema, list):
+        return next((keys for item in schema if (keys := _agent_keys(item))), [])
+    if not isinstance(schema, dict):
+        return []
+    allowed = schema.get("agent_key")
+    if isinstance(allowed, dict) and isinstance(allowed.get("enum"), list):
+        return [key for key in allowed["enum"] if isinstance(key, str)]
+    return _agent_keys(list(schema.values()))
+
+
+def _last_user_text(request: ModelRequest) -> str:
+    return next((message.text for message in reversed(request.messages) if message.role == "user"), "")
+
+
+def _quote(text: str) -> str:
+    """Return the beginning of a text on one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= QUOTED_CHARS else line[:QUOTED_CHARS].rsplit(" ", 1)[0] + " …"
+
+
+def _first_sentence(text: str) -> str:
+    return _quote(re.split(r"(?<=[.!?])\s|\n", text.strip(), maxsplit=1)[0]).rstrip(".!?")
+
+
+def _identifier(name: str) -> str:
+    return re.sub(r"\W+", "_", name.lower()).strip("_") or "agent"
+
+
+def _everything(request: ModelRequest) -> str:
+    return request.system + "".join(message.text for message in request.messages)
+
+
+def _tokens(text: str) -> int:
+    return -(-len(text) // CHARS_PER_TOKEN)

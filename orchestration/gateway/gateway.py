@@ -1,0 +1,68 @@
+"""The models of the world: one method that calls any of them, whatever the provider."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import AsyncGenerator
+
+from orchestration.engine.ports import Failed, ModelEvent
+from orchestration.engine.specs import ModelRequest
+from orchestration.gateway.demo import demo_events
+from orchestration.gateway.errors import Origin
+from orchestration.gateway.keys import Endpoint, NotConfigured, resolve
+from orchestration.gateway.streaming import GatewayConfig, Wire, model_events
+
+WIRES = {
+    "openai": ("orchestration.gateway.openai_chat", "OpenAIChat"),
+    "anthropic": ("orchestration.gateway.anthropic_messages", "AnthropicMessages"),
+}
+"""Kind of provider -> the module that speaks to it. An SDK takes a second and 40 MB to import: only when it is used."""
+
+
+class Gateway:
+    """The `Models` port. Used from one event loop: it keeps that loop's connections warm, one client per endpoint."""
+
+    def __init__(self, config: GatewayConfig) -> None:
+        self._config = config
+        self._wires: dict[Endpoint, Wire] = {}
+
+    def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
+        """Call a model: yield its events, the last of them one Completed or Failed.
+
+        Never raises for what a provider does. Closing the generator, or cancelling who reads it, aborts the call.
+        """
+        if request.model.kind == "demo":
+            return demo_events(request, self._config.demo_words_per_s)
+        return self._stream(request)
+
+    async def aclose(self) -> None:
+        """Close every connection. The gateway may be used again."""
+        wires, self._wires = self._wires, {}
+        for wire in wires.values():
+            await wire.aclose()
+
+    async def _stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
+        try:
+            endpoint = resolve(request.model)
+            wire = await self._wire(endpoint)
+        except NotConfigured as error:
+            yield Failed("provider_error", str(error), retryable=False, may_have_cost=False)
+            return
+        events = model_events(wire, request, Origin(request.model, endpoint.key), self._config)
+        try:
+            async for event in events:
+                yield event
+        finally:
+            await events.aclose()
+
+    async def _wire(self, endpoint: Endpoint) -> Wire:
+        """Return the client for an endpoint. A new key makes a new client."""
+        if endpoint not in self._wires:
+            if endpoint.kind not in WIRES:
+                raise NotConfigured(f"There is no provider of kind {endpoint.kind}.")
+            module, name = WIRES[endpoint.kind]
+            make = getattr(await asyncio.to_thread(importlib.import_module, module), name)
+            # Another call may have been here meanwhile.
+            self._wires.setdefault(endpoint, make(endpoint, self._config.http_timeout()))
+        return self._wires[endpoint]

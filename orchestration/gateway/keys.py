@@ -1,0 +1,85 @@
+"""Where a model is reached and with which key: read from the environment at every call, kept nowhere else."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from orchestration.engine.specs import ModelSpec
+
+DEFAULT_BASE_URLS = {
+    "openai": "https://api.openai.com/v1",
+    "anthropic": "https://api.anthropic.com",
+}
+"""The SDKs' own addresses. Passed on explicitly: a client left to itself would look into the environment."""
+
+NO_KEY = "no-key-needed"
+"""Sent to a server that wants no key: the SDKs insist on one."""
+
+SECRET_PATTERN = re.compile(r"(?i)bearer\s+[^\s\"',}]+|\b(?:sk|pk|rk|key|gsk|xai)[-_][a-z0-9_*.-]{6,}")
+"""What looks like a key in a text that somebody else wrote."""
+
+
+class NotConfigured(Exception):
+    """A model cannot be called as things are set; the message says what to set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A server and the key for it."""
+
+    kind: str
+    base_url: str
+    key: str = field(repr=False)
+
+
+def resolve(model: ModelSpec) -> Endpoint:
+    """Return where and with which key this model is called; NotConfigured where a setting is missing or unusable."""
+    return Endpoint(model.kind, base_url_of(model), key_of(model))
+
+
+def key_of(model: ModelSpec) -> str:
+    """Return the key from the variable, or from the file that `<variable>_FILE` names."""
+    if not model.key_env:
+        return NO_KEY
+    key = (os.environ.get(model.key_env) or _read_file(model)).strip()
+    if not key:
+        raise NotConfigured(f"The provider {model.provider} has no key: set {model.key_env}.")
+    if not (key.isascii() and key.isprintable() and " " not in key):
+        raise NotConfigured(f"The key in {model.key_env} has characters that no key has: set it again.")
+    return key
+
+
+def base_url_of(model: ModelSpec) -> str:
+    """Return the base URL: the catalogue's, else the variable's, else the SDK's own."""
+    from_variable = os.environ.get(model.base_url_env, "") if model.base_url_env else ""
+    url = (model.base_url or from_variable).strip() or DEFAULT_BASE_URLS.get(model.kind, "")
+    setting = "its base URL in the catalogue" if model.base_url else model.base_url_env or "its base URL"
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or not url.isprintable():
+        raise NotConfigured(f"The provider {model.provider} has no usable address: check {setting}.")
+    return url
+
+
+def redact(text: str, key: str) -> str:
+    """Return a text without the key, and without what looks like one."""
+    if key and key != NO_KEY:
+        text = text.replace(key, "[key]")
+    return SECRET_PATTERN.sub("[key]", text)
+
+
+def _read_file(model: ModelSpec) -> str:
+    path = os.environ.get(f"{model.key_env}_FILE")
+    if not path:
+        return ""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise NotConfigured(f"The file that {model.key_env}_FILE names cannot be read.") from error

@@ -1,0 +1,173 @@
+"""OpenAI's chat completions, and every server that speaks them (OpenRouter, Gemini, Ollama, vLLM, LM Studio, ...).
+
+The SDK sends the request; its stream is read here as bare JSON, since building its typed chunks costs several times as
+much as everything else a chunk needs, and rejects less than the engine has to know. Shapes: OpenAI API reference,
+"The chat completion chunk object".
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+import openai
+
+from orchestration.engine.ports import ModelEvent, PartialUsage, ReasoningDelta, TextDelta
+from orchestration.engine.specs import ModelRequest, UsageReport
+from orchestration.gateway.errors import ErrorEvent
+from orchestration.gateway.keys import Endpoint
+from orchestration.gateway.sse import clean
+from orchestration.gateway.usage import openai_report
+
+FINISH_REASONS = {"length": "length", "max_tokens": "length", "content_filter": "content_filter"}
+"""Everything else that a server calls a finish is a stop, tool calls among it: no tools are ever offered."""
+BROKEN_FINISHES = frozenset({"error", "abort"})
+"""What OpenRouter and vLLM send for an answer that came to nothing."""
+
+OPENAI_HOSTS = re.compile(r"(\A|\.)(openai\.com|openai\.azure\.com)\Z")
+REASONING_MODELS = re.compile(r"\A(openai/)?(gpt-[5-9]|o\d)")
+"""OpenAI's models that refuse `max_tokens`, on whatever server they are reached."""
+
+KEEPALIVE_S = 60.0
+
+
+class OpenAIChat:
+    """A client for one endpoint."""
+
+    request_id_header = "x-request-id"
+
+    def __init__(self, endpoint: Endpoint, timeout: httpx2.Timeout) -> None:
+        self._host = urlsplit(endpoint.base_url).hostname or ""
+        limits = httpx2.Limits(
+            max_connections=1000, max_keepalive_connections=100, keepalive_expiry=KEEPALIVE_S
+        )
+        self._client = openai.AsyncOpenAI(
+            api_key=endpoint.key,
+            base_url=endpoint.base_url,
+            max_retries=0,
+            timeout=timeout,
+            http_client=openai.DefaultAsyncHttpxClient(timeout=timeout, limits=limits),
+        )
+        # The SDK fills in what the environment has for OpenAI; to another provider that is none of its business.
+        self._client.organization = self._client.project = self._client.admin_api_key = None
+        self._client._custom_headers = {}
+
+    def open(self, request: ModelRequest) -> AbstractAsyncContextManager[Any]:
+        """Send the request; the context's value has the response as `http_response`."""
+        create: Any = self._client.chat.completions.with_streaming_response.create
+        response: AbstractAsyncContextManager[Any] = create(**request_body(request, self._host))
+        return response
+
+    def reader(self) -> ChatReader:
+        return ChatReader()
+
+    async def aclose(self) -> None:
+        await self._client.close()
+
+
+def request_body(request: ModelRequest, host: str) -> dict[str, Any]:
+    """Return the request's JSON for a server of that host name."""
+    model = request.model
+    system = [{"role": "system", "content": request.system}] if request.system else []
+    own = OPENAI_HOSTS.search(host) or REASONING_MODELS.match(model.model_id)
+    body: dict[str, Any] = {
+        "model": model.model_id,
+        "messages": [
+            *system,
+            *({"role": message.role, "content": message.text} for message in request.messages),
+        ],
+        "max_completion_tokens" if own else "max_tokens": request.max_output_tokens,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    if request.temperature is not None and model.temperature:
+        body["temperature"] = request.temperature
+    if request.json_schema is not None and model.json_schema:
+        schema = {
+            "name": request.purpose,
+            "schema": request.json_schema,
+            "strict": is_strict(request.json_schema),
+        }
+        body["response_format"] = {"type": "json_schema", "json_schema": schema}
+    return body
+
+
+def is_strict(schema: Any) -> bool:
+    """Tell whether OpenAI takes a schema as strict ("Structured outputs"): closed objects, each property required."""
+    if isinstance(schema, list):
+        return all(is_strict(item) for item in schema)
+    if not isinstance(schema, dict):
+        return True
+    if schema.get("type") == "object":
+        required = set(schema.get("required", ()))
+        if schema.get("additionalProperties") is not False or required != set(schema.get("properties", ())):
+            return False
+    return all(is_strict(value) for value in schema.values())
+
+
+class ChatReader:
+    """The state of one answer."""
+
+    def __init__(self) -> None:
+        self.model_served = ""
+        self.response_id = ""
+        self.speaking = False
+        self.finish_reason = ""
+        self.ended = False
+        self._report: UsageReport | None = None
+        self._final = False
+
+    def feed(self, payload: dict[str, Any]) -> list[ModelEvent]:
+        """Take one chunk. Raises ErrorEvent."""
+        if payload.get("error"):
+            raise ErrorEvent(payload["error"])
+        if not self.model_served:
+            model, response_id = payload.get("model"), payload.get("id")
+            self.model_served = model if isinstance(model, str) else ""
+            self.response_id = response_id if isinstance(response_id, str) else ""
+        events: list[ModelEvent] = []
+        choices = payload.get("choices")
+        if isinstance(choices, list) and choices:
+            self.speaking = True
+            for choice in choices:
+                if isinstance(choice, dict) and choice.get("index") in (0, None):
+                    self._choice(choice, events)
+        if isinstance(usage := payload.get("usage"), dict):
+            self._usage(usage, final=bool(self.finish_reason) or not choices, events=events)
+        return events
+
+    def final_report(self) -> UsageReport | None:
+        return self._report if self._final or self.finish_reason else None
+
+    def _choice(self, choice: dict[str, Any], events: list[ModelEvent]) -> None:
+        delta = choice.get("delta")
+        if isinstance(delta, dict):
+            if reasoning := _text(delta.get("reasoning_content")) or _text(delta.get("reasoning")):
+                events.append(ReasoningDelta(reasoning))
+            for name in ("content", "refusal"):
+                if text := _text(delta.get(name)):
+                    events.append(TextDelta(text))
+        finish = choice.get("finish_reason")
+        if isinstance(finish, str) and finish:
+            if finish in BROKEN_FINISHES:
+                raise ErrorEvent(choice.get("error") or {"message": f"finish_reason {finish}"})
+            self.finish_reason = FINISH_REASONS.get(finish, "stop")
+
+    def _usage(self, usage: dict[str, Any], *, final: bool, events: list[ModelEvent]) -> None:
+        """Take a usage object. Some servers send one with each chunk: it is cumulative, the last is right."""
+        self._report = openai_report(usage)
+        self._final = final
+        if not final:
+            events.append(PartialUsage(self._report.usage, self._report.raw or {}))
+
+
+def _text(value: Any) -> str:
+    """Return the text of a delta; Mistral's reasoning models send a list of typed parts."""
+    if isinstance(value, list):
+        return "".join(
+            _text(part.get("text")) for part in value if isinstance(part, dict) and part.get("type") == "text"
+        )
+    return clean(value) if isinstance(value, str) else ""

@@ -1,0 +1,198 @@
+"""One model call over HTTP, whatever the wire format: open, read, time out, close, and end in exactly one event."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import httpx2
+
+from orchestration.engine.ports import Completed, Failed, ModelEvent, Opened
+from orchestration.engine.specs import ModelRequest, UsageReport
+from orchestration.gateway.errors import CutStream, ErrorEvent, Origin, TimedOut, failure
+from orchestration.gateway.sse import DONE, NotAnEventStream, SseReader, clean, parse
+from orchestration.gateway.usage import NO_FIGURE
+
+logger = logging.getLogger(__name__)
+
+DRAIN_S = 0.1
+"""How long a whole answer waits for the end of its response, so that the connection can serve the next call."""
+MAX_ID_CHARS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayConfig:
+    """The time limits of a call, and the demo's pace. Who builds a gateway takes them from the settings."""
+
+    connect_timeout_s: float = 10.0
+    first_token_timeout_s: float = 120.0
+    """Until the model begins to answer: keep-alives and the opening of the message do not count."""
+    between_tokens_timeout_s: float = 60.0
+    """Silence in the middle of an answer. Here every sign of life counts: a model may think without showing it."""
+    total_timeout_s: float = 600.0
+    demo_words_per_s: float = 25.0
+    """0: no pauses."""
+
+    def http_timeout(self) -> httpx2.Timeout:
+        """Return the HTTP client's own limits: a second fence behind those of `model_events`."""
+        read_s = max(self.first_token_timeout_s, self.between_tokens_timeout_s)
+        return httpx2.Timeout(read_s, connect=self.connect_timeout_s, pool=self.connect_timeout_s)
+
+
+class Reader(Protocol):
+    """Understands one answer's events. Pure: it is given objects, and says what they mean."""
+
+    model_served: str
+    response_id: str
+    """The provider's id of the answer, for responses whose headers name none."""
+    speaking: bool
+    """The model has begun to answer."""
+    finish_reason: str
+    """Empty until the provider has said why it stopped. From then on the answer is whole."""
+    ended: bool
+    """The stream is over; what may still come is of no interest."""
+
+    def feed(self, payload: dict[str, Any]) -> list[ModelEvent]:
+        """Take one event of the wire. Raises errors.ErrorEvent where the provider reports an error."""
+        ...
+
+    def final_report(self) -> UsageReport | None:
+        """Return the provider's final figure, None where it has not come."""
+        ...
+
+
+class Wire(Protocol):
+    """An SDK's client for one endpoint."""
+
+    request_id_header: str
+
+    def open(self, request: ModelRequest) -> AbstractAsyncContextManager[Any]:
+        """Send the request; the context's value has the response as `http_response`."""
+        ...
+
+    def reader(self) -> Reader: ...
+
+    async def aclose(self) -> None: ...
+
+
+class _Deadline:
+    """Which limit ends the wait for the next bytes."""
+
+    def __init__(self, config: GatewayConfig) -> None:
+        self._config = config
+        self._loop = asyncio.get_running_loop()
+        now_s = self._loop.time()
+        self._total_s = now_s + config.total_timeout_s
+        self._silence_s = now_s + config.first_token_timeout_s
+        self._speaking = False
+
+    def heard(self, *, speaking: bool) -> None:
+        """Bytes arrived; once the model speaks they move the limit on."""
+        self._speaking = self._speaking or speaking
+        if self._speaking:
+            self._silence_s = self._loop.time() + self._config.between_tokens_timeout_s
+
+    def wait(self) -> asyncio.Timeout:
+        return asyncio.timeout_at(min(self._total_s, self._silence_s))
+
+    def expired(self) -> TimedOut:
+        """Return the error that says which limit it was."""
+        config = self._config
+        if self._total_s <= self._silence_s:
+            return TimedOut(f"took longer than {config.total_timeout_s:g} s")
+        if self._speaking:
+            return TimedOut(f"fell silent for {config.between_tokens_timeout_s:g} s")
+        return TimedOut(f"did not begin to answer within {config.first_token_timeout_s:g} s")
+
+
+async def model_events(
+    wire: Wire, request: ModelRequest, origin: Origin, config: GatewayConfig
+) -> AsyncGenerator[ModelEvent, None]:
+    """Call a model: yield what it says and then one Completed or Failed, after the response is closed.
+
+    CancelledError and GeneratorExit pass through; the response is closed on the way, which aborts the call upstream.
+    """
+    reader = wire.reader()
+    deadline = _Deadline(config)
+    served = ""
+    end: Completed | Failed
+    try:
+        async with AsyncExitStack() as stack:
+            async with deadline.wait():
+                response = (await stack.enter_async_context(wire.open(request))).http_response
+            origin = replace(origin, request_id=_identifier(response.headers.get(wire.request_id_header)))
+            yield Opened(origin.request_id)
+            payloads = await stack.enter_async_context(aclosing(_payloads(response, reader, deadline)))
+            async for payload in payloads:
+                events = reader.feed(payload)
+                if reader.model_served != served:
+                    served = reader.model_served
+                    yield Opened(origin.request_id or _identifier(reader.response_id), _identifier(served))
+                for event in events:
+                    yield event
+        if not reader.finish_reason:
+            raise CutStream
+        end = Completed(reader.final_report() or NO_FIGURE, reader.finish_reason)
+    except Exception as error:  # noqa: BLE001 - whatever a provider does is data: it is logged and named there
+        refusal = getattr(error, "response", None)
+        if isinstance(refusal, httpx2.Response):
+            origin = replace(origin, request_id=_identifier(refusal.headers.get(wire.request_id_header)))
+            yield Opened(origin.request_id)
+        end = _end_after(deadline.expired() if isinstance(error, TimeoutError) else error, reader, origin)
+    yield end
+
+
+async def _payloads(
+    response: httpx2.Response, reader: Reader, deadline: _Deadline
+) -> AsyncGenerator[dict[str, Any], None]:
+    """Yield the events of a response until it ends or the reader has what it needs."""
+    events = SseReader()
+    is_stream = "event-stream" in response.headers.get("content-type", "")
+    try:
+        async with aclosing(response.aiter_bytes()) as chunks:
+            while not reader.ended:
+                async with deadline.wait():
+                    chunk = await anext(chunks, None)
+                for payload in events.finish() if chunk is None else events.feed(chunk):
+                    if payload == DONE:
+                        reader.ended = True
+                    else:
+                        yield parse(payload)
+                if chunk is None:
+                    break
+                deadline.heard(speaking=reader.speaking)
+            else:
+                await _drain(chunks)
+        if not events.payloads and not is_stream:
+            raise NotAnEventStream(f"no events in a response of type {response.headers.get('content-type')}")
+    except NotAnEventStream as error:
+        error.from_start = not events.payloads and not is_stream
+        raise
+
+
+async def _drain(chunks: AsyncGenerator[bytes, None]) -> None:
+    """Read what is left of a whole answer: only then can the connection be used again."""
+    try:
+        async with asyncio.timeout(DRAIN_S):
+            async for _ in chunks:
+                pass
+    except (TimeoutError, httpx2.HTTPError) as error:
+        logger.debug("a response did not end with its answer: %s", type(error).__name__)
+
+
+def _end_after(error: Exception, reader: Reader, origin: Origin) -> Completed | Failed:
+    """Return how a call ends that broke: whole where the provider had already said why it stopped."""
+    report = reader.final_report()
+    if reader.finish_reason and not isinstance(error, ErrorEvent):
+        origin.log(logging.WARNING, "broke after the answer was whole", f"{type(error).__name__}: {error}")
+        return Completed(report or NO_FIGURE, reader.finish_reason)
+    return failure(error, origin, report)
+
+
+def _identifier(value: str | None) -> str:
+    """Return a provider's id or model name as it can be stored."""
+    return clean(value or "")[:MAX_ID_CHARS]
