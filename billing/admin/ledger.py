@@ -1,0 +1,212 @@
+"""The ledger in the administration: looked at, never written.
+
+People, rooms and turns are linked by the URL names of their pages: billing knows nothing of the packages above it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import CharField, OuterRef, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+
+from accounts.admin_readonly import ReadOnlyAdmin, page_link
+from accounts.models import Team, User
+from billing.fields import usd_text
+from billing.models import DailyUsage, UsageEvent
+
+
+def looked_up(model: type[Any], field: str, id_field: str) -> Coalesce:
+    """Return a field of the row that an id which is no foreign key speaks of, "" where that row is gone."""
+    found = Subquery(model.objects.filter(pk=OuterRef(id_field)).values(field)[:1])
+    return Coalesce(found, Value(""), output_field=CharField())
+
+
+def input_total(row: UsageEvent | DailyUsage) -> int:
+    return row.input_tokens + row.cache_read_tokens + row.cache_write_5m_tokens + row.cache_write_1h_tokens
+
+
+class PricedFilter(admin.SimpleListFilter):
+    title = "price"
+    parameter_name = "priced"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "Priced"), ("no", "Unpriced")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() in ("yes", "no"):
+            return queryset.filter(cost_pico__isnull=self.value() == "no")
+        return queryset
+
+
+@admin.register(UsageEvent)
+class UsageEventAdmin(ReadOnlyAdmin):
+    """Every model call as it is billed. What people wrote is not part of the ledger."""
+
+    list_display = (
+        "created_at",
+        "person",
+        "team_name",
+        "room_name",
+        "agent_key",
+        "purpose",
+        "model",
+        "input",
+        "output_tokens",
+        "cost",
+        "source",
+        "status",
+        "turn",
+    )
+    list_filter = ("created_at", PricedFilter, "source", "status", "purpose", "model__provider", "model")
+    list_select_related = ("model",)
+    # Sorting by anything else would read the whole ledger.
+    sortable_by = ("created_at",)
+    # A search counts what it found, not also the whole ledger.
+    show_full_result_count = False
+    search_fields = ("provider_request_id__exact",)
+    search_ids = ("id", "turn_id", "session_id", "user_id", "team_id", "room_id", "agent_id", "token_id")
+    search_help_text = "Any id, an e-mail address, or a provider's request id."
+    fieldsets = (
+        (None, {"fields": ("id", "created_at", "status", "source", "flags", "corrects")}),
+        ("For whom", {"fields": ("person", "team_name", "token_id", "room", "agent", "session", "turn")}),
+        ("What", {"fields": ("mode", "purpose", "round", "attempt", "latency_ms", "first_token_ms")}),
+        ("Where", {"fields": ("provider", "model", "model_asked", "model_served", "provider_request_id")}),
+        (
+            "Tokens",
+            {
+                "fields": (
+                    "input_tokens",
+                    "cache_read_tokens",
+                    "cache_write_5m_tokens",
+                    "cache_write_1h_tokens",
+                    "output_tokens",
+                    "reasoning_tokens",
+                    "raw_usage",
+                )
+            },
+        ),
+        ("Cost", {"fields": ("cost", "price", "provider_cost")}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[UsageEvent]:
+        return super().get_queryset(request).annotate(person_email=looked_up(User, "email", "user_id"))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        if "@" not in search_term:
+            return super().get_search_results(request, queryset, search_term)
+        people = User.objects.filter(email=User.normalize_email(search_term)).values("pk")
+        return queryset.filter(user_id__in=people), False
+
+    @admin.display(description="Person")
+    def person(self, event: UsageEvent) -> SafeString | str:
+        email = event.person_email  # type: ignore[attr-defined]
+        return page_link("accounts_user", event.user_id, email)
+
+    @admin.display(description="Input tokens")
+    def input(self, event: UsageEvent) -> int:
+        return input_total(event)
+
+    @admin.display(description="Cost, USD")
+    def cost(self, event: UsageEvent) -> str:
+        return usd_text(event.cost_pico) or "unpriced"
+
+    @admin.display(description="Cost as the provider reports it, USD")
+    def provider_cost(self, event: UsageEvent) -> str | None:
+        return usd_text(event.provider_cost_pico)
+
+    @admin.display(description="Turn")
+    def turn(self, event: UsageEvent) -> SafeString | str:
+        return page_link("chat_sessions_turn", event.turn_id)
+
+    @admin.display(description="Session")
+    def session(self, event: UsageEvent) -> SafeString | str:
+        return page_link("chat_sessions_chatsession", event.session_id)
+
+    @admin.display(description="Room")
+    def room(self, event: UsageEvent) -> SafeString | str:
+        return page_link("chat_sessions_room", event.room_id, event.room_name)
+
+    @admin.display(description="Agent")
+    def agent(self, event: UsageEvent) -> SafeString | str:
+        return page_link("chat_sessions_agent", event.agent_id, f"@{event.agent_key}")
+
+
+@admin.register(DailyUsage)
+class DailyUsageAdmin(ReadOnlyAdmin):
+    """The sums that reports read; the commit that writes the events adds to them."""
+
+    list_display = (
+        "day",
+        "team",
+        "person",
+        "room",
+        "agent",
+        "model",
+        "purpose",
+        "mode",
+        "calls",
+        "input",
+        "output_tokens",
+        "cost",
+        "estimated_cost",
+        "unpriced_calls",
+    )
+    list_filter = ("day", "purpose", "mode", "model__provider", "model")
+    list_select_related = ("model",)
+    sortable_by = ("day",)
+    show_full_result_count = False
+    fields = (
+        *list_display[:9],
+        "input_tokens",
+        "cache_read_tokens",
+        "cache_write_5m_tokens",
+        "cache_write_1h_tokens",
+        "output_tokens",
+        "reasoning_tokens",
+        "cost",
+        "estimated_cost",
+        "unpriced_calls",
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[DailyUsage]:
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                person_email=looked_up(User, "email", "user_id"), team_now=looked_up(Team, "name", "team_id")
+            )
+        )
+
+    @admin.display(description="Team")
+    def team(self, row: DailyUsage) -> SafeString | str:
+        return page_link("accounts_team", row.team_id, row.team_now)  # type: ignore[attr-defined]
+
+    @admin.display(description="Person")
+    def person(self, row: DailyUsage) -> SafeString | str:
+        return page_link("accounts_user", row.user_id, row.person_email)  # type: ignore[attr-defined]
+
+    @admin.display(description="Room")
+    def room(self, row: DailyUsage) -> SafeString | str:
+        return page_link("chat_sessions_room", row.room_id)
+
+    @admin.display(description="Agent")
+    def agent(self, row: DailyUsage) -> SafeString | str:
+        return page_link("chat_sessions_agent", row.agent_id)
+
+    @admin.display(description="Input tokens")
+    def input(self, row: DailyUsage) -> int:
+        return input_total(row)
+
+    @admin.display(description="Cost, USD")
+    def cost(self, row: DailyUsage) -> str | None:
+        return usd_text(row.cost_pico)
+
+    @admin.display(description="Of which estimated, USD")
+    def estimated_cost(self, row: DailyUsage) -> str | None:
+        return usd_text(row.estimated_cost_pico)

@@ -1,0 +1,137 @@
+"""Prices in the administration: rows are added, never changed or deleted. Rates are USD per million tokens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from accounts.admin_readonly import ReadOnlyAdmin
+from billing.fields import usd_text
+from billing.models import ModelPrice
+from billing.pricing import price_for
+from orchestration.admin import LlmModelAdmin
+from orchestration.models import LlmModel
+
+TOKENS_PER_RATE = 1_000_000
+RATES = ("input_pico", "cache_read_pico", "cache_write_5m_pico", "cache_write_1h_pico", "output_pico")
+RATE_COLUMNS = ("input_rate", "cache_read_rate", "cache_write_5m_rate", "cache_write_1h_rate", "output_rate")
+
+
+def rate_text(pico_per_token: int) -> str | None:
+    """Return a rate as USD per million tokens."""
+    return usd_text(pico_per_token * TOKENS_PER_RATE)
+
+
+@admin.register(LlmModel)
+class PricedModelAdmin(LlmModelAdmin):
+    """The catalogue's models with what they cost now."""
+
+    list_display = (*LlmModelAdmin.list_display[:-2], "price", *LlmModelAdmin.list_display[-2:])
+    fields = (*LlmModelAdmin.fields, "price", "price_links")
+    readonly_fields = (*LlmModelAdmin.readonly_fields, "price", "price_links")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[LlmModel]:
+        return super().get_queryset(request).prefetch_related("prices")
+
+    @admin.display(description="USD per million tokens")
+    def price(self, model: LlmModel) -> str:
+        if model._state.adding:
+            return "-"
+        price = price_for(model.prices.all(), total_input=0, at=timezone.now())
+        if price is None:
+            return "unpriced"
+        return f"{rate_text(price.input_pico)} in, {rate_text(price.output_pico)} out"
+
+    @admin.display(description="Prices")
+    def price_links(self, model: LlmModel) -> SafeString | str:
+        if model._state.adding:
+            return "Save the model first."
+        return format_html(
+            '<a href="{}?model__id__exact={}">All prices</a>, <a href="{}?model={}">add a price</a>',
+            reverse("admin:billing_modelprice_changelist"),
+            model.pk,
+            reverse("admin:billing_modelprice_add"),
+            model.pk,
+        )
+
+
+class RateField(forms.DecimalField):
+    """USD per million tokens, which is a whole number of pico-USD per token up to six decimal places."""
+
+    def __init__(self, label: str, **kwargs: Any) -> None:
+        super().__init__(label=label, min_value=0, max_value=1_000_000, decimal_places=6, **kwargs)
+
+    def clean(self, value: Any) -> Any:
+        usd = super().clean(value)
+        return None if usd is None else int(usd * TOKENS_PER_RATE)
+
+
+class PriceForm(forms.ModelForm):
+    """Rates as people read them on a provider's price list."""
+
+    input_pico = RateField("Input")
+    cache_read_pico = RateField("Cache read")
+    cache_write_5m_pico = RateField("Cache write, 5 minutes")
+    cache_write_1h_pico = RateField("Cache write, 1 hour")
+    output_pico = RateField("Output")
+
+    class Meta:
+        model = ModelPrice
+        fields = ("model", "effective_from", "min_input_tokens", "source", *RATES)
+
+
+@admin.register(ModelPrice)
+class ModelPriceAdmin(ReadOnlyAdmin):
+    """Insert-only: a new price is a new row, and what was billed keeps the row it was billed with."""
+
+    form = PriceForm
+    list_display = ("model", "effective_from", "min_input_tokens", *RATE_COLUMNS, "source", "checked_at")
+    list_filter = ("model__provider", "model", "effective_from")
+    list_select_related = ("model",)
+    search_fields = ("model__alias", "source")
+    search_ids = ("id", "model_id")
+    readonly_fields = (*RATE_COLUMNS, "checked_at", "created_at")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return admin.ModelAdmin.has_add_permission(self, request)
+
+    def get_fieldsets(self, request: HttpRequest, obj: ModelPrice | None = None) -> Any:
+        per_mtok = "USD per million tokens"
+        if obj is None:
+            return (
+                (None, {"fields": ("model", "effective_from", "min_input_tokens", "source")}),
+                (per_mtok, {"fields": RATES}),
+            )
+        about = ("id", "model", "effective_from", "min_input_tokens", "source", "checked_at", "created_at")
+        return ((None, {"fields": about}), (per_mtok, {"fields": RATE_COLUMNS}))
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        return {"source": "administration", **super().get_changeform_initial_data(request)}
+
+    @admin.display(description="Input")
+    def input_rate(self, price: ModelPrice) -> str | None:
+        return rate_text(price.input_pico)
+
+    @admin.display(description="Cache read")
+    def cache_read_rate(self, price: ModelPrice) -> str | None:
+        return rate_text(price.cache_read_pico)
+
+    @admin.display(description="Cache write, 5 minutes")
+    def cache_write_5m_rate(self, price: ModelPrice) -> str | None:
+        return rate_text(price.cache_write_5m_pico)
+
+    @admin.display(description="Cache write, 1 hour")
+    def cache_write_1h_rate(self, price: ModelPrice) -> str | None:
+        return rate_text(price.cache_write_1h_pico)
+
+    @admin.display(description="Output")
+    def output_rate(self, price: ModelPrice) -> str | None:
+        return rate_text(price.output_pico)

@@ -1,0 +1,103 @@
+"""The catalogue in the administration: providers and models. A change works from the next turn, without a restart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, Model, QuerySet
+from django.db.models.fields.reverse_related import ManyToOneRel
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from orchestration.models import LlmModel, Provider
+
+
+def is_referenced(row: Model) -> bool:
+    """Tell whether any row of the database points at this one: an agent, a price, a call, a usage event."""
+    relations = [relation for relation in row._meta.related_objects if isinstance(relation, ManyToOneRel)]
+    return any(
+        relation.related_model._base_manager.filter(**{relation.field.name: row}).exists()
+        for relation in relations
+    )
+
+
+class CatalogueAdmin(admin.ModelAdmin):
+    """A row that something refers to is switched off, not deleted: the ledger speaks of it.
+
+    Asked before Django collects what it would have to delete, which for a model may be millions of usage events;
+    for the same reason there is no bulk delete.
+    """
+
+    actions = None
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and not (obj is not None and is_referenced(obj))
+
+
+@admin.register(Provider)
+class ProviderAdmin(CatalogueAdmin):
+    list_display = ("name", "kind", "base_url", "key_env", "key_found", "models", "enabled")
+    list_filter = ("kind", "enabled")
+    search_fields = ("name", "base_url", "key_env")
+    fields = (
+        "name",
+        "kind",
+        "base_url",
+        "base_url_env",
+        "key_env",
+        "key_found",
+        "enabled",
+        "models",
+        "created_at",
+    )
+    readonly_fields = ("key_found", "models", "created_at")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Provider]:
+        return super().get_queryset(request).annotate(model_count=Count("llm_models"))
+
+    @admin.display(boolean=True, description="Key found")
+    def key_found(self, provider: Provider) -> bool | None:
+        return None if provider._state.adding else provider.has_key
+
+    @admin.display(description="Models", ordering="model_count")
+    def models(self, provider: Provider) -> SafeString | str:
+        if provider._state.adding:
+            return "-"
+        url = f"{reverse('admin:orchestration_llmmodel_changelist')}?provider__id__exact={provider.pk}"
+        return format_html('<a href="{}">{}</a>', url, provider.model_count)  # type: ignore[attr-defined]
+
+
+class LlmModelAdmin(CatalogueAdmin):
+    """Registered by billing's admin, which adds the price."""
+
+    list_display: tuple[str, ...] = (
+        "alias",
+        "provider",
+        "model_id",
+        "context_window",
+        "max_output_tokens",
+        "key_found",
+        "enabled",
+    )
+    list_filter = ("enabled", "provider")
+    list_select_related = ("provider",)
+    search_fields = ("alias", "model_id", "provider__name")
+    fields: tuple[Any, ...] = (
+        "alias",
+        "provider",
+        "model_id",
+        ("context_window", "max_output_tokens"),
+        ("json_schema", "temperature"),
+        "position",
+        "enabled",
+        "key_found",
+        "created_at",
+    )
+    readonly_fields: tuple[str, ...] = ("key_found", "created_at")
+
+    @admin.display(boolean=True, description="Key found")
+    def key_found(self, model: LlmModel) -> bool | None:
+        return None if model._state.adding else model.provider.has_key

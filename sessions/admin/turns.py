@@ -1,0 +1,214 @@
+"""Turns, their calls and messages in the administration: who was asked, what it took, what it cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, F, OuterRef, QuerySet, Subquery, Sum
+from django.db.models.functions import Length
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+
+from accounts.admin_readonly import ReadOnlyAdmin, ReadOnlyInline, page_link
+from billing.fields import usd_text
+from billing.models import UsageEvent
+from sessions.models import Call, Message, Turn
+
+
+def with_cost(calls: QuerySet[Call]) -> QuerySet[Call]:
+    """Add `cost_pico` and `billed_as` (the event's id) from the ledger, whose ids are the calls'."""
+    event = UsageEvent.objects.filter(pk=OuterRef("pk"))
+    return calls.annotate(
+        cost_pico=Subquery(event.values("cost_pico")), billed_as=Subquery(event.values("pk"))
+    )
+
+
+class ErrorColumn:
+    @admin.display(description="Error")
+    def error_code(self, row: Call | Turn) -> str:
+        return row.error["code"] if row.error else ""
+
+
+class CallColumns(ErrorColumn):
+    """What a call shows of itself wherever it is listed."""
+
+    @admin.display(description="Input tokens")
+    def input_tokens(self, call: Call) -> int | None:
+        buckets = ("input", "cache_read", "cache_write_5m", "cache_write_1h")
+        return sum(call.usage["usage"][name] for name in buckets) if call.usage else None
+
+    @admin.display(description="Output tokens")
+    def output_tokens(self, call: Call) -> int | None:
+        return call.usage["usage"]["output"] if call.usage else None
+
+    @admin.display(description="Cost, USD")
+    def cost(self, call: Any) -> SafeString | str:
+        return page_link("billing_usageevent", call.billed_as, usd_text(call.cost_pico) or "unpriced")
+
+
+class CallInline(CallColumns, ReadOnlyInline):
+    model = Call
+    fields = (
+        *("number", "purpose", "agent_key", "round", "attempt", "model", "status", "error_code"),
+        *("input_tokens", "output_tokens", "cost", "latency_ms", "first_token_ms"),
+    )
+    readonly_fields = ("error_code", "input_tokens", "output_tokens", "cost")
+    show_change_link = True
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Call]:
+        return with_cost(super().get_queryset(request).select_related("model").defer("text"))
+
+
+@admin.register(Turn)
+class TurnAdmin(ErrorColumn, ReadOnlyAdmin):
+    hidden = ("snapshot", "routing", "unknown_tags", "idempotency_key", "request_digest")
+    list_display = (
+        *("created_at", "user", "place", "index", "mode", "status", "stop_reason", "error_code"),
+        *("call_count", "cost", "completed_at"),
+    )
+    list_filter = ("status", "mode", "created_at", "stop_reason")
+    list_select_related = ("user", "session__room", "session__agent")
+    ordering = ("-created_at",)
+    sortable_by = ("created_at",)
+    show_full_result_count = False
+    search_fields = ("user__email", "user__name")
+    search_ids = ("id", "session_id", "user_id", "token_id")
+    fieldsets = (
+        (None, {"fields": ("id", "user", "token_id", "session_link", "place", "index", "mode", "replaces")}),
+        ("Outcome", {"fields": ("status", "stop_reason", "error_code", "call_count", "cost")}),
+        (
+            "Running",
+            {"fields": ("claim", "handovers", "dispatches", "lease_expires_at", "cancel_requested_at")},
+        ),
+        ("Dates", {"fields": ("created_at", "completed_at")}),
+    )
+    inlines = (CallInline,)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Turn]:
+        calls = (
+            Call.objects.filter(turn=OuterRef("pk")).order_by().values("turn").annotate(number_of=Count("pk"))
+        )
+        events = UsageEvent.objects.filter(turn_id=OuterRef("pk")).order_by().values("turn_id")
+        return (
+            super()
+            .get_queryset(request)
+            .defer(
+                "snapshot", "routing", "session__title", "session__room__goal", "session__agent__role_prompt"
+            )
+            .annotate(
+                calls_made=Subquery(calls.values("number_of")),
+                cost_pico=Subquery(events.annotate(total=Sum("cost_pico")).values("total")),
+            )
+        )
+
+    @admin.display(description="Session")
+    def session_link(self, turn: Turn) -> SafeString | str:
+        return page_link("chat_sessions_chatsession", turn.session_id)
+
+    @admin.display(description="Room or agent")
+    def place(self, turn: Turn) -> str:
+        return str(turn.session.room or turn.session.agent)
+
+    @admin.display(description="Calls")
+    def call_count(self, turn: Any) -> int:
+        return turn.calls_made or 0
+
+    @admin.display(description="Cost, USD")
+    def cost(self, turn: Any) -> str | None:
+        return usd_text(turn.cost_pico)
+
+
+@admin.register(Call)
+class CallAdmin(CallColumns, ReadOnlyAdmin):
+    """One attempt at a model. Its text is what a resumed turn would replay, and stays hidden."""
+
+    hidden = ("text",)
+    list_display = (
+        *("started_at", "turn_link", "number", "purpose", "agent_key", "round", "attempt", "model", "status"),
+        *("error_code", "input_tokens", "output_tokens", "cost", "latency_ms"),
+    )
+    list_filter = ("status", "committed", "started_at", "model__provider", "model")
+    list_select_related = ("model",)
+    ordering = ("-started_at",)
+    sortable_by = ("started_at",)
+    show_full_result_count = False
+    search_fields = ("provider_request_id__exact",)
+    search_ids = ("id", "turn_id", "step_id", "agent_id")
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    "id",
+                    "turn_link",
+                    "number",
+                    "claim",
+                    "step_id",
+                    "slot",
+                    "purpose",
+                    "round",
+                    "attempt",
+                )
+            },
+        ),
+        (
+            "Who",
+            {
+                "fields": (
+                    "agent_id",
+                    "agent_key",
+                    "agent_name",
+                    "model",
+                    "model_served",
+                    "provider_request_id",
+                )
+            },
+        ),
+        ("Outcome", {"fields": ("status", "error_code", "received_chars", "committed", "cost")}),
+        ("Tokens and context", {"fields": ("usage", "context")}),
+        ("Time", {"fields": ("started_at", "finished_at", "latency_ms", "first_token_ms")}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Call]:
+        return with_cost(super().get_queryset(request).defer("text"))
+
+    @admin.display(description="Turn")
+    def turn_link(self, call: Call) -> SafeString | str:
+        return page_link("chat_sessions_turn", call.turn_id)
+
+
+@admin.register(Message)
+class MessageAdmin(ReadOnlyAdmin):
+    """Who spoke, when and how long; not what."""
+
+    hidden = ("text",)
+    list_display = (
+        *("created_at", "session_link", "seq", "role", "agent_key", "model", "status", "round", "purpose"),
+        *("characters", "turn_link"),
+    )
+    list_filter = ("role", "status", "created_at")
+    ordering = ("-created_at",)
+    sortable_by = ("created_at",)
+    show_full_result_count = False
+    search_fields = ("session__owner__email",)
+    search_ids = ("id", "session_id", "turn_id", "agent_id")
+    fields = (
+        *("id", "session_link", "turn_link", "seq", "role", "agent_key", "agent_name", "model", "status"),
+        *("round", "purpose", "characters", "created_at"),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Message]:
+        return super().get_queryset(request).defer("text").annotate(length=Length(F("text")))
+
+    @admin.display(description="Session")
+    def session_link(self, message: Message) -> SafeString | str:
+        return page_link("chat_sessions_chatsession", message.session_id)
+
+    @admin.display(description="Turn")
+    def turn_link(self, message: Message) -> SafeString | str:
+        return page_link("chat_sessions_turn", message.turn_id)
+
+    @admin.display(description="Characters")
+    def characters(self, message: Any) -> int:
+        return message.length
