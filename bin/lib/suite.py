@@ -66,6 +66,7 @@ class Suite:
         for name in ("DATABASE_URL", "REDIS_URL"):
             self.environment.pop(name, None)
         hermetic.clean(self.environment, data_dir=data_dir)
+        self.environment["TMPDIR"] = data_dir  # what a test process leaves when it is stopped goes with it
 
     def checks(self) -> list[str]:
         failed = []
