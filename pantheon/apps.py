@@ -1,0 +1,15 @@
+from django.apps import AppConfig
+from django.core import checks
+
+
+class PantheonConfig(AppConfig):
+    name = "pantheon"
+    label = "pantheon"
+    default = True
+
+    def ready(self) -> None:
+        from pantheon.checks import SETTINGS_CHECKS, check_default_model
+
+        for check in SETTINGS_CHECKS:
+            checks.register(check)
+        checks.register(check_default_model, checks.Tags.database)

@@ -1,0 +1,182 @@
+"""System checks of our settings: what cannot work is said before anything starts, with what to set instead."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning
+from django.db import connections
+
+from orchestration.models import LlmModel
+
+LIMITS = (
+    "PANTHEON_TURNS_PER_MINUTE",
+    "PANTHEON_TURNS_PER_HOUR",
+    "PANTHEON_TOKEN_TURNS_PER_MINUTE",
+    "PANTHEON_TOKEN_TURNS_PER_HOUR",
+    "PANTHEON_REQUESTS_PER_MINUTE",
+)
+NOT_NEGATIVE = (
+    "PANTHEON_PROVIDER_RETRIES",
+    "PANTHEON_PROVIDER_RETRY_MAX_WAIT_S",
+    "PANTHEON_DEMO_WORDS_PER_S",
+)
+TIMES = (
+    "PANTHEON_WAIT_S",
+    "PANTHEON_PROVIDER_CONNECT_TIMEOUT_S",
+    "PANTHEON_PROVIDER_FIRST_TOKEN_TIMEOUT_S",
+    "PANTHEON_PROVIDER_BETWEEN_TOKENS_TIMEOUT_S",
+    "PANTHEON_PROVIDER_TOTAL_TIMEOUT_S",
+    "PANTHEON_RECOVER_EVERY_S",
+)
+MIN_LEASE_S = 3.0
+"""A lease is renewed every second, so the shortest one bears two late renewals."""
+
+ENGINES = ("django.db.backends.sqlite3", "django.db.backends.postgresql")
+REDIS_SCHEMES = ("redis", "rediss", "unix")
+
+
+def value(name: str) -> Any:
+    return getattr(settings, name)
+
+
+def check_limits(**kwargs: Any) -> list[CheckMessage]:
+    """Refuse negative rate limits."""
+    return [
+        Error(
+            f"{name} is {value(name)}.", hint="Set 0 for no limit, or a positive number.", id="pantheon.E001"
+        )
+        for name in LIMITS
+        if value(name) < 0
+    ]
+
+
+def check_times(**kwargs: Any) -> list[CheckMessage]:
+    """Refuse timeouts and intervals that are over before they begin."""
+    return [
+        Error(f"{name} is {value(name)}.", hint="Set a number of seconds above 0.", id="pantheon.E002")
+        for name in TIMES
+        if value(name) <= 0
+    ]
+
+
+def check_not_negative(**kwargs: Any) -> list[CheckMessage]:
+    return [
+        Error(f"{name} is {value(name)}.", hint="Set 0 or a positive number.", id="pantheon.E003")
+        for name in NOT_NEGATIVE
+        if value(name) < 0
+    ]
+
+
+def check_lease(**kwargs: Any) -> list[CheckMessage]:
+    """Refuse a lease that a healthy process may lose."""
+    lease_s = settings.PANTHEON_LEASE_S
+    if lease_s >= MIN_LEASE_S:
+        return []
+    message = f"PANTHEON_LEASE_S is {lease_s}: turns would be taken from processes that still run them."
+    return [
+        Error(message, hint=f"Set at least {MIN_LEASE_S:.0f} seconds; 15 is the default.", id="pantheon.E004")
+    ]
+
+
+def check_url(**kwargs: Any) -> list[CheckMessage]:
+    """Refuse a public address that is not `scheme://host[:port]`."""
+    url = settings.PANTHEON_URL
+    if not url:
+        return []
+    parts = urlsplit(url)
+    if (
+        parts.scheme in ("http", "https")
+        and parts.hostname
+        and not (parts.path or parts.query or parts.fragment)
+    ):
+        return []
+    hint = "Set scheme and host, with a port if need be and no path: https://council.example.org"
+    return [Error(f"PANTHEON_URL is {url!r}.", hint=hint, id="pantheon.E005")]
+
+
+def check_web_processes(**kwargs: Any) -> list[CheckMessage]:
+    """Refuse several web processes: running turns and their events live in the memory of one."""
+    wanted = web_processes()
+    if wanted == "1":
+        return []
+    return [
+        Error(
+            f"{wanted} web processes are asked for, and one cannot read the events of another's turns.",
+            hint="Set WEB_CONCURRENCY=1 (or unset it), and no --workers in GUNICORN_CMD_ARGS.",
+            id="pantheon.E006",
+        )
+    ]
+
+
+def web_processes() -> str:
+    """Return how many workers the web server is told to start; its arguments win over WEB_CONCURRENCY."""
+    wanted = os.environ.get("WEB_CONCURRENCY") or "1"
+    arguments = shlex.split(os.environ.get("GUNICORN_CMD_ARGS", ""))
+    for position, argument in enumerate(arguments):
+        if match := re.fullmatch(r"(?:--workers=|-w=?)(\d+)", argument):
+            wanted = match[1]
+        elif argument in ("--workers", "-w") and position + 1 < len(arguments):
+            wanted = arguments[position + 1]
+    return wanted
+
+
+def check_database(**kwargs: Any) -> list[CheckMessage]:
+    """Refuse databases without partial unique indexes and upserts, and a pool without connections."""
+    database = settings.DATABASES["default"]
+    if database["ENGINE"] not in ENGINES:
+        hint = "Set postgres://user:password@host/name, or sqlite:////path/to/file; unset, it is a file in ./var."
+        return [Error(f"DATABASE_URL names {database['ENGINE']}.", hint=hint, id="pantheon.E007")]
+    pool = database["OPTIONS"].get("pool")
+    if pool and pool["max_size"] < 2:
+        message = f"PANTHEON_DB_POOL_SIZE is {pool['max_size']}."
+        return [Error(message, hint="Set at least 2: requests and turns share the pool.", id="pantheon.E008")]
+    return []
+
+
+def check_redis(**kwargs: Any) -> list[CheckMessage]:
+    if not settings.REDIS_URL or urlsplit(settings.REDIS_URL).scheme in REDIS_SCHEMES:
+        return []
+    # The address may hold a password: it is not repeated.
+    return [Error("REDIS_URL is no address of a Redis.", hint="Set redis://host:6379/0.", id="pantheon.E009")]
+
+
+def check_default_model(*, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Warn of a default model that the catalogue does not offer. Asks the database, so `check --database default`."""
+    alias = settings.PANTHEON_DEFAULT_MODEL
+    if not alias or "default" not in (databases or ()):
+        return []
+    if LlmModel._meta.db_table not in connections["default"].introspection.table_names():
+        return []  # nothing is migrated yet
+    model = LlmModel.objects.enabled().filter(alias=alias).first()
+    if model is not None and model.provider.has_key:
+        return []
+    if model is None:
+        problem = "no model that is switched on has this alias"
+    else:
+        problem = f"its provider {model.provider} has no key: set {model.provider.key_env}"
+    return [
+        Warning(
+            f"PANTHEON_DEFAULT_MODEL is {alias!r}: {problem}.",
+            hint="Agents without a model of their own cannot answer. Set an alias of the catalogue, or unset it.",
+            id="pantheon.W001",
+        )
+    ]
+
+
+SETTINGS_CHECKS = (
+    check_limits,
+    check_times,
+    check_not_negative,
+    check_lease,
+    check_url,
+    check_web_processes,
+    check_database,
+    check_redis,
+)

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import pytest
+from django.core import checks
+
+from orchestration.models import LlmModel, Provider
+
+
+def found(**kwargs):
+    return [message for message in checks.run_checks(**kwargs) if (message.id or "").startswith("pantheon.")]
+
+
+def test_the_defaults_are_fine():
+    assert found() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "check_id"),
+    [
+        ("PANTHEON_TURNS_PER_MINUTE", -1, "pantheon.E001"),
+        ("PANTHEON_REQUESTS_PER_MINUTE", -5, "pantheon.E001"),
+        ("PANTHEON_WAIT_S", 0.0, "pantheon.E002"),
+        ("PANTHEON_PROVIDER_TOTAL_TIMEOUT_S", -1.0, "pantheon.E002"),
+        ("PANTHEON_PROVIDER_RETRIES", -1, "pantheon.E003"),
+        ("PANTHEON_LEASE_S", 1.0, "pantheon.E004"),
+        ("PANTHEON_URL", "council.example.org", "pantheon.E005"),
+        ("PANTHEON_URL", "ftp://council.example.org", "pantheon.E005"),
+        ("PANTHEON_URL", "https://example.org/council", "pantheon.E005"),
+        ("REDIS_URL", "http://user:hunter2@redis", "pantheon.E009"),
+    ],
+)
+def test_a_bad_value_is_an_error_with_its_cure(name, value, check_id, settings):
+    setattr(settings, name, value)
+    [message] = found()
+    assert message.id == check_id
+    assert message.level == checks.ERROR
+    assert message.hint
+    assert "hunter2" not in str(message)
+
+
+@pytest.mark.parametrize(
+    ("database", "check_id"),
+    [
+        ({"ENGINE": "django.db.backends.mysql", "OPTIONS": {}}, "pantheon.E007"),
+        ({"ENGINE": "django.db.backends.postgresql", "OPTIONS": {"pool": {"max_size": 1}}}, "pantheon.E008"),
+    ],
+)
+def test_a_database_that_cannot_work(database, check_id, settings, monkeypatch):
+    monkeypatch.setitem(settings.DATABASES, "default", database)
+    assert [message.id for message in found()] == [check_id]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PANTHEON_TURNS_PER_MINUTE", 0),
+        ("PANTHEON_PROVIDER_RETRIES", 0),
+        ("PANTHEON_DEMO_WORDS_PER_S", 0.0),
+        ("PANTHEON_URL", "http://localhost:8000"),
+        ("REDIS_URL", "rediss://redis.example.org/1"),
+    ],
+)
+def test_an_unusual_value_is_fine(name, value, settings):
+    setattr(settings, name, value)
+    assert found() == []
+
+
+@pytest.mark.parametrize(
+    ("environment", "refused"),
+    [
+        ({"WEB_CONCURRENCY": "1"}, False),
+        ({"WEB_CONCURRENCY": ""}, False),
+        ({"WEB_CONCURRENCY": "4"}, True),
+        ({"GUNICORN_CMD_ARGS": "--graceful-timeout 30"}, False),
+        ({"GUNICORN_CMD_ARGS": "--workers 2"}, True),
+        ({"GUNICORN_CMD_ARGS": "--workers=2 --graceful-timeout 30"}, True),
+        ({"GUNICORN_CMD_ARGS": "-w4"}, True),
+        ({"GUNICORN_CMD_ARGS": "-w 1", "WEB_CONCURRENCY": "4"}, False),
+    ],
+)
+def test_several_web_processes_cannot_work(environment, refused, monkeypatch):
+    for name in ("WEB_CONCURRENCY", "GUNICORN_CMD_ARGS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert [message.id for message in found()] == (["pantheon.E006"] if refused else [])
+
+
+class TestDefaultModel:
+    @pytest.fixture(autouse=True)
+    def _catalogue(self, db):
+        provider = Provider.objects.create(name="lab", kind=Provider.Kind.OPENAI, key_env="LAB_API_KEY")
+        LlmModel.objects.create(
+            alias="lab-1", provider=provider, model_id="one", context_window=8192, max_output_tokens=1024
+        )
+
+    def warnings(self):
+        return [message.id for message in found(databases=["default"])]
+
+    def test_of_the_catalogue(self, settings, monkeypatch):
+        monkeypatch.setenv("LAB_API_KEY", "key")
+        settings.PANTHEON_DEFAULT_MODEL = "lab-1"
+        assert self.warnings() == []
+
+    def test_unknown(self, settings):
+        settings.PANTHEON_DEFAULT_MODEL = "lab-2"
+        assert self.warnings() == ["pantheon.W001"]
+
+    def test_switched_off(self, settings, monkeypatch):
+        monkeypatch.setenv("LAB_API_KEY", "key")
+        LlmModel.objects.update(enabled=False)
+        settings.PANTHEON_DEFAULT_MODEL = "lab-1"
+        assert self.warnings() == ["pantheon.W001"]
+
+    def test_without_its_key(self, settings):
+        settings.PANTHEON_DEFAULT_MODEL = "lab-1"
+        [message] = found(databases=["default"])
+        assert "LAB_API_KEY" in message.msg
+
+    def test_the_database_is_not_asked_unless_it_may_be(self, settings, django_assert_num_queries):
+        settings.PANTHEON_DEFAULT_MODEL = "lab-2"
+        with django_assert_num_queries(0):
+            assert found() == []
