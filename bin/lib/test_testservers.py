@@ -1,6 +1,7 @@
 """The servers of the tests: real, reachable through their URLs, gone when the command is."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import testservers
 
 
 @pytest.fixture(autouse=True)
-def none_given(monkeypatch, tmp_path):
+def none_given(monkeypatch):
     monkeypatch.delenv("DATABASE_URL", raising=False)
     monkeypatch.delenv("REDIS_URL", raising=False)
 
@@ -47,41 +48,44 @@ def test_the_commands_exit_code_is_passed_on():
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_nothing_is_left_when_it_is_stopped(number, tmp_path):
     started = tmp_path / "started"
-    process = _run(f"import pathlib, time; pathlib.Path({str(started)!r}).touch(); time.sleep(60)", tmp_path)
+    process = _run(f"import pathlib, time; pathlib.Path({str(started)!r}).touch(); time.sleep(60)")
     _wait_until(started.exists)
-    servers = _processes_in(tmp_path)
-    assert len(servers) >= 2
+    children = _children_of(process.pid)
+    directories = {path for pid in children if "pantheon-" in str(path := _directory_of(pid))}
+    assert len(children) == 3  # PostgreSQL, Redis, the command
+    assert len(directories) == 2
 
     process.send_signal(number)
     process.wait(20)
 
-    _wait_until(lambda: not any(pid in _processes_in(tmp_path) for pid in servers))
-    if number != signal.SIGKILL:
-        assert not list(tmp_path.glob("pantheon-*"))
+    _wait_until(lambda: not any(_is_running(pid) for pid in children))
+    if number == signal.SIGKILL:
+        for directory in directories:
+            shutil.rmtree(directory)
+    assert not any(directory.exists() for directory in directories)
 
 
-def _run(code: str, temporary: Path | None = None) -> subprocess.Popen[bytes]:
-    if temporary:
-        for directory in (temporary, *temporary.parents[:3]):
-            if directory.stat().st_uid == os.geteuid() and directory != Path("/"):
-                directory.chmod(0o755)  # as root the server runs as another user
+def _run(code: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, testservers.__file__, "--", sys.executable, "-c", code],
-        env={**os.environ, **({"TMPDIR": str(temporary)} if temporary else {})},
-        stdin=subprocess.DEVNULL,
+        [sys.executable, testservers.__file__, "--", sys.executable, "-c", code], stdin=subprocess.DEVNULL
     )
 
 
-def _processes_in(directory: Path) -> set[int]:
-    """The processes whose working directory is below `directory`."""
-    found = set()
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if Path(os.readlink(entry / "cwd")).is_relative_to(directory):
-                found.add(int(entry.name))
-        except OSError:
-            continue
-    return found
+def _children_of(parent: int) -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+
+
+def _directory_of(pid: int) -> Path:
+    # PostgreSQL changes into its data directory.
+    cwd = Path(os.readlink(f"/proc/{pid}/cwd"))
+    return cwd.parent if cwd.name == "data" else cwd
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def _wait_until(condition) -> None:

@@ -191,9 +191,9 @@ def _dies_with_parent(signal_number: signal.Signals) -> Callable[[], None] | Non
 
 @contextlib.contextmanager
 def _directory() -> Iterator[Path]:
-    # Not under TMPDIR where root's is closed to others: the server may run as another user.
-    for parent in (tempfile.gettempdir(), "/tmp", "/var/tmp"):  # noqa: S108
-        if os.geteuid() or os.stat(parent).st_mode & 0o001:
+    # Not under a TMPDIR that is closed to others where root starts the server as another user.
+    for parent in (Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")):  # noqa: S108
+        if os.geteuid() or all(path.stat().st_mode & 0o001 for path in (parent, *parent.resolve().parents)):
             break
     with tempfile.TemporaryDirectory(prefix="pantheon-", dir=parent, ignore_cleanup_errors=True) as name:
         yield Path(name)
