@@ -52,7 +52,9 @@ class RunningTurn:
 
 def retry_policy() -> RetryPolicy:
     return RetryPolicy(
-        retries=settings.PANTHEON_PROVIDER_RETRIES, max_wait_s=settings.PANTHEON_PROVIDER_RETRY_MAX_WAIT_S
+        retries=settings.PANTHEON_PROVIDER_RETRIES,
+        base_s=settings.PANTHEON_PROVIDER_RETRY_BASE_S,
+        max_wait_s=settings.PANTHEON_PROVIDER_RETRY_MAX_WAIT_S,
     )
 
 
