@@ -52,7 +52,11 @@ def prepare(url: str) -> None:
     say(f"database: {waiting} migrations applied" if waiting else "database: up to date")
     call_command("collectstatic", interactive=False, verbosity=0)
     say(f"static files: collected in {settings.STATIC_ROOT}")
-    call_command("setup_link", base_url=url)
+    link = io.StringIO()
+    call_command("setup_link", base_url=url, stdout=link)
+    if link.getvalue().strip():
+        say("there is no administrator yet; this link makes one, once:")
+        print(link.getvalue().strip())
     say(f"starting on {url} (Ctrl-C stops)")
 
 
