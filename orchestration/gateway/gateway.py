@@ -58,11 +58,17 @@ class Gateway:
 
     async def _wire(self, endpoint: Endpoint) -> Wire:
         """Return the client for an endpoint. A new key makes a new client."""
+        if endpoint.kind not in WIRES:
+            raise NotConfigured(f"There is no provider of kind {endpoint.kind}.")
         if endpoint not in self._wires:
-            if endpoint.kind not in WIRES:
-                raise NotConfigured(f"There is no provider of kind {endpoint.kind}.")
-            module, name = WIRES[endpoint.kind]
-            make = getattr(await asyncio.to_thread(importlib.import_module, module), name)
+            wire = await asyncio.to_thread(make_wire, endpoint, self._config)
             # Another call may have been here meanwhile.
-            self._wires.setdefault(endpoint, make(endpoint, self._config.http_timeout()))
+            self._wires.setdefault(endpoint, wire)
         return self._wires[endpoint]
+
+
+def make_wire(endpoint: Endpoint, config: GatewayConfig) -> Wire:
+    """Make the client for an endpoint. Slow (imports, certificates): not for the event loop."""
+    module, name = WIRES[endpoint.kind]
+    wire: Wire = getattr(importlib.import_module(module), name)(endpoint, config.http_timeout())
+    return wire

@@ -19,7 +19,7 @@ DEFAULT_BASE_URLS = {
 NO_KEY = "no-key-needed"
 """Sent to a server that wants no key: the SDKs insist on one."""
 
-SECRET_PATTERN = re.compile(r"(?i)bearer\s+[^\s\"',}]+|\b(?:sk|pk|rk|key|gsk|xai)[-_][a-z0-9_*.-]{6,}")
+SECRET_PATTERN = re.compile(r"(?i)bearer\s+[^\s\"',}]+|\b(?:sk|pk|rk|gsk|xai)[-_][a-z0-9_*.-]{6,}")
 """What looks like a key in a text that somebody else wrote."""
 
 

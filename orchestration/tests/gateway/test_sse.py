@@ -1,0 +1,78 @@
+"""Bytes become the payloads of events, however they are cut."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestration.gateway.sse import NotAnEventStream, SseReader, clean, parse
+
+
+def read(*chunks: bytes) -> list[str]:
+    reader = SseReader()
+    return [*(payload for chunk in chunks for payload in reader.feed(chunk)), *reader.finish()]
+
+
+@pytest.mark.parametrize(
+    ("stream", "payloads"),
+    [
+        (b"data: 1\n\ndata: 2\n\n", ["1", "2"]),
+        (b"data:1\r\n\r\ndata: 2\r\n\r\n", ["1", "2"]),
+        (b"data: 1\r\rdata: 2\r\r", ["1", "2"]),
+        (b"event: x\ndata: 1\nid: 7\nretry: 5\n\n", ["1"]),
+        (b": comment\n\ndata: 1\n\n: another\n\n", ["1"]),
+        (b'data: {\ndata: "a": 1}\n\n', ['{\n"a": 1}']),
+        (b"\xef\xbb\xbfdata: 1\n\n", ["1"]),
+        (b"data: no closing line", ["no closing line"]),
+        (b"data:\n\ndata: 1\n\n", ["1"]),
+        (b"new-field: x\ndata: 1\n\n", ["1"]),
+        ("data: a\u2028b\u0085c\n\n".encode(), ["a\u2028b\u0085c"]),
+        (b"", []),
+    ],
+)
+def test_payloads(stream: bytes, payloads: list[str]) -> None:
+    assert read(stream) == payloads
+    assert read(*(stream[n : n + 1] for n in range(len(stream)))) == payloads
+
+
+@given(
+    st.lists(st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), min_size=1)),
+    st.data(),
+)
+def test_any_cut_reads_the_same(texts: list[str], data: st.DataObject) -> None:
+    texts = [f"x{text}" for text in texts]
+    stream = "".join(f"data: {text}\r\n\r\n" for text in texts).encode()
+    cut = data.draw(st.integers(0, len(stream)))
+    assert read(stream[:cut], stream[cut:]) == texts
+
+
+@pytest.mark.parametrize("line", [b"<html>", b"Internal Server Error", b'{"error": 1}', b"\xff\xfe"])
+def test_what_is_no_field_is_no_event_stream(line: bytes) -> None:
+    with pytest.raises(NotAnEventStream):
+        read(b"data: 1\n\n" + line + b"\n\n")
+
+
+def test_an_endless_line_is_not_kept() -> None:
+    with pytest.raises(NotAnEventStream, match="bytes"):
+        read(*[b"data: " + b"x" * 2**20] * 17)
+
+
+@pytest.mark.parametrize("payload", ["", "{", "1", "null", "[]", '"text"', "[" * 100_000, "9" * 5000])
+def test_what_is_no_object_is_no_event(payload: str) -> None:
+    with pytest.raises(NotAnEventStream):
+        parse(payload)
+
+
+@given(st.text(st.characters(codec=None)))
+def test_clean_text_can_be_stored(text: Any) -> None:
+    assert "\0" not in clean(text)
+    clean(text).encode()
+
+
+def test_clean_keeps_what_is_clean() -> None:
+    assert clean("héllo 👩‍👩‍👧") == "héllo 👩‍👩‍👧"
+    assert clean("a\0b\ud83dc") == "a\ufffdb\ufffdc"
+    assert clean("\ud83d\ude00") == "😀"
