@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
@@ -38,10 +39,20 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 
+def when_ready(server: Any) -> None:
+    """Have a closed terminal window stop the server (gunicorn's hook, called in the master).
+
+    Without a terminal SIGHUP keeps gunicorn's meaning: read the configuration again, replace the workers.
+    """
+    if sys.stdin.isatty():
+        signal.signal(signal.SIGHUP, lambda number, frame: server.signal(signal.SIGTERM, frame))
+
+
 def post_worker_init(worker: Any) -> None:
     """Make the worker stop in our way (gunicorn's hook, called in the worker when the app is loaded)."""
     lifecycle.set_worker(worker)
     worker.asgi = requests = Requests(worker.asgi)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the master's to answer; its default would be the end
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         worker.loop.add_signal_handler(number, _begin_stop, worker, requests)
 
