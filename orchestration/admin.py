@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.db.models import Count, Model, QuerySet
+from django.core.validators import URLValidator
+from django.db.models import Count, Model, QuerySet, URLField
 from django.db.models.fields.reverse_related import ManyToOneRel
 from django.http import HttpRequest
 from django.urls import reverse
@@ -54,6 +55,9 @@ class ProviderAdmin(CatalogueAdmin):
         "created_at",
     )
     readonly_fields = ("key_found", "models", "created_at")
+    formfield_overrides: ClassVar[dict[Any, Any]] = {
+        URLField: {"assume_scheme": "https", "validators": [URLValidator(schemes=["http", "https"])]},
+    }
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Provider]:
         return super().get_queryset(request).annotate(model_count=Count("llm_models"))
@@ -85,7 +89,7 @@ class LlmModelAdmin(CatalogueAdmin):
     list_filter = ("enabled", "provider")
     list_select_related = ("provider",)
     search_fields = ("alias", "model_id", "provider__name")
-    fields: tuple[Any, ...] = (
+    fields: ClassVar[tuple[Any, ...]] = (
         "alias",
         "provider",
         "model_id",
@@ -96,7 +100,7 @@ class LlmModelAdmin(CatalogueAdmin):
         "key_found",
         "created_at",
     )
-    readonly_fields: tuple[str, ...] = ("key_found", "created_at")
+    readonly_fields: ClassVar[tuple[str, ...]] = ("key_found", "created_at")
 
     @admin.display(boolean=True, description="Key found")
     def key_found(self, model: LlmModel) -> bool | None:
