@@ -9,9 +9,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pantheon.settings")
 application = get_asgi_application()
 
 from pantheon import lifecycle  # noqa: E402  (needs the settings)
+from sessions.dispatch import use_dispatcher  # noqa: E402
 from sessions.live.runtime import runtime  # noqa: E402
 from sessions.live.stopping import set_stop_check  # noqa: E402
 
 set_stop_check(lifecycle.stopping)
 lifecycle.on_stop(runtime.stop)
+use_dispatcher(runtime)
 runtime.start_recovery()

@@ -13,6 +13,7 @@ from accounts.models import User
 from orchestration.models import LlmModel
 from orchestration.tests.providers import AnthropicServer, OpenAIServer
 from orchestration.tests.providers.fixtures import anthropic_server, openai_server
+from sessions.dispatch import use_dispatcher
 from sessions.live.runtime import runtime
 from sessions.tests.factories import bearer, make_model, make_user
 
@@ -45,10 +46,18 @@ class Api:
 
 @pytest.fixture(autouse=True)
 def _quiet_process() -> Iterator[None]:
-    """No test leaves a turn running or a throttle counted."""
+    """Turns run in this process; no test leaves one running or a throttle counted."""
+    use_dispatcher(runtime)
     yield
+    use_dispatcher(None)
     runtime.stop()
     cache.clear()
+
+
+@pytest.fixture
+def nobody_runs() -> None:
+    """Accepted turns stay queued."""
+    use_dispatcher(None)
 
 
 @pytest.fixture

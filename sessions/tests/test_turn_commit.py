@@ -1,0 +1,131 @@
+"""The commit of a turn is all or nothing, at each of its statements."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from billing.models import DailyUsage, UsageEvent
+from orchestration.engine.ports import CallIntent, CallOutcome
+from orchestration.engine.specs import Usage, UsageReport
+from orchestration.engine.steps import StepResult
+from orchestration.engine.turn import TurnResult, reply_plan
+from sessions.models import Call, Message, Turn
+from sessions.services.calls import call_finish, call_start
+from sessions.services.fence import FenceLost
+from sessions.services.leases import Claimed, turn_claim
+from sessions.services.turn_accept import TurnRequest, turn_accept
+from sessions.services.turn_commit import turn_commit
+from sessions.tests.factories import make_agent, make_model, make_room, make_session
+from sessions.tests.statements import BrokenHere, break_statement
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
+
+
+def claimed_turn(alice, calls: int) -> tuple[Claimed, TurnResult]:
+    """A claimed turn whose agents have all answered, each call in the journal."""
+    model = make_model(alias=f"model-{calls}")
+    agents = [make_agent(alice, f"a{calls}-{number}", model) for number in range(calls)]
+    session = make_session(alice, make_room(alice, *agents))
+    turn = turn_accept(user=alice, session=session, request=TurnRequest(message="@all hello")).turn
+    claimed = turn_claim(turn_id=turn.pk, runner_id=uuid.uuid4())
+    assert claimed is not None
+    answers = [
+        finish_call(claimed, key, number) for number, key in enumerate(claimed.spec.addressed, start=1)
+    ]
+    return claimed, TurnResult("completed", tuple(answers))
+
+
+def finish_call(claimed: Claimed, key: str, number: int) -> StepResult:
+    plan = reply_plan(claimed.spec, claimed.spec.agent(key), round_number=1)
+    call_id, step_id = str(uuid.uuid4()), str(uuid.uuid4())
+    intent = CallIntent(call_id, step_id, plan.slot, 1, plan.request, plan.agent, 1, plan.context)
+    call_start(turn_id=claimed.turn_id, claim=claimed.claim, number=number, intent=intent)
+    report = UsageReport(Usage(input=100, output=10 * number), "provider", {"prompt_tokens": 100})
+    outcome = CallOutcome(call_id, "ok", f"Answer {number}", report)
+    call_finish(turn_id=claimed.turn_id, claim=claimed.claim, outcome=outcome)
+    return StepResult(step_id, plan, "complete", f"Answer {number}")
+
+
+def commit(claimed: Claimed, result: TurnResult) -> None:
+    turn_commit(
+        turn_id=claimed.turn_id, claim=claimed.claim, payer=claimed.payer, result=result, last_event_seq=7
+    )
+
+
+def assert_nothing() -> None:
+    assert Turn.objects.get().status == "running"
+    assert not UsageEvent.objects.exists()
+    assert not DailyUsage.objects.exists()
+    assert not Message.objects.exclude(role="user").exists()
+    assert list(Call.objects.values_list("committed", flat=True)) == [False, False]
+    assert "" not in Call.objects.values_list("text", flat=True)
+
+
+def assert_all() -> None:
+    turn = Turn.objects.get()
+    assert (turn.status, turn.last_event_seq) == ("completed", 7)
+    assert turn.completed_at is not None
+    assert [m.text for m in Message.objects.order_by("seq")] == ["@all hello", "Answer 1", "Answer 2"]
+    cost = 200 * 2_000_000 + 30 * 10_000_000
+    assert sum(event.cost_pico or 0 for event in UsageEvent.objects.all()) == cost
+    assert sum(row.cost_pico for row in DailyUsage.objects.all()) == cost
+    assert set(UsageEvent.objects.values_list("pk", flat=True)) == set(
+        Call.objects.values_list("pk", flat=True)
+    )
+    assert list(Call.objects.values_list("committed", "text")) == [(True, ""), (True, "")]
+
+
+def test_a_commit_that_breaks_at_any_statement_leaves_nothing(alice) -> None:
+    claimed, result = claimed_turn(alice, 2)
+    number = 1
+    while True:
+        with break_statement(number) as seen:
+            try:
+                commit(claimed, result)
+            except BrokenHere:
+                broken = True
+            else:
+                broken = False
+        if not broken:
+            break
+        assert_nothing()
+        number += 1
+    assert_all()
+    assert number > 8
+    assert any("billing_usageevent" in sql for sql in seen)
+    assert any("billing_dailyusage" in sql for sql in seen)
+
+
+def test_a_commit_is_made_once(alice) -> None:
+    claimed, result = claimed_turn(alice, 2)
+    commit(claimed, result)
+    with pytest.raises(FenceLost):
+        commit(claimed, result)
+    assert_all()
+
+
+def test_an_old_claim_writes_nothing(alice) -> None:
+    claimed, result = claimed_turn(alice, 2)
+    Turn.objects.update(claim=2)
+    with pytest.raises(FenceLost):
+        commit(claimed, result)
+    with pytest.raises(FenceLost):
+        finish_call(claimed, claimed.spec.addressed[0], 3)
+    assert_nothing()
+
+
+def test_the_number_of_statements_does_not_grow_with_the_calls(alice) -> None:
+    counts = []
+    for calls in (1, 12):
+        claimed, result = claimed_turn(alice, calls)
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            commit(claimed, result)
+        counts.append(len(queries))
+    assert counts[0] == counts[1]
+    assert counts[0] <= 14
