@@ -62,7 +62,8 @@ class Waiter:
 class MemoryEventLog:
     """Ordered logs by turn; bounded per turn, dropped an hour after the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_bytes_per_turn: int = MAX_BYTES_PER_TURN) -> None:
+        self.max_bytes_per_turn = max_bytes_per_turn
         self._lock = threading.Lock()
         self._logs: dict[uuid.UUID, TurnLog] = {}
 
@@ -73,7 +74,7 @@ class MemoryEventLog:
             log = self._logs.setdefault(turn_id, TurnLog())
             log.entries.append(entry)
             log.bytes += len(entry.data)
-            while log.bytes > MAX_BYTES_PER_TURN and len(log.entries) > 1:
+            while log.bytes > self.max_bytes_per_turn and len(log.entries) > 1:
                 dropped = log.entries.popleft()
                 log.bytes -= len(dropped.data)
                 log.trimmed_to = dropped.seq
@@ -117,6 +118,11 @@ class MemoryEventLog:
                 log.waiters.discard(waiter)
                 if not log.waiters and not log.entries:
                     self._logs.pop(turn_id, None)
+
+    def forget(self, turn_id: uuid.UUID) -> None:
+        """Drop a turn's events; its readers fall back to a snapshot."""
+        with self._lock:
+            self._logs.pop(turn_id, None)
 
     def expire(self) -> None:
         """Forget what ended an hour ago."""

@@ -1,0 +1,181 @@
+"""The event log of a turn: complete, in order, resumable."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from django.db import connection
+
+from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
+from sessions.api.events import stream_events
+from sessions.live.database import read_in_request
+from sessions.live.eventlog import event_log
+from sessions.models import Turn
+from sessions.tests.conftest import Api
+from sessions.tests.factories import make_agent, make_room, make_session
+from sessions.tests.sse import Sse, parse_sse, read_all
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def session(alice, openai_model):
+    return make_session(
+        alice, make_room(alice, *(make_agent(alice, key, openai_model) for key in ("ana", "bob")))
+    )
+
+
+def ask(api: Api, session, **fields) -> list[Sse]:
+    response = api.post(f"sessions/{session.pk}/turns", {"message": "@all hello", "stream": True, **fields})
+    assert response.status_code == 200
+    assert response["Content-Type"] == "text/event-stream"
+    assert response["Cache-Control"] == "no-store"
+    assert response["X-Accel-Buffering"] == "no"
+    return read_all(response)
+
+
+def test_a_streamed_turn_tells_everything_once_and_in_order(
+    api, session, openai_server: OpenAIServer
+) -> None:
+    openai_server.default = Answer(["Good ", "**day**", "."], reasoning=["hm"])
+    events = ask(api, session)
+    assert [event.id for event in events] == list(range(1, len(events) + 1))
+    assert events[0].type == "turn.started"
+    assert [member["key"] for member in events[0].data["roster"]] == ["ana", "bob"]
+    assert (events[0].data["index"], events[0].data["mode"]) == (1, "manual")
+    assert events[-1].type == "turn.completed"
+    assert events[-1].data["usage"]["calls"] == 2
+    turn = Turn.objects.get()
+    assert turn.last_event_seq == events[-1].id
+    assert {event.data["turn_id"] for event in events} == {str(turn.pk)}
+    for started in (event for event in events if event.type == "step.started"):
+        of_step = [event for event in events if event.data.get("step_id") == started.data["step_id"]]
+        deltas = [event.data for event in of_step if event.type == "step.delta"]
+        assert "".join(d["text"] for d in deltas if d["kind"] == "text") == "Good **day**."
+        assert "".join(d["text"] for d in deltas if d["kind"] == "reasoning") == "hm"
+        completed = of_step[-1]
+        assert completed.type == "step.completed"
+        assert completed.data["text"] == "Good **day**."
+        assert "<strong>day</strong>" in completed.data["html"]
+        assert completed.data["cost_usd"] is not None
+        assert turn.messages.filter(pk=completed.data["message_id"], text="Good **day**.").exists()
+
+
+@pytest.mark.parametrize("how", ["header", "query"])
+def test_a_reader_resumes_after_what_it_has(api, session, how) -> None:
+    everything = ask(api, session)
+    turn = Turn.objects.get()
+    after = everything[2].id
+    if how == "header":
+        response = api.get(f"turns/{turn.pk}/events", headers={"Last-Event-ID": str(after)})
+    else:
+        response = api.get(f"turns/{turn.pk}/events?after={after}")
+    assert read_all(response) == everything[3:]
+
+
+def test_a_reader_that_has_everything_gets_204(api, session) -> None:
+    last = ask(api, session)[-1].id
+    turn = Turn.objects.get()
+    for after in (last, last + 5):
+        response = api.get(f"turns/{turn.pk}/events", headers={"Last-Event-ID": str(after)})
+        assert response.status_code == 204
+
+
+def test_where_the_log_is_gone_one_snapshot_stands_in(api, session) -> None:
+    last = ask(api, session)[-1].id
+    turn = Turn.objects.get()
+    event_log.forget(turn.pk)
+    (snapshot,) = read_all(api.get(f"turns/{turn.pk}/events"))
+    assert (snapshot.type, snapshot.id) == ("turn.snapshot", last)
+    assert snapshot.data["turn"]["status"] == "completed"
+    assert [step["text"] for step in snapshot.data["turn"]["steps"]] == ["Hello from the test server."] * 2
+    (end,) = read_all(api.get(f"turns/{turn.pk}/events?after=3"))
+    assert (end.type, end.id) == ("turn.completed", last)
+
+
+def test_a_trimmed_log_is_opened_with_a_snapshot(api, session, openai_server, monkeypatch) -> None:
+    monkeypatch.setattr(event_log, "max_bytes_per_turn", 2_000)
+    openai_server.default = Answer(["word "] * 400)
+    ask(api, session)
+    turn = Turn.objects.get()
+    events = read_all(api.get(f"turns/{turn.pk}/events"))
+    assert events[0].type == "turn.snapshot"
+    assert [event.id for event in events] == sorted({event.id for event in events})
+
+
+@pytest.mark.parametrize("after", ["-1", "x", "1.5", "9" * 30])
+def test_a_resume_point_that_is_none_is_refused(api, session, after) -> None:
+    ask(api, session)
+    response = api.get(f"turns/{Turn.objects.get().pk}/events?after={after}")
+    assert response.status_code == 400
+    assert response.json()["error"]["code"] == "invalid_parameter"
+
+
+def test_events_are_for_their_owner_alone(api, stranger, anonymous, session) -> None:
+    ask(api, session)
+    path = f"turns/{Turn.objects.get().pk}/events"
+    assert stranger.get(path).status_code == 404
+    assert anonymous.get(path).status_code == 401
+    assert anonymous.get("turns/none/events").status_code == 401
+    assert api.get("turns/none/events").status_code == 404
+    assert api.get(path, headers={"Accept": "application/json"})["Content-Type"] == "text/event-stream"
+
+
+async def test_many_readers_hear_the_live_tail_and_hold_no_connection(
+    alice, api, session, openai_server: OpenAIServer
+) -> None:
+    """More readers than the pool has connections (10), all reading at once while the turn runs."""
+    gate = Gate()
+    openai_server.default = Answer(["Good ", "day."], at={1: Hold(gate)})
+    post = read_in_request(
+        api.post, f"sessions/{session.pk}/turns", {"message": "@ana hello", "background": True}
+    )
+    turn_id = (await post).json()["id"]
+    turn = await read_in_request(Turn.objects.get, pk=turn_id)
+    heard = asyncio.Event()
+    waiting = 0
+
+    async def read() -> list[Sse]:
+        nonlocal waiting
+        text = ""
+        async for chunk in stream_events(turn.pk, 0):
+            if '"text":"Good "' in chunk:
+                waiting += 1
+                if waiting == 40:
+                    heard.set()
+            text += chunk
+        return parse_sse(text)
+
+    readers = [asyncio.create_task(read()) for _ in range(40)]
+    async with asyncio.timeout(30):
+        await heard.wait()
+        if connection.vendor == "postgresql":
+            assert await read_in_request(open_connections) <= 10
+        gate.open()
+        streams = await asyncio.gather(*readers)
+    assert all(stream == streams[0] for stream in streams)
+    assert streams[0][-1].type == "turn.completed"
+
+
+def open_connections() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+        return int(cursor.fetchone()[0])
+
+
+@pytest.mark.usefixtures("nobody_runs")
+async def test_a_lost_announcement_hangs_nobody(api, session) -> None:
+    """The turn ends without a word in the log: readers find out from its row."""
+    body = {"message": "@ana hello", "background": True}
+    turn_id = (await read_in_request(api.post, f"sessions/{session.pk}/turns", body)).json()["id"]
+    turn = await read_in_request(Turn.objects.get, pk=turn_id)
+
+    def end() -> None:
+        now = turn.created_at
+        Turn.objects.filter(pk=turn.pk).update(status="failed", completed_at=now, last_event_seq=9)
+
+    await read_in_request(end)
+    async with asyncio.timeout(10):
+        events = parse_sse("".join([chunk async for chunk in stream_events(turn.pk, 4)]))
+    assert [(event.id, event.type) for event in events] == [(9, "turn.failed")]
