@@ -1,1 +1,32 @@
-urlpatterns: list = []
+from django.urls import path
+
+from sessions.pages.agents import AgentChatView, AgentDeleteView, AgentNewView, AgentView
+from sessions.pages.conversation import (
+    OlderTurnsView,
+    SessionDeleteView,
+    SessionRenameView,
+    SessionTurnView,
+    SessionView,
+)
+from sessions.pages.home import HomeView, StarterView, WelcomeView
+from sessions.pages.rooms import RoomDeleteView, RoomEditView, RoomNewView, RoomSessionNewView, RoomView
+
+urlpatterns = [
+    path("", HomeView.as_view(), name="home"),
+    path("starter", StarterView.as_view(), name="starter"),
+    path("welcome", WelcomeView.as_view(), name="welcome"),
+    path("agents/new", AgentNewView.as_view(), name="agent-new"),
+    path("agents/<str:agent_id>", AgentView.as_view(), name="agent"),
+    path("agents/<str:agent_id>/delete", AgentDeleteView.as_view(), name="agent-delete"),
+    path("agents/<str:agent_id>/chat", AgentChatView.as_view(), name="agent-chat"),
+    path("rooms/new", RoomNewView.as_view(), name="room-new"),
+    path("rooms/<str:room_id>", RoomView.as_view(), name="room"),
+    path("rooms/<str:room_id>/edit", RoomEditView.as_view(), name="room-edit"),
+    path("rooms/<str:room_id>/delete", RoomDeleteView.as_view(), name="room-delete"),
+    path("rooms/<str:room_id>/sessions/new", RoomSessionNewView.as_view(), name="room-session-new"),
+    path("sessions/<str:session_id>", SessionView.as_view(), name="session"),
+    path("sessions/<str:session_id>/older", OlderTurnsView.as_view(), name="session-older"),
+    path("sessions/<str:session_id>/turns/<str:turn_id>", SessionTurnView.as_view(), name="session-turn"),
+    path("sessions/<str:session_id>/rename", SessionRenameView.as_view(), name="session-rename"),
+    path("sessions/<str:session_id>/delete", SessionDeleteView.as_view(), name="session-delete"),
+]

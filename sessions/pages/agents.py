@@ -1,0 +1,78 @@
+"""Pages: make, change, delete an agent, and talk with it alone."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+
+from accounts.page_base import PageView, add_errors, form_page
+from pantheon.errors import PantheonError, ValidationFailed
+from sessions.access import access_agent
+from sessions.models import Agent
+from sessions.pages.forms import AgentForm
+from sessions.selectors.pages import sessions_of_place, unused_session
+from sessions.services.agents import agent_create, agent_delete, agent_update
+from sessions.services.chats import session_create
+
+
+class AgentNewView(PageView):
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return show(request, AgentForm(), None)
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        form = AgentForm(request.POST)
+        if form.is_valid():
+            try:
+                agent = agent_create(owner=self.user, **form.cleaned_data)
+                return redirect("agent", agent.pk)
+            except PantheonError as error:
+                refuse(form, error)
+        return show(request, form, None)
+
+
+class AgentView(PageView):
+    def get(self, request: HttpRequest, agent_id: str) -> HttpResponse:
+        agent = access_agent(self.user, agent_id)
+        return show(request, AgentForm(agent=agent), agent)
+
+    def post(self, request: HttpRequest, agent_id: str) -> HttpResponse:
+        agent = access_agent(self.user, agent_id)
+        form = AgentForm(request.POST, agent=agent)
+        if form.is_valid():
+            try:
+                agent_update(agent=agent, **form.cleaned_data)
+                return redirect("home")
+            except PantheonError as error:
+                refuse(form, error)
+                agent.refresh_from_db()
+        return show(request, form, agent)
+
+
+class AgentDeleteView(PageView):
+    def post(self, request: HttpRequest, agent_id: str) -> HttpResponse:
+        agent_delete(agent=access_agent(self.user, agent_id))
+        return redirect("home")
+
+
+class AgentChatView(PageView):
+    """Talk with one agent alone."""
+
+    def post(self, request: HttpRequest, agent_id: str) -> HttpResponse:
+        agent = access_agent(self.user, agent_id)
+        session = unused_session(agent=agent) or session_create(owner=self.user, agent=agent)
+        return redirect("session", session.pk)
+
+
+def show(request: HttpRequest, form: AgentForm, agent: Agent | None) -> HttpResponse:
+    sessions = sessions_of_place(agent=agent) if agent else []
+    return form_page(request, "pages/agent.html", form, agent=agent, sessions=sessions)
+
+
+def refuse(form: AgentForm, error: PantheonError) -> None:
+    """Show at its field what the service refused; raise what is about none."""
+    if isinstance(error, ValidationFailed):
+        add_errors(form, error)
+    elif error.code == "agent_key_taken":
+        form.add_error("key", error.message)
+    else:
+        raise error

@@ -1,0 +1,144 @@
+"""Forms of agents, rooms and sessions: they parse, the services judge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.http import QueryDict
+
+from orchestration.models import LlmModel
+from orchestration.selectors import available_models
+from sessions.models import Agent, Room
+from sessions.selectors.pages import default_alias
+
+Choices = list[tuple[str, Any]]
+
+
+def model_choices(current: LlmModel | None, default: str) -> Choices:
+    """Return the models to choose from, by provider; the current one stays even when it is not available."""
+    by_provider: dict[str, list[tuple[str, str]]] = {}
+    for model in available_models():
+        by_provider.setdefault(model.provider.name, []).append((model.alias, model.alias))
+    known = {alias for choices in by_provider.values() for alias, _ in choices}
+    choices: Choices = [("", f"Default ({default or 'none available'})"), *by_provider.items()]
+    if current is not None and current.alias not in known:
+        choices.append((current.alias, f"{current.alias} (not available)"))
+    return choices
+
+
+def chosen_model(alias: str, current: LlmModel | None) -> LlmModel | None:
+    """Return the model of a choice, None for the default."""
+    if not alias:
+        return None
+    if current is not None and current.alias == alias:
+        return current
+    return next(model for model in available_models() if model.alias == alias)
+
+
+class AgentForm(forms.Form):
+    name = forms.CharField(max_length=120, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+    key = forms.CharField(
+        max_length=64,
+        help_text="How you tag the agent: @key. Letters a–z, digits, _ and -.",
+        widget=forms.TextInput(
+            attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false", "class": "mono"}
+        ),
+    )
+    model = forms.ChoiceField(
+        required=False, help_text="The default follows the instance: a better key upgrades the agent."
+    )
+    role_prompt = forms.CharField(
+        label="Role",
+        required=False,
+        max_length=20_000,
+        strip=False,
+        help_text="What the agent is told to be: its point of view, its task, its manner.",
+        widget=forms.Textarea(attrs={"rows": 10}),
+    )
+    temperature = forms.FloatField(
+        required=False,
+        min_value=0,
+        max_value=2,
+        help_text="0 to 2. Empty: the model's own.",
+        widget=forms.NumberInput(attrs={"step": "0.1"}),
+    )
+    max_output_tokens = forms.IntegerField(
+        label="Longest answer",
+        required=False,
+        min_value=16,
+        max_value=1_000_000,
+        help_text="In tokens. Empty: the model's own limit.",
+    )
+
+    def __init__(self, data: QueryDict | None = None, *, agent: Agent | None = None) -> None:
+        self.current_model = agent.model if agent else None
+        super().__init__(data, initial=initial_of(agent) if agent else None)
+        field = self.fields["model"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = model_choices(self.current_model, default_alias())
+
+    def clean_model(self) -> LlmModel | None:
+        return chosen_model(self.cleaned_data["model"], self.current_model)
+
+
+def initial_of(agent: Agent) -> dict[str, Any]:
+    return {
+        "name": agent.name,
+        "key": agent.key,
+        "model": agent.model.alias if agent.model else "",
+        "role_prompt": agent.role_prompt,
+        "temperature": agent.temperature,
+        "max_output_tokens": agent.max_output_tokens,
+    }
+
+
+class RoomForm(forms.Form):
+    name = forms.CharField(max_length=200, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+    goal = forms.CharField(
+        required=False,
+        max_length=4_000,
+        help_text="What this council is for. Every agent is told.",
+        widget=forms.Textarea(attrs={"rows": 3}),
+    )
+    mode = forms.ChoiceField(
+        choices=[(Room.Mode.MANUAL, "Ask: the agents you tag answer, all at once")],
+        help_text="Applies from the next message.",
+    )
+
+    def __init__(self, data: QueryDict | None = None, *, room: Room | None = None) -> None:
+        initial = {"name": room.name, "goal": room.goal, "mode": room.mode} if room else None
+        super().__init__(data, initial=initial)
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A row of the room form: an agent, whether it sits in the room, and where."""
+
+    agent: Agent
+    taken: bool
+    position: int
+
+
+def seats_of(agents: Sequence[Agent], seated: Sequence[Agent]) -> list[Seat]:
+    """Return who sits in a room, in order, and then who could."""
+    places = {agent.pk: place for place, agent in enumerate(seated, start=1)}
+    others = [agent for agent in agents if agent.pk not in places]
+    seats = [Seat(agent, True, places[agent.pk]) for agent in seated]
+    return seats + [Seat(agent, False, len(places) + place) for place, agent in enumerate(others, start=1)]
+
+
+def seats_from(data: QueryDict, agents: Sequence[Agent]) -> list[Seat]:
+    """Return the seats as the form has them: those ticked first, by their numbers."""
+    ticked = set(data.getlist("agent"))
+    seats = [
+        Seat(agent, str(agent.pk) in ticked, number_from(data.get(f"position-{agent.pk}", ""), default=place))
+        for place, agent in enumerate(agents, start=1)
+    ]
+    return sorted(seats, key=lambda seat: (not seat.taken, seat.position))
+
+
+def number_from(text: str, *, default: int) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else default

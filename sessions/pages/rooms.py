@@ -1,0 +1,93 @@
+"""Pages: make, change, delete a room, and begin a session in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+
+from accounts.models import User
+from accounts.page_base import PageView, add_errors, form_page
+from pantheon.errors import ValidationFailed
+from sessions.access import access_agent, access_room
+from sessions.models import Agent, Room
+from sessions.pages.forms import RoomForm, Seat, seats_from, seats_of
+from sessions.selectors.pages import agents_in, agents_of, default_alias, sessions_of_place, unused_session
+from sessions.services.chats import session_create
+from sessions.services.rooms import room_create, room_delete, room_update
+
+
+class RoomNewView(PageView):
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return show(request, RoomForm(), None, seats_of(agents_of(self.user), []))
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        form, seats = RoomForm(request.POST), posted_seats(request, self.user)
+        if form.is_valid():
+            try:
+                room = room_create(owner=self.user, agents=taken(seats), **form.cleaned_data)
+                return redirect("room", room.pk)
+            except ValidationFailed as error:
+                add_errors(form, error)
+        return show(request, form, None, seats)
+
+
+class RoomEditView(PageView):
+    def get(self, request: HttpRequest, room_id: str) -> HttpResponse:
+        room = access_room(self.user, room_id)
+        return show(request, RoomForm(room=room), room, seats_of(agents_of(self.user), agents_in(room)))
+
+    def post(self, request: HttpRequest, room_id: str) -> HttpResponse:
+        room = access_room(self.user, room_id)
+        form, seats = RoomForm(request.POST, room=room), posted_seats(request, self.user)
+        if form.is_valid():
+            try:
+                room_update(room=room, agents=taken(seats), **form.cleaned_data)
+                return redirect("room", room.pk)
+            except ValidationFailed as error:
+                add_errors(form, error)
+                room.refresh_from_db()
+        return show(request, form, room, seats)
+
+
+class RoomDeleteView(PageView):
+    def post(self, request: HttpRequest, room_id: str) -> HttpResponse:
+        room_delete(room=access_room(self.user, room_id))
+        return redirect("home")
+
+
+class RoomView(PageView):
+    """The workspace: the room's latest session, or the room itself while nothing has been said in it."""
+
+    def get(self, request: HttpRequest, room_id: str) -> HttpResponse:
+        room = access_room(self.user, room_id)
+        sessions = sessions_of_place(room=room)
+        if sessions:
+            return redirect("session", sessions[0].pk)
+        context = {"room": room, "agents": agents_in(room), "sessions": [], "default_alias": default_alias()}
+        return render(request, "pages/room.html", context)
+
+
+class RoomSessionNewView(PageView):
+    def post(self, request: HttpRequest, room_id: str) -> HttpResponse:
+        room = access_room(self.user, room_id)
+        session = unused_session(room=room) or session_create(owner=self.user, room=room)
+        return redirect("session", session.pk)
+
+
+def posted_seats(request: HttpRequest, user: User) -> list[Seat]:
+    """Return the seats of a sent form. Raises NotFound for an agent that is not the user's."""
+    for agent_id in request.POST.getlist("agent"):
+        access_agent(user, agent_id)
+    return seats_from(request.POST, agents_of(user))
+
+
+def taken(seats: Sequence[Seat]) -> list[Agent]:
+    return [seat.agent for seat in seats if seat.taken]
+
+
+def show(request: HttpRequest, form: RoomForm, room: Room | None, seats: Sequence[Seat]) -> HttpResponse:
+    return form_page(
+        request, "pages/room_form.html", form, room=room, seats=seats, default_alias=default_alias()
+    )

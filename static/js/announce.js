@@ -1,0 +1,14 @@
+// What a screen reader is told: that an answer began and that it ended, not each word.
+
+const region = document.querySelector("[data-announcer]");
+const waiting = [];
+
+export function announce(sentence) {
+  if (!waiting.length) setTimeout(speak, 150);
+  waiting.push(sentence);
+}
+
+// Sentences of the same moment are spoken together: the next would cut off the one before.
+function speak() {
+  region.textContent = waiting.splice(0).join(" ");
+}

@@ -1,0 +1,72 @@
+// Requests to the API: JSON, the CSRF token from its cookie, and every failure as one kind of error.
+
+const API = "/api/v1/";
+
+export class ApiError extends Error {
+  constructor({ status, code, message, details = {}, retryAfterS = null }) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.details = details;
+    this.retryAfterS = retryAfterS;
+  }
+
+  /** Nothing is known of what the server did: it was not reached, or its answer was lost. */
+  get unreachable() {
+    return this.code === "unreachable";
+  }
+}
+
+export function getJson(path) {
+  return request(path, { method: "GET" });
+}
+
+export function postJson(path, body, headers = {}) {
+  return request(path, {
+    method: "POST",
+    body: JSON.stringify(body ?? {}),
+    headers: { "Content-Type": "application/json", "X-CSRFToken": csrfToken(), ...headers },
+  });
+}
+
+/** Return a piece of a page as text. */
+export async function getFragment(url) {
+  const response = await reach(url, { headers: { Accept: "text/html" } });
+  if (!response.ok || response.redirected) {
+    throw new ApiError({ status: response.status, code: "fragment_failed", message: "This part of the page could not be loaded." });
+  }
+  return response.text();
+}
+
+/** Return a key that no other request has. randomUUID exists only on https and localhost. */
+export function newKey() {
+  if (crypto.randomUUID) return crypto.randomUUID();
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+async function request(path, options) {
+  const response = await reach(API + path, options);
+  const body = await response.json().catch(() => null);
+  if (response.ok && body !== null) return body;
+  throw new ApiError({
+    status: response.status,
+    code: body?.error?.code ?? "unreadable",
+    message: body?.error?.message ?? `The server answered ${response.status}.`,
+    details: body?.error?.details ?? {},
+    retryAfterS: Number(response.headers.get("Retry-After")) || null,
+  });
+}
+
+async function reach(url, options) {
+  try {
+    return await fetch(url, { credentials: "same-origin", ...options });
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw new ApiError({ status: 0, code: "unreachable", message: "The server cannot be reached." });
+  }
+}
+
+function csrfToken() {
+  const cookie = document.cookie.split("; ").find((pair) => pair.startsWith("pantheon_csrf="));
+  return cookie ? decodeURIComponent(cookie.slice("pantheon_csrf=".length)) : "";
+}

@@ -1,0 +1,85 @@
+// Where the next message is written: Enter sends, the draft is kept, chips insert tags, Send becomes Stop.
+import { keepDraft, readDraft } from "./drafts.js";
+
+export class Composer {
+  /** `onSend(text)` and `onStop()` do the work. */
+  constructor(form, sessionId, { onSend, onStop }) {
+    this.form = form;
+    this.sessionId = sessionId;
+    this.box = form.querySelector("[data-message]");
+    this.sendButton = form.querySelector("[data-send]");
+    this.stopButton = form.querySelector("[data-stop]");
+    this.onSend = onSend;
+    this.onStop = onStop;
+    this.state = "ready";
+    this.box.value = readDraft(sessionId) || this.box.value;
+    this.listen();
+    this.resize();
+  }
+
+  listen() {
+    this.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.send();
+    });
+    this.box.addEventListener("keydown", (event) => {
+      // isComposing: Enter that ends a word of an input method is no Enter of ours.
+      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      event.preventDefault();
+      this.send();
+    });
+    this.box.addEventListener("input", () => {
+      keepDraft(this.sessionId, this.box.value);
+      this.resize();
+    });
+    this.form.addEventListener("click", (event) => {
+      const chip = event.target.closest("[data-tag]");
+      if (chip) this.insert(`@${chip.dataset.tag} `);
+    });
+    this.stopButton.addEventListener("click", () => this.onStop());
+  }
+
+  get text() {
+    return this.box.value;
+  }
+
+  send() {
+    if (this.state === "ready" && this.text.trim()) this.onSend(this.text);
+  }
+
+  /** Put text where the cursor is, set apart from the word before it. */
+  insert(text) {
+    const { selectionStart: start, selectionEnd: end, value } = this.box;
+    const gap = start > 0 && !/\s$/.test(value.slice(0, start)) ? " " : "";
+    this.box.setRangeText(gap + text, start, end, "end");
+    this.box.dispatchEvent(new Event("input", { bubbles: true }));
+    this.box.focus();
+  }
+
+  /** The message was accepted: forget the draft, unless something else has been written since. */
+  accepted(text) {
+    if (this.text === text) this.box.value = "";
+    keepDraft(this.sessionId, this.text);
+    this.resize();
+  }
+
+  /** `ready`, `sending`, `running` or `stopping`. Writing is possible in each of them. */
+  set(state) {
+    const hadFocus = this.form.contains(document.activeElement);
+    this.state = state;
+    const running = state === "running" || state === "stopping";
+    this.sendButton.hidden = running;
+    this.sendButton.disabled = state === "sending";
+    this.stopButton.hidden = !running;
+    this.stopButton.disabled = state === "stopping";
+    this.stopButton.querySelector("[data-stop-text]").textContent = state === "stopping" ? "Stopping" : "Stop";
+    if (hadFocus && document.activeElement === document.body) this.box.focus();
+  }
+
+  // Browsers without field-sizing: content.
+  resize() {
+    if (CSS.supports("field-sizing", "content")) return;
+    this.box.style.height = "auto";
+    this.box.style.height = `${this.box.scrollHeight}px`;
+  }
+}

@@ -1,0 +1,199 @@
+// The conversation: what is sent, what streams in, what it cost. Each behaviour is a module; this wires them.
+import { announce } from "./announce.js";
+import { ApiError, getFragment, getJson, newKey, postJson } from "./api.js";
+import { addCopyButtons } from "./code-blocks.js";
+import { Composer } from "./composer.js";
+import { Follower } from "./follow.js";
+import { picoOf, showMoney } from "./money.js";
+import { startOlder } from "./older.js";
+import { startPanels } from "./panels.js";
+import { Refusal } from "./refusal.js";
+import { localizeTimes } from "./times.js";
+import { TurnStream } from "./turn-stream.js";
+import { TurnView } from "./turn-view.js";
+
+const transcript = document.querySelector("[data-transcript]");
+const scroll = document.querySelector("[data-scroll]");
+const composerForm = document.querySelector("[data-composer]");
+
+class Conversation {
+  constructor() {
+    this.sessionId = transcript.dataset.session;
+    this.lastIndex = Number(transcript.dataset.lastIndex);
+    this.agents = new Map(
+      [...document.querySelectorAll("[data-agent]")].map(({ dataset }) => [
+        dataset.agent,
+        { name: dataset.agentName, model: dataset.agentModel },
+      ]),
+    );
+    this.follower = new Follower(scroll, transcript, document.querySelector("[data-follow]"));
+    this.refusal = new Refusal(composerForm.querySelector("[data-refusal]"));
+    this.connection = composerForm.querySelector("[data-connection]");
+    this.composer = new Composer(composerForm, this.sessionId, {
+      onSend: (text) => this.send(text),
+      onStop: () => this.stop(),
+    });
+    this.resume();
+  }
+
+  /** Take up the turn that ran when the page was loaded. */
+  resume() {
+    const running = transcript.querySelector('[data-turn]:is([data-status="queued"], [data-status="running"])');
+    if (running) this.watch(new TurnView(running, this.agents));
+  }
+
+  async send(text) {
+    this.refusal.clear();
+    this.composer.set("sending");
+    const body = { message: text, background: true, index: this.lastIndex + 1 };
+    // The same message sent again after a lost answer is the same turn, not a second one.
+    if (this.unanswered?.message !== text || this.unanswered.index !== body.index) {
+      this.unanswered = { message: text, index: body.index, key: newKey() };
+    }
+    let turn;
+    try {
+      turn = await postJson(`sessions/${this.sessionId}/turns`, body, { "Idempotency-Key": this.unanswered.key });
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (!error.unreachable) this.unanswered = null;
+      this.composer.set("ready");
+      this.refusal.show(error, [...this.agents.keys()]);
+      return;
+    }
+    this.unanswered = null;
+    this.composer.accepted(text);
+    transcript.querySelector("[data-empty]")?.remove();
+    const view = TurnView.create(turn, this.agents);
+    transcript.append(view.element);
+    this.follower.toEnd();
+    this.watch(view);
+    if (turn.index === 1) this.readTitle();
+  }
+
+  watch(view) {
+    this.view = view;
+    this.lastIndex = Math.max(this.lastIndex, Number(view.element.dataset.index));
+    this.composer.set("running");
+    this.stream = new TurnStream(view.id, {
+      onEvent: (event) => this.receive(event),
+      onConnection: (connected) => this.showConnection(connected),
+      onLost: (error, turn) => this.lost(error, turn),
+    });
+  }
+
+  receive(event) {
+    this.view.apply(event);
+    if (event.type === "turn.snapshot" && this.stream?.done) this.ended(event.turn.usage.cost_usd, event.turn);
+    else if (event.type === `turn.${event.status}`) this.ended(event.cost_usd, event);
+    this.follower.news();
+  }
+
+  async ended(costUsd, { status, error, usage }) {
+    const { view } = this;
+    view.end({ status, cost_usd: costUsd, error });
+    this.addToTotal(costUsd, usage);
+    this.showConnection(true);
+    this.composer.set("ready");
+    this.tellBehind(status);
+    // What was cut off, or came as a snapshot, is text so far: the page as stored has it rendered.
+    if (!view.settled || !view.lanes.size) await this.showStored(view);
+  }
+
+  /** The events cannot be had: the turn has ended, or it is no longer ours to see. */
+  async lost(error, turn) {
+    this.composer.set("ready");
+    this.showConnection(true);
+    if (error) {
+      this.view.dispose();
+      this.refusal.show(error, [...this.agents.keys()]);
+      return;
+    }
+    await this.ended(turn.usage.cost_usd, turn);
+  }
+
+  /** Put the server's own HTML of a turn in place of what was streamed. */
+  async showStored(view) {
+    let html;
+    try {
+      html = await getFragment(`/sessions/${this.sessionId}/turns/${view.id}`);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      console.info("the stored turn could not be loaded; what was streamed stays", error.message);
+      return;
+    }
+    const template = document.createElement("template");
+    template.innerHTML = html;
+    addCopyButtons(template.content);
+    localizeTimes(template.content);
+    view.element.replaceWith(template.content);
+  }
+
+  async stop() {
+    this.composer.set("stopping");
+    this.view.askedToStop();
+    try {
+      await postJson(`turns/${this.view.id}/cancel`);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (error.code === "turn_final" || this.composer.state !== "stopping") return; // it ended by itself
+      this.view.stopping = false;
+      this.composer.set("running");
+      this.refusal.show(error, [...this.agents.keys()]);
+    }
+  }
+
+  addToTotal(costUsd, usage) {
+    const total = document.querySelector("[data-total]");
+    const [before, cost] = [picoOf(total.dataset.totalUsd), picoOf(costUsd)];
+    const sum = before === null ? cost : before + (cost ?? 0n);
+    const unpriced = document.querySelector("[data-total-unpriced]");
+    if (usage.unpriced_calls && sum !== null) unpriced.hidden = false;
+    showMoney(total, sum);
+    total.dataset.totalUsd = total.title.replace(" USD", "");
+  }
+
+  showConnection(connected) {
+    clearTimeout(this.connectionTimer);
+    if (connected) {
+      this.connection.textContent = "";
+      return;
+    }
+    // A moment's silence is nobody's business.
+    this.connectionTimer = setTimeout(() => {
+      this.connection.textContent = "Connection lost. Reconnecting…";
+    }, 1500);
+  }
+
+  /** A tab behind says in its title that the turn has ended. */
+  tellBehind(status) {
+    if (!document.hidden) return;
+    const title = document.title;
+    document.title = `${status === "failed" ? "✕" : "●"} ${title}`;
+    document.addEventListener(
+      "visibilitychange",
+      () => {
+        document.title = title;
+      },
+      { once: true },
+    );
+  }
+
+  /** The first message has named the session. */
+  async readTitle() {
+    let session;
+    try {
+      session = await getJson(`sessions/${this.sessionId}`);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      console.info("the title could not be read; the next page has it", error.message);
+      return;
+    }
+    document.title = `${session.title} · Pantheon`;
+    for (const element of document.querySelectorAll("[data-session-title]")) element.textContent = session.title;
+  }
+}
+
+startPanels();
+addCopyButtons(transcript);
+startOlder(transcript, scroll);
+if (composerForm) new Conversation();

@@ -1,0 +1,38 @@
+// Scrolling stays with the reader: it follows what is new only while at the end, and offers a pill otherwise.
+
+const NEAR_PX = 64;
+
+export class Follower {
+  constructor(scroll, content, pill) {
+    this.scroll = scroll;
+    this.pill = pill;
+    this.following = true;
+    scroll.addEventListener("scroll", () => this.look(), { passive: true });
+    pill.addEventListener("click", () => this.toEnd());
+    const observer = new ResizeObserver(() => this.grew());
+    observer.observe(content);
+    observer.observe(scroll);
+    this.toEnd();
+  }
+
+  /** Go to the end and stay there. */
+  toEnd() {
+    this.following = true;
+    this.scroll.scrollTop = this.scroll.scrollHeight;
+    this.pill.hidden = true;
+  }
+
+  /** Say that there is something new, which a reader elsewhere may not see. */
+  news() {
+    if (!this.following) this.pill.hidden = false;
+  }
+
+  grew() {
+    if (this.following) this.scroll.scrollTop = this.scroll.scrollHeight;
+  }
+
+  look() {
+    this.following = this.scroll.scrollHeight - this.scroll.scrollTop - this.scroll.clientHeight < NEAR_PX;
+    if (this.following) this.pill.hidden = true;
+  }
+}

@@ -1,0 +1,102 @@
+// One lane: an agent's answer as it comes. Its HTML is templates/partials/answer.html.
+import { addCopyButtons } from "./code-blocks.js";
+import { picoOf, showMoney } from "./money.js";
+import { visibleText } from "./visible-text.js";
+
+const HUES = 8;
+
+/** Return an agent's colour; sessions/pages/transcript.py finds the same. */
+export function hueOf(key) {
+  return [...(key ?? "")].reduce((sum, character) => sum + character.codePointAt(0), 0) % HUES;
+}
+
+export class Lane {
+  constructor({ step_id: stepId, purpose, agent_key: key, agent_name: name, model, round }) {
+    this.stepId = stepId;
+    this.name = name ?? "Synthesis";
+    this.startedAt = performance.now();
+    this.element = document.getElementById("lane-template").content.firstElementChild.cloneNode(true);
+    const { element } = this;
+    Object.assign(element.dataset, { step: stepId, purpose, round });
+    element.classList.remove("hue-");
+    element.classList.add(`hue-${hueOf(key)}`);
+    this.part("name").textContent = this.name;
+    this.part("initial").textContent = this.name.slice(0, 1).toUpperCase();
+    this.part("key").textContent = key ? `@${key}` : "";
+    this.part("model").textContent = model ?? "";
+    this.set("waiting");
+    this.tick();
+  }
+
+  get state() {
+    return this.element.dataset.state;
+  }
+
+  get open() {
+    return ["waiting", "thinking", "answering"].includes(this.state);
+  }
+
+  /** Say how long the model has been silent. */
+  tick() {
+    if (this.state !== "waiting" && this.state !== "thinking") return;
+    const seconds = Math.floor((performance.now() - this.startedAt) / 1000);
+    const stage = this.state === "thinking" ? "Thinking" : "Waiting for the model";
+    this.part("stage").textContent = `${stage} · ${seconds} s`;
+  }
+
+  append(kind, text) {
+    if (!this.open) return;
+    if (kind === "reasoning") {
+      this.part("thoughts").hidden = false;
+      this.part("thoughts-text").append(visibleText(text));
+      if (this.state === "waiting") this.set("thinking");
+    } else if (kind === "text") {
+      this.stream(text);
+    }
+  }
+
+  stream(text) {
+    if (!this.textNode) {
+      this.set("answering");
+      this.textNode = document.createTextNode("");
+      this.part("text").dataset.streaming = "";
+      this.part("text").append(this.textNode);
+    }
+    this.textNode.appendData(visibleText(text));
+  }
+
+  /** Swap the streamed text for the server's HTML, which is sanitized there. */
+  complete({ html, cost_usd: costUsd }) {
+    this.set("complete");
+    delete this.part("text").dataset.streaming;
+    this.part("text").innerHTML = html;
+    addCopyButtons(this.part("text"));
+    showMoney(this.part("cost"), picoOf(costUsd));
+  }
+
+  fail(message) {
+    this.set("failed");
+    this.fault(message);
+  }
+
+  stop() {
+    this.set("cancelled");
+    this.fault("Stopped.");
+  }
+
+  fault(sentence) {
+    this.part("fault").hidden = false;
+    this.part("fault").textContent = sentence;
+  }
+
+  set(state) {
+    this.element.dataset.state = state;
+    this.part("stage").hidden = state !== "waiting" && state !== "thinking";
+    this.element.setAttribute("aria-busy", String(this.open));
+    this.tick();
+  }
+
+  part(name) {
+    return this.element.querySelector(`[data-${name}]`);
+  }
+}

@@ -1,0 +1,8 @@
+// What every page does.
+import { startMenus } from "./menus.js";
+import { startThemeSwitch } from "./theme.js";
+import { localizeTimes } from "./times.js";
+
+startThemeSwitch();
+startMenus();
+localizeTimes(document);

@@ -1,0 +1,91 @@
+// A message that was not taken: what happened, and what to do. The message itself stays in the composer.
+
+export class Refusal {
+  constructor(element) {
+    this.element = element;
+  }
+
+  clear() {
+    this.element.hidden = true;
+    this.element.replaceChildren();
+    clearInterval(this.countdown);
+  }
+
+  /** Show an ApiError. `keys` are the agents that can be tagged. */
+  show(error, keys) {
+    this.clear();
+    const { sentence, actions } = advice(error, keys);
+    const text = document.createElement("p");
+    text.textContent = sentence;
+    this.element.append(text);
+    if (actions.length) {
+      const row = document.createElement("div");
+      row.className = "refusal-actions";
+      row.append(...actions);
+      this.element.append(row);
+    }
+    this.element.hidden = false;
+    if (error.retryAfterS) this.count(text, sentence, error.retryAfterS);
+  }
+
+  /** Count down to when it can be sent again. The clock is not read aloud each second. */
+  count(text, sentence, seconds) {
+    const clock = document.createElement("span");
+    clock.setAttribute("aria-hidden", "true");
+    text.append(" ", clock);
+    const until = performance.now() + seconds * 1000;
+    const tick = () => {
+      const left = Math.ceil((until - performance.now()) / 1000);
+      if (left > 0) clock.textContent = `${left} s`;
+      else this.clear();
+    };
+    tick();
+    this.countdown = setInterval(tick, 1000);
+  }
+}
+
+function advice(error, keys) {
+  switch (error.code) {
+    case "no_valid_tagged_agents":
+      return { sentence: "Say who is asked:", actions: tagChips(error.details.agents ?? keys) };
+    case "turn_conflict":
+    case "turn_in_progress":
+      return {
+        sentence: "This session has moved on, in another tab or on another device. Your message is kept.",
+        actions: [reloadButton("Show what is new")],
+      };
+    case "csrf_failed":
+    case "not_authenticated":
+      return { sentence: "You are signed out. Your message is kept.", actions: [reloadButton("Sign in again")] };
+    case "not_found":
+      return { sentence: "This session is gone: it was deleted.", actions: [] };
+    case "rate_limited":
+      return { sentence: "That was too many messages at once. Send it again in a moment.", actions: [] };
+    case "unreachable":
+      return { sentence: "The server cannot be reached. Your message is kept: send it again.", actions: [] };
+    case "validation_error":
+      return { sentence: Object.values(error.details.fields ?? {}).flat().join(" ") || error.message, actions: [] };
+    default:
+      return { sentence: error.message, actions: [] };
+  }
+}
+
+function tagChips(keys) {
+  return [...keys, ...(keys.length > 1 ? ["all"] : [])].map((key) => {
+    const chip = document.createElement("button");
+    chip.type = "button";
+    chip.className = "chip";
+    chip.dataset.tag = key;
+    chip.textContent = `@${key}`;
+    return chip;
+  });
+}
+
+function reloadButton(text) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "button button-small";
+  button.textContent = text;
+  button.addEventListener("click", () => location.reload());
+  return button;
+}
