@@ -8,14 +8,14 @@ from rest_framework import serializers
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from accounts.access import access_token, signed_in
+from accounts.api_base import ApiView
 from accounts.models import ApiToken
 from accounts.services import token_delete
 
 
-class MeView(APIView):
+class MeView(ApiView):
     def get(self, request: Request) -> Response:
         user = signed_in(request)
         return Response(
@@ -35,14 +35,14 @@ class TokenSerializer(serializers.ModelSerializer[ApiToken]):
         fields = ("id", "name", "hint", "scopes", "created_at", "expires_at", "last_used_at")
 
 
-class TokensView(ListAPIView[ApiToken]):
+class TokensView(ApiView, ListAPIView[ApiToken]):
     serializer_class = TokenSerializer
 
     def get_queryset(self) -> Any:
         return ApiToken.objects.filter(user=signed_in(self.request))
 
 
-class TokenView(APIView):
+class TokenView(ApiView):
     write_scope = ApiToken.Scope.MANAGE
 
     def delete(self, request: Request, token_id: str) -> Response:

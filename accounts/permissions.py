@@ -12,14 +12,23 @@ from pantheon.errors import PantheonError
 
 
 class SignedInWithScope(BasePermission):
-    """Reads need `read`; writes need the view's `write_scope`. A cookie has every scope of its user."""
+    """Reads need `read`; writes need the view's `write_scope`. A cookie has every scope of its user.
+
+    A method that the view does not have needs no scope: it is refused as such.
+    """
 
     def has_permission(self, request: Request, view: Any) -> bool:
         if not request.user.is_authenticated:
             return False
+        if (request.method or "").lower() not in implemented(view):
+            return True
         scope = ApiToken.Scope.READ if request.method in SAFE_METHODS else view.write_scope
         if isinstance(request.auth, ApiToken) and scope not in request.auth.scopes:
             raise PantheonError(
                 "permission_denied", f"This token lacks the scope {scope!r}.", {"scope": str(scope)}
             )
         return True
+
+
+def implemented(view: Any) -> set[str]:
+    return {method for method in view.http_method_names if hasattr(view, method)}

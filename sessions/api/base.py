@@ -6,25 +6,13 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponseBase
-from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
-from rest_framework.views import APIView
+
+from accounts.api_base import ApiView
 
 
-class NoNegotiation(BaseContentNegotiation):
-    """Take the first parser and renderer whatever `Accept` says: a stream is asked for in the body."""
-
-    def select_parser(self, request: Request, parsers: Any) -> Any:
-        return parsers[0]
-
-    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
-        return renderers[0], renderers[0].media_type
-
-
-class AsyncAPIView(APIView):
-    """An APIView whose handlers are coroutines; what of DRF may touch the database runs in the request's thread."""
-
-    content_negotiation_class = NoNegotiation
+class AsyncAPIView(ApiView):
+    """An ApiView whose handlers are coroutines; what of DRF may touch the database runs in the request's thread."""
 
     async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # type: ignore[override]
         self.args, self.kwargs = args, kwargs

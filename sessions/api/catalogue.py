@@ -8,8 +8,8 @@ from typing import Any
 from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
+from accounts.api_base import ApiView
 from billing.fields import PICO_PER_USD
 from billing.models import ModelPrice
 from billing.pricing import price_for
@@ -18,7 +18,7 @@ from orchestration.selectors import available_models, default_model
 from pantheon.errors import PantheonError
 
 
-class ModelsView(APIView):
+class ModelsView(ApiView):
     def get(self, request: Request) -> Response:
         models = available_models()
         prices: dict[Any, list[ModelPrice]] = {}

@@ -1,0 +1,40 @@
+"""What every API view shares: JSON whatever `Accept` says, and bodies that come without a length."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpRequest
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+
+class AlwaysJson(DefaultContentNegotiation):
+    """Take the first renderer whatever `Accept` says: a stream is asked for in the body, by its own URL, or not."""
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
+        return renderers[0], renderers[0].media_type
+
+
+class ApiView(APIView):
+    """The base of every API view. One that writes says which scope that takes: `write_scope`."""
+
+    content_negotiation_class = AlwaysJson
+    metadata_class = None  # OPTIONS is no method of the API
+
+    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
+        # DRF takes a request without a length for one without a body; a chunked one has a body.
+        if isinstance(request, ASGIRequest) and not request.META.get("CONTENT_LENGTH"):
+            request.META["CONTENT_LENGTH"] = str(received_bytes(request))
+        return super().initialize_request(request, *args, **kwargs)
+
+
+def received_bytes(request: ASGIRequest) -> int:
+    """Return the length of a body, which Django's ASGI handler has received in full before it calls a view."""
+    stream: Any = request._stream
+    size: int = stream.seek(0, os.SEEK_END)
+    stream.seek(0)
+    return size
