@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from rest_framework import serializers
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from accounts.access import signed_in
+from accounts.api_base import ApiView
 from accounts.models import ApiToken
 from sessions.access import access_agent
 from sessions.api.fields import ModelAliasField
@@ -24,6 +25,13 @@ class AgentSerializer(serializers.ModelSerializer[Agent]):
     model = ModelAliasField()
     key = serializers.CharField(max_length=64)
     role_prompt = serializers.CharField(max_length=20_000, allow_blank=True, trim_whitespace=False)
+
+    def validate_temperature(self, temperature: float | None) -> float | None:
+        if temperature is not None and math.isnan(
+            temperature
+        ):  # the string "nan" is below and above no bound
+            raise serializers.ValidationError("A valid number is required.")
+        return temperature
 
     class Meta:
         model = Agent
@@ -41,7 +49,7 @@ class AgentSerializer(serializers.ModelSerializer[Agent]):
         read_only_fields = ("id", "created_at", "updated_at")
 
 
-class AgentsView(ListAPIView[Agent]):
+class AgentsView(ApiView, ListAPIView[Agent]):
     serializer_class = AgentSerializer
     write_scope = ApiToken.Scope.MANAGE
 
@@ -55,7 +63,7 @@ class AgentsView(ListAPIView[Agent]):
         return Response(AgentSerializer(agent).data, status=201)
 
 
-class AgentView(APIView):
+class AgentView(ApiView):
     write_scope = ApiToken.Scope.MANAGE
 
     def get(self, request: Request, agent_id: str) -> Response:

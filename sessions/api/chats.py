@@ -8,9 +8,9 @@ from rest_framework import serializers
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from accounts.access import signed_in
+from accounts.api_base import ApiView
 from accounts.models import ApiToken
 from pantheon.errors import PantheonError
 from sessions.access import access_agent, access_room, access_session
@@ -33,7 +33,7 @@ class SessionSerializer(serializers.ModelSerializer[ChatSession]):
         read_only_fields = ("id", "created_at", "updated_at")
 
 
-class SessionsView(ListAPIView[ChatSession]):
+class SessionsView(ApiView, ListAPIView[ChatSession]):
     """The sessions of one place: a room or an agent."""
 
     serializer_class = SessionSerializer
@@ -62,7 +62,7 @@ class AgentSessionsView(SessionsView):
         return {"agent": access_agent(signed_in(self.request), self.kwargs["agent_id"])}
 
 
-class SessionView(APIView):
+class SessionView(ApiView):
     write_scope = ApiToken.Scope.CHAT
 
     def get(self, request: Request, session_id: str) -> Response:
@@ -81,7 +81,7 @@ class SessionView(APIView):
         return Response(status=204)
 
 
-class MessagesView(APIView):
+class MessagesView(ApiView):
     """Newest first; `?before_seq=` goes back. Answers of replaced turns only with `?all_versions=true`."""
 
     def get(self, request: Request, session_id: str) -> Response:
@@ -90,7 +90,7 @@ class MessagesView(APIView):
         messages = Message.objects.filter(session=session).order_by("-seq")
         if "before_seq" in request.query_params:
             messages = messages.filter(seq__lt=whole_number(request, "before_seq", 1, 2**31 - 1))
-        if request.query_params.get("all_versions", "false").lower() not in ("true", "1"):
+        if not flag(request, "all_versions"):
             messages = messages.filter(turn__replaced_by__isnull=True)
         page = list(messages[: limit + 1])
         more = page[limit - 1].seq if len(page) > limit else None
@@ -117,3 +117,11 @@ def whole_number(request: Request, name: str, default: int, most: int) -> int:
             "invalid_parameter", f"{name} is a whole number from 1 to {most}.", {"parameter": name}
         )
     return int(text)
+
+
+def flag(request: Request, name: str) -> bool:
+    """Return a query parameter that is true or false. Raises `invalid_parameter`."""
+    text = request.query_params.get(name, "false").lower()
+    if text not in ("true", "false", "1", "0"):
+        raise PantheonError("invalid_parameter", f"{name} is true or false.", {"parameter": name})
+    return text in ("true", "1")

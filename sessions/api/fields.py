@@ -4,15 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from rest_framework import serializers
 
-from orchestration.models import LlmModel
+from orchestration.models import LlmModel, alias_validator
 
 
 class ModelAliasField(serializers.SlugRelatedField):
     """A catalogue model by its alias; null is the instance's default."""
 
+    default_error_messages = {
+        "does_not_exist": "No enabled model has this alias: GET /api/v1/models lists them.",
+        "invalid": "Send the alias of a model, or null.",
+    }
+
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("allow_null", True)
         kwargs.setdefault("required", False)
         super().__init__(slug_field="alias", queryset=LlmModel.objects.enabled(), **kwargs)
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        try:
+            alias_validator(data)
+        except ValidationError:  # not even a text that every database can look for
+            self.fail("does_not_exist")
+        return super().to_internal_value(data)

@@ -10,9 +10,9 @@ from rest_framework import serializers
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from accounts.access import signed_in
+from accounts.api_base import ApiView
 from accounts.models import ApiToken, User
 from pantheon.errors import NotFound, ValidationFailed
 from sessions.access import access_agent, access_room
@@ -20,7 +20,7 @@ from sessions.api.agents import AgentSerializer
 from sessions.api.fields import ModelAliasField
 from sessions.models import Agent, Room
 from sessions.selectors.rooms import rooms_with_agents, seated
-from sessions.services.rooms import room_create, room_delete, room_set_agents, room_update
+from sessions.services.rooms import MAX_AGENTS, room_create, room_delete, room_set_agents, room_update
 
 
 class RoomSerializer(serializers.ModelSerializer[Room]):
@@ -47,10 +47,17 @@ class RoomSerializer(serializers.ModelSerializer[Room]):
         return {**super().to_representation(room), "agents": AgentSerializer(seated(room), many=True).data}
 
 
+class AgentIdsSerializer(serializers.Serializer[Any]):
+    agents = serializers.ListField(child=serializers.UUIDField())
+
+
 def own_agents(user: User, agent_ids: Sequence[uuid.UUID]) -> list[Agent]:
-    """Return the agents of these ids, in order. Raises ValidationFailed for any that is not the user's."""
+    """Return the agents of these ids, in order, each once. Raises ValidationFailed for any that is not the user's."""
+    unique = list(dict.fromkeys(agent_ids))
+    if len(unique) > MAX_AGENTS:  # before thousands of them are looked for
+        raise ValidationFailed({"agents": [f"A room holds at most {MAX_AGENTS} agents."]})
     try:
-        return [access_agent(user, agent_id) for agent_id in agent_ids]
+        return [access_agent(user, agent_id) for agent_id in unique]
     except NotFound as error:
         raise ValidationFailed({"agents": ["Every entry is the id of an agent of yours."]}) from error
 
@@ -67,7 +74,7 @@ def validated(user: User, serializer: RoomSerializer) -> dict[str, Any]:
     return fields
 
 
-class RoomsView(ListAPIView[Room]):
+class RoomsView(ApiView, ListAPIView[Room]):
     serializer_class = RoomSerializer
     write_scope = ApiToken.Scope.MANAGE
 
@@ -81,7 +88,7 @@ class RoomsView(ListAPIView[Room]):
         return Response(room_data(signed_in(request), room.pk), status=201)
 
 
-class RoomView(APIView):
+class RoomView(ApiView):
     write_scope = ApiToken.Scope.MANAGE
 
     def get(self, request: Request, room_id: str) -> Response:
@@ -99,11 +106,12 @@ class RoomView(APIView):
         return Response(status=204)
 
 
-class RoomAgentsView(APIView):
+class RoomAgentsView(ApiView):
     write_scope = ApiToken.Scope.MANAGE
 
     def put(self, request: Request, room_id: str) -> Response:
         room = access_room(signed_in(request), room_id)
-        ids = serializers.ListField(child=serializers.UUIDField())
-        room_set_agents(room=room, agents=own_agents(signed_in(request), ids.run_validation(request.data)))
+        data = AgentIdsSerializer(data={"agents": request.data if isinstance(request.data, list) else {}})
+        data.is_valid(raise_exception=True)
+        room_set_agents(room=room, agents=own_agents(signed_in(request), data.validated_data["agents"]))
         return Response(room_data(signed_in(request), room.pk))
