@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from typing import NoReturn
+
+from django.utils.dateparse import parse_datetime
 from rest_framework.exceptions import NotFound
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
@@ -21,7 +25,8 @@ class NewestFirst(CursorPagination):
         text = request.query_params.get("limit")
         if text is None:
             return self.page_size
-        if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= self.max_page_size:
+        is_number = text.isascii() and text.isdigit() and len(text) <= 10
+        if not is_number or not 1 <= int(text) <= self.max_page_size:
             raise PantheonError(
                 "invalid_parameter",
                 f"limit is a whole number from 1 to {self.max_page_size}.",
@@ -31,8 +36,24 @@ class NewestFirst(CursorPagination):
 
     def decode_cursor(self, request: Request):  # type: ignore[no-untyped-def]  # a private tuple of DRF's
         try:
-            return super().decode_cursor(request)
+            cursor = super().decode_cursor(request)
         except NotFound as error:
-            raise PantheonError(
-                "invalid_parameter", "cursor is not one that a list gave out.", {"parameter": "cursor"}
-            ) from error
+            refuse_cursor(error)
+        if cursor is not None and cursor.position is not None and not is_instant(str(cursor.position)):
+            refuse_cursor()
+        return cursor
+
+
+def refuse_cursor(cause: Exception | None = None) -> NoReturn:
+    raise PantheonError(
+        "invalid_parameter", "cursor is not one that a list gave out.", {"parameter": "cursor"}
+    ) from cause
+
+
+def is_instant(text: str) -> bool:
+    """Tell whether a cursor's position is a moment that a database can compare with."""
+    try:
+        moment = parse_datetime(text)
+        return moment is not None and moment.tzinfo is not None and bool(moment.astimezone(dt.UTC))
+    except (ValueError, OverflowError):
+        return False

@@ -13,7 +13,7 @@ from pantheon.errors import PantheonError
 
 
 class BoundedJSONParser(JSONParser):
-    """Read at most DATA_UPLOAD_MAX_MEMORY_SIZE bytes (413 beyond) and expect an object (400 otherwise)."""
+    """Read at most DATA_UPLOAD_MAX_MEMORY_SIZE bytes (413 beyond) and expect an object or a list (400 otherwise)."""
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
@@ -24,7 +24,10 @@ class BoundedJSONParser(JSONParser):
             raise PantheonError(
                 "payload_too_large", f"A request body may have {limit} bytes.", {"limit_bytes": limit}
             )
-        data = super().parse(io.BytesIO(body), media_type, parser_context)
+        try:
+            data = super().parse(io.BytesIO(body), media_type, parser_context)
+        except RecursionError as error:
+            raise PantheonError("invalid_json", "The body is nested too deeply.") from error
         if not isinstance(data, dict | list):
             raise PantheonError("invalid_json", "The body must be a JSON object.")
         return data
