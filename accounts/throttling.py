@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django.conf import settings
 from rest_framework.request import Request
@@ -10,16 +10,22 @@ from rest_framework.throttling import SimpleRateThrottle
 
 from accounts.models import ApiToken
 
+MINUTE_S, HOUR_S = 60, 3600
+
 
 class CallerThrottle(SimpleRateThrottle):
-    """A sliding window per token, or per user in the browser. The limit is read at each request; 0 means none."""
+    """Sliding windows per token, or per user in the browser. The limits are read at each request; 0 means none.
 
-    window_s: ClassVar[int]
+    A request counts in every window or, where one of them is full, in none: who asks too often is not kept waiting
+    for longer than that.
+    """
 
     def __init__(self) -> None:
         """Leave DRF's class-level rates alone: ours come from settings."""
+        self.wait_s: float | None = None
 
-    def limit(self, request: Request) -> int:
+    def limits(self, request: Request) -> dict[int, int]:
+        """Return seconds of a window -> how many requests it takes."""
         raise NotImplementedError
 
     def get_cache_key(self, request: Request, view: Any) -> str:
@@ -29,41 +35,47 @@ class CallerThrottle(SimpleRateThrottle):
         return f"throttle-{self.scope}-{caller}"
 
     def allow_request(self, request: Request, view: Any) -> bool:
-        self.num_requests, self.duration = self.limit(request), self.window_s
-        if not self.num_requests or not request.user.is_authenticated:
+        limits = {window_s: limit for window_s, limit in self.limits(request).items() if limit}
+        if not limits or not request.user.is_authenticated:
             return True
-        self.rate = f"{self.num_requests}/{self.window_s}s"
-        return bool(super().allow_request(request, view))
+        key, now = self.get_cache_key(request, view), self.timer()
+        longest_s = max(limits)
+        asked: list[float] = [moment for moment in self.cache.get(key, []) if moment > now - longest_s]
+        waits = []
+        for window_s, limit in limits.items():
+            within = [moment for moment in asked if moment > now - window_s]
+            if len(within) >= limit:
+                waits.append(within[-limit] + window_s - now)
+        self.wait_s = max(waits, default=None)
+        if self.wait_s is None:
+            self.cache.set(key, [*asked, now], longest_s)
+        return self.wait_s is None
+
+    def wait(self) -> float | None:
+        return self.wait_s
 
 
 class RequestThrottle(CallerThrottle):
     """Every request but a new turn."""
 
     scope = "requests"
-    window_s = 60
 
-    def limit(self, request: Request) -> int:
-        return int(settings.PANTHEON_REQUESTS_PER_MINUTE)
-
-
-class TurnsPerMinute(CallerThrottle):
-    scope = "turns-minute"
-    window_s = 60
-
-    def limit(self, request: Request) -> int:
-        by_token = isinstance(request.auth, ApiToken)
-        return int(
-            settings.PANTHEON_TOKEN_TURNS_PER_MINUTE if by_token else settings.PANTHEON_TURNS_PER_MINUTE
-        )
+    def limits(self, request: Request) -> dict[int, int]:
+        return {MINUTE_S: settings.PANTHEON_REQUESTS_PER_MINUTE}
 
 
-class TurnsPerHour(CallerThrottle):
-    scope = "turns-hour"
-    window_s = 3600
+class TurnThrottle(CallerThrottle):
+    """New turns."""
 
-    def limit(self, request: Request) -> int:
-        by_token = isinstance(request.auth, ApiToken)
-        return int(settings.PANTHEON_TOKEN_TURNS_PER_HOUR if by_token else settings.PANTHEON_TURNS_PER_HOUR)
+    scope = "turns"
+
+    def limits(self, request: Request) -> dict[int, int]:
+        if isinstance(request.auth, ApiToken):
+            return {
+                MINUTE_S: settings.PANTHEON_TOKEN_TURNS_PER_MINUTE,
+                HOUR_S: settings.PANTHEON_TOKEN_TURNS_PER_HOUR,
+            }
+        return {MINUTE_S: settings.PANTHEON_TURNS_PER_MINUTE, HOUR_S: settings.PANTHEON_TURNS_PER_HOUR}
 
 
-TURN_THROTTLES = [TurnsPerMinute, TurnsPerHour]
+TURN_THROTTLES = [TurnThrottle]
