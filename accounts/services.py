@@ -7,7 +7,7 @@ import datetime as dt
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from accounts.models import ApiToken, SetupLink, User, secret_digest
@@ -87,9 +87,7 @@ def administrator_create(*, setup_secret: str, email: str, name: str, password: 
 
     The link is taken by a conditional update, so of two requests at once exactly one wins.
     """
-    taken = SetupLink.objects.filter(digest=secret_digest(setup_secret), used_at__isnull=True).update(
-        used_at=timezone.now()
-    )
+    taken = open_setup_links(setup_secret).update(used_at=timezone.now())
     if not taken or User.objects.filter(is_superuser=True).exists():
         raise NotFound("This set-up link has been used or replaced. Start Pantheon again for a new one.")
     user = User(email=email, name=name.strip(), is_staff=True, is_superuser=True)
@@ -111,4 +109,10 @@ def administrator_create(*, setup_secret: str, email: str, name: str, password: 
 
 def setup_link_is_open(setup_secret: str) -> bool:
     """Tell whether this set-up link still works."""
-    return SetupLink.objects.filter(digest=secret_digest(setup_secret), used_at__isnull=True).exists()
+    return open_setup_links(setup_secret).exists() and not User.objects.filter(is_superuser=True).exists()
+
+
+def open_setup_links(setup_secret: str) -> QuerySet[SetupLink]:
+    """Return the link of this secret, if it is unused and the newest (two processes may have issued one at once)."""
+    newest = SetupLink.objects.order_by("-created_at", "-pk").values("pk")[:1]
+    return SetupLink.objects.filter(pk__in=newest, digest=secret_digest(setup_secret), used_at__isnull=True)
