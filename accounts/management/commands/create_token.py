@@ -13,6 +13,8 @@ from accounts.models import ApiToken, User
 from accounts.services import token_create
 from pantheon.errors import ValidationFailed
 
+MAX_DAYS = 36_500
+
 
 class Command(BaseCommand):
     help = "Make an API token for a user; prints the token and nothing else."
@@ -30,8 +32,8 @@ class Command(BaseCommand):
         if user is None:
             raise CommandError(f"No user has the e-mail address {options['email']}.")
         days = options["expires_days"]
-        if days is not None and days < 1:
-            raise CommandError("--expires-days is at least 1.")
+        if days is not None and not 1 <= days <= MAX_DAYS:
+            raise CommandError(f"--expires-days is a number from 1 to {MAX_DAYS}.")
         expires_at = timezone.now() + dt.timedelta(days=days) if days else None
         try:
             _, secret = token_create(
