@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
@@ -19,6 +20,8 @@ def error_response(request: HttpRequest, error: PantheonError) -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if isinstance(exception, RequestDataTooBig):
+        return error_response(request, PantheonError("payload_too_large", "This is too much at once."))
     return error_response(
         request, PantheonError("invalid_parameter", "The server could not understand this request.")
     )

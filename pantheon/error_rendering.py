@@ -6,9 +6,11 @@ import logging
 import math
 from typing import Any
 
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
-from django.db import OperationalError
+from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse
+from django.http.multipartparser import MultiPartParserError
+from redis.exceptions import RedisError
 from rest_framework import exceptions
 from rest_framework.response import Response
 
@@ -24,15 +26,17 @@ def flatten(detail: Any, field: str = "") -> dict[str, list[str]]:
     elif isinstance(detail, list) and any(isinstance(item, dict | list) for item in detail):
         items = [(str(index), value) for index, value in enumerate(detail) if value]
     else:
-        return {
-            field or "non_field_errors": [
-                str(item) for item in (detail if isinstance(detail, list) else [detail])
-            ]
-        }
+        sentences = detail if isinstance(detail, list) else [detail]
+        return {field or "non_field_errors": [readable(str(sentence)) for sentence in sentences]}
     flat: dict[str, list[str]] = {}
     for key, value in items:
         flat.update(flatten(value, f"{field}.{key}" if field else key))
     return flat
+
+
+def readable(text: str) -> str:
+    """Return the text without lone surrogates, which a sentence may quote and UTF-8 cannot carry."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def as_pantheon_error(exc: Exception) -> PantheonError | None:
@@ -46,6 +50,8 @@ def as_pantheon_error(exc: Exception) -> PantheonError | None:
             return PantheonError("payload_too_large", "The request body is too large.")
         case exceptions.ValidationError():
             return ValidationFailed(flatten(exc.detail))
+        case SuspiciousOperation() | BadRequest() | MultiPartParserError():
+            return PantheonError("invalid_parameter", "The server could not understand this request.")
         case exceptions.ParseError():
             return PantheonError("invalid_json", "The body is not valid JSON.")
         case exceptions.UnsupportedMediaType():
@@ -66,10 +72,12 @@ def as_pantheon_error(exc: Exception) -> PantheonError | None:
             return PantheonError(
                 "rate_limited", message, {"retry_after_s": wait_s}, headers={"Retry-After": str(wait_s)}
             )
-        case OperationalError():
-            log.error("the database did not answer: %s", exc)
+        case OperationalError() | InterfaceError() | RedisError():
+            log.error("the database or Redis did not answer: %s", exc)
             return PantheonError(
-                "unavailable", "The database cannot be reached. Try again soon.", headers={"Retry-After": "5"}
+                "unavailable",
+                "A part of the server cannot be reached. Try again soon.",
+                headers={"Retry-After": "5"},
             )
     return None
 
