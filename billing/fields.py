@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 from typing import Any
 
 from django import forms
@@ -10,18 +10,25 @@ from django.core.exceptions import ValidationError
 from django.db import models
 
 PICO_PER_USD = 10**12
-MAX_PICO = 10**6 * PICO_PER_USD
+MAX_USD = 10**6
+MAX_PICO = MAX_USD * PICO_PER_USD
 """One amount is at most USD 1 million; a BigIntegerField holds nine times as much."""
+
+
+EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
+"""Shifts the decimal point and drops no digit, however many there are."""
 
 
 def pico_to_usd(pico: int) -> Decimal:
     """Return the exact amount in USD."""
-    return Decimal(pico).scaleb(-12)
+    return Decimal(pico).scaleb(-12, EXACT)
 
 
 def usd_to_pico(usd: Decimal) -> int:
-    """Return the amount in pico-USD; ValueError where it is finer than one pico-USD."""
-    pico = usd.scaleb(12)
+    """Return the amount in pico-USD; ValueError for what is no number, above MAX_USD, or finer than one pico-USD."""
+    if not usd.is_finite() or not -MAX_USD <= usd <= MAX_USD:
+        raise ValueError(f"{usd} USD is no amount of at most {MAX_USD} USD")
+    pico = usd.scaleb(12, EXACT)
     if pico != pico.to_integral_value():
         raise ValueError(f"{usd} USD has more than 12 decimal places")
     return int(pico)
@@ -48,12 +55,22 @@ class PicoUsdFormField(forms.DecimalField):
         try:
             return usd_to_pico(usd)
         except ValueError as error:
-            raise ValidationError("At most 12 decimal places.") from error
+            raise ValidationError(
+                "An amount has at most 12 decimal places and is at most USD 1 million."
+            ) from error
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return super().has_changed(pico_to_usd(initial) if isinstance(initial, int) else initial, data)
 
 
 class PicoUsdField(models.BigIntegerField):
     """A number of pico-USD in the database and in code (`..._pico`), USD in forms."""
 
     def formfield(self, **kwargs: Any) -> Any:
-        defaults = {"form_class": PicoUsdFormField, "max_digits": 19, "decimal_places": 12}
+        defaults = {
+            "form_class": PicoUsdFormField,
+            "max_digits": 19,
+            "decimal_places": 12,
+            "max_value": MAX_USD,
+        }
         return models.Field.formfield(self, **{**defaults, **kwargs})
