@@ -19,7 +19,43 @@ ZERO_UUID = uuid.UUID(int=0)
 """Stands for "none" in rollup keys, where NULLs would never be equal."""
 
 
-class ModelPrice(models.Model):
+class LedgerIsAppendOnly(Exception):
+    """A row of the ledger was about to be changed or deleted. Corrections are new rows."""
+
+
+class AppendOnlyQuerySet(models.QuerySet[Any]):
+    """Rows that can be added and read, and nothing else."""
+
+    def update(self, **kwargs: Any) -> int:
+        raise LedgerIsAppendOnly(f"{self.model._meta.verbose_name_plural} are never changed: add a row")
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        raise LedgerIsAppendOnly(f"{self.model._meta.verbose_name_plural} are never deleted")
+
+    def bulk_create(self, objs: Any, *args: Any, update_conflicts: bool = False, **kwargs: Any) -> Any:
+        if update_conflicts:
+            raise LedgerIsAppendOnly(f"{self.model._meta.verbose_name_plural} are never changed: add a row")
+        return super().bulk_create(objs, *args, **kwargs)
+
+
+class AppendOnlyModel(models.Model):
+    """A row that is written once."""
+
+    objects = AppendOnlyQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding or kwargs.get("force_update") or kwargs.get("update_fields"):
+            raise LedgerIsAppendOnly(f"{self._meta.verbose_name_plural} are never changed: add a row")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        raise LedgerIsAppendOnly(f"{self._meta.verbose_name_plural} are never deleted")
+
+
+class ModelPrice(AppendOnlyModel):
     """What a model costs from a moment on, in pico-USD per token (USD 1 per Mtok = 1,000,000). Insert-only."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -62,19 +98,7 @@ class ModelPrice(models.Model):
         return f"{self.model} from {self.effective_from:%Y-%m-%d}"
 
 
-class LedgerIsAppendOnly(Exception):
-    """A row of the ledger was about to be changed or deleted. Corrections are new rows."""
-
-
-class UsageEventQuerySet(models.QuerySet["UsageEvent"]):
-    def update(self, **kwargs: Any) -> int:
-        raise LedgerIsAppendOnly("usage events are never changed: write a correction")
-
-    def delete(self) -> tuple[int, dict[str, int]]:
-        raise LedgerIsAppendOnly("usage events are never deleted")
-
-
-class UsageEvent(models.Model):
+class UsageEvent(AppendOnlyModel):
     """One model call as it is billed. Append-only; its id is the call's id, so that replaying changes nothing."""
 
     class Source(models.TextChoices):
@@ -146,8 +170,6 @@ class UsageEvent(models.Model):
     first_token_ms = models.PositiveIntegerField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
-    objects = UsageEventQuerySet.as_manager()
-
     class Meta:
         ordering: ClassVar = ["-created_at", "id"]
         constraints: ClassVar = [
@@ -174,14 +196,6 @@ class UsageEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.purpose} on {self.model_asked}"
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        if not self._state.adding:
-            raise LedgerIsAppendOnly("usage events are never changed: write a correction")
-        super().save(*args, **kwargs)
-
-    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        raise LedgerIsAppendOnly("usage events are never deleted")
 
 
 class DailyUsage(models.Model):
