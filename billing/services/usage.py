@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
+from django.db import connection
+from django.db.transaction import TransactionManagementError
+
 from billing.fields import MAX_PICO, usd_to_pico
 from billing.models import ZERO_UUID, ModelPrice, UsageEvent
 from billing.pricing import cost_pico, price_for
@@ -56,8 +59,11 @@ class MeteredCall:
 def usage_stage(*, payer: Payer, calls: Sequence[MeteredCall]) -> list[UsageEvent]:
     """Write one priced event per call and add them to the day's rollup (inside a transaction).
 
-    A fixed number of statements, however many calls. A call that was staged before violates the primary key.
+    A fixed number of statements, however many calls (on SQLite Django inserts some 25 events at a time). A call that
+    was staged before violates the primary key.
     """
+    if not connection.in_atomic_block:
+        raise TransactionManagementError("Usage is staged inside the transaction that ends its turn.")
     prices: dict[uuid.UUID, list[ModelPrice]] = defaultdict(list)
     for price in ModelPrice.objects.filter(model_id__in={call.model_id for call in calls}):
         prices[price.model_id].append(price)
@@ -70,7 +76,13 @@ def usage_stage(*, payer: Payer, calls: Sequence[MeteredCall]) -> list[UsageEven
 def event_of(payer: Payer, call: MeteredCall, prices: Sequence[ModelPrice]) -> UsageEvent:
     """Return the unsaved event of a call, priced with what is in effect when the call ended."""
     usage, source = call.report.usage, call.report.source
+    flags = list(call.report.flags)
     price = price_for(prices, total_input=usage.total_input, at=call.ended_at)
+    cost = cost_pico(usage, price)
+    if cost is not None and cost > MAX_PICO:
+        # No call costs that: the counts are garbage. The event is kept, for a person to look at.
+        price = cost = None
+        flags.append("cost_out_of_range")
     return UsageEvent(
         id=call.id,
         user_id=payer.user_id,
@@ -100,9 +112,9 @@ def event_of(payer: Payer, call: MeteredCall, prices: Sequence[ModelPrice]) -> U
         reasoning_tokens=min(usage.reasoning, usage.output),
         source=source,
         raw_usage=call.report.raw,
-        flags=list(call.report.flags),
+        flags=flags,
         price=price,
-        cost_pico=cost_pico(usage, price),
+        cost_pico=cost,
         provider_cost_pico=provider_cost_pico(call.report.provider_cost_usd),
         status=call.status,
         latency_ms=call.latency_ms,
@@ -117,6 +129,6 @@ def provider_cost_pico(usd: str | None) -> int | None:
         return None
     try:
         pico = usd_to_pico(Decimal(usd).quantize(Decimal(1).scaleb(-12)))
-    except InvalidOperation:
+    except (InvalidOperation, ValueError):
         return None
-    return pico if 0 <= pico <= MAX_PICO else None
+    return pico if pico >= 0 else None
