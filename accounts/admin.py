@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.contrib.auth.forms import BaseUserCreationForm, UserChangeForm
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -18,7 +18,7 @@ from accounts.models import ApiToken, Team, User
 from accounts.services import token_delete
 
 
-class PersonCreationForm(AdminUserCreationForm):
+class PersonCreationForm(BaseUserCreationForm):
     class Meta:
         model = User
         fields = ("email", "name", "team")
@@ -58,7 +58,7 @@ class PersonAdmin(DjangoUserAdmin):
         (
             None,
             {
-                "fields": ("email", "name", "team", "usable_password", "password1", "password2"),
+                "fields": ("email", "name", "team", "password1", "password2"),
                 "classes": ("wide",),
             },
         ),

@@ -18,6 +18,11 @@ from accounts.models import Team, User
 from billing.fields import usd_text
 from billing.models import DailyUsage, UsageEvent
 
+TOKENS = (
+    *("input_tokens", "cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens"),
+    *("output_tokens", "reasoning_tokens"),
+)
+
 
 def looked_up(model: type[Any], field: str, id_field: str) -> Coalesce:
     """Return a field of the row that an id which is no foreign key speaks of, "" where that row is gone."""
@@ -47,19 +52,18 @@ class UsageEventAdmin(ReadOnlyAdmin):
     """Every model call as it is billed. What people wrote is not part of the ledger."""
 
     list_display = (
-        "created_at",
-        "person",
-        "team_name",
-        "room_name",
-        "agent_key",
-        "purpose",
-        "model",
-        "input",
-        "output_tokens",
-        "cost",
-        "source",
-        "status",
-        "turn",
+        *(
+            "created_at",
+            "cost",
+            "person",
+            "agent_key",
+            "purpose",
+            "model",
+            "input",
+            "output_tokens",
+            "status",
+        ),
+        *("source", "room_name", "team_name", "turn_link"),
     )
     list_filter = ("created_at", PricedFilter, "source", "status", "purpose", "model__provider", "model")
     list_select_related = ("model",)
@@ -75,20 +79,7 @@ class UsageEventAdmin(ReadOnlyAdmin):
         ("For whom", {"fields": ("person", "team_name", "token_id", "room", "agent", "session", "turn")}),
         ("What", {"fields": ("mode", "purpose", "round", "attempt", "latency_ms", "first_token_ms")}),
         ("Where", {"fields": ("provider", "model", "model_asked", "model_served", "provider_request_id")}),
-        (
-            "Tokens",
-            {
-                "fields": (
-                    "input_tokens",
-                    "cache_read_tokens",
-                    "cache_write_5m_tokens",
-                    "cache_write_1h_tokens",
-                    "output_tokens",
-                    "reasoning_tokens",
-                    "raw_usage",
-                )
-            },
-        ),
+        ("Tokens", {"fields": (*TOKENS, "raw_usage")}),
         ("Cost", {"fields": ("cost", "price", "provider_cost")}),
     )
 
@@ -124,6 +115,10 @@ class UsageEventAdmin(ReadOnlyAdmin):
     def turn(self, event: UsageEvent) -> SafeString | str:
         return page_link("chat_sessions_turn", event.turn_id)
 
+    @admin.display(description="Turn")
+    def turn_link(self, event: UsageEvent) -> SafeString | str:
+        return page_link("chat_sessions_turn", event.turn_id, "turn")
+
     @admin.display(description="Session")
     def session(self, event: UsageEvent) -> SafeString | str:
         return page_link("chat_sessions_chatsession", event.session_id)
@@ -142,36 +137,27 @@ class DailyUsageAdmin(ReadOnlyAdmin):
     """The sums that reports read; the commit that writes the events adds to them."""
 
     list_display = (
-        "day",
-        "team",
-        "person",
-        "room",
-        "agent",
-        "model",
-        "purpose",
-        "mode",
-        "calls",
-        "input",
-        "output_tokens",
-        "cost",
-        "estimated_cost",
-        "unpriced_calls",
+        *(
+            "day",
+            "cost",
+            "estimated_cost",
+            "calls",
+            "unpriced_calls",
+            "person",
+            "team",
+            "model",
+            "purpose",
+            "mode",
+        ),
+        *("room", "agent", "input", "output_tokens"),
     )
     list_filter = ("day", "purpose", "mode", "model__provider", "model")
     list_select_related = ("model",)
     sortable_by = ("day",)
     show_full_result_count = False
-    fields = (
-        *list_display[:9],
-        "input_tokens",
-        "cache_read_tokens",
-        "cache_write_5m_tokens",
-        "cache_write_1h_tokens",
-        "output_tokens",
-        "reasoning_tokens",
-        "cost",
-        "estimated_cost",
-        "unpriced_calls",
+    fieldsets = (
+        (None, {"fields": ("day", "person", "team", "room", "agent", "model", "purpose", "mode")}),
+        ("Sums", {"fields": ("calls", *TOKENS, "cost", "estimated_cost", "unpriced_calls")}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DailyUsage]:
@@ -193,11 +179,11 @@ class DailyUsageAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Room")
     def room(self, row: DailyUsage) -> SafeString | str:
-        return page_link("chat_sessions_room", row.room_id)
+        return page_link("chat_sessions_room", row.room_id, "room")
 
     @admin.display(description="Agent")
     def agent(self, row: DailyUsage) -> SafeString | str:
-        return page_link("chat_sessions_agent", row.agent_id)
+        return page_link("chat_sessions_agent", row.agent_id, "agent")
 
     @admin.display(description="Input tokens")
     def input(self, row: DailyUsage) -> int:

@@ -64,10 +64,10 @@ class CallInline(CallColumns, ReadOnlyInline):
 class TurnAdmin(ErrorColumn, ReadOnlyAdmin):
     hidden = ("snapshot", "routing", "unknown_tags", "idempotency_key", "request_digest")
     list_display = (
-        *("created_at", "user", "place", "index", "mode", "status", "stop_reason", "error_code"),
-        *("call_count", "cost", "completed_at"),
+        *("created_at", "cost", "user", "place", "index", "mode", "status", "error_code", "call_count"),
+        *("stop_reason", "completed_at"),
     )
-    list_filter = ("status", "mode", "created_at", "stop_reason")
+    list_filter = ("status", "mode", "created_at")
     list_select_related = ("user", "session__room", "session__agent")
     ordering = ("-created_at",)
     sortable_by = ("created_at",)
@@ -125,8 +125,8 @@ class CallAdmin(CallColumns, ReadOnlyAdmin):
 
     hidden = ("text",)
     list_display = (
-        *("started_at", "turn_link", "number", "purpose", "agent_key", "round", "attempt", "model", "status"),
-        *("error_code", "input_tokens", "output_tokens", "cost", "latency_ms"),
+        *("started_at", "cost", "purpose", "agent_key", "model", "status", "error_code", "attempt", "round"),
+        *("input_tokens", "output_tokens", "latency_ms", "turn_link"),
     )
     list_filter = ("status", "committed", "started_at", "model__provider", "model")
     list_select_related = ("model",)
@@ -184,8 +184,8 @@ class MessageAdmin(ReadOnlyAdmin):
 
     hidden = ("text",)
     list_display = (
-        *("created_at", "session_link", "seq", "role", "agent_key", "model", "status", "round", "purpose"),
-        *("characters", "turn_link"),
+        *("created_at", "role", "agent_key", "model", "status", "characters", "purpose", "round", "seq"),
+        *("session_link", "turn_link"),
     )
     list_filter = ("role", "status", "created_at")
     ordering = ("-created_at",)
