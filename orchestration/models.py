@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import uuid
 from typing import ClassVar
+from urllib.parse import urlsplit
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
 from django.utils import timezone
@@ -16,6 +18,21 @@ alias_validator = RegexValidator(
 env_name_validator = RegexValidator(
     r"\A[A-Z_][A-Z0-9_]*\Z", "Use the name of an environment variable, such as OPENROUTER_API_KEY."
 )
+
+
+def validate_base_url(value: str) -> None:
+    """Take any http address, a single-label host such as `http://ollama:11434/v1` too, but none that holds a secret."""
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or not value.isprintable() or " " in value:
+        raise ValidationError("Use an address such as http://localhost:11434/v1.")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValidationError(
+            "Use an address without credentials or parameters: a key belongs in its variable."
+        )
 
 
 class Provider(models.Model):
@@ -29,8 +46,12 @@ class Provider(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=64, unique=True, validators=[alias_validator])
     kind = models.CharField(max_length=16, choices=Kind.choices)
-    base_url = models.URLField(
-        "base URL", max_length=500, blank=True, help_text="Empty: the SDK's own address."
+    base_url = models.CharField(
+        "base URL",
+        max_length=500,
+        blank=True,
+        validators=[validate_base_url],
+        help_text="Empty: the SDK's own address.",
     )
     base_url_env = models.CharField(
         "base URL variable",

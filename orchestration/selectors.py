@@ -8,23 +8,31 @@ from orchestration.engine.specs import ModelSpec
 from orchestration.models import LlmModel, Provider
 from pantheon.errors import PantheonError
 
-DEFAULT_ORDER = ("openai", "anthropic")
-"""Providers that come first when the default model is chosen; then the others by name, the demo last."""
+FIRST_PROVIDERS = ("openai", "anthropic")
+"""Providers that come first; then the others by name, the demo last."""
 
 
 def available_models() -> list[LlmModel]:
-    """Return the models that are switched on, at providers that are switched on and have their key."""
-    return [model for model in LlmModel.objects.enabled() if model.provider.has_key]
+    """Return the models that are switched on, at providers that are switched on and have their key.
+
+    In the order in which a default is looked for: by provider, then by the provider's own order.
+    """
+    models = [model for model in LlmModel.objects.enabled() if model.provider.has_key]
+    return sorted(models, key=lambda model: (provider_rank(model.provider), model.position, model.alias))
 
 
 def model_by_alias(alias: str) -> LlmModel:
-    """Return an available model. Raises `model_unavailable`."""
-    for model in available_models():
-        if model.alias == alias:
-            return model
-    raise PantheonError(
-        "model_unavailable", f"The model {alias} is unknown, switched off or lacks its key.", {"model": alias}
-    )
+    """Return an available model. Raises `model_unavailable`, with what to do about it."""
+    model = LlmModel.objects.select_related("provider").filter(alias=alias).first()
+    if model is None:
+        reason = "is not in the catalogue"
+    elif not (model.enabled and model.provider.enabled):
+        reason = "is switched off"
+    elif not model.provider.has_key:
+        reason = f"lacks its key: set {model.provider.key_env}"
+    else:
+        return model
+    raise PantheonError("model_unavailable", f"The model {alias} {reason}.", {"model": alias})
 
 
 def default_model() -> LlmModel:
@@ -34,10 +42,7 @@ def default_model() -> LlmModel:
     """
     if settings.PANTHEON_DEFAULT_MODEL:
         return model_by_alias(settings.PANTHEON_DEFAULT_MODEL)
-    models = sorted(
-        available_models(), key=lambda model: (provider_rank(model.provider), model.position, model.alias)
-    )
-    if not models:
+    if not (models := available_models()):
         raise PantheonError(
             "model_unavailable", "No model is available: switch one on in the administration."
         )
@@ -45,10 +50,12 @@ def default_model() -> LlmModel:
 
 
 def provider_rank(provider: Provider) -> tuple[int, str]:
-    if provider.name in DEFAULT_ORDER:
-        return DEFAULT_ORDER.index(provider.name), ""
-    is_demo = provider.kind == Provider.Kind.DEMO
-    return len(DEFAULT_ORDER) + is_demo, provider.name
+    """Return where a provider stands when a default is looked for."""
+    if provider.kind == Provider.Kind.DEMO:
+        return len(FIRST_PROVIDERS) + 1, provider.name
+    if provider.name in FIRST_PROVIDERS:
+        return FIRST_PROVIDERS.index(provider.name), ""
+    return len(FIRST_PROVIDERS), provider.name
 
 
 def model_spec(model: LlmModel) -> ModelSpec:

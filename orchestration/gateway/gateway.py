@@ -13,6 +13,8 @@ from orchestration.gateway.errors import Origin
 from orchestration.gateway.keys import Endpoint, NotConfigured, resolve
 from orchestration.gateway.streaming import GatewayConfig, Wire, model_events
 
+__all__ = ["Gateway", "GatewayConfig"]
+
 WIRES = {
     "openai": ("orchestration.gateway.openai_chat", "OpenAIChat"),
     "anthropic": ("orchestration.gateway.anthropic_messages", "AnthropicMessages"),

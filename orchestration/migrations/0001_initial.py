@@ -7,6 +7,8 @@ import django.db.models.deletion
 import django.utils.timezone
 from django.db import migrations, models
 
+import orchestration.models
+
 
 class Migration(migrations.Migration):
     initial = True
@@ -47,10 +49,11 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "base_url",
-                    models.URLField(
+                    models.CharField(
                         blank=True,
                         help_text="Empty: the SDK's own address.",
                         max_length=500,
+                        validators=[orchestration.models.validate_base_url],
                         verbose_name="base URL",
                     ),
                 ),

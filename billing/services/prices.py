@@ -1,0 +1,106 @@
+"""Prices: rows are added, never changed."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from decimal import Decimal
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.services import fields_of
+from billing.models import ModelPrice
+from orchestration.models import LlmModel, Provider
+from orchestration.services import model_add
+from pantheon.errors import ValidationFailed
+
+MTOK = 1_000_000
+MAX_USD_PER_MTOK = Decimal(1_000_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """What the five buckets cost, in pico-USD per token. A cache rate that is None costs what input costs."""
+
+    input_pico: int
+    output_pico: int
+    cache_read_pico: int | None = None
+    cache_write_5m_pico: int | None = None
+    cache_write_1h_pico: int | None = None
+
+
+def rate_pico(usd_per_mtok: Decimal) -> int:
+    """Return USD per million tokens as pico-USD per token; ValueError where no whole number from 0 comes of it."""
+    if not usd_per_mtok.is_finite() or not 0 <= usd_per_mtok <= MAX_USD_PER_MTOK:
+        raise ValueError("a price is a number from 0 to 1,000,000")
+    pico = usd_per_mtok * MTOK
+    if pico != pico.to_integral_value():
+        raise ValueError("a price has at most 6 decimal places")
+    return int(pico)
+
+
+def price_add(
+    *,
+    model: LlmModel,
+    rates: Rates,
+    source: str,
+    min_input_tokens: int = 0,
+    effective_from: dt.datetime | None = None,
+) -> ModelPrice:
+    """Add a price, from now on where no moment is given. Raises ValidationFailed.
+
+    `min_input_tokens`: the tier's first total of input tokens; a long-context tier "above 200,000" begins at 200,001.
+    """
+    now = timezone.now()
+    price = ModelPrice(
+        model=model,
+        effective_from=effective_from or now,
+        min_input_tokens=min_input_tokens,
+        input_pico=rates.input_pico,
+        cache_read_pico=_or(rates.cache_read_pico, rates.input_pico),
+        cache_write_5m_pico=_or(rates.cache_write_5m_pico, rates.input_pico),
+        cache_write_1h_pico=_or(rates.cache_write_1h_pico, rates.input_pico),
+        output_pico=rates.output_pico,
+        source=source,
+        checked_at=now,
+    )
+    try:
+        price.full_clean()
+    except ValidationError as error:
+        raise ValidationFailed(fields_of(error)) from error
+    price.save()
+    return price
+
+
+@transaction.atomic(durable=True)
+def priced_model_add(
+    *,
+    alias: str,
+    provider: Provider,
+    model_id: str,
+    context_window: int,
+    max_output_tokens: int,
+    json_schema: bool,
+    temperature: bool,
+    rates: Rates | None,
+    source: str,
+) -> LlmModel:
+    """Add a model with its price, both or neither; `rates` None leaves it unpriced. Raises ValidationFailed."""
+    model = model_add(
+        alias=alias,
+        provider=provider,
+        model_id=model_id,
+        context_window=context_window,
+        max_output_tokens=max_output_tokens,
+        json_schema=json_schema,
+        temperature=temperature,
+    )
+    if rates is not None:
+        price_add(model=model, rates=rates, source=source)
+    return model
+
+
+def _or(rate: int | None, other: int) -> int:
+    return other if rate is None else rate

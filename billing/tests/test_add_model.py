@@ -1,0 +1,124 @@
+"""`bin/manage add_model`."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from billing.models import ModelPrice
+from orchestration.models import LlmModel
+
+pytestmark = pytest.mark.django_db
+
+MODEL = [
+    "llama",
+    "--provider",
+    "openai",
+    "--model-id",
+    "llama3.2",
+    "--context-window",
+    "8192",
+    "--max-output",
+    "1024",
+]
+
+
+def add(*args: str) -> str:
+    out = StringIO()
+    call_command("add_model", *args, stdout=out)
+    return out.getvalue()
+
+
+def rates(alias: str) -> tuple[int, ...]:
+    """Return input, cache read, cache write 5 minutes and 1 hour, output."""
+    price = ModelPrice.objects.get(model__alias=alias)
+    return (
+        price.input_pico,
+        price.cache_read_pico,
+        price.cache_write_5m_pico,
+        price.cache_write_1h_pico,
+        price.output_pico,
+    )
+
+
+def usd(**prices: str) -> list[str]:
+    return [
+        text for name, value in prices.items() for text in (f"--{name.replace('_', '-')}-usd-per-mtok", value)
+    ]
+
+
+def test_a_model_without_a_price(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    said = add(*MODEL)
+    model = LlmModel.objects.get(alias="llama")
+    assert (model.provider.name, model.model_id, model.context_window, model.max_output_tokens) == (
+        "openai",
+        "llama3.2",
+        8192,
+        1024,
+    )
+    assert (model.json_schema, model.temperature, model.enabled) == (True, True, True)
+    assert not model.prices.exists()
+    assert "unpriced" in said
+    assert "OPENAI_API_KEY" in said
+
+
+def test_what_it_cannot_take() -> None:
+    add(*MODEL, "--no-json-schema", "--no-temperature")
+    model = LlmModel.objects.get(alias="llama")
+    assert (model.json_schema, model.temperature) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("prices", "expected"),
+    [
+        (usd(input="2", output="10"), (2_000_000, 2_000_000, 2_000_000, 2_000_000, 10_000_000)),
+        (usd(input="0", output="0"), (0, 0, 0, 0, 0)),
+        (
+            usd(input="2", output="10", cache_read="0.2", cache_write="2.5"),
+            (2_000_000, 200_000, 2_500_000, 2_500_000, 10_000_000),
+        ),
+        (
+            usd(input="2", output="10", cache_write="2.5", cache_write_1h="4"),
+            (2_000_000, 2_000_000, 2_500_000, 4_000_000, 10_000_000),
+        ),
+        (
+            usd(input="2", output="10", cache_write_1h="4"),
+            (2_000_000, 2_000_000, 2_000_000, 4_000_000, 10_000_000),
+        ),
+    ],
+)
+def test_prices(prices: list[str], expected: tuple[int, ...]) -> None:
+    assert "unpriced" not in add(*MODEL, *prices)
+    assert rates("llama") == expected
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (usd(input="2"), "--output-usd-per-mtok"),
+        (usd(output="2"), "--input-usd-per-mtok"),
+        (usd(cache_read="2"), "--input-usd-per-mtok"),
+        (usd(input="cheap", output="1"), "no number"),
+        (usd(input="-1", output="1"), "0 to 1,000,000"),
+        (usd(input="NaN", output="1"), "0 to 1,000,000"),
+        (usd(input="0.0000001", output="1"), "6 decimal places"),
+        (["--provider", "nowhere"], "There are: anthropic, demo, openai"),
+        (["--context-window", "many"], "context-window"),
+        (["--context-window", "5"], "context window"),
+        (["--max-output", "8192"], "max output tokens"),
+        (["--model-id", ""], "model id"),
+    ],
+)
+def test_bad_input_is_named(args: list[str], words: str) -> None:
+    before = LlmModel.objects.count()
+    with pytest.raises(CommandError, match=words):
+        add(*MODEL, *args)
+    assert LlmModel.objects.count() == before
+
+
+def test_an_alias_is_taken_once() -> None:
+    with pytest.raises(CommandError, match="alias"):
+        add("demo", *MODEL[1:])

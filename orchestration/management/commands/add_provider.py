@@ -1,0 +1,46 @@
+"""`add_provider NAME --kind openai --base-url URL --key-env VAR`: add a server that runs models."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from orchestration.models import Provider
+from orchestration.services import provider_add
+from pantheon.errors import ValidationFailed
+
+KINDS = [kind for kind in Provider.Kind.values if kind != Provider.Kind.DEMO]
+
+
+class Command(BaseCommand):
+    help = "Add a provider of models. Its key stays in the environment: give the name of the variable."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("name", help="how the provider is called here, such as openrouter")
+        parser.add_argument("--kind", required=True, choices=KINDS, help="the wire format it speaks")
+        parser.add_argument("--base-url", default="", help="such as http://localhost:11434/v1")
+        parser.add_argument(
+            "--base-url-env", default="", metavar="VAR", help="a variable that holds the base URL"
+        )
+        parser.add_argument(
+            "--key-env", default="", metavar="VAR", help="the variable that holds the key, if any"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        fields = ("name", "kind", "base_url", "base_url_env", "key_env")
+        try:
+            provider = provider_add(**{field: options[field] for field in fields})
+        except ValidationFailed as error:
+            raise CommandError(sentences(error)) from error
+        self.stdout.write(f"Added the provider {provider.name}.")
+        if not provider.has_key:
+            self.stdout.write(f"Its models can be used once {provider.key_env} is set.")
+        self.stdout.write(f"Next: bin/manage add_model ALIAS --provider {provider.name} --model-id ID ...")
+
+
+def sentences(error: ValidationFailed) -> str:
+    """Return what is wrong, a line for each field."""
+    fields: dict[str, list[str]] = error.details["fields"]
+    return "\n".join(f"{field.replace('_', ' ')}: {' '.join(texts)}" for field, texts in fields.items())

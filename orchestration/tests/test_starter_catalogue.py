@@ -1,0 +1,43 @@
+"""The providers and models that exist from the start."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import pytest
+from django.apps import apps
+from django.db import connection
+from django.db.migrations.loader import MigrationLoader
+from django.db.models import QuerySet
+
+from orchestration.models import LlmModel, Provider
+
+migration = import_module("orchestration.migrations.0002_starter_catalogue")
+
+
+@pytest.mark.django_db
+def test_the_rows_are_valid_and_complete() -> None:
+    assert {
+        provider.name: (provider.kind, provider.key_env, provider.base_url_env)
+        for provider in Provider.objects.all()
+    } == {
+        "openai": ("openai", "OPENAI_API_KEY", "OPENAI_BASE_URL"),
+        "anthropic": ("anthropic", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"),
+        "demo": ("demo", "", ""),
+    }
+    for row in [*Provider.objects.all(), *LlmModel.objects.all()]:
+        row.full_clean()
+    assert list(LlmModel.objects.filter(provider__name="demo").values_list("alias", flat=True)) == ["demo"]
+
+
+@pytest.mark.django_db
+def test_it_goes_back_and_forth() -> None:
+    # As it was then, before there were prices.
+    then = MigrationLoader(connection).project_state(("orchestration", "0002_starter_catalogue")).apps
+    QuerySet(apps.get_model("billing", "ModelPrice"))._raw_delete("default")
+    before = list(LlmModel.objects.values_list("alias", "position", "context_window"))
+    migration.remove(then, None)
+    assert not LlmModel.objects.exists()
+    assert not Provider.objects.exists()
+    migration.add(then, None)
+    assert list(LlmModel.objects.values_list("alias", "position", "context_window")) == before
