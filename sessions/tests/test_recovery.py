@@ -92,22 +92,27 @@ def test_a_resumed_turn_asks_only_what_was_not_answered(api, turn, openai_server
 
 
 def test_a_call_that_was_interrupted_is_billed_as_estimated_and_made_again(api, turn, openai_server) -> None:
-    gate = Gate()
+    gate, bob_gate = Gate(), Gate()
+    bob_waits = Answer("From Bob", at={0: Hold(bob_gate)})
     openai_server.when("You are ana.", Answer(["Half ", "an answer"], at={1: Hold(gate)}), Answer("Whole."))
-    openai_server.when("You are bob.", Answer("From Bob"))
+    openai_server.when("You are bob.", bob_waits, always=True)
     use_dispatcher(runtime)
     runtime.submit(turn.pk)
     gate.wait_until_reached()
+    bob_gate.wait_until_reached()
     runtime.stop()
+    bob_gate.open()
     turn.refresh_from_db()
     assert (turn.status, turn.claim, turn.handovers) == ("queued", 1, 1)
     body = run_to_the_end(api, turn)
     assert body["status"] == "completed"
     assert {message["text"] for message in body["messages"]} == {"Whole.", "From Bob"}
-    interrupted = UsageEvent.objects.get(status="interrupted")
-    assert interrupted.source == "estimated"
-    assert interrupted.input_tokens > 0
-    assert interrupted.output_tokens > 0
+    interrupted = UsageEvent.objects.filter(status="interrupted")
+    assert {(event.agent_key, event.source, event.input_tokens > 0) for event in interrupted} == {
+        ("ana", "estimated", True),
+        ("bob", "estimated", True),
+    }
+    assert interrupted.get(agent_key="ana").output_tokens == 2
     assert UsageEvent.objects.count() == len(openai_server.served)
     assert len({call.step_id for call in Call.objects.filter(agent_key="ana")}) == 2
     assert not Call.objects.filter(committed=False).exists()
