@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.core.validators import URLValidator
-from django.db.models import Count, Model, QuerySet, URLField
+from django.db.models import Count, Model, QuerySet
 from django.db.models.fields.reverse_related import ManyToOneRel
 from django.http import HttpRequest
 from django.urls import reverse
@@ -55,9 +54,6 @@ class ProviderAdmin(CatalogueAdmin):
         "created_at",
     )
     readonly_fields = ("key_found", "models", "created_at")
-    formfield_overrides: ClassVar[dict[Any, Any]] = {
-        URLField: {"assume_scheme": "https", "validators": [URLValidator(schemes=["http", "https"])]},
-    }
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Provider]:
         return super().get_queryset(request).annotate(model_count=Count("llm_models"))

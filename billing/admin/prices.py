@@ -17,17 +17,18 @@ from accounts.admin_readonly import ReadOnlyAdmin
 from billing.fields import usd_text
 from billing.models import ModelPrice
 from billing.pricing import price_for
+from billing.services.prices import MTOK, Rates, price_add, rate_pico
 from orchestration.admin import LlmModelAdmin
 from orchestration.models import LlmModel
 
-TOKENS_PER_RATE = 1_000_000
 RATES = ("input_pico", "cache_read_pico", "cache_write_5m_pico", "cache_write_1h_pico", "output_pico")
+AS_INPUT = "Empty: what input costs."
 RATE_COLUMNS = ("input_rate", "cache_read_rate", "cache_write_5m_rate", "cache_write_1h_rate", "output_rate")
 
 
 def rate_text(pico_per_token: int) -> str | None:
     """Return a rate as USD per million tokens."""
-    return usd_text(pico_per_token * TOKENS_PER_RATE)
+    return usd_text(pico_per_token * MTOK)
 
 
 @admin.register(LlmModel)
@@ -64,24 +65,24 @@ class PricedModelAdmin(LlmModelAdmin):
 
 
 class RateField(forms.DecimalField):
-    """USD per million tokens, which is a whole number of pico-USD per token up to six decimal places."""
+    """Typed in USD per million tokens, cleaned to pico-USD per token."""
 
-    def __init__(self, label: str, **kwargs: Any) -> None:
-        super().__init__(label=label, min_value=0, max_value=1_000_000, decimal_places=6, **kwargs)
-
-    def clean(self, value: Any) -> Any:
+    def clean(self, value: Any) -> int | None:
         usd = super().clean(value)
-        return None if usd is None else int(usd * TOKENS_PER_RATE)
+        try:
+            return None if usd is None else rate_pico(usd)
+        except ValueError as error:
+            raise forms.ValidationError(f"{str(error).capitalize()}.") from error
 
 
 class PriceForm(forms.ModelForm):
     """Rates as people read them on a provider's price list."""
 
-    input_pico = RateField("Input")
-    cache_read_pico = RateField("Cache read")
-    cache_write_5m_pico = RateField("Cache write, 5 minutes")
-    cache_write_1h_pico = RateField("Cache write, 1 hour")
-    output_pico = RateField("Output")
+    input_pico = RateField(label="Input")
+    cache_read_pico = RateField(label="Cache read", required=False, help_text=AS_INPUT)
+    cache_write_5m_pico = RateField(label="Cache write, 5 minutes", required=False, help_text=AS_INPUT)
+    cache_write_1h_pico = RateField(label="Cache write, 1 hour", required=False, help_text=AS_INPUT)
+    output_pico = RateField(label="Output")
 
     class Meta:
         model = ModelPrice
@@ -112,6 +113,16 @@ class ModelPriceAdmin(ReadOnlyAdmin):
             )
         about = ("id", "model", "effective_from", "min_input_tokens", "source", "checked_at", "created_at")
         return ((None, {"fields": about}), (per_mtok, {"fields": RATE_COLUMNS}))
+
+    def save_model(self, request: HttpRequest, obj: ModelPrice, form: Any, change: bool) -> None:
+        price = price_add(
+            model=obj.model,
+            rates=Rates(**{name: form.cleaned_data[name] for name in RATES}),
+            source=obj.source,
+            min_input_tokens=obj.min_input_tokens,
+            effective_from=obj.effective_from,
+        )
+        obj.pk = price.pk
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"source": "administration", **super().get_changeform_initial_data(request)}

@@ -71,7 +71,7 @@ def test_a_price_is_typed_in_usd_per_million_tokens(model):
     client = superuser()
     response = client.post(page(ModelPrice, "add"), price_form(model))
     assert response.status_code == 302
-    price = ModelPrice.objects.get()
+    price = ModelPrice.objects.get(model=model)
     assert price.input_pico == 2_500_000
     assert price.cache_read_pico == 250_000
     assert price.cache_write_5m_pico == 3_125_000
@@ -82,11 +82,18 @@ def test_a_price_is_typed_in_usd_per_million_tokens(model):
     assert "2.50 in, 10.00 out" in client.get(page(LlmModel, "change", model.pk)).content.decode()
 
 
+def test_a_cache_rate_left_empty_is_the_input_rate(model):
+    form = price_form(model, cache_read_pico="", cache_write_5m_pico="", cache_write_1h_pico="")
+    superuser().post(page(ModelPrice, "add"), form)
+    price = ModelPrice.objects.get(model=model)
+    assert price.cache_read_pico == price.cache_write_5m_pico == price.cache_write_1h_pico == 2_500_000
+
+
 @pytest.mark.parametrize("rate", ["-1", "0.0000001", "abc", "", "1000001", "NaN"])
 def test_a_rate_that_is_none_is_refused(rate, model):
     response = superuser().post(page(ModelPrice, "add"), price_form(model, input_pico=rate))
     assert "input_pico" in response.context["adminform"].errors
-    assert not ModelPrice.objects.exists()
+    assert not ModelPrice.objects.filter(model=model).exists()
 
 
 def test_the_page_of_a_model_leads_to_its_price_form(model):

@@ -26,7 +26,7 @@ def test_a_provider_and_a_model_work_once_they_are_saved(monkeypatch):
         {
             "name": "lab",
             "kind": "openai",
-            "base_url": "http://127.0.0.1:9/v1",
+            "base_url": "http://ollama:11434/v1",
             "key_env": "LAB_API_KEY",
             "enabled": "on",
         },
@@ -55,6 +55,7 @@ def test_a_provider_and_a_model_work_once_they_are_saved(monkeypatch):
     [
         ("key_env", "sk-this-is-the-key-itself"),
         ("base_url", "ftp://example.org"),
+        ("base_url", "https://user:secret@example.org"),
         ("kind", "telnet"),
         ("name", "a b"),
     ],
