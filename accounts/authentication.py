@@ -38,7 +38,8 @@ class CookieAuthentication(SessionAuthentication):
 
     def enforce_csrf(self, request: Any) -> None:
         try:
-            super().enforce_csrf(request)
+            # Not DRF's request, which would parse the body to look for a form's token.
+            super().enforce_csrf(request._request)
         except PermissionDenied as error:
             raise PantheonError(
                 "csrf_failed", "Reload the page and try again: its form has expired."
