@@ -1,0 +1,127 @@
+"""Clients of the API for tests, and how its refusals read."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from django.contrib.auth.hashers import make_password
+from django.core.handlers.asgi import ASGIHandler
+from django.test import Client
+
+from accounts.models import User
+from accounts.services import token_create
+from pantheon.errors import HTTP_STATUS
+
+PASSWORD = "correct horse battery"
+CSRF_TOKEN = "c" * 32
+
+
+@functools.cache
+def password_hash() -> str:
+    """Hash the cast's password once: it is meant to be slow."""
+    return make_password(PASSWORD)
+
+
+def make_user(name: str, **fields: Any) -> User:
+    return User.objects.create(
+        email=f"{name}@example.com", password=password_hash(), name=name.title(), **fields
+    )
+
+
+def bearer(user: User, *scopes: str, **fields: Any) -> str:
+    """Return the Authorization header of a new token: with all scopes unless some are named."""
+    _, secret = token_create(user=user, name="test", scopes=list(scopes) or None, **fields)
+    return f"Bearer {secret}"
+
+
+def client_of(user: User, *scopes: str) -> Client:
+    """Return a program's client: a token and nothing else."""
+    return Client(headers={"Authorization": bearer(user, *scopes)})
+
+
+def browser_of(user: User) -> Client:
+    """Return a browser's client: signed in by cookie, with the CSRF cookie that pages set."""
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(user)
+    client.cookies["pantheon_csrf"] = CSRF_TOKEN
+    return client
+
+
+def refused(response: Any, status: int, code: str) -> dict[str, Any]:
+    """Check that a response is an error of this code, in the one shape that errors have; return the error."""
+    assert response.status_code == status, response.content
+    assert HTTP_STATUS[code] == status
+    assert response["Content-Type"].startswith("application/json")
+    body = response.json()
+    assert list(body) == ["error"]
+    error: dict[str, Any] = body["error"]
+    assert error.keys() == {"code", "message", "details", "retryable", "request_id"}
+    assert error["code"] == code
+    assert error["message"]
+    assert isinstance(error["details"], dict)
+    assert isinstance(error["retryable"], bool)
+    assert error["request_id"] == response["X-Request-ID"]
+    return error
+
+
+def invalid(response: Any, *fields: str) -> dict[str, list[str]]:
+    """Check that a response is a 422 about these fields and no others; return their sentences."""
+    error = refused(response, 422, "validation_error")
+    sentences: dict[str, list[str]] = error["details"]["fields"]
+    assert set(sentences) == set(fields), sentences
+    assert all(sentence and isinstance(sentence, str) for said in sentences.values() for sentence in said)
+    return sentences
+
+
+class ChunkedResponse:
+    """An answer of the ASGI application, read like one of Django's test client."""
+
+    def __init__(self, messages: Sequence[dict[str, Any]]) -> None:
+        start = messages[0]
+        self.status_code: int = start["status"]
+        self.headers = {name.decode().lower(): value.decode() for name, value in start["headers"]}
+        self.content = b"".join(message.get("body", b"") for message in messages[1:])
+
+    def __getitem__(self, name: str) -> str:
+        return self.headers[name.lower()]
+
+    def json(self) -> Any:
+        return json.loads(self.content)
+
+
+def send_chunked(method: str, path: str, chunks: Sequence[bytes], authorization: str) -> ChunkedResponse:
+    """Send a body without a length, as the web server hands on `Transfer-Encoding: chunked`."""
+    headers = {
+        "host": "localhost",
+        "authorization": authorization,
+        "content-type": "application/json",
+        "transfer-encoding": "chunked",
+    }
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": path,
+        "query_string": b"",
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+    }
+    incoming = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
+    incoming.append({"type": "http.request", "body": b"", "more_body": False})
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> Any:
+        if not incoming:
+            await asyncio.Event().wait()  # the client stays until it is answered
+        return incoming.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async_to_sync(ASGIHandler())(scope, receive, send)  # type: ignore[arg-type]
+    return ChunkedResponse(sent)

@@ -1,0 +1,47 @@
+"""The cast: Alice owns things, Bob is somebody else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from django.core.cache import cache
+from django.test import Client
+
+from accounts.models import User
+from accounts.tests.clients import browser_of, client_of, make_user
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache() -> Iterator[None]:
+    """No test leaves a throttle counted."""
+    yield
+    cache.clear()
+
+
+@pytest.fixture
+def alice(db: None) -> User:
+    return make_user("alice")
+
+
+@pytest.fixture
+def bob(db: None) -> User:
+    return make_user("bob")
+
+
+@pytest.fixture
+def api(alice: User) -> Client:
+    """Alice's program."""
+    return client_of(alice)
+
+
+@pytest.fixture
+def browser(alice: User) -> Client:
+    """Alice's browser."""
+    return browser_of(alice)
+
+
+@pytest.fixture
+def stranger(bob: User) -> Client:
+    """Bob's program."""
+    return client_of(bob)
