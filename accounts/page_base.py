@@ -23,8 +23,8 @@ def error_page(request: HttpRequest, error: PantheonError) -> HttpResponse:
 
 
 def form_page(request: HttpRequest, template: str, form: forms.Form, **context: Any) -> HttpResponse:
-    """Show a form: 422 where its values could not be taken, with the values as they were typed."""
-    return render(request, template, {"form": form, **context}, status=422 if form.errors else 200)
+    """Show a form, with the values as they were typed and what is wrong with them."""
+    return render(request, template, {"form": form, **context})
 
 
 def add_errors(form: forms.Form, error: ValidationFailed) -> None:

@@ -7,6 +7,7 @@ export class Follower {
     this.scroll = scroll;
     this.pill = pill;
     this.following = true;
+    this.top = 0;
     scroll.addEventListener("scroll", () => this.look(), { passive: true });
     pill.addEventListener("click", () => this.toEnd());
     const observer = new ResizeObserver(() => this.grew());
@@ -31,8 +32,13 @@ export class Follower {
     if (this.following) this.scroll.scrollTop = this.scroll.scrollHeight;
   }
 
+  // Only a reader scrolls up: a narrower window or a longer answer leaves the place where it is, or pushes it down.
   look() {
-    this.following = this.scroll.scrollHeight - this.scroll.scrollTop - this.scroll.clientHeight < NEAR_PX;
+    const { scrollTop, scrollHeight, clientHeight } = this.scroll;
+    const atEnd = scrollHeight - scrollTop - clientHeight < NEAR_PX;
+    if (atEnd) this.following = true;
+    else if (scrollTop < this.top) this.following = false;
+    this.top = scrollTop;
     if (this.following) this.pill.hidden = true;
   }
 }

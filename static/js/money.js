@@ -24,8 +24,8 @@ export function moneyText(pico) {
 }
 
 /** Show an amount in an element, the exact one in its title. */
-export function showMoney(element, pico) {
-  element.textContent = moneyText(pico);
+export function showMoney(element, pico, before = "") {
+  element.textContent = before + moneyText(pico);
   if (pico === null) element.removeAttribute("title");
   else element.title = `${usdOf(pico)} USD`;
 }

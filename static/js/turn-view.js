@@ -125,7 +125,7 @@ export class TurnView {
     for (const lane of this.lanes.values()) if (lane.open) lane.stop();
     this.element.querySelector("[data-turn-stage]").hidden = true;
     this.element.querySelector("[data-turn-status]").textContent = STATUS_TEXT[status] ?? "";
-    showMoney(this.element.querySelector("[data-turn-cost]"), picoOf(costUsd));
+    showMoney(this.element.querySelector("[data-turn-cost]"), picoOf(costUsd), "Turn ");
     if (!this.lanes.size && error) {
       const place = this.element.querySelector("[data-turn-error]");
       place.hidden = false;
