@@ -21,6 +21,7 @@ if "pantheon.settings" in sys.modules:
     )
 _data_dir = tempfile.TemporaryDirectory(prefix="pantheon-", ignore_cleanup_errors=True)
 hermetic.clean(os.environ, data_dir=_data_dir.name)
+os.mkdir(os.path.join(_data_dir.name, "static"))  # WhiteNoise warns, for each client, of one that is missing
 
 if os.environ.get("REDIS_URL"):
     # Each test process has a database of its own: 0 without xdist, then 1, 2, ...
