@@ -24,7 +24,9 @@ def access_session(user: User, session_id: str | uuid.UUID) -> ChatSession:
 
 
 def access_turn(user: User, turn_id: str | uuid.UUID) -> Turn:
-    turns = Turn.objects.filter(session__owner=user, session__deleted_at__isnull=True).select_related("session")
+    turns = Turn.objects.filter(session__owner=user, session__deleted_at__isnull=True).select_related(
+        "session"
+    )
     return _one(turns, turn_id)
 
 

@@ -21,14 +21,25 @@ class Agent(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="agents")
-    key = models.CharField(max_length=64, validators=[key_validator], help_text="How the agent is tagged: @key.")
+    key = models.CharField(
+        max_length=64, validators=[key_validator], help_text="How the agent is tagged: @key."
+    )
     name = models.CharField(max_length=120)
     model = models.ForeignKey(
-        "orchestration.LlmModel", null=True, blank=True, on_delete=models.PROTECT, related_name="+", help_text="Empty: the instance's default model."
+        "orchestration.LlmModel",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="Empty: the instance's default model.",
     )
     role_prompt = models.TextField(blank=True, max_length=20_000)
-    temperature = models.FloatField(null=True, blank=True, validators=[MinValueValidator(0.0), MaxValueValidator(2.0)])
-    max_output_tokens = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(16), MaxValueValidator(1_000_000)])
+    temperature = models.FloatField(
+        null=True, blank=True, validators=[MinValueValidator(0.0), MaxValueValidator(2.0)]
+    )
+    max_output_tokens = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(16), MaxValueValidator(1_000_000)]
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -38,7 +49,11 @@ class Agent(models.Model):
     class Meta:
         ordering: ClassVar = ["-created_at", "id"]
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["owner", "key"], condition=Q(deleted_at__isnull=True), name="agent_key_unique_per_owner"),
+            models.UniqueConstraint(
+                fields=["owner", "key"],
+                condition=Q(deleted_at__isnull=True),
+                name="agent_key_unique_per_owner",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -39,11 +39,17 @@ class Call(models.Model):
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.STARTED)
     error = models.JSONField(null=True, blank=True)
     text = models.TextField(blank=True)
-    received_chars = models.PositiveIntegerField(default=0, help_text="How much had arrived at the last lease renewal.")
-    usage = models.JSONField(null=True, blank=True, help_text="The report as the gateway gave it: buckets, source, raw, flags.")
+    received_chars = models.PositiveIntegerField(
+        default=0, help_text="How much had arrived at the last lease renewal."
+    )
+    usage = models.JSONField(
+        null=True, blank=True, help_text="The report as the gateway gave it: buckets, source, raw, flags."
+    )
     model_served = models.CharField(max_length=200, blank=True)
     provider_request_id = models.CharField(max_length=200, blank=True)
-    context = models.JSONField(default=dict, blank=True, help_text="Window, budget and estimate when the call was made.")
+    context = models.JSONField(
+        default=dict, blank=True, help_text="Window, budget and estimate when the call was made."
+    )
     started_at = models.DateTimeField(default=timezone.now)
     finished_at = models.DateTimeField(null=True, blank=True)
     latency_ms = models.PositiveIntegerField(null=True, blank=True)

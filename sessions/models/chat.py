@@ -15,12 +15,20 @@ class ChatSession(models.Model):
     """A thread of turns in a room, or with one agent alone (exactly one of the two)."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="chat_sessions")
-    room = models.ForeignKey("chat_sessions.Room", null=True, blank=True, on_delete=models.CASCADE, related_name="chat_sessions")
-    agent = models.ForeignKey("chat_sessions.Agent", null=True, blank=True, on_delete=models.CASCADE, related_name="chat_sessions")
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="chat_sessions"
+    )
+    room = models.ForeignKey(
+        "chat_sessions.Room", null=True, blank=True, on_delete=models.CASCADE, related_name="chat_sessions"
+    )
+    agent = models.ForeignKey(
+        "chat_sessions.Agent", null=True, blank=True, on_delete=models.CASCADE, related_name="chat_sessions"
+    )
     title = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
-    updated_at = models.DateTimeField(default=timezone.now, editable=False, help_text="The last turn or change.")
+    updated_at = models.DateTimeField(
+        default=timezone.now, editable=False, help_text="The last turn or change."
+    )
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects = OwnedQuerySet.as_manager()
@@ -30,7 +38,9 @@ class ChatSession(models.Model):
         ordering: ClassVar = ["-created_at", "id"]
         constraints: ClassVar = [
             models.CheckConstraint(
-                name="session_room_or_agent", condition=Q(room__isnull=True, agent__isnull=False) | Q(room__isnull=False, agent__isnull=True)
+                name="session_room_or_agent",
+                condition=Q(room__isnull=True, agent__isnull=False)
+                | Q(room__isnull=False, agent__isnull=True),
             )
         ]
         # Home and room pages: a person's sessions, the latest first.
@@ -54,7 +64,9 @@ class Message(models.Model):
         FAILED = "failed"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    session = models.ForeignKey("chat_sessions.ChatSession", on_delete=models.CASCADE, related_name="messages")
+    session = models.ForeignKey(
+        "chat_sessions.ChatSession", on_delete=models.CASCADE, related_name="messages"
+    )
     turn = models.ForeignKey("chat_sessions.Turn", on_delete=models.CASCADE, related_name="messages")
     seq = models.PositiveIntegerField()
     role = models.CharField(max_length=16, choices=Role.choices)
@@ -73,7 +85,9 @@ class Message(models.Model):
         constraints: ClassVar = [
             # Also the index that a transcript is read by.
             models.UniqueConstraint(fields=["session", "seq"], name="message_seq_once"),
-            models.UniqueConstraint(fields=["turn"], condition=Q(role="user"), name="message_user_once_per_turn"),
+            models.UniqueConstraint(
+                fields=["turn"], condition=Q(role="user"), name="message_user_once_per_turn"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -25,8 +25,12 @@ class Room(models.Model):
     name = models.CharField(max_length=200)
     goal = models.TextField(blank=True, max_length=4_000)
     mode = models.CharField(max_length=16, choices=Mode.choices, default=Mode.MANUAL)
-    manager_model = models.ForeignKey("orchestration.LlmModel", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
-    max_rounds = models.PositiveSmallIntegerField(default=1, validators=[MinValueValidator(1), MaxValueValidator(3)])
+    manager_model = models.ForeignKey(
+        "orchestration.LlmModel", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    max_rounds = models.PositiveSmallIntegerField(
+        default=1, validators=[MinValueValidator(1), MaxValueValidator(3)]
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)

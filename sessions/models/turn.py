@@ -41,28 +41,38 @@ class Turn(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     session = models.ForeignKey("chat_sessions.ChatSession", on_delete=models.CASCADE, related_name="turns")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="turns")
-    token_id = models.UUIDField(null=True, blank=True, editable=False, help_text="The API token that asked, if one did.")
+    token_id = models.UUIDField(
+        null=True, blank=True, editable=False, help_text="The API token that asked, if one did."
+    )
     index = models.PositiveIntegerField()
     mode = models.CharField(max_length=16, choices=Mode.choices)
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.QUEUED)
     stop_reason = models.CharField(max_length=16, null=True, blank=True)  # noqa: DJ001  (null is the contract's "none")
-    replaces = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="replaced_by")
+    replaces = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="replaced_by"
+    )
     unknown_tags = models.JSONField(default=list)
     snapshot = models.JSONField(default=dict)
     routing = models.JSONField(default=list)
     error = models.JSONField(null=True, blank=True)
 
     idempotency_key = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001  (null never clashes)
-    request_digest = models.CharField(max_length=64, blank=True, help_text="SHA-256 of the request that made the turn.")
+    request_digest = models.CharField(
+        max_length=64, blank=True, help_text="SHA-256 of the request that made the turn."
+    )
 
     claim = models.PositiveIntegerField(default=0)
-    handovers = models.PositiveIntegerField(default=0, help_text="Claims given back at a clean stop; they do not count as attempts.")
+    handovers = models.PositiveIntegerField(
+        default=0, help_text="Claims given back at a clean stop; they do not count as attempts."
+    )
     runner_id = models.UUIDField(null=True, blank=True)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
     dispatches = models.PositiveIntegerField(default=0)
     dispatch_after = models.DateTimeField(default=timezone.now)
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
-    last_event_seq = models.PositiveBigIntegerField(null=True, blank=True, help_text="The seq of the terminal event.")
+    last_event_seq = models.PositiveBigIntegerField(
+        null=True, blank=True, help_text="The seq of the terminal event."
+    )
 
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     completed_at = models.DateTimeField(null=True, blank=True)
@@ -73,7 +83,11 @@ class Turn(models.Model):
         ordering: ClassVar = ["session", "-index"]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["session", "index"], name="turn_index_once"),
-            models.UniqueConstraint(fields=["session"], condition=Q(status__in=["queued", "running"]), name="turn_one_active_per_session"),
+            models.UniqueConstraint(
+                fields=["session"],
+                condition=Q(status__in=["queued", "running"]),
+                name="turn_one_active_per_session",
+            ),
             models.UniqueConstraint(fields=["user", "idempotency_key"], name="turn_idempotency_key_once"),
             models.CheckConstraint(
                 name="turn_final_is_complete",
@@ -83,7 +97,11 @@ class Turn(models.Model):
         ]
         indexes: ClassVar = [
             # Recovery: expired leases, and turns that wait for a runner.
-            models.Index(fields=["status", "lease_expires_at"], condition=Q(status__in=["queued", "running"]), name="turn_active"),
+            models.Index(
+                fields=["status", "lease_expires_at"],
+                condition=Q(status__in=["queued", "running"]),
+                name="turn_active",
+            ),
         ]
 
     def __str__(self) -> str:
