@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from orchestration.engine.routing import RoutingDecision
 from orchestration.engine.specs import Purpose
 
 
@@ -49,4 +50,12 @@ class StepFailed:
     retryable: bool
 
 
-EngineEvent = StepStarted | StepDelta | StepCompleted | StepFailed
+@dataclass(frozen=True, slots=True)
+class RoutingDecided:
+    """Who is asked next, with what, and why."""
+
+    round: int
+    decision: RoutingDecision
+
+
+EngineEvent = StepStarted | StepDelta | StepCompleted | StepFailed | RoutingDecided

@@ -28,6 +28,8 @@ class ModelSpec:
     max_output_tokens: int
     json_schema: bool
     temperature: bool
+    calibration: float = 1.0
+    """Tokens that the provider counted per token of ours, from earlier calls: estimates are multiplied by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +57,80 @@ class HistoryMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """How far a turn may go."""
+
+    max_rounds: int = 1
+    max_selections: int = 3
+    """Agents that the manager may choose for a round."""
+    max_specialist_calls: int = 12
+    manager_max_tokens: int = 512
+    summarizer_max_tokens: int = 1024
+    always_synthesize: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedAnswer:
+    """A good answer of the turn that this one replaces: kept as it is, at no cost."""
+
+    agent_key: str
+    text: str
+    round: int
+    model: str
+    """The alias of the model that gave it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryItem:
+    """Something worth remembering, and the message it came from."""
+
+    text: str
+    message_seq: int | None
+    pinned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SummarySpec:
+    """What was said up to a message, condensed."""
+
+    text: str
+    key_facts: tuple[SummaryItem, ...] = ()
+    decisions: tuple[SummaryItem, ...] = ()
+    open_questions: tuple[SummaryItem, ...] = ()
+    action_items: tuple[SummaryItem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryPlan:
+    """Which messages are to be summarized in this turn: everything in the history up to a seq."""
+
+    through_seq: int
+    first: bool
+    """Before the answers, which would not fit otherwise; else side by side with them."""
+
+
+@dataclass(frozen=True, slots=True)
 class TurnSpec:
     """One user message and the council that answers it."""
 
     turn_id: str
     session_id: str
-    index: int
+    index: int | None
     mode: str
     message: str
     roster: tuple[AgentSpec, ...]
     addressed: tuple[str, ...]
-    """Keys of the agents that are to answer, in their order."""
+    """Keys of the agents that are to answer, in their order; empty where the manager chooses."""
     room_name: str = ""
     goal: str = ""
+    manager: ModelSpec | None = None
+    summarizer: ModelSpec | None = None
+    limits: Limits = Limits()
+    carried: tuple[CarriedAnswer, ...] = ()
     history: tuple[HistoryMessage, ...] = ()
+    """What was said since the summary, oldest first."""
+    summary: SummarySpec | None = None
+    summarize: SummaryPlan | None = None
 
     def agent(self, key: str) -> AgentSpec:
         """Return the roster's agent of that key; KeyError where there is none."""

@@ -9,6 +9,7 @@ from typing import Literal
 
 from orchestration.engine.control import Cancelled, Control
 from orchestration.engine.events import StepCompleted, StepDelta, StepFailed, StepStarted
+from orchestration.engine.guard import SpeakerGuard
 from orchestration.engine.ports import (
     CallError,
     CallIntent,
@@ -25,6 +26,13 @@ from orchestration.engine.ports import (
 from orchestration.engine.specs import AgentSpec, ModelRequest, Purpose, Usage, UsageReport
 from orchestration.engine.tokens import estimate_report
 
+GUARDED = "guarded"
+"""The finish reason of an answer that the identity guard ended; its call is closed upstream and billed as estimated."""
+
+EMPTY = (
+    "The model returned an empty answer.",
+    "The model answered for somebody else; nothing of it was kept.",
+)
 NO_USAGE = UsageReport(usage=Usage(), source="none")
 EXHAUSTED = CallError(
     "internal_error", "The worker that ran this turn died several times; it was given up.", retryable=True
@@ -61,6 +69,8 @@ class StepPlan:
     context: dict[str, int]
     live: bool = True
     """Tell readers about it as it happens; routing and summaries stay silent."""
+    others: tuple[str, ...] = ()
+    """Names and keys of everybody else: where the answer begins to speak for one of them, it ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +78,11 @@ class StepResult:
     """What came of a step. `text` is what was said, also where the status is not `complete`."""
 
     step_id: str
-    plan: StepPlan
+    purpose: Purpose
+    agent: AgentSpec | None
+    round: int
+    model: str
+    """The alias of the model that answered."""
     status: Literal["complete", "failed", "cancelled"]
     text: str
     error: CallError | None = None
@@ -78,7 +92,11 @@ class StepResult:
 class Received:
     """What has arrived of one attempt so far."""
 
+    guard: SpeakerGuard
     text: list[str] = field(default_factory=list)
+    """What was let through."""
+    withheld: str = ""
+    """What the guard kept back; it was paid for all the same."""
     reasoning: list[str] = field(default_factory=list)
     chars: int = 0
     opened: Opened = field(default_factory=Opened)
@@ -87,7 +105,7 @@ class Received:
     end: Completed | Failed | None = None
 
     def estimate(self, request: ModelRequest) -> UsageReport:
-        received = "".join(self.text) + "".join(self.reasoning)
+        received = "".join(self.text) + self.withheld + "".join(self.reasoning)
         if self.partial is None:
             return estimate_report(request, None, None, received)
         return estimate_report(request, self.partial.usage, self.partial.raw, received)
@@ -121,7 +139,7 @@ async def run_step(plan: StepPlan, ports: Ports, control: Control, retry: RetryP
             with control.interruptible():
                 await ports.clock.sleep(wait_s)
         except Cancelled:
-            return StepResult(step_id, plan, "cancelled", "")
+            return result_of(plan, step_id, "cancelled", "")
         attempt += 1
 
 
@@ -138,7 +156,7 @@ async def run_attempt(
         CallIntent(call_id, step_id, plan.slot, attempt, plan.request, plan.agent, plan.round, plan.context)
     )
     began_s = ports.clock.monotonic_s()
-    received = Received()
+    received = Received(SpeakerGuard(plan.others))
     try:
         with control.interruptible():
             await receive(plan, step_id, call_id, received, ports)
@@ -158,24 +176,44 @@ async def receive(plan: StepPlan, step_id: str, call_id: str, received: Received
         async for event in stream:
             match event:
                 case TextDelta(text) | ReasoningDelta(text):
-                    kind: Literal["text", "reasoning"] = (
-                        "text" if isinstance(event, TextDelta) else "reasoning"
-                    )
-                    (received.text if kind == "text" else received.reasoning).append(text)
                     received.chars += len(text)
                     if received.first_token_s is None:
                         received.first_token_s = ports.clock.monotonic_s()
                     ports.journal.received(call_id, received.chars)
-                    if plan.live:
-                        ports.events.emit(StepDelta(step_id, kind, text))
+                    if isinstance(event, ReasoningDelta):
+                        received.reasoning.append(text)
+                        tell(plan, step_id, "reasoning", text, ports)
+                    else:
+                        let_through(plan, step_id, text, received, ports)
+                    if received.guard.tripped:
+                        received.end = Completed(received.estimate(plan.request), GUARDED)
+                        return
                 case Opened():
                     received.opened = event
                 case PartialUsage():
                     received.partial = event
                 case Completed() | Failed():
                     received.end = event
+    if held := received.guard.finish():
+        received.text.append(held)
+        tell(plan, step_id, "text", held, ports)
     if received.end is None:
         raise RuntimeError(f"the gateway of {plan.request.model.kind} ended without Completed or Failed")
+
+
+def let_through(plan: StepPlan, step_id: str, text: str, received: Received, ports: Ports) -> None:
+    """Pass on what the guard lets through; what it keeps back was paid for all the same."""
+    published = received.guard.feed(text)
+    if received.guard.tripped:
+        received.withheld = text
+    if published:
+        received.text.append(published)
+        tell(plan, step_id, "text", published, ports)
+
+
+def tell(plan: StepPlan, step_id: str, kind: Literal["text", "reasoning"], text: str, ports: Ports) -> None:
+    if plan.live:
+        ports.events.emit(StepDelta(step_id, kind, text))
 
 
 def outcome_of(
@@ -194,7 +232,7 @@ def outcome_of(
                 report = complete_report(report, received.estimate(plan.request))
             if not text.strip():
                 status = "failed"
-                error = CallError("provider_error", "The model returned an empty answer.", retryable=False)
+                error = CallError("provider_error", EMPTY[end.finish_reason == GUARDED], retryable=False)
         case Failed() as end:
             status = "failed"
             error = CallError(end.code, end.message, end.retryable)
@@ -234,15 +272,15 @@ def conclude(plan: StepPlan, step_id: str, outcome: CallOutcome, ports: Ports) -
     if outcome.status == "ok":
         if plan.live:
             ports.events.emit(StepCompleted(step_id, outcome.call_id, outcome.text))
-        return StepResult(step_id, plan, "complete", outcome.text)
+        return result_of(plan, step_id, "complete", outcome.text)
     if outcome.status == "cancelled":
-        return StepResult(step_id, plan, "cancelled", outcome.text)
+        return result_of(plan, step_id, "cancelled", outcome.text)
     assert outcome.error is not None
     if plan.live:
         ports.events.emit(
             StepFailed(step_id, outcome.error.code, outcome.error.message, outcome.error.retryable)
         )
-    return StepResult(step_id, plan, "failed", outcome.text, outcome.error)
+    return result_of(plan, step_id, "failed", outcome.text, outcome.error)
 
 
 def result_of_past(plan: StepPlan, past: PastCall) -> StepResult:
@@ -250,4 +288,15 @@ def result_of_past(plan: StepPlan, past: PastCall) -> StepResult:
     status: Literal["complete", "failed", "cancelled"] = (
         "complete" if past.status == "ok" else "cancelled" if past.status == "cancelled" else "failed"
     )
-    return StepResult(past.step_id, plan, status, past.text, past.error)
+    return result_of(plan, past.step_id, status, past.text, past.error)
+
+
+def result_of(
+    plan: StepPlan,
+    step_id: str,
+    status: Literal["complete", "failed", "cancelled"],
+    text: str,
+    error: CallError | None = None,
+) -> StepResult:
+    model = plan.request.model.alias
+    return StepResult(step_id, plan.purpose, plan.agent, plan.round, model, status, text, error)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from orchestration.engine.context import reply_request
 from orchestration.engine.control import Control
+from orchestration.engine.modes import fan_out, roundtable
+from orchestration.engine.orchestrator import orchestrate
 from orchestration.engine.ports import CallError, Ports
-from orchestration.engine.specs import AgentSpec, TurnSpec
-from orchestration.engine.steps import RetryPolicy, StepPlan, StepResult, run_step
+from orchestration.engine.routing import RoutingDecision
+from orchestration.engine.run import Run, answered, was_cancelled
+from orchestration.engine.specs import TurnSpec
+from orchestration.engine.steps import RetryPolicy, StepResult
+from orchestration.engine.summary import SummaryResult, summarize
 
 TurnStatus = Literal["completed", "partial", "failed", "cancelled"]
 
@@ -24,36 +28,65 @@ class TurnResult:
     answers: tuple[StepResult, ...]
     stop_reason: str | None = None
     error: CallError | None = None
+    routing: tuple[tuple[int, RoutingDecision], ...] = ()
+    """Round -> decision, in order."""
+    summary: SummaryResult | None = None
 
 
 async def run_turn(spec: TurnSpec, ports: Ports, control: Control, retry: RetryPolicy) -> TurnResult:
     """Run a turn, or what an earlier claim left of it. Raises only what the journal raises."""
-    answers = await fan_out(spec, [spec.agent(key) for key in spec.addressed], ports, control, retry)
-    return result_from(answers)
-
-
-async def fan_out(
-    spec: TurnSpec, agents: Sequence[AgentSpec], ports: Ports, control: Control, retry: RetryPolicy
-) -> tuple[StepResult, ...]:
-    """Ask agents side by side: all get the same message, none sees the others' answers of this turn."""
-    plans = [reply_plan(spec, agent, round_number=1) for agent in agents]
+    run = Run(spec, ports, control, retry)
+    if spec.mode == "summary":
+        return summary_result(await summarize(run))
+    if spec.summarize is None:
+        return await answer(run)
+    if spec.summarize.first:
+        summary = await summarize(run)
+        return replace(await answer(after_summary(run, summary)), summary=summary)
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(run_step(plan, ports, control, retry)) for plan in plans]
-    return tuple(task.result() for task in tasks)
+        summarizing = group.create_task(summarize(run))
+        answering = group.create_task(answer(run))
+    return replace(answering.result(), summary=summarizing.result())
 
 
-def reply_plan(spec: TurnSpec, agent: AgentSpec, *, round_number: int) -> StepPlan:
-    request, audit = reply_request(spec, agent)
-    return StepPlan(f"reply:{round_number}:{agent.key}", "reply", agent, round_number, request, audit)
+async def answer(run: Run) -> TurnResult:
+    """Have the council answer, in the turn's mode."""
+    match run.spec.mode:
+        case "orchestrator":
+            progress = await orchestrate(run)
+            return result_from(progress.results, progress.stop_reason, tuple(progress.routing))
+        case "roundtable":
+            return result_from(await roundtable(run))
+        case _:
+            return result_from(await fan_out(run))
 
 
-def result_from(answers: Sequence[StepResult]) -> TurnResult:
+def result_from(
+    answers: Sequence[StepResult],
+    stop_reason: str | None = None,
+    routing: tuple[tuple[int, RoutingDecision], ...] = (),
+) -> TurnResult:
     """Return the turn's result: who answered and who did not decides the status, the first failure the error."""
-    answered = [answer for answer in answers if answer.status == "complete"]
-    failed = [answer for answer in answers if answer.status == "failed"]
+    failed = [result for result in answers if result.status == "failed"]
     error = failed[0].error if failed else None
-    if any(answer.status == "cancelled" for answer in answers):
-        return TurnResult("cancelled", tuple(answers), "cancelled", None)
-    if not answered:
-        return TurnResult("failed", tuple(answers), "failed", error)
-    return TurnResult("partial" if failed else "completed", tuple(answers), None, error)
+    if stop_reason == "cancelled" or was_cancelled(answers):
+        return TurnResult("cancelled", tuple(answers), "cancelled", None, routing)
+    if not answered(answers):
+        return TurnResult("failed", tuple(answers), "failed", error, routing)
+    return TurnResult("partial" if failed else "completed", tuple(answers), stop_reason, error, routing)
+
+
+def after_summary(run: Run, summary: SummaryResult | None) -> Run:
+    """Return the run with the new summary in place of what it covers."""
+    if summary is None or run.spec.summarize is None:
+        return run
+    through = run.spec.summarize.through_seq
+    history = tuple(line for line in run.spec.history if line.seq > through)
+    return replace(run, spec=replace(run.spec, history=history, summary=summary.summary))
+
+
+def summary_result(summary: SummaryResult | None) -> TurnResult:
+    """Return the result of a turn that only summarizes."""
+    if summary is None:
+        return TurnResult("cancelled", (), "cancelled")
+    return TurnResult("completed", (), summary=summary)

@@ -1,4 +1,4 @@
-from orchestration.engine.context import reply_request, system_prompt, window_of
+from orchestration.engine.context import agent_system, build_request, reply_prompt, window_of
 from orchestration.engine.specs import ChatMessage, HistoryMessage
 from orchestration.tests.engine.world import agent_spec, model_spec, turn_spec
 
@@ -12,7 +12,7 @@ HISTORY = [
 
 def test_an_agent_sees_itself_as_assistant_and_the_others_by_name() -> None:
     spec = turn_spec("ana", "bob", message="And now?", history=HISTORY)
-    request, _ = reply_request(spec, spec.agent("ana"))
+    request, _ = build_request(spec, reply_prompt(spec, spec.agent("ana")))
     assert request.messages == (
         ChatMessage("user", "Shall we?"),
         ChatMessage("assistant", "Yes."),
@@ -22,7 +22,7 @@ def test_an_agent_sees_itself_as_assistant_and_the_others_by_name() -> None:
 
 def test_the_system_prompt_names_the_roster_and_the_order_to_speak_only_for_oneself() -> None:
     spec = turn_spec("ana", "bob")
-    prompt = system_prompt(spec, spec.agent("ana"))
+    prompt = agent_system(spec, spec.agent("ana"))
     assert prompt.startswith("You are ana.")
     assert "- @ana: Ana (you)" in prompt
     assert "- @bob: Bob" in prompt
@@ -32,7 +32,7 @@ def test_the_system_prompt_names_the_roster_and_the_order_to_speak_only_for_ones
 
 def test_an_agent_alone_gets_its_role_prompt_and_nothing_else() -> None:
     spec = turn_spec("ana", mode="direct")
-    assert system_prompt(spec, spec.agent("ana")) == "You are ana."
+    assert agent_system(spec, spec.agent("ana")) == "You are ana."
 
 
 def test_the_window_is_divided_as_documented() -> None:
@@ -50,7 +50,7 @@ def test_the_oldest_messages_are_pruned_when_the_budget_is_short() -> None:
     ]
     spec = turn_spec("ana", history=history)
     spec = type(spec)(**{**_fields(spec), "roster": (agent_spec("ana", model=model_spec(window=16_384)),)})
-    request, audit = reply_request(spec, spec.agent("ana"))
+    request, audit = build_request(spec, reply_prompt(spec, spec.agent("ana")))
     assert audit["pruned"] > 0
     assert audit["estimate_after"] <= audit["input_budget"] < audit["estimate_before"]
     sent = "".join(message.text for message in request.messages)
@@ -63,7 +63,7 @@ def test_limits_and_temperature_are_the_models_to_refuse() -> None:
     fixed = model_spec(window=40_000, max_output=4_000, temperature=False)
     spec = turn_spec("ana")
     agent = agent_spec("ana", model=fixed, temperature=0.5, max_output_tokens=100_000)
-    request, _ = reply_request(spec, agent)
+    request, _ = build_request(spec, reply_prompt(spec, agent))
     assert request.temperature is None
     assert request.max_output_tokens == 4_000
 

@@ -1,0 +1,113 @@
+"""The manager's decision: a typed contract, parsed without trust."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+log = logging.getLogger(__name__)
+
+FENCED = re.compile(r"\A```[a-zA-Z]*\s*\n(.*?)\n?\s*```\Z", re.DOTALL)
+MAX_INSTRUCTION_CHARS = 4_000
+MAX_REASON_CHARS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """An agent that is asked, and what it is asked to do."""
+
+    agent_key: str
+    instruction: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingDecision:
+    """What the manager decided; `used_fallback` where it gave nothing that could be used."""
+
+    action: Literal["route", "synthesize"]
+    selections: tuple[Selection, ...] = ()
+    reason: str = ""
+    used_fallback: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return JSON-ready data: `{action, selections: [{agent_key, instruction}], reason, used_fallback}`."""
+        return {**asdict(self), "selections": [asdict(selection) for selection in self.selections]}
+
+
+def routing_schema(keys: Sequence[str]) -> dict[str, object]:
+    """Return the contract as a JSON schema, strict enough for providers' structured output."""
+    selection = {
+        "type": "object",
+        "properties": {
+            "agent_key": {"type": "string", "enum": list(keys)},
+            "instruction": {"type": "string"},
+        },
+        "required": ["agent_key", "instruction"],
+        "additionalProperties": False,
+    }
+    return {
+        "type": "object",
+        "properties": {
+            "action": {"type": "string", "enum": ["route", "synthesize"]},
+            "selections": {"type": "array", "items": selection},
+            "reason": {"type": "string"},
+        },
+        "required": ["action", "selections", "reason"],
+        "additionalProperties": False,
+    }
+
+
+def parse_decision(text: str, keys: Sequence[str], *, most: int) -> RoutingDecision | None:
+    """Return the decision in a manager's answer, None where it holds none.
+
+    One JSON object and nothing else; code fences around it are tolerated, unknown keys ignored. Unknown agents are
+    dropped, duplicates count once, at most `most` are kept; a `route` to nobody is no decision.
+    """
+    data = json_object(text)
+    if data is None:
+        return None
+    reason = data.get("reason")
+    reason = reason[:MAX_REASON_CHARS] if isinstance(reason, str) else ""
+    if data.get("action") == "synthesize":
+        return RoutingDecision("synthesize", (), reason)
+    if data.get("action") != "route":
+        return None
+    selections = valid_selections(data.get("selections"), keys)[:most]
+    return RoutingDecision("route", selections, reason) if selections else None
+
+
+def valid_selections(data: object, keys: Sequence[str]) -> tuple[Selection, ...]:
+    found: dict[str, Selection] = {}
+    for entry in data if isinstance(data, list) else []:
+        if not isinstance(entry, dict) or not isinstance(entry.get("agent_key"), str):
+            continue
+        key = entry["agent_key"].strip().removeprefix("@").lower()
+        instruction = entry.get("instruction")
+        if key in keys and key not in found:
+            text = instruction.strip()[:MAX_INSTRUCTION_CHARS] if isinstance(instruction, str) else ""
+            found[key] = Selection(key, text)
+    return tuple(found.values())
+
+
+def json_object(text: str) -> dict[str, Any] | None:
+    """Return the one JSON object that a text is, fenced or not; None for anything else."""
+    text = text.strip()
+    fenced = FENCED.match(text)
+    try:
+        data = json.loads(fenced[1] if fenced else text)
+    except (ValueError, RecursionError):
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def fallback_decision(round_number: int, keys: Sequence[str]) -> RoutingDecision:
+    """Return what happens without a usable decision: the room's first agent at first, later the synthesis."""
+    log.warning("the manager gave no usable decision in round %d: falling back", round_number)
+    reason = "The manager gave no usable decision."
+    if round_number == 1:
+        return RoutingDecision("route", (Selection(keys[0], ""),), reason, used_fallback=True)
+    return RoutingDecision("synthesize", (), reason, used_fallback=True)

@@ -1,0 +1,89 @@
+"""What every mode works with: the spec, the ports, the cancel switch, and how agents are asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestration.engine.context import build_request, reply_prompt
+from orchestration.engine.control import Control
+from orchestration.engine.ports import Ports
+from orchestration.engine.specs import AgentSpec, HistoryMessage, TurnSpec
+from orchestration.engine.steps import RetryPolicy, StepPlan, StepResult, run_step
+
+MANAGER_NAMES = ("Manager",)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a turn."""
+
+    spec: TurnSpec
+    ports: Ports
+    control: Control
+    retry: RetryPolicy
+
+    async def step(self, plan: StepPlan) -> StepResult:
+        return await run_step(plan, self.ports, self.control, self.retry)
+
+    async def side_by_side(self, plans: Sequence[StepPlan]) -> list[StepResult]:
+        """Make steps in parallel; return their results in the order of the plans."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self.step(plan)) for plan in plans]
+        return [task.result() for task in tasks]
+
+    def reply(
+        self,
+        agent: AgentSpec,
+        *,
+        round_number: int = 1,
+        said: Sequence[StepResult] = (),
+        instruction: str = "",
+    ) -> StepPlan:
+        """Plan an agent's answer, which hears the answers in `said`."""
+        prompt = reply_prompt(self.spec, agent, said=heard(said), instruction=instruction)
+        request, audit = build_request(self.spec, prompt)
+        slot = f"reply:{round_number}:{agent.key}"
+        return StepPlan(slot, "reply", agent, round_number, request, audit, others=self.others(agent))
+
+    def others(self, agent: AgentSpec) -> tuple[str, ...]:
+        """Return the names and keys for which this agent must not speak."""
+        if self.spec.mode == "direct":
+            return ()
+        names = [
+            name
+            for member in self.spec.roster
+            if member.key != agent.key
+            for name in (member.name, member.key)
+        ]
+        own = {agent.name.casefold(), agent.key.casefold()}
+        return tuple(name for name in (*names, *MANAGER_NAMES) if name.casefold() not in own)
+
+    def carried(self) -> list[StepResult]:
+        """Return the good answers of the turn that this one replaces, in room order."""
+        by_key = {answer.agent_key: answer for answer in self.spec.carried}
+        return [
+            StepResult(
+                f"carried:{agent.key}", "reply", agent, answer.round, answer.model, "complete", answer.text
+            )
+            for agent in self.spec.roster
+            if (answer := by_key.get(agent.key)) is not None
+        ]
+
+
+def answered(results: Sequence[StepResult]) -> list[StepResult]:
+    return [result for result in results if result.status == "complete"]
+
+
+def was_cancelled(results: Sequence[StepResult]) -> bool:
+    return any(result.status == "cancelled" for result in results)
+
+
+def heard(results: Sequence[StepResult]) -> tuple[HistoryMessage, ...]:
+    """Return answers of this turn as those who come later hear them; what failed is not told."""
+    return tuple(
+        HistoryMessage(0, "agent", result.text, result.agent.key, result.agent.name)
+        for result in answered(results)
+        if result.agent is not None
+    )
