@@ -65,7 +65,7 @@ class Run:
         by_key = {answer.agent_key: answer for answer in self.spec.carried}
         return [
             StepResult(
-                f"carried:{agent.key}", "reply", agent, answer.round, answer.model, "complete", answer.text
+                answer.message_id, "reply", agent, answer.round, answer.model, "complete", answer.text
             )
             for agent in self.spec.roster
             if (answer := by_key.get(agent.key)) is not None

@@ -73,6 +73,8 @@ class Limits:
 class CarriedAnswer:
     """A good answer of the turn that this one replaces: kept as it is, at no cost."""
 
+    message_id: str
+    """The id that the copy gets in the transcript."""
     agent_key: str
     text: str
     round: int

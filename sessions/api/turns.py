@@ -24,8 +24,9 @@ from sessions.api.events import event_stream, wait_until_final
 from sessions.live.database import read_in_request
 from sessions.models import Turn
 from sessions.selectors.turns import turn_json, turn_json_by_id, turns_json
-from sessions.services.turn_accept import Accepted, TurnRequest, turn_accept
+from sessions.services.turn_accept import Accepted, turn_accept
 from sessions.services.turn_cancel import turn_cancel
+from sessions.services.turn_request import TurnRequest
 
 MAX_MESSAGE_CHARS = 100_000
 MAX_KEY_CHARS = 255

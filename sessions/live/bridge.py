@@ -9,7 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from billing.fields import usd_text
-from orchestration.engine.events import EngineEvent, StepCompleted, StepDelta, StepFailed, StepStarted
+from orchestration.engine.events import (
+    EngineEvent,
+    RoutingDecided,
+    StepCompleted,
+    StepDelta,
+    StepFailed,
+    StepStarted,
+)
 from orchestration.engine.ports import CallIntent, CallOutcome, PastCall
 from sessions.live.database import Database
 from sessions.live.eventlog import MemoryEventLog
@@ -19,6 +26,9 @@ from sessions.services.calls import call_finish, call_start
 from sessions.services.leases import Claimed
 
 DELTAS_PER_S = 25
+SHOWN = ("reply", "synthesize")
+"""Purposes whose text is rendered for readers."""
+
 CLAIM_STRIDE = 1_000_000
 """Claim n of a turn counts its events from (n-1) x this + 1."""
 
@@ -58,6 +68,8 @@ class Bridge:
         self._loop = asyncio.get_running_loop()
         self._number = claimed.calls_made
         self._finished: dict[str, Finished] = {}
+        self._live: set[str] = set()
+        """Calls whose text readers see."""
 
     # --- Journal ------------------------------------------------------------------------------------------------------
 
@@ -74,13 +86,15 @@ class Bridge:
             intent=intent,
         )
         self.progress[uuid.UUID(intent.call_id)] = 0
+        if intent.request.purpose in SHOWN:
+            self._live.add(intent.call_id)
 
     async def finish(self, outcome: CallOutcome) -> None:
         cost = await self._database.run(
             call_finish, turn_id=self.claimed.turn_id, claim=self.claimed.claim, outcome=outcome
         )
         self.progress.pop(uuid.UUID(outcome.call_id), None)
-        if outcome.status == "ok":
+        if outcome.status == "ok" and outcome.call_id in self._live:
             html = await asyncio.to_thread(render_markdown, outcome.text)
             self._finished[outcome.call_id] = Finished(usage_of_report(outcome.report), usd_text(cost), html)
 
@@ -116,6 +130,8 @@ class Bridge:
                     usage=finished.usage,
                     cost_usd=finished.cost_usd,
                 )
+            case RoutingDecided():
+                self.publish("routing.decided", round=event.round, **event.decision.as_dict())
             case StepFailed():
                 self._flush(self.lanes[event.step_id])
                 self.publish(

@@ -4,6 +4,7 @@ from sessions.models.agent import Agent
 from sessions.models.call import Call
 from sessions.models.chat import ChatSession, Message
 from sessions.models.room import Room, RoomAgent
+from sessions.models.summary import Summary
 from sessions.models.turn import Turn
 
-__all__ = ["Agent", "Call", "ChatSession", "Message", "Room", "RoomAgent", "Turn"]
+__all__ = ["Agent", "Call", "ChatSession", "Message", "Room", "RoomAgent", "Summary", "Turn"]

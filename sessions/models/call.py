@@ -57,6 +57,12 @@ class Call(models.Model):
     committed = models.BooleanField(default=False)
 
     class Meta:
+        # What a model's provider counted before, for calibrated estimates: its newest good calls.
+        indexes: ClassVar = [
+            models.Index(
+                fields=["model", "-started_at"], condition=models.Q(status="ok"), name="call_of_model"
+            )
+        ]
         ordering: ClassVar = ["turn", "number"]
         constraints: ClassVar = [
             # Also the index that a turn's calls are read by.

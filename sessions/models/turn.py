@@ -10,6 +10,10 @@ from django.utils import timezone
 
 
 class TurnQuerySet(models.QuerySet["Turn"]):
+    def spoken(self) -> TurnQuerySet:
+        """Leave out turns that only summarize: they are in no list, transcript or context."""
+        return self.exclude(mode=Turn.Mode.SUMMARY)
+
     def active(self) -> TurnQuerySet:
         return self.filter(status__in=Turn.ACTIVE)
 
@@ -26,6 +30,7 @@ class Turn(models.Model):
         MANUAL = "manual"
         ROUNDTABLE = "roundtable"
         ORCHESTRATOR = "orchestrator"
+        SUMMARY = "summary"
 
     class Status(models.TextChoices):
         QUEUED = "queued"
@@ -44,7 +49,9 @@ class Turn(models.Model):
     token_id = models.UUIDField(
         null=True, blank=True, editable=False, help_text="The API token that asked, if one did."
     )
-    index = models.PositiveIntegerField()
+    index = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Empty: a turn that only summarizes."
+    )
     mode = models.CharField(max_length=16, choices=Mode.choices)
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.QUEUED)
     stop_reason = models.CharField(max_length=16, null=True, blank=True)  # noqa: DJ001  (null is the contract's "none")
@@ -83,6 +90,11 @@ class Turn(models.Model):
         ordering: ClassVar = ["session", "-index"]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["session", "index"], name="turn_index_once"),
+            models.CheckConstraint(
+                name="turn_index_unless_summary",
+                condition=Q(mode="summary", index__isnull=True)
+                | (~Q(mode="summary") & Q(index__isnull=False)),
+            ),
             models.UniqueConstraint(
                 fields=["session"],
                 condition=Q(status__in=["queued", "running"]),

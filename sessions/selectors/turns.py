@@ -66,7 +66,7 @@ def _turn_json(
         "routing": turn.routing,
         "steps": steps,
         "usage": usage_of_events(events),
-        "summary_triggered": False,
+        "summary_triggered": turn.snapshot.get("summarize") is not None,
         "error": turn.error,
         "created_at": instant(turn.created_at),
         "completed_at": instant(turn.completed_at),

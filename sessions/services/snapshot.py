@@ -7,52 +7,104 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
+from django.conf import settings
+
 from accounts.models import User
 from billing.models import ZERO_UUID
 from billing.services.usage import Payer
-from orchestration.engine.specs import AgentSpec, HistoryMessage, ModelSpec, TurnSpec
-from orchestration.selectors import default_model, model_spec
+from orchestration.engine.specs import (
+    AgentSpec,
+    CarriedAnswer,
+    HistoryMessage,
+    Limits,
+    ModelSpec,
+    SummaryPlan,
+    TurnSpec,
+)
+from orchestration.models import LlmModel
+from orchestration.selectors import default_model, model_by_alias, model_spec
 from pantheon.errors import PantheonError
-from sessions.models import Agent, ChatSession, Message, Turn
+from sessions.models import Agent, ChatSession, Message, Room, Summary, Turn
+from sessions.selectors.calibration import calibration
+from sessions.selectors.summaries import summary_spec
 
 SNAPSHOT_VERSION = 1
 
 
-def agent_specs(agents: Sequence[Agent]) -> tuple[AgentSpec, ...]:
-    """Return the roster; agents without a model of their own get the instance's default. Raises `model_unavailable`."""
+def agent_specs(agents: Sequence[Agent], *, asked_on: LlmModel | None = None) -> tuple[AgentSpec, ...]:
+    """Return the roster, on the agents' own models, the instance's default, or all on `asked_on`.
+
+    Raises `model_unavailable`.
+    """
     default = default_model() if any(agent.model is None for agent in agents) else None
-    specs = []
+    specs: dict[uuid.UUID, ModelSpec] = {}
+    roster = []
     for agent in agents:
-        model = agent.model or default
+        model = asked_on or agent.model or default
         assert model is not None
-        if not (model.enabled and model.provider.enabled and model.provider.has_key):
-            raise PantheonError(
-                "model_unavailable",
-                f"@{agent.key} runs on {model.alias}, which is switched off or lacks its key. Choose another model.",
-                {"model": model.alias, "agent": agent.key},
-            )
-        specs.append(
+        if model.pk not in specs:
+            refuse_unavailable(model, agent)
+            specs[model.pk] = calibrated_spec(model)
+        roster.append(
             AgentSpec(
                 str(agent.pk),
                 agent.key,
                 agent.name,
                 agent.role_prompt,
-                model_spec(model),
+                specs[model.pk],
                 agent.temperature,
                 agent.max_output_tokens,
             )
         )
-    return tuple(specs)
+    return tuple(roster)
 
 
-def snapshot_of(spec: TurnSpec, *, session: ChatSession, user: User, before_seq: int) -> dict[str, Any]:
-    """Return the JSON that `spec_of` and `payer_of` read: no message text, which stays in its rows."""
+def calibrated_spec(model: LlmModel) -> ModelSpec:
+    """Return a model with how its provider counts, compared with our estimates."""
+    return dataclasses.replace(model_spec(model), calibration=calibration(model.pk))
+
+
+def refuse_unavailable(model: LlmModel, agent: Agent) -> None:
+    if not (model.enabled and model.provider.enabled and model.provider.has_key):
+        raise PantheonError(
+            "model_unavailable",
+            f"@{agent.key} runs on {model.alias}, which is switched off or lacks its key. Choose another model.",
+            {"model": model.alias, "agent": agent.key},
+        )
+
+
+def manager_spec(room: Room, roster: Sequence[AgentSpec]) -> ModelSpec:
+    """Return the manager's model: the room's, the instance's, or that of the room's first agent."""
+    if room.manager_model is not None:
+        return calibrated_spec(model_by_alias(room.manager_model.alias))
+    if settings.PANTHEON_MANAGER_MODEL:
+        return calibrated_spec(model_by_alias(settings.PANTHEON_MANAGER_MODEL))
+    return roster[0].model
+
+
+def summarizer_spec(roster: Sequence[AgentSpec]) -> ModelSpec:
+    """Return the summarizer's model: the instance's, or that of the room's first agent."""
+    if settings.PANTHEON_SUMMARIZER_MODEL:
+        return calibrated_spec(model_by_alias(settings.PANTHEON_SUMMARIZER_MODEL))
+    return roster[0].model
+
+
+def snapshot_of(
+    spec: TurnSpec, *, session: ChatSession, user: User, before_seq: int, summary_id: uuid.UUID | None
+) -> dict[str, Any]:
+    """Return the JSON that `spec_of` and `payer_of` read. Message text stays in its rows, carried answers apart."""
     return {
         "version": SNAPSHOT_VERSION,
         "roster": [dataclasses.asdict(agent) for agent in spec.roster],
         "addressed": list(spec.addressed),
         "room_name": spec.room_name,
         "goal": spec.goal,
+        "manager": spec.manager and dataclasses.asdict(spec.manager),
+        "summarizer": spec.summarizer and dataclasses.asdict(spec.summarizer),
+        "limits": dataclasses.asdict(spec.limits),
+        "carried": [dataclasses.asdict(answer) for answer in spec.carried],
+        "summary_id": summary_id and str(summary_id),
+        "summarize": spec.summarize and dataclasses.asdict(spec.summarize),
         "before_seq": before_seq,
         "payer": {
             "team_id": str(user.team_id or ZERO_UUID),
@@ -63,37 +115,70 @@ def snapshot_of(spec: TurnSpec, *, session: ChatSession, user: User, before_seq:
     }
 
 
-def history_of(session_id: uuid.UUID, *, before_seq: int) -> tuple[HistoryMessage, ...]:
-    """Return what was said before: no replaced turns, no failed answers, nothing empty."""
+def history_of(
+    session_id: uuid.UUID, *, after_seq: int, before_seq: int, without: Turn | None = None
+) -> tuple[HistoryMessage, ...]:
+    """Return what was said in a range: no replaced turns (nor `without`), no failed answers, nothing empty."""
     messages = (
-        Message.objects.filter(session_id=session_id, seq__lt=before_seq, turn__replaced_by__isnull=True)
+        Message.objects.filter(session_id=session_id, seq__gt=after_seq, seq__lt=before_seq)
+        .filter(turn__replaced_by__isnull=True)
         .exclude(status=Message.Status.FAILED)
         .exclude(text="")
         .order_by("seq")
     )
+    if without is not None:
+        messages = messages.exclude(turn=without)
     return tuple(
         HistoryMessage(message.seq, message.role, message.text, message.agent_key, message.agent_name)  # type: ignore[arg-type]
         for message in messages
     )
 
 
+def verbatim_from_seq(
+    session_id: uuid.UUID, history: Sequence[HistoryMessage], *, without: Turn | None
+) -> tuple[int, int]:
+    """Return the seq from which the newest turns stay verbatim, and how many turns the history spans."""
+    if not history:
+        return 0, 0
+    firsts = list(
+        Message.objects.filter(session_id=session_id, role=Message.Role.USER, seq__gte=history[0].seq)
+        .filter(turn__replaced_by__isnull=True)
+        .exclude(turn=without)
+        .order_by("seq")
+        .values_list("seq", flat=True)
+    )
+    kept = firsts[-settings.PANTHEON_VERBATIM_TURNS :] if settings.PANTHEON_VERBATIM_TURNS else []
+    return (kept[0] if kept else history[-1].seq + 1), len(firsts)
+
+
 def spec_of(turn: Turn) -> TurnSpec:
     """Return the spec that an accepted turn was stored with, its texts read from the transcript."""
-    snapshot = turn.snapshot
-    roster = tuple(
-        AgentSpec(**{**agent, "model": ModelSpec(**agent["model"])}) for agent in snapshot["roster"]
-    )
+    data = turn.snapshot
+    summary = Summary.objects.filter(pk=data["summary_id"]).first() if data["summary_id"] else None
+    said = Message.objects.filter(turn=turn, role=Message.Role.USER).first()
     return TurnSpec(
         turn_id=str(turn.pk),
         session_id=str(turn.session_id),
         index=turn.index,
         mode=turn.mode,
-        message=Message.objects.get(turn=turn, role=Message.Role.USER).text,
-        roster=roster,
-        addressed=tuple(snapshot["addressed"]),
-        room_name=snapshot["room_name"],
-        goal=snapshot["goal"],
-        history=history_of(turn.session_id, before_seq=snapshot["before_seq"]),
+        message=said.text if said else "",
+        roster=tuple(
+            AgentSpec(**{**agent, "model": ModelSpec(**agent["model"])}) for agent in data["roster"]
+        ),
+        addressed=tuple(data["addressed"]),
+        room_name=data["room_name"],
+        goal=data["goal"],
+        manager=ModelSpec(**data["manager"]) if data["manager"] else None,
+        summarizer=ModelSpec(**data["summarizer"]) if data["summarizer"] else None,
+        limits=Limits(**data["limits"]),
+        carried=tuple(CarriedAnswer(**answer) for answer in data["carried"]),
+        history=history_of(
+            turn.session_id,
+            after_seq=summary.through_seq if summary else 0,
+            before_seq=data["before_seq"],
+        ),
+        summary=summary_spec(summary) if summary else None,
+        summarize=SummaryPlan(**data["summarize"]) if data["summarize"] else None,
     )
 
 

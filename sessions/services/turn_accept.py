@@ -11,32 +11,17 @@ from django.db.models import Max
 from django.utils import timezone
 
 from accounts.models import ApiToken, User
-from orchestration.engine.context import least_input, window_of
-from orchestration.engine.specs import TurnSpec
-from orchestration.engine.tags import parse_tags
-from pantheon.errors import PantheonError, ValidationFailed
+from pantheon.errors import PantheonError
 from sessions.dispatch import dispatch
-from sessions.models import Agent, ChatSession, Message, Room, Turn
+from sessions.models import ChatSession, Message, Turn
 from sessions.services.chats import title_from
-from sessions.services.snapshot import agent_specs, snapshot_of
+from sessions.services.snapshot import snapshot_of
+from sessions.services.turn_plan import plan_turn
+from sessions.services.turn_request import TurnRequest
 
 IDEMPOTENCY_KEPT = dt.timedelta(hours=24)
 REDISPATCH_AFTER = dt.timedelta(seconds=5)
 """A turn that no runner has claimed by then is dispatched again."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnRequest:
-    """What a user asks for."""
-
-    message: str
-    mode: str | None = None
-    max_rounds: int | None = None
-    index: int | None = None
-    """The index that the new turn is expected to get."""
-    idempotency_key: str | None = None
-    digest: str = ""
-    """SHA-256 of the request, by which a repeated key is told from a misused one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +66,19 @@ def _accept(
 ) -> Turn:
     refuse_wrong_index(request, index)
     before_seq = (session.messages.aggregate(last=Max("seq"))["last"] or 0) + 1
-    spec, unknown_tags = plan_turn(session, request, index=index, before_seq=before_seq)
+    refuse_old_version(request, index)
+    plan = plan_turn(session, request, index=index, before_seq=before_seq)
     turn = Turn(
         session=session,
         user=user,
         token_id=token.pk if token else None,
         index=index,
-        mode=spec.mode,
-        unknown_tags=list(unknown_tags),
-        snapshot=snapshot_of(spec, session=session, user=user, before_seq=before_seq),
+        mode=plan.spec.mode,
+        replaces=request.replaces,
+        unknown_tags=list(plan.unknown_tags),
+        snapshot=snapshot_of(
+            plan.spec, session=session, user=user, before_seq=before_seq, summary_id=plan.summary_id
+        ),
         idempotency_key=request.idempotency_key,
         request_digest=request.digest,
         dispatch_after=timezone.now() + REDISPATCH_AFTER,
@@ -136,66 +125,9 @@ def refuse_wrong_index(request: TurnRequest, expected: int) -> None:
         raise PantheonError("turn_conflict", message, {"expected": expected, "index": request.index})
 
 
-def plan_turn(
-    session: ChatSession, request: TurnRequest, *, index: int, before_seq: int
-) -> tuple[TurnSpec, tuple[str, ...]]:
-    """Return the spec of a turn and the tags that name nobody (inside a transaction). Raises the 422 codes."""
-    mode, agents = council_of(session, request)
-    addressed: tuple[str, ...] = tuple(agent.key for agent in agents)
-    unknown: tuple[str, ...] = ()
-    if mode == Turn.Mode.MANUAL:
-        tags = parse_tags(request.message, addressed)
-        if not tags.keys:
-            raise PantheonError(
-                "no_valid_tagged_agents",
-                "Say who is asked: tag an agent, or @all.",
-                {"agents": list(addressed), "unknown_tags": list(tags.unknown)},
-            )
-        addressed, unknown = tags.keys, tags.unknown
-    spec = TurnSpec(
-        turn_id="",
-        session_id=str(session.pk),
-        index=index,
-        mode=mode,
-        message=request.message,
-        roster=agent_specs(agents),
-        addressed=addressed,
-        room_name=session.room.name if session.room else "",
-        goal=session.room.goal if session.room else "",
-    )
-    refuse_overflow(spec)
-    return spec, unknown
-
-
-def council_of(session: ChatSession, request: TurnRequest) -> tuple[str, list[Agent]]:
-    """Return the mode of a turn and the agents that sit in it, in room order. Raises the 422 codes."""
-    with_models = Agent.objects.alive().select_related("model__provider")
-    if session.room is None:
-        if request.mode not in (None, Turn.Mode.DIRECT):
-            raise ValidationFailed({"mode": ["A session with one agent has the mode 'direct' alone."]})
-        agents = list(with_models.filter(chat_sessions=session))
-        if not agents:
-            raise PantheonError(
-                "no_room_agents", "This agent has been deleted. Start a session with another one."
-            )
-        return Turn.Mode.DIRECT, agents
-    mode = request.mode or session.room.mode
-    if mode != Room.Mode.MANUAL:
-        raise ValidationFailed({"mode": ["Rooms answer in the mode 'manual'."]})
-    agents = list(with_models.filter(places__room=session.room).order_by("places__position"))
-    if not agents:
-        raise PantheonError("no_room_agents", "Nobody sits in this room yet. Add an agent first.")
-    return mode, agents
-
-
-def refuse_overflow(spec: TurnSpec) -> None:
-    """Refuse a message that no pruning can make fit. Raises `context_overflow` with both figures."""
-    for key in spec.addressed:
-        agent = spec.agent(key)
-        needed, budget = least_input(spec, agent), window_of(agent.model).input_budget
-        if needed > budget:
-            raise PantheonError(
-                "context_overflow",
-                f"This message needs about {needed} tokens; @{key} on {agent.model.alias} takes {budget}. Shorten it.",
-                {"agent": key, "needed_tokens": needed, "budget_tokens": budget},
-            )
+def refuse_old_version(request: TurnRequest, index: int) -> None:
+    """Refuse a new version of anything but the newest turn. Raises `turn_conflict`."""
+    old = request.replaces
+    if old is not None and old.index != index - 1:
+        message = "Only the newest turn can be made again. Fork the session before this one instead."
+        raise PantheonError("turn_conflict", message, {"newest": index - 1, "index": old.index})

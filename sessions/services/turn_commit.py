@@ -12,8 +12,9 @@ from django.utils import timezone
 from billing.services.usage import MeteredCall, Payer, usage_stage
 from orchestration.engine.specs import UsageReport
 from orchestration.engine.steps import StepResult
+from orchestration.engine.summary import FIELDS, SummaryResult
 from orchestration.engine.turn import TurnResult
-from sessions.models import Call, ChatSession, Message, Turn
+from sessions.models import Call, ChatSession, Message, Summary, Turn
 from sessions.services.fence import turn_fence
 
 
@@ -29,6 +30,8 @@ def turn_commit(
     turn_fence(turn_id=turn_id, claim=claim)
     now = timezone.now()
     messages_add(payer.session_id, turn_id, result)
+    if result.summary is not None:
+        summary_add(payer.session_id, turn_id, result.summary)
     calls = (
         Call.objects.filter(turn_id=turn_id, committed=False)
         .select_related("model__provider")
@@ -40,6 +43,7 @@ def turn_commit(
     Turn.objects.filter(pk=turn_id).update(
         status=result.status,
         stop_reason=result.stop_reason,
+        routing=[{"round": number, **decision.as_dict()} for number, decision in result.routing],
         error=None if result.error is None else dataclasses.asdict(result.error),
         completed_at=now,
         lease_expires_at=None,
@@ -59,8 +63,7 @@ def messages_add(session_id: uuid.UUID, turn_id: uuid.UUID, result: TurnResult) 
 
 
 def message_of(session_id: uuid.UUID, turn_id: uuid.UUID, seq: int, answer: StepResult) -> Message:
-    plan = answer.plan
-    agent = plan.agent
+    agent = answer.agent
     return Message(
         id=uuid.UUID(answer.step_id),
         session_id=session_id,
@@ -70,11 +73,25 @@ def message_of(session_id: uuid.UUID, turn_id: uuid.UUID, seq: int, answer: Step
         agent_id=uuid.UUID(agent.id) if agent else None,
         agent_key=agent.key if agent else "",
         agent_name=agent.name if agent else "",
-        model=plan.request.model.alias,
+        model=answer.model,
         text=answer.text,
         status=answer.status,
-        round=plan.round,
-        purpose=plan.purpose,
+        round=answer.round,
+        purpose=answer.purpose,
+    )
+
+
+def summary_add(session_id: uuid.UUID, turn_id: uuid.UUID, result: SummaryResult) -> None:
+    """Keep a new summary; it continues the one before (inside a transaction)."""
+    lists = {field: [dataclasses.asdict(item) for item in getattr(result.summary, field)] for field in FIELDS}
+    Summary.objects.create(
+        session_id=session_id,
+        turn_id=turn_id,
+        from_seq=result.from_seq,
+        through_seq=result.through_seq,
+        text=result.summary.text,
+        used_fallback=result.used_fallback,
+        **lists,
     )
 
 

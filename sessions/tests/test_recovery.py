@@ -14,8 +14,9 @@ from sessions.live.eventlog import event_log
 from sessions.live.runtime import runtime
 from sessions.models import Call, Message, Turn
 from sessions.services.leases import leases_renew, turn_claim, turns_hand_over, turns_to_recover
-from sessions.services.turn_accept import TurnRequest, turn_accept
+from sessions.services.turn_accept import turn_accept
 from sessions.services.turn_cancel import turn_cancel
+from sessions.services.turn_request import TurnRequest
 from sessions.tests.conftest import Api
 from sessions.tests.factories import make_agent, make_room, make_session
 from sessions.tests.ledger import assert_ledger_matches

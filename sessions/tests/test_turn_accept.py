@@ -9,7 +9,8 @@ from django.db import connection, connections
 
 from pantheon.errors import PantheonError
 from sessions.models import Message, Turn
-from sessions.services.turn_accept import TurnRequest, turn_accept
+from sessions.services.turn_accept import turn_accept
+from sessions.services.turn_request import TurnRequest
 from sessions.tests.factories import make_agent, make_model, make_session, make_user
 from sessions.tests.statements import before_statement
 

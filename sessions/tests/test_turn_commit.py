@@ -9,16 +9,18 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from billing.models import DailyUsage, UsageEvent
+from orchestration.engine.context import build_request, reply_prompt
 from orchestration.engine.ports import CallIntent, CallOutcome
 from orchestration.engine.specs import Usage, UsageReport
 from orchestration.engine.steps import StepResult
-from orchestration.engine.turn import TurnResult, reply_plan
+from orchestration.engine.turn import TurnResult
 from sessions.models import Call, Message, Turn
 from sessions.services.calls import call_finish, call_start
 from sessions.services.fence import FenceLost
 from sessions.services.leases import Claimed, turn_claim
-from sessions.services.turn_accept import TurnRequest, turn_accept
+from sessions.services.turn_accept import turn_accept
 from sessions.services.turn_commit import turn_commit
+from sessions.services.turn_request import TurnRequest
 from sessions.tests.factories import make_agent, make_model, make_room, make_session
 from sessions.tests.statements import BrokenHere, break_statement
 
@@ -40,14 +42,15 @@ def claimed_turn(alice, calls: int) -> tuple[Claimed, TurnResult]:
 
 
 def finish_call(claimed: Claimed, key: str, number: int) -> StepResult:
-    plan = reply_plan(claimed.spec, claimed.spec.agent(key), round_number=1)
+    agent = claimed.spec.agent(key)
+    request, audit = build_request(claimed.spec, reply_prompt(claimed.spec, agent))
     call_id, step_id = str(uuid.uuid4()), str(uuid.uuid4())
-    intent = CallIntent(call_id, step_id, plan.slot, 1, plan.request, plan.agent, 1, plan.context)
+    intent = CallIntent(call_id, step_id, f"reply:1:{key}", 1, request, agent, 1, audit)
     call_start(turn_id=claimed.turn_id, claim=claimed.claim, number=number, intent=intent)
     report = UsageReport(Usage(input=100, output=10 * number), "provider", {"prompt_tokens": 100})
     outcome = CallOutcome(call_id, "ok", f"Answer {number}", report)
     call_finish(turn_id=claimed.turn_id, claim=claimed.claim, outcome=outcome)
-    return StepResult(step_id, plan, "complete", f"Answer {number}")
+    return StepResult(step_id, "reply", agent, 1, agent.model.alias, "complete", f"Answer {number}")
 
 
 def commit(claimed: Claimed, result: TurnResult) -> None:

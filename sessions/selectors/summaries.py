@@ -1,0 +1,37 @@
+"""Summaries: the newest of a session as the engine reads it, and in the API's shape."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from orchestration.engine.specs import SummaryItem, SummarySpec
+from orchestration.engine.summary import FIELDS
+from sessions.models import Summary
+from sessions.selectors.turns import instant
+
+
+def newest_summary(session_id: uuid.UUID) -> Summary | None:
+    return Summary.objects.filter(session_id=session_id).order_by("-through_seq").first()
+
+
+def summary_spec(summary: Summary) -> SummarySpec:
+    """Return a summary as the engine reads it."""
+    lists = {field: tuple(SummaryItem(**item) for item in getattr(summary, field)) for field in FIELDS}
+    return SummarySpec(summary.text, **lists)
+
+
+def summary_json(summary: Summary) -> dict[str, Any]:
+    """Return a summary as the API shows it; items are `{"text", "message_seq", "pinned"}`."""
+    return {
+        "id": str(summary.pk),
+        "session_id": str(summary.session_id),
+        "turn_id": str(summary.turn_id) if summary.turn_id else None,
+        "from_seq": summary.from_seq,
+        "through_seq": summary.through_seq,
+        "text": summary.text,
+        **{field: getattr(summary, field) for field in FIELDS},
+        "used_fallback": summary.used_fallback,
+        "created_at": instant(summary.created_at),
+        "updated_at": instant(summary.updated_at),
+    }

@@ -1,0 +1,203 @@
+"""Plan a turn: who sits in it, who is asked, what is summarized. All that a request's content is refused for."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from django.conf import settings
+
+from orchestration.engine.context import full_input, least_input, window_of
+from orchestration.engine.specs import AgentSpec, CarriedAnswer, Limits, SummaryPlan, TurnSpec
+from orchestration.engine.tags import parse_tags
+from pantheon.errors import PantheonError, ValidationFailed
+from sessions.models import Agent, ChatSession, Message, Room, Turn
+from sessions.selectors.summaries import newest_summary, summary_spec
+from sessions.services.snapshot import (
+    agent_specs,
+    history_of,
+    manager_spec,
+    summarizer_spec,
+    verbatim_from_seq,
+)
+from sessions.services.turn_request import TurnRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A turn that can be accepted."""
+
+    spec: TurnSpec
+    unknown_tags: tuple[str, ...]
+    summary_id: uuid.UUID | None
+
+
+def plan_turn(session: ChatSession, request: TurnRequest, *, index: int, before_seq: int) -> Plan:
+    """Return the plan of a turn (inside a transaction). Raises the 422 codes."""
+    mode = mode_of(session, request)
+    agents = agents_of(session)
+    keys = [agent.key for agent in agents]
+    addressed, unknown = addressed_by(mode, request, keys)
+    carried = carried_answers(mode, request, keys) if request.replaces is not None else ()
+    roster = agent_specs(agents, asked_on=request.model)
+    room = session.room
+    newest = newest_summary(session.pk)
+    spec = TurnSpec(
+        turn_id="",
+        session_id=str(session.pk),
+        index=index,
+        mode=mode,
+        message=request.message,
+        roster=roster,
+        addressed=addressed,
+        room_name=room.name if room else "",
+        goal=room.goal if room else "",
+        manager=manager_spec(room, roster) if room and mode == Turn.Mode.ORCHESTRATOR else None,
+        limits=limits_of(room, request),
+        carried=carried,
+        history=history_of(
+            session.pk,
+            after_seq=newest.through_seq if newest else 0,
+            before_seq=before_seq,
+            without=request.replaces,
+        ),
+        summary=summary_spec(newest) if newest else None,
+    )
+    refuse_overflow(spec)
+    summarize = summary_plan(session, spec, without=request.replaces)
+    if summarize is not None:
+        spec = replace(spec, summarize=summarize, summarizer=summarizer_spec(roster))
+    return Plan(spec, unknown, newest.pk if newest else None)
+
+
+def mode_of(session: ChatSession, request: TurnRequest) -> str:
+    """Return the mode of a turn. Raises ValidationFailed and `room_goal_required`."""
+    if session.room is None:
+        if request.mode not in (None, Turn.Mode.DIRECT):
+            raise ValidationFailed({"mode": ["A session with one agent has the mode 'direct' alone."]})
+        return Turn.Mode.DIRECT
+    mode = request.mode or session.room.mode
+    if mode not in Room.Mode.values:
+        raise ValidationFailed({"mode": [f"A room answers in one of {', '.join(Room.Mode.values)}."]})
+    if mode == Room.Mode.ORCHESTRATOR and not session.room.goal.strip():
+        raise PantheonError("room_goal_required", "The manager needs to know what for: give the room a goal.")
+    return mode
+
+
+def agents_of(session: ChatSession) -> list[Agent]:
+    """Return the agents that sit in a session, in room order. Raises `no_room_agents`."""
+    with_models = Agent.objects.alive().select_related("model__provider")
+    if session.room is None:
+        agents = list(with_models.filter(chat_sessions=session))
+    else:
+        agents = list(with_models.filter(places__room=session.room).order_by("places__position"))
+    if not agents:
+        message = "Nobody sits in this room yet. Add an agent first."
+        if session.room is None:
+            message = "This agent has been deleted. Start a session with another one."
+        raise PantheonError("no_room_agents", message)
+    return agents
+
+
+def addressed_by(
+    mode: str, request: TurnRequest, keys: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return whom a turn asks, in order, and the tags that name nobody. Raises `no_valid_tagged_agents`.
+
+    In orchestrator mode nobody is asked unless tagged: the manager chooses.
+    """
+    if mode == Turn.Mode.DIRECT:
+        return tuple(keys), ()
+    tags = parse_tags(request.message, keys)
+    if request.only is not None and (mode == Turn.Mode.ORCHESTRATOR or not keeps_question(request)):
+        return tuple(key for key in keys if key in request.only), tags.unknown
+    match mode:
+        case Turn.Mode.ROUNDTABLE:
+            return (*tags.keys, *(key for key in keys if key not in tags.keys)), tags.unknown
+        case Turn.Mode.ORCHESTRATOR:
+            return tags.keys, tags.unknown
+    if not tags.keys:
+        raise PantheonError(
+            "no_valid_tagged_agents",
+            "Say who is asked: tag an agent, or @all.",
+            {"agents": list(keys), "unknown_tags": list(tags.unknown)},
+        )
+    return tags.keys, tags.unknown
+
+
+def keeps_question(request: TurnRequest) -> bool:
+    """Tell whether a new version asks the same in the same mode, so that good answers still fit."""
+    old = request.replaces
+    if old is None:
+        return False
+    same_mode = request.mode in (None, old.mode)
+    return same_mode and request.message == message_of_turn(old)
+
+
+def message_of_turn(turn: Turn) -> str:
+    return Message.objects.get(turn=turn, role=Message.Role.USER).text
+
+
+def carried_answers(mode: str, request: TurnRequest, keys: Sequence[str]) -> tuple[CarriedAnswer, ...]:
+    """Return the good answers that a new version keeps: of agents still in the room that are not asked again."""
+    old = request.replaces
+    if old is None or request.only is None or mode != old.mode or not keeps_question(request):
+        return ()
+    good = Message.objects.filter(
+        turn=old, role=Message.Role.AGENT, status=Message.Status.COMPLETE, agent_key__in=keys
+    ).exclude(agent_key__in=request.only)
+    return tuple(
+        CarriedAnswer(str(uuid.uuid4()), message.agent_key, message.text, message.round or 1, message.model)
+        for message in good.order_by("seq")
+    )
+
+
+def limits_of(room: Room | None, request: TurnRequest) -> Limits:
+    rounds = request.max_rounds or (room.max_rounds if room else 1)
+    return Limits(
+        max_rounds=max(1, min(rounds, settings.PANTHEON_MAX_ROUNDS)),
+        max_selections=settings.PANTHEON_MAX_SELECTIONS,
+        max_specialist_calls=settings.PANTHEON_MAX_SPECIALIST_CALLS,
+        manager_max_tokens=settings.PANTHEON_MANAGER_MAX_TOKENS,
+        summarizer_max_tokens=settings.PANTHEON_SUMMARIZER_MAX_TOKENS,
+        always_synthesize=settings.PANTHEON_ALWAYS_SYNTHESIZE,
+    )
+
+
+def may_be_called(spec: TurnSpec) -> list[AgentSpec]:
+    return [spec.agent(key) for key in spec.addressed] or list(spec.roster)
+
+
+def refuse_overflow(spec: TurnSpec) -> None:
+    """Refuse a message that no pruning can make fit. Raises `context_overflow` with both figures."""
+    for agent in may_be_called(spec):
+        needed, budget = (
+            least_input(spec, agent),
+            window_of(agent.model, agent.max_output_tokens).input_budget,
+        )
+        if needed > budget:
+            raise PantheonError(
+                "context_overflow",
+                f"This message needs about {needed} tokens; @{agent.key} on {agent.model.alias} takes {budget}. "
+                "Shorten it.",
+                {"agent": agent.key, "needed_tokens": needed, "budget_tokens": budget},
+            )
+
+
+def summary_plan(session: ChatSession, spec: TurnSpec, *, without: Turn | None) -> SummaryPlan | None:
+    """Return what is to be summarized in this turn, None where nothing is due.
+
+    Due with 70 % of an agent's budget used, or 40 turns since the last summary; the newest turns stay verbatim.
+    """
+    verbatim_seq, turns = verbatim_from_seq(session.pk, spec.history, without=without)
+    through = [line.seq for line in spec.history if line.seq < verbatim_seq]
+    if not through:
+        return None
+    used = [
+        full_input(spec, agent) / window_of(agent.model, agent.max_output_tokens).input_budget
+        for agent in may_be_called(spec)
+    ]
+    if max(used) < settings.PANTHEON_SUMMARY_TRIGGER and turns < settings.PANTHEON_SUMMARY_EVERY_TURNS:
+        return None
+    return SummaryPlan(through_seq=through[-1], first=max(used) > 1)
