@@ -29,6 +29,9 @@ class AppendOnlyQuerySet(models.QuerySet[Any]):
     def update(self, **kwargs: Any) -> int:
         raise LedgerIsAppendOnly(f"{self.model._meta.verbose_name_plural} are never changed: add a row")
 
+    def bulk_update(self, objs: Any, fields: Any, batch_size: int | None = None) -> int:
+        raise LedgerIsAppendOnly(f"{self.model._meta.verbose_name_plural} are never changed: add a row")
+
     def delete(self) -> tuple[int, dict[str, int]]:
         raise LedgerIsAppendOnly(f"{self.model._meta.verbose_name_plural} are never deleted")
 

@@ -74,13 +74,8 @@ class LlmModelAdmin(CatalogueAdmin):
     """Registered by billing's admin, which adds the price."""
 
     list_display: tuple[str, ...] = (
-        "alias",
-        "provider",
-        "model_id",
-        "context_window",
-        "max_output_tokens",
-        "key_found",
-        "enabled",
+        *("alias", "provider", "enabled", "key_found"),
+        *("model_id", "context_window", "max_output_tokens"),
     )
     list_filter = ("enabled", "provider")
     list_select_related = ("provider",)

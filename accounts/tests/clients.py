@@ -123,5 +123,5 @@ def send_chunked(method: str, path: str, chunks: Sequence[bytes], authorization:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    async_to_sync(ASGIHandler())(scope, receive, send)  # type: ignore[arg-type]
+    async_to_sync(ASGIHandler())(scope, receive, send)
     return ChunkedResponse(sent)

@@ -35,7 +35,7 @@ def rate_text(pico_per_token: int) -> str | None:
 class PricedModelAdmin(LlmModelAdmin):
     """The catalogue's models with what they cost now."""
 
-    list_display = (*LlmModelAdmin.list_display[:-2], "price", *LlmModelAdmin.list_display[-2:])
+    list_display = (*LlmModelAdmin.list_display[:4], "price", *LlmModelAdmin.list_display[4:])
     fields = (*LlmModelAdmin.fields, "price", "price_links")
     readonly_fields = (*LlmModelAdmin.readonly_fields, "price", "price_links")
 

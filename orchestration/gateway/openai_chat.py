@@ -117,6 +117,7 @@ class ChatReader:
         self.speaking = False
         self.finish_reason = ""
         self.ended = False
+        self._opened = False
         self._report: UsageReport | None = None
         self._final = False
 
@@ -131,10 +132,12 @@ class ChatReader:
         events: list[ModelEvent] = []
         choices = payload.get("choices")
         if isinstance(choices, list) and choices:
-            self.speaking = True
             for choice in choices:
                 if isinstance(choice, dict) and choice.get("index") in (0, None):
                     self._choice(choice, events)
+            # The opening chunk only names the role; some servers send it before they have read the prompt.
+            self.speaking = self.speaking or self._opened or bool(events)
+            self._opened = True
         if isinstance(usage := payload.get("usage"), dict):
             self._usage(usage, final=bool(self.finish_reason) or not choices, events=events)
         return events

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 from collections.abc import Mapping, Sequence
@@ -58,9 +59,13 @@ class Cut(Fault):
 
 @dataclass(frozen=True)
 class Silence(Fault):
-    """Send nothing more and keep the connection open until the client leaves; `pings` send keep-alives meanwhile."""
+    """Send nothing and keep the connection open, until the client leaves or `lasts_s` is over.
+
+    `pings` sends keep-alives meanwhile.
+    """
 
     pings: bool = False
+    lasts_s: float = math.inf
 
 
 @dataclass(frozen=True)

@@ -321,8 +321,9 @@ class ProviderServer:
             case ErrorEvent() as fault:
                 await exchange.chunk(self.error_event(exchange.served, fault))
                 return False
-            case Silence(pings):
-                while True:
+            case Silence(pings, lasts_s):
+                ends_s = self._loop.time() + lasts_s
+                while self._loop.time() < ends_s:
                     await exchange.pause(PING_S)
                     if pings:
                         await exchange.chunk(self.ping())

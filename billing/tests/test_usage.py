@@ -1,0 +1,258 @@
+"""The one write path of usage: one priced event per call, and its day's rollup, or nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import math
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+
+from billing.fields import MAX_PICO
+from billing.models import ZERO_UUID, DailyUsage, UsageEvent
+from billing.services.usage import MeteredCall, provider_cost_pico, usage_stage
+from billing.tests.factories import NOON, USAGE_PICO, call, make_model, make_price, payer, report
+from orchestration.engine.specs import Usage
+from orchestration.models import LlmModel
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def model(db: None) -> LlmModel:
+    return make_model()
+
+
+def stage(*calls: MeteredCall, **who: Any) -> list[UsageEvent]:
+    with transaction.atomic():
+        return usage_stage(payer=payer(**who), calls=calls)
+
+
+def test_a_call_becomes_an_event_of_the_same_id(model: LlmModel) -> None:
+    made = call(model, purpose="evaluate", round=2, attempt=3, status="failed")
+    stage(made)
+    event = UsageEvent.objects.get()
+    assert event.pk == made.id
+    for name in ("agent_id", "agent_key", "purpose", "round", "attempt", "provider", "model_id", "status"):
+        assert getattr(event, name) == getattr(made, name), name
+    for name in ("model_asked", "model_served", "provider_request_id", "latency_ms", "first_token_ms"):
+        assert getattr(event, name) == getattr(made, name), name
+    for field in dataclasses.fields(payer()):
+        assert getattr(event, field.name) == getattr(payer(), field.name), field.name
+    assert event.created_at == made.ended_at
+    assert event.corrects is None
+
+
+def test_the_buckets_are_kept_apart(model: LlmModel) -> None:
+    stage(call(model))
+    event = UsageEvent.objects.get()
+    assert (event.input_tokens, event.cache_read_tokens) == (100, 50)
+    assert (event.cache_write_5m_tokens, event.cache_write_1h_tokens) == (20, 10)
+    assert (event.output_tokens, event.reasoning_tokens) == (30, 5)
+    assert event.raw_usage == {"prompt_tokens": 180}
+    assert event.source == "provider"
+
+
+def test_a_call_is_priced(model: LlmModel) -> None:
+    stage(call(model))
+    event = UsageEvent.objects.get()
+    assert event.cost_pico == USAGE_PICO
+    assert event.price == model.prices.get()
+
+
+def test_a_call_costs_what_was_asked_when_it_ended(model: LlmModel) -> None:
+    make_price(model, effective_from=NOON, input_pico=1, output_pico=1)
+    before = call(model, ended_at=NOON - dt.timedelta(seconds=1), report=report(Usage(input=10)))
+    after = call(model, ended_at=NOON, report=report(Usage(input=10)))
+    stage(before, after)
+    assert UsageEvent.objects.get(pk=before.id).cost_pico == 20_000_000
+    assert UsageEvent.objects.get(pk=after.id).cost_pico == 10
+
+
+def test_the_tier_goes_by_the_total_of_the_input(model: LlmModel) -> None:
+    make_price(model, min_input_tokens=180, input_pico=7)
+    stage(call(model), call(model, report=report(Usage(input=179))))
+    tiers = [
+        event.price and event.price.min_input_tokens for event in UsageEvent.objects.order_by("input_tokens")
+    ]
+    assert tiers == [180, 0]  # 100 fresh of 180 in all, and 179
+
+
+def test_each_call_has_the_price_of_its_model(model: LlmModel) -> None:
+    cheap = make_model("cheap", priced=False)
+    make_price(
+        cheap, input_pico=1, output_pico=1, cache_read_pico=0, cache_write_5m_pico=0, cache_write_1h_pico=0
+    )
+    stage(call(cheap), call(model), call(cheap))
+    assert sorted(event.cost_pico or 0 for event in UsageEvent.objects.all()) == [130, 130, USAGE_PICO]
+
+
+def test_an_unpriced_call_costs_null_and_not_0() -> None:
+    stage(call(make_model(priced=False)))
+    event = UsageEvent.objects.get()
+    assert event.cost_pico is None
+    assert event.price is None
+    row = DailyUsage.objects.get()
+    assert (row.calls, row.cost_pico, row.unpriced_calls) == (1, 0, 1)
+
+
+def test_a_free_call_costs_0_and_is_priced() -> None:
+    free = make_model(priced=False)
+    rates = {"input_pico", "cache_read_pico", "cache_write_5m_pico", "cache_write_1h_pico", "output_pico"}
+    make_price(free, **dict.fromkeys(rates, 0))
+    stage(call(free))
+    assert UsageEvent.objects.get().cost_pico == 0
+    assert DailyUsage.objects.get().unpriced_calls == 0
+
+
+def test_an_estimate_is_marked_and_counted_as_one(model: LlmModel) -> None:
+    stage(call(model, report=report(source="estimated"), status="interrupted"), call(model))
+    assert UsageEvent.objects.get(source="estimated").cost_pico == USAGE_PICO
+    row = DailyUsage.objects.get()
+    assert (row.calls, row.cost_pico, row.estimated_cost_pico) == (2, 2 * USAGE_PICO, USAGE_PICO)
+
+
+def test_a_call_that_used_nothing_is_there_and_costs_0(model: LlmModel) -> None:
+    stage(call(model, report=report(Usage(), "none"), status="failed"))
+    event = UsageEvent.objects.get()
+    assert (event.source, event.cost_pico) == ("none", 0)
+    assert DailyUsage.objects.get().calls == 1
+
+
+def test_who_has_no_agent_room_or_team_is_booked_on_nobody(model: LlmModel) -> None:
+    stage(
+        call(model, agent_id=None, agent_key=""),
+        room_id=ZERO_UUID, room_name="", team_id=ZERO_UUID, team_name="", token_id=None,
+    )  # fmt: skip
+    event = UsageEvent.objects.get()
+    assert (event.agent_id, event.room_id, event.team_id, event.token_id) == (*[ZERO_UUID] * 3, None)
+    row = DailyUsage.objects.get()
+    assert (row.agent_id, row.room_id, row.team_id) == (ZERO_UUID,) * 3
+
+
+@pytest.mark.parametrize(
+    ("said", "pico"),
+    [
+        (None, None),
+        ("0", 0),
+        ("0.00095", 950_000_000),
+        ("1.5e-05", 15_000_000),
+        ("0.0000000000004", 0),
+        ("0.0000000000006", 1),
+        ("1000000", MAX_PICO),
+        ("1000000.01", None),
+        ("-0.01", None),
+        ("1e999999", None),
+        ("NaN", None),
+        ("sNaN", None),
+        ("Infinity", None),
+        ("", None),
+        ("free", None),
+    ],
+)
+def test_what_the_provider_says_it_charged_is_kept_beside(
+    model: LlmModel, said: str | None, pico: int | None
+) -> None:
+    assert provider_cost_pico(said) == pico
+    stage(call(model, report=report(cost_usd=said)))
+    event = UsageEvent.objects.get()
+    assert event.provider_cost_pico == pico
+    assert event.cost_pico == USAGE_PICO
+
+
+def test_flags_are_kept(model: LlmModel) -> None:
+    stage(call(model, report=report(flags=("input_mismatch", "unknown_key:frobs"))))
+    assert UsageEvent.objects.get().flags == ["input_mismatch", "unknown_key:frobs"]
+
+
+def test_reasoning_beyond_the_output_is_cut_to_it(model: LlmModel) -> None:
+    stage(call(model, report=report(Usage(output=10, reasoning=40))))
+    assert UsageEvent.objects.get().reasoning_tokens == 10
+
+
+def test_garbage_counts_are_kept_for_a_person_to_look_at(model: LlmModel) -> None:
+    """2^53 tokens cost more than a column holds; the turn is committed all the same."""
+    stage(call(model, report=report(Usage(input=2**53))), call(model))
+    event = UsageEvent.objects.get(input_tokens=2**53)
+    assert (event.cost_pico, event.price, event.flags) == (None, None, ["cost_out_of_range"])
+    row = DailyUsage.objects.get()
+    assert (row.calls, row.cost_pico, row.unpriced_calls) == (2, USAGE_PICO, 1)
+
+
+def test_the_dearest_call_is_priced(model: LlmModel) -> None:
+    tokens = MAX_PICO // 2_000_000
+    stage(
+        call(model, report=report(Usage(input=tokens))), call(model, report=report(Usage(input=tokens + 1)))
+    )
+    costs = [event.cost_pico for event in UsageEvent.objects.order_by("input_tokens")]
+    assert costs == [MAX_PICO, None]
+
+
+def test_takes_as_many_statements_for_50_calls_as_for_one(model: LlmModel, django_assert_num_queries) -> None:
+    other = make_model("other")
+    many = [
+        call(one, agent_id=uuid.UUID(int=number), ended_at=NOON + dt.timedelta(hours=number))
+        for number in range(25)
+        for one in (model, other)
+    ]
+    one_event = [UsageEvent(id=uuid.uuid4())]
+    # All at once on PostgreSQL; SQLite takes a limited number of parameters.
+    batch = connection.ops.bulk_batch_size(list(UsageEvent._meta.concrete_fields), one_event * 50) or 50
+    for calls in ([call(model)], many):
+        inserts = math.ceil(len(calls) / max(batch, 1)) if connection.vendor == "sqlite" else 1
+        with transaction.atomic(), django_assert_num_queries(2 + inserts):  # prices, events, rollup
+            usage_stage(payer=payer(), calls=calls)
+    assert UsageEvent.objects.count() == 51
+
+
+def test_no_calls_take_no_statement(django_assert_num_queries) -> None:
+    with transaction.atomic(), django_assert_num_queries(0):
+        assert usage_stage(payer=payer(), calls=[]) == []
+
+
+def refuse(*calls: MeteredCall) -> None:
+    with pytest.raises(IntegrityError):
+        stage(*calls)
+
+
+def totals() -> Sequence[tuple[int, int]]:
+    return [(row.calls, row.cost_pico) for row in DailyUsage.objects.all()]
+
+
+def test_the_same_call_is_not_billed_twice(model: LlmModel) -> None:
+    made = call(model)
+    stage(made)
+    refuse(made)
+    refuse(call(model), made)
+    again = call(model)
+    refuse(again, again)
+    assert [event.pk for event in UsageEvent.objects.all()] == [made.id]
+    assert totals() == [(1, USAGE_PICO)]
+
+
+def test_what_the_database_refuses_leaves_nothing(model: LlmModel) -> None:
+    refuse(call(model), call(model, report=report(Usage(output=5), "none")))
+    assert not UsageEvent.objects.exists()
+    assert not DailyUsage.objects.exists()
+
+
+def test_events_and_rollup_go_with_the_transaction(model: LlmModel) -> None:
+    with transaction.atomic():
+        usage_stage(payer=payer(), calls=[call(model)])
+        assert totals() == [(1, USAGE_PICO)]
+        transaction.set_rollback(True)
+    assert not UsageEvent.objects.exists()
+    assert not DailyUsage.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_is_refused_outside_a_transaction() -> None:
+    model = make_model()
+    with pytest.raises(transaction.TransactionManagementError):
+        usage_stage(payer=payer(), calls=[call(model)])
+    assert not UsageEvent.objects.exists()
+    assert not DailyUsage.objects.exists()
