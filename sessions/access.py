@@ -8,7 +8,7 @@ from typing import Any
 from accounts.access import parse_id
 from accounts.models import User
 from pantheon.errors import NotFound
-from sessions.models import Agent, ChatSession, Room, Turn
+from sessions.models import Agent, ChatSession, Room, Summary, Turn
 
 
 def access_agent(user: User, agent_id: str | uuid.UUID) -> Agent:
@@ -28,6 +28,11 @@ def access_turn(user: User, turn_id: str | uuid.UUID) -> Turn:
         "session"
     )
     return _one(turns, turn_id)
+
+
+def access_summary(user: User, summary_id: str | uuid.UUID) -> Summary:
+    summaries = Summary.objects.filter(session__owner=user, session__deleted_at__isnull=True)
+    return _one(summaries, summary_id)
 
 
 def _one(rows: Any, row_id: str | uuid.UUID) -> Any:

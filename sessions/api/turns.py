@@ -32,18 +32,21 @@ MAX_MESSAGE_CHARS = 100_000
 MAX_KEY_CHARS = 255
 
 
+def not_blank(text: str) -> None:
+    """Refuse white space alone."""
+    if not text.strip():
+        raise serializers.ValidationError("Write a message.")
+
+
 class TurnRequestSerializer(serializers.Serializer[Any]):
-    message = serializers.CharField(max_length=MAX_MESSAGE_CHARS, trim_whitespace=False)
+    message = serializers.CharField(
+        max_length=MAX_MESSAGE_CHARS, trim_whitespace=False, validators=[not_blank]
+    )
     mode = serializers.ChoiceField(choices=Turn.Mode.choices, required=False, allow_null=True)
     max_rounds = serializers.IntegerField(min_value=1, max_value=3, required=False, allow_null=True)
     index = serializers.IntegerField(min_value=1, max_value=2**31 - 1, required=False, allow_null=True)
     stream = serializers.BooleanField(default=False)
     background = serializers.BooleanField(default=False)
-
-    def validate_message(self, message: str) -> str:
-        if not message.strip():
-            raise serializers.ValidationError("Write a message.")
-        return message
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if attrs["stream"] and attrs["background"]:
@@ -68,7 +71,7 @@ class TurnsView(AsyncAPIView, GenericAPIView[Turn]):
 
     def _list(self, request: Request, session_id: str) -> Response:
         session = access_session(signed_in(request), session_id)
-        page = self.paginate_queryset(Turn.objects.filter(session=session))
+        page = self.paginate_queryset(Turn.objects.spoken().filter(session=session))
         return self.get_paginated_response(turns_json(page or []))
 
     async def post(self, request: Request, session_id: str) -> HttpResponseBase:
@@ -88,10 +91,15 @@ class TurnsView(AsyncAPIView, GenericAPIView[Turn]):
             idempotency_key=idempotency_key(request),
             digest=request_digest(request.path, request.data),
         )
-        token = request.auth if isinstance(request.auth, ApiToken) else None
-        return turn_accept(
-            user=signed_in(request), session=session, request=turn_request, token=token
-        ), fields
+        accepted = turn_accept(
+            user=signed_in(request), session=session, request=turn_request, token=token_of(request)
+        )
+        return accepted, fields
+
+
+def token_of(request: Request) -> ApiToken | None:
+    """Return the API token that asks, None in the browser."""
+    return request.auth if isinstance(request.auth, ApiToken) else None
 
 
 def idempotency_key(request: Request) -> str | None:

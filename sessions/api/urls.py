@@ -5,6 +5,8 @@ from sessions.api.catalogue import ModelsView
 from sessions.api.chats import AgentSessionsView, MessagesView, RoomSessionsView, SessionView
 from sessions.api.events import TurnEventsView
 from sessions.api.rooms import RoomAgentsView, RoomsView, RoomView
+from sessions.api.summaries import SummariesView, SummaryView
+from sessions.api.turn_again import SessionForkView, TurnRerunView, TurnRetryView
 from sessions.api.turns import TurnCancelView, TurnsView, TurnView
 
 urlpatterns = [
@@ -19,7 +21,12 @@ urlpatterns = [
     path("sessions/<str:session_id>", SessionView.as_view(), name="api-session"),
     path("sessions/<str:session_id>/turns", TurnsView.as_view(), name="api-turns"),
     path("sessions/<str:session_id>/messages", MessagesView.as_view(), name="api-messages"),
+    path("sessions/<str:session_id>/fork", SessionForkView.as_view(), name="api-session-fork"),
+    path("sessions/<str:session_id>/summaries", SummariesView.as_view(), name="api-summaries"),
+    path("summaries/<str:summary_id>", SummaryView.as_view(), name="api-summary"),
     path("turns/<str:turn_id>", TurnView.as_view(), name="api-turn"),
     path("turns/<str:turn_id>/events", TurnEventsView.as_view(), name="api-turn-events"),
+    path("turns/<str:turn_id>/retry", TurnRetryView.as_view(), name="api-turn-retry"),
+    path("turns/<str:turn_id>/rerun", TurnRerunView.as_view(), name="api-turn-rerun"),
     path("turns/<str:turn_id>/cancel", TurnCancelView.as_view(), name="api-turn-cancel"),
 ]

@@ -81,7 +81,7 @@ class TurnRows:
 def transcript_page(session: ChatSession, *, before: int | None = None) -> list[TurnRows]:
     """Return the newest whole turns before an index, about MESSAGES_PER_PAGE messages of them, oldest first."""
     messages = Message.objects.filter(session=session)
-    turns = Turn.objects.filter(session=session).defer("snapshot")
+    turns = Turn.objects.spoken().filter(session=session).defer("snapshot")
     if before is not None:
         messages, turns = messages.filter(turn__index__lt=before), turns.filter(index__lt=before)
     edge = messages.order_by("-seq").values_list("turn__index", flat=True)[

@@ -1,0 +1,119 @@
+"""API: summaries of a session: the list, summarize now, edit and pin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.http import HttpResponseBase
+from rest_framework import serializers
+from rest_framework.generics import GenericAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.access import signed_in
+from accounts.models import ApiToken
+from accounts.throttling import TURN_THROTTLES
+from pantheon.errors import PantheonError
+from sessions.access import access_session, access_summary
+from sessions.api.base import AsyncAPIView
+from sessions.api.events import wait_until_final
+from sessions.api.turns import idempotency_key, request_digest, token_of
+from sessions.live.database import read_in_request
+from sessions.models import Summary, Turn
+from sessions.selectors.summaries import summary_json
+from sessions.selectors.turns import turn_json_by_id
+from sessions.services.summaries import summary_request, summary_update
+from sessions.services.turn_accept import Accepted
+from sessions.services.turn_request import TurnRequest
+
+
+class ItemSerializer(serializers.Serializer[Any]):
+    text = serializers.CharField()
+    message_seq = serializers.IntegerField(min_value=1, max_value=2**31 - 1, required=False, allow_null=True)
+    pinned = serializers.BooleanField(default=False)
+
+
+class SummaryChangeSerializer(serializers.Serializer[Any]):
+    text = serializers.CharField(required=False)
+    key_facts = ItemSerializer(many=True, required=False)
+    decisions = ItemSerializer(many=True, required=False)
+    open_questions = ItemSerializer(many=True, required=False)
+    action_items = ItemSerializer(many=True, required=False)
+
+
+class SummarizeSerializer(serializers.Serializer[Any]):
+    background = serializers.BooleanField(default=False)
+
+
+class SummariesView(AsyncAPIView, GenericAPIView[Summary]):
+    """The summaries of a session; POST summarizes now."""
+
+    write_scope = ApiToken.Scope.CHAT
+
+    def get_throttles(self) -> list[Any]:
+        return (
+            [throttle() for throttle in TURN_THROTTLES]
+            if self.request.method == "POST"
+            else super().get_throttles()
+        )
+
+    async def get(self, request: Request, session_id: str) -> Response:
+        return await sync_to_async(self._list)(request, session_id)
+
+    def _list(self, request: Request, session_id: str) -> Response:
+        session = access_session(signed_in(request), session_id)
+        page = self.paginate_queryset(Summary.objects.filter(session=session))
+        return self.get_paginated_response([summary_json(summary) for summary in page or []])
+
+    async def post(self, request: Request, session_id: str) -> HttpResponseBase:
+        accepted, background = await read_in_request(self._accept, request, session_id)
+        final = not background and await wait_until_final(accepted.turn.pk, settings.PANTHEON_WAIT_S)
+        return await sync_to_async(self._answer)(accepted, final)
+
+    def _accept(self, request: Request, session_id: str) -> tuple[Accepted, bool]:
+        session = access_session(signed_in(request), session_id)
+        data = SummarizeSerializer(data=request.data)
+        data.is_valid(raise_exception=True)
+        wanted = TurnRequest(
+            message="",
+            idempotency_key=idempotency_key(request),
+            digest=request_digest(request.path, request.data),
+        )
+        accepted = summary_request(
+            user=signed_in(request), session=session, request=wanted, token=token_of(request)
+        )
+        return accepted, data.validated_data["background"]
+
+    def _answer(self, accepted: Accepted, final: bool) -> Response:
+        turn = accepted.turn
+        headers = {"Location": f"/api/v1/turns/{turn.pk}"}
+        if accepted.replayed:
+            headers["Idempotent-Replayed"] = "true"
+        if not final:
+            return Response(turn_json_by_id(turn.pk), status=202, headers=headers)
+        summary = Summary.objects.filter(turn=turn).first()
+        if summary is None:
+            turn.refresh_from_db()
+            raise no_summary(turn, headers)
+        return Response(summary_json(summary), status=201, headers=headers)
+
+
+def no_summary(turn: Turn, headers: dict[str, str]) -> PantheonError:
+    """Return the error of a summarizing turn that was cancelled or given up."""
+    details = {"turn_id": str(turn.pk)}
+    if turn.status == Turn.Status.CANCELLED:
+        return PantheonError("turn_final", "The summary was cancelled.", details, headers=headers)
+    return PantheonError("internal_error", "The summary could not be made.", details, headers=headers)
+
+
+class SummaryView(APIView):
+    write_scope = ApiToken.Scope.CHAT
+
+    def patch(self, request: Request, summary_id: str) -> Response:
+        summary = access_summary(signed_in(request), summary_id)
+        data = SummaryChangeSerializer(data=request.data)
+        data.is_valid(raise_exception=True)
+        return Response(summary_json(summary_update(summary=summary, **data.validated_data)))

@@ -1,0 +1,116 @@
+"""Summaries on demand, and edits of what they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from accounts.models import ApiToken, User
+from orchestration.engine.specs import SummaryPlan, TurnSpec
+from orchestration.engine.summary import FIELDS, MAX_ITEM_CHARS, MAX_ITEMS, MAX_SUMMARY_CHARS
+from pantheon.errors import PantheonError, ValidationFailed
+from sessions.dispatch import dispatch
+from sessions.models import ChatSession, Summary, Turn
+from sessions.selectors.summaries import newest_summary, summary_spec
+from sessions.services.snapshot import agent_specs, history_of, snapshot_of, summarizer_spec
+from sessions.services.turn_accept import REDISPATCH_AFTER, Accepted, turn_of_key
+from sessions.services.turn_plan import agents_of, limits_of
+from sessions.services.turn_request import TurnRequest
+
+
+def summary_request(
+    *, user: User, session: ChatSession, request: TurnRequest, token: ApiToken | None = None
+) -> Accepted:
+    """Accept a turn that only summarizes: run, committed and recovered like any other.
+
+    Raises ValidationFailed where nothing new was said, `turn_in_progress` while a turn runs.
+    """
+    try:
+        known = turn_of_key(user, request)
+        if known is not None:
+            return Accepted(known, replayed=True)
+        return Accepted(_accept_summary(user, session, request, token), replayed=False)
+    except IntegrityError:
+        known = turn_of_key(user, request)
+        if known is not None:
+            return Accepted(known, replayed=True)
+        message = "A turn of this session is still running. Wait for it or cancel it."
+        raise PantheonError("turn_in_progress", message) from None
+
+
+@transaction.atomic(durable=True)
+def _accept_summary(user: User, session: ChatSession, request: TurnRequest, token: ApiToken | None) -> Turn:
+    newest = newest_summary(session.pk)
+    before_seq = (session.messages.aggregate(last=Max("seq"))["last"] or 0) + 1
+    history = history_of(session.pk, after_seq=newest.through_seq if newest else 0, before_seq=before_seq)
+    if not history:
+        raise ValidationFailed({"session": ["Nothing was said since the last summary."]})
+    roster = agent_specs(agents_of(session))
+    spec = TurnSpec(
+        turn_id="",
+        session_id=str(session.pk),
+        index=None,
+        mode=Turn.Mode.SUMMARY,
+        message="",
+        roster=roster,
+        addressed=(),
+        room_name=session.room.name if session.room else "",
+        limits=limits_of(session.room, request),
+        summarizer=summarizer_spec(roster),
+        history=history,
+        summary=summary_spec(newest) if newest else None,
+        summarize=SummaryPlan(through_seq=history[-1].seq, first=True),
+    )
+    turn = Turn(
+        session=session,
+        user=user,
+        token_id=token.pk if token else None,
+        index=None,
+        mode=Turn.Mode.SUMMARY,
+        snapshot=snapshot_of(
+            spec, session=session, user=user, before_seq=before_seq, summary_id=newest.pk if newest else None
+        ),
+        idempotency_key=request.idempotency_key,
+        request_digest=request.digest,
+        dispatch_after=timezone.now() + REDISPATCH_AFTER,
+    )
+    turn.save(force_insert=True)
+    transaction.on_commit(partial(dispatch, turn.pk))
+    return turn
+
+
+@transaction.atomic(durable=True)
+def summary_update(
+    *, summary: Summary, text: str | None = None, **lists: Sequence[dict[str, Any]]
+) -> Summary:
+    """Change a summary's text, or replace whole lists: edit, pin, add or drop items. Raises ValidationFailed."""
+    if text is not None:
+        if not text.strip() or len(text) > MAX_SUMMARY_CHARS:
+            raise ValidationFailed({"text": [f"1 to {MAX_SUMMARY_CHARS} characters."]})
+        summary.text = text.strip()
+    for field, items in lists.items():
+        if field not in FIELDS:
+            raise TypeError(f"summaries have no list {field!r}")
+        setattr(summary, field, [valid_item(field, item, summary) for item in items])
+        if len(items) > MAX_ITEMS:
+            raise ValidationFailed({field: [f"At most {MAX_ITEMS} items."]})
+    summary.save()
+    return summary
+
+
+def valid_item(field: str, item: dict[str, Any], summary: Summary) -> dict[str, Any]:
+    """Return an item as it is stored. A message that the session does not have is no source."""
+    text = item["text"].strip()
+    seq = item.get("message_seq")
+    if not text or len(text) > MAX_ITEM_CHARS:
+        raise ValidationFailed({field: [f"Each item has 1 to {MAX_ITEM_CHARS} characters."]})
+    if seq is not None and not 1 <= seq <= summary.through_seq:
+        raise ValidationFailed(
+            {field: [f"message_seq is a message of the session, up to {summary.through_seq}."]}
+        )
+    return {"text": text, "message_seq": seq, "pinned": bool(item.get("pinned", False))}

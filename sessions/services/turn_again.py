@@ -1,0 +1,90 @@
+"""New versions of a turn: retry what failed, or run it again with something changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from accounts.models import ApiToken, User
+from orchestration.models import LlmModel
+from pantheon.errors import ValidationFailed
+from sessions.models import ChatSession, Message, Turn
+from sessions.services.turn_accept import Accepted, turn_accept
+from sessions.services.turn_plan import message_of_turn
+from sessions.services.turn_request import TurnRequest
+
+
+def turn_rerun(
+    *,
+    user: User,
+    turn: Turn,
+    message: str | None = None,
+    mode: str | None = None,
+    agents: Sequence[str] | None = None,
+    model: LlmModel | None = None,
+    idempotency_key: str | None = None,
+    digest: str = "",
+    token: ApiToken | None = None,
+) -> Accepted:
+    """Accept a new version of the newest turn. Raises like `turn_accept`, `turn_conflict` for an older turn.
+
+    With message and mode unchanged, good answers of agents not named in `agents` are carried over at no cost.
+    """
+    session = refuse_summary(turn)
+    request = TurnRequest(
+        message=message_of_turn(turn) if message is None else message,
+        mode=mode or (turn.mode if session.room_id else None),
+        idempotency_key=idempotency_key,
+        digest=digest,
+        replaces=turn,
+        only=None if agents is None else tuple(dict.fromkeys(agents)),
+        model=model,
+    )
+    return turn_accept(user=user, session=session, request=request, token=token)
+
+
+def turn_retry(
+    *,
+    user: User,
+    turn: Turn,
+    idempotency_key: str | None = None,
+    digest: str = "",
+    token: ApiToken | None = None,
+) -> Accepted:
+    """Accept a new version that asks only those who did not answer; raises ValidationFailed where nobody failed."""
+    session = refuse_summary(turn)
+    request = TurnRequest(
+        message=message_of_turn(turn),
+        mode=turn.mode if session.room_id else None,
+        idempotency_key=idempotency_key,
+        digest=digest,
+        replaces=turn,
+        only=unanswered(turn),
+    )
+    return turn_accept(user=user, session=session, request=request, token=token)
+
+
+def refuse_summary(turn: Turn) -> ChatSession:
+    if turn.mode == Turn.Mode.SUMMARY:
+        raise ValidationFailed({"turn": ["A turn that only summarizes has no versions: summarize again."]})
+    return turn.session
+
+
+def unanswered(turn: Turn) -> tuple[str, ...] | None:
+    """Return the keys of agents that were asked and gave no whole answer; None: run all of it again.
+
+    A turn that ended before anybody was asked has nothing to keep. An empty tuple asks nobody again: only the
+    synthesis is made anew.
+    """
+    asked = {call.agent_key for call in turn.calls.all()} | set(turn.snapshot["addressed"])
+    good = {
+        message.agent_key
+        for message in turn.messages.filter(role=Message.Role.AGENT, status=Message.Status.COMPLETE)
+    }
+    missing = tuple(agent["key"] for agent in turn.snapshot["roster"] if agent["key"] in asked - good)
+    if missing and good:
+        return missing
+    if not good:
+        return None
+    if turn.status == Turn.Status.COMPLETED:
+        raise ValidationFailed({"turn": ["Every agent answered. Run the turn again to have new answers."]})
+    return ()
