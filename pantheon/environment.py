@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 class Environment(environ.FileAwareEnv):
@@ -18,3 +21,16 @@ class Environment(environ.FileAwareEnv):
             raise ImproperlyConfigured(
                 f"{var} must be a number; correct it in the environment or in .env."
             ) from error
+
+    def log_level(self, var: str, default: str) -> str:
+        """Return the name of one of Python's log levels."""
+        level: str = self.str(var, default=default).upper()
+        if level not in LOG_LEVELS:
+            raise ImproperlyConfigured(f"{var} must be one of {', '.join(LOG_LEVELS)}.")
+        return level
+
+
+def host_of(url: str) -> str:
+    """Return the host of a URL as ALLOWED_HOSTS wants it: without port, an IPv6 address in brackets."""
+    host = urlsplit(url).hostname or ""
+    return f"[{host}]" if ":" in host else host

@@ -7,12 +7,13 @@ from typing import Any
 
 import environ
 
+from pantheon.environment import Environment, host_of
 from pantheon.secret_key import load_or_make_secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VERSION = "0.1.0"
 
-env = environ.FileAwareEnv()
+env = Environment()
 environ.Env.read_env(env.path("PANTHEON_ENV_FILE", default=str(BASE_DIR / ".env"))())
 
 PANTHEON_DATA_DIR = Path(env.str("PANTHEON_DATA_DIR", default=str(BASE_DIR / "var")))
@@ -28,11 +29,7 @@ DEBUG = env.bool("PANTHEON_DEBUG", default=False)
 PANTHEON_URL = env.str("PANTHEON_URL", default="").rstrip("/")
 ALLOWED_HOSTS = env.list("PANTHEON_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 if PANTHEON_URL:
-    ALLOWED_HOSTS = [
-        *ALLOWED_HOSTS,
-        PANTHEON_URL.partition("://")[2].partition("/")[0].rpartition(":")[0]
-        or PANTHEON_URL.partition("://")[2],
-    ]
+    ALLOWED_HOSTS.append(host_of(PANTHEON_URL))
     CSRF_TRUSTED_ORIGINS = [PANTHEON_URL]
 
 INSTALLED_APPS = [
@@ -233,7 +230,7 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "root": {"handlers": ["console"], "level": env.str("PANTHEON_LOG_LEVEL", default="INFO")},
+    "root": {"handlers": ["console"], "level": env.log_level("PANTHEON_LOG_LEVEL", default="INFO")},
     # The SDKs' HTTP client logs a line per request at INFO.
     "loggers": {
         "httpx2": {"level": "WARNING"},

@@ -49,6 +49,7 @@ def prepare(url: str) -> None:
     waiting = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
     if waiting:
         call_command("migrate", interactive=False, verbosity=0)
+    call_command("check", databases=["default"], stdout=io.StringIO())
     say(f"database: {waiting} migrations applied" if waiting else "database: up to date")
     call_command("collectstatic", interactive=False, verbosity=0)
     say(f"static files: collected in {settings.STATIC_ROOT}")

@@ -25,8 +25,8 @@ def money(pico: int | None) -> Money:
 
 
 def short_usd(usd: Decimal) -> str:
-    """Return two decimals, below one cent two significant digits."""
-    if usd == 0 or abs(usd) >= Decimal("0.01"):
+    """Return cents; below one dollar four decimals, or two significant digits, without idle zeros."""
+    if usd == 0 or abs(usd) >= 1:
         return f"${usd:.2f}"
-    digits = max(2, 1 - usd.adjusted())
-    return f"${usd:.{digits}f}"
+    whole, _, fraction = f"{usd:.{max(4, 1 - usd.adjusted())}f}".partition(".")
+    return f"${whole}.{fraction.rstrip('0').ljust(2, '0')}"

@@ -31,15 +31,21 @@ def make_user(name: str, **fields: Any) -> User:
 
 
 def make_model(
-    server: ProviderServer | None = None, alias: str = "test-model", *, kind: str = "openai", **fields: Any
+    server: ProviderServer | None = None,
+    alias: str = "test-model",
+    *,
+    kind: str = "openai",
+    priced: bool = True,
+    **fields: Any,
 ) -> LlmModel:
-    """A priced model on a server of the tests, or (without one) on the built-in demo."""
+    """A model on a server of the tests, or (without one) on the built-in demo."""
     kind = kind if server else "demo"
     address = {"kind": kind, "base_url": server.base_url if server else ""}
     provider, _ = Provider.objects.get_or_create(name=f"{kind}-test", defaults=address)
     defaults = {"model_id": alias, "context_window": 32_768, "max_output_tokens": 2_048}
     model = LlmModel.objects.create(alias=alias, provider=provider, **{**defaults, **fields})
-    ModelPrice.objects.create(model=model, effective_from="2026-01-01T00:00:00Z", source="test", **RATES)
+    if priced:
+        ModelPrice.objects.create(model=model, effective_from="2026-01-01T00:00:00Z", source="test", **RATES)
     return model
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 from django.db import connection, connections
@@ -89,13 +90,14 @@ def test_the_order_of_checks(alice, session) -> None:
     accept = lambda **fields: turn_accept(user=alice, session=session, request=request(**fields))  # noqa: E731
     first = accept(idempotency_key="k", digest="d").turn
     assert accept(idempotency_key="k", digest="d", index=9).turn == first
-    for fields, code in [
+    refusals: list[tuple[dict[str, Any], str]] = [
         ({"idempotency_key": "k", "digest": "other"}, "idempotency_mismatch"),
         ({"index": 1}, "turn_conflict"),
         ({"index": 3}, "turn_conflict"),
         ({"index": 2}, "turn_in_progress"),
         ({}, "turn_in_progress"),
-    ]:
+    ]
+    for fields, code in refusals:
         with pytest.raises(PantheonError) as caught:
             accept(**fields)
         assert caught.value.code == code, fields

@@ -233,8 +233,7 @@ def test_one_that_fails_leaves_the_others(api, alice, openai_server, anthropic_s
 
 
 def test_an_unpriced_call_is_null_and_said_so(api, alice, openai_server) -> None:
-    model = make_model(openai_server, "free-form")
-    model.prices.all().delete()
+    model = make_model(openai_server, "free-form", priced=False)
     turn = ask(api, make_session(alice, make_agent(alice, "ana", model))).json()
     assert turn["usage"]["cost_usd"] is None
     assert turn["usage"]["unpriced_calls"] == 1

@@ -15,12 +15,14 @@ export function usdOf(pico) {
   return `${pico / PICO}.${fraction}`;
 }
 
-/** Return what is shown: two decimals, below one cent two significant digits. sessions/pages/money.py writes the same. */
+/** Return what is shown: cents; below one dollar four decimals, or two significant digits, without idle zeros.
+ *  sessions/pages/money.py writes the same. */
 export function moneyText(pico) {
   if (pico === null) return "unpriced";
   const usd = Number(pico) / 1e12;
-  if (pico === 0n || usd >= 0.01) return `$${usd.toFixed(2)}`;
-  return `$${usd.toFixed(Math.max(2, 1 - Math.floor(Math.log10(usd))))}`;
+  if (pico === 0n || usd >= 1) return `$${usd.toFixed(2)}`;
+  const [whole, fraction] = usd.toFixed(Math.max(4, 1 - Math.floor(Math.log10(usd)))).split(".");
+  return `$${whole}.${fraction.replace(/0+$/, "").padEnd(2, "0")}`;
 }
 
 /** Show an amount in an element, the exact one in its title. */
