@@ -97,7 +97,7 @@ def turns_before(session: ChatSession, before: int | None) -> list[TurnView]:
 
 def transcript_context(session: ChatSession, turns: Sequence[TurnView]) -> dict[str, Any]:
     """Return what partials/transcript.html shows."""
-    first = turns[0].turn.index if turns else 1
+    first = turns[0].turn.index or 1 if turns else 1
     return {"session": session, "turns": turns, "older_before": first if first > 1 else None}
 
 

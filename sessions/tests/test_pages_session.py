@@ -11,7 +11,8 @@ from django.urls import reverse
 from accounts.tests.admin_site import static_files_as_they_are
 from orchestration.tests.providers import Answer, OpenAIServer
 from sessions.models import ChatSession, Turn
-from sessions.services.turn_accept import TurnRequest, turn_accept
+from sessions.services.turn_accept import turn_accept
+from sessions.services.turn_request import TurnRequest
 from sessions.tests.conftest import Api
 from sessions.tests.factories import make_agent, make_model, make_room, make_session
 from sessions.tests.pages import add_turns, assert_leads_to_sign_in, browser, text_of

@@ -129,7 +129,7 @@ def test_a_key_that_is_none_is_refused(api, path, key) -> None:
         ({"message": "@ana", "index": 0}, "index"),
         ({"message": "@ana", "index": "one"}, "index"),
         ({"message": "@ana", "mode": "panel"}, "mode"),
-        ({"message": "@ana", "mode": "roundtable"}, "mode"),
+        ({"message": "@ana", "mode": "summary"}, "mode"),
         ({"message": "@ana", "mode": "direct"}, "mode"),
         ({"message": "@ana", "max_rounds": 4}, "max_rounds"),
         ({"message": "@ana", "stream": True, "background": True}, "background"),
