@@ -10,7 +10,7 @@ from sessions.models import Call
 SAMPLE = 20
 """The newest calls of a model that its calibration is taken from."""
 
-LEAST_TOKENS = 200
+LEAST_TOKENS = 100
 """Below this much evidence an estimate stays as it is."""
 
 BOUNDS = (0.25, 4.0)
