@@ -6,7 +6,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from pantheon.error_rendering import json_error
+from pantheon.error_rendering import body_too_large, json_error
 from pantheon.errors import NotFound, PantheonError
 
 API_PREFIXES = ("/api/", "/v1/")
@@ -21,7 +21,7 @@ def error_response(request: HttpRequest, error: PantheonError) -> HttpResponse:
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     if isinstance(exception, RequestDataTooBig):
-        return error_response(request, PantheonError("payload_too_large", "This is too much at once."))
+        return error_response(request, body_too_large())
     return error_response(
         request, PantheonError("invalid_parameter", "The server could not understand this request.")
     )

@@ -6,6 +6,7 @@ import logging
 import math
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse
@@ -39,6 +40,11 @@ def readable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
+def body_too_large() -> PantheonError:
+    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    return PantheonError("payload_too_large", f"A request may have {limit} bytes.", {"limit_bytes": limit})
+
+
 def as_pantheon_error(exc: Exception) -> PantheonError | None:
     """Return the error that a caller is told about, or None for what nobody expected."""
     match exc:
@@ -47,7 +53,7 @@ def as_pantheon_error(exc: Exception) -> PantheonError | None:
         case Http404() | exceptions.NotFound():
             return NotFound()
         case RequestDataTooBig():
-            return PantheonError("payload_too_large", "The request body is too large.")
+            return body_too_large()
         case exceptions.ValidationError():
             return ValidationFailed(flatten(exc.detail))
         case SuspiciousOperation() | BadRequest() | MultiPartParserError():

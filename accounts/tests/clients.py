@@ -11,6 +11,8 @@ from typing import Any
 from asgiref.sync import async_to_sync
 from django.contrib.auth.hashers import make_password
 from django.core.handlers.asgi import ASGIHandler
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
 from django.test import Client
 
 from accounts.models import User
@@ -123,5 +125,14 @@ def send_chunked(method: str, path: str, chunks: Sequence[bytes], authorization:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    async_to_sync(ASGIHandler())(scope, receive, send)
+    # Like Django's test client: the test's transaction stays open. Past __call__, which would start a thread that
+    # does not see it.
+    signals = (request_started, request_finished)
+    for signal in signals:
+        signal.disconnect(close_old_connections)
+    try:
+        async_to_sync(ASGIHandler().handle)(scope, receive, send)
+    finally:
+        for signal in signals:
+            signal.connect(close_old_connections)
     return ChunkedResponse(sent)

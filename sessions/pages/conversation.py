@@ -9,9 +9,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from accounts.page_base import PageView
-from pantheon.errors import NotFound, PantheonError
+from pantheon.errors import NotFound, PantheonError, ValidationFailed
 from sessions.access import access_session, access_turn
 from sessions.models import Agent, ChatSession
+from sessions.pages.forms import TitleForm
 from sessions.pages.money import money
 from sessions.pages.transcript import TurnView, turn_view
 from sessions.selectors.pages import (
@@ -68,7 +69,11 @@ class SessionTurnView(PageView):
 class SessionRenameView(PageView):
     def post(self, request: HttpRequest, session_id: str) -> HttpResponse:
         session = access_session(self.user, session_id)
-        session_rename(session=session, title=request.POST.get("title", ""))
+        form = TitleForm(request.POST)
+        if not form.is_valid():
+            sentences = [str(sentence) for sentence in form.errors["title"]]
+            raise ValidationFailed({"title": sentences}, " ".join(sentences))
+        session_rename(session=session, title=form.cleaned_data["title"])
         return redirect("session", session.pk)
 
 

@@ -142,3 +142,7 @@ def seats_from(data: QueryDict, agents: Sequence[Agent]) -> list[Seat]:
 
 def number_from(text: str, *, default: int) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else default
+
+
+class TitleForm(forms.Form):
+    title = forms.CharField(max_length=200, required=False)

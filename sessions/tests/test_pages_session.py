@@ -225,7 +225,8 @@ def test_a_session_is_renamed(alice, session):
     )
     session.refresh_from_db()
     assert session.title == "Bakery"
-    assert client.post(url("session-rename", session), {"title": "x" * 201}).status_code == 422
+    for title in ("x" * 201, "a\x00b"):
+        assert client.post(url("session-rename", session), {"title": title}).status_code == 422
 
 
 def test_a_session_is_deleted(alice, session):
