@@ -1,10 +1,14 @@
 """The web process: Django, turns, and the periodic work that keeps them going."""
 
 import os
+import warnings
 
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pantheon.settings")
+
+# Static files are read by synchronous middleware; they are small, and this would be said once per process.
+warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 
 application = get_asgi_application()
 

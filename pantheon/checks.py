@@ -27,6 +27,7 @@ NOT_NEGATIVE = (
     "PANTHEON_PROVIDER_RETRY_BASE_S",
     "PANTHEON_PROVIDER_RETRY_MAX_WAIT_S",
     "PANTHEON_DEMO_WORDS_PER_S",
+    "PANTHEON_VERBATIM_TURNS",
 )
 TIMES = (
     "PANTHEON_WAIT_S",
@@ -35,6 +36,15 @@ TIMES = (
     "PANTHEON_PROVIDER_BETWEEN_TOKENS_TIMEOUT_S",
     "PANTHEON_PROVIDER_TOTAL_TIMEOUT_S",
     "PANTHEON_RECOVER_EVERY_S",
+)
+COUNTS = (
+    "PANTHEON_MANAGER_MAX_TOKENS",
+    "PANTHEON_SUMMARIZER_MAX_TOKENS",
+    "PANTHEON_MAX_ROUNDS",
+    "PANTHEON_MAX_SELECTIONS",
+    "PANTHEON_MAX_SPECIALIST_CALLS",
+    "PANTHEON_SUMMARY_TRIGGER",
+    "PANTHEON_SUMMARY_EVERY_TURNS",
 )
 MIN_LEASE_S = 3.0
 """A lease is renewed every second, so the shortest one bears two late renewals."""
@@ -72,6 +82,15 @@ def check_not_negative(**kwargs: Any) -> list[CheckMessage]:
         Error(f"{name} is {value(name)}.", hint="Set 0 or a positive number.", id="pantheon.E003")
         for name in NOT_NEGATIVE
         if value(name) < 0
+    ]
+
+
+def check_counts(**kwargs: Any) -> list[CheckMessage]:
+    """Refuse bounds under which a council could do nothing."""
+    return [
+        Error(f"{name} is {value(name)}.", hint="Set a number above 0.", id="pantheon.E010")
+        for name in COUNTS
+        if value(name) <= 0
     ]
 
 
@@ -175,6 +194,7 @@ SETTINGS_CHECKS = (
     check_limits,
     check_times,
     check_not_negative,
+    check_counts,
     check_lease,
     check_url,
     check_web_processes,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 
 from pantheon.environment import Environment, host_of
 from pantheon.secret_key import load_or_make_secret_key
@@ -28,6 +29,8 @@ DEBUG = env.bool("PANTHEON_DEBUG", default=False)
 
 PANTHEON_URL = env.str("PANTHEON_URL", default="").rstrip("/")
 ALLOWED_HOSTS = env.list("PANTHEON_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+if (bound := env.str("HOST", default="")) and bound not in ("0.0.0.0", "::"):  # noqa: S104  (any address is no name)
+    ALLOWED_HOSTS.append(host_of(f"//[{bound}]" if ":" in bound else f"//{bound}"))
 if PANTHEON_URL:
     ALLOWED_HOSTS.append(host_of(PANTHEON_URL))
     CSRF_TRUSTED_ORIGINS = [PANTHEON_URL]
@@ -84,6 +87,8 @@ def database() -> dict[str, Any]:
     """Return the database of DATABASE_URL; a SQLite file with WAL and IMMEDIATE transactions where none is named."""
     url = env.str("DATABASE_URL", default="") or f"sqlite:///{PANTHEON_DATA_DIR / 'pantheon.sqlite3'}"
     config: dict[str, Any] = env.db_url_config(url)
+    if config.get("ENGINE") not in ("django.db.backends.sqlite3", "django.db.backends.postgresql"):
+        raise ImproperlyConfigured("DATABASE_URL must begin with postgres:// or sqlite:///.")
     options = config.setdefault("OPTIONS", {})
     if config["ENGINE"] == "django.db.backends.sqlite3":
         options.update(

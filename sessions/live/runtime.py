@@ -150,7 +150,7 @@ class Runtime:
             self._recovering = True
         self._call(engine, lambda: engine.spawn(engine.recover(), "recovery"))
 
-    def stop(self, timeout_s: float = 10.0) -> None:
+    def stop(self, timeout_s: float = 6.0) -> None:
         """Hand running turns over and end the loop. The next `submit` starts a new one."""
         with self._lock:
             engine, thread = self._engine, self._thread

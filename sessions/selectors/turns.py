@@ -27,7 +27,7 @@ def turns_json(turns: Sequence[Turn], *, with_text: bool = False) -> list[dict[s
     """Return turns as the API shows them, with three queries."""
     ids = [turn.pk for turn in turns]
     messages = grouped(Message.objects.filter(turn_id__in=ids).order_by("seq"))
-    calls = grouped(Call.objects.filter(turn_id__in=ids).order_by("number"))
+    calls = grouped(Call.objects.filter(turn_id__in=ids).select_related("model").order_by("number"))
     events = grouped(UsageEvent.objects.filter(turn_id__in=ids))
     return [_turn_json(turn, messages[turn.pk], calls[turn.pk], events[turn.pk], with_text) for turn in turns]
 
@@ -105,6 +105,7 @@ def step_json(call: Call, event: UsageEvent | None) -> dict[str, Any]:
         "purpose": call.purpose,
         "agent_key": call.agent_key or None,
         "agent_name": call.agent_name or None,
+        "model": call.model.alias,
         "round": call.round,
         "attempt": call.attempt,
         "status": call.status,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 
 import pytest
@@ -22,6 +21,7 @@ from sessions.tests.conftest import Api
 from sessions.tests.factories import make_agent, make_room, make_session
 from sessions.tests.ledger import assert_ledger_matches
 from sessions.tests.test_turn_commit import finish_call
+from sessions.tests.waiting import wait_for_event
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
 
@@ -37,17 +37,6 @@ def turn(alice, openai_model) -> Turn:
 
 def expire_leases() -> None:
     Turn.objects.update(lease_expires_at="2020-01-01T00:00:00Z")
-
-
-async def arrived(turn: Turn, text: str) -> None:
-    """Return once an event with this text is in the log."""
-    async with asyncio.timeout(10):
-        while True:
-            entries = event_log.after(turn.pk, 0) or []
-            if any(text in entry.data for entry in entries):
-                return
-            seq = entries[-1].seq if entries else 0
-            await event_log.wait(turn.pk, seq, 1.0)
 
 
 def run_to_the_end(api: Api, turn: Turn) -> dict:
@@ -113,7 +102,7 @@ def test_a_call_that_was_interrupted_is_billed_as_estimated_and_made_again(api, 
     runtime.submit(turn.pk)
     gate.wait_until_reached()
     bob_gate.wait_until_reached()
-    asyncio.run(arrived(turn, '"text":"Half "'))
+    wait_for_event(turn.pk, '"text":"Half "')
     runtime.stop()
     bob_gate.open()
     turn.refresh_from_db()

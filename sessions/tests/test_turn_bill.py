@@ -21,6 +21,7 @@ from sessions.models import Call, Message, Turn
 from sessions.tests.conftest import Api
 from sessions.tests.factories import make_agent, make_model, make_room, make_session
 from sessions.tests.ledger import assert_ledger_matches
+from sessions.tests.waiting import wait_for_event
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -199,7 +200,7 @@ def test_a_cancelled_turn_keeps_what_was_said_and_is_billed_as_estimated(api, se
     gate = Gate()
     server.queue(Answer(["One ", "two"], at={1: Hold(gate)}))
     turn = api.post(f"sessions/{session.pk}/turns", {"message": "hello", "background": True}).json()
-    gate.wait_until_reached()
+    wait_for_event(turn["id"], '"text":"One "')
     response = api.post(f"turns/{turn['id']}/cancel")
     assert response.status_code == 202
     assert server.served[0].wait().disconnected

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from orchestration.engine.context import agent_system, build_request, reply_prompt, window_of
 from orchestration.engine.specs import ChatMessage, HistoryMessage
 from orchestration.tests.engine.world import agent_spec, model_spec, turn_spec
@@ -49,7 +51,7 @@ def test_the_oldest_messages_are_pruned_when_the_budget_is_short() -> None:
         for n in range(1, 21)
     ]
     spec = turn_spec("ana", history=history)
-    spec = type(spec)(**{**_fields(spec), "roster": (agent_spec("ana", model=model_spec(window=16_384)),)})
+    spec = replace(spec, roster=(agent_spec("ana", model=model_spec(window=16_384)),))
     request, audit = build_request(spec, reply_prompt(spec, spec.agent("ana")))
     assert audit["pruned"] > 0
     assert audit["estimate_after"] <= audit["input_budget"] < audit["estimate_before"]
@@ -66,7 +68,3 @@ def test_limits_and_temperature_are_the_models_to_refuse() -> None:
     request, _ = build_request(spec, reply_prompt(spec, agent))
     assert request.temperature is None
     assert request.max_output_tokens == 4_000
-
-
-def _fields(spec: object) -> dict[str, object]:
-    return {name: getattr(spec, name) for name in spec.__dataclass_fields__}  # type: ignore[attr-defined]
