@@ -15,11 +15,15 @@ from orchestration.engine.specs import (
     SummarySpec,
     TurnSpec,
 )
-from orchestration.engine.tokens import estimate_input, estimate_tokens
+from orchestration.engine.tokens import BYTES_PER_TOKEN, MESSAGE_OVERHEAD, estimate_input, estimate_tokens
 
 MANAGER_NAME = "Manager"
-LINE_OVERHEAD = 8
-"""Tokens that a speaker's name and the chat template add to a message."""
+TO_AN_AGENT = f"{MANAGER_NAME}, to you alone"
+TO_THE_MANAGER = "Council, to the manager alone"
+LINE_OVERHEAD = 2 * MESSAGE_OVERHEAD
+"""Tokens that the chat template and what joins two messages add to each."""
+LEFT_OUT = "[Earlier messages are left out.]"
+"""Said first where a conversation would begin with an answer, which providers refuse."""
 
 LISTS = (
     ("Key facts", "key_facts"),
@@ -72,16 +76,25 @@ def roster_lines(spec: TurnSpec, own_key: str | None = None) -> str:
     )
 
 
-def summary_block(summary: SummarySpec | None) -> str:
-    """Return a summary as a part of a system prompt; empty where there is none."""
+def summary_block(summary: SummarySpec | None, most: int | None = None) -> str:
+    """Return a summary as a part of a system prompt, cut to `most` tokens; empty where there is none."""
     if summary is None:
         return ""
-    parts = [f"Summary of the conversation so far:\n{summary.text}"]
-    for title, field in LISTS:
-        items = getattr(summary, field)
-        if items:
-            parts.append(f"{title}:\n" + "\n".join(f"- {item.text}" for item in items))
-    return "\n\n".join(parts)
+    lists = [
+        f"{title}:\n" + "\n".join(f"- {item.text}" for item in items)
+        for title, field in LISTS
+        if (items := getattr(summary, field))
+    ]
+    text = f"Summary of the conversation so far:\n{summary.text}"
+    if most is None:
+        return "\n\n".join([text, *lists])
+    kept = beginning(text, most - estimate_tokens("\n\n".join(["", *lists])))
+    return beginning("\n\n".join([kept, *lists]), most)
+
+
+def beginning(text: str, tokens: int) -> str:
+    """Return as much of a text as fits into this many tokens."""
+    return text.encode("utf-8", "replace")[: max(0, tokens) * BYTES_PER_TOKEN].decode("utf-8", "ignore")
 
 
 def transcript_for(viewer_key: str | None, lines: Iterable[HistoryMessage]) -> list[ChatMessage]:
@@ -98,11 +111,14 @@ def transcript_for(viewer_key: str | None, lines: Iterable[HistoryMessage]) -> l
         )
         if own:
             messages.append(ChatMessage("assistant", line.text))
-        elif line.role == "user":
-            messages.append(ChatMessage("user", line.text))
         else:
-            messages.append(ChatMessage("user", f"[{speaker_of(line)}]: {line.text}"))
+            messages.append(ChatMessage("user", attributed(line)))
     return messages
+
+
+def attributed(line: HistoryMessage) -> str:
+    """Return a message as those who did not write it are shown it."""
+    return line.text if line.role == "user" else f"[{speaker_of(line)}]: {line.text}"
 
 
 def speaker_of(line: HistoryMessage) -> str:
@@ -124,7 +140,7 @@ def merge_roles(messages: Iterable[ChatMessage]) -> tuple[ChatMessage, ...]:
 
 
 def line_tokens(line: HistoryMessage) -> int:
-    return estimate_tokens(line.text) + LINE_OVERHEAD
+    return estimate_tokens(attributed(line)) + LINE_OVERHEAD
 
 
 def calibrated(tokens: int, model: ModelSpec) -> int:
@@ -164,38 +180,18 @@ class Prompt:
 
 
 def build_request(spec: TurnSpec, prompt: Prompt) -> tuple[ModelRequest, dict[str, int]]:
-    """Return the request and the audit of its context. What does not fit is left out, the oldest first.
+    """Return the request and the audit of its context.
 
     Audit, in tokens and messages: `window`, `input_budget`, `estimate_raw` (uncalibrated), `estimate_before`,
     `estimate_after`, `summarized` (1: an earlier part is in a summary), `pruned`.
     """
     model = prompt.model
     window = window_of(model, prompt.max_output_tokens)
-    summary = summary_block(spec.summary)
-    system = f"{prompt.system}\n\n{summary}" if summary else prompt.system
-    fixed = (
-        estimate_tokens(system)
-        + estimate_tokens(spec.message)
-        + estimate_tokens(prompt.ask)
-        + 3 * LINE_OVERHEAD
-    )
-    costs = [line_tokens(line) for line in (*spec.history, *prompt.said)]
-    total, pruned = fixed + sum(costs), 0
-    before = total
-    while pruned < len(costs) and calibrated(total, model) > window.input_budget:
-        total -= costs[pruned]
-        pruned += 1
-    history = spec.history[pruned:]
-    said = prompt.said[max(0, pruned - len(spec.history)) :]
-    now = [ChatMessage("user", spec.message)] if spec.message else []
-    asked = [ChatMessage("user", prompt.ask)] if prompt.ask else []
-    messages = merge_roles(
-        [*transcript_for(prompt.viewer_key, history), *now, *transcript_for(prompt.viewer_key, said), *asked]
-    )
+    before, pruned, summary = fit(spec, prompt, window.input_budget)
     request = ModelRequest(
         model=model,
-        system=system,
-        messages=messages,
+        system=f"{prompt.system}\n\n{summary}" if summary else prompt.system,
+        messages=conversation(spec, prompt, pruned),
         max_output_tokens=window.output_reserve,
         purpose=prompt.purpose,
         temperature=prompt.temperature if model.temperature else None,
@@ -216,11 +212,47 @@ def build_request(spec: TurnSpec, prompt: Prompt) -> tuple[ModelRequest, dict[st
     return request, audit
 
 
+def fit(spec: TurnSpec, prompt: Prompt, budget: int) -> tuple[int, int, str]:
+    """Return the tokens of all that could be told, how many messages are left out of it, and the summary's text.
+
+    The oldest go first. The summary stands for what is gone already: it is cut only where it would not fit alone.
+    """
+    model = prompt.model
+    costs = [line_tokens(line) for line in (*spec.history, *prompt.said)]
+    fixed = sum(estimate_tokens(text) for text in (prompt.system, spec.message, prompt.ask, LEFT_OUT))
+    fixed += 4 * LINE_OVERHEAD
+    summary = summary_block(spec.summary)
+    before = total = fixed + estimate_tokens(summary) + sum(costs)
+    pruned = 0
+    while pruned < len(costs) and calibrated(total, model) > budget:
+        total -= costs[pruned]
+        pruned += 1
+    if calibrated(total, model) > budget:
+        summary = summary_block(spec.summary, int(budget / model.calibration) - fixed)
+    return before, pruned, summary
+
+
+def conversation(spec: TurnSpec, prompt: Prompt, pruned: int) -> tuple[ChatMessage, ...]:
+    """Return what is left of the history, the user's message, what was said since, and what is asked."""
+    now = [ChatMessage("user", spec.message)] if spec.message else []
+    asked = [ChatMessage("user", prompt.ask)] if prompt.ask else []
+    history = transcript_for(prompt.viewer_key, spec.history[pruned:])
+    said = transcript_for(prompt.viewer_key, prompt.said[max(0, pruned - len(spec.history)) :])
+    messages = [*history, *now, *said, *asked]
+    if messages and messages[0].role == "assistant":
+        messages.insert(0, ChatMessage("user", LEFT_OUT))
+    return merge_roles(messages)
+
+
 def reply_prompt(
     spec: TurnSpec, agent: AgentSpec, *, said: Sequence[HistoryMessage] = (), instruction: str = ""
 ) -> Prompt:
     """Return what an agent is told: earlier answers of this turn it may hear, and the manager's instruction."""
-    ask = f"[{MANAGER_NAME}, to you alone]: {instruction}" if instruction else ""
+    if not instruction and any(line.agent_key == agent.key for line in said):
+        instruction = (
+            "Add what you have not said yet."  # else it would be asked nothing after its own last words
+        )
+    ask = f"[{TO_AN_AGENT}]: {instruction}" if instruction else ""
     return Prompt(
         model=agent.model,
         purpose="reply",

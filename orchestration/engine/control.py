@@ -23,7 +23,9 @@ class Control:
         self._tasks: set[asyncio.Task[object]] = set()
 
     def cancel(self) -> None:
-        """Cancel: calls in flight are interrupted, no further one begins."""
+        """Cancel: calls in flight are interrupted, no further one begins. Again changes nothing."""
+        if self.cancelled:
+            return
         self.cancelled = True
         for task in self._tasks:
             task.cancel()

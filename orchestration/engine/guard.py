@@ -67,6 +67,8 @@ class SpeakerGuard:
 
     def feed(self, text: str) -> str:
         """Return what of the text so far may be published."""
+        if not self._names and not self._handles:
+            return text
         out = []
         for part in LINE_END.split(text):
             if self.tripped:

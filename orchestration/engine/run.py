@@ -6,13 +6,12 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestration.engine.context import build_request, reply_prompt
+from orchestration.engine.context import MANAGER_NAME, TO_AN_AGENT, build_request, reply_prompt
 from orchestration.engine.control import Control
+from orchestration.engine.guard import folded
 from orchestration.engine.ports import Ports
 from orchestration.engine.specs import AgentSpec, HistoryMessage, TurnSpec
 from orchestration.engine.steps import RetryPolicy, StepPlan, StepResult, run_step
-
-MANAGER_NAMES = ("Manager",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,28 +47,36 @@ class Run:
         return StepPlan(slot, "reply", agent, round_number, request, audit, others=self.others(agent))
 
     def others(self, agent: AgentSpec) -> tuple[str, ...]:
-        """Return the names and keys for which this agent must not speak."""
+        """Return what everybody is called for whom this agent must not speak: names, @keys, the manager's labels."""
         if self.spec.mode == "direct":
             return ()
-        names = [
-            name
-            for member in self.spec.roster
-            if member.key != agent.key
-            for name in (member.name, member.key)
-        ]
-        own = {agent.name.casefold(), agent.key.casefold()}
-        return tuple(name for name in (*names, *MANAGER_NAMES) if name.casefold() not in own)
+        others = [member for member in self.spec.roster if member.key != agent.key]
+        names = [name for member in others for name in (member.name, f"@{member.key}")]
+        own = {folded(agent.name), folded(f"@{agent.key}")}
+        return tuple(name for name in (*names, MANAGER_NAME, TO_AN_AGENT) if folded(name) not in own)
 
     def carried(self) -> list[StepResult]:
-        """Return the good answers of the turn that this one replaces, in room order."""
-        by_key = {answer.agent_key: answer for answer in self.spec.carried}
+        """Return the good answers of the turn that this one replaces, by round and in room order."""
+        place = {agent.key: number for number, agent in enumerate(self.spec.roster)}
+        kept = [answer for answer in self.spec.carried if answer.agent_key in place]
+        kept.sort(key=lambda answer: (answer.round, place[answer.agent_key]))
         return [
             StepResult(
-                answer.message_id, "reply", agent, answer.round, answer.model, "complete", answer.text
+                answer.message_id,
+                "reply",
+                self.spec.agent(answer.agent_key),
+                answer.round,
+                answer.model,
+                "complete",
+                answer.text,
             )
-            for agent in self.spec.roster
-            if (answer := by_key.get(agent.key)) is not None
+            for answer in kept
         ]
+
+    def missing(self) -> list[str]:
+        """Return the keys of those who are addressed and have no answer yet that is carried over, in order."""
+        have = {answer.agent_key for answer in self.spec.carried}
+        return [key for key in self.spec.addressed if key not in have]
 
 
 def answered(results: Sequence[StepResult]) -> list[StepResult]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from orchestration.engine.control import Cancelled, Control
@@ -23,17 +23,9 @@ from orchestration.engine.ports import (
     ReasoningDelta,
     TextDelta,
 )
-from orchestration.engine.specs import AgentSpec, ModelRequest, Purpose, Usage, UsageReport
-from orchestration.engine.tokens import estimate_report
+from orchestration.engine.received import GUARDED, NO_USAGE, Received
+from orchestration.engine.specs import AgentSpec, ModelRequest, Purpose
 
-GUARDED = "guarded"
-"""The finish reason of an answer that the identity guard ended; its call is closed upstream and billed as estimated."""
-
-EMPTY = (
-    "The model returned an empty answer.",
-    "The model answered for somebody else; nothing of it was kept.",
-)
-NO_USAGE = UsageReport(usage=Usage(), source="none")
 EXHAUSTED = CallError(
     "internal_error", "The worker that ran this turn died several times; it was given up.", retryable=True
 )
@@ -70,7 +62,7 @@ class StepPlan:
     live: bool = True
     """Tell readers about it as it happens; routing and summaries stay silent."""
     others: tuple[str, ...] = ()
-    """Names and keys of everybody else: where the answer begins to speak for one of them, it ends."""
+    """What everybody else is called: where the answer begins to speak for one of them, it ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,29 +78,6 @@ class StepResult:
     status: Literal["complete", "failed", "cancelled"]
     text: str
     error: CallError | None = None
-
-
-@dataclass(slots=True)
-class Received:
-    """What has arrived of one attempt so far."""
-
-    guard: SpeakerGuard
-    text: list[str] = field(default_factory=list)
-    """What was let through."""
-    withheld: str = ""
-    """What the guard kept back; it was paid for all the same."""
-    reasoning: list[str] = field(default_factory=list)
-    chars: int = 0
-    opened: Opened = field(default_factory=Opened)
-    partial: PartialUsage | None = None
-    first_token_s: float | None = None
-    end: Completed | Failed | None = None
-
-    def estimate(self, request: ModelRequest) -> UsageReport:
-        received = "".join(self.text) + self.withheld + "".join(self.reasoning)
-        if self.partial is None:
-            return estimate_report(request, None, None, received)
-        return estimate_report(request, self.partial.usage, self.partial.raw, received)
 
 
 async def run_step(plan: StepPlan, ports: Ports, control: Control, retry: RetryPolicy) -> StepResult:
@@ -155,23 +124,26 @@ async def run_attempt(
     await ports.journal.start(
         CallIntent(call_id, step_id, plan.slot, attempt, plan.request, plan.agent, plan.round, plan.context)
     )
-    began_s = ports.clock.monotonic_s()
-    received = Received(SpeakerGuard(plan.others))
+    received = Received(plan.request, SpeakerGuard(plan.others), began_s=ports.clock.monotonic_s())
     try:
         with control.interruptible():
             await receive(plan, step_id, call_id, received, ports)
     except Cancelled:
         pass  # received.end stays None: the call was cut by the user
     wait_s = None
-    if isinstance(received.end, Failed) and not received.text and not control.cancelled:
+    published = plan.live and received.said
+    if isinstance(received.end, Failed) and not published and not control.cancelled:
         wait_s = retry.wait_s(attempt, received.end, ports.clock.jitter())
-    outcome = outcome_of(plan, call_id, received, began_s, ports.clock.monotonic_s(), final=wait_s is None)
+    outcome = received.outcome(
+        call_id, ended_s=ports.clock.monotonic_s(), final=wait_s is None, must_speak=plan.live
+    )
     await ports.journal.finish(outcome)
     return outcome, wait_s
 
 
 async def receive(plan: StepPlan, step_id: str, call_id: str, received: Received, ports: Ports) -> None:
     """Take the model's stream to its end, passing on what it says."""
+    guard, received.sent = received.guard, True
     async with aclosing(ports.models.stream(plan.request)) as stream:
         async for event in stream:
             match event:
@@ -180,91 +152,40 @@ async def receive(plan: StepPlan, step_id: str, call_id: str, received: Received
                     if received.first_token_s is None:
                         received.first_token_s = ports.clock.monotonic_s()
                     ports.journal.received(call_id, received.chars)
-                    if isinstance(event, ReasoningDelta):
-                        received.reasoning.append(text)
-                        tell(plan, step_id, "reasoning", text, ports)
+                    if isinstance(event, TextDelta):
+                        publish(plan, step_id, "text", guard.feed(text), received, ports)
                     else:
-                        let_through(plan, step_id, text, received, ports)
-                    if received.guard.tripped:
-                        received.end = Completed(received.estimate(plan.request), GUARDED)
+                        publish(plan, step_id, "reasoning", text, received, ports)
+                    if guard.tripped:
+                        received.end = Completed(received.estimate(), GUARDED)
                         return
                 case Opened():
                     received.opened = event
                 case PartialUsage():
                     received.partial = event
-                case Completed() | Failed():
-                    received.end = event
-    if held := received.guard.finish():
-        received.text.append(held)
-        tell(plan, step_id, "text", held, ports)
+                case Completed():
+                    publish(plan, step_id, "text", guard.finish(), received, ports)
+                    received.end = replace(event, finish_reason=GUARDED) if guard.tripped else event
+                case Failed():
+                    received.end = event  # what the guard still holds of a cut line is nobody's to read
     if received.end is None:
         raise RuntimeError(f"the gateway of {plan.request.model.kind} ended without Completed or Failed")
 
 
-def let_through(plan: StepPlan, step_id: str, text: str, received: Received, ports: Ports) -> None:
-    """Pass on what the guard lets through; what it keeps back was paid for all the same."""
-    published = received.guard.feed(text)
-    if received.guard.tripped:
-        received.withheld = text
-    if published:
-        received.text.append(published)
-        tell(plan, step_id, "text", published, ports)
-
-
-def tell(plan: StepPlan, step_id: str, kind: Literal["text", "reasoning"], text: str, ports: Ports) -> None:
+def publish(
+    plan: StepPlan,
+    step_id: str,
+    kind: Literal["text", "reasoning"],
+    text: str,
+    received: Received,
+    ports: Ports,
+) -> None:
+    """Keep what was said, and tell readers of a live step."""
+    if not text:
+        return
+    (received.text if kind == "text" else received.reasoning).append(text)
     if plan.live:
         ports.events.emit(StepDelta(step_id, kind, text))
-
-
-def outcome_of(
-    plan: StepPlan, call_id: str, received: Received, began_s: float, ended_s: float, *, final: bool
-) -> CallOutcome:
-    """Return how an attempt ended: status, error, and the best figure there is for what it used."""
-    text = "".join(received.text)
-    status: Literal["ok", "failed", "cancelled"]
-    error = None
-    match received.end:
-        case None:
-            status, report = "cancelled", received.estimate(plan.request)
-        case Completed() as end:
-            status, report = "ok", end.report
-            if report.source == "estimated":
-                report = complete_report(report, received.estimate(plan.request))
-            if not text.strip():
-                status = "failed"
-                error = CallError("provider_error", EMPTY[end.finish_reason == GUARDED], retryable=False)
-        case Failed() as end:
-            status = "failed"
-            error = CallError(end.code, end.message, end.retryable)
-            report = end.report or (received.estimate(plan.request) if end.may_have_cost else NO_USAGE)
-    first = received.first_token_s
-    return CallOutcome(
-        call_id=call_id,
-        status=status,
-        text=text,
-        report=report,
-        error=error,
-        final=final,
-        model_served=received.opened.model_served,
-        provider_request_id=received.opened.provider_request_id,
-        finish_reason=received.end.finish_reason if isinstance(received.end, Completed) else "",
-        latency_ms=round((ended_s - began_s) * 1000),
-        first_token_ms=None if first is None else round((first - began_s) * 1000),
-    )
-
-
-def complete_report(report: UsageReport, estimate: UsageReport) -> UsageReport:
-    """Return the provider's incomplete report with our estimate where it said nothing."""
-    usage, own = report.usage, estimate.usage
-    filled = Usage(
-        usage.input if usage.total_input else own.input,
-        usage.cache_read,
-        usage.cache_write_5m,
-        usage.cache_write_1h,
-        usage.output or own.output,
-        usage.reasoning,
-    )
-    return UsageReport(filled, "estimated", report.raw, report.flags, report.provider_cost_usd)
 
 
 def conclude(plan: StepPlan, step_id: str, outcome: CallOutcome, ports: Ports) -> StepResult:
