@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from orchestration.engine.run import Run, was_cancelled
 from orchestration.engine.steps import StepResult
 
 
 async def fan_out(run: Run) -> list[StepResult]:
     """Ask all addressed agents the same message in parallel; none hears the others' answers of this turn."""
-    carried = run.carried()
-    have = {result.agent.key for result in carried if result.agent}
-    plans = [run.reply(run.spec.agent(key)) for key in run.spec.addressed if key not in have]
-    return in_room_order(run, [*carried, *await run.side_by_side(plans)])
+    plans = [run.reply(run.spec.agent(key)) for key in run.missing()]
+    answers = by_key([*run.carried(), *await run.side_by_side(plans)])
+    return [answers[key] for key in seats(run)]
 
 
 async def roundtable(run: Run) -> list[StepResult]:
     """Ask the agents in turn; each hears the answers before its own. One that fails is passed over."""
-    carried = {result.agent.key: result for result in run.carried() if result.agent}
+    carried = by_key(run.carried())
     said: list[StepResult] = []
-    for key in run.spec.addressed:
+    for key in seats(run):
         said.append(carried.get(key) or await run.step(run.reply(run.spec.agent(key), said=said)))
         if was_cancelled(said):
             break
-    return said
+    return [*said, *(carried[key] for key in seats(run)[len(said) :] if key in carried)]
 
 
-def in_room_order(run: Run, results: list[StepResult]) -> list[StepResult]:
-    """Return results in the order in which their agents were addressed."""
-    order = {key: place for place, key in enumerate(run.spec.addressed)}
-    return sorted(results, key=lambda result: order[result.agent.key] if result.agent else len(order))
+def seats(run: Run) -> tuple[str, ...]:
+    """Return who has a place in the turn: the addressed, in room order where carried answers are of others too."""
+    addressed = run.spec.addressed
+    keys = {*addressed, *by_key(run.carried())}
+    if keys == set(addressed):
+        return addressed
+    return tuple(agent.key for agent in run.spec.roster if agent.key in keys)
+
+
+def by_key(results: Iterable[StepResult]) -> dict[str, StepResult]:
+    return {result.agent.key: result for result in results if result.agent}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from orchestration.engine.context import Prompt, build_request, roster_lines
+from orchestration.engine.context import TO_THE_MANAGER, Prompt, build_request, roster_lines
 from orchestration.engine.events import RoutingDecided
 from orchestration.engine.routing import (
     RoutingDecision,
@@ -16,7 +16,7 @@ from orchestration.engine.routing import (
 )
 from orchestration.engine.run import Run, answered, heard, was_cancelled
 from orchestration.engine.specs import Purpose
-from orchestration.engine.steps import StepPlan, StepResult
+from orchestration.engine.steps import EXHAUSTED, StepPlan, StepResult
 
 ROLE_CHARS = 300
 """How much of an agent's role the manager is shown."""
@@ -36,7 +36,7 @@ class Progress:
     results: list[StepResult] = field(default_factory=list)
     """Specialists' answers, and the synthesis at the end."""
     routing: list[tuple[int, RoutingDecision]] = field(default_factory=list)
-    asked: set[Selection] = field(default_factory=set)
+    asked: set[tuple[str, str]] = field(default_factory=set)
     calls: int = 0
     round: int = 0
     stop_reason: str | None = None
@@ -51,47 +51,60 @@ async def orchestrate(run: Run) -> Progress:
         progress.round += 1
         decision = await decide(run, progress)
         if decision is None:
-            progress.stop_reason = "cancelled"
             return progress
+        decision = admitted(run, progress, decision)
         progress.routing.append((progress.round, decision))
         run.ports.events.emit(RoutingDecided(progress.round, decision))
         if decision.action == "synthesize":
             progress.manager_answers = not decision.used_fallback
             progress.stop_reason = "manager_done"
+        elif not decision.selections:
+            progress.stop_reason = "repeat"
         else:
-            await ask_specialists(run, progress, decision)
+            await ask_specialists(run, progress, decision.selections)
     if progress.stop_reason != "cancelled":
         await synthesize(run, progress)
     return progress
 
 
 async def decide(run: Run, progress: Progress) -> RoutingDecision | None:
-    """Return the decision for this round, None where the user cancelled meanwhile.
+    """Return the decision for this round; None, with a stop reason, where the turn ends without one.
 
     Agents that the user tagged (or that a retry is about) are all asked in round 1, without a routing call.
     """
-    spec, limits = run.spec, run.spec.limits
+    spec = run.spec
     if progress.round == 1 and (spec.addressed or spec.carried):
-        selections = tuple(Selection(key, "") for key in spec.addressed)
+        selections = tuple(Selection(key, "") for key in run.missing())
         return RoutingDecision("route" if selections else "synthesize", selections, "Asked by the user.")
-    keys = [agent.key for agent in spec.roster]
     result = await run.step(manager_plan(run, progress, "route" if progress.round == 1 else "evaluate"))
     if result.status == "cancelled":
+        progress.stop_reason = "cancelled"
         return None
-    decision = (
-        parse_decision(result.text, keys, most=limits.max_selections) if result.status == "complete" else None
-    )
-    return decision or fallback_decision(progress.round, keys)
+    if result.error == EXHAUSTED:
+        progress.stop_reason = "failed"
+        progress.results.append(result)
+        return None
+    keys = [agent.key for agent in spec.roster]
+    decision = None
+    if result.status == "complete":
+        decision = parse_decision(result.text, keys, most=spec.limits.max_selections)
+    return decision or fallback_decision(progress.round, keys, turn_id=spec.turn_id)
 
 
-async def ask_specialists(run: Run, progress: Progress, decision: RoutingDecision) -> None:
+def admitted(run: Run, progress: Progress, decision: RoutingDecision) -> RoutingDecision:
+    """Return what the guards leave of a decision: nobody is asked the same twice, and not more calls than allowed."""
+    fresh = [selection for selection in decision.selections if same(selection) not in progress.asked]
+    left = run.spec.limits.max_specialist_calls - progress.calls
+    return replace(decision, selections=tuple(fresh[:left]))
+
+
+def same(selection: Selection) -> tuple[str, str]:
+    """Return what two selections have in common that ask the same: letter case and white space do not count."""
+    return selection.agent_key, " ".join(selection.instruction.casefold().split())
+
+
+async def ask_specialists(run: Run, progress: Progress, selections: Sequence[Selection]) -> None:
     """Ask the selected agents in parallel; set the stop reason where a guard ends the rounds."""
-    limits = run.spec.limits
-    fresh = [selection for selection in decision.selections if selection not in progress.asked]
-    if not fresh:
-        progress.stop_reason = "repeat"
-        return
-    fresh = fresh[: limits.max_specialist_calls - progress.calls]
     said = answered(progress.results)
     plans = [
         run.reply(
@@ -100,12 +113,13 @@ async def ask_specialists(run: Run, progress: Progress, decision: RoutingDecisio
             said=said,
             instruction=selection.instruction,
         )
-        for selection in fresh
+        for selection in selections
     ]
     results = await run.side_by_side(plans)
-    progress.asked.update(fresh)
-    progress.calls += len(fresh)
+    progress.asked.update(map(same, selections))
+    progress.calls += len(selections)
     progress.results.extend(results)
+    limits = run.spec.limits
     if was_cancelled(results):
         progress.stop_reason = "cancelled"
     elif progress.calls >= limits.max_specialist_calls:
@@ -119,7 +133,7 @@ async def synthesize(run: Run, progress: Progress) -> None:
     answers = answered(progress.results)
     if not answers and not progress.manager_answers:
         return
-    if len(answers) == 1 and not run.spec.limits.always_synthesize and not run.spec.carried:
+    if len(answers) == 1 and not run.spec.limits.always_synthesize:
         return
     result = await run.step(manager_plan(run, progress, "synthesize"))
     progress.results.append(result)
@@ -143,8 +157,16 @@ def manager_plan(run: Run, progress: Progress, purpose: Purpose) -> StepPlan:
         json_schema=routing_schema([agent.key for agent in spec.roster]) if decides else None,
     )
     request, audit = build_request(spec, prompt)
-    slot = f"{purpose}:{progress.round}"
-    return StepPlan(slot, purpose, None, progress.round, request, audit, live=not decides)
+    return StepPlan(
+        f"{purpose}:{progress.round}",
+        purpose,
+        None,
+        progress.round,
+        request,
+        audit,
+        live=not decides,
+        others=() if decides else (TO_THE_MANAGER,),
+    )
 
 
 def manager_system(run: Run, *, decides: bool) -> str:
@@ -171,21 +193,20 @@ def manager_system(run: Run, *, decides: bool) -> str:
 
 def ask_manager(run: Run, progress: Progress, purpose: Purpose) -> str:
     limits = run.spec.limits
-    if purpose == "synthesize":
-        failed = names_of(result for result in progress.results if result.status == "failed")
-        missing = f" {failed} could not answer; say so if it matters." if failed else ""
-        return f"[To the manager]: Now write the council's answer to the user.{missing}"
-    if purpose == "route":
-        return (
-            f"[To the manager]: Choose up to {limits.max_selections} members for the first round. JSON only."
-        )
-    left = limits.max_rounds - progress.round + 1
-    return (
-        f"[To the manager]: The members have answered. {left} more round(s) are possible, with up to "
-        f"{limits.max_selections} members each. Ask again only for what is missing, else synthesize. JSON only."
+    names = dict.fromkeys(
+        result.agent.name for result in progress.results if result.agent and result.status == "failed"
     )
-
-
-def names_of(results: object) -> str:
-    names: Sequence[str] = [result.agent.name for result in results if result.agent]  # type: ignore[attr-defined]
-    return ", ".join(names)
+    missing = f" {', '.join(names)} could not answer." if names else ""
+    if purpose == "route":
+        ask = f"Choose up to {limits.max_selections} members for the first round. JSON only."
+    elif purpose == "evaluate":
+        left = limits.max_rounds - progress.round + 1
+        ask = (
+            f"The members have answered.{missing} {left} more round(s) are possible, with up to "
+            f"{limits.max_selections} members each. Ask again only for what is missing, else synthesize. JSON only."
+        )
+    elif answered(progress.results):
+        ask = f"Now write the council's answer to the user.{missing}"
+    else:
+        ask = f"There is no member's answer to draw on.{missing} Answer the user yourself."
+    return f"[{TO_THE_MANAGER}]: {ask}"

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 log = logging.getLogger(__name__)
 
-FENCED = re.compile(r"\A```[a-zA-Z]*\s*\n(.*?)\n?\s*```\Z", re.DOTALL)
+FENCE = re.compile(r"(`{3,}|~{3,})[a-zA-Z]*")
 MAX_INSTRUCTION_CHARS = 4_000
 MAX_REASON_CHARS = 1_000
 
@@ -70,8 +70,7 @@ def parse_decision(text: str, keys: Sequence[str], *, most: int) -> RoutingDecis
     data = json_object(text)
     if data is None:
         return None
-    reason = data.get("reason")
-    reason = reason[:MAX_REASON_CHARS] if isinstance(reason, str) else ""
+    reason = short_text(data.get("reason"), MAX_REASON_CHARS)
     if data.get("action") == "synthesize":
         return RoutingDecision("synthesize", (), reason)
     if data.get("action") != "route":
@@ -86,27 +85,38 @@ def valid_selections(data: object, keys: Sequence[str]) -> tuple[Selection, ...]
         if not isinstance(entry, dict) or not isinstance(entry.get("agent_key"), str):
             continue
         key = entry["agent_key"].strip().removeprefix("@").lower()
-        instruction = entry.get("instruction")
         if key in keys and key not in found:
-            text = instruction.strip()[:MAX_INSTRUCTION_CHARS] if isinstance(instruction, str) else ""
-            found[key] = Selection(key, text)
+            found[key] = Selection(key, short_text(entry.get("instruction"), MAX_INSTRUCTION_CHARS))
     return tuple(found.values())
 
 
 def json_object(text: str) -> dict[str, Any] | None:
     """Return the one JSON object that a text is, fenced or not; None for anything else."""
     text = text.strip()
-    fenced = FENCED.match(text)
+    fence = FENCE.match(text)
+    if fence and text.endswith(fence[1]):
+        text = text[fence.end() : -len(fence[1])]
     try:
-        data = json.loads(fenced[1] if fenced else text)
+        data = json.loads(text)
     except (ValueError, RecursionError):
         return None
     return data if isinstance(data, dict) else None
 
 
-def fallback_decision(round_number: int, keys: Sequence[str]) -> RoutingDecision:
+def short_text(value: object, chars: int) -> str:
+    """Return a text that a model wrote in JSON, cut; empty where it is none.
+
+    Escapes can spell what no database takes: NUL and lone surrogates become U+FFFD.
+    """
+    if not isinstance(value, str):
+        return ""
+    text = value.strip()[:chars].replace("\0", "\ufffd")
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def fallback_decision(round_number: int, keys: Sequence[str], *, turn_id: str) -> RoutingDecision:
     """Return what happens without a usable decision: the room's first agent at first, later the synthesis."""
-    log.warning("the manager gave no usable decision in round %d: falling back", round_number)
+    log.warning("turn %s: no usable decision of the manager in round %d: falling back", turn_id, round_number)
     reason = "The manager gave no usable decision."
     if round_number == 1:
         return RoutingDecision("route", (Selection(keys[0], ""),), reason, used_fallback=True)

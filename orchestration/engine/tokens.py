@@ -29,7 +29,9 @@ def estimate_report(
     request: ModelRequest, partial: Usage | None, raw: dict[str, object] | None, received: str
 ) -> UsageReport:
     """Return the estimate for a call that was cut: the provider's partial figure, else ours, plus the text received."""
-    base = partial if partial is not None and partial.total_input else Usage(input=estimate_calibrated(request))
+    base = (
+        partial if partial is not None and partial.total_input else Usage(input=estimate_calibrated(request))
+    )
     output = max(partial.output if partial else 0, estimate_tokens(received))
     usage = Usage(base.input, base.cache_read, base.cache_write_5m, base.cache_write_1h, output)
     return UsageReport(usage=usage, source="estimated", raw=raw)

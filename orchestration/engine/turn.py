@@ -14,7 +14,7 @@ from orchestration.engine.ports import CallError, Ports
 from orchestration.engine.routing import RoutingDecision
 from orchestration.engine.run import Run, answered, was_cancelled
 from orchestration.engine.specs import TurnSpec
-from orchestration.engine.steps import RetryPolicy, StepResult
+from orchestration.engine.steps import EXHAUSTED, RetryPolicy, StepResult
 from orchestration.engine.summary import SummaryResult, summarize
 
 TurnStatus = Literal["completed", "partial", "failed", "cancelled"]
@@ -37,7 +37,7 @@ async def run_turn(spec: TurnSpec, ports: Ports, control: Control, retry: RetryP
     """Run a turn, or what an earlier claim left of it. Raises only what the journal raises."""
     run = Run(spec, ports, control, retry)
     if spec.mode == "summary":
-        return summary_result(await summarize(run))
+        return summary_result(run, await summarize(run))
     if spec.summarize is None:
         return await answer(run)
     if spec.summarize.first:
@@ -85,8 +85,10 @@ def after_summary(run: Run, summary: SummaryResult | None) -> Run:
     return replace(run, spec=replace(run.spec, history=history, summary=summary.summary))
 
 
-def summary_result(summary: SummaryResult | None) -> TurnResult:
+def summary_result(run: Run, summary: SummaryResult | None) -> TurnResult:
     """Return the result of a turn that only summarizes."""
-    if summary is None:
+    if summary is None and run.control.cancelled:
         return TurnResult("cancelled", (), "cancelled")
+    if summary is None and run.control.exhausted:
+        return TurnResult("failed", (), "failed", EXHAUSTED)
     return TurnResult("completed", (), summary=summary)
