@@ -1,0 +1,288 @@
+"""Recovery with real processes: `kill -9` at every stage of an orchestrator turn, then the provider's count against
+the ledger, and a reader that was cut against the new process."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from billing.models import DailyUsage, UsageEvent
+from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
+from sessions.models import Call, Message, Turn
+from sessions.services.turn_accept import turn_accept
+from sessions.services.turn_request import TurnRequest
+from sessions.tests.factories import bearer, make_agent, make_room, make_session
+from sessions.tests.ledger import assert_ledger_matches
+from sessions.tests.server_process import Reader, ServerProcess, until
+from sessions.tests.stalls import stall
+from sessions.tests.test_modes import ROUTE, SYNTHESIZE, decision, says
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
+
+AGENTS = ("ana", "bob", "cy")
+
+
+@pytest.fixture
+def session(alice, openai_model):
+    agents = [make_agent(alice, key, openai_model) for key in AGENTS]
+    return make_session(alice, make_room(alice, *agents, mode="orchestrator", goal="Decide well."))
+
+
+@pytest.fixture
+def new_server(alice, tmp_path) -> Iterator[Callable[..., ServerProcess]]:
+    """Start servers; what lives at the end is killed, what failed is shown."""
+    authorization = bearer(alice)
+    servers: list[ServerProcess] = []
+
+    def start(**environment: str) -> ServerProcess:
+        server = ServerProcess(tmp_path, authorization, **environment)
+        servers.append(server)
+        return server.start().wait_until_up()
+
+    yield start
+    for server in servers:
+        server.kill()
+        print(server.log())  # noqa: T201  (shown where the test failed)
+
+
+def script(server: OpenAIServer, **answers: Answer) -> None:
+    """Let the manager ask everybody; each key's own answer comes first, then whole ones for ever."""
+    route = Answer(decision(*((key, "Speak.") for key in AGENTS)))
+    places = {"route": (ROUTE, route), "synthesis": (SYNTHESIZE, Answer(["To", "gether."]))}
+    places |= {key: (says(key), Answer(f"I am {key}.")) for key in AGENTS}
+    for name, (match, whole) in places.items():
+        first = [answers[name]] if name in answers else []
+        server.when(match, *first, whole, always=True)
+
+
+def ask(server: ServerProcess, session: Any) -> Turn:
+    status, turn = server.post(f"sessions/{session.pk}/turns", {"message": "Shall we?", "background": True})
+    assert status == 202
+    return Turn.objects.get(pk=turn["id"])
+
+
+def watch(server: ServerProcess, turn: Turn) -> Reader:
+    return server.read(f"turns/{turn.pk}/events")
+
+
+def resumed(server: ServerProcess, turn: Turn, cut: Reader) -> Turn:
+    """Go on reading where the killed server cut the stream, to the end; return the turn as it is then."""
+    cut.over.wait(10)
+    events = server.read(f"turns/{turn.pk}/events", after=cut.last_id).wait()
+    ids = [event.id for event in cut.events + events]
+    assert ids == sorted(set(ids))
+    assert events[-1].type == "turn.completed"
+    assert not any(event.type.startswith("turn.c") for event in cut.events + events[:-1])
+    turn.refresh_from_db()
+    assert events[-1].id == turn.last_event_seq
+    assert server.get(f"turns/{turn.pk}")[1]["status"] == "completed"
+    return turn
+
+
+def interrupted() -> list[tuple[str, str]]:
+    """Return (purpose, agent) of the calls that were cut, each billed as an estimate."""
+    events = UsageEvent.objects.filter(status="interrupted").order_by("purpose", "agent_key")
+    assert {event.source for event in events} <= {"estimated"}
+    return [(event.purpose, event.agent_key) for event in events]
+
+
+def requests(server: OpenAIServer) -> dict[str, int]:
+    """Return how often each was asked, by the provider's own count."""
+    asked = {"route": ROUTE, "synthesis": SYNTHESIZE, **{key: says(key) for key in AGENTS}}
+    bodies = [str(served.body["messages"]) for served in server.served]
+    return {name: sum(text in body for body in bodies) for name, text in asked.items()}
+
+
+ONCE = {"route": 1, "synthesis": 1, **dict.fromkeys(AGENTS, 1)}
+
+
+def assert_answered(turn: Turn) -> None:
+    assert (turn.status, turn.stop_reason) == ("completed", "max_rounds")
+    said = Message.objects.filter(turn=turn).order_by("seq").values_list("text", flat=True)
+    assert list(said) == ["Shall we?", "I am ana.", "I am bob.", "I am cy.", "Together."]
+
+
+def test_killed_when_just_accepted(new_server, session, openai_server) -> None:
+    script(openai_server)
+    first = new_server()
+    with stall("UPDATE OF claim ON chat_sessions_turn") as somebody_claims:
+        turn = ask(first, session)
+        reader = watch(first, turn)
+        somebody_claims()
+        first.kill()
+    assert Turn.objects.get().status == "queued"
+    turn = resumed(new_server(), turn, reader)
+    assert_answered(turn)
+    assert turn.claim == 1
+    assert requests(openai_server) == ONCE
+    assert_ledger_matches(openai_server)
+
+
+def test_killed_before_the_first_call_is_answered(new_server, session, openai_server) -> None:
+    gate = Gate()
+    script(openai_server, route=Answer(head_gate=gate))
+    first = new_server()
+    turn = ask(first, session)
+    reader = watch(first, turn)
+    gate.wait_until_reached()
+    assert Call.objects.get().status == "started"
+    reader.wait_for(lambda event: event.type == "turn.started")
+    first.kill()
+    turn = resumed(new_server(), turn, reader)
+    assert_answered(turn)
+    assert requests(openai_server) == {**ONCE, "route": 2}
+    assert interrupted() == [("route", "")]
+    assert_ledger_matches(openai_server)
+
+
+def test_killed_during_calls_and_between_them(new_server, session, openai_server) -> None:
+    """Ana is done, Bob is in the middle of his answer, Cy has not begun."""
+    half, silent = Gate(), Gate()
+    bob = Answer(["I am not", " heard out."], at={1: Hold(half)})
+    script(openai_server, bob=bob, cy=Answer("Never heard.", head_gate=silent))
+    first = new_server()
+    turn = ask(first, session)
+    reader = watch(first, turn)
+    half.wait_until_reached()
+    silent.wait_until_reached()
+    reader.wait_for(lambda event: event.data.get("text") == "I am not")
+    reader.wait_for(lambda event: event.type == "step.completed")
+    until(Call.objects.filter(agent_key="bob", received_chars=8).exists)
+    first.kill()
+    turn = resumed(new_server(), turn, reader)
+    assert_answered(turn)
+    assert requests(openai_server) == {**ONCE, "bob": 2, "cy": 2}
+    assert interrupted() == [("reply", "bob"), ("reply", "cy")]
+    assert UsageEvent.objects.get(agent_key="bob", status="interrupted").output_tokens == 2
+    assert_ledger_matches(openai_server)
+
+
+def test_killed_during_the_synthesis(new_server, session, openai_server) -> None:
+    gate = Gate()
+    script(openai_server, synthesis=Answer(["To", "morrow."], at={1: Hold(gate)}))
+    first = new_server()
+    turn = ask(first, session)
+    reader = watch(first, turn)
+    gate.wait_until_reached()
+    reader.wait_for(lambda event: event.data.get("text") == "To")
+    first.kill()
+    turn = resumed(new_server(), turn, reader)
+    assert_answered(turn)
+    assert requests(openai_server) == {**ONCE, "synthesis": 2}
+    assert interrupted() == [("synthesize", "")]
+    assert_ledger_matches(openai_server)
+
+
+def test_killed_when_an_answer_is_whole_and_not_yet_written_down(new_server, session, openai_server) -> None:
+    """The provider's bill knows the whole answer, ours what was known of it: an estimate, and marked so."""
+    script(openai_server)
+    first = new_server()
+    with stall("UPDATE OF status ON chat_sessions_call", when="NEW.purpose = 'synthesize'") as outcome:
+        turn = ask(first, session)
+        reader = watch(first, turn)
+        outcome()
+        openai_server.wait_served(5)
+        first.kill()
+    turn = resumed(new_server(), turn, reader)
+    assert_answered(turn)
+    assert requests(openai_server) == {**ONCE, "synthesis": 2}
+    assert interrupted() == [("synthesize", "")]
+    assert UsageEvent.objects.count() == Call.objects.count() == len(openai_server.served)
+
+
+def test_killed_in_the_middle_of_the_commit(new_server, session, openai_server) -> None:
+    script(openai_server)
+    first = new_server()
+    with stall("INSERT ON billing_usageevent") as commit:
+        turn = ask(first, session)
+        reader = watch(first, turn)
+        commit()
+        assert set(Call.objects.values_list("status", flat=True)) == {"ok"}
+        first.kill()
+    assert Turn.objects.get().status == "running"
+    assert not UsageEvent.objects.exists()
+    turn = resumed(new_server(), turn, reader)
+    assert_answered(turn)
+    assert requests(openai_server) == ONCE
+    assert turn.claim == 2
+    assert_ledger_matches(openai_server)
+
+
+def test_killed_after_the_commit(new_server, session, openai_server) -> None:
+    """Whatever the reader has seen, the row tells the next process how the turn ended, and under which id."""
+    gate = Gate()
+    script(openai_server, synthesis=Answer(["To", "gether."], at={2: Hold(gate)}))
+    first = new_server()
+    turn = ask(first, session)
+    reader = watch(first, turn)
+    reader.wait_for(lambda event: event.data.get("text") == "To")
+    reader.hang_up()
+    gate.open()
+    until(Turn.objects.filter(status="completed").exists)
+    first.kill()
+    bill = sorted(UsageEvent.objects.values_list("pk", "cost_pico"))
+    second = new_server()
+    turn = resumed(second, turn, reader)
+    assert_answered(turn)
+    assert turn.claim == 1
+    [snapshot] = watch(second, turn).wait()
+    assert (snapshot.type, snapshot.id) == ("turn.snapshot", turn.last_event_seq)
+    assert snapshot.data["turn"]["status"] == "completed"
+    assert second.read(f"turns/{turn.pk}/events", after=snapshot.id).response.status == 204
+    assert sorted(UsageEvent.objects.values_list("pk", "cost_pico")) == bill
+    assert requests(openai_server) == ONCE
+    assert_ledger_matches(openai_server)
+
+
+# --- Leases -----------------------------------------------------------------------------------------------------------
+
+
+def everything_written() -> list[Any]:
+    """Return all that a runner of turns writes."""
+    models = (Turn, Call, Message, UsageEvent, DailyUsage)
+    return [sorted(model.objects.values_list(), key=str) for model in models]
+
+
+def test_a_process_that_wakes_after_its_lease_writes_nothing(new_server, session, openai_server) -> None:
+    gate = Gate()
+    script(openai_server, bob=Answer(["I am", " late."], at={1: Hold(gate)}))
+    sleeper = new_server()
+    turn = ask(sleeper, session)
+    reader = watch(sleeper, turn)
+    gate.wait_until_reached()
+    until(lambda: [event.type for event in reader.events].count("step.completed") == 2)
+    sleeper.signal(signal.SIGSTOP)
+    reader.hang_up()
+    turn = resumed(new_server(), turn, reader)
+    assert_answered(turn)
+    before = everything_written()
+    gate.open()
+    openai_server.wait_served(6)
+    sleeper.signal(signal.SIGCONT)
+    until(lambda: "was taken over by another runner" in sleeper.log())
+    assert sleeper.get(f"turns/{turn.pk}")[1]["status"] == "completed"
+    assert everything_written() == before
+    assert turn.claim == 2
+    assert interrupted() == [("reply", "bob")]
+    assert requests(openai_server) == {**ONCE, "bob": 2}
+    assert UsageEvent.objects.count() == Call.objects.count() == len(openai_server.served)
+
+
+def test_two_processes_never_run_the_same_turn(new_server, alice, openai_model, openai_server) -> None:
+    agent = make_agent(alice, "ana", openai_model)
+    openai_server.default = Answer("Once.")
+    for _ in range(2):
+        new_server(PANTHEON_RECOVER_EVERY_S="0.02")
+    turns = [
+        turn_accept(user=alice, session=make_session(alice, agent), request=TurnRequest(message="Hi")).turn
+        for _ in range(12)
+    ]
+    Turn.objects.update(dispatch_after="2020-01-01T00:00:00Z")
+    until(lambda: not Turn.objects.active().exists())
+    assert {turn.claim for turn in Turn.objects.all()} == {1}
+    assert Turn.objects.filter(status="completed").count() == len(turns)
+    assert len(openai_server.served) == len(turns)
+    assert_ledger_matches(openai_server)
