@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import uuid
 
 from django.db import transaction
@@ -21,8 +22,13 @@ from sessions.services.fence import turn_fence
 def call_start(*, turn_id: uuid.UUID, claim: int, number: int, intent: CallIntent) -> None:
     """Write down a call that is about to be sent. Raises FenceLost."""
     turn_fence(turn_id=turn_id, claim=claim)
+    call_of_intent(turn_id=turn_id, claim=claim, number=number, intent=intent).save(force_insert=True)
+
+
+def call_of_intent(*, turn_id: uuid.UUID, claim: int, number: int, intent: CallIntent) -> Call:
+    """Return the unsaved row of a call that is about to be sent."""
     agent = intent.agent
-    Call.objects.create(
+    return Call(
         id=uuid.UUID(intent.call_id),
         turn_id=turn_id,
         claim=claim,
@@ -44,8 +50,14 @@ def call_start(*, turn_id: uuid.UUID, claim: int, number: int, intent: CallInten
 def call_finish(*, turn_id: uuid.UUID, claim: int, outcome: CallOutcome) -> int | None:
     """Write down how a call ended; return its cost in pico-USD now, None if unpriced. Raises FenceLost."""
     turn_fence(turn_id=turn_id, claim=claim)
-    now = timezone.now()
     call = Call.objects.select_related("model").get(pk=outcome.call_id)
+    call_close(call, outcome, at=timezone.now())
+    call.save()
+    return call_cost_now(call)
+
+
+def call_close(call: Call, outcome: CallOutcome, *, at: dt.datetime) -> None:
+    """Note on a row (unsaved) how its call ended."""
     call.status = outcome.status
     call.error = (
         None if outcome.error is None else {**dataclasses.asdict(outcome.error), "final": outcome.final}
@@ -56,12 +68,29 @@ def call_finish(*, turn_id: uuid.UUID, claim: int, outcome: CallOutcome) -> int 
     call.model_served = outcome.model_served[:200]
     call.provider_request_id = outcome.provider_request_id[:200]
     call.context = {**call.context, "finish_reason": outcome.finish_reason}
-    call.finished_at = now
+    call.finished_at = at
     call.latency_ms = outcome.latency_ms
     call.first_token_ms = outcome.first_token_ms
-    call.save()
-    usage = outcome.report.usage
-    return cost_pico(usage, price_for(call.model.prices.all(), total_input=usage.total_input, at=now))
+
+
+def call_cost_now(call: Call) -> int | None:
+    """Return what a finished call costs in pico-USD at the prices of its end; None if unpriced."""
+    assert call.usage is not None
+    assert call.finished_at is not None
+    usage = UsageReport.from_dict(call.usage).usage
+    return cost_pico(
+        usage, price_for(call.model.prices.all(), total_input=usage.total_input, at=call.finished_at)
+    )
+
+
+@transaction.atomic(durable=True)
+def journal_try() -> None:
+    """Write a call and take it back. Raises DatabaseError where the journal cannot be written."""
+    nobody = uuid.uuid4()
+    Call.objects.create(
+        turn_id=nobody, claim=0, number=0, step_id=nobody, slot="", purpose="", model_id=nobody
+    )
+    transaction.set_rollback(True)
 
 
 def calls_interrupt(*, turn_id: uuid.UUID) -> int:

@@ -10,7 +10,7 @@ from sessions.services.agents import save_agent
 from sessions.services.rooms import place_agents, save_room
 
 STARTER_QUESTION = (
-    "@all We want to open a small neighbourhood bakery with USD 60,000. "
+    "We want to open a small neighbourhood bakery with USD 60,000. "
     "What should we do in the first three months?"
 )
 
@@ -48,7 +48,7 @@ def starter_council_create(*, owner: User) -> Room:
     fields = {
         "name": "First council",
         "goal": "Think a question through from several sides.",
-        "mode": Room.Mode.MANUAL,
+        "mode": Room.Mode.ROUNDTABLE,
     }
     room = save_room(Room(owner=owner), fields)
     place_agents(room, agents)

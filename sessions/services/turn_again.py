@@ -9,7 +9,7 @@ from orchestration.models import LlmModel
 from pantheon.errors import ValidationFailed
 from sessions.models import ChatSession, Message, Turn
 from sessions.services.turn_accept import Accepted, turn_accept
-from sessions.services.turn_plan import message_of_turn
+from sessions.services.turn_plan import agents_of, message_of_turn
 from sessions.services.turn_request import TurnRequest
 
 
@@ -30,6 +30,7 @@ def turn_rerun(
     With message and mode unchanged, good answers of agents not named in `agents` are carried over at no cost.
     """
     session = refuse_summary(turn)
+    refuse_unknown(session, agents or ())
     request = TurnRequest(
         message=message_of_turn(turn) if message is None else message,
         mode=mode or (turn.mode if session.room_id else None),
@@ -61,6 +62,14 @@ def turn_retry(
         only=unanswered(turn),
     )
     return turn_accept(user=user, session=session, request=request, token=token)
+
+
+def refuse_unknown(session: ChatSession, keys: Sequence[str]) -> None:
+    here = [agent.key for agent in agents_of(session)]
+    if strange := [key for key in keys if key not in here]:
+        raise ValidationFailed(
+            {"agents": [f"Nobody here is called {', '.join(strange)}. Choose of {', '.join(here)}."]}
+        )
 
 
 def refuse_summary(turn: Turn) -> ChatSession:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
+from collections.abc import Sequence
 
 from django.db import transaction
 from django.db.models import Max
@@ -20,9 +21,17 @@ from sessions.services.fence import turn_fence
 
 @transaction.atomic(durable=True)
 def turn_commit(
-    *, turn_id: uuid.UUID, claim: int, payer: Payer, result: TurnResult, last_event_seq: int
+    *,
+    turn_id: uuid.UUID,
+    claim: int,
+    payer: Payer,
+    result: TurnResult,
+    last_event_seq: int,
+    unwritten: Sequence[Call] = (),
 ) -> None:
     """Make a turn final, with its messages and every call it made on the bill.
+
+    `unwritten`: finished calls that the journal kept in memory.
 
     A fixed number of statements, however many calls. Raises FenceLost where another runner holds the turn; then
     nothing is written.
@@ -32,6 +41,7 @@ def turn_commit(
     messages_add(payer.session_id, turn_id, result)
     if result.summary is not None:
         summary_add(payer.session_id, turn_id, result.summary)
+    Call.objects.bulk_create(unwritten)
     calls = (
         Call.objects.filter(turn_id=turn_id, committed=False)
         .select_related("model__provider")

@@ -117,13 +117,14 @@ def addressed_by(
             return (*tags.keys, *(key for key in keys if key not in tags.keys)), tags.unknown
         case Turn.Mode.ORCHESTRATOR:
             return tags.keys, tags.unknown
-    if not tags.keys:
+    named = tuple(key for key in request.only or () if key in keys and key not in tags.keys)
+    if not tags.keys and not named:
         raise PantheonError(
             "no_valid_tagged_agents",
             "Say who is asked: tag an agent, or @all.",
             {"agents": list(keys), "unknown_tags": list(tags.unknown)},
         )
-    return tags.keys, tags.unknown
+    return (*tags.keys, *named), tags.unknown
 
 
 def keeps_question(request: TurnRequest) -> bool:

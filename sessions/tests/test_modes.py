@@ -308,6 +308,30 @@ def test_a_rerun_can_ask_one_agent_again_on_another_model(api, alice, agents, op
     turn = api.post(f"turns/{first['id']}/rerun", body).json()
     assert [message["model"] for message in turn["messages"]] == ["gpt-test", "other-model", "gpt-test"]
     assert turn["usage"]["calls"] == 1
+    for bad in (
+        {"agents": ["nobody"]},
+        {"agents": []},
+        {"model": "unknown"},
+        {"mode": "summary"},
+        {"message": " "},
+    ):
+        response = api.post(f"turns/{turn['id']}/rerun", bad)
+        assert (response.status_code, response.json()["error"]["code"]) == (422, "validation_error"), bad
+
+
+def test_a_rerun_can_ask_somebody_who_was_not_tagged(api, alice, agents, openai_server) -> None:
+    first = api.post(council(alice, agents), {"message": "@ana what now?"}).json()
+    turn = api.post(f"turns/{first['id']}/rerun", {"agents": ["cy"]}).json()
+    assert [message["agent_key"] for message in turn["messages"]] == ["ana", "cy"]
+    assert turn["usage"]["calls"] == 1
+
+
+def test_a_retry_of_a_turn_on_which_nobody_answered_asks_everybody(api, alice, agents, openai_server) -> None:
+    openai_server.queue(*(Answer(status=401) for _ in range(3)))
+    failed = api.post(council(alice, agents, mode="roundtable"), {"message": "Go"})
+    assert failed.status_code == 502
+    turn = api.post(f"turns/{failed.json()['error']['details']['turn_id']}/retry").json()
+    assert (turn["status"], turn["usage"]["calls"]) == ("completed", 3)
 
 
 def test_a_failed_synthesis_is_made_anew_alone(api, alice, agents, openai_server) -> None:
