@@ -14,6 +14,7 @@ from django.core.checks import CheckMessage, Error, Warning
 from django.db import connections
 
 from orchestration.models import LlmModel
+from sessions.live.journal import JOURNALS
 
 LIMITS = (
     "PANTHEON_TURNS_PER_MINUTE",
@@ -103,6 +104,14 @@ def check_lease(**kwargs: Any) -> list[CheckMessage]:
     return [
         Error(message, hint=f"Set at least {MIN_LEASE_S:.0f} seconds; 15 is the default.", id="pantheon.E004")
     ]
+
+
+def check_journal(**kwargs: Any) -> list[CheckMessage]:
+    """Refuse a journal that there is not."""
+    if settings.PANTHEON_JOURNAL in JOURNALS:
+        return []
+    hint = "Set database (the default), or memory for development without durability."
+    return [Error(f"PANTHEON_JOURNAL is {settings.PANTHEON_JOURNAL!r}.", hint=hint, id="pantheon.E011")]
 
 
 def check_url(**kwargs: Any) -> list[CheckMessage]:
@@ -196,6 +205,7 @@ SETTINGS_CHECKS = (
     check_not_negative,
     check_counts,
     check_lease,
+    check_journal,
     check_url,
     check_web_processes,
     check_database,

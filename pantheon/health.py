@@ -16,6 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api_base import ApiView
+from sessions.live.journal import JOURNALS, journal_state
 
 log = logging.getLogger(__name__)
 
@@ -53,9 +54,11 @@ CHECKS: dict[str, Callable[[], str]] = {
     "migrations": check_migrations,
     "broker": check_broker,
     "event_log": lambda: "ok",
-    "journal": lambda: "ok",
+    "journal": journal_state.check,
 }
-"""Each says `ok`, says what is missing, or raises."""
+"""Each says `ok` (the journal: which one it is), says what is missing, or raises."""
+
+GOOD = {"ok", *JOURNALS}
 
 
 class ReadyView(ApiView):
@@ -73,7 +76,7 @@ class ReadyView(ApiView):
             except (DatabaseError, InterfaceError, RedisError, OSError, RuntimeError) as error:
                 log.warning("not ready: %s: %s", name, error)
                 checks[name] = "failed"
-            ready = ready and checks[name] == "ok"
+            ready = ready and checks[name] in GOOD
         return Response(
             {"status": "ok" if ready else "unavailable", "checks": checks}, status=200 if ready else 503
         )

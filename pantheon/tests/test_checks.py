@@ -23,6 +23,7 @@ def test_the_defaults_are_fine():
         ("PANTHEON_PROVIDER_TOTAL_TIMEOUT_S", -1.0, "pantheon.E002"),
         ("PANTHEON_PROVIDER_RETRIES", -1, "pantheon.E003"),
         ("PANTHEON_LEASE_S", 1.0, "pantheon.E004"),
+        ("PANTHEON_JOURNAL", "disk", "pantheon.E011"),
         ("PANTHEON_URL", "council.example.org", "pantheon.E005"),
         ("PANTHEON_URL", "ftp://council.example.org", "pantheon.E005"),
         ("PANTHEON_URL", "https://example.org/council", "pantheon.E005"),

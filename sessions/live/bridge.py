@@ -18,11 +18,10 @@ from orchestration.engine.events import (
     StepStarted,
 )
 from orchestration.engine.ports import CallIntent, CallOutcome, PastCall
-from sessions.live.database import Database
 from sessions.live.eventlog import MemoryEventLog
+from sessions.live.journal import TurnJournal
 from sessions.markdown import render_markdown
 from sessions.selectors.usage import usage_of_report
-from sessions.services.calls import call_finish, call_start
 from sessions.services.leases import Claimed
 
 DELTAS_PER_S = 25
@@ -57,13 +56,13 @@ class Finished:
 class Bridge:
     """Journal and Events of one claim on one turn. Lives on the runtime's loop."""
 
-    def __init__(self, claimed: Claimed, database: Database, log: MemoryEventLog) -> None:
+    def __init__(self, claimed: Claimed, journal: TurnJournal, log: MemoryEventLog) -> None:
         self.claimed = claimed
+        self.journal = journal
         self.seq = (claimed.claim - 1) * CLAIM_STRIDE
         self.progress: dict[uuid.UUID, int] = {}
         """Open calls -> characters received, for the lease renewal."""
         self.lanes: dict[str, Lane] = {}
-        self._database = database
         self._log = log
         self._loop = asyncio.get_running_loop()
         self._number = claimed.calls_made
@@ -78,21 +77,13 @@ class Bridge:
 
     async def start(self, intent: CallIntent) -> None:
         self._number += 1
-        await self._database.run(
-            call_start,
-            turn_id=self.claimed.turn_id,
-            claim=self.claimed.claim,
-            number=self._number,
-            intent=intent,
-        )
+        await self.journal.start(self._number, intent)
         self.progress[uuid.UUID(intent.call_id)] = 0
         if intent.request.purpose in SHOWN:
             self._live.add(intent.call_id)
 
     async def finish(self, outcome: CallOutcome) -> None:
-        cost = await self._database.run(
-            call_finish, turn_id=self.claimed.turn_id, claim=self.claimed.claim, outcome=outcome
-        )
+        cost = await self.journal.finish(outcome)
         self.progress.pop(uuid.UUID(outcome.call_id), None)
         if outcome.status == "ok" and outcome.call_id in self._live:
             html = await asyncio.to_thread(render_markdown, outcome.text)

@@ -17,6 +17,7 @@ from orchestration.engine.turn import run_turn
 from sessions.live.bridge import Bridge
 from sessions.live.database import Database
 from sessions.live.eventlog import MemoryEventLog
+from sessions.live.journal import journal_for
 from sessions.selectors.turns import terminal_fields, turn_json_by_id
 from sessions.services.fence import FenceLost
 from sessions.services.leases import turn_claim
@@ -80,7 +81,7 @@ class Runner:
         task = asyncio.current_task()
         assert task is not None
         control = Control(exhausted=claimed.exhausted)
-        bridge = Bridge(claimed, self._database, self._log)
+        bridge = Bridge(claimed, journal_for(claimed, self._database), self._log)
         if claimed.cancelled:
             control.cancel()
         running = self.running[turn_id] = RunningTurn(claimed.claim, control, bridge, task)
@@ -97,6 +98,7 @@ class Runner:
                 payer=claimed.payer,
                 result=result,
                 last_event_seq=bridge.seq + 1,
+                unwritten=bridge.journal.unwritten,
             )
             await self._announce(bridge)
         except* FenceLost:

@@ -16,6 +16,7 @@ from django.db import DatabaseError
 from orchestration.gateway.gateway import Gateway, GatewayConfig
 from sessions.live.database import Database
 from sessions.live.eventlog import event_log
+from sessions.live.journal import journal_state
 from sessions.live.runner import Runner
 from sessions.services.leases import leases_renew, turns_hand_over, turns_to_recover
 
@@ -86,6 +87,7 @@ class Engine:
 
     async def recover(self) -> None:
         """Every few seconds: claim turns whose runner died, dispatch again what nobody claimed."""
+        await self.database.run(journal_state.open)
         while True:
             try:
                 for turn_id in await self.database.run(turns_to_recover):

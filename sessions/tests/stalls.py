@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.db import OperationalError, connection
 
@@ -76,7 +77,7 @@ class _SqliteWriter:
         self.found = 0
 
     def is_stuck(self) -> bool:
-        timeout = int(run("PRAGMA busy_timeout") or 0)
+        timeout = int(run("PRAGMA busy_timeout"))
         run("PRAGMA busy_timeout = 0")
         try:
             run("BEGIN IMMEDIATE")
@@ -89,8 +90,33 @@ class _SqliteWriter:
         return self.found >= self.LOOKS
 
 
-def run(sql: str) -> object:
+def run(sql: str) -> Any:
     """Run a statement outside of any transaction; return the first value, if it has one."""
     with connection.cursor() as cursor:
         cursor.execute(sql)
         return cursor.fetchone()[0] if cursor.description else None
+
+
+@contextmanager
+def refused(event: str) -> Iterator[None]:
+    """Let the database refuse an `event` (`INSERT ON table`), whoever tries it."""
+    table = event.rpartition(" ")[2]
+    if connection.vendor == "sqlite":
+        make = [
+            f"CREATE TRIGGER {NAME}_refusal BEFORE {event} BEGIN SELECT RAISE(ABORT, 'refused by a test'); END"
+        ]
+        drop = [f"DROP TRIGGER {NAME}_refusal"]
+    else:
+        make = [
+            f"CREATE FUNCTION {NAME}_refusal() RETURNS trigger LANGUAGE plpgsql AS "
+            "'BEGIN RAISE EXCEPTION ''refused by a test''; END'",
+            f"CREATE TRIGGER {NAME}_refusal BEFORE {event} FOR EACH ROW EXECUTE FUNCTION {NAME}_refusal()",
+        ]
+        drop = [f"DROP TRIGGER {NAME}_refusal ON {table}", f"DROP FUNCTION {NAME}_refusal()"]
+    for sql in make:
+        run(sql)
+    try:
+        yield
+    finally:
+        for sql in drop:
+            run(sql)
