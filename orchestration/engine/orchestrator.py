@@ -104,8 +104,12 @@ def same(selection: Selection) -> tuple[str, str]:
 
 
 async def ask_specialists(run: Run, progress: Progress, selections: Sequence[Selection]) -> None:
-    """Ask the selected agents in parallel; set the stop reason where a guard ends the rounds."""
-    said = answered(progress.results)
+    """Ask the selected agents in parallel; set the stop reason where a guard ends the rounds.
+
+    They hear the rounds before theirs. An answer carried over keeps its round: whoever is asked for the first time
+    answers as independently as it would have then.
+    """
+    said = [result for result in answered(progress.results) if result.round < progress.round]
     plans = [
         run.reply(
             run.spec.agent(selection.agent_key),

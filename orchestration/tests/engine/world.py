@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import defaultdict, deque
-from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 from orchestration.engine.control import Control
-from orchestration.engine.events import EngineEvent, StepCompleted
+from orchestration.engine.events import EngineEvent, StepCompleted, StepDelta, StepFailed, StepStarted
 from orchestration.engine.ports import (
     CallIntent,
     CallOutcome,
@@ -57,6 +58,28 @@ def turn_spec(
     )
 
 
+def council_spec(*keys: str, addressed: Sequence[str] = (), **fields: object) -> TurnSpec:
+    """Return a turn in orchestrator mode; `fields` are TurnSpec's."""
+    spec = turn_spec(*keys, mode="orchestrator")
+    return replace(spec, addressed=tuple(addressed), manager=model_spec("boss"), **fields)  # type: ignore[arg-type]
+
+
+def ask(**instructions: str) -> list[ModelEvent]:
+    """The manager's decision to ask agents, `key=instruction`."""
+    selections = [{"agent_key": key, "instruction": text} for key, text in instructions.items()]
+    return answer(json.dumps({"action": "route", "selections": selections, "reason": "They know."}))
+
+
+def done() -> list[ModelEvent]:
+    """The manager's decision that enough has been said."""
+    return answer(json.dumps({"action": "synthesize", "selections": [], "reason": "Enough."}))
+
+
+def refused() -> list[ModelEvent]:
+    """A failure that repeating cannot mend."""
+    return [Failed("provider_error", "No.", retryable=False, may_have_cost=False)]
+
+
 def answer(*pieces: str) -> list[ModelEvent]:
     return [*(TextDelta(piece) for piece in pieces), Completed(USAGE, "stop")]
 
@@ -81,9 +104,11 @@ class World:
     scripts: dict[str, deque[Sequence[ModelEvent | Block]]] = field(
         default_factory=lambda: defaultdict(deque)
     )
+    respond: Callable[[ModelRequest], Sequence[ModelEvent | Block]] | None = None
+    """Who answers where there is no script."""
     requests: list[ModelRequest] = field(default_factory=list)
-    intents: list[CallIntent] = field(default_factory=list)
-    outcomes: list[CallOutcome] = field(default_factory=list)
+    journal: list[CallIntent | CallOutcome] = field(default_factory=list)
+    """Every write, in order."""
     events: list[EngineEvent] = field(default_factory=list)
     pasts: dict[str, PastCall] = field(default_factory=dict)
     slept: list[float] = field(default_factory=list)
@@ -100,11 +125,71 @@ class World:
     def ports(self) -> Ports:
         return Ports(models=self, journal=self, events=self, clock=self)
 
+    def told(self, speaker: str, purpose: str = "reply") -> list[str]:
+        """Return all that a speaker was told, one text per call."""
+        return [
+            "\n".join([request.system, *(message.text for message in request.messages)])
+            for request in self.requests
+            if (request.speaker_name, request.purpose) == (speaker, purpose)
+        ]
+
+    @property
+    def intents(self) -> list[CallIntent]:
+        return [write for write in self.journal if isinstance(write, CallIntent)]
+
+    @property
+    def outcomes(self) -> list[CallOutcome]:
+        return [write for write in self.journal if isinstance(write, CallOutcome)]
+
+    def slots(self) -> list[str]:
+        return [intent.slot for intent in self.intents]
+
+    def check_books(self) -> None:
+        """Every call that was started has one outcome, every step that began ends once, its deltas are its text."""
+        started = [intent.call_id for intent in self.intents]
+        assert sorted(started) == sorted(outcome.call_id for outcome in self.outcomes)
+        assert len(set(started)) == len(started)
+        assert len(self.requests) <= len(self.intents)
+        begun = [event.step_id for event in self.events if isinstance(event, StepStarted)]
+        ended = [event.step_id for event in self.events if isinstance(event, StepCompleted | StepFailed)]
+        assert len(set(begun)) == len(begun)
+        assert len(set(ended)) == len(ended)
+        if not self.control.cancelled:
+            assert sorted(begun) == sorted(ended)
+        for event in self.events:
+            if isinstance(event, StepCompleted):
+                deltas = [
+                    delta.text
+                    for delta in self.events
+                    if isinstance(delta, StepDelta) and (delta.step_id, delta.kind) == (event.step_id, "text")
+                ]
+                assert "".join(deltas) == event.text
+
+    def after_a_crash(self, writes: int) -> dict[str, PastCall]:
+        """Return what the next claim finds where the worker died after so many writes to the journal."""
+        found: dict[str, PastCall] = {}
+        intents: dict[str, CallIntent] = {}
+        for write in self.journal[:writes]:
+            if isinstance(write, CallIntent):
+                intents[write.call_id] = write
+                found[write.slot] = PastCall(write.step_id, write.attempt, "interrupted", "", None, True)
+            else:
+                intent = intents[write.call_id]
+                found[intent.slot] = PastCall(
+                    intent.step_id, intent.attempt, write.status, write.text, write.error, write.final
+                )
+        return found
+
     # Models
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         self.requests.append(request)
         try:
-            for event in self.scripts[request.speaker_name].popleft():
+            script = self.scripts[request.speaker_name]
+            if script or self.respond is None:
+                events = script.popleft()
+            else:
+                events = self.respond(request)
+            for event in events:
                 if isinstance(event, Block):
                     event.reached.set()
                     await event.release.wait()
@@ -118,11 +203,11 @@ class World:
         return self.pasts.get(slot)
 
     async def start(self, intent: CallIntent) -> None:
-        self.intents.append(intent)
+        self.journal.append(intent)
 
     async def finish(self, outcome: CallOutcome) -> None:
         await asyncio.sleep(0)
-        self.outcomes.append(outcome)
+        self.journal.append(outcome)
 
     def received(self, call_id: str, chars: int) -> None:
         self.chars[call_id] = chars
