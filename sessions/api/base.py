@@ -9,6 +9,18 @@ from django.http import HttpRequest, HttpResponseBase
 from rest_framework.request import Request
 
 from accounts.api_base import ApiView
+from accounts.throttling import TURN_THROTTLES
+
+
+class LimitedAsTurns:
+    """A view whose POST asks models: it counts against the limits of turns, not of other requests."""
+
+    request: Request
+
+    def get_throttles(self) -> list[Any]:
+        if self.request.method == "POST":
+            return [throttle() for throttle in TURN_THROTTLES]
+        return list(super().get_throttles())  # type: ignore[misc]
 
 
 class AsyncAPIView(ApiView):

@@ -11,14 +11,13 @@ from rest_framework import serializers
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from accounts.access import signed_in
+from accounts.api_base import ApiView
 from accounts.models import ApiToken
-from accounts.throttling import TURN_THROTTLES
 from pantheon.errors import PantheonError
 from sessions.access import access_session, access_summary
-from sessions.api.base import AsyncAPIView
+from sessions.api.base import AsyncAPIView, LimitedAsTurns
 from sessions.api.events import wait_until_final
 from sessions.api.turns import idempotency_key, request_digest, token_of
 from sessions.live.database import read_in_request
@@ -48,17 +47,10 @@ class SummarizeSerializer(serializers.Serializer[Any]):
     background = serializers.BooleanField(default=False)
 
 
-class SummariesView(AsyncAPIView, GenericAPIView[Summary]):
+class SummariesView(LimitedAsTurns, AsyncAPIView, GenericAPIView[Summary]):
     """The summaries of a session; POST summarizes now."""
 
     write_scope = ApiToken.Scope.CHAT
-
-    def get_throttles(self) -> list[Any]:
-        return (
-            [throttle() for throttle in TURN_THROTTLES]
-            if self.request.method == "POST"
-            else super().get_throttles()
-        )
 
     async def get(self, request: Request, session_id: str) -> Response:
         return await sync_to_async(self._list)(request, session_id)
@@ -109,7 +101,7 @@ def no_summary(turn: Turn, headers: dict[str, str]) -> PantheonError:
     return PantheonError("internal_error", "The summary could not be made.", details, headers=headers)
 
 
-class SummaryView(APIView):
+class SummaryView(ApiView):
     write_scope = ApiToken.Scope.CHAT
 
     def patch(self, request: Request, summary_id: str) -> Response:

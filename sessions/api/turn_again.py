@@ -8,13 +8,12 @@ from django.http import HttpResponseBase
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from accounts.access import signed_in
+from accounts.api_base import ApiView
 from accounts.models import ApiToken
-from accounts.throttling import TURN_THROTTLES
 from sessions.access import access_session, access_turn
-from sessions.api.base import AsyncAPIView
+from sessions.api.base import AsyncAPIView, LimitedAsTurns
 from sessions.api.chats import SessionSerializer
 from sessions.api.fields import ModelAliasField
 from sessions.api.turns import MAX_MESSAGE_CHARS, answer, idempotency_key, not_blank, request_digest, token_of
@@ -48,14 +47,11 @@ class RerunSerializer(AnswerOptions):
     model = ModelAliasField(allow_null=False)
 
 
-class TurnAgainView(AsyncAPIView):
+class TurnAgainView(LimitedAsTurns, AsyncAPIView):
     """What retry and rerun share: both cost money, so both wait, stream and take an idempotency key like a new turn."""
 
     write_scope = ApiToken.Scope.CHAT
     serializer_class: type[AnswerOptions] = AnswerOptions
-
-    def get_throttles(self) -> list[Any]:
-        return [throttle() for throttle in TURN_THROTTLES]
 
     async def post(self, request: Request, turn_id: str) -> HttpResponseBase:
         accepted, options = await read_in_request(self._accept, request, turn_id)
@@ -101,7 +97,7 @@ class ForkSerializer(serializers.Serializer[Any]):
     after_turn = serializers.IntegerField(min_value=0, max_value=2**31 - 1)
 
 
-class SessionForkView(APIView):
+class SessionForkView(ApiView):
     write_scope = ApiToken.Scope.CHAT
 
     def post(self, request: Request, session_id: str) -> Response:

@@ -16,10 +16,9 @@ from rest_framework.response import Response
 
 from accounts.access import signed_in
 from accounts.models import ApiToken
-from accounts.throttling import TURN_THROTTLES
 from pantheon.errors import HTTP_STATUS, PantheonError, ValidationFailed
 from sessions.access import access_session, access_turn
-from sessions.api.base import AsyncAPIView
+from sessions.api.base import AsyncAPIView, LimitedAsTurns
 from sessions.api.events import event_stream, wait_until_final
 from sessions.live.database import read_in_request
 from sessions.models import Turn
@@ -54,17 +53,10 @@ class TurnRequestSerializer(serializers.Serializer[Any]):
         return attrs
 
 
-class TurnsView(AsyncAPIView, GenericAPIView[Turn]):
+class TurnsView(LimitedAsTurns, AsyncAPIView, GenericAPIView[Turn]):
     """The turns of a session; POST asks the council."""
 
     write_scope = ApiToken.Scope.CHAT
-
-    def get_throttles(self) -> list[Any]:
-        return (
-            [throttle() for throttle in TURN_THROTTLES]
-            if self.request.method == "POST"
-            else super().get_throttles()
-        )
 
     async def get(self, request: Request, session_id: str) -> Response:
         return await sync_to_async(self._list)(request, session_id)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from typing import Any
 
 import pytest
 
@@ -12,13 +10,12 @@ from billing.models import UsageEvent
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
 from sessions.models import Call, Message, Turn
 from sessions.tests.conftest import Api
-from sessions.tests.factories import make_agent, make_model, make_room, make_session
+from sessions.tests.councils import EVALUATE, ROUTE, SYNTHESIZE, council, decision, last_text, says
+from sessions.tests.factories import make_agent, make_model
 from sessions.tests.ledger import assert_ledger_matches
 from sessions.tests.sse import read_all
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-ROUTE, EVALUATE, SYNTHESIZE = "Choose up to", "more round(s) are possible", "Now write the council's answer"
 
 
 @pytest.fixture(autouse=True)
@@ -29,25 +26,6 @@ def fast_retries(settings):
 @pytest.fixture
 def agents(alice, openai_model):
     return [make_agent(alice, key, openai_model) for key in ("ana", "bob", "cy")]
-
-
-def council(alice, agents, **fields) -> str:
-    session = make_session(alice, make_room(alice, *agents, **{"goal": "Decide well.", **fields}))
-    return f"sessions/{session.pk}/turns"
-
-
-def decision(*selections: tuple[str, str], action: str = "route", reason: str = "because") -> str:
-    chosen = [{"agent_key": key, "instruction": instruction} for key, instruction in selections]
-    return json.dumps({"action": action, "selections": chosen, "reason": reason})
-
-
-def says(key: str) -> str:
-    """What the system prompt of an agent says, and of nobody else."""
-    return f"You are {key.title()} (@{key})"
-
-
-def last_text(body: dict[str, Any]) -> str:
-    return str(body["messages"][-1]["content"])
 
 
 # --- Roundtable -------------------------------------------------------------------------------------------------------
@@ -259,131 +237,3 @@ def test_the_manager_may_run_on_a_model_of_its_own(api, alice, agents, openai_se
     by_purpose = dict(UsageEvent.objects.values_list("purpose", "model__alias"))
     assert (by_purpose["route"], by_purpose["synthesize"]) == ("manager-model", "manager-model")
     assert by_purpose["reply"] == "gpt-test"
-
-
-# --- Again ------------------------------------------------------------------------------------------------------------
-
-
-def test_retry_asks_only_those_who_failed_and_keeps_the_rest(api, alice, agents, openai_server) -> None:
-    openai_server.when(says("bob"), Answer(status=401), Answer("Bob at last."))
-    path = council(alice, agents, mode="roundtable")
-    first = api.post(path, {"message": "Go"}).json()
-    assert first["status"] == "partial"
-    served = len(openai_server.served)
-    again = api.post(f"turns/{first['id']}/retry")
-    assert again.status_code == 201, again.content
-    turn = again.json()
-    assert (turn["status"], turn["replaces"], turn["index"]) == ("completed", first["id"], 2)
-    assert [message["agent_key"] for message in turn["messages"]] == ["ana", "bob", "cy"]
-    assert turn["messages"][0]["text"] == first["messages"][0]["text"]
-    assert turn["messages"][0]["id"] != first["messages"][0]["id"]
-    assert turn["usage"]["calls"] == 1
-    assert len(openai_server.served) == served + 1
-    assert api.post(f"turns/{turn['id']}/retry").status_code == 422
-    assert api.post(f"turns/{first['id']}/rerun").json()["error"]["code"] == "turn_conflict"
-    assert_ledger_matches(openai_server)
-
-
-def test_a_rerun_leaves_the_old_version_out_of_the_context(api, alice, agents, openai_server) -> None:
-    path = council(alice, agents, mode="roundtable")
-    openai_server.queue(*(Answer("Old answer.") for _ in range(3)))
-    first = api.post(path, {"message": "First question"}).json()
-    turn = api.post(f"turns/{first['id']}/rerun", {"message": "Better question"}).json()
-    assert turn["message"] == "Better question"
-    assert turn["usage"]["calls"] == 3
-    told = json.dumps([served.body["messages"] for served in openai_server.served[3:]])
-    assert "Old answer." not in told
-    assert "First question" not in told
-    session = path.removesuffix("/turns")
-    shown = api.get(f"{session}/messages").json()["results"]
-    assert {message["turn_id"] for message in shown} == {turn["id"]}
-    assert len(api.get(f"{session}/messages?all_versions=true").json()["results"]) == 8
-
-
-def test_a_rerun_can_ask_one_agent_again_on_another_model(api, alice, agents, openai_server) -> None:
-    make_model(openai_server, "other-model")
-    path = council(alice, agents, mode="roundtable")
-    first = api.post(path, {"message": "Go"}).json()
-    body = {"agents": ["bob"], "model": "other-model"}
-    turn = api.post(f"turns/{first['id']}/rerun", body).json()
-    assert [message["model"] for message in turn["messages"]] == ["gpt-test", "other-model", "gpt-test"]
-    assert turn["usage"]["calls"] == 1
-    for bad in (
-        {"agents": ["nobody"]},
-        {"agents": []},
-        {"model": "unknown"},
-        {"mode": "summary"},
-        {"message": " "},
-    ):
-        response = api.post(f"turns/{turn['id']}/rerun", bad)
-        assert (response.status_code, response.json()["error"]["code"]) == (422, "validation_error"), bad
-
-
-def test_a_rerun_can_ask_somebody_who_was_not_tagged(api, alice, agents, openai_server) -> None:
-    first = api.post(council(alice, agents), {"message": "@ana what now?"}).json()
-    turn = api.post(f"turns/{first['id']}/rerun", {"agents": ["cy"]}).json()
-    assert [message["agent_key"] for message in turn["messages"]] == ["ana", "cy"]
-    assert turn["usage"]["calls"] == 1
-
-
-def test_a_retry_of_a_turn_on_which_nobody_answered_asks_everybody(api, alice, agents, openai_server) -> None:
-    openai_server.queue(*(Answer(status=401) for _ in range(3)))
-    failed = api.post(council(alice, agents, mode="roundtable"), {"message": "Go"})
-    assert failed.status_code == 502
-    turn = api.post(f"turns/{failed.json()['error']['details']['turn_id']}/retry").json()
-    assert (turn["status"], turn["usage"]["calls"]) == ("completed", 3)
-
-
-def test_a_failed_synthesis_is_made_anew_alone(api, alice, agents, openai_server) -> None:
-    openai_server.when(ROUTE, Answer(decision(("ana", ""), ("bob", ""))))
-    openai_server.when(SYNTHESIZE, Answer(status=400), Answer("Together."))
-    first = api.post(council(alice, agents, mode="orchestrator"), {"message": "Go"}).json()
-    turn = api.post(f"turns/{first['id']}/retry").json()
-    assert turn["status"] == "completed"
-    assert [step["purpose"] for step in turn["steps"]] == ["synthesize"]
-    assert turn["messages"][-1]["text"] == "Together."
-    assert len(turn["messages"]) == 3
-
-
-def test_a_new_version_is_idempotent_and_nobody_elses(
-    api, stranger, anonymous, alice, agents, openai_server
-) -> None:
-    path = council(alice, agents, mode="roundtable")
-    first = api.post(path, {"message": "Go"}).json()
-    for action in ("retry", "rerun"):
-        assert anonymous.post(f"turns/{first['id']}/{action}").status_code == 401
-        assert stranger.post(f"turns/{first['id']}/{action}").status_code == 404
-    one = api.post(f"turns/{first['id']}/rerun", headers={"Idempotency-Key": "k"})
-    two = api.post(f"turns/{first['id']}/rerun", headers={"Idempotency-Key": "k"})
-    assert one.json() == two.json()
-    assert two["Idempotent-Replayed"] == "true"
-    assert Turn.objects.count() == 2
-
-
-def test_a_fork_goes_on_from_an_earlier_turn_at_no_cost(
-    api, stranger, anonymous, alice, agents, openai_server
-) -> None:
-    path = council(alice, agents, mode="roundtable")
-    session = path.removesuffix("/turns")
-    first = api.post(path, {"message": "First"}).json()
-    api.post(f"turns/{first['id']}/rerun", {"message": "First, better"})
-    api.post(path, {"message": "Second"})
-    events = UsageEvent.objects.count()
-    fork = api.post(f"{session}/fork", {"after_turn": 2})
-    assert fork.status_code == 201
-    turns = api.get(f"sessions/{fork.json()['id']}/turns").json()["results"]
-    assert [(turn["index"], turn["message"], turn["usage"]["calls"]) for turn in turns] == [
-        (1, "First, better", 0)
-    ]
-    assert UsageEvent.objects.count() == events
-    served = len(openai_server.served)
-    turn = api.post(f"sessions/{fork.json()['id']}/turns", {"message": "Third"}).json()
-    assert turn["index"] == 2
-    told = json.dumps([exchange.body["messages"] for exchange in openai_server.served[served:]])
-    assert "First, better" in told
-    assert "Second" not in told
-    assert api.post(f"{session}/fork", {"after_turn": 0}).status_code == 201
-    for bad in (9, 1, -1, "x"):
-        assert api.post(f"{session}/fork", {"after_turn": bad}).status_code == 422
-    assert stranger.post(f"{session}/fork", {"after_turn": 0}).status_code == 404
-    assert anonymous.post(f"{session}/fork", {"after_turn": 0}).status_code == 401

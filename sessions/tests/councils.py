@@ -1,0 +1,30 @@
+"""Councils on provider servers, and what tells their calls apart."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sessions.tests.factories import make_room, make_session
+
+ROUTE, EVALUATE, SYNTHESIZE = "Choose up to", "more round(s) are possible", "Now write the council's answer"
+"""What the manager is asked last, by purpose."""
+
+
+def council(alice, agents, **fields) -> str:
+    session = make_session(alice, make_room(alice, *agents, **{"goal": "Decide well.", **fields}))
+    return f"sessions/{session.pk}/turns"
+
+
+def decision(*selections: tuple[str, str], action: str = "route", reason: str = "because") -> str:
+    chosen = [{"agent_key": key, "instruction": instruction} for key, instruction in selections]
+    return json.dumps({"action": action, "selections": chosen, "reason": reason})
+
+
+def says(key: str) -> str:
+    """What the system prompt of an agent says, and of nobody else."""
+    return f"You are {key.title()} (@{key})"
+
+
+def last_text(body: dict[str, Any]) -> str:
+    return str(body["messages"][-1]["content"])
