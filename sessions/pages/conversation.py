@@ -11,15 +11,18 @@ from django.shortcuts import redirect, render
 from accounts.page_base import PageView
 from pantheon.errors import NotFound, PantheonError, ValidationFailed
 from sessions.access import access_session, access_turn
-from sessions.models import Agent, ChatSession
+from sessions.models import Agent, ChatSession, Room, Turn
 from sessions.pages.forms import TitleForm
 from sessions.pages.money import money
-from sessions.pages.transcript import TurnView, turn_view
+from sessions.pages.summaries import summary_panel
+from sessions.pages.transcript import turn_view
 from sessions.selectors.pages import (
     agents_in,
     default_alias,
+    is_newest,
     session_total,
     sessions_beside,
+    summarized,
     transcript_page,
     turn_rows,
 )
@@ -28,17 +31,25 @@ from sessions.services.starter import STARTER_QUESTION
 
 
 class SessionView(PageView):
-    """The workspace: sessions, conversation, council. `?before=` shows what came before a turn."""
+    """The workspace: sessions, conversation, council and summary.
+
+    `?before=` shows what came before a turn, `?version=` an earlier version of one.
+    """
 
     def get(self, request: HttpRequest, session_id: str) -> HttpResponse:
         session = access_session(self.user, session_id)
-        before = index_from(request)
-        turns = turns_before(session, before)
+        before, version = index_from(request), request.GET.get("version", "")
+        if version:
+            shown = version_context(session, access_turn(self.user, version))
+        else:
+            shown = transcript_context(session, before)
+        turns = shown["turns"]
         context = {
-            **transcript_context(session, turns),
+            **shown,
             **council_context(session),
-            "reading_older": before is not None,
-            "last_index": 0 if before is not None else (turns[-1].turn.index if turns else 0),
+            "panel": summary_panel(session),
+            "reading_older": bool(version) or before is not None,
+            "last_index": turns[-1].turn.index if turns else 0,
             "sessions": sessions_beside(session),
             "prefill": STARTER_QUESTION if "starter" in request.GET and not turns else "",
         }
@@ -50,8 +61,7 @@ class OlderTurnsView(PageView):
 
     def get(self, request: HttpRequest, session_id: str) -> HttpResponse:
         session = access_session(self.user, session_id)
-        turns = turns_before(session, index_from(request))
-        return render(request, "partials/transcript.html", transcript_context(session, turns))
+        return render(request, "partials/transcript.html", transcript_context(session, index_from(request)))
 
 
 class SessionTurnView(PageView):
@@ -60,10 +70,9 @@ class SessionTurnView(PageView):
     def get(self, request: HttpRequest, session_id: str, turn_id: str) -> HttpResponse:
         session = access_session(self.user, session_id)
         turn = access_turn(self.user, turn_id)
-        if turn.session_id != session.pk:
-            raise NotFound()
-        view = turn_view(turn_rows([turn])[0])
-        return render(request, "partials/turn.html", {"turn": view, "session": session})
+        return render(
+            request, "partials/turn.html", {**version_context(session, turn), "summarized": summarized(turn)}
+        )
 
 
 class SessionRenameView(PageView):
@@ -96,14 +105,20 @@ def index_from(request: HttpRequest) -> int | None:
     return int(text)
 
 
-def turns_before(session: ChatSession, before: int | None) -> list[TurnView]:
-    return [turn_view(rows) for rows in transcript_page(session, before=before)]
-
-
-def transcript_context(session: ChatSession, turns: Sequence[TurnView]) -> dict[str, Any]:
+def transcript_context(session: ChatSession, before: int | None) -> dict[str, Any]:
     """Return what partials/transcript.html shows."""
-    first = turns[0].turn.index or 1 if turns else 1
-    return {"session": session, "turns": turns, "older_before": first if first > 1 else None}
+    page = transcript_page(session, before=before)
+    newest = page.turns[-1] if page.turns and before is None else None
+    turns = [turn_view(rows, newest=rows is newest) for rows in page.turns]
+    return {"session": session, "turns": turns, "older_before": page.older_before}
+
+
+def version_context(session: ChatSession, turn: Turn) -> dict[str, Any]:
+    """Return what shows one turn, of any version. Raises NotFound for what is no turn of this transcript."""
+    if turn.session_id != session.pk or turn.mode == Turn.Mode.SUMMARY:
+        raise NotFound()
+    view = turn_view(turn_rows([turn])[0], newest=is_newest(turn))
+    return {"session": session, "turn": view, "turns": [view], "older_before": None}
 
 
 def council_context(session: ChatSession) -> dict[str, Any]:
@@ -114,6 +129,7 @@ def council_context(session: ChatSession) -> dict[str, Any]:
         "room": session.room,
         "agents": agents,
         "default_alias": default_alias(),
+        "modes": Room.Mode.choices,
         "total": money(total.cost_pico),
         "unpriced_calls": total.unpriced_calls,
     }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.http import QueryDict
 
 from orchestration.models import LlmModel
@@ -18,12 +19,15 @@ Choices = list[tuple[str, Any]]
 
 
 def model_choices(current: LlmModel | None, default: str) -> Choices:
-    """Return the models to choose from, by provider; the current one stays even when it is not available."""
+    """Return the models to choose from, by provider, under what none chosen is called.
+
+    The current one stays even when it is not available.
+    """
     by_provider: dict[str, list[tuple[str, str]]] = {}
     for model in available_models():
         by_provider.setdefault(model.provider.name, []).append((model.alias, model.alias))
     known = {alias for choices in by_provider.values() for alias, _ in choices}
-    choices: Choices = [("", f"Default ({default or 'none available'})"), *by_provider.items()]
+    choices: Choices = [("", default), *by_provider.items()]
     if current is not None and current.alias not in known:
         choices.append((current.alias, f"{current.alias} (not available)"))
     return choices
@@ -78,7 +82,7 @@ class AgentForm(forms.Form):
         super().__init__(data, initial=initial_of(agent) if agent else None)
         field = self.fields["model"]
         assert isinstance(field, forms.ChoiceField)
-        field.choices = model_choices(self.current_model, default_alias())
+        field.choices = model_choices(self.current_model, f"Default ({default_alias() or 'none available'})")
 
     def clean_model(self) -> LlmModel | None:
         return chosen_model(self.cleaned_data["model"], self.current_model)
@@ -95,22 +99,73 @@ def initial_of(agent: Agent) -> dict[str, Any]:
     }
 
 
+MODES: Choices = [
+    (Room.Mode.MANUAL, "Ask: the agents you tag answer, all at once"),
+    (Room.Mode.ROUNDTABLE, "Roundtable: everybody answers in turn and hears those before"),
+    (Room.Mode.ORCHESTRATOR, "Lead: a manager chooses who answers and puts the answers together"),
+]
+DEPTHS: Choices = [
+    ("1", "Quick: the manager asks once"),
+    ("2", "Deep: up to two rounds"),
+    ("3", "Deeper: up to three rounds"),
+]
+
+
 class RoomForm(forms.Form):
     name = forms.CharField(max_length=200, widget=forms.TextInput(attrs={"autocomplete": "off"}))
     goal = forms.CharField(
         required=False,
         max_length=4_000,
-        help_text="What this council is for. Every agent is told.",
+        help_text="What this council is for. Every agent is told; Lead needs one.",
         widget=forms.Textarea(attrs={"rows": 3}),
     )
-    mode = forms.ChoiceField(
-        choices=[(Room.Mode.MANUAL, "Ask: the agents you tag answer, all at once")],
-        help_text="Applies from the next message.",
+    mode = forms.ChoiceField(choices=MODES, help_text="Applies from the next message.")
+    max_rounds = forms.TypedChoiceField(
+        label="Rounds",
+        choices=DEPTHS,
+        coerce=int,
+        empty_value="1",
+        required=False,
+        help_text="In Lead: how often the manager may ask before it concludes.",
+    )
+    manager_model = forms.ChoiceField(
+        label="Manager's model", required=False, help_text="In Lead: who chooses and concludes."
     )
 
     def __init__(self, data: QueryDict | None = None, *, room: Room | None = None) -> None:
-        initial = {"name": room.name, "goal": room.goal, "mode": room.mode} if room else None
-        super().__init__(data, initial=initial)
+        self.current_manager = room.manager_model if room else None
+        super().__init__(data, initial=initial_of_room(room) if room else None)
+        field = self.fields["manager_model"]
+        assert isinstance(field, forms.ChoiceField)
+        default = settings.PANTHEON_MANAGER_MODEL or "as the room's first agent"
+        field.choices = model_choices(self.current_manager, f"Default ({default})")
+
+    def clean_manager_model(self) -> LlmModel | None:
+        return chosen_model(self.cleaned_data["manager_model"], self.current_manager)
+
+
+def initial_of_room(room: Room) -> dict[str, Any]:
+    return {
+        "name": room.name,
+        "goal": room.goal,
+        "mode": room.mode,
+        "max_rounds": room.max_rounds,
+        "manager_model": room.manager_model.alias if room.manager_model else "",
+    }
+
+
+class ModeForm(forms.Form):
+    """The switch beside the conversation: what is not sent stays as it is."""
+
+    mode = forms.ChoiceField(choices=MODES, required=False)
+    max_rounds = forms.TypedChoiceField(choices=DEPTHS, coerce=int, empty_value=None, required=False)
+    session = forms.CharField(required=False)
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """What was chosen, of a valid form."""
+        chosen = {name: self.cleaned_data[name] for name in ("mode", "max_rounds")}
+        return {name: value for name, value in chosen.items() if value}
 
 
 @dataclass(frozen=True, slots=True)

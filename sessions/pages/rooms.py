@@ -10,9 +10,9 @@ from django.shortcuts import redirect, render
 from accounts.models import User
 from accounts.page_base import PageView, add_errors, form_page
 from pantheon.errors import ValidationFailed
-from sessions.access import access_agent, access_room
+from sessions.access import access_agent, access_room, access_session
 from sessions.models import Agent, Room
-from sessions.pages.forms import RoomForm, Seat, seats_from, seats_of
+from sessions.pages.forms import ModeForm, RoomForm, Seat, seats_from, seats_of
 from sessions.selectors.pages import agents_in, agents_of, default_alias, sessions_of_place, unused_session
 from sessions.services.chats import session_create
 from sessions.services.rooms import room_create, room_delete, room_update
@@ -51,6 +51,23 @@ class RoomEditView(PageView):
         return show(request, form, room, seats)
 
 
+class RoomModeView(PageView):
+    """The switch beside the conversation: mode and depth, from the next message on."""
+
+    def post(self, request: HttpRequest, room_id: str) -> HttpResponse:
+        room = access_room(self.user, room_id)
+        form = ModeForm(request.POST)
+        if not form.is_valid():
+            raise ValidationFailed(
+                {name: [str(error) for error in errors] for name, errors in form.errors.items()}
+            )
+        if form.changes:
+            room_update(room=room, **form.changes)
+        if form.cleaned_data["session"]:
+            return redirect("session", access_session(self.user, form.cleaned_data["session"]).pk)
+        return redirect("room", room.pk)
+
+
 class RoomDeleteView(PageView):
     def post(self, request: HttpRequest, room_id: str) -> HttpResponse:
         room_delete(room=access_room(self.user, room_id))
@@ -65,7 +82,13 @@ class RoomView(PageView):
         sessions = sessions_of_place(room=room)
         if sessions:
             return redirect("session", sessions[0].pk)
-        context = {"room": room, "agents": agents_in(room), "sessions": [], "default_alias": default_alias()}
+        context = {
+            "room": room,
+            "agents": agents_in(room),
+            "modes": Room.Mode.choices,
+            "sessions": [],
+            "default_alias": default_alias(),
+        }
         return render(request, "pages/room.html", context)
 
 

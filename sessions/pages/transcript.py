@@ -3,170 +3,112 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sessions.markdown import render_markdown, visible_text
-from sessions.models import Call, Message, Turn
+from sessions.markdown import visible_text
+from sessions.models import Message, Turn
+from sessions.pages.answers import Answer, answers_of, total_cost
 from sessions.pages.money import Money, money
+from sessions.pages.receipt import Line, receipt_of
+from sessions.pages.rounds import Round, rounds_of
 from sessions.selectors.pages import TurnRows
 
-HUES = 8
-"""Colours by which agents are told apart; static/css/tokens.css has them."""
-
-SIDE_BY_SIDE = frozenset({Turn.Mode.MANUAL, Turn.Mode.ORCHESTRATOR})
-"""The modes in which the agents of a round answer at once."""
-
-
-def hue(key: str) -> int:
-    """Return an agent's colour; static/js/lanes.js finds the same."""
-    return sum(map(ord, key)) % HUES
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One lane: what an agent said, or why it did not."""
-
-    step_id: str
-    purpose: str
-    round: int
-    agent_key: str
-    agent_name: str
-    model: str
-    state: str
-    html: str
-    error: str
-    cost: Money | None
-
-    @property
-    def hue(self) -> int:
-        return hue(self.agent_key)
-
-    @property
-    def initial(self) -> str:
-        return (self.agent_name or self.agent_key or "?")[:1].upper()
+STATUS_NOTES = {
+    Turn.Status.PARTIAL: "Not everybody answered",
+    Turn.Status.FAILED: "Nobody answered",
+    Turn.Status.CANCELLED: "Stopped",
+}
+STOP_NOTES = {
+    "max_rounds": "Ended after the allowed rounds",
+    "max_calls": "Ended after the allowed number of answers",
+    "repeat": "Ended: the manager asked the same again",
+    "budget": "Ended: the budget is used up",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class TurnView:
-    """A turn: the user's message and rows of answers that stood side by side."""
+    """A turn: the user's message, the rounds in which it was answered, and what came of them."""
 
     turn: Turn
     message: str
-    rows: Sequence[Sequence[Answer]]
+    rounds: Sequence[Round]
+    synthesis: Answer | None
     cost: Money | None
     error: str
+    receipt: Sequence[Line]
+    versions: Sequence[uuid.UUID]
+    newest: bool
+    """Nothing was said after it: it can be run again."""
 
     @property
     def running(self) -> bool:
         return not self.turn.is_final
 
+    @property
+    def replies(self) -> list[Answer]:
+        return [answer for round in self.rounds for row in round.rows for answer in row]
 
-def turn_view(rows: TurnRows) -> TurnView:
+    @property
+    def steps_open(self) -> bool:
+        """Whether the steps stand open: they fold away under a whole synthesis."""
+        return self.synthesis is None or self.synthesis.state != Message.Status.COMPLETE
+
+    @property
+    def steps_note(self) -> str:
+        """What the fold says; static/js/rounds.js says the same."""
+        answers, rounds = len(self.replies), sum(1 for round in self.rounds if round.rows)
+        if not answers:
+            return "How it was decided"
+        return f"{answers} answer{'s' * (answers != 1)} in {rounds} round{'s' * (rounds != 1)}"
+
+    @property
+    def note(self) -> str:
+        notes = [STATUS_NOTES.get(Turn.Status(self.turn.status)), STOP_NOTES.get(self.turn.stop_reason or "")]
+        return " · ".join(note for note in notes if note)
+
+    @property
+    def replaced(self) -> bool:
+        return self.versions[-1] != self.turn.pk
+
+    @property
+    def version(self) -> int:
+        """Which of its versions this is, from 1."""
+        return self.versions.index(self.turn.pk) + 1
+
+    @property
+    def version_before(self) -> uuid.UUID | None:
+        return self.versions[self.version - 2] if self.version > 1 else None
+
+    @property
+    def version_after(self) -> uuid.UUID | None:
+        return self.versions[self.version] if self.version < len(self.versions) else None
+
+    @property
+    def repeatable(self) -> bool:
+        return self.newest and self.turn.is_final and not self.replaced
+
+    @property
+    def retryable(self) -> bool:
+        """Whether somebody was asked and did not answer."""
+        return self.repeatable and self.turn.status != Turn.Status.COMPLETED
+
+
+def turn_view(rows: TurnRows, *, newest: bool = False) -> TurnView:
     turn = rows.turn
     answers = answers_of(rows)
     question = next((message.text for message in rows.messages if message.role == Message.Role.USER), "")
+    names = {call.agent_key: call.agent_name for call in rows.calls if call.agent_name}
+    names |= {message.agent_key: message.agent_name for message in rows.messages if message.agent_name}
     return TurnView(
         turn=turn,
         message=visible_text(question),
-        rows=in_rows(answers, turn.mode),
+        rounds=rounds_of(turn, answers, names),
+        synthesis=next((answer for answer in answers if answer.purpose == "synthesize"), None),
         cost=money(total_cost(event.cost_pico for event in rows.events)) if turn.is_final else None,
         error="" if answers or not turn.error else turn.error["message"],
+        receipt=receipt_of(rows),
+        versions=rows.versions,
+        newest=newest,
     )
-
-
-def total_cost(costs: Iterable[int | None]) -> int | None:
-    """Return the sum of what is priced, None where nothing is; what made no call cost nothing."""
-    costs = list(costs)
-    priced = [cost for cost in costs if cost is not None]
-    return sum(priced) if priced or not costs else None
-
-
-def answers_of(rows: TurnRows) -> list[Answer]:
-    """Return a final turn's answers in the order in which their steps began; a running turn's come as events."""
-    if not rows.turn.is_final:
-        return []
-    attempts: dict[uuid.UUID, list[Call]] = {}
-    for call in rows.calls:
-        attempts.setdefault(call.step_id, []).append(call)
-    costs = {event.pk: event.cost_pico for event in rows.events}
-    messages = {message.pk: message for message in rows.messages if message.role != Message.Role.USER}
-    silent = [
-        calls for step_id, calls in attempts.items() if step_id not in messages and went_unheard(calls[-1])
-    ]
-    placed = [
-        (place_of(attempts.get(step_id)), message.seq, step_id) for step_id, message in messages.items()
-    ]
-    placed += [(place_of(calls), 0, calls[-1].step_id) for calls in silent]
-    answers = []
-    for _, _, step_id in sorted(placed):
-        calls = attempts.get(step_id, [])
-        cost = money(total_cost(costs.get(call.pk) for call in calls)) if calls else None
-        if step_id in messages:
-            answers.append(spoken(messages[step_id], calls, cost))
-        else:
-            answers.append(unspoken(calls[-1], cost))
-    return answers
-
-
-def place_of(calls: Sequence[Call] | None) -> int:
-    """Return where a step stood; an answer carried over from another turn has no calls and stands first."""
-    return calls[0].number if calls else 0
-
-
-def went_unheard(last: Call) -> bool:
-    """Tell whether a step ended without a message that people should know of."""
-    return last.purpose in ("reply", "synthesize") and last.status in (
-        Call.Status.FAILED,
-        Call.Status.CANCELLED,
-    )
-
-
-def spoken(message: Message, calls: Sequence[Call], cost: Money | None) -> Answer:
-    return Answer(
-        step_id=str(message.pk),
-        purpose=message.purpose,
-        round=message.round or 1,
-        agent_key=message.agent_key,
-        agent_name=message.agent_name,
-        model=message.model,
-        state=message.status,
-        html=render_markdown(message.text),
-        error=error_of(calls[-1]) if calls else "",
-        cost=cost,
-    )
-
-
-def unspoken(call: Call, cost: Money | None) -> Answer:
-    return Answer(
-        step_id=str(call.step_id),
-        purpose=call.purpose,
-        round=call.round,
-        agent_key=call.agent_key,
-        agent_name=call.agent_name,
-        model=call.model.alias,
-        state=call.status,
-        html="",
-        error=error_of(call),
-        cost=cost,
-    )
-
-
-def error_of(call: Call) -> str:
-    return call.error["message"] if call.error else ""
-
-
-def in_rows(answers: Sequence[Answer], mode: str) -> list[list[Answer]]:
-    """Put those that answered at once into one row; static/js/lanes.js does the same."""
-    rows: list[list[Answer]] = []
-    for answer in answers:
-        beside = rows[-1][-1] if rows else None
-        if (
-            beside is not None
-            and mode in SIDE_BY_SIDE
-            and (beside.purpose, beside.round) == (answer.purpose, answer.round)
-        ):
-            rows[-1].append(answer)
-        else:
-            rows.append([answer])
-    return rows

@@ -9,7 +9,15 @@ from sessions.pages.conversation import (
     SessionView,
 )
 from sessions.pages.home import HomeView, StarterView, WelcomeView
-from sessions.pages.rooms import RoomDeleteView, RoomEditView, RoomNewView, RoomSessionNewView, RoomView
+from sessions.pages.rooms import (
+    RoomDeleteView,
+    RoomEditView,
+    RoomModeView,
+    RoomNewView,
+    RoomSessionNewView,
+    RoomView,
+)
+from sessions.pages.summaries import SessionSummaryView
 
 urlpatterns = [
     path("", HomeView.as_view(), name="home"),
@@ -22,11 +30,13 @@ urlpatterns = [
     path("rooms/new", RoomNewView.as_view(), name="room-new"),
     path("rooms/<str:room_id>", RoomView.as_view(), name="room"),
     path("rooms/<str:room_id>/edit", RoomEditView.as_view(), name="room-edit"),
+    path("rooms/<str:room_id>/mode", RoomModeView.as_view(), name="room-mode"),
     path("rooms/<str:room_id>/delete", RoomDeleteView.as_view(), name="room-delete"),
     path("rooms/<str:room_id>/sessions/new", RoomSessionNewView.as_view(), name="room-session-new"),
     path("sessions/<str:session_id>", SessionView.as_view(), name="session"),
     path("sessions/<str:session_id>/older", OlderTurnsView.as_view(), name="session-older"),
     path("sessions/<str:session_id>/turns/<str:turn_id>", SessionTurnView.as_view(), name="session-turn"),
+    path("sessions/<str:session_id>/summary", SessionSummaryView.as_view(), name="session-summary"),
     path("sessions/<str:session_id>/rename", SessionRenameView.as_view(), name="session-rename"),
     path("sessions/<str:session_id>/delete", SessionDeleteView.as_view(), name="session-delete"),
 ]

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import uuid
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Exists, OuterRef, Q, Sum
 
 from accounts.models import User
 from billing.models import UsageEvent
 from orchestration.selectors import default_model
 from pantheon.errors import PantheonError
-from sessions.models import Agent, Call, ChatSession, Message, Room, Turn
+from sessions.models import Agent, Call, ChatSession, Message, Room, Summary, Turn
 from sessions.selectors.turns import grouped
 
 RECENT_SESSIONS = 8
 SESSIONS_LISTED = 100
 MESSAGES_PER_PAGE = 50
+RECEIPT_FIELDS = (
+    "cost_pico",
+    "source",
+    "input_tokens",
+    "cache_read_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+)
 
 
 def recent_sessions(user: User) -> Sequence[ChatSession]:
@@ -76,29 +87,102 @@ class TurnRows:
     messages: Sequence[Message]
     calls: Sequence[Call]
     events: Sequence[UsageEvent]
+    versions: Sequence[uuid.UUID]
+    """The turn and those that it replaces or that replace it, oldest first."""
 
 
-def transcript_page(session: ChatSession, *, before: int | None = None) -> list[TurnRows]:
-    """Return the newest whole turns before an index, about MESSAGES_PER_PAGE messages of them, oldest first."""
-    messages = Message.objects.filter(session=session)
-    turns = Turn.objects.spoken().filter(session=session).defer("snapshot")
+@dataclass(frozen=True, slots=True)
+class TranscriptPage:
+    turns: Sequence[TurnRows]
+    older_before: int | None
+    """The index before which older turns are, None where there are none."""
+
+
+def transcript_page(session: ChatSession, *, before: int | None = None) -> TranscriptPage:
+    """Return the newest whole turns before an index, about MESSAGES_PER_PAGE messages of them, oldest first.
+
+    Replaced turns are left out: they are versions of those that replace them.
+    """
+    messages = Message.objects.filter(session=session, turn__replaced_by__isnull=True)
+    shown = Turn.objects.spoken().filter(session=session, replaced_by__isnull=True)
+    turns = shown.annotate(has_older=Exists(shown.filter(index__lt=OuterRef("index")))).defer("snapshot")
     if before is not None:
         messages, turns = messages.filter(turn__index__lt=before), turns.filter(index__lt=before)
     edge = messages.order_by("-seq").values_list("turn__index", flat=True)[
         MESSAGES_PER_PAGE - 1 : MESSAGES_PER_PAGE
     ]
-    first_index = next(iter(edge), 1)
-    return turn_rows(list(turns.filter(index__gte=first_index).order_by("index")))
+    page = list(turns.filter(index__gte=next(iter(edge), 1)).order_by("index"))
+    older_before = page[0].index if page and page[0].has_older else None
+    return TranscriptPage(turn_rows(page), older_before)
 
 
 def turn_rows(turns: Sequence[Turn]) -> list[TurnRows]:
-    """Read what belongs to turns, with three queries."""
+    """Read what belongs to turns of a session, with four queries."""
     ids = [turn.pk for turn in turns]
     messages = grouped(Message.objects.filter(turn_id__in=ids).order_by("seq"))
     attempts = Call.objects.filter(turn_id__in=ids).select_related("model").order_by("number")
     calls = grouped(attempts.defer("text", "context", "usage"))
-    events = grouped(UsageEvent.objects.filter(turn_id__in=ids).only("id", "turn_id", "cost_pico"))
-    return [TurnRows(turn, messages[turn.pk], calls[turn.pk], events[turn.pk]) for turn in turns]
+    events = grouped(UsageEvent.objects.filter(turn_id__in=ids).only("turn_id", *RECEIPT_FIELDS))
+    versions = versions_of(turns)
+    return [
+        TurnRows(turn, messages[turn.pk], calls[turn.pk], events[turn.pk], versions[turn.pk])
+        for turn in turns
+    ]
+
+
+def versions_of(turns: Sequence[Turn]) -> dict[uuid.UUID, list[uuid.UUID]]:
+    """Return, for each turn of a session, the chain of versions that it is one of. Only the newest is ever replaced."""
+    sessions = {turn.session_id for turn in turns}
+    pairs = Turn.objects.filter(session_id__in=sessions, replaces__isnull=False).values_list(
+        "replaces_id", "pk"
+    )
+    later = {old: new for old, new in pairs if old is not None}
+    earlier = {new: old for old, new in later.items()}
+    chains = {}
+    for turn in turns:
+        first = turn.pk
+        while first in earlier:
+            first = earlier[first]
+        chain = [first]
+        while chain[-1] in later:
+            chain.append(later[chain[-1]])
+        chains[turn.pk] = chain
+    return chains
+
+
+def is_newest(turn: Turn) -> bool:
+    """Tell whether nothing has been said after a turn, so that it can be run again."""
+    return not Turn.objects.spoken().filter(session_id=turn.session_id, index__gt=turn.index).exists()
+
+
+def summarizing_turn(session: ChatSession) -> uuid.UUID | None:
+    """Return the turn that summarizes this session now, if one does."""
+    running = Turn.objects.active().filter(session=session, mode=Turn.Mode.SUMMARY)
+    return running.values_list("pk", flat=True).first()
+
+
+def summarized(turn: Turn) -> bool:
+    """Tell whether a turn made a summary."""
+    return Summary.objects.filter(turn=turn).exists()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a message stands."""
+
+    message: Message
+    replaced: bool
+    """Its turn is an earlier version of another."""
+
+
+def sources_by_seq(session: ChatSession, seqs: Collection[int]) -> dict[int, Source]:
+    """Return messages by their place in a session, with their turns."""
+    if not seqs:
+        return {}
+    replaced = Exists(Turn.objects.filter(replaces=OuterRef("turn")))
+    messages = Message.objects.filter(session=session, seq__in=seqs).select_related("turn")
+    rows = messages.annotate(replaced=replaced).defer("text", "turn__snapshot", "turn__routing")
+    return {row.seq: Source(row, row.replaced) for row in rows}
 
 
 @dataclass(frozen=True, slots=True)

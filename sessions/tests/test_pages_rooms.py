@@ -80,7 +80,9 @@ def test_an_empty_room_can_be_made_and_says_how_to_fill_it(alice):
     [
         ({"name": ""}, "This field is required"),
         ({"goal": "x" * 4_001}, "at most 4000 characters"),
-        ({"mode": "roundtable"}, "Select a valid choice"),
+        ({"mode": "direct"}, "Select a valid choice"),
+        ({"max_rounds": "4"}, "Select a valid choice"),
+        ({"manager_model": "nowhere"}, "Select a valid choice"),
     ],
 )
 def test_what_cannot_be_taken_is_said_and_what_was_ticked_is_kept(alice, agents, changed, sentence):

@@ -191,13 +191,13 @@ def test_a_conversation_takes_as_many_queries_for_many_turns_as_for_few(
 ):
     client, model = browser(alice), make_model()
     add_turns(session, model, 1, answers=3)
-    # who is signed in (2), session, where the page begins, turns, messages, calls, bill, agents, total, sessions,
-    # the default model
-    with django_assert_num_queries(12):
+    # who is signed in (2), session, where the page begins, turns, messages, calls, bill, versions, agents, total,
+    # the summary, whether one is being made, sessions, the default model
+    with django_assert_num_queries(15):
         client.get(url("session", session))
     Turn.objects.all().delete()
     add_turns(session, model, 40, answers=3)
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(15):
         client.get(url("session", session))
 
 

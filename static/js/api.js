@@ -22,8 +22,16 @@ export function getJson(path) {
 }
 
 export function postJson(path, body, headers = {}) {
+  return send("POST", path, body, headers);
+}
+
+export function patchJson(path, body) {
+  return send("PATCH", path, body);
+}
+
+function send(method, path, body, headers = {}) {
   return request(path, {
-    method: "POST",
+    method,
     body: JSON.stringify(body ?? {}),
     headers: { "Content-Type": "application/json", "X-CSRFToken": csrfToken(), ...headers },
   });

@@ -1,6 +1,6 @@
 // The conversation: what is sent, what streams in, what it cost. Each behaviour is a module; this wires them.
 import { announce } from "./announce.js";
-import { ApiError, getFragment, getJson, newKey, postJson } from "./api.js";
+import { ApiError, getJson, newKey, postJson } from "./api.js";
 import { addCopyButtons } from "./code-blocks.js";
 import { Composer } from "./composer.js";
 import { Follower } from "./follow.js";
@@ -8,7 +8,9 @@ import { picoOf, showMoney } from "./money.js";
 import { startOlder } from "./older.js";
 import { startPanels } from "./panels.js";
 import { Refusal } from "./refusal.js";
-import { localizeTimes } from "./times.js";
+import { graft, loadTurn, swap } from "./stored-turn.js";
+import { SummaryPanel, startJumps } from "./summary.js";
+import { startVersions, TurnActions } from "./turn-actions.js";
 import { TurnStream } from "./turn-stream.js";
 import { TurnView } from "./turn-view.js";
 
@@ -33,6 +35,16 @@ class Conversation {
       onSend: (text) => this.send(text),
       onStop: () => this.stop(),
     });
+    this.summary = new SummaryPanel(document.querySelector("[data-summary-panel]"), this.sessionId, {
+      isFree: () => this.composer.state === "ready",
+      onBegun: () => this.composer.set("sending"),
+      onEnded: (costUsd, usage) => this.summarized(costUsd, usage),
+    });
+    new TurnActions(transcript, {
+      isFree: () => this.composer.state === "ready",
+      onAgain: (turn, replaced) => this.again(turn, replaced),
+      onRefused: (error) => this.refusal.show(error, [...this.agents.keys()]),
+    });
     this.resume();
   }
 
@@ -40,6 +52,30 @@ class Conversation {
   resume() {
     const running = transcript.querySelector('[data-turn]:is([data-status="queued"], [data-status="running"])');
     if (running) this.watch(new TurnView(running, this.agents));
+    else this.summary.resume();
+  }
+
+  /** A new version was accepted: it takes the place of the turn that it replaces. */
+  async again(turn, replaced) {
+    this.refusal.clear();
+    this.composer.set("sending");
+    let element = null;
+    try {
+      element = await loadTurn(this.urlOf(turn.id)); // with what is kept, and the way to the version before
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      console.info("the new version could not be loaded; it is shown without what it keeps", error.message);
+    }
+    const view = element ? new TurnView(element, this.agents) : TurnView.create(turn, this.agents);
+    replaced.replaceWith(view.element);
+    this.follower.toEnd();
+    this.watch(view);
+  }
+
+  /** A summary on demand has ended. */
+  summarized(costUsd, usage) {
+    this.composer.set("ready");
+    if (usage) this.addToTotal(costUsd, usage);
   }
 
   async send(text) {
@@ -95,8 +131,7 @@ class Conversation {
     this.showConnection(true);
     this.composer.set("ready");
     this.tellBehind(status);
-    // What was cut off, or came as a snapshot, is text so far: the page as stored has it rendered.
-    if (!view.settled || !view.lanes.size) await this.showStored(view);
+    await this.showStored(view);
   }
 
   /** The events cannot be had: the turn has ended, or it is no longer ours to see. */
@@ -111,21 +146,23 @@ class Conversation {
     await this.ended(turn.usage.cost_usd, turn);
   }
 
-  /** Put the server's own HTML of a turn in place of what was streamed. */
+  /** Show what the server has stored. What was cut off, or came as a snapshot, is text so far: all of it is swapped. */
   async showStored(view) {
-    let html;
+    let stored;
     try {
-      html = await getFragment(`/sessions/${this.sessionId}/turns/${view.id}`);
+      stored = await loadTurn(this.urlOf(view.id));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       console.info("the stored turn could not be loaded; what was streamed stays", error.message);
       return;
     }
-    const template = document.createElement("template");
-    template.innerHTML = html;
-    addCopyButtons(template.content);
-    localizeTimes(template.content);
-    view.element.replaceWith(template.content);
+    if (view.settled) graft(view.element, stored);
+    else swap(view.element, stored);
+    if ("summarized" in stored.dataset) this.summary.refresh();
+  }
+
+  urlOf(turnId) {
+    return `/sessions/${this.sessionId}/turns/${turnId}`;
   }
 
   async stop() {
@@ -196,4 +233,6 @@ class Conversation {
 startPanels();
 addCopyButtons(transcript);
 startOlder(transcript, scroll);
+startVersions(transcript);
+startJumps(transcript);
 if (composerForm) new Conversation();

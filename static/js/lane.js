@@ -5,7 +5,7 @@ import { visibleText } from "./visible-text.js";
 
 const HUES = 8;
 
-/** Return an agent's colour; sessions/pages/transcript.py finds the same. */
+/** Return an agent's colour; sessions/pages/answers.py finds the same. */
 export function hueOf(key) {
   return [...(key ?? "")].reduce((sum, character) => sum + character.codePointAt(0), 0) % HUES;
 }
@@ -13,11 +13,13 @@ export function hueOf(key) {
 export class Lane {
   constructor({ step_id: stepId, purpose, agent_key: key, agent_name: name, model, round }) {
     this.stepId = stepId;
+    this.purpose = purpose;
     this.name = name ?? "Synthesis";
     this.startedAt = performance.now();
     this.element = document.getElementById("lane-template").content.firstElementChild.cloneNode(true);
     const { element } = this;
-    Object.assign(element.dataset, { step: stepId, purpose, round });
+    element.id = `message-${stepId}`;
+    Object.assign(element.dataset, { step: stepId, agentKey: key ?? "", purpose, round });
     element.classList.remove("hue-");
     element.classList.add(`hue-${hueOf(key)}`);
     this.part("name").textContent = this.name;
@@ -40,8 +42,8 @@ export class Lane {
   tick() {
     if (this.state !== "waiting" && this.state !== "thinking") return;
     const seconds = Math.floor((performance.now() - this.startedAt) / 1000);
-    const stage = this.state === "thinking" ? "Thinking" : "Waiting for the model";
-    this.part("stage").textContent = `${stage} · ${seconds} s`;
+    const waiting = this.purpose === "synthesize" ? "The manager puts the answers together…" : `Waiting for ${this.name}…`;
+    this.part("stage").textContent = `${this.state === "thinking" ? "Thinking…" : waiting} · ${seconds} s`;
   }
 
   append(kind, text) {
@@ -72,6 +74,11 @@ export class Lane {
     this.part("text").innerHTML = html;
     addCopyButtons(this.part("text"));
     showMoney(this.part("cost"), picoOf(costUsd));
+  }
+
+  /** The text so far is whole; its HTML comes with the stored turn. */
+  close() {
+    this.set("whole");
   }
 
   fail(message) {

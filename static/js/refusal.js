@@ -51,18 +51,21 @@ function advice(error, keys) {
     case "turn_conflict":
     case "turn_in_progress":
       return {
-        sentence: "This session has moved on, in another tab or on another device. Your message is kept.",
+        sentence: "This session has moved on, in another tab or on another device. What you wrote is kept.",
         actions: [reloadButton("Show what is new")],
       };
+    case "room_goal_required":
+    case "no_room_agents":
+      return { sentence: error.message, actions: roomLink() };
     case "csrf_failed":
     case "not_authenticated":
-      return { sentence: "You are signed out. Your message is kept.", actions: [reloadButton("Sign in again")] };
+      return { sentence: "You are signed out. What you wrote is kept.", actions: [reloadButton("Sign in again")] };
     case "not_found":
       return { sentence: "This session is gone: it was deleted.", actions: [] };
     case "rate_limited":
-      return { sentence: "That was too many messages at once. Send it again in a moment.", actions: [] };
+      return { sentence: "That was too many messages at once. Try again in a moment.", actions: [] };
     case "unreachable":
-      return { sentence: "The server cannot be reached. Your message is kept: send it again.", actions: [] };
+      return { sentence: "The server cannot be reached. What you wrote is kept: try again.", actions: [] };
     case "validation_error":
       return { sentence: Object.values(error.details.fields ?? {}).flat().join(" ") || error.message, actions: [] };
     default:
@@ -79,6 +82,17 @@ function tagChips(keys) {
     chip.textContent = `@${key}`;
     return chip;
   });
+}
+
+/** The way to the room's editor, where there is a room. */
+function roomLink() {
+  const edit = document.querySelector("[data-room-edit]");
+  if (!edit) return [];
+  const link = document.createElement("a");
+  link.className = "button button-small";
+  link.href = edit.href;
+  link.textContent = "Edit the room";
+  return [link];
 }
 
 function reloadButton(text) {

@@ -2,9 +2,11 @@
 import { announce } from "./announce.js";
 import { Lane } from "./lane.js";
 import { picoOf, showMoney } from "./money.js";
+import { noteSteps, roundOf, routingCard } from "./rounds.js";
 import { showTime } from "./times.js";
+import { stageOf } from "./turn-stage.js";
 
-// The modes in which the agents of a round answer at once; sessions/pages/transcript.py knows the same.
+// The modes in which the agents of a round answer at once; sessions/pages/rounds.py knows the same.
 const SIDE_BY_SIDE = new Set(["manual", "orchestrator"]);
 const STATUS_TEXT = { partial: "Not everybody answered", failed: "Nobody answered", cancelled: "Stopped" };
 const ENDED = {
@@ -20,7 +22,10 @@ export class TurnView {
     this.element = element;
     this.agents = agents;
     this.lanes = new Map();
-    this.begunAt = performance.now();
+    this.roster = [...agents].map(([key, { name }]) => ({ key, name }));
+    this.begun = false; // a runner has taken the turn up
+    this.decided = false; // the manager has decided at least once
+    this.quietSince = performance.now();
     this.stopping = false;
     this.timer = setInterval(() => this.tick(), 1000);
     this.tick();
@@ -29,6 +34,7 @@ export class TurnView {
   /** Make the section of a turn that was just accepted. */
   static create(turn, agents) {
     const element = document.getElementById("turn-template").content.firstElementChild.cloneNode(true);
+    element.id = `turn-${turn.id}`;
     Object.assign(element.dataset, { turn: turn.id, index: turn.index, mode: turn.mode, status: turn.status });
     element.querySelector("[data-question]").textContent = turn.message;
     showTime(element.querySelector("[data-time]"), new Date(turn.created_at));
@@ -43,19 +49,23 @@ export class TurnView {
     return this.element.dataset.turn;
   }
 
-  /** Whether every lane shows what the server stored: rendered, with its cost. */
+  /** Whether every lane shows what the server stored, in its place: rendered, with its cost. */
   get settled() {
-    return [...this.lanes.values()].every((lane) => lane.state === "complete");
+    const kept = this.element.querySelectorAll("[data-step]").length - this.lanes.size;
+    return this.lanes.size > 0 && !kept && [...this.lanes.values()].every((lane) => lane.state === "complete");
   }
 
   apply(event) {
     const lane = this.lanes.get(event.step_id);
     switch (event.type) {
       case "turn.started":
-        this.element.dataset.mode = event.mode;
+        this.begin(event);
         break;
       case "turn.snapshot":
         this.replace(event.turn);
+        break;
+      case "routing.decided":
+        this.decide(event);
         break;
       case "step.started":
         this.start(event);
@@ -73,44 +83,77 @@ export class TurnView {
         break;
       default: // what a later server says is not ours to know
     }
+    if (event.type !== "step.delta") this.quietSince = performance.now();
     this.tick();
   }
 
+  begin({ mode, roster }) {
+    this.begun = true;
+    this.element.dataset.mode = mode;
+    this.roster = roster;
+  }
+
+  /** Show whom the manager asks; the same decision told again stays one card. */
+  decide(decision) {
+    this.decided = true;
+    const names = new Map(this.roster.map(({ key, name }) => [key, name]));
+    const box = roundOf(this.element, decision.round);
+    box.querySelector("[data-routing]")?.remove();
+    box.prepend(routingCard(decision, (key) => names.get(key) ?? key));
+    noteSteps(this.element);
+  }
+
   start(step) {
-    if (this.lanes.has(step.step_id)) return this.lanes.get(step.step_id);
+    const known = this.lanes.get(step.step_id);
+    if (known?.open) return known;
     const lane = new Lane(step);
     this.lanes.set(step.step_id, lane);
-    this.rowFor(step).append(lane.element);
+    // A step that failed, as a snapshot had it, and is tried again.
+    if (known) known.element.replaceWith(lane.element);
+    else this.rowFor(step).append(lane.element);
+    noteSteps(this.element);
     announce(`${lane.name} is answering.`);
     return lane;
   }
 
-  /** Return the row of lanes for a step: those that answer at once share one. */
+  /** Return the row of lanes for a step: those that answer at once share one; the synthesis stands below all. */
   rowFor({ purpose, round }) {
-    const rows = this.element.querySelector("[data-rows]");
-    const beside = rows.lastElementChild?.lastElementChild;
-    const together =
-      SIDE_BY_SIDE.has(this.element.dataset.mode) && beside?.dataset.purpose === purpose && beside.dataset.round === String(round);
-    if (together) return beside.parentElement;
+    if (purpose === "synthesize") return this.element.querySelector("[data-conclusion]");
+    const led = this.element.dataset.mode === "orchestrator";
+    const box = roundOf(this.element, led ? round : 1);
+    const beside = box.lastElementChild;
+    if (SIDE_BY_SIDE.has(this.element.dataset.mode) && beside?.classList.contains("lanes")) return beside;
     const row = document.createElement("div");
     row.className = "lanes";
-    rows.append(row);
+    box.append(row);
     return row;
   }
 
-  /** Show a turn as it stands, in place of every lane. */
+  /** Show a turn as it stands, in place of every lane that streamed; what was kept from the version before stays. */
   replace(turn) {
+    this.begun = turn.status !== "queued";
     this.element.dataset.mode = turn.mode;
-    this.element.querySelector("[data-rows]").replaceChildren();
-    this.lanes.clear();
+    this.clearLanes();
+    for (const decision of turn.routing) this.decide(decision);
     const latest = new Map(turn.steps.map((step) => [step.step_id, step]));
     for (const step of latest.values()) {
       if (step.status === "interrupted" || !["reply", "synthesize"].includes(step.purpose)) continue;
       const agent = this.agents.get(step.agent_key);
-      const lane = this.start({ agent_name: agent?.name, model: agent?.model, ...step });
+      const lane = this.start({ ...step, agent_name: step.agent_name ?? agent?.name, model: step.model ?? agent?.model });
       if (step.text) lane.stream(step.text);
-      if (step.status === "failed" && step.error) lane.fail(step.error.message);
+      if (step.status === "ok") lane.close();
+      if (step.status === "failed") lane.fail(step.error?.message ?? "");
     }
+    noteSteps(this.element);
+  }
+
+  clearLanes() {
+    for (const { element } of this.lanes.values()) {
+      const row = element.parentElement;
+      element.remove();
+      if (!row.children.length && !row.matches("[data-conclusion]")) row.remove();
+    }
+    this.lanes.clear();
   }
 
   /** Note that a stop was asked for; what runs will say when it has. */
@@ -142,9 +185,7 @@ export class TurnView {
   tick() {
     for (const lane of this.lanes.values()) lane.tick();
     const stage = this.element.querySelector("[data-turn-stage]");
-    const seconds = Math.floor((performance.now() - this.begunAt) / 1000);
-    stage.hidden = this.lanes.size > 0 && !this.stopping;
-    const waiting = seconds < 2 ? "Starting…" : `Waiting for a free runner · ${seconds} s`;
-    stage.textContent = this.stopping ? "Stopping…" : waiting;
+    stage.textContent = stageOf(this);
+    stage.hidden = !stage.textContent;
   }
 }

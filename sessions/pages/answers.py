@@ -1,0 +1,150 @@
+"""The answers of a turn as lanes: what was said, what failed, what was kept from the version before."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sessions.markdown import render_markdown
+from sessions.models import Call, Message, Turn
+from sessions.pages.money import Money, money
+from sessions.selectors.pages import TurnRows
+
+HUES = 8
+"""Colours by which agents are told apart; static/css/tokens.css has them."""
+
+
+def hue(key: str) -> int:
+    """Return an agent's colour; static/js/lane.js finds the same."""
+    return sum(map(ord, key)) % HUES
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One lane: what an agent said, or why it did not."""
+
+    step_id: str
+    purpose: str
+    round: int
+    agent_key: str
+    agent_name: str
+    model: str
+    state: str
+    html: str
+    error: str
+    cost: Money | None
+    carried: bool = False
+    """Kept from the version before, at no cost."""
+
+    @property
+    def hue(self) -> int:
+        return hue(self.agent_key)
+
+    @property
+    def initial(self) -> str:
+        return (self.agent_name or self.agent_key or "Synthesis")[:1].upper()
+
+
+def total_cost(costs: Iterable[int | None]) -> int | None:
+    """Return the sum of what is priced, None where nothing is; what made no call cost nothing."""
+    costs = list(costs)
+    priced = [cost for cost in costs if cost is not None]
+    return sum(priced) if priced or not costs else None
+
+
+def answers_of(rows: TurnRows) -> list[Answer]:
+    """Return a turn's answers: of a final one all; of a running one what it keeps, the others come as events."""
+    if not rows.turn.is_final:
+        return carried_answers(rows.turn)
+    attempts: dict[uuid.UUID, list[Call]] = {}
+    for call in rows.calls:
+        attempts.setdefault(call.step_id, []).append(call)
+    costs = {event.pk: event.cost_pico for event in rows.events}
+    messages = {message.pk: message for message in rows.messages if message.role != Message.Role.USER}
+    silent = [step for step, calls in attempts.items() if step not in messages and went_unheard(calls[-1])]
+    answers = []
+    for step in in_order(messages, silent, attempts):
+        calls = attempts.get(step, [])
+        cost = money(total_cost(costs.get(call.pk) for call in calls)) if calls else None
+        if step in messages:
+            kept = not calls and rows.turn.replaces_id is not None
+            answers.append(spoken(messages[step], calls, cost, carried=kept))
+        else:
+            answers.append(unspoken(calls[-1], cost))
+    return answers
+
+
+def in_order(
+    messages: Mapping[uuid.UUID, Message],
+    silent: Sequence[uuid.UUID],
+    attempts: Mapping[uuid.UUID, Sequence[Call]],
+) -> list[uuid.UUID]:
+    """Return steps in the order in which they began; the transcript's order where some were kept, and have no calls."""
+    if all(step in attempts for step in messages):
+        return sorted([*messages, *silent], key=lambda step: attempts[step][0].number)
+    by_seq = sorted(messages, key=lambda step: messages[step].seq)
+    return [*by_seq, *sorted(silent, key=lambda step: attempts[step][0].number)]
+
+
+def carried_answers(turn: Turn) -> list[Answer]:
+    names = {agent["key"]: agent["name"] for agent in turn.snapshot.get("roster", [])}
+    return [
+        Answer(
+            step_id=answer["message_id"],
+            purpose="reply",
+            round=answer["round"],
+            agent_key=answer["agent_key"],
+            agent_name=names.get(answer["agent_key"], answer["agent_key"]),
+            model=answer["model"],
+            state=Message.Status.COMPLETE,
+            html=render_markdown(answer["text"]),
+            error="",
+            cost=None,
+            carried=True,
+        )
+        for answer in turn.snapshot.get("carried", [])
+    ]
+
+
+def went_unheard(last: Call) -> bool:
+    """Tell whether a step ended without a message that people should know of."""
+    return last.purpose in ("reply", "synthesize") and last.status in (
+        Call.Status.FAILED,
+        Call.Status.CANCELLED,
+    )
+
+
+def spoken(message: Message, calls: Sequence[Call], cost: Money | None, *, carried: bool) -> Answer:
+    return Answer(
+        step_id=str(message.pk),
+        purpose=message.purpose,
+        round=message.round or 1,
+        agent_key=message.agent_key,
+        agent_name=message.agent_name,
+        model=message.model,
+        state=message.status,
+        html=render_markdown(message.text),
+        error=error_of(calls[-1]) if calls else "",
+        cost=cost,
+        carried=carried,
+    )
+
+
+def unspoken(call: Call, cost: Money | None) -> Answer:
+    return Answer(
+        step_id=str(call.step_id),
+        purpose=call.purpose,
+        round=call.round,
+        agent_key=call.agent_key,
+        agent_name=call.agent_name,
+        model=call.model.alias,
+        state=call.status,
+        html="",
+        error=error_of(call),
+        cost=cost,
+    )
+
+
+def error_of(call: Call) -> str:
+    return call.error["message"] if call.error else ""

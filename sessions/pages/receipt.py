@@ -1,0 +1,69 @@
+"""A turn's receipt: every call that was made for it, and what it cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from billing.models import UsageEvent
+from sessions.models import Call
+from sessions.pages.money import Money, money
+from sessions.selectors.pages import TurnRows
+from sessions.selectors.usage import buckets_of_event
+
+PURPOSES = {
+    "route": "Choose",
+    "evaluate": "Weigh",
+    "reply": "Answer",
+    "synthesize": "Conclude",
+    "summarize": "Summarize",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One call. What is not on the bill has no tokens and no cost."""
+
+    purpose: str
+    who: str
+    model: str
+    round: int
+    attempt: int
+    status: str
+    input_tokens: int | None
+    cached_tokens: int | None
+    output_tokens: int | None
+    estimated: bool
+    cost: Money | None
+
+
+def receipt_of(rows: TurnRows) -> list[Line]:
+    """Return the lines of a final turn's receipt in the order of its calls, none while it runs."""
+    if not rows.turn.is_final:
+        return []
+    events = {event.pk: event for event in rows.events}
+    lines = []
+    for call in rows.calls:
+        event = events.get(call.pk)
+        usage = buckets_of_event(event) if event else None
+        lines.append(
+            Line(
+                purpose=PURPOSES.get(call.purpose, call.purpose),
+                who=who_made(call),
+                model=call.model.alias,
+                round=call.round,
+                attempt=call.attempt,
+                status=call.status,
+                input_tokens=usage.total_input if usage else None,
+                cached_tokens=usage.cache_read if usage else None,
+                output_tokens=usage.output if usage else None,
+                estimated=event is not None and event.source == UsageEvent.Source.ESTIMATED,
+                cost=money(event.cost_pico) if event else None,
+            )
+        )
+    return lines
+
+
+def who_made(call: Call) -> str:
+    if call.agent_key:
+        return f"@{call.agent_key}"
+    return "Minutes" if call.purpose == "summarize" else "Manager"

@@ -1,0 +1,76 @@
+"""The rounds of a turn: what the manager decided, and who answered; one round without a manager elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sessions.markdown import visible_text
+from sessions.models import Turn
+from sessions.pages.answers import Answer
+
+SIDE_BY_SIDE = frozenset({Turn.Mode.MANUAL, Turn.Mode.ORCHESTRATOR})
+"""The modes in which the agents of a round answer at once; static/js/turn-view.js knows the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An agent that was asked, and with which instruction."""
+
+    key: str
+    name: str
+    instruction: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A routing card."""
+
+    asked: Sequence[Asked]
+    reason: str
+    used_fallback: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    number: int
+    decision: Decision | None
+    rows: Sequence[Sequence[Answer]]
+    """Answers that stood side by side share a row."""
+
+
+def rounds_of(turn: Turn, answers: Sequence[Answer], names: Mapping[str, str]) -> list[Round]:
+    """Return a turn's rounds in order, the synthesis left out."""
+    replies = [answer for answer in answers if answer.purpose != "synthesize"]
+    if turn.mode != Turn.Mode.ORCHESTRATOR:
+        return [Round(1, None, in_rows(replies, turn.mode))]
+    decisions = {decided["round"]: decision_from(decided, names) for decided in turn.routing}
+    numbers = sorted({*decisions, *(answer.round for answer in replies)})
+    return [
+        Round(
+            number,
+            decisions.get(number),
+            in_rows([answer for answer in replies if answer.round == number], turn.mode),
+        )
+        for number in numbers
+    ]
+
+
+def decision_from(decided: Mapping[str, Any], names: Mapping[str, str]) -> Decision:
+    asked = [
+        Asked(
+            selection["agent_key"],
+            names.get(selection["agent_key"], selection["agent_key"]),
+            visible_text(selection["instruction"]),
+        )
+        for selection in decided["selections"]
+    ]
+    return Decision(asked, visible_text(decided["reason"]), decided["used_fallback"])
+
+
+def in_rows(answers: Sequence[Answer], mode: str) -> list[list[Answer]]:
+    """Put those that answered at once into one row; static/js/turn-view.js does the same."""
+    if mode in SIDE_BY_SIDE:
+        return [list(answers)] if answers else []
+    return [[answer] for answer in answers]

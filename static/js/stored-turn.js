@@ -1,0 +1,31 @@
+// A turn as the server has it: in place of what was streamed, or only what streaming cannot know.
+import { getFragment } from "./api.js";
+import { addCopyButtons } from "./code-blocks.js";
+import { localizeTimes } from "./times.js";
+
+/** Return the element of a stored turn. Throws ApiError. */
+export async function loadTurn(url) {
+  const template = document.createElement("template");
+  template.innerHTML = await getFragment(url);
+  addCopyButtons(template.content);
+  localizeTimes(template.content);
+  return template.content.querySelector("[data-turn]");
+}
+
+/** Take over what follows the answers, and leave those as they are: nobody loses a place or a selection. */
+export function graft(shown, stored) {
+  for (const part of ["[data-question-foot]", "[data-turn-foot]"]) {
+    shown.querySelector(part).replaceWith(stored.querySelector(part));
+  }
+  for (const lane of stored.querySelectorAll("[data-step]")) {
+    const foot = shown.querySelector(`[data-step="${CSS.escape(lane.dataset.step)}"] [data-lane-foot]`);
+    foot?.replaceWith(lane.querySelector("[data-lane-foot]"));
+  }
+}
+
+/** Put a stored turn in place of what was streamed; steps that stood open stay open. */
+export function swap(shown, stored) {
+  const wereOpen = shown.querySelector("[data-steps]").open;
+  if (wereOpen) stored.querySelector("[data-steps]").open = true;
+  shown.replaceWith(stored);
+}
