@@ -12,15 +12,13 @@ from accounts.api_base import ApiView
 from accounts.throttling import TURN_THROTTLES
 
 
-class LimitedAsTurns:
+class LimitedAsTurns(ApiView):
     """A view whose POST asks models: it counts against the limits of turns, not of other requests."""
-
-    request: Request
 
     def get_throttles(self) -> list[Any]:
         if self.request.method == "POST":
             return [throttle() for throttle in TURN_THROTTLES]
-        return list(super().get_throttles())  # type: ignore[misc]
+        return super().get_throttles()
 
 
 class AsyncAPIView(ApiView):

@@ -18,7 +18,7 @@ from sessions.tests.factories import bearer, make_agent, make_room, make_session
 from sessions.tests.ledger import assert_ledger_matches
 from sessions.tests.server_process import Reader, ServerProcess, until
 from sessions.tests.stalls import stall
-from sessions.tests.test_modes import ROUTE, SYNTHESIZE, decision, says
+from sessions.tests.councils import ROUTE, SYNTHESIZE, decision, says
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
 
