@@ -158,6 +158,16 @@ def anthropic_merged(start: Mapping[str, Any], delta: Mapping[str, Any]) -> dict
     return {**start, **{name: value for name, value in delta.items() if value is not None}}
 
 
+def total_input_told(raw: Mapping[str, Any]) -> int | None:
+    """Return the total input that a usage object of either shape tells; None where it tells none."""
+    figures = _Figures(raw, {})
+    prompt, fresh = figures.count("prompt_tokens"), figures.count("input_tokens")
+    if prompt is not None or fresh is None:
+        return prompt
+    writes = _split_writes(figures, figures.count("cache_creation_input_tokens"))
+    return fresh + (figures.count("cache_read_input_tokens") or 0) + sum(writes)
+
+
 def storable(value: Any, depth: int = 0) -> Any:
     """Return a JSON value that every database stores: no NaN or infinity, no NUL, no lone surrogate, not too deep."""
     if isinstance(value, str):

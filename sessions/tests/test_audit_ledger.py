@@ -1,0 +1,298 @@
+"""The audit finds each breach that is made on purpose, and nothing in books that are in order."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.core.management import CommandError, call_command
+from django.db import connection, transaction
+from django.db.migrations import RemoveConstraint
+from django.db.migrations.state import ProjectState
+from django.db.models import F, Model
+
+from billing.models import DailyUsage, ModelPrice, UsageEvent
+from billing.services.usage import usage_stage
+from sessions.models import Call, Message, Turn
+from sessions.selectors.ledger_audit import INVARIANTS
+from sessions.services.leases import turn_claim
+from sessions.services.snapshot import payer_of
+from sessions.services.turn_accept import turn_accept
+from sessions.services.turn_commit import metered
+from sessions.services.turn_request import TurnRequest
+from sessions.tests.factories import make_agent, make_model, make_session
+from sessions.tests.test_turn_commit import claimed_turn, commit, finish_call
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("nobody_runs")]
+
+
+def broken() -> dict[int, list[str]]:
+    """Return invariant -> breaches, as the audit finds them."""
+    found = {invariant.number: list(invariant.breaches()) for invariant in INVARIANTS}
+    return {number: lines for number, lines in found.items() if lines}
+
+
+def audit() -> str:
+    out = StringIO()
+    call_command("audit_ledger", stdout=out)
+    return out.getvalue()
+
+
+def copy_of(row: Any, **changes: Any) -> Any:
+    """Return an unsaved copy with an id of its own."""
+    values = {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
+    return type(row)(**{**values, "id": uuid.uuid4(), **changes})
+
+
+def book(call: Call, **changes: Any) -> UsageEvent:
+    """Add a finished call to the books with an event that is not as usage_stage writes it; the rollup agrees."""
+    event = copy_of(UsageEvent.objects.get(pk=call.pk), **changes)
+    event.save()
+    number = Call.objects.filter(turn=call.turn).count() + 1
+    copy_of(call, id=event.pk, number=number, step_id=uuid.uuid4()).save()
+    sums = {"calls": 1, "cost_pico": event.cost_pico or 0, "unpriced_calls": int(event.cost_pico is None)}
+    sums |= {"input_tokens": event.input_tokens, "output_tokens": event.output_tokens}
+    row = DailyUsage.objects.filter(agent_id=event.agent_id)
+    row.update(**{name: F(name) + value for name, value in sums.items()})
+    return event
+
+
+def stage(turn: Turn) -> None:
+    with transaction.atomic():
+        usage_stage(payer=payer_of(turn), calls=[metered(call) for call in turn.calls.all()])
+
+
+@contextmanager
+def without(model: type[Model], name: str) -> Iterator[None]:
+    """Take a constraint away; what breaks it must be gone at the end."""
+    app, removal = model._meta.app_label, RemoveConstraint(model._meta.model_name or "", name)
+    before = ProjectState.from_apps(apps)
+    after = before.clone()
+    removal.state_forwards(app, after)
+    with connection.schema_editor() as editor:
+        removal.database_forwards(app, editor, before, after)
+    try:
+        yield
+    finally:
+        with connection.schema_editor() as editor:
+            removal.database_backwards(app, editor, after, before)
+
+
+@pytest.fixture
+def turn(alice) -> Turn:
+    """A final turn of two calls, and one that runs with a finished call."""
+    claimed, result = claimed_turn(alice, 2)
+    commit(claimed, result)
+    agent = make_agent(alice, "zoe", make_model(alias="another"))
+    other = turn_accept(
+        user=alice, session=make_session(alice, agent), request=TurnRequest(message="Hi")
+    ).turn
+    running = turn_claim(turn_id=other.pk, runner_id=uuid.uuid4())
+    assert running is not None
+    finish_call(running, "zoe", 1)
+    return Turn.objects.get(pk=claimed.turn_id)
+
+
+@pytest.fixture
+def call(turn: Turn) -> Call:
+    return turn.calls.order_by("number")[0]
+
+
+@pytest.fixture
+def running(turn: Turn) -> Turn:
+    return Turn.objects.get(status="running")
+
+
+def test_books_in_order(turn) -> None:
+    assert broken() == {}
+    assert audit().count(": ok") == len(INVARIANTS) == 6
+
+
+def test_a_breach_is_shown_and_is_the_exit_code(turn, call) -> None:
+    Call.objects.filter(pk=call.pk).delete()
+    out = StringIO()
+    with pytest.raises(CommandError, match="1 of 6 invariants are broken") as error:
+        call_command("audit_ledger", stdout=out)
+    assert error.value.returncode == 1
+    assert f"2. one event per call, one call per event: broken\n   no call was made for event {call.pk}" in (
+        out.getvalue()
+    )
+
+
+def test_of_many_breaches_some_are_shown(turn) -> None:
+    Call.objects.filter(turn=turn).delete()
+    out = StringIO()
+    with pytest.raises(CommandError):
+        call_command("audit_ledger", "--show=1", stdout=out)
+    assert out.getvalue().count("no call was made") == 1
+    assert "and more" in out.getvalue()
+
+
+# --- 1 ----------------------------------------------------------------------------------------------------------------
+
+
+def test_1_a_final_turn_with_a_call_left_out(turn, call) -> None:
+    Call.objects.filter(pk=call.pk).update(committed=False)
+    assert broken() == {1: [f"a final turn left out call {call.pk}"]}
+
+
+def test_1_a_turn_that_was_billed_before_its_end(running) -> None:
+    call = running.calls.get()
+    stage(running)
+    assert broken() == {1: [f"a turn that is not final was billed for event {call.pk}"]}
+
+
+def test_1_a_turn_that_committed_a_call_before_its_end(running) -> None:
+    stage(running)
+    running.calls.update(committed=True)
+    assert len(broken()[1]) == 2
+
+
+def test_1_a_final_turn_without_answers(turn) -> None:
+    Message.objects.filter(turn=turn).exclude(role="user").delete()
+    assert broken() == {1: [f"nobody answered in the completed turn {turn.pk}"]}
+
+
+def test_1_an_answer_before_the_end(turn, running) -> None:
+    Message.objects.filter(turn=turn, role="agent").update(turn=running)
+    assert len(broken()[1]) == 3
+
+
+def test_1_a_final_turn_whose_last_event_nobody_knows(turn) -> None:
+    Turn.objects.filter(pk=turn.pk).update(last_event_seq=None)
+    assert broken() == {1: [f"no last event is known of the final turn {turn.pk}"]}
+
+
+# --- 2 ----------------------------------------------------------------------------------------------------------------
+
+
+def test_2_a_call_without_event(turn, call) -> None:
+    lost = copy_of(call, number=9, step_id=uuid.uuid4())
+    lost.save()
+    assert broken() == {2: [f"no event bills call {lost.pk}"]}
+
+
+def test_2_an_event_of_another_turns_call(turn, running, call) -> None:
+    Call.objects.filter(pk=call.pk).update(turn=running, number=9, committed=False)
+    assert broken() == {2: [f"no call was made for event {call.pk}"]}
+
+
+def test_2_an_event_outlives_the_turn_that_was_erased_with_its_person(turn) -> None:
+    turn.session.delete()
+    assert UsageEvent.objects.count() == 2
+    assert broken() == {}
+
+
+# --- 5 ----------------------------------------------------------------------------------------------------------------
+
+
+def test_5_a_cost_that_is_a_pico_off(turn, call) -> None:
+    cost = UsageEvent.objects.get(pk=call.pk).cost_pico
+    assert cost is not None
+    event = book(call, cost_pico=cost + 1)
+    assert broken() == {5: [f"event {event.pk} costs {cost + 1}, its buckets and its price make {cost}"]}
+
+
+def test_5_a_price_of_another_model(turn, call) -> None:
+    event = book(call, price_id=ModelPrice.objects.get(model__alias="another").pk)
+    assert broken() == {5: [f"event {event.pk} is priced with a price of another model"]}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_5_unpriced_is_not_free(turn, call) -> None:
+    with without(UsageEvent, "event_cost_with_price"):
+        event = book(call, price_id=None, cost_pico=0)
+        assert broken() == {5: [f"event {event.pk} costs 0, its buckets and its price make None"]}
+        erase(event)
+
+
+def erase(event: UsageEvent) -> None:
+    """Take an event back, so that its table can have its constraints again."""
+    with connection.cursor() as cursor:
+        place = event._meta.pk.get_db_prep_value(event.pk, connection)
+        cursor.execute("DELETE FROM billing_usageevent WHERE id = %s", [place])
+
+
+# --- 6 ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["calls", "output_tokens", "cost_pico", "estimated_cost_pico", "unpriced_calls"]
+)
+def test_6_a_sum_that_is_off(turn, call, name) -> None:
+    DailyUsage.objects.filter(agent_id=call.agent_id).update(**{name: F(name) + 1})
+    [line] = broken()[6]
+    assert f"agent_id={call.agent_id}" in line
+
+
+def test_6_a_row_too_few_and_one_on_another_day(turn) -> None:
+    first, second = DailyUsage.objects.order_by("pk")
+    first.delete()
+    DailyUsage.objects.filter(pk=second.pk).update(day="2020-01-01")
+    assert len(broken()[6]) == 3
+
+
+# --- 7 ----------------------------------------------------------------------------------------------------------------
+
+ANTHROPIC = {"input_tokens": 40, "cache_read_input_tokens": 50, "cache_creation_input_tokens": 9}
+
+
+@pytest.mark.parametrize("raw", [{"prompt_tokens": 99}, ANTHROPIC], ids=["openai", "anthropic"])
+def test_7_fewer_tokens_than_the_provider_told(turn, call, raw) -> None:
+    event = book(call, raw_usage=raw)
+    assert broken() == {7: [f"event {event.pk} bills 100 input tokens, the provider told 99"]}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"raw_usage": {"prompt_tokens": 100}},
+        {"raw_usage": {**ANTHROPIC, "input_tokens": 41}},
+        {"raw_usage": {"output_tokens": 3}},
+        {"raw_usage": {"prompt_tokens": 99}, "flags": ["input_mismatch"]},
+        {
+            "raw_usage": {"prompt_tokens": 0},
+            "source": "none",
+            "input_tokens": 0,
+            "output_tokens": 0,
+            "cost_pico": 0,
+        },
+        {"raw_usage": None},
+    ],
+)
+def test_7_what_agrees_or_is_flagged_or_untold(turn, call, changes) -> None:
+    book(call, **changes)
+    assert broken() == {}
+
+
+# --- 8 ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_8_one_key_two_turns(turn, alice) -> None:
+    Turn.objects.filter(pk=turn.pk).update(idempotency_key="again")
+    with without(Turn, "turn_idempotency_key_once"):
+        twin = copy_of(turn, index=2, idempotency_key="again", status="failed")
+        twin.save()
+        assert broken() == {8: [f"2 turns have user_id={alice.pk} idempotency_key=again"]}
+        twin.delete()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_8_one_index_two_turns(turn) -> None:
+    with without(Turn, "turn_index_once"):
+        twin = copy_of(turn, status="failed")
+        twin.save()
+        assert broken() == {8: [f"2 turns have session_id={turn.session_id} index=1"]}
+        twin.delete()
+
+
+def test_8_one_attempt_made_twice(turn, call) -> None:
+    first, second = turn.calls.order_by("number")
+    Call.objects.filter(pk=second.pk).update(step_id=first.step_id)
+    assert broken() == {8: [f"2 calls have turn_id={turn.pk} step_id={first.step_id} attempt=1"]}
