@@ -3,10 +3,11 @@ import time
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from orchestration.engine.guard import CLOSING, OPENING, SpeakerGuard, folded
+from orchestration.tests.engine.world import RELAXED
 
 OTHERS = ("Bob", "@bob", "Legal", "@counsel", "Ada Lovelace", "Manager", "Manager, to you alone")
 
@@ -251,7 +252,7 @@ PIECES = st.sampled_from([*OTHERS, *WORDS, *MARKS])
 TEXTS = st.lists(PIECES | st.text(max_size=3), max_size=24).map("".join)
 
 
-@settings(deadline=None)
+@RELAXED
 @given(TEXTS, st.data())
 @example("**Bob", None)
 @example("Bob" + " " * 300 + ":", None)
@@ -267,7 +268,7 @@ def test_any_chunking_publishes_the_same(text: str, data: st.DataObject | None) 
         assert guard.tripped == bool(guard.withheld)
 
 
-@settings(deadline=None)
+@RELAXED
 @given(TEXTS)
 def test_what_is_published_never_takes_back_what_was(text: str) -> None:
     guard = SpeakerGuard(OTHERS)
@@ -278,7 +279,7 @@ def test_what_is_published_never_takes_back_what_was(text: str) -> None:
         assert guard.withheld == ("" if out else before + letter)
 
 
-@settings(deadline=None)
+@RELAXED
 @given(TEXTS.filter(lambda text: not set(folded(text)) & set(":[【「")))
 def test_without_a_colon_or_a_bracket_nobody_is_spoken_for(text: str) -> None:
     published, guard = publish([text])
@@ -300,7 +301,7 @@ FORMATS = st.sampled_from(
 )
 
 
-@settings(deadline=None)
+@RELAXED
 @given(name=st.text(min_size=1, max_size=40), pattern=FORMATS, said=st.text(max_size=20), data=st.data())
 def test_no_letter_of_a_foreign_line_is_published_whatever_the_name(
     name: str, pattern: str, said: str, data: st.DataObject

@@ -3,7 +3,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestration.engine.control import Control
@@ -11,7 +11,7 @@ from orchestration.engine.ports import ModelEvent, TextDelta
 from orchestration.engine.specs import ModelRequest, TurnSpec
 from orchestration.engine.steps import EXHAUSTED, RetryPolicy
 from orchestration.engine.turn import TurnResult, run_turn
-from orchestration.tests.engine.world import Block, World, answer, refused, turn_spec, unavailable
+from orchestration.tests.engine.world import RELAXED, Block, World, answer, refused, turn_spec, unavailable
 
 RETRY = RetryPolicy(retries=0)
 KEYS = ("ana", "bob", "cy")
@@ -141,7 +141,7 @@ async def test_a_round_that_died_too_often_ends_with_what_there_is() -> None:
 REPLIES = st.sampled_from([answer("Fine."), answer(""), answer("Cy: Mine."), refused(), unavailable()])
 
 
-@settings(deadline=None)
+@RELAXED
 @given(data=st.data(), mode=st.sampled_from(["roundtable", "manual"]), keys=st.permutations(KEYS))
 async def test_whatever_is_answered_everybody_has_one_say(
     data: st.DataObject, mode: str, keys: Sequence[str]

@@ -17,6 +17,7 @@ from orchestration.engine.routing import (
     parse_decision,
     routing_schema,
 )
+from orchestration.tests.engine.world import RELAXED
 
 KEYS = ["ana", "bob", "cy", "dee"]
 
@@ -210,7 +211,7 @@ JSON = st.recursive(
             st.sampled_from(["action", "selections", "agent_key", "instruction", "reason"]) | st.text(), inner
         )
     ),
-    max_leaves=12,
+    max_leaves=8,
 )
 SELECTION = st.fixed_dictionaries(
     {}, optional={"agent_key": st.sampled_from([*KEYS, "zoe", "@BOB", 7]), "instruction": st.text() | JSON}
@@ -229,7 +230,7 @@ MANAGER_ANSWERS = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(RELAXED, max_examples=300)
 @given(MANAGER_ANSWERS, st.integers(1, 4))
 def test_whatever_a_manager_says_is_a_valid_decision_or_none(text: str, most: int) -> None:
     decision = parse_decision(text, KEYS, most=most)
@@ -245,6 +246,7 @@ def test_whatever_a_manager_says_is_a_valid_decision_or_none(text: str, most: in
     json.dumps(decision.as_dict(), ensure_ascii=False).encode()
 
 
+@RELAXED
 @given(st.dictionaries(st.text(), JSON))
 def test_an_object_is_read_as_it_is(data: dict[str, object]) -> None:
     text = json.dumps(data)

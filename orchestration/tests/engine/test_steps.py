@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -107,6 +108,29 @@ async def test_nothing_is_repeated_once_a_token_was_published() -> None:
     assert outcome.report.usage.output == 3
     assert outcome.report.usage.input > 0
     assert isinstance(world.events[-1], StepFailed)
+
+
+async def test_nothing_is_repeated_once_a_thought_was_published() -> None:
+    world = World()
+    world.script("Ana", [ReasoningDelta("Hm"), *unavailable()])
+    result = await run(world, "ana")
+    assert result.status == "failed"
+    assert len(world.intents) == 1
+
+
+async def test_what_nobody_has_seen_may_be_tried_again_and_is_paid_for() -> None:
+    world = World()
+    world.script("Ana", [TextDelta("**B"), *unavailable(may_have_cost=True)], answer("Mine."))
+    world.script("Bob", answer("B"))
+    result = await run(world, "ana", "bob")
+    assert [a.text for a in result.answers] == ["Mine.", "B"]
+    first = next(outcome for outcome in world.outcomes if outcome.status == "failed")
+    assert (first.text, first.final, first.report.source, first.report.usage.output) == (
+        "",
+        False,
+        "estimated",
+        1,
+    )
 
 
 async def test_an_error_that_repeating_cannot_mend_is_not_repeated() -> None:
@@ -236,3 +260,90 @@ async def test_what_the_provider_left_out_is_estimated() -> None:
     assert report.usage.output == 9
     assert report.usage.input > 10
     assert report.flags == ("missing_input",)
+
+
+async def test_an_answer_ends_before_it_speaks_for_another_and_its_call_is_closed() -> None:
+    world = World()
+    block = Block()
+    partial = PartialUsage(Usage(input=40, cache_read=2), {"input_tokens": 40})
+    world.script(
+        "Ana",
+        [partial, ReasoningDelta("r" * 40), *(TextDelta(letter) for letter in "Mine.\nBob: His"), block],
+    )
+    world.script("Bob", answer("B"))
+    result = await run(world, "ana", "bob")
+    assert (result.status, result.answers[0].text, result.answers[0].status) == (
+        "completed",
+        "Mine.\n",
+        "complete",
+    )
+    assert not block.reached.is_set()
+    assert world.closed == 2
+    cut = next(outcome for outcome in world.outcomes if outcome.finish_reason == "guarded")
+    assert (cut.status, cut.text) == ("ok", "Mine.\n")
+    assert cut.report.source == "estimated"
+    assert (cut.report.usage.input, cut.report.usage.cache_read) == (40, 2)
+    assert cut.report.usage.output == 13  # 40 letters of thought, "Mine.\n" and "Bob:"
+    deltas = [event for event in world.events if isinstance(event, StepDelta) and event.kind == "text"]
+    assert "".join(event.text for event in deltas if event.step_id == result.answers[0].step_id) == "Mine.\n"
+
+
+@pytest.mark.parametrize(
+    "said", ["Bob: His.", "[Bob (@bob)]", "\n\n**Bob:** His.", "[Manager, to you alone]: Count."]
+)
+async def test_an_answer_that_speaks_for_others_alone_has_failed_and_was_paid_for(said: str) -> None:
+    world = World()
+    world.script("Ana", answer(*said))
+    world.script("Bob", answer("B"))
+    result = await run(world, "ana", "bob")
+    assert (result.status, result.answers[0].status) == ("partial", "failed")
+    assert result.error == CallError(
+        "provider_error", "The model answered for somebody else; nothing of it was kept.", False
+    )
+    cut = next(outcome for outcome in world.outcomes if outcome.status == "failed")
+    assert cut.finish_reason == "guarded"
+    assert cut.report.usage.output > 0
+    assert not any(
+        isinstance(event, StepDelta) and event.text.strip() not in ("", "B") for event in world.events
+    )
+
+
+async def test_a_provider_that_counted_the_whole_answer_is_believed() -> None:
+    world = World()
+    world.script("Ana", answer("Mine.\n", "[Bob (@bob)]"))
+    world.script("Bob", answer("B"))
+    result = await run(world, "ana", "bob")
+    assert result.answers[0].text == "Mine.\n"
+    cut = next(outcome for outcome in world.outcomes if outcome.finish_reason == "guarded")
+    assert cut.report == USAGE
+
+
+async def test_what_is_undecided_when_a_call_is_cut_is_not_published_but_paid_for() -> None:
+    world = World()
+    block = Block()
+    world.script("Ana", [TextDelta("Mine.\n**B"), block])
+    world.script("Bob", answer("B"))
+    running = asyncio.create_task(run(world, "ana", "bob"))
+    await block.reached.wait()
+    world.control.cancel()
+    result = await running
+    assert result.answers[0].text == "Mine.\n"
+    cut = next(outcome for outcome in world.outcomes if outcome.text == "Mine.\n")
+    assert cut.report.usage.output == 3
+
+
+async def test_an_agent_alone_may_write_any_line() -> None:
+    world = World()
+    world.script("Ana", answer("Manager: hi.\nBob: hello."))
+    spec = replace(turn_spec("ana"), mode="direct")
+    result = await run_turn(spec, world.ports, world.control, RETRY)
+    assert result.answers[0].text == "Manager: hi.\nBob: hello."
+
+
+async def test_of_two_of_one_name_each_may_write_it() -> None:
+    world = World()
+    spec = turn_spec("ana", "bob")
+    twins = tuple(replace(agent, name="Expert") for agent in spec.roster)
+    world.respond = lambda request: answer("Expert: yes.\n@bob: no.")
+    result = await run_turn(replace(spec, roster=twins), world.ports, world.control, RETRY)
+    assert [a.text for a in result.answers] == ["Expert: yes.\n", "Expert: yes.\n@bob: no."]

@@ -8,6 +8,8 @@ from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from hypothesis import HealthCheck, settings
+
 from orchestration.engine.control import Control
 from orchestration.engine.events import EngineEvent, StepCompleted, StepDelta, StepFailed, StepStarted
 from orchestration.engine.ports import (
@@ -29,6 +31,9 @@ from orchestration.engine.specs import (
     Usage,
     UsageReport,
 )
+
+RELAXED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""For properties: a busy machine is no failure."""
 
 USAGE = UsageReport(usage=Usage(input=10, output=5), source="provider", raw={"prompt_tokens": 10})
 
@@ -115,6 +120,8 @@ class World:
     chars: dict[str, int] = field(default_factory=dict)
     closed: int = 0
     control: Control = field(default_factory=Control)
+    cancel_after: int | None = None
+    """Cancel once so many calls have ended."""
     completed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once any step has completed."""
 
@@ -208,6 +215,8 @@ class World:
     async def finish(self, outcome: CallOutcome) -> None:
         await asyncio.sleep(0)
         self.journal.append(outcome)
+        if self.cancel_after == len(self.outcomes):
+            self.control.cancel()
 
     def received(self, call_id: str, chars: int) -> None:
         self.chars[call_id] = chars
