@@ -25,18 +25,18 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @contextmanager
 def database_that_only_reads() -> Iterator[None]:
-    """Make the connection refuse writes, as a full disk, a replica or a lost permission would."""
-    switch, back = {
-        "sqlite": ("PRAGMA query_only = ON", "PRAGMA query_only = OFF"),
-        "postgresql": ("SET default_transaction_read_only = on", "SET default_transaction_read_only = off"),
-    }[connection.vendor]
-    with connection.cursor() as cursor:
-        cursor.execute(switch)
+    """Connect in such a way that writes are refused, as by a full disk, a replica or a lost permission."""
+    config, before = connection.settings_dict, dict(connection.settings_dict)
+    if connection.vendor == "sqlite":
+        config["NAME"] = f"file:{config['NAME']}?mode=ro"
+    else:
+        config["OPTIONS"] = {"options": "-c default_transaction_read_only=on"}
+    connection.close()
     try:
         yield
     finally:
-        with connection.cursor() as cursor:
-            cursor.execute(back)
+        connection.close()
+        config.update(before)
 
 
 class TestHealth:
