@@ -23,7 +23,7 @@ class ApiView(APIView):
     """The base of every API view. One that writes says which scope that takes: `write_scope`."""
 
     content_negotiation_class = AlwaysJson
-    metadata_class = None  # OPTIONS is no method of the API
+    http_method_names = ["get", "head", "post", "put", "patch", "delete"]
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         # DRF takes a request without a length for one without a body; a chunked one has a body.

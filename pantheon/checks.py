@@ -50,7 +50,6 @@ COUNTS = (
 MIN_LEASE_S = 3.0
 """A lease is renewed every second, so the shortest one bears two late renewals."""
 
-ENGINES = ("django.db.backends.sqlite3", "django.db.backends.postgresql")
 REDIS_SCHEMES = ("redis", "rediss", "unix")
 
 
@@ -157,15 +156,12 @@ def web_processes() -> str:
 
 
 def check_database(**kwargs: Any) -> list[CheckMessage]:
-    """Refuse databases without partial unique indexes and upserts, and a pool without connections."""
+    """Refuse a pool that has no connection to spare."""
     database = settings.DATABASES["default"]
-    if database["ENGINE"] not in ENGINES:
-        hint = "Set postgres://user:password@host/name, or sqlite:////path/to/file; unset, it is a file in ./var."
-        return [Error(f"DATABASE_URL names {database['ENGINE']}.", hint=hint, id="pantheon.E007")]
     pool = database["OPTIONS"].get("pool")
     if pool and pool["max_size"] < 2:
         message = f"PANTHEON_DB_POOL_SIZE is {pool['max_size']}."
-        return [Error(message, hint="Set at least 2: requests and turns share the pool.", id="pantheon.E008")]
+        return [Error(message, hint="Set at least 2: requests and turns share the pool.", id="pantheon.E007")]
     return []
 
 
@@ -173,7 +169,7 @@ def check_redis(**kwargs: Any) -> list[CheckMessage]:
     if not settings.REDIS_URL or urlsplit(settings.REDIS_URL).scheme in REDIS_SCHEMES:
         return []
     # The address may hold a password: it is not repeated.
-    return [Error("REDIS_URL is no address of a Redis.", hint="Set redis://host:6379/0.", id="pantheon.E009")]
+    return [Error("REDIS_URL is no address of a Redis.", hint="Set redis://host:6379/0.", id="pantheon.E008")]
 
 
 def check_default_model(*, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:

@@ -42,6 +42,3 @@ class AsyncAPIView(ApiView):
     async def refuse_method(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
         self.http_method_not_allowed(request)
         raise AssertionError("http_method_not_allowed raises")
-
-    async def options(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:  # type: ignore[override]
-        return await self.refuse_method(request)

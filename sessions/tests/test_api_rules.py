@@ -202,7 +202,8 @@ def test_other_methods_are_405(alice: User, ids: Ids, path: str) -> None:
         if method not in allowed:
             response = getattr(client, method)(url(path, ids))
             refused(response, 405, "method_not_allowed")
-            assert {name.lower() for name in response["Allow"].split(", ")} >= allowed
+            heads = {"head"} if "get" in allowed else set()
+            assert {name.lower() for name in response["Allow"].split(", ")} == allowed | heads
     refused(client.generic("DISPATCH", url(path, ids)), 405, "method_not_allowed")
 
 

@@ -1,0 +1,158 @@
+"""Is the process up, and can it work."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
+from django.test import Client
+
+from accounts.tests.clients import client_of, make_user, refused
+
+HEALTH, READY = "/api/v1/health", "/api/v1/ready"
+ALL_OK = dict.fromkeys(("database", "migrations", "broker", "event_log", "journal"), "ok")
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@contextmanager
+def database_that_only_reads() -> Iterator[None]:
+    """Connect in such a way that writes are refused, as by a full disk, a replica or a lost permission."""
+    config, before = connection.settings_dict, dict(connection.settings_dict)
+    if connection.vendor == "sqlite":
+        config["NAME"] = f"file:{config['NAME']}?mode=ro"
+    else:
+        config["OPTIONS"] = {"options": "-c default_transaction_read_only=on"}
+    connection.close()
+    try:
+        yield
+    finally:
+        connection.close()
+        config.update(before)
+
+
+class TestHealth:
+    """No database is marked here: a query would be an error."""
+
+    def test_the_process_is_up(self, settings: Any) -> None:
+        response = Client().get(HEALTH)
+        assert response.status_code == 200
+        assert response.json() == {"status": "ok", "version": settings.VERSION}
+
+    def test_asks_for_nothing(self) -> None:
+        for authorization in ("Bearer pn_wrong", "Basic nonsense"):
+            client = Client(headers={"Authorization": authorization, "Accept": "text/plain"})
+            assert client.get(HEALTH).status_code == 200
+        assert Client().head(HEALTH).status_code == 200
+
+    def test_needs_no_redis(self, settings: Any) -> None:
+        settings.CACHES = UNREACHABLE
+        assert Client().get(HEALTH).status_code == 200
+
+    def test_is_not_limited(self, settings: Any) -> None:
+        settings.PANTHEON_REQUESTS_PER_MINUTE = 1
+        assert {Client().get(HEALTH).status_code for _ in range(5)} == {200}
+
+    @pytest.mark.parametrize("method", ["post", "put", "patch", "delete", "options"])
+    def test_other_methods_are_405(self, method: str) -> None:
+        for path in (HEALTH, READY):
+            refused(getattr(Client(), method)(path), 405, "method_not_allowed")
+
+
+UNREACHABLE = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": "redis://:sk-very-secret@127.0.0.1:1/0",
+    }
+}
+
+
+@pytest.mark.django_db
+class TestReady:
+    def test_everything_answers(self) -> None:
+        response = Client().get(READY)
+        assert response.status_code == 200
+        assert response.json() == {"status": "ok", "checks": ALL_OK}
+
+    def test_asks_nobody_who_they_are(self) -> None:
+        assert Client(headers={"Authorization": "Bearer pn_wrong"}).get(READY).status_code == 200
+
+    def test_looks_without_leaving_a_trace(self) -> None:
+        tables = set(connection.introspection.table_names())
+        rows = list(MigrationRecorder.Migration.objects.order_by("pk").values())
+        for _ in range(3):
+            assert Client().get(READY).status_code == 200
+        assert set(connection.introspection.table_names()) == tables
+        assert list(MigrationRecorder.Migration.objects.order_by("pk").values()) == rows
+
+    def test_a_missing_migration_is_503(self) -> None:
+        newest = MigrationRecorder.Migration.objects.filter(app="billing").latest("name")
+        MigrationRecorder(connection).record_unapplied("billing", newest.name)
+        response = Client().get(READY)
+        assert response.status_code == 503
+        body = response.json()
+        assert body["status"] == "unavailable"
+        assert body["checks"].pop("migrations") == "1 to apply"
+        assert body["checks"].items() <= ALL_OK.items()
+
+    def test_a_redis_that_is_gone_is_503(self, settings: Any) -> None:
+        settings.CACHES = UNREACHABLE
+        response = Client().get(READY)
+        assert response.status_code == 503
+        assert response.json() == {"status": "unavailable", "checks": {**ALL_OK, "broker": "failed"}}
+        assert "sk-very-secret" not in response.content.decode()
+
+    def test_requests_are_503_where_redis_is_gone(self, settings: Any) -> None:
+        client = client_of(make_user("alice"))
+        settings.CACHES = UNREACHABLE
+        response = client.get("/api/v1/auth/me")
+        refused(response, 503, "unavailable")
+        assert response["Retry-After"]
+        assert "sk-very-secret" not in response.content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_only_reads_is_503() -> None:
+    with database_that_only_reads():
+        response = Client().get(READY)
+    assert response.status_code == 503
+    assert response.json() == {"status": "unavailable", "checks": {**ALL_OK, "database": "failed"}}
+    assert Client().get(READY).status_code == 200
+
+
+def test_without_a_database_the_process_is_up_and_not_ready(tmp_path: Path) -> None:
+    """In a process of its own, whose database is in a directory that does not exist."""
+    script = """
+import django, json
+django.setup()
+from django.test import Client
+client = Client(headers={"Authorization": "Bearer pn_x"}, raise_request_exception=False)
+answers = {path: client.get(path) for path in ("/api/v1/health", "/api/v1/ready", "/api/v1/agents")}
+print(json.dumps({path: [answer.status_code, answer.json()] for path, answer in answers.items()}))
+"""
+    environment = {
+        **os.environ,
+        "DATABASE_URL": f"sqlite:///{tmp_path}/sk-very-secret/nowhere.sqlite3",
+        "REDIS_URL": "",
+        "PANTHEON_DATA_DIR": str(tmp_path / "data"),
+        "PANTHEON_ALLOWED_HOSTS": "testserver",
+    }
+    ran = subprocess.run(
+        [sys.executable, "-c", script], env=environment, cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    answers = json.loads(ran.stdout)
+    assert answers[HEALTH][0] == 200
+    status, body = answers[READY]
+    assert (status, body["status"]) == (503, "unavailable")
+    assert (body["checks"]["database"], body["checks"]["migrations"]) == ("failed", "failed")
+    status, body = answers["/api/v1/agents"]
+    assert (status, body["error"]["code"], body["error"]["retryable"]) == (503, "unavailable", True)
+    assert "sk-very-secret" not in ran.stdout
