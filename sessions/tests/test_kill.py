@@ -14,11 +14,11 @@ from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
 from sessions.models import Call, Message, Turn
 from sessions.services.turn_accept import turn_accept
 from sessions.services.turn_request import TurnRequest
+from sessions.tests.councils import ROUTE, SYNTHESIZE, decision, says
 from sessions.tests.factories import bearer, make_agent, make_room, make_session
 from sessions.tests.ledger import assert_ledger_matches
 from sessions.tests.server_process import Reader, ServerProcess, until
 from sessions.tests.stalls import stall
-from sessions.tests.councils import ROUTE, SYNTHESIZE, decision, says
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
 

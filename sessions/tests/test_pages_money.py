@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sessions.pages.money import Money, money
-from sessions.pages.transcript import total_cost
+from sessions.pages.answers import total_cost
 
 
 @pytest.mark.parametrize(

@@ -65,13 +65,14 @@ def test_a_rerun_can_ask_one_agent_again_on_another_model(api, alice, agents, op
     turn = api.post(f"turns/{first['id']}/rerun", body).json()
     assert [message["model"] for message in turn["messages"]] == ["gpt-test", "other-model", "gpt-test"]
     assert turn["usage"]["calls"] == 1
-    for bad in (
+    refused: list[dict[str, object]] = [
         {"agents": ["nobody"]},
         {"agents": []},
         {"model": "unknown"},
         {"mode": "summary"},
         {"message": " "},
-    ):
+    ]
+    for bad in refused:
         response = api.post(f"turns/{turn['id']}/rerun", bad)
         assert (response.status_code, response.json()["error"]["code"]) == (422, "validation_error"), bad
 
