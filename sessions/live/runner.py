@@ -12,15 +12,15 @@ from django.conf import settings
 
 from orchestration.engine.control import Control
 from orchestration.engine.ports import Models, Ports
-from orchestration.engine.steps import RetryPolicy
-from orchestration.engine.turn import run_turn
+from orchestration.engine.steps import EXHAUSTED, RetryPolicy
+from orchestration.engine.turn import TurnResult, run_turn
 from sessions.live.bridge import Bridge
 from sessions.live.database import Database
 from sessions.live.eventlog import MemoryEventLog
 from sessions.live.journal import journal_for
 from sessions.selectors.turns import terminal_fields, turn_json_by_id
 from sessions.services.fence import FenceLost
-from sessions.services.leases import turn_claim
+from sessions.services.leases import Claimed, turn_claim
 from sessions.services.turn_commit import turn_commit
 
 log = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ class Runner:
         try:
             await self._open(bridge)
             ports = Ports(models=self._models, journal=bridge, events=bridge, clock=LoopClock())
-            result = await run_turn(claimed.spec, ports, control, retry_policy())
+            result = await self._result(claimed, ports, control)
             bridge.flush()
             running.committing = True
             await self._database.run(
@@ -105,6 +105,16 @@ class Runner:
             log.warning("turn %s was taken over by another runner", turn_id)
         finally:
             self.running.pop(turn_id, None)
+
+    async def _result(self, claimed: Claimed, ports: Ports, control: Control) -> TurnResult:
+        """Return what the turn came to. The last claim ends it in any case, also where every run of it broke."""
+        try:
+            return await run_turn(claimed.spec, ports, control, retry_policy())
+        except Exception:
+            if not claimed.exhausted:
+                raise
+            log.exception("turn %s broke each time it was run: it is given up", claimed.turn_id)
+            return TurnResult("failed", (), "failed", EXHAUSTED)
 
     async def _open(self, bridge: Bridge) -> None:
         claimed = bridge.claimed
