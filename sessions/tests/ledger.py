@@ -6,6 +6,7 @@ from billing.models import DailyUsage, UsageEvent
 from orchestration.engine.specs import Usage
 from orchestration.tests.providers import ProviderServer
 from sessions.models import Call, Turn
+from sessions.selectors.ledger_audit import INVARIANTS
 from sessions.selectors.usage import buckets_of_event
 
 
@@ -13,7 +14,8 @@ def assert_ledger_matches(*servers: ProviderServer) -> None:
     """Compare attempt for attempt and token for token.
 
     Whatever usage a server told the client is billed as it is; an HTTP error costs nothing; what was cut is
-    estimated. And our own books agree with each other: one event per call, every call committed.
+    estimated. And our own books agree with each other: one event per call, every call committed,
+    and nothing for the audit to find.
     """
     served = [exchange.wait() for server in servers for exchange in server.served]
     events = {event.provider_request_id or str(event.pk): event for event in UsageEvent.objects.all()}
@@ -35,10 +37,15 @@ def assert_ledger_matches(*servers: ProviderServer) -> None:
     assert set(Call.objects.values_list("pk", flat=True)) == {event.pk for event in events.values()}
     assert not Call.objects.filter(committed=False).exists()
     assert not Turn.objects.active().exists()
+    assert_nothing_to_audit()
     assert sum(row.calls for row in DailyUsage.objects.all()) == len(events)
     assert sum(row.cost_pico for row in DailyUsage.objects.all()) == sum(
         event.cost_pico or 0 for event in events.values()
     )
+
+
+def assert_nothing_to_audit() -> None:
+    assert [line for invariant in INVARIANTS for line in invariant.breaches()] == []
 
 
 def without_reasoning(usage: Usage, event: UsageEvent) -> Usage:

@@ -16,7 +16,7 @@ from sessions.services.turn_accept import turn_accept
 from sessions.services.turn_request import TurnRequest
 from sessions.tests.councils import ROUTE, SYNTHESIZE, decision, says
 from sessions.tests.factories import bearer, make_agent, make_room, make_session
-from sessions.tests.ledger import assert_ledger_matches
+from sessions.tests.ledger import assert_ledger_matches, assert_nothing_to_audit
 from sessions.tests.server_process import Reader, ServerProcess, until
 from sessions.tests.stalls import stall
 
@@ -191,6 +191,7 @@ def test_killed_when_an_answer_is_whole_and_not_yet_written_down(new_server, ses
     assert requests(openai_server) == {**ONCE, "synthesis": 2}
     assert interrupted() == [("synthesize", "")]
     assert UsageEvent.objects.count() == Call.objects.count() == len(openai_server.served)
+    assert_nothing_to_audit()
 
 
 def test_killed_in_the_middle_of_the_commit(new_server, session, openai_server) -> None:
@@ -269,6 +270,7 @@ def test_a_process_that_wakes_after_its_lease_writes_nothing(new_server, session
     assert interrupted() == [("reply", "bob")]
     assert requests(openai_server) == {**ONCE, "bob": 2}
     assert UsageEvent.objects.count() == Call.objects.count() == len(openai_server.served)
+    assert_nothing_to_audit()
 
 
 def test_two_processes_never_run_the_same_turn(new_server, alice, openai_model, openai_server) -> None:

@@ -1,0 +1,63 @@
+"""Run to their end, in this process, the turns whose own process is gone."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
+
+from sessions.live.runtime import Runtime
+from sessions.models import Turn
+
+LOOK_EVERY_S = 0.2
+
+
+def turns_without_runner() -> QuerySet[Turn]:
+    """Return turns whose lease ran out, and queued ones that no process took up in its time."""
+    overdue = Q(dispatch_after__lte=Now()) | Q(dispatches__gt=0)
+    return Turn.objects.filter(
+        Q(status=Turn.Status.RUNNING, lease_expires_at__lt=Now()) | Q(overdue, status=Turn.Status.QUEUED)
+    )
+
+
+@dataclass(slots=True)
+class Recovery:
+    """Which turns this process has taken up, and which may still turn out to be abandoned."""
+
+    runtime: Runtime
+    taken: set[uuid.UUID] = field(default_factory=set)
+    leases: dict[uuid.UUID, dt.datetime | None] = field(default_factory=dict)
+    """Turn -> its lease when it was first seen: a lease that moves has a living process."""
+
+    def run(self, timeout_s: float) -> Iterator[Turn]:
+        """Yield each turn that was taken up, once it is final; end when none is left, or when the time is over.
+
+        Waits for leases to run out, so right after a crash it finds the turns too. Safe while others run turns: a
+        turn is claimed by exactly one process.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            for turn_id in turns_without_runner().order_by("created_at").values_list("pk", flat=True):
+                self.taken.add(turn_id)
+                self.runtime.submit(turn_id)
+            open_turns = self.open_turns()
+            for turn in Turn.objects.filter(pk__in=self.taken - open_turns).order_by("created_at"):
+                self.taken.discard(turn.pk)
+                yield turn
+            if not open_turns or time.monotonic() >= deadline:
+                return
+            time.sleep(LOOK_EVERY_S)
+
+    def open_turns(self) -> set[uuid.UUID]:
+        """Return the active turns that are ours, or of which it is not known that a process runs them."""
+        active = dict(Turn.objects.active().values_list("pk", "lease_expires_at"))
+        return {
+            turn_id
+            for turn_id, lease in active.items()
+            if turn_id in self.taken or lease == self.leases.setdefault(turn_id, lease)
+        }

@@ -1,0 +1,35 @@
+"""`recover_turns`: run to their end, in this process, the turns whose own process is gone."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from sessions.live.recovery import Recovery
+from sessions.live.runtime import runtime
+
+
+class Command(BaseCommand):
+    help = (
+        "Run turns to their end whose process is gone. What was answered is not asked again. Safe while servers run; "
+        "they recover turns by themselves."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--timeout-s", type=float, default=900.0, metavar="S", help="give up after so long (900)"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        recovery, count = Recovery(runtime), 0
+        try:
+            for turn in recovery.run(options["timeout_s"]):
+                count += 1
+                self.stdout.write(f"{turn.pk} {turn.status}")
+        finally:
+            runtime.stop()
+        self.stdout.write(f"{count} turn{'' if count == 1 else 's'} recovered")
+        if recovery.taken:
+            raise CommandError(f"The time is over: {len(recovery.taken)} not finished, given back to be run.")
