@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sessions.pages.money import Money, money
 from sessions.pages.answers import total_cost
+from sessions.pages.money import Money, money
 
 
 @pytest.mark.parametrize(
