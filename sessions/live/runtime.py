@@ -68,7 +68,10 @@ class Engine:
                 continue
             try:
                 renewal = await self.database.run(
-                    leases_renew, runner_id=self.runner.runner_id, received=self.received()
+                    leases_renew,
+                    runner_id=self.runner.runner_id,
+                    turn_ids=list(before),
+                    received=self.received(),
                 )
             except DatabaseError as error:
                 log.error("leases could not be renewed: %s", error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -80,9 +81,11 @@ class Renewal:
 
 
 @transaction.atomic(durable=True)
-def leases_renew(*, runner_id: uuid.UUID, received: dict[uuid.UUID, int]) -> Renewal:
+def leases_renew(
+    *, runner_id: uuid.UUID, turn_ids: Collection[uuid.UUID], received: dict[uuid.UUID, int]
+) -> Renewal:
     """Renew a runner's leases and store its calls' progress: three statements, however many turns."""
-    mine = Turn.objects.filter(runner_id=runner_id, status=Turn.Status.RUNNING)
+    mine = Turn.objects.filter(pk__in=turn_ids, runner_id=runner_id, status=Turn.Status.RUNNING)
     mine.update(lease_expires_at=lease_end())
     calls_note_received(received=received)
     rows = list(mine.values_list("pk", "claim", "cancel_requested_at"))

@@ -72,7 +72,7 @@ def test_a_turn_that_a_living_process_runs_is_left_to_it(accept, openai_server) 
     over = threading.Event()
 
     def renew() -> None:
-        leases_renew(runner_id=RUNNER, received={})
+        leases_renew(runner_id=RUNNER, turn_ids=[turn.pk], received={})
 
     def live() -> None:
         while not over.wait(0.1):
