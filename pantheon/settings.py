@@ -101,7 +101,7 @@ def database() -> dict[str, Any]:
         options["pool"] = {
             "min_size": 1,
             "max_size": env.int("PANTHEON_DB_POOL_SIZE", default=10),
-            "timeout": 30,
+            "timeout": 10,
         }
     return config
 

@@ -198,6 +198,7 @@ def build_request(spec: TurnSpec, prompt: Prompt) -> tuple[ModelRequest, dict[st
         json_schema=prompt.json_schema if model.json_schema else None,
         speaker_name=prompt.speaker_name,
         speaker_role=prompt.speaker_role,
+        question=spec.message,
     )
     raw = estimate_input(request)
     audit = {

@@ -166,6 +166,8 @@ class ModelRequest:
     """Who answers; the demo model introduces itself with it."""
     speaker_role: str = ""
     """The speaker's role prompt alone, for the demo model."""
+    question: str = ""
+    """The user's own message of this turn, without what was said around it, for the demo model."""
 
 
 @dataclass(frozen=True, slots=True)

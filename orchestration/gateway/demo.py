@@ -54,7 +54,7 @@ def answer(request: ModelRequest) -> str:
 
 def _reply(request: ModelRequest) -> str:
     name = request.speaker_name or "the agent"
-    question = _last_user_text(request)
+    question = _question(request)
     role = _first_sentence(request.speaker_role) or "to help with what you ask"
     paragraphs = [
         f"I speak for **{name}**, but I am the built-in demo: a script, not an AI. "
@@ -74,11 +74,17 @@ def _synthesis(request: ModelRequest) -> str:
     return "\n\n".join(
         [
             "I put together what was said. I am the built-in demo: a script, not an AI.",
-            f"> {_quote(_last_user_text(request))}",
+            f"> {_quote(_question(request))}",
             "1. Every answer above counts the same to me, since I cannot weigh them.\n"
             "2. With an API key in the environment, a real model writes the synthesis here.",
         ]
     )
+
+
+def _question(request: ModelRequest) -> str:
+    """Return what the user asks, without tags."""
+    asked = re.sub(r"(?<!\S)@[\w-]+[,:]?\s*", "", request.question).strip()
+    return asked or request.question or _last_user_text(request)
 
 
 def _points(question: str, name: str) -> Iterator[str]:
@@ -99,7 +105,7 @@ def _decision(request: ModelRequest) -> dict[str, Any]:
             "selections": [],
             "reason": "The built-in demo asks once and then concludes.",
         }
-    question = _quote(_last_user_text(request))
+    question = _quote(_question(request))
     selections = [
         {"agent_key": key, "instruction": f"Answer from your role: {question}"}
         for key in keys[:MAX_SELECTIONS]
@@ -114,6 +120,7 @@ def _decision(request: ModelRequest) -> dict[str, Any]:
 def _summary(request: ModelRequest) -> dict[str, Any]:
     """Return the summarizer's object; a fact names the last message whose number is in what it was given."""
     text = _last_user_text(request)
+    text = text[max(0, text.find("#")) :]
     numbers = MESSAGE_NUMBER.findall(text)
     facts = [{"text": _quote(text), "message_seq": int(numbers[-1][:9])}] if numbers else []
     return {

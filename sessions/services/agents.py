@@ -13,6 +13,7 @@ from accounts.services import fields_of
 from pantheon.errors import PantheonError, ValidationFailed
 from sessions.models import Agent, RoomAgent
 from sessions.models.agent import RESERVED_KEYS
+from sessions.services.alive import lock_alive
 
 AGENT_FIELDS = frozenset({"key", "name", "model", "role_prompt", "temperature", "max_output_tokens"})
 
@@ -26,7 +27,7 @@ def agent_create(*, owner: User, **fields: Any) -> Agent:
 @transaction.atomic(durable=True)
 def agent_update(*, agent: Agent, **fields: Any) -> Agent:
     """Change an agent; running turns keep what they were accepted with. Raises like `agent_create`."""
-    return save_agent(agent, fields)
+    return save_agent(lock_alive(agent), fields)
 
 
 def save_agent(agent: Agent, fields: dict[str, Any]) -> Agent:
@@ -54,6 +55,7 @@ def save_agent(agent: Agent, fields: dict[str, Any]) -> Agent:
 @transaction.atomic(durable=True)
 def agent_delete(*, agent: Agent) -> None:
     """Delete softly: the key is free, the agent leaves its rooms, transcripts and ledger stay."""
+    agent = lock_alive(agent)
     agent.deleted_at = timezone.now()
     agent.save(update_fields=["deleted_at", "updated_at"])
     RoomAgent.objects.filter(agent=agent).delete()

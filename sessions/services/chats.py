@@ -10,6 +10,7 @@ from accounts.models import User
 from accounts.services import fields_of
 from pantheon.errors import ValidationFailed
 from sessions.models import Agent, ChatSession, Room
+from sessions.services.alive import lock_alive
 
 TITLE_LENGTH = 80
 """Characters of the first message that become the title."""
@@ -27,13 +28,16 @@ def session_create(
 @transaction.atomic(durable=True)
 def session_rename(*, session: ChatSession, title: str) -> ChatSession:
     """Give a session another title; an empty one lets the next message name it. Raises ValidationFailed."""
+    session = lock_alive(session)
     session.title = title.strip()
+    session.updated_at = timezone.now()
     return save_session(session)
 
 
 @transaction.atomic(durable=True)
 def session_delete(*, session: ChatSession) -> None:
     """Delete softly: the session is gone from every list; the ledger stays."""
+    session = lock_alive(session)
     session.deleted_at = timezone.now()
     session.save(update_fields=["deleted_at"])
 

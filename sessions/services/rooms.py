@@ -13,6 +13,7 @@ from accounts.models import User
 from accounts.services import fields_of
 from pantheon.errors import ValidationFailed
 from sessions.models import Agent, Room, RoomAgent
+from sessions.services.alive import lock_alive
 
 ROOM_FIELDS = frozenset({"name", "goal", "mode", "manager_model", "max_rounds"})
 MAX_AGENTS = 20
@@ -29,7 +30,7 @@ def room_create(*, owner: User, agents: Sequence[Agent] = (), **fields: Any) -> 
 @transaction.atomic(durable=True)
 def room_update(*, room: Room, agents: Sequence[Agent] | None = None, **fields: Any) -> Room:
     """Change a room from its next turn on. `agents=None` leaves them as they are. Raises ValidationFailed."""
-    room = save_room(room, fields)
+    room = save_room(lock_alive(room), fields)
     if agents is not None:
         place_agents(room, agents)
     return room
@@ -38,13 +39,14 @@ def room_update(*, room: Room, agents: Sequence[Agent] | None = None, **fields: 
 @transaction.atomic(durable=True)
 def room_set_agents(*, room: Room, agents: Sequence[Agent]) -> None:
     """Seat these agents, in this order, and no others. Raises ValidationFailed."""
-    place_agents(room, agents)
+    place_agents(lock_alive(room), agents)
 
 
 @transaction.atomic(durable=True)
 def room_delete(*, room: Room) -> None:
     """Delete softly: the room and its sessions are gone from every list; the ledger stays."""
     now = timezone.now()
+    room = lock_alive(room)
     room.deleted_at = now
     room.save(update_fields=["deleted_at", "updated_at"])
     room.chat_sessions.filter(deleted_at__isnull=True).update(deleted_at=now)
@@ -65,7 +67,7 @@ def save_room(room: Room, fields: dict[str, Any]) -> Room:
 
 
 def place_agents(room: Room, agents: Sequence[Agent]) -> None:
-    """Replace a room's places (inside a transaction)."""
+    """Replace a room's places (inside a transaction that made or locked the room)."""
     unique = list(dict.fromkeys(agents))
     if len(unique) > MAX_AGENTS:
         raise ValidationFailed({"agents": [f"A room holds at most {MAX_AGENTS} agents."]})

@@ -6,6 +6,7 @@ from typing import Any
 
 from accounts.models import User
 from accounts.services import token_create
+from accounts.tests.clients import make_user
 from billing.models import ModelPrice
 from orchestration.models import LlmModel, Provider
 from orchestration.tests.providers import ProviderServer
@@ -13,6 +14,8 @@ from sessions.models import Agent, ChatSession, Room
 from sessions.services.agents import agent_create
 from sessions.services.chats import session_create
 from sessions.services.rooms import room_create
+
+__all__ = ["make_user"]
 
 RATES = {
     "input_pico": 2_000_000,
@@ -22,12 +25,6 @@ RATES = {
     "output_pico": 10_000_000,
 }
 """USD 2 in, 0.20 cached, 2.50 and 4 written, 10 out, per million tokens."""
-
-
-def make_user(name: str, **fields: Any) -> User:
-    return User.objects.create_user(
-        f"{name}@example.com", "correct horse battery", name=name.title(), **fields
-    )
 
 
 def make_model(

@@ -11,11 +11,11 @@ from sessions.live.journal import JournalState
 from sessions.models import Call
 from sessions.services.calls import journal_try
 from sessions.tests.conftest import Api
+from sessions.tests.councils import ROUTE, SYNTHESIZE, decision, says
 from sessions.tests.factories import make_agent, make_room, make_session
 from sessions.tests.ledger import assert_ledger_matches
 from sessions.tests.server_process import ServerProcess, until
 from sessions.tests.stalls import refused
-from sessions.tests.councils import ROUTE, SYNTHESIZE, decision, says
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -1,0 +1,21 @@
+"""Rows that are about to be changed: read anew under a lock, so that no change undoes another."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from django.db import transaction
+
+from pantheon.errors import NotFound
+from sessions.models import Agent, ChatSession, Room
+
+Row = TypeVar("Row", Agent, ChatSession, Room)
+
+
+def lock_alive(row: Row) -> Row:
+    """Lock a row and return it as it is now (inside a transaction). Raises NotFound where it has been deleted."""
+    assert transaction.get_connection().in_atomic_block
+    fresh: Row | None = type(row).objects.alive().select_for_update().filter(pk=row.pk).first()
+    if fresh is None:
+        raise NotFound()
+    return fresh
