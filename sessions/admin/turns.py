@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from accounts.admin_readonly import ReadOnlyAdmin, ReadOnlyInline, page_link
 from billing.fields import usd_text
 from billing.models import UsageEvent
-from sessions.models import Call, Message, Turn
+from sessions.models import Call, Message, Summary, Turn
 
 
 def with_cost(calls: QuerySet[Call]) -> QuerySet[Call]:
@@ -212,3 +212,29 @@ class MessageAdmin(ReadOnlyAdmin):
     @admin.display(description="Characters")
     def characters(self, message: Any) -> int:
         return message.length
+
+
+@admin.register(Summary)
+class SummaryAdmin(ReadOnlyAdmin):
+    """When a session was summarized and how far; not what was said."""
+
+    hidden = ("text", "key_facts", "decisions", "open_questions", "action_items")
+    list_display = ("created_at", "from_seq", "through_seq", "used_fallback", "session_link", "turn_link")
+    list_filter = ("used_fallback", "created_at")
+    ordering = ("-created_at",)
+    sortable_by = ("created_at",)
+    show_full_result_count = False
+    search_fields = ("session__owner__email",)
+    search_ids = ("id", "session_id", "turn_id")
+    fields = (
+        *("id", "session_link", "turn_link", "from_seq", "through_seq", "used_fallback"),
+        *("created_at", "updated_at"),
+    )
+
+    @admin.display(description="Session")
+    def session_link(self, summary: Summary) -> SafeString | str:
+        return page_link("chat_sessions_chatsession", summary.session_id)
+
+    @admin.display(description="Turn")
+    def turn_link(self, summary: Summary) -> SafeString | str:
+        return page_link("chat_sessions_turn", summary.turn_id) if summary.turn_id else "-"

@@ -79,11 +79,11 @@ async def read_events(turn_id: uuid.UUID, after: int) -> AsyncIterator[Entry | N
 
     Where the log lacks what is asked for, one `turn.snapshot` stands in for it.
     """
+    looked = False
     while not stopping():
         entries = event_log.after(turn_id, after)
         if entries is None:
-            entry = await snapshot_entry(turn_id, event_log.last_seq(turn_id))
-            entries = [entry]
+            entries = [await snapshot_entry(turn_id, event_log.last_seq(turn_id))]
         for entry in entries:
             yield entry
             after = entry.seq
@@ -91,14 +91,17 @@ async def read_events(turn_id: uuid.UUID, after: int) -> AsyncIterator[Entry | N
                 return
         if entries:
             continue
-        await event_log.wait(turn_id, after, LOOK_EVERY_S)
+        if looked:
+            await event_log.wait(turn_id, after, LOOK_EVERY_S)
         if event_log.last_seq(turn_id) > after:
             continue
         final = await final_entry(turn_id, after)
         if final is not None:
             yield final
             return
-        yield None
+        if looked:
+            yield None
+        looked = True
 
 
 def is_final_snapshot(entry: Entry) -> bool:

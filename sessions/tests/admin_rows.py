@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts.models import ApiToken, SetupLink, Team, User, secret_digest
 from billing.models import ZERO_UUID, DailyUsage, ModelPrice, UsageEvent
 from orchestration.models import LlmModel, Provider
-from sessions.models import Agent, Call, ChatSession, Message, Room, RoomAgent, Turn
+from sessions.models import Agent, Call, ChatSession, Message, Room, RoomAgent, Summary, Turn
 
 WRITTEN = "xyzzy"
 """Stands in everything that people or models wrote, and on no admin page."""
@@ -54,6 +54,7 @@ def make_rows(name: str = "ada") -> Rows:
     turn = turn_of(session)
     call = call_of(turn, agent, model)
     message = messages_of(turn, agent, model)
+    summary_of(turn)
     event = event_of(call, price, team)
     day = DailyUsage.objects.create(
         day=dt.date(2026, 11, 22),
@@ -158,6 +159,21 @@ def messages_of(turn: Turn, agent: Agent, model: LlmModel) -> Message:
         text=f"{WRITTEN} answer",
         purpose="reply",
         round=1,
+    )
+
+
+def summary_of(turn: Turn) -> Summary:
+    item = {"text": f"{WRITTEN} item", "message_seq": 1, "pinned": False}
+    return Summary.objects.create(
+        session=turn.session,
+        turn=turn,
+        from_seq=1,
+        through_seq=2,
+        text=f"{WRITTEN} summary",
+        key_facts=[item],
+        decisions=[item],
+        open_questions=[item],
+        action_items=[item],
     )
 
 

@@ -8,9 +8,9 @@ import pytest
 from django.db import connection
 
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
-from sessions.api.events import stream_events
+from sessions.api.events import LOOK_EVERY_S, read_events, stream_events
 from sessions.live.database import read_in_request
-from sessions.live.eventlog import event_log
+from sessions.live.eventlog import Entry, event_log
 from sessions.models import Turn
 from sessions.tests.conftest import Api
 from sessions.tests.factories import make_agent, make_room, make_session
@@ -92,6 +92,21 @@ def test_where_the_log_is_gone_one_snapshot_stands_in(api, session) -> None:
     assert [step["text"] for step in snapshot.data["turn"]["steps"]] == ["Hello from the test server."] * 2
     (end,) = read_all(api.get(f"turns/{turn.pk}/events?after=3"))
     assert (end.type, end.id) == ("turn.completed", last)
+
+
+def test_a_reader_of_what_has_ended_need_not_wait(api, session) -> None:
+    """The log is gone: the row is looked at before the first wait, which would take as long as the patience here."""
+    ask(api, session)
+    turn = Turn.objects.get()
+    event_log.forget(turn.pk)
+
+    async def first() -> Entry | None:
+        async with asyncio.timeout(LOOK_EVERY_S / 2):
+            return await anext(aiter(read_events(turn.pk, 0)))
+
+    entry = asyncio.run(first())
+    assert entry is not None
+    assert entry.type == "turn.snapshot"
 
 
 def test_a_trimmed_log_is_opened_with_a_snapshot(api, session, openai_server, monkeypatch) -> None:
