@@ -14,6 +14,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from billing.fields import PicoUsdField
+from orchestration.engine.specs import Usage
 
 ZERO_UUID = uuid.UUID(int=0)
 """Stands for "none" in rollup keys, where NULLs would never be equal."""
@@ -44,7 +45,7 @@ class AppendOnlyQuerySet(models.QuerySet[Any]):
 class AppendOnlyModel(models.Model):
     """A row that is written once."""
 
-    objects = AppendOnlyQuerySet.as_manager()
+    objects: ClassVar[models.Manager[Any]] = AppendOnlyQuerySet.as_manager()
 
     class Meta:
         abstract = True
@@ -101,8 +102,23 @@ class ModelPrice(AppendOnlyModel):
         return f"{self.model} from {self.effective_from:%Y-%m-%d}"
 
 
+class UsageEventQuerySet(AppendOnlyQuerySet):
+    def calls(self) -> UsageEventQuerySet:
+        """Keep one row per model call: no corrections."""
+        return self.filter(corrects__isnull=True)
+
+    def unpriced(self) -> UsageEventQuerySet:
+        """Keep calls without a price, neither their own nor by a correction."""
+        corrections = self.model._base_manager.filter(corrects=models.OuterRef("pk"))
+        return self.calls().filter(~models.Exists(corrections), cost_pico__isnull=True)
+
+
 class UsageEvent(AppendOnlyModel):
-    """One model call as it is billed. Append-only; its id is the call's id, so that replaying changes nothing."""
+    """One model call as it is billed. Append-only; its id is the call's id, so that replaying changes nothing.
+
+    A row with `corrects` is no call: it adds the cost of an unpriced call once there is a price, and has no tokens of
+    its own, so that sums over rows stay sums over calls. It lies at the moment of its call.
+    """
 
     class Source(models.TextChoices):
         PROVIDER = "provider"
@@ -123,8 +139,9 @@ class UsageEvent(AppendOnlyModel):
         SUMMARIZE = "summarize"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    # Indexed by the constraint below, so that the many rows that correct nothing cost nothing.
     corrects = models.ForeignKey(
-        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="corrections"
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="corrections", db_index=False
     )
 
     user_id = models.UUIDField()
@@ -173,9 +190,28 @@ class UsageEvent(AppendOnlyModel):
     first_token_ms = models.PositiveIntegerField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
+    objects: ClassVar[Any] = UsageEventQuerySet.as_manager()
+
     class Meta:
         ordering: ClassVar = ["-created_at", "id"]
         constraints: ClassVar = [
+            # Also finds the correction of an event.
+            models.UniqueConstraint(
+                name="event_corrected_once", fields=["corrects"], condition=Q(corrects__isnull=False)
+            ),
+            models.CheckConstraint(
+                name="event_correction_is_cost_alone",
+                condition=Q(corrects__isnull=True)
+                | Q(
+                    cost_pico__isnull=False,
+                    provider_cost_pico__isnull=True,
+                    input_tokens=0,
+                    cache_read_tokens=0,
+                    cache_write_5m_tokens=0,
+                    cache_write_1h_tokens=0,
+                    output_tokens=0,
+                ),
+            ),
             models.CheckConstraint(
                 name="event_reasoning_within_output", condition=Q(reasoning_tokens__lte=F("output_tokens"))
             ),
@@ -195,10 +231,27 @@ class UsageEvent(AppendOnlyModel):
                 fields=["user_id", "-created_at"], name="event_of_user"
             ),  # a person's own events, newest first
             models.Index(fields=["-created_at", "id"], name="event_newest"),  # the ledger page
+            models.Index(  # what reprice looks for
+                fields=["model", "created_at", "id"],
+                name="event_unpriced",
+                condition=Q(cost_pico__isnull=True),
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.purpose} on {self.model_asked}"
+
+    @property
+    def usage(self) -> Usage:
+        """The tokens; of a correction all zero, those of the call are with the event that it corrects."""
+        return Usage(
+            self.input_tokens,
+            self.cache_read_tokens,
+            self.cache_write_5m_tokens,
+            self.cache_write_1h_tokens,
+            self.output_tokens,
+            self.reasoning_tokens,
+        )
 
 
 class DailyUsage(models.Model):

@@ -42,9 +42,9 @@ class PricedFilter(admin.SimpleListFilter):
         return [("yes", "Priced"), ("no", "Unpriced")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if self.value() in ("yes", "no"):
-            return queryset.filter(cost_pico__isnull=self.value() == "no")
-        return queryset
+        if self.value() == "no":
+            return queryset.unpriced()  # type: ignore[attr-defined]
+        return queryset.filter(cost_pico__isnull=False) if self.value() == "yes" else queryset
 
 
 @admin.register(UsageEvent)
@@ -84,7 +84,15 @@ class UsageEventAdmin(ReadOnlyAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[UsageEvent]:
-        return super().get_queryset(request).annotate(person_email=looked_up(User, "email", "user_id"))
+        corrections = UsageEvent.objects.filter(corrects=OuterRef("pk"))
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                person_email=looked_up(User, "email", "user_id"),
+                corrected_by=Subquery(corrections.values("pk")),
+            )
+        )
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -104,8 +112,11 @@ class UsageEventAdmin(ReadOnlyAdmin):
         return input_total(event)
 
     @admin.display(description="Cost, USD")
-    def cost(self, event: UsageEvent) -> str:
-        return usd_text(event.cost_pico) or "unpriced"
+    def cost(self, event: UsageEvent) -> SafeString | str:
+        if event.cost_pico is None:
+            correction = event.corrected_by  # type: ignore[attr-defined]
+            return page_link("billing_usageevent", correction, "priced later") if correction else "unpriced"
+        return usd_text(event.cost_pico) or ""
 
     @admin.display(description="Cost as the provider reports it, USD")
     def provider_cost(self, event: UsageEvent) -> str | None:

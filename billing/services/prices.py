@@ -30,6 +30,16 @@ class Rates:
     cache_write_5m_pico: int | None = None
     cache_write_1h_pico: int | None = None
 
+    def five(self) -> dict[str, int]:
+        """Return all five rates under the names of the fields."""
+        return {
+            "input_pico": self.input_pico,
+            "cache_read_pico": _or(self.cache_read_pico, self.input_pico),
+            "cache_write_5m_pico": _or(self.cache_write_5m_pico, self.input_pico),
+            "cache_write_1h_pico": _or(self.cache_write_1h_pico, self.input_pico),
+            "output_pico": self.output_pico,
+        }
+
 
 def rate_pico(usd_per_mtok: Decimal) -> int:
     """Return USD per million tokens as pico-USD per token; ValueError where no whole number from 0 comes of it."""
@@ -58,13 +68,9 @@ def price_add(
         model=model,
         effective_from=effective_from or now,
         min_input_tokens=min_input_tokens,
-        input_pico=rates.input_pico,
-        cache_read_pico=_or(rates.cache_read_pico, rates.input_pico),
-        cache_write_5m_pico=_or(rates.cache_write_5m_pico, rates.input_pico),
-        cache_write_1h_pico=_or(rates.cache_write_1h_pico, rates.input_pico),
-        output_pico=rates.output_pico,
         source=source,
         checked_at=now,
+        **rates.five(),
     )
     try:
         price.full_clean()

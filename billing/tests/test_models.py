@@ -98,10 +98,44 @@ def test_the_ledger_outlives_its_people() -> None:
 
 def test_a_correction_is_a_row_of_its_own(event: UsageEvent) -> None:
     values = UsageEvent.objects.values().get()
-    correction = UsageEvent(**{**values, "id": uuid.uuid4(), "corrects_id": event.pk})
+    correction = UsageEvent(**{**values, **NO_TOKENS, "id": uuid.uuid4(), "corrects_id": event.pk})
     correction.save()
     assert list(event.corrections.all()) == [correction]
     assert event.cost_pico == USAGE_PICO
+
+
+NO_TOKENS = dict.fromkeys(
+    [
+        *("input_tokens", "cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens"),
+        *("output_tokens", "reasoning_tokens"),
+    ],
+    0,
+)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"input_tokens": 1},
+        {"cache_read_tokens": 1},
+        {"cache_write_5m_tokens": 1},
+        {"cache_write_1h_tokens": 1},
+        {"output_tokens": 1},
+        {"provider_cost_pico": 1},
+        {"cost_pico": None, "price_id": None},
+    ],
+)
+def test_a_correction_is_cost_alone(event: UsageEvent, changes: dict[str, Any]) -> None:
+    values = {**UsageEvent.objects.values().get(), **NO_TOKENS, "id": uuid.uuid4(), "corrects_id": event.pk}
+    with pytest.raises(IntegrityError), transaction.atomic():
+        UsageEvent.objects.create(**{**values, **changes})
+
+
+def test_an_event_is_corrected_once(event: UsageEvent) -> None:
+    values = {**UsageEvent.objects.values().get(), **NO_TOKENS, "corrects_id": event.pk}
+    UsageEvent.objects.create(**{**values, "id": uuid.uuid4()})
+    with pytest.raises(IntegrityError), transaction.atomic():
+        UsageEvent.objects.create(**{**values, "id": uuid.uuid4()})
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import Count, F, OuterRef, QuerySet, Subquery, Sum
-from django.db.models.functions import Length
+from django.db.models.functions import Coalesce, Length
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
@@ -19,8 +19,10 @@ from sessions.models import Call, Message, Summary, Turn
 def with_cost(calls: QuerySet[Call]) -> QuerySet[Call]:
     """Add `cost_pico` and `billed_as` (the event's id) from the ledger, whose ids are the calls'."""
     event = UsageEvent.objects.filter(pk=OuterRef("pk"))
+    correction = UsageEvent.objects.filter(corrects=OuterRef("pk"))
     return calls.annotate(
-        cost_pico=Subquery(event.values("cost_pico")), billed_as=Subquery(event.values("pk"))
+        cost_pico=Coalesce(Subquery(event.values("cost_pico")), Subquery(correction.values("cost_pico"))),
+        billed_as=Subquery(event.values("pk")),
     )
 
 

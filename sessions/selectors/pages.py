@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from django.db.models import Count, Exists, OuterRef, Q, Sum
 
 from accounts.models import User
+from billing.corrections import corrected
 from billing.models import UsageEvent
 from orchestration.selectors import default_model
 from pantheon.errors import PantheonError
@@ -122,7 +123,8 @@ def turn_rows(turns: Sequence[Turn]) -> list[TurnRows]:
     messages = grouped(Message.objects.filter(turn_id__in=ids).order_by("seq"))
     attempts = Call.objects.filter(turn_id__in=ids).select_related("model").order_by("number")
     calls = grouped(attempts.defer("text", "context", "usage"))
-    events = grouped(UsageEvent.objects.filter(turn_id__in=ids).only("turn_id", *RECEIPT_FIELDS))
+    billed = UsageEvent.objects.filter(turn_id__in=ids)
+    events = grouped(corrected(billed.only("turn_id", "price", "corrects", *RECEIPT_FIELDS)))
     versions = versions_of(turns)
     return [
         TurnRows(turn, messages[turn.pk], calls[turn.pk], events[turn.pk], versions[turn.pk])
@@ -197,7 +199,10 @@ def session_total(session: ChatSession) -> SessionTotal:
     # By turn, which the ledger is indexed by.
     turns = Turn.objects.filter(session=session).values("pk")
     total = UsageEvent.objects.filter(turn_id__in=turns).aggregate(
-        cost=Sum("cost_pico"), unpriced=Count("pk", filter=Q(cost_pico__isnull=True)), calls=Count("pk")
+        cost=Sum("cost_pico"),
+        unpriced=Count("pk", filter=Q(cost_pico__isnull=True)),
+        priced_later=Count("pk", filter=Q(corrects__isnull=False)),
+        rows=Count("pk"),
     )
-    cost = 0 if not total["calls"] else total["cost"]
-    return SessionTotal(cost, total["unpriced"])
+    cost = 0 if not total["rows"] else total["cost"]
+    return SessionTotal(cost, total["unpriced"] - total["priced_later"])

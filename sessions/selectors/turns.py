@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from billing.corrections import corrected
 from billing.fields import usd_text
 from billing.models import UsageEvent
 from orchestration.engine.specs import UsageReport
@@ -28,7 +29,7 @@ def turns_json(turns: Sequence[Turn], *, with_text: bool = False) -> list[dict[s
     ids = [turn.pk for turn in turns]
     messages = grouped(Message.objects.filter(turn_id__in=ids).order_by("seq"))
     calls = grouped(Call.objects.filter(turn_id__in=ids).select_related("model").order_by("number"))
-    events = grouped(UsageEvent.objects.filter(turn_id__in=ids))
+    events = grouped(corrected(UsageEvent.objects.filter(turn_id__in=ids)))
     return [_turn_json(turn, messages[turn.pk], calls[turn.pk], events[turn.pk], with_text) for turn in turns]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from billing.corrections import corrected
 from billing.fields import usd_text
 from billing.models import UsageEvent
 from orchestration.engine.specs import Usage, UsageReport
@@ -27,19 +28,12 @@ def usage_of_report(report: UsageReport) -> dict[str, Any]:
 
 
 def buckets_of_event(event: UsageEvent) -> Usage:
-    return Usage(
-        event.input_tokens,
-        event.cache_read_tokens,
-        event.cache_write_5m_tokens,
-        event.cache_write_1h_tokens,
-        event.output_tokens,
-        event.reasoning_tokens,
-    )
+    return event.usage
 
 
 def usage_of_events(events: Iterable[UsageEvent]) -> dict[str, Any]:
     """Return a turn's usage: every attempt counted, cost null where no call is priced."""
-    events = list(events)
+    events = corrected(events)
     buckets = [buckets_of_event(event) for event in events]
     priced = [event for event in events if event.cost_pico is not None]
     by_purpose: dict[str, int] = {}

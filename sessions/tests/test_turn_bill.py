@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from billing.models import UsageEvent
+from billing.fields import usd_text
+from billing.models import ModelPrice, UsageEvent
+from billing.services.reprice import events_reprice
 from orchestration.engine.specs import Usage
 from orchestration.tests.providers import (
     Answer,
@@ -17,9 +21,12 @@ from orchestration.tests.providers import (
     ProviderServer,
     Silence,
 )
+from sessions.admin.turns import with_cost
 from sessions.models import Call, Message, Turn
+from sessions.selectors.pages import SessionTotal, session_total, turn_rows
+from sessions.selectors.turns import terminal_fields
 from sessions.tests.conftest import Api
-from sessions.tests.factories import make_agent, make_model, make_room, make_session
+from sessions.tests.factories import RATES, make_agent, make_model, make_room, make_session
 from sessions.tests.ledger import assert_ledger_matches
 from sessions.tests.waiting import wait_for_event
 
@@ -239,3 +246,27 @@ def test_an_unpriced_call_is_null_and_said_so(api, alice, openai_server) -> None
     assert turn["usage"]["cost_usd"] is None
     assert turn["usage"]["unpriced_calls"] == 1
     assert UsageEvent.objects.get().cost_pico is None
+
+
+def test_a_call_that_is_priced_later_counts_once_with_its_cost(api, alice, openai_server) -> None:
+    model = make_model(openai_server, "free-form", priced=False)
+    session = make_session(alice, make_agent(alice, "ana", model))
+    turn = ask(api, session).json()
+    ModelPrice.objects.create(model=model, effective_from="2026-01-01T00:00:00Z", source="test", **RATES)
+    [found] = events_reprice(start=UsageEvent.objects.get().created_at)
+    cost = usd_text(found.cost_pico)
+    later = api.get(f"turns/{turn['id']}").json()
+    assert later["usage"] == {
+        **turn["usage"],
+        "cost_usd": cost,
+        "unpriced_calls": 0,
+        "by_purpose": {"reply": cost},
+    }
+    [step] = later["steps"]
+    assert step == {**turn["steps"][0], "cost_usd": cost}
+    assert terminal_fields(Turn.objects.get().pk)["usage"] == later["usage"]
+    assert session_total(session) == SessionTotal(found.cost_pico, 0)
+    [rows] = turn_rows(list(Turn.objects.all()))
+    assert [event.cost_pico for event in rows.events] == [found.cost_pico]
+    calls: Any = with_cost(Call.objects.all())
+    assert [call.cost_pico for call in calls] == [found.cost_pico]

@@ -1,0 +1,21 @@
+"""Calls as they are billed now: with the cost that a correction has added."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from billing.models import UsageEvent
+
+
+def corrected(events: Iterable[UsageEvent]) -> list[UsageEvent]:
+    """Return one event per call, in order, with the price and cost of its correction where there is one.
+
+    What takes `events` from here counts every call once. Given again what it returned, it changes nothing.
+    """
+    rows = list(events)
+    corrections = {row.corrects_id: row for row in rows if row.corrects_id is not None}
+    calls = [row for row in rows if row.corrects_id is None]
+    for call in calls:
+        if (correction := corrections.get(call.pk)) is not None:
+            call.price_id, call.cost_pico = correction.price_id, correction.cost_pico
+    return calls

@@ -1,0 +1,36 @@
+"""`import_prices FILE.csv`: add the prices of a CSV file, all of them or none."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from billing.models import ModelPrice
+from billing.services.price_import import COLUMNS, PriceFileRefused, prices_import
+
+
+class Command(BaseCommand):
+    help = (
+        f"Add prices from a CSV file with the columns {', '.join(COLUMNS)}: rates in USD per million tokens, an "
+        "empty cache rate is as input. All rows are added, or none."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", type=Path, metavar="FILE.csv")
+        parser.add_argument("--source", help="where the prices are from; default: the file's name")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        path: Path = options["file"]
+        limit = ModelPrice._meta.get_field("source").max_length
+        try:
+            with path.open(encoding="utf-8-sig", newline="") as lines:
+                imported = prices_import(lines=lines, source=(options["source"] or path.name)[:limit])
+        except OSError as error:
+            raise CommandError(f"{path} cannot be read: {error.strerror}.") from error
+        except PriceFileRefused as error:
+            raise CommandError("\n".join([*error.problems, "Nothing was added."])) from error
+        known = f"; {imported.known} were there already" if imported.known else ""
+        self.stdout.write(f"Added {imported.added} prices{known}.")

@@ -1,0 +1,128 @@
+"""Add the prices that the price data know and the catalogue does not."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.utils import timezone
+
+from billing.models import ModelPrice
+from billing.price_data import PACKAGE, NotListed, data_source, listed_price
+from billing.services.prices import Rates, price_add
+from orchestration.models import LlmModel, Provider
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncedModel:
+    """What was found for one model."""
+
+    ADDED = "added"
+    CONFIRMED = "confirmed"
+    UNCHANGED = "unchanged"
+    KEPT = "kept"
+    UNKNOWN = "unknown"
+
+    alias: str
+    outcome: str
+    note: str = ""
+    added: Mapping[int, Rates]
+    """First input token of the tier -> rates of the rows that were added."""
+    was_unpriced: bool = False
+
+
+@transaction.atomic(durable=True)
+def price_sync(
+    *, first_prices_from: dt.datetime | None = None, replace: bool = False, dry_run: bool = False
+) -> list[SyncedModel]:
+    """Add price rows where the data say something new; return what was found for every model.
+
+    A row is added where rates differ, and where a newer release of the data says the same (`confirmed`): rows are
+    never changed, so that a price's age is the age of its newest row. A price with another source was entered by a
+    person and is kept; `replace` replaces it. `first_prices_from`: from when the first price of a model holds, now
+    where it is None; later prices hold from now on. The models are locked: of two at once, one finds nothing to do.
+    """
+    models = LlmModel.objects.exclude(provider__kind=Provider.Kind.DEMO).select_related("provider")
+    locked = models.select_for_update(of=("self",), no_key=True).order_by("pk")
+    rows: dict[uuid.UUID, list[ModelPrice]] = {model.pk: [] for model in locked}
+    now = timezone.now()  # later than what another run has added before it let go of the lock
+    for price in ModelPrice.objects.filter(model_id__in=list(rows)):
+        rows[price.model_id].append(price)
+    synced = [compared(model, rows[model.pk], now=now, replace=replace) for model in models.order_by("alias")]
+    if not dry_run:
+        by_alias = {model.alias: model for model in models}
+        for found in synced:
+            for first, rates in found.added.items():
+                price_add(
+                    model=by_alias[found.alias],
+                    rates=rates,
+                    source=data_source(),
+                    min_input_tokens=first,
+                    effective_from=(first_prices_from if found.was_unpriced else None) or now,
+                )
+    return synced
+
+
+def compared(model: LlmModel, rows: Sequence[ModelPrice], *, now: dt.datetime, replace: bool) -> SyncedModel:
+    """Return what the data say about a model that has these price rows."""
+    try:
+        listed = listed_price(model, at=now)
+    except NotListed as error:
+        return SyncedModel(alias=model.alias, outcome=SyncedModel.UNKNOWN, note=str(error), added={})
+    current = in_effect(rows, now)
+    wanted = {first: tier_at(listed.tiers, first) for first in sorted({*listed.tiers, *current})}
+    differing = {
+        first: rates
+        for first, rates in wanted.items()
+        if first not in current or rates.five() != rates_of(current[first])
+    }
+    stale = {first: rates for first, rates in wanted.items() if first in current and older(current[first])}
+    note = "" if listed.listed_as == model.model_id else f"listed as {listed.listed_as}"
+    by_hand = any(not row.source.startswith(PACKAGE) for row in current.values())
+    if differing and by_hand and not replace:
+        outcome, added = SyncedModel.KEPT, {}
+        note = f"entered by hand ({next(iter(current.values())).source}); the data differ"
+    elif differing:
+        outcome, added = SyncedModel.ADDED, {**differing, **stale}
+    elif stale and not by_hand:
+        outcome, added = SyncedModel.CONFIRMED, stale
+    else:
+        outcome, added = SyncedModel.UNCHANGED, {}
+    return SyncedModel(
+        alias=model.alias,
+        outcome=outcome,
+        note=note,
+        added=dict(sorted(added.items())),
+        was_unpriced=not current,
+    )
+
+
+def in_effect(rows: Sequence[ModelPrice], now: dt.datetime) -> dict[int, ModelPrice]:
+    """Return the row in effect of each tier."""
+    due = [row for row in rows if row.effective_from <= now]
+    return {
+        row.min_input_tokens: row for row in sorted(due, key=lambda row: (row.effective_from, row.created_at))
+    }
+
+
+def tier_at(tiers: Mapping[int, Rates], first: int) -> Rates:
+    """Return the rates of a call with that much input. A tier that is no more costs what the tier below it does."""
+    return tiers[max(start for start in tiers if start <= first)]
+
+
+def rates_of(row: ModelPrice) -> dict[str, int]:
+    return {
+        "input_pico": row.input_pico,
+        "cache_read_pico": row.cache_read_pico,
+        "cache_write_5m_pico": row.cache_write_5m_pico,
+        "cache_write_1h_pico": row.cache_write_1h_pico,
+        "output_pico": row.output_pico,
+    }
+
+
+def older(row: ModelPrice) -> bool:
+    """Tell whether a row was taken from another release of the data than the installed one."""
+    return row.source.startswith(PACKAGE) and row.source != data_source()

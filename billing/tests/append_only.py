@@ -1,0 +1,29 @@
+"""A ledger that can be broken on purpose: tests go back in time, or do what no one can do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import connection
+
+TABLES = ("billing_usageevent", "billing_modelprice")
+
+
+@contextmanager
+def changes_allowed() -> Iterator[None]:
+    """Take PostgreSQL's refusal away for a while (inside a transaction)."""
+    if connection.vendor != "postgresql":
+        yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # a table with checks to come cannot be altered
+        for table in TABLES:
+            cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER {table}_append_only")
+        cursor.execute("SET CONSTRAINTS ALL DEFERRED")
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        for table in TABLES:
+            cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER {table}_append_only")
+        cursor.execute("SET CONSTRAINTS ALL DEFERRED")
