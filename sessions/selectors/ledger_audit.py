@@ -84,9 +84,11 @@ def pairs() -> Iterator[str]:
 
 
 def costs() -> Iterator[str]:
-    for event in UsageEvent.objects.select_related("price").order_by("pk").iterator(chunk_size=CHUNK):
-        expected = cost_pico(buckets_of_event(event), event.price)
-        if event.cost_pico != expected and event.corrects_id is None:
+    """A correction carries the cost alone: the buckets are those of the call that it prices."""
+    events = UsageEvent.objects.select_related("price", "corrects").order_by("pk")
+    for event in events.iterator(chunk_size=CHUNK):
+        expected = cost_pico(buckets_of_event(event.corrects or event), event.price)
+        if event.cost_pico != expected:
             yield f"event {event.pk} costs {event.cost_pico}, its buckets and its price make {expected}"
         if event.price is not None and event.price.model_id != event.model_id:
             yield f"event {event.pk} is priced with a price of another model"
@@ -128,13 +130,13 @@ def stored_rows(day: dt.date) -> dict[tuple[Any, ...], list[int]]:
 
 def summed_rows(day: dt.date) -> dict[tuple[Any, ...], list[int]]:
     begin = dt.datetime.combine(day, dt.time.min, dt.UTC)
-    estimated = Q(source=UsageEvent.Source.ESTIMATED)
+    estimated, corrections = Q(source=UsageEvent.Source.ESTIMATED), Q(corrects__isnull=False)
     sums = {
-        "calls_": Count("pk"),
+        "calls_": Count("pk", filter=~corrections),
         **{f"{name}_": Sum(name) for name in TOKENS},
         "cost_": Coalesce(Sum("cost_pico"), 0),
         "estimated_": Coalesce(Sum("cost_pico", filter=estimated), 0),
-        "unpriced_": Count("pk", filter=Q(cost_pico=None)),
+        "unpriced_": Count("pk", filter=Q(cost_pico=None)) - Count("pk", filter=corrections),
     }
     events = UsageEvent.objects.filter(created_at__gte=begin, created_at__lt=begin + dt.timedelta(days=1))
     rows = events.order_by().values(*KEY[1:]).annotate(**sums).values_list(*KEY[1:], *sums)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,10 @@ from django.db.migrations.state import ProjectState
 from django.db.models import F, Model
 
 from billing.models import DailyUsage, ModelPrice, UsageEvent
+from billing.services.reprice import events_reprice
+from billing.services.rollup import rollup_add
 from billing.services.usage import usage_stage
+from billing.tests.append_only import changes_allowed
 from sessions.models import Call, Message, Turn
 from sessions.selectors.ledger_audit import INVARIANTS
 from sessions.services.leases import turn_claim
@@ -215,7 +219,23 @@ def erase(event: UsageEvent) -> None:
     """Take an event back, so that its table can have its constraints again."""
     with connection.cursor() as cursor:
         place = event._meta.pk.get_db_prep_value(event.pk, connection)
-        cursor.execute("DELETE FROM billing_usageevent WHERE id = %s", [place])
+        with changes_allowed():
+            cursor.execute("DELETE FROM billing_usageevent WHERE id = %s", [place])
+
+
+def test_5_a_correction_prices_the_buckets_of_its_call(call) -> None:
+    unpriced = book(call, price_id=None, cost_pico=None)
+    (priced,) = events_reprice(start=unpriced.created_at - dt.timedelta(seconds=1))
+    assert priced.priced == 1
+    assert broken() == {}
+    correction = unpriced.corrections.get()
+    other = book(call, price_id=None, cost_pico=None)
+    wrong = copy_of(correction, corrects_id=other.pk, cost_pico=(correction.cost_pico or 0) + 1)
+    with transaction.atomic():
+        wrong.save()
+        rollup_add([wrong])
+    assert list(broken()) == [5]
+    assert str(wrong.pk) in broken()[5][0]
 
 
 # --- 6 ----------------------------------------------------------------------------------------------------------------
