@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from accounts.models import Team, User
@@ -37,6 +37,11 @@ class Filters:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if value is not None}
 
+    def having(self, name: str, value: object) -> Filters:
+        """Return these filters with another value of one."""
+        changed: dict[str, Any] = {name: value}
+        return replace(self, **changed)
+
     def query(self) -> dict[str, str]:
         """Return the query parameters that `parse_filters` reads as these filters."""
         return {name: key_text(value) for name, value in self.active().items()}
@@ -59,7 +64,7 @@ def parse_filters(parameters: Mapping[str, str]) -> Filters:
     return Filters(**found)
 
 
-def key_text(value: uuid.UUID | str) -> str:
+def key_text(value: object) -> str:
     """Return how a key of a report is written in addresses and answers."""
     return NONE if value == ZERO_UUID else str(value)
 

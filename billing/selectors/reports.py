@@ -50,6 +50,7 @@ class Series:
 
     label: str
     costs: Sequence[int]
+    is_rest: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +183,7 @@ def stacked(scope: Scope, group: str, top: Sequence[Key], labels: Labels) -> lis
         by_day[day] = by_day.get(day, 0) + cost
     series = [Series(labels[group, key], [costs[key].get(day, 0) for day in scope.days.days]) for key in top]
     others = [costs.get(None, {}).get(day, 0) for day in scope.days.days]
-    return [*series, Series("others", others)] if any(others) else series
+    return [*series, Series("others", others, is_rest=True)] if any(others) else series
 
 
 def projection(filters: Filters, today: dt.date) -> Projection:
