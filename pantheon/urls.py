@@ -7,9 +7,12 @@ urlpatterns = [
     path("api/v1/health", HealthView.as_view(), name="api-health"),
     path("api/v1/ready", ReadyView.as_view(), name="api-ready"),
     path("api/v1/", include("accounts.api_urls")),
+    path("api/v1/", include("billing.api_urls")),
     path("api/v1/", include("sessions.api.urls")),
+    path("admin/", include("billing.admin_urls")),
     path("admin/", admin.site.urls),
     path("", include("accounts.page_urls")),
+    path("", include("billing.page_urls")),
     path("", include("sessions.pages.urls")),
 ]
 

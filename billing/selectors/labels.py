@@ -1,0 +1,82 @@
+"""Names for the ids that the rollup keeps, looked up for the rows that are shown."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from accounts.models import Team, User
+from billing.models import ZERO_UUID, UsageEvent
+from billing.selectors.sums import Key, fetch, key_of, prepared
+from orchestration.models import LlmModel, Provider
+
+AT_ONCE = 1000
+"""Ids of one statement; a page shows fewer."""
+
+NOBODY = {
+    "team": "no team",
+    "room": "no room (direct chat)",
+    "agent": "no agent (orchestration)",
+    "user": "nobody",
+}
+MODELS: dict[str, tuple[Any, str]] = {
+    "user": (User, "email"),
+    "team": (Team, "name"),
+    "model": (LlmModel, "alias"),
+    "provider": (Provider, "name"),
+}
+SNAPSHOTS = {"team": "team_name", "room": "room_name", "agent": "agent_key"}
+
+Labels = Mapping[tuple[str, Key], str]
+
+
+def labels_for(keys: Mapping[str, Iterable[Key]]) -> Labels:
+    """Return (group, key) -> what it is called; at most one query per group, and one for teams that are gone."""
+    found: dict[tuple[str, Key], str] = {}
+    for group, wanted in keys.items():
+        ids = {key for key in wanted if isinstance(key, uuid.UUID) and key != ZERO_UUID}
+        names = names_of(group, ids)
+        for key in wanted:
+            found[group, key] = label_of(group, key, names)
+    return found
+
+
+def names_of(group: str, ids: set[uuid.UUID]) -> dict[uuid.UUID, str]:
+    names: dict[uuid.UUID, str] = {}
+    if ids and group in MODELS:
+        model, field = MODELS[group]
+        names = dict(model.objects.filter(pk__in=ids).values_list("pk", field))
+    if group in SNAPSHOTS:
+        names |= newest_snapshots(group, sorted(ids - names.keys()))
+    return names
+
+
+def newest_snapshots(group: str, ids: list[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """Return the name in the newest event of each id.
+
+    Raw SQL: one index look-up per id, where the ORM would sort every event of all of them.
+    """
+    table, name = UsageEvent._meta.db_table, SNAPSHOTS[group]
+    names: dict[uuid.UUID, str] = {}
+    for start in range(0, len(ids), AT_ONCE):
+        part: list[Any] = [prepared(group, key) for key in ids[start : start + AT_ONCE]]
+        rows = fetch(
+            f"WITH wanted(id) AS (VALUES {', '.join(['(%s)'] * len(part))}) "
+            f"SELECT id, (SELECT {name} FROM {table} WHERE {group}_id = wanted.id "
+            f"ORDER BY created_at DESC LIMIT 1) FROM wanted",
+            part,
+        )
+        names |= {uuid.UUID(str(key_of(group, key))): text for key, text in rows if text}
+    return names
+
+
+def label_of(group: str, key: Key, names: Mapping[uuid.UUID, str]) -> str:
+    if not isinstance(key, uuid.UUID):
+        return str(key) or "none"
+    if key == ZERO_UUID:
+        return NOBODY.get(group, "none")
+    name = names.get(key)
+    if name is None:
+        return f"deleted ({str(key)[:8]})"
+    return f"@{name}" if group == "agent" else name

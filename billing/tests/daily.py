@@ -1,0 +1,47 @@
+"""Rollup rows for tests of the reports."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from typing import Any
+
+from accounts.models import Team, User
+from billing.models import ZERO_UUID, DailyUsage
+from billing.services.usage import usage_stage
+from billing.tests.factories import call, make_model, payer
+
+TODAY = dt.date(2026, 11, 22)
+USD = 10**12
+
+
+def day_row(model: Any, **fields: Any) -> DailyUsage:
+    """Add what one call cost on a day: 100 tokens in, of which 40 from a cache, 10 out, USD 1."""
+    defaults: dict[str, Any] = {
+        "day": TODAY,
+        "purpose": "reply",
+        "mode": "manual",
+        "calls": 1,
+        "input_tokens": 60,
+        "cache_read_tokens": 40,
+        "output_tokens": 10,
+        "cost_pico": USD,
+    }
+    return DailyUsage.objects.create(model=model, **{**defaults, **fields})
+
+
+def bill(model: Any, user: User, at: dt.datetime, *, team: Team | None = None, **fields: Any) -> Any:
+    """Bill one call as a turn's commit does; return its event."""
+    payer_names = ("room_id", "room_name", "session_id", "turn_id", "mode")
+    of_payer = {name: fields.pop(name) for name in payer_names if name in fields}
+    who = payer(
+        user_id=user.pk,
+        team_id=team.pk if team else ZERO_UUID,
+        team_name=team.name if team else "",
+        **{"turn_id": uuid.uuid4(), **of_payer},
+    )
+    [event] = usage_stage(payer=who, calls=[call(model, ended_at=at, **fields)])
+    return event
+
+
+__all__ = ["TODAY", "USD", "bill", "day_row", "make_model"]
