@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from accounts.admin_audit import AuditedAdmin
 from accounts.admin_readonly import ReadOnlyAdmin
 from billing.admin.prices_page import PricesPage, rate_text
 from billing.models import ModelPrice
@@ -85,7 +86,7 @@ class PriceForm(forms.ModelForm):
 
 
 @admin.register(ModelPrice)
-class ModelPriceAdmin(ReadOnlyAdmin):
+class ModelPriceAdmin(AuditedAdmin, ReadOnlyAdmin):
     """Insert-only: a new price is a new row, and what was billed keeps the row it was billed with."""
 
     form = PriceForm
