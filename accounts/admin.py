@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import BaseUserCreationForm, UserChangeForm
-from django.db.models import Count, QuerySet
-from django.http import HttpRequest
+from django.db import transaction
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from accounts.admin_readonly import HidingAdmin
-from accounts.models import ApiToken, Team, User
-from accounts.services import token_delete
+from accounts.admin_audit import AuditedAdmin, actor_of
+from accounts.admin_readonly import HidingAdmin, ReadOnlyAdmin, page_link
+from accounts.models import ApiToken, AuditEntry, Team, User
+from accounts.services import token_delete, user_reactivate, user_suspend
 
 
 class PersonCreationForm(BaseUserCreationForm):
@@ -33,7 +36,7 @@ class PersonChangeForm(UserChangeForm):
 
 
 @admin.register(User)
-class PersonAdmin(DjangoUserAdmin):
+class PersonAdmin(AuditedAdmin, DjangoUserAdmin):
     """People sign in with their e-mail address; there is no user name.
 
     Nobody is deleted here: rooms, turns and what they cost hang on a person. Taking *active* away suspends the
@@ -43,6 +46,7 @@ class PersonAdmin(DjangoUserAdmin):
     form = PersonChangeForm
     add_form = PersonCreationForm
     ordering = ("email",)
+    actions = ("suspend", "reactivate")
     list_display = ("email", "name", "team", "is_active", "is_staff", "is_superuser", "last_login")
     list_filter = ("is_active", "is_staff", "is_superuser", "team")
     list_select_related = ("team",)
@@ -80,9 +84,55 @@ class PersonAdmin(DjangoUserAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return False
 
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        with transaction.atomic():  # the password and the entry that it changed
+            return super().user_change_password(request, id, form_url)
+
+    @admin.action(description="Suspend: sessions and tokens stop working at once", permissions=["change"])
+    def suspend(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        self._each(request, queryset, user_suspend, "Suspended")
+
+    @admin.action(description="Reactivate", permissions=["change"])
+    def reactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        self._each(request, queryset, user_reactivate, "Reactivated")
+
+    def _each(
+        self, request: HttpRequest, users: QuerySet[User], write: Callable[..., bool], done: str
+    ) -> None:
+        """Do it to everybody chosen, but not to oneself, nor to those whose account one may not change."""
+        count = 0
+        for user in users:
+            if user.pk == request.user.pk or not self.has_change_permission(request, user):
+                self.message_user(request, f"{user.email} was left as it is.", messages.WARNING)
+            else:
+                count += write(user=user, actor_id=actor_of(request))
+        self.message_user(request, f"{done}: {count}.")
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnlyAdmin):
+    """What staff did in the administration."""
+
+    list_display = ("at", "actor", "action", "object_type", "object_label")
+    list_filter = ("at", "action", "object_type")
+    sortable_by = ("at",)
+    show_full_result_count = False
+    search_fields = ("object_label", "object_id__exact")
+    search_ids = ("id", "actor_id")
+    fields = ("at", "actor", "action", "object_type", "object_id", "object_label", "before", "after")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEntry]:
+        actor = User.objects.filter(pk=OuterRef("actor_id")).values("email")
+        return super().get_queryset(request).annotate(actor_email=Subquery(actor))
+
+    @admin.display(description="Who")
+    def actor(self, entry: AuditEntry) -> SafeString | str:
+        email = entry.actor_email  # type: ignore[attr-defined]
+        return page_link("accounts_user", entry.actor_id, email) if entry.actor_id else "-"
+
 
 @admin.register(Team)
-class TeamAdmin(admin.ModelAdmin):
+class TeamAdmin(AuditedAdmin, admin.ModelAdmin):
     list_display = ("name", "members", "created_at")
     search_fields = ("name",)
     fields = ("name", "members", "created_at")
@@ -100,7 +150,7 @@ class TeamAdmin(admin.ModelAdmin):
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(HidingAdmin):
+class ApiTokenAdmin(AuditedAdmin, HidingAdmin):
     """Tokens can be looked at and revoked. People make their own; the secret is stored nowhere."""
 
     hidden = ("digest",)

@@ -153,3 +153,55 @@ class SetupLink(models.Model):
 
     def __str__(self) -> str:
         return f"set-up link of {self.created_at:%Y-%m-%d %H:%M}"
+
+
+class AuditQuerySet(models.QuerySet["AuditEntry"]):
+    """Entries that can be added and read, and nothing else."""
+
+    def update(self, **kwargs: Any) -> int:
+        raise TypeError("the audit log is never changed")
+
+    def bulk_update(self, objs: Any, fields: Any, batch_size: int | None = None) -> int:
+        raise TypeError("the audit log is never changed")
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        raise TypeError("the audit log is never deleted")
+
+
+class AuditEntry(models.Model):
+    """Who did what in the administration, with what was before and after; never with a secret.
+
+    People and objects are kept by id, with an object's label as it was, so that the log outlives what it speaks of.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    at = models.DateTimeField(default=timezone.now, editable=False)
+    actor_id = models.UUIDField(null=True, blank=True)
+    action = models.CharField(max_length=32)
+    object_type = models.CharField(max_length=64)
+    object_id = models.CharField(max_length=64)
+    object_label = models.CharField(max_length=200)
+    before = models.JSONField(default=dict, blank=True)
+    after = models.JSONField(default=dict, blank=True)
+
+    objects = AuditQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "audit entry"
+        verbose_name_plural = "audit entries"
+        ordering: ClassVar = ["-at", "id"]
+        indexes: ClassVar = [
+            models.Index(fields=["-at", "id"], name="audit_newest"),  # the log page
+            models.Index(fields=["object_type", "object_id"], name="audit_of_object"),  # what became of a row
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.object_label}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise TypeError("the audit log is never changed")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        raise TypeError("the audit log is never deleted")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
@@ -10,6 +11,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from accounts.audit import audit_record
 from accounts.models import ApiToken, SetupLink, User, secret_digest
 from pantheon.errors import NotFound, ValidationFailed
 
@@ -68,6 +70,30 @@ def token_touch(*, token: ApiToken) -> None:
 
 def token_delete(*, token: ApiToken) -> None:
     token.delete()
+
+
+def user_suspend(*, user: User, actor_id: uuid.UUID | None) -> bool:
+    """Suspend an account (inside a transaction): its sessions and tokens stop working. False where it was already."""
+    return _set_active(user, False, "suspend", actor_id)
+
+
+def user_reactivate(*, user: User, actor_id: uuid.UUID | None) -> bool:
+    """Let a suspended account in again (inside a transaction). False where it was not suspended."""
+    return _set_active(user, True, "reactivate", actor_id)
+
+
+def _set_active(user: User, active: bool, action: str, actor_id: uuid.UUID | None) -> bool:
+    if not User.objects.filter(pk=user.pk, is_active=not active).update(is_active=active):
+        return False
+    user.is_active = active
+    audit_record(
+        actor_id=actor_id,
+        action=action,
+        row=user,
+        before={"is_active": not active},
+        after={"is_active": active},
+    )
+    return True
 
 
 @transaction.atomic(durable=True)

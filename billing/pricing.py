@@ -25,6 +25,13 @@ def price_for(prices: Iterable[ModelPrice], *, total_input: int, at: dt.datetime
     )
 
 
+def tiers_in_effect(prices: Iterable[ModelPrice], *, at: dt.datetime) -> dict[int, ModelPrice]:
+    """Return a model's tiers at a moment: first total of input tokens -> its latest row, in order."""
+    due = [price for price in prices if price.effective_from <= at]
+    due.sort(key=lambda price: (price.min_input_tokens, price.effective_from, price.created_at))
+    return {price.min_input_tokens: price for price in due}
+
+
 def cost_pico(usage: Usage, price: ModelPrice | None) -> int | None:
     """Return buckets x rates in pico-USD; None for an unpriced call. Reasoning is part of the output."""
     if price is None:

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from accounts.admin_audit import AuditedAdmin
 from orchestration.models import LlmModel, Provider
 
 
@@ -24,7 +25,7 @@ def is_referenced(row: Model) -> bool:
     )
 
 
-class CatalogueAdmin(admin.ModelAdmin):
+class CatalogueAdmin(AuditedAdmin, admin.ModelAdmin):
     """A row that something refers to is switched off, not deleted: the ledger speaks of it.
 
     Asked before Django collects what it would have to delete, which for a model may be millions of usage events;

@@ -8,27 +8,23 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.urls import reverse
+from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from accounts.admin_audit import AuditedAdmin
 from accounts.admin_readonly import ReadOnlyAdmin
-from billing.fields import usd_text
+from billing.admin.prices_page import PricesPage, rate_text
 from billing.models import ModelPrice
 from billing.pricing import price_for
-from billing.services.prices import MTOK, Rates, price_add, rate_pico
+from billing.services.prices import Rates, price_add, rate_pico
 from orchestration.admin import LlmModelAdmin
 from orchestration.models import LlmModel
 
 RATES = ("input_pico", "cache_read_pico", "cache_write_5m_pico", "cache_write_1h_pico", "output_pico")
 AS_INPUT = "Empty: what input costs."
 RATE_COLUMNS = ("input_rate", "cache_read_rate", "cache_write_5m_rate", "cache_write_1h_rate", "output_rate")
-
-
-def rate_text(pico_per_token: int) -> str | None:
-    """Return a rate as USD per million tokens."""
-    return usd_text(pico_per_token * MTOK)
 
 
 @admin.register(LlmModel)
@@ -90,7 +86,7 @@ class PriceForm(forms.ModelForm):
 
 
 @admin.register(ModelPrice)
-class ModelPriceAdmin(ReadOnlyAdmin):
+class ModelPriceAdmin(AuditedAdmin, ReadOnlyAdmin):
     """Insert-only: a new price is a new row, and what was billed keeps the row it was billed with."""
 
     form = PriceForm
@@ -103,6 +99,10 @@ class ModelPriceAdmin(ReadOnlyAdmin):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return admin.ModelAdmin.has_add_permission(self, request)
+
+    def get_urls(self) -> list[Any]:
+        page = self.admin_site.admin_view(PricesPage.as_view(admin_site=self.admin_site))
+        return [path("current/", page, name="billing_modelprice_current"), *super().get_urls()]
 
     def get_fieldsets(self, request: HttpRequest, obj: ModelPrice | None = None) -> Any:
         per_mtok = "USD per million tokens"

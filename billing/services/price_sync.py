@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from billing.models import ModelPrice
 from billing.price_data import PACKAGE, NotListed, data_source, listed_price
+from billing.pricing import tiers_in_effect
 from billing.services.prices import Rates, price_add
 from orchestration.models import LlmModel, Provider
 
@@ -72,7 +73,7 @@ def compared(model: LlmModel, rows: Sequence[ModelPrice], *, now: dt.datetime, r
         listed = listed_price(model, at=now)
     except NotListed as error:
         return SyncedModel(alias=model.alias, outcome=SyncedModel.UNKNOWN, note=str(error), added={})
-    current = in_effect(rows, now)
+    current = tiers_in_effect(rows, at=now)
     wanted = {first: tier_at(listed.tiers, first) for first in sorted({*listed.tiers, *current})}
     differing = {
         first: rates
@@ -98,14 +99,6 @@ def compared(model: LlmModel, rows: Sequence[ModelPrice], *, now: dt.datetime, r
         added=dict(sorted(added.items())),
         was_unpriced=not current,
     )
-
-
-def in_effect(rows: Sequence[ModelPrice], now: dt.datetime) -> dict[int, ModelPrice]:
-    """Return the row in effect of each tier."""
-    due = [row for row in rows if row.effective_from <= now]
-    return {
-        row.min_input_tokens: row for row in sorted(due, key=lambda row: (row.effective_from, row.created_at))
-    }
 
 
 def tier_at(tiers: Mapping[int, Rates], first: int) -> Rates:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from django.utils import timezone
 
-from accounts.models import ApiToken, SetupLink, Team, User, secret_digest
+from accounts.models import ApiToken, AuditEntry, SetupLink, Team, User, secret_digest
 from billing.models import ZERO_UUID, DailyUsage, ModelPrice, UsageEvent
 from orchestration.models import LlmModel, Provider
 from sessions.models import Agent, Call, ChatSession, Message, Room, RoomAgent, Summary, Turn
@@ -42,6 +42,13 @@ def make_rows(name: str = "ada") -> Rows:
         user=user, name="script", digest=secret_digest(name), hint="pn_abc", scopes=["read"]
     )
     SetupLink.objects.create(digest=secret_digest(f"link of {name}"))
+    AuditEntry.objects.create(
+        actor_id=user.pk,
+        action="add",
+        object_type="accounts.Team",
+        object_id=str(team.pk),
+        object_label=team.name,
+    )
     provider = Provider.objects.create(
         name=f"server-{name}", kind=Provider.Kind.OPENAI, key_env="SERVER_API_KEY"
     )

@@ -1,0 +1,78 @@
+"""The audit log: who did what, with what was before and after."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models
+
+from accounts.models import AuditEntry
+
+SECRET_FIELDS = frozenset({"password", "digest"})
+"""Fields whose values go nowhere: the log says that they changed, not from what to what."""
+CHANGED = "(changed)"
+NOT_A_CHANGE = frozenset({"last_login", "last_used_at"})
+
+Values = dict[str, Any]
+
+
+def values_of(row: models.Model) -> Values:
+    """Return a row's values as the database has them, ids of its relations among them; {} for a row that is none.
+
+    With secrets, to be compared: what is written down goes through `audit_record`.
+    """
+    stored = type(row)._base_manager.filter(pk=row.pk).first()
+    if stored is None:
+        return {}
+    values: Values = {
+        field.attname: field.value_from_object(stored)
+        for field in stored._meta.concrete_fields
+        if field.name not in NOT_A_CHANGE
+    }
+    for relation in stored._meta.many_to_many:
+        related = getattr(stored, relation.name).order_by("pk")
+        values[relation.name] = [str(other) for other in related]
+    return values
+
+
+def audit_record(
+    *,
+    actor_id: uuid.UUID | None,
+    action: str,
+    row: models.Model,
+    before: Values | None = None,
+    after: Values | None = None,
+) -> AuditEntry | None:
+    """Write down what was done to a row (inside the transaction that does it).
+
+    `before` and `after` are values by field; of a change only what differs is kept, and a change of nothing is None.
+    """
+    old, new = before or {}, after or {}
+    if old and new:
+        names = [name for name in new if old.get(name) != new[name]]
+        if not names:
+            return None
+        old, new = {name: old.get(name) for name in names}, {name: new[name] for name in names}
+    return AuditEntry.objects.create(
+        actor_id=actor_id,
+        action=action,
+        object_type=row._meta.label,
+        object_id=str(row.pk),
+        object_label=str(row)[:200],
+        before=told(old, both=bool(new)),
+        after=told(new, both=bool(old)),
+    )
+
+
+def told(values: Values, *, both: bool) -> Values:
+    """Return values as JSON holds them, without secrets: of a change that there was one, else nothing."""
+    shown = {
+        name: CHANGED if name in SECRET_FIELDS else value
+        for name, value in values.items()
+        if both or name not in SECRET_FIELDS
+    }
+    plain: Values = json.loads(json.dumps(shown, cls=DjangoJSONEncoder))
+    return plain

@@ -1,0 +1,73 @@
+"""*Prices*: what every enabled model costs now, where that is from and how old it is."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.admin import AdminSite
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views import View
+
+from billing.fields import usd_text
+from billing.models import ModelPrice
+from billing.pricing import tiers_in_effect
+from billing.services.prices import MTOK
+from orchestration.models import LlmModel
+
+
+def rate_text(pico_per_token: int) -> str | None:
+    """Return a rate as USD per million tokens."""
+    return usd_text(pico_per_token * MTOK)
+
+
+@dataclass(frozen=True, slots=True)
+class PriceLine:
+    """One tier of a model; an unpriced model has one line without a price."""
+
+    model: LlmModel
+    first: bool
+    """The model's first line."""
+    price: ModelPrice | None
+    rates: Sequence[str | None]
+
+
+class PricesPage(View):
+    """For staff who may see prices; the site itself asks everybody else to sign in."""
+
+    admin_site: AdminSite | None = None
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        if not request.user.has_perm("billing.view_modelprice"):
+            raise PermissionDenied
+        assert self.admin_site is not None
+        now = timezone.now()
+        models = LlmModel.objects.enabled().prefetch_related("prices").order_by("provider__name", "alias")
+        lines = [line for model in models for line in lines_of(model, now)]
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Prices",
+            "lines": lines,
+            "models": len(models),
+            "unpriced": sum(line.price is None for line in lines),
+            "may_add": request.user.has_perm("billing.add_modelprice"),
+        }
+        return render(request, "admin/billing/prices.html", context)
+
+
+def lines_of(model: Any, at: dt.datetime) -> list[PriceLine]:
+    tiers = tiers_in_effect(model.prices.all(), at=at)
+    # Calls below the first tier have no price, so that tier 0 is a line in any case.
+    lines = [] if 0 in tiers else [PriceLine(model, True, None, [])]
+    for first, price in tiers.items():
+        rates = (
+            *(price.input_pico, price.cache_read_pico, price.cache_write_5m_pico),
+            *(price.cache_write_1h_pico, price.output_pico),
+        )
+        lines.append(PriceLine(model, first == 0, price, [rate_text(rate) for rate in rates]))
+    return lines
