@@ -236,6 +236,10 @@ class UsageEvent(AppendOnlyModel):
                 name="event_unpriced",
                 condition=Q(cost_pico__isnull=True),
             ),
+            models.Index(
+                fields=["room_id", "-created_at"], name="event_of_room"
+            ),  # what a room was last called
+            models.Index(fields=["agent_id", "-created_at"], name="event_of_agent"),  # and an agent
         ]
 
     def __str__(self) -> str:
@@ -288,6 +292,9 @@ class DailyUsage(models.Model):
                 fields=["day", "team_id", "user_id", "room_id", "agent_id", "model", "purpose", "mode"],
                 name="daily_usage_key",
             )
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["user_id", "day"], name="daily_usage_of_user")  # a person's own usage
         ]
 
     def __str__(self) -> str:

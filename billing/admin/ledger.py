@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.core.paginator import Paginator
 from django.db.models import CharField, OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
+from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
 
 from accounts.admin_readonly import ReadOnlyAdmin, page_link
@@ -32,6 +34,18 @@ def looked_up(model: type[Any], field: str, id_field: str) -> Coalesce:
 
 def input_total(row: UsageEvent | DailyUsage) -> int:
     return row.input_tokens + row.cache_read_tokens + row.cache_write_5m_tokens + row.cache_write_1h_tokens
+
+
+class BoundedPaginator(Paginator):
+    """Counts no further than MOST: what lies beyond is found by narrowing, not by turning pages."""
+
+    MOST = 10_000
+
+    @cached_property
+    def count(self) -> int:
+        rows: Any = self.object_list
+        found: int = rows.order_by().values("pk")[: self.MOST].count()
+        return found
 
 
 class PricedFilter(admin.SimpleListFilter):
@@ -67,6 +81,7 @@ class UsageEventAdmin(ReadOnlyAdmin):
     )
     list_filter = ("created_at", PricedFilter, "source", "status", "purpose", "model__provider", "model")
     list_select_related = ("model",)
+    paginator = BoundedPaginator
     # Sorting by anything else would read the whole ledger.
     sortable_by = ("created_at",)
     # A search counts what it found, not also the whole ledger.

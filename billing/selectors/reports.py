@@ -10,7 +10,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from billing.ranges import DayRange, month_of
 from billing.selectors.filters import Filters
 from billing.selectors.labels import Labels, labels_for
-from billing.selectors.sums import Key, Scope, Sums, breakdowns, costs_by_day, grouped, total
+from billing.selectors.sums import Key, Scope, Sums, breakdowns, costs_by_day, grouped, memory_for_sums, total
 from orchestration.models import LlmModel
 
 GROUPS = ("day", "team", "user", "model", "provider", "room", "agent", "mode", "purpose")
@@ -95,6 +95,7 @@ class Dashboard:
     series: Sequence[Series]
 
 
+@memory_for_sums()
 def summary(days: DayRange, filters: Filters, group: str, *, today: dt.date) -> Summary:
     """Return every row of one group and the totals."""
     scope = Scope(days, filters)
@@ -106,6 +107,7 @@ def summary(days: DayRange, filters: Filters, group: str, *, today: dt.date) -> 
     return Summary(days, filters, group, totals, table, before, projection(filters, today))
 
 
+@memory_for_sums()
 def dashboard(
     days: DayRange, filters: Filters, group: str, *, today: dt.date, tables: Sequence[str] = TABLES
 ) -> Dashboard:
@@ -202,6 +204,7 @@ class Chargeback:
     totals: Sequence[int]
 
 
+@memory_for_sums()
 def chargeback(today: dt.date, months: int) -> Chargeback:
     """Return the cost of every team in the last months, the current one as far as it is."""
     spans = [month_of(today)]

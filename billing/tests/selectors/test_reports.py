@@ -290,4 +290,4 @@ def test_more_rows_ask_no_more_queries(group):
     for number in range(1, 14):
         usage(number)
     assert queries() == few
-    assert few <= 20
+    assert few <= 30  # of three reports; PostgreSQL is told three times how to sum

@@ -1,0 +1,340 @@
+"""Measure the cost dashboard on a big ledger.
+
+    .venv/bin/python bench/dashboard.py [--events 10000000] [--rounds 40] [--plans]
+
+Fills PostgreSQL with a year of usage events (500 people in 20 teams, 40 models) and their rollup, at a tenth of the
+size and at full size, checks that the rollup sums to the events, and prints the latency of every view over random
+30-day ranges. The server is a temporary one, unless DATABASE_URL names another: its tables of usage are then filled,
+so it must be empty. Views are called as the web server calls them, middleware and sign-in included, one at a time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import datetime as dt
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import quantiles
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "bin" / "lib")]
+
+PEOPLE, TEAMS, MODELS, DAYS = 500, 20, 40, 365
+ROOMS_EACH, AGENTS_EACH = 3, 4
+
+# A turn is a question to a council: one of a person's three rooms, which has four agents of its own. Of its calls two
+# in three are replies; the rest routes, evaluates, synthesizes and summarizes. People come on five days of seven.
+FILL_EVENTS = """
+INSERT INTO billing_usageevent (
+  id, user_id, team_id, team_name, room_id, room_name, session_id, turn_id, agent_id, agent_key, mode, purpose, round,
+  attempt, provider, model_id, model_asked, model_served, provider_request_id, input_tokens, cache_read_tokens,
+  cache_write_5m_tokens, cache_write_1h_tokens, output_tokens, reasoning_tokens, source, flags, price_id, cost_pico,
+  status, latency_ms, first_token_ms, created_at)
+SELECT md5('event' || n)::uuid, md5('user' || person)::uuid, md5('team' || person %% {teams})::uuid,
+  'Team ' || person %% {teams}, md5('room' || person || '-' || room)::uuid, 'Room ' || room || ' of ' || person,
+  md5('session' || n / 50)::uuid, md5('turn' || n / 6)::uuid,
+  CASE WHEN reply THEN md5('agent' || person || '-' || room || '-' || agent)::uuid ELSE {zero} END,
+  CASE WHEN reply THEN 'agent-' || agent ELSE '' END,
+  CASE room WHEN 0 THEN 'manual' WHEN 1 THEN 'orchestrator' ELSE 'roundtable' END,
+  CASE WHEN reply THEN 'reply' ELSE (ARRAY['route', 'evaluate', 'synthesize', 'summarize'])[1 + n %% 4] END,
+  1, 1, 'bench', m.id, m.alias, m.alias, 'req-' || n, 400 + n %% 900, n %% 700, 0, 0, 100 + n %% 300, 0,
+  CASE WHEN n %% 50 = 0 THEN 'estimated' ELSE 'provider' END, '[]', p.id,
+  CASE WHEN p.id IS NOT NULL THEN
+    (400 + n %% 900) * p.input_pico + (n %% 700) * p.cache_read_pico + (100 + n %% 300) * p.output_pico END,
+  'ok', 1200, 300, begin_at + (day * interval '1 day') + (n %% 36000) * interval '1 second' + interval '7 hours'
+FROM (
+  SELECT n, day, person, room, agent, n %% 3 < 2 AS reply,
+    (person * 7 + room * 5 + CASE WHEN n %% 3 < 2 THEN agent ELSE 0 END) %% {models} AS model
+  FROM (
+    SELECT n, day, person, (hashint8(n / 6 / 3) & 1023) %% {rooms} AS room, (n * 7 / 3) %% {agents} AS agent
+    FROM (
+      SELECT n, day, (spread + CASE WHEN (spread + day) %% 7 < 5 THEN 0 ELSE 3 END) %% {people} AS person
+      FROM (
+        SELECT n, (n * {days} / {events})::int AS day, ((hashint8(n / 6) & 2147483647) %% {people})::int AS spread
+        FROM generate_series(%s::bigint, %s::bigint - 1) AS n
+      ) AS spread_out
+    ) AS of_person
+  ) AS of_room
+) AS of_model
+JOIN bench_models AS m ON m.number = model
+LEFT JOIN billing_modelprice AS p ON p.model_id = m.id
+CROSS JOIN (SELECT %s::timestamptz AS begin_at) AS year
+"""
+
+FILL_ROLLUP = """
+INSERT INTO billing_dailyusage (day, team_id, user_id, room_id, agent_id, model_id, purpose, mode, calls, {tokens},
+  cost_pico, estimated_cost_pico, unpriced_calls)
+SELECT (created_at AT TIME ZONE 'UTC')::date AS day, team_id, user_id, room_id, agent_id, model_id, purpose, mode,
+  COUNT(*), {sums}, COALESCE(SUM(cost_pico), 0), COALESCE(SUM(cost_pico) FILTER (WHERE source = 'estimated'), 0),
+  COUNT(*) FILTER (WHERE cost_pico IS NULL)
+FROM billing_usageevent
+GROUP BY 1, 2, 3, 4, 5, 6, 7, 8 ORDER BY 1
+"""
+
+EQUAL = """
+SELECT e.calls = d.calls AND e.cost = d.cost AND e.estimated = d.estimated AND e.tokens = d.tokens
+  AND e.unpriced = d.unpriced, e.calls, d.rows, e.cost
+FROM (SELECT COUNT(*) AS calls, SUM(cost_pico) AS cost,
+        SUM(cost_pico) FILTER (WHERE source = 'estimated') AS estimated, SUM({all_tokens}) AS tokens,
+        COUNT(*) FILTER (WHERE cost_pico IS NULL) AS unpriced FROM billing_usageevent) AS e,
+     (SELECT SUM(calls) AS calls, SUM(cost_pico) AS cost, SUM(estimated_cost_pico) AS estimated,
+        SUM({all_tokens}) AS tokens, SUM(unpriced_calls) AS unpriced, COUNT(*) AS rows FROM billing_dailyusage) AS d
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--events", type=int, default=10_000_000)
+    parser.add_argument("--rounds", type=int, default=40, help="requests of each view")
+    parser.add_argument("--only-full", action="store_true", help="not also at a tenth of the size")
+    parser.add_argument(
+        "--plans", action="store_true", help="print the plans of the slowest view's statements"
+    )
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if not arguments.inside:
+        from testservers import servers
+
+        with servers() as urls, tempfile.TemporaryDirectory(prefix="pantheon-") as data_dir:
+            environment = {**os.environ, **urls, "PANTHEON_DATA_DIR": data_dir, "PANTHEON_LOG_LEVEL": "ERROR"}
+            environment["DJANGO_SETTINGS_MODULE"] = "pantheon.settings"
+            command = [sys.executable, __file__, *sys.argv[1:], "--inside"]
+            sys.exit(subprocess.run(command, env=environment, cwd=ROOT).returncode)
+    import django
+    from django.core.management import call_command
+
+    django.setup()
+    call_command("migrate", verbosity=0)
+    call_command("collectstatic", interactive=False, verbosity=0)
+    sizes = [arguments.events] if arguments.only_full else [arguments.events // 10, arguments.events]
+    prepare()
+    measured = {}
+    for size in sizes:
+        fill(size)
+        measured[size] = measure(arguments.rounds, plans=arguments.plans)
+    report(measured)
+
+
+def prepare() -> None:
+    """Make the people, teams, models and prices; one model in twenty has no price."""
+    from django.db import connection
+
+    from accounts.models import Team, User
+    from orchestration.models import LlmModel, Provider
+
+    provider = Provider.objects.create(name="bench", kind="openai")
+    models = [
+        LlmModel(
+            alias=f"bench-{n}",
+            provider=provider,
+            model_id=f"bench-{n}",
+            context_window=32768,
+            max_output_tokens=2048,
+        )
+        for n in range(MODELS)
+    ]
+    LlmModel.objects.bulk_create(models)
+    from billing.models import ModelPrice
+
+    rates = {"cache_write_5m_pico": 0, "cache_write_1h_pico": 0, "source": "bench"}
+    ModelPrice.objects.bulk_create(
+        ModelPrice(
+            model=model,
+            input_pico=100_000 * n,
+            cache_read_pico=10_000 * n,
+            output_pico=500_000 * n,
+            **rates,
+        )
+        for n, model in enumerate(models)
+        if n % 20
+    )
+    Team.objects.bulk_create(Team(pk=md5_uuid(f"team{n}"), name=f"Team {n}") for n in range(TEAMS))
+    User.objects.bulk_create(
+        User(pk=md5_uuid(f"user{n}"), email=f"user-{n}@example.org", team_id=md5_uuid(f"team{n % TEAMS}"))
+        for n in range(PEOPLE)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE bench_models (number int PRIMARY KEY, id uuid, alias text)")
+        cursor.executemany(
+            "INSERT INTO bench_models VALUES (%s, %s, %s)",
+            [(number, model.pk, model.alias) for number, model in enumerate(models)],
+        )
+
+
+def md5_uuid(text: str) -> Any:
+    import hashlib
+    import uuid
+
+    return uuid.UUID(hashlib.md5(text.encode(), usedforsecurity=False).hexdigest())
+
+
+def fill(events: int) -> None:
+    """Load events and their rollup; what speeds it up (no triggers, no secondary indexes meanwhile) is put back."""
+    from django.db import connection
+    from django.utils import timezone
+
+    from billing.services.rollup import TOKENS
+
+    started = time.perf_counter()
+    begin = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0) - dt.timedelta(days=DAYS - 1)
+    numbers = {"teams": TEAMS, "models": MODELS, "rooms": ROOMS_EACH, "agents": AGENTS_EACH, "people": PEOPLE}
+    sql = FILL_EVENTS.format(
+        **numbers, days=DAYS, events=events, zero="'00000000-0000-0000-0000-000000000000'::uuid"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute("SET maintenance_work_mem = '512MB'")
+        cursor.execute("TRUNCATE billing_usageevent, billing_dailyusage CASCADE")
+        cursor.execute(
+            "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'billing_usageevent' "
+            "AND indexname NOT LIKE '%%_pkey'",
+            [],
+        )
+        indexes = cursor.fetchall()
+        for name, _ in indexes:
+            cursor.execute(f'DROP INDEX "{name}"')
+        for first in range(0, events, 500_000):
+            cursor.execute(sql, [first, min(first + 500_000, events), begin])
+        for _, definition in indexes:
+            cursor.execute(definition)
+        cursor.execute(
+            FILL_ROLLUP.format(tokens=", ".join(TOKENS), sums=", ".join(f"SUM({name})" for name in TOKENS))
+        )
+        cursor.execute("VACUUM ANALYZE billing_usageevent")
+        cursor.execute("VACUUM ANALYZE billing_dailyusage")
+        cursor.execute("SET session_replication_role = DEFAULT")
+        cursor.execute(EQUAL.format(all_tokens=" + ".join(TOKENS)))
+        equal, calls, rows, cost = cursor.fetchone()
+    took = time.perf_counter() - started
+    print(f"{calls:,} events, {rows:,} rollup rows, loaded in {took:.0f} s", flush=True)
+    print(f"rollup totals equal the sum of the events: {bool(equal)} (USD {cost / 10**12:,.2f})", flush=True)
+    if not equal:
+        sys.exit("the rollup is not the sum of the events")
+
+
+def views() -> dict[str, Callable[[str], str]]:
+    """Return name -> address for a query string of a range."""
+    team, user, room = md5_uuid("team3"), md5_uuid("user42"), md5_uuid("room42-1")
+    paths = {f"costs by {group}": f"/admin/costs/?{{}}&group_by={group}" for group in GROUPS}
+    paths |= {
+        "costs of a team": f"/admin/costs/?{{}}&team={team}",
+        "costs of a person": f"/admin/costs/?{{}}&user={user}",
+        "costs of a room": f"/admin/costs/?{{}}&room={room}",
+        "costs of routing": "/admin/costs/?{}&purpose=route",
+        "shown.csv": "/admin/costs/shown.csv?{}",
+        "teams, 3 months": "/admin/costs/teams/?months=3&{}",
+        "teams, 12 months": "/admin/costs/teams/?months=12&{}",
+        "API by user": "/api/v1/admin/usage/summary?{}&group_by=user",
+        "API by room": "/api/v1/admin/usage/summary?{}&group_by=room",
+        "own usage": "/usage?{}",
+        "events of all": "events:",
+        "events of a team": f"events:team={team}",
+        "events of a person": f"events:user={user}",
+        "events of a room": f"events:room={room}",
+        "events of a model": "events:model=bench-7",
+        "events.csv, first byte": "/admin/costs/events.csv?{}",
+        "events.csv of a room, first byte": f"/admin/costs/events.csv?{{}}&room={room}",
+        "API export.csv, first byte": "/api/v1/admin/usage/export.csv?{}",
+    }
+    return {name: address_of(path) for name, path in paths.items()}
+
+
+GROUPS = ("day", "team", "user", "model", "provider", "room", "agent", "mode", "purpose")
+
+
+def address_of(path: str) -> Callable[[str], str]:
+    if not path.startswith("events:"):
+        return lambda query: path.format(query)
+
+    def events(query: str) -> str:
+        from django.http import QueryDict
+
+        from billing.reading import read, utc_today
+        from billing.selectors.events import events_url
+
+        asked = read(QueryDict(f"{query}&{path.removeprefix('events:')}"), today=utc_today())
+        return events_url(asked.days, asked.filters)
+
+    return events
+
+
+def measure(rounds: int, *, plans: bool) -> dict[str, tuple[float, float]]:
+    """Return name -> (p50, p95) in milliseconds, over random ranges of 30 days within the year."""
+
+    from django.test import Client
+    from django.utils import timezone
+
+    from accounts.models import User
+
+    client = Client(SERVER_NAME="localhost")
+    person = User.objects.get(email="user-42@example.org")
+    person.is_staff = person.is_superuser = True
+    person.save()
+    client.force_login(person)
+    today, random_days, found = timezone.now().date(), random.Random(7), {}
+    for name, address in views().items():
+        times = []
+        for number in range(rounds + 2):
+            last = today - dt.timedelta(days=random_days.randrange(0, DAYS - 30))
+            url = address(f"from={last - dt.timedelta(days=29)}&to={last}&range=custom")
+            started = time.perf_counter()
+            response = client.get(url)
+            if response.streaming:
+                asyncio.run(first_piece(response))
+            if number >= 2:  # the first ones fill caches
+                times.append((time.perf_counter() - started) * 1000)
+            assert response.status_code == 200, (url, response.status_code)
+        cuts = quantiles(times, n=20, method="inclusive")
+        found[name] = (cuts[9], cuts[18])
+        print(f"  {name:34} p50 {cuts[9]:7.1f} ms   p95 {cuts[18]:7.1f} ms", flush=True)
+    if plans:
+        show_plans(client, max(found, key=lambda name: found[name][1]))
+    return found
+
+
+async def first_piece(response: Any) -> None:
+    pieces = response.streaming_content
+    await anext(aiter(pieces))
+
+
+def show_plans(client: Any, name: str) -> None:
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+    from django.utils import timezone
+
+    last = timezone.now().date() - dt.timedelta(days=60)
+    address = views()[name](f"from={last - dt.timedelta(days=29)}&to={last}&range=custom")
+    with CaptureQueriesContext(connection) as asked:
+        client.get(address)
+    slow = sorted(asked.captured_queries, key=lambda query: -float(query["time"]))[:3]
+    with connection.cursor() as cursor:
+        for query in slow:
+            print(f"\n{name}: {float(query['time']) * 1000:.0f} ms\n{query['sql'][:600]}")
+            cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS) {query['sql'].replace('%', '%%')}", [])
+            print("\n".join(row[0] for row in cursor.fetchall()))
+
+
+def report(measured: dict[int, dict[str, tuple[float, float]]]) -> None:
+    sizes = list(measured)
+    print("\n| view over 30 days, ms | " + " | ".join(f"{size:,}: p50 | p95" for size in sizes) + " |")
+    print("|---|" + "---:|---:|" * len(sizes))
+    for name in measured[sizes[0]]:
+        print(
+            f"| {name} | "
+            + " | ".join(f"{a:.0f} | {b:.0f}" for a, b in (measured[s][name] for s in sizes))
+            + " |"
+        )
+
+
+if __name__ == "__main__":
+    main()
