@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from django.db.models import Max
 
+from billing.corrections import corrected
 from billing.models import UsageEvent
 from billing.ranges import DayRange
 from billing.selectors.events import events_of
@@ -36,7 +37,7 @@ def turns_of(days: DayRange, filters: Filters, *, limit: int) -> list[TurnCost]:
     events: dict[uuid.UUID, list[UsageEvent]] = {turn_id: [] for turn_id in moments}
     for event in kept.filter(turn_id__in=list(moments)).select_related("model").order_by("created_at", "id"):
         events[event.turn_id].append(event)
-    return [turn_cost(moments[turn_id], of_turn) for turn_id, of_turn in events.items()]
+    return [turn_cost(moments[turn_id], corrected(of_turn)) for turn_id, of_turn in events.items()]
 
 
 def turn_cost(at: dt.datetime, events: Sequence[UsageEvent]) -> TurnCost:
