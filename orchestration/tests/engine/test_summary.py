@@ -139,7 +139,7 @@ async def test_the_summarizer_is_told_who_said_what_and_what_was_known() -> None
     assert (result.status, result.stop_reason, result.answers) == ("completed", None, ())
     (told,) = world.told("Summarizer", "summarize")
     assert "They want to travel." in told
-    assert "- Ada has 5,000. (#12)" in told
+    assert "- Ada has 5,000. (message 12)" in told
     assert "- Where to?\n" in told
     assert "#1 User: Shall we buy the boat?" in told
     assert "#3 Bob (@bob): I say no: it leaks." in told
@@ -178,7 +178,7 @@ async def test_every_message_is_told_however_small_the_window() -> None:
     assert intent.context["estimate_after"] > intent.context["input_budget"] * 0.8
     (told,) = world.told("Summarizer", "summarize")
     assert all(f"#{n} Ada (@ada): {n} begins" in told for n in range(1, 101))
-    assert "- Ada has 5,000. (#12)" in told
+    assert "- Ada has 5,000. (message 12)" in told
 
 
 async def test_a_short_message_is_told_whole_beside_long_ones() -> None:
