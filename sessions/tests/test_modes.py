@@ -14,6 +14,7 @@ from sessions.tests.councils import EVALUATE, ROUTE, SYNTHESIZE, council, decisi
 from sessions.tests.factories import make_agent, make_model
 from sessions.tests.ledger import assert_ledger_matches
 from sessions.tests.sse import read_all
+from sessions.tests.waiting import wait_for_event
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -216,6 +217,8 @@ def test_a_cancel_takes_effect_wherever_the_turn_is(api, alice, agents, openai_s
     openai_server.when(SYNTHESIZE, held if where == "synthesize" else Answer("Together."))
     turn = api.post(council(alice, agents, mode="orchestrator"), {"message": "Go", "background": True}).json()
     gate.wait_until_reached()
+    if where == "reply":
+        wait_for_event(turn["id"], '"type":"step.completed"')  # Bob's call is over, and not about to be sent
     assert api.post(f"turns/{turn['id']}/cancel").status_code == 202
     read_all(api.get(f"turns/{turn['id']}/events"))
     turn = api.get(f"turns/{turn['id']}").json()
