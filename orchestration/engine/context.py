@@ -250,9 +250,8 @@ def reply_prompt(
 ) -> Prompt:
     """Return what an agent is told: earlier answers of this turn it may hear, and the manager's instruction."""
     if not instruction and any(line.agent_key == agent.key for line in said):
-        instruction = (
-            "Add what you have not said yet."  # else it would be asked nothing after its own last words
-        )
+        # Else its own words would come last, and it would be asked nothing.
+        instruction = "Add what you have not said yet."
     ask = f"[{TO_AN_AGENT}]: {instruction}" if instruction else ""
     return Prompt(
         model=agent.model,

@@ -139,10 +139,7 @@ async def synthesize(run: Run, progress: Progress) -> None:
         return
     if len(answers) == 1 and not run.spec.limits.always_synthesize:
         return
-    result = await run.step(manager_plan(run, progress, "synthesize"))
-    progress.results.append(result)
-    if result.status == "cancelled":
-        progress.stop_reason = "cancelled"
+    progress.results.append(await run.step(manager_plan(run, progress, "synthesize")))
 
 
 def manager_plan(run: Run, progress: Progress, purpose: Purpose) -> StepPlan:

@@ -111,6 +111,7 @@ def test_an_answer_ends_where_it_speaks_for_somebody_else(line: str) -> None:
         "[Bob](https://bob.example) has more.",
         "[Bob][1] has more.",
         "[Bob's page]: more",
+        "Bob] is a slip of the pen.",
         "(Bob: see above)",
         "Manager",
         "Managers: there are too many.",

@@ -464,6 +464,17 @@ async def test_a_cancel_at_any_stage_keeps_what_was_said(stage: str) -> None:
     assert world.closed == len(world.requests)
 
 
+async def test_after_a_cancel_no_further_step_begins() -> None:
+    world = World(cancel_after=2)
+    world.script("Manager", ask(ana="1", bob="2"))
+    world.script("Ana", answer("A"))
+    world.script("Bob", [TextDelta("Well"), Block()])
+    result = await run(world, council_spec(*KEYS))
+    assert (result.status, texts(result)) == ("cancelled", ["A", "Well"])
+    started = [event.purpose for event in world.events if isinstance(event, StepStarted)]
+    assert started == ["reply", "reply"]
+
+
 async def test_a_cancel_between_the_journal_and_the_call_costs_nothing() -> None:
     world = World()
 

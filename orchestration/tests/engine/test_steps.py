@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 
 import pytest
@@ -8,13 +9,14 @@ from orchestration.engine.ports import (
     CallError,
     Completed,
     Failed,
+    ModelEvent,
     Opened,
     PartialUsage,
     PastCall,
     ReasoningDelta,
     TextDelta,
 )
-from orchestration.engine.specs import Usage, UsageReport
+from orchestration.engine.specs import ModelRequest, Usage, UsageReport
 from orchestration.engine.steps import RetryPolicy
 from orchestration.engine.turn import TurnResult, run_turn
 from orchestration.tests.engine.world import USAGE, Block, World, answer, turn_spec, unavailable
@@ -181,6 +183,31 @@ async def test_a_cancel_keeps_what_was_said_and_bills_what_was_used() -> None:
         Usage(input=40, cache_read=2, output=3), "estimated", {"input_tokens": 40}
     )
     assert world.closed == 2
+
+
+async def test_a_second_cancel_does_not_disturb_the_closing_of_a_call() -> None:
+    world = World()
+    said, closing, closed = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def stream(request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
+        try:
+            yield TextDelta("Well")
+            said.set()
+            await asyncio.sleep(3600)
+        finally:
+            closing.set()
+            await asyncio.sleep(0.01)
+            closed.set()
+
+    world.stream = stream  # type: ignore[method-assign]
+    running = asyncio.create_task(run(world, "ana"))
+    await said.wait()
+    world.control.cancel()
+    await closing.wait()
+    world.control.cancel()
+    result = await running
+    assert (result.status, result.answers[0].text) == ("cancelled", "Well")
+    assert closed.is_set()
 
 
 async def test_a_cancel_before_the_first_call_asks_nobody() -> None:

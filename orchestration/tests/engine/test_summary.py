@@ -128,6 +128,7 @@ async def test_before_the_answers_where_they_would_not_fit_otherwise() -> None:
     (told,) = world.told("Ada")
     assert "They talked about a boat." in told
     assert "Shall we buy the boat?" not in told
+    assert "We wait." not in told
     assert "And the house?" in told
     assert result.summary is not None
 
