@@ -64,7 +64,7 @@ def turn_commit(
 
 def messages_add(session_id: uuid.UUID, turn_id: uuid.UUID, result: TurnResult) -> None:
     """Append the answers to the transcript; what was said before a failure or a cancel is kept, marked so."""
-    answers = [answer for answer in result.answers if answer.text]
+    answers = [answer for answer in result.answers if answer.text.strip()]
     last_seq = Message.objects.filter(session_id=session_id).aggregate(last=Max("seq"))["last"] or 0
     Message.objects.bulk_create(
         message_of(session_id, turn_id, last_seq + offset, answer)
