@@ -8,7 +8,6 @@ from billing.models import UsageEvent
 from sessions.models import Call
 from sessions.pages.money import Money, money
 from sessions.selectors.pages import TurnRows
-from sessions.selectors.usage import buckets_of_event
 
 PURPOSES = {
     "route": "Choose",
@@ -44,7 +43,7 @@ def receipt_of(rows: TurnRows) -> list[Line]:
     lines = []
     for call in rows.calls:
         event = events.get(call.pk)
-        usage = buckets_of_event(event) if event else None
+        usage = event.usage if event else None
         lines.append(
             Line(
                 purpose=PURPOSES.get(call.purpose, call.purpose),

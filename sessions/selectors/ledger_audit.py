@@ -21,7 +21,6 @@ from billing.pricing import cost_pico
 from billing.services.rollup import KEY, SUMS, TOKENS
 from orchestration.gateway.usage import total_input_told
 from sessions.models import Call, Message, Turn
-from sessions.selectors.usage import buckets_of_event
 
 CHUNK = 2_000
 
@@ -87,7 +86,7 @@ def costs() -> Iterator[str]:
     """A correction carries the cost alone: the buckets are those of the call that it prices."""
     events = UsageEvent.objects.select_related("price", "corrects").order_by("pk")
     for event in events.iterator(chunk_size=CHUNK):
-        expected = cost_pico(buckets_of_event(event.corrects or event), event.price)
+        expected = cost_pico((event.corrects or event).usage, event.price)
         if event.cost_pico != expected:
             yield f"event {event.pk} costs {event.cost_pico}, its buckets and its price make {expected}"
         if event.price is not None and event.price.model_id != event.model_id:
@@ -151,7 +150,7 @@ def totals() -> Iterator[str]:
     """Where the provider gave its figure; one that contradicts itself is flagged in the event and passed over."""
     events = UsageEvent.objects.filter(source=UsageEvent.Source.PROVIDER).exclude(raw_usage=None)
     for event in events.order_by("pk").iterator(chunk_size=CHUNK):
-        told, billed = total_input_told(event.raw_usage or {}), buckets_of_event(event).total_input
+        told, billed = total_input_told(event.raw_usage or {}), event.usage.total_input
         if told is not None and told != billed and "input_mismatch" not in event.flags:
             yield f"event {event.pk} bills {billed} input tokens, the provider told {told}"
 

@@ -12,7 +12,7 @@ from billing.fields import usd_text
 from billing.models import UsageEvent
 from orchestration.engine.specs import UsageReport
 from sessions.models import Call, Message, Turn
-from sessions.selectors.usage import buckets_of_event, usage_of_buckets, usage_of_events, usage_of_report
+from sessions.selectors.usage import usage_of_buckets, usage_of_events, usage_of_report
 
 
 def turn_json(turn: Turn, *, with_text: bool = False) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def message_json(message: Message) -> dict[str, Any]:
 def step_json(call: Call, event: UsageEvent | None) -> dict[str, Any]:
     """Return one attempt; its usage is the bill's once the turn is committed, the journal's before."""
     if event is not None:
-        usage = usage_of_buckets(buckets_of_event(event), event.source)
+        usage = usage_of_buckets(event.usage, event.source)
     elif call.usage is not None:
         usage = usage_of_report(UsageReport.from_dict(call.usage))
     else:

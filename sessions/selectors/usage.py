@@ -27,14 +27,10 @@ def usage_of_report(report: UsageReport) -> dict[str, Any]:
     return usage_of_buckets(report.usage, report.source)
 
 
-def buckets_of_event(event: UsageEvent) -> Usage:
-    return event.usage
-
-
 def usage_of_events(events: Iterable[UsageEvent]) -> dict[str, Any]:
     """Return a turn's usage: every attempt counted, cost null where no call is priced."""
     events = corrected(events)
-    buckets = [buckets_of_event(event) for event in events]
+    buckets = [event.usage for event in events]
     priced = [event for event in events if event.cost_pico is not None]
     by_purpose: dict[str, int] = {}
     for event in priced:

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import Max
-from django.utils import timezone
 
 from accounts.models import ApiToken, User
 from orchestration.engine.specs import SummaryPlan, TurnSpec
 from orchestration.engine.summary import FIELDS, MAX_ITEM_CHARS, MAX_ITEMS, MAX_SUMMARY_CHARS
 from pantheon.errors import PantheonError, ValidationFailed
-from sessions.dispatch import dispatch
 from sessions.models import ChatSession, Summary, Turn
 from sessions.selectors.summaries import newest_summary, summary_spec
-from sessions.services.snapshot import agent_specs, history_of, snapshot_of, summarizer_spec
-from sessions.services.turn_accept import REDISPATCH_AFTER, Accepted, turn_of_key
-from sessions.services.turn_plan import agents_of, limits_of
+from sessions.services.snapshot import agent_specs, history_of, summarizer_spec
+from sessions.services.turn_accept import Accepted, queue_turn, turn_of_key
+from sessions.services.turn_plan import Plan, agents_of, limits_of
 from sessions.services.turn_request import TurnRequest
 
 
@@ -66,22 +63,8 @@ def _accept_summary(user: User, session: ChatSession, request: TurnRequest, toke
         summary=summary_spec(newest) if newest else None,
         summarize=SummaryPlan(through_seq=history[-1].seq, first=True),
     )
-    turn = Turn(
-        session=session,
-        user=user,
-        token_id=token.pk if token else None,
-        index=None,
-        mode=Turn.Mode.SUMMARY,
-        snapshot=snapshot_of(
-            spec, session=session, user=user, before_seq=before_seq, summary_id=newest.pk if newest else None
-        ),
-        idempotency_key=request.idempotency_key,
-        request_digest=request.digest,
-        dispatch_after=timezone.now() + REDISPATCH_AFTER,
-    )
-    turn.save(force_insert=True)
-    transaction.on_commit(partial(dispatch, turn.pk))
-    return turn
+    plan = Plan(spec, unknown_tags=(), summary_id=newest.pk if newest else None)
+    return queue_turn(plan, user=user, session=session, request=request, token=token, before_seq=before_seq)
 
 
 @transaction.atomic(durable=True)

@@ -16,7 +16,7 @@ from sessions.dispatch import dispatch
 from sessions.models import ChatSession, Message, Turn
 from sessions.services.chats import title_from
 from sessions.services.snapshot import snapshot_of
-from sessions.services.turn_plan import plan_turn
+from sessions.services.turn_plan import Plan, plan_turn
 from sessions.services.turn_request import TurnRequest
 
 IDEMPOTENCY_KEPT = dt.timedelta(hours=24)
@@ -68,28 +68,43 @@ def _accept(
     before_seq = (session.messages.aggregate(last=Max("seq"))["last"] or 0) + 1
     refuse_old_version(request, index)
     plan = plan_turn(session, request, index=index, before_seq=before_seq)
-    turn = Turn(
-        session=session,
-        user=user,
-        token_id=token.pk if token else None,
-        index=index,
-        mode=plan.spec.mode,
-        replaces=request.replaces,
-        unknown_tags=list(plan.unknown_tags),
-        snapshot=snapshot_of(
-            plan.spec, session=session, user=user, before_seq=before_seq, summary_id=plan.summary_id
-        ),
-        idempotency_key=request.idempotency_key,
-        request_digest=request.digest,
-        dispatch_after=timezone.now() + REDISPATCH_AFTER,
-    )
-    turn.save(force_insert=True)
+    turn = queue_turn(plan, user=user, session=session, request=request, token=token, before_seq=before_seq)
     Message.objects.create(
         session=session, turn=turn, seq=before_seq, role=Message.Role.USER, text=request.message
     )
     session.title = session.title or title_from(request.message)
     session.updated_at = turn.created_at
     session.save(update_fields=["title", "updated_at"])
+    return turn
+
+
+def queue_turn(
+    plan: Plan,
+    *,
+    user: User,
+    session: ChatSession,
+    request: TurnRequest,
+    token: ApiToken | None,
+    before_seq: int,
+) -> Turn:
+    """Store a planned turn and have it dispatched on commit (inside a transaction). Clashes are IntegrityErrors."""
+    spec = plan.spec
+    turn = Turn(
+        session=session,
+        user=user,
+        token_id=token.pk if token else None,
+        index=spec.index,
+        mode=spec.mode,
+        replaces=request.replaces,
+        unknown_tags=list(plan.unknown_tags),
+        snapshot=snapshot_of(
+            spec, session=session, user=user, before_seq=before_seq, summary_id=plan.summary_id
+        ),
+        idempotency_key=request.idempotency_key,
+        request_digest=request.digest,
+        dispatch_after=timezone.now() + REDISPATCH_AFTER,
+    )
+    turn.save(force_insert=True)
     transaction.on_commit(partial(dispatch, turn.pk))
     return turn
 

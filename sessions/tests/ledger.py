@@ -7,7 +7,6 @@ from orchestration.engine.specs import Usage
 from orchestration.tests.providers import ProviderServer
 from sessions.models import Call, Turn
 from sessions.selectors.ledger_audit import INVARIANTS
-from sessions.selectors.usage import buckets_of_event
 
 
 def assert_ledger_matches(*servers: ProviderServer) -> None:
@@ -26,7 +25,7 @@ def assert_ledger_matches(*servers: ProviderServer) -> None:
         if exchange.status >= 400:
             assert (event.source, event.cost_pico, event.status) == ("none", 0, "failed")
         elif exchange.usage_told:
-            assert (event.source, buckets_of_event(event)) == (
+            assert (event.source, event.usage) == (
                 "provider",
                 without_reasoning(exchange.usage, event),
             )
