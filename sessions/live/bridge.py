@@ -85,6 +85,8 @@ class Bridge:
     async def finish(self, outcome: CallOutcome) -> None:
         cost = await self.journal.finish(outcome)
         self.progress.pop(uuid.UUID(outcome.call_id), None)
+        if self.claimed.purse is not None:
+            self.claimed.purse.settle(uuid.UUID(outcome.call_id), cost)
         if outcome.status == "ok" and outcome.call_id in self._live:
             html = await asyncio.to_thread(render_markdown, outcome.text)
             self._finished[outcome.call_id] = Finished(usage_of_report(outcome.report), usd_text(cost), html)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from orchestration.engine.control import Control
-from orchestration.engine.ports import Models, Ports
+from orchestration.engine.ports import Models, Ports, Unlimited
 from orchestration.engine.steps import EXHAUSTED, RetryPolicy
 from orchestration.engine.turn import TurnResult, run_turn
 from sessions.live.bridge import Bridge
@@ -87,7 +87,13 @@ class Runner:
         running = self.running[turn_id] = RunningTurn(claimed.claim, control, bridge, task)
         try:
             await self._open(bridge)
-            ports = Ports(models=self._models, journal=bridge, events=bridge, clock=LoopClock())
+            ports = Ports(
+                models=self._models,
+                journal=bridge,
+                events=bridge,
+                clock=LoopClock(),
+                funds=claimed.purse or Unlimited(),
+            )
             result = await self._result(claimed, ports, control)
             bridge.flush()
             running.committing = True

@@ -131,4 +131,4 @@ def test_the_number_of_statements_does_not_grow_with_the_calls(alice) -> None:
             commit(claimed, result)
         counts.append(len(queries))
     assert counts[0] == counts[1]
-    assert counts[0] <= 14
+    assert counts[0] <= 16
