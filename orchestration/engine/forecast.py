@@ -16,6 +16,9 @@ from orchestration.engine.specs import ModelSpec, Purpose, TurnSpec
 from orchestration.engine.steps import StepPlan
 from orchestration.engine.summary import ATTEMPTS, lines_to_summarize, summary_step
 
+FRAME_TOKENS = 96
+"""What stands around an answer that another call hears: its speaker's name and key, and the chat template."""
+
 
 @dataclass(frozen=True, slots=True)
 class CallSize:
@@ -87,8 +90,11 @@ def expected_calls(spec: TurnSpec, habit: Habit) -> list[Asked]:
     summarizing = summary_calls(spec, habit) if spec.summarize is not None else []
     if spec.mode == "summary":
         return summarizing
-    answering = council_calls(spec, habit) if spec.mode == "orchestrator" else member_calls(spec, habit)
     first = spec.summarize is not None and spec.summarize.first
+    # The answers hear a summary that is made before them, beside what it stands for.
+    heard = max((asked.options[0].output_tokens for asked in summarizing), default=0) if first else 0
+    answers = council_calls if spec.mode == "orchestrator" else member_calls
+    answering = answers(spec, habit, heard)
     return [*summarizing, *answering] if first else [*answering, *summarizing]
 
 
@@ -101,30 +107,33 @@ def summary_calls(spec: TurnSpec, habit: Habit) -> list[Asked]:
     ]
 
 
-def member_calls(spec: TurnSpec, habit: Habit) -> list[Asked]:
+def member_calls(spec: TurnSpec, habit: Habit, heard: int) -> list[Asked]:
     """Return the answers of those who are addressed; in a roundtable each hears the ones before."""
-    heard, calls = 0, []
+    calls = []
     for key in spec.missing():
         call = sized(reply_plan(spec, spec.agent(key)), habit, heard=heard)
         calls.append(Asked((call,)))
         if spec.mode == "roundtable":
-            heard += call.output_tokens
+            heard += call.output_tokens + FRAME_TOKENS
     return calls
 
 
-def council_calls(spec: TurnSpec, habit: Habit) -> list[Asked]:
+def council_calls(spec: TurnSpec, habit: Habit, heard: int) -> list[Asked]:
     """Return the manager's calls and those of the specialists it may choose."""
     calls: list[Asked] = []
-    heard = made = 0
+    made = 0
     for number in range(1, habit.rounds + 1):
         tagged = number == 1 and bool(spec.addressed or spec.carried)
+        instruction = 0
         if not tagged:
             purpose: Purpose = "route" if number == 1 else "evaluate"
-            decision = manager_plan(spec, Progress(round=number), purpose)
-            calls.append(Asked((sized(decision, habit, heard=heard),)))
+            decision = sized(manager_plan(spec, Progress(round=number), purpose), habit, heard=heard)
+            calls.append(Asked((decision,)))
+            instruction = decision.output_tokens
         keys = spec.missing() if tagged else [agent.key for agent in spec.roster]
         options = tuple(
-            sized(reply_plan(spec, spec.agent(key), round_number=number), habit, heard=heard) for key in keys
+            sized(reply_plan(spec, spec.agent(key), round_number=number), habit, heard=heard + instruction)
+            for key in keys
         )
         wanted = len(keys) if tagged else min(habit.selections, len(keys))
         count = min(wanted, spec.limits.max_specialist_calls - made)
@@ -132,7 +141,7 @@ def council_calls(spec: TurnSpec, habit: Habit) -> list[Asked]:
             # Whom a tag names is asked for certain, in that order.
             calls += [Asked((option,)) for option in options] if tagged else [Asked(options, count)]
         made += max(count, 0)
-        heard += sum(longest(options, max(count, 0)))
+        heard += sum(tokens + FRAME_TOKENS for tokens in longest(options, max(count, 0)))
     if habit.synthesizes or made + len(spec.carried) != 1 or spec.limits.always_synthesize:
         calls.append(Asked((sized(manager_plan(spec, Progress(), "synthesize"), habit, heard=heard),)))
     return calls

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from orchestration.engine.context import MANAGER_NAME, TO_AN_AGENT, build_request, reply_prompt
 from orchestration.engine.control import Control
@@ -22,8 +22,12 @@ class Run:
     ports: Ports
     control: Control
     retry: RetryPolicy
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the answers' first calls have drawn on the funds."""
 
     async def step(self, plan: StepPlan) -> StepResult:
+        if plan.purpose != "summarize":
+            self.asked.set()
         return await run_step(plan, self.ports, self.control, self.retry)
 
     async def side_by_side(self, plans: Sequence[StepPlan]) -> list[StepResult]:

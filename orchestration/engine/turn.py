@@ -44,9 +44,16 @@ async def run_turn(spec: TurnSpec, ports: Ports, control: Control, retry: RetryP
         summary = await summarize(run)
         return replace(await answer(after_summary(run, summary)), summary=summary)
     async with asyncio.TaskGroup() as group:
-        answering = group.create_task(answer(run))  # first: what the budget has left is for the answers
-        summarizing = group.create_task(summarize(run))
+        answering = group.create_task(answer(run))
+        answering.add_done_callback(lambda _: run.asked.set())
+        summarizing = group.create_task(summarize_beside(run))
     return replace(answering.result(), summary=summarizing.result())
+
+
+async def summarize_beside(run: Run) -> SummaryResult | None:
+    """Summarize while the council answers; what the budget has left is for the answers first."""
+    await run.asked.wait()
+    return await summarize(run)
 
 
 async def answer(run: Run) -> TurnResult:
