@@ -170,10 +170,11 @@ def test_workers_killed_in_between_overspend_nothing(
     assert period.held_pico == 0
     assert made.limit_pico - one < period.spent_pico <= made.limit_pico
     assert not Hold.objects.filter(resolved_at=None).exists()
-    # A call that was written down and killed before it was sent is billed as well; none that was sent is missing.
+    # A call that was written down and killed before it was sent is billed as well; none that was sent is missing. One
+    # that was killed when it had been told what it used, and had not written that down, is billed as an estimate.
     told = {served.request_id for served in map(Served.wait, openai_server.served) if served.usage_told}
     billed = set(UsageEvent.objects.values_list("provider_request_id", flat=True))
-    assert told <= billed
+    assert len(told - billed) <= UsageEvent.objects.filter(status="interrupted").count()
     assert UsageEvent.objects.count() >= len(openai_server.served)
     assert_nothing_to_audit()
 
