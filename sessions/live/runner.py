@@ -8,6 +8,7 @@ import random
 import uuid
 from dataclasses import dataclass
 
+import structlog
 from django.conf import settings
 
 from orchestration.engine.control import Control
@@ -78,6 +79,8 @@ class Runner:
         claimed = await self._database.run(turn_claim, turn_id=turn_id, runner_id=self.runner_id)
         if claimed is None:
             return
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(turn_id=str(turn_id), user_id=str(claimed.payer.user_id))
         task = asyncio.current_task()
         assert task is not None
         control = Control(exhausted=claimed.exhausted)
