@@ -4,6 +4,7 @@ from sessions.api.agents import AgentsView, AgentView
 from sessions.api.catalogue import ModelsView
 from sessions.api.chats import AgentSessionsView, MessagesView, RoomSessionsView, SessionView
 from sessions.api.events import TurnEventsView
+from sessions.api.export import SessionExportView
 from sessions.api.rooms import RoomAgentsView, RoomsView, RoomView
 from sessions.api.summaries import SummariesView, SummaryView
 from sessions.api.turn_again import SessionForkView, TurnRerunView, TurnRetryView
@@ -22,6 +23,7 @@ urlpatterns = [
     path("sessions/<str:session_id>", SessionView.as_view(), name="api-session"),
     path("sessions/<str:session_id>/turns", TurnsView.as_view(), name="api-turns"),
     path("sessions/<str:session_id>/turns/estimate", TurnEstimateView.as_view(), name="api-turn-estimate"),
+    path("sessions/<str:session_id>/export", SessionExportView.as_view(), name="api-session-export"),
     path("sessions/<str:session_id>/messages", MessagesView.as_view(), name="api-messages"),
     path("sessions/<str:session_id>/fork", SessionForkView.as_view(), name="api-session-fork"),
     path("sessions/<str:session_id>/summaries", SummariesView.as_view(), name="api-summaries"),
