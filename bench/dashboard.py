@@ -114,6 +114,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=40, help="requests of each view")
     parser.add_argument("--only-full", action="store_true", help="not also at a tenth of the size")
     parser.add_argument(
+        "--filled", action="store_true", help="measure again what DATABASE_URL was filled with"
+    )
+    parser.add_argument(
         "--plans", action="store_true", help="print the plans of the slowest view's statements"
     )
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
@@ -133,11 +136,17 @@ def main() -> None:
     call_command("migrate", verbosity=0)
     call_command("collectstatic", interactive=False, verbosity=0)
     sizes = [arguments.events] if arguments.only_full else [arguments.events // 10, arguments.events]
-    prepare()
+    if arguments.filled:
+        sizes = sizes[-1:]
+    else:
+        prepare()
     measured = {}
     for size in sizes:
-        fill(size)
+        if not arguments.filled:
+            fill(size)
+        print(f"load of the machine: {os.getloadavg()[0]:.1f} of {os.cpu_count()} processors", flush=True)
         measured[size] = measure(arguments.rounds, plans=arguments.plans)
+        print(f"load of the machine: {os.getloadavg()[0]:.1f} of {os.cpu_count()} processors", flush=True)
     report(measured)
 
 
