@@ -28,18 +28,20 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "bin" / "lib")]
 
 PEOPLE, TEAMS, MODELS, DAYS = 500, 20, 40, 365
+DEFAULT_MODEL = 7
 ROOMS_EACH, AGENTS_EACH = 3, 4
 
 # A turn is a question to a council: one of a person's three rooms, which has four agents of its own. Of its calls two
 # in three are replies; the rest routes, evaluates, synthesizes and summarizes. People come on five days of seven.
+# Usage is skewed: one team has half of the people, and one model, the default, answers two calls of three.
 FILL_EVENTS = """
 INSERT INTO billing_usageevent (
   id, user_id, team_id, team_name, room_id, room_name, session_id, turn_id, agent_id, agent_key, mode, purpose, round,
   attempt, provider, model_id, model_asked, model_served, provider_request_id, input_tokens, cache_read_tokens,
   cache_write_5m_tokens, cache_write_1h_tokens, output_tokens, reasoning_tokens, source, flags, price_id, cost_pico,
   status, latency_ms, first_token_ms, created_at)
-SELECT md5('event' || n)::uuid, md5('user' || person)::uuid, md5('team' || person %% {teams})::uuid,
-  'Team ' || person %% {teams}, md5('room' || person || '-' || room)::uuid, 'Room ' || room || ' of ' || person,
+SELECT md5('event' || n)::uuid, md5('user' || person)::uuid, md5('team' || team)::uuid,
+  'Team ' || team, md5('room' || person || '-' || room)::uuid, 'Room ' || room || ' of ' || person,
   md5('session' || n / 50)::uuid, md5('turn' || n / 6)::uuid,
   CASE WHEN reply THEN md5('agent' || person || '-' || room || '-' || agent)::uuid ELSE {zero} END,
   CASE WHEN reply THEN 'agent-' || agent ELSE '' END,
@@ -52,7 +54,9 @@ SELECT md5('event' || n)::uuid, md5('user' || person)::uuid, md5('team' || perso
   'ok', 1200, 300, begin_at + (day * interval '1 day') + (n %% 36000) * interval '1 second' + interval '7 hours'
 FROM (
   SELECT n, day, person, room, agent, n %% 3 < 2 AS reply,
-    (person * 7 + room * 5 + CASE WHEN n %% 3 < 2 THEN agent ELSE 0 END) %% {models} AS model
+    CASE WHEN person %% 2 = 0 THEN 0 ELSE person %% {teams} END AS team,
+    CASE WHEN n %% 3 < 2 AND (person + room + agent) %% 2 = 0
+      THEN (person * 7 + room * 5 + agent) %% {models} ELSE {default} END AS model
   FROM (
     SELECT n, day, person, (hashint8(n / 6 / 3) & 1023) %% {rooms} AS room, (n * 7 / 3) %% {agents} AS agent
     FROM (
@@ -79,14 +83,26 @@ FROM billing_usageevent
 GROUP BY 1, 2, 3, 4, 5, 6, 7, 8 ORDER BY 1
 """
 
-EQUAL = """
-SELECT e.calls = d.calls AND e.cost = d.cost AND e.estimated = d.estimated AND e.tokens = d.tokens
-  AND e.unpriced = d.unpriced, e.calls, d.rows, e.cost
-FROM (SELECT COUNT(*) AS calls, SUM(cost_pico) AS cost,
-        SUM(cost_pico) FILTER (WHERE source = 'estimated') AS estimated, SUM({all_tokens}) AS tokens,
-        COUNT(*) FILTER (WHERE cost_pico IS NULL) AS unpriced FROM billing_usageevent) AS e,
-     (SELECT SUM(calls) AS calls, SUM(cost_pico) AS cost, SUM(estimated_cost_pico) AS estimated,
-        SUM({all_tokens}) AS tokens, SUM(unpriced_calls) AS unpriced, COUNT(*) AS rows FROM billing_dailyusage) AS d
+EVENTS_SUM = """
+SELECT COUNT(*), SUM(cost_pico), SUM(cost_pico) FILTER (WHERE source = 'estimated'), SUM({all_tokens}),
+  COUNT(*) FILTER (WHERE cost_pico IS NULL), COALESCE(SUM(cost_pico) FILTER (WHERE purpose <> 'reply'), 0)
+FROM billing_usageevent WHERE {where}
+"""
+DAILY_SUM = """
+SELECT COUNT(*), SUM(calls), SUM(cost_pico), SUM(estimated_cost_pico), SUM({all_tokens}), SUM(unpriced_calls),
+  COALESCE(SUM(cost_pico) FILTER (WHERE purpose <> 'reply'), 0)
+FROM billing_dailyusage
+"""
+KINDS = {
+    "all": "TRUE",
+    "no agent": "agent_id = '00000000-0000-0000-0000-000000000000'",
+    "no room": "room_id = '00000000-0000-0000-0000-000000000000'",
+}
+"""Which events a cut sums."""
+CUT_SUMS = """
+SELECT cut, COUNT(*), SUM(calls), SUM(cost_pico), SUM(estimated_cost_pico), SUM({all_tokens}), SUM(unpriced_calls),
+  SUM(orchestration_cost_pico)
+FROM billing_usagetotal GROUP BY cut
 """
 
 
@@ -97,6 +113,9 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=10_000_000)
     parser.add_argument("--rounds", type=int, default=40, help="requests of each view")
     parser.add_argument("--only-full", action="store_true", help="not also at a tenth of the size")
+    parser.add_argument(
+        "--filled", action="store_true", help="measure again what DATABASE_URL was filled with"
+    )
     parser.add_argument(
         "--plans", action="store_true", help="print the plans of the slowest view's statements"
     )
@@ -117,11 +136,17 @@ def main() -> None:
     call_command("migrate", verbosity=0)
     call_command("collectstatic", interactive=False, verbosity=0)
     sizes = [arguments.events] if arguments.only_full else [arguments.events // 10, arguments.events]
-    prepare()
+    if arguments.filled:
+        sizes = sizes[-1:]
+    else:
+        prepare()
     measured = {}
     for size in sizes:
-        fill(size)
+        if not arguments.filled:
+            fill(size)
+        print(f"load of the machine: {os.getloadavg()[0]:.1f} of {os.cpu_count()} processors", flush=True)
         measured[size] = measure(arguments.rounds, plans=arguments.plans)
+        print(f"load of the machine: {os.getloadavg()[0]:.1f} of {os.cpu_count()} processors", flush=True)
     report(measured)
 
 
@@ -160,7 +185,11 @@ def prepare() -> None:
     )
     Team.objects.bulk_create(Team(pk=md5_uuid(f"team{n}"), name=f"Team {n}") for n in range(TEAMS))
     User.objects.bulk_create(
-        User(pk=md5_uuid(f"user{n}"), email=f"user-{n}@example.org", team_id=md5_uuid(f"team{n % TEAMS}"))
+        User(
+            pk=md5_uuid(f"user{n}"),
+            email=f"user-{n}@example.org",
+            team_id=md5_uuid(f"team{n % TEAMS if n % 2 else 0}"),
+        )
         for n in range(PEOPLE)
     )
     with connection.cursor() as cursor:
@@ -178,62 +207,120 @@ def md5_uuid(text: str) -> Any:
     return uuid.UUID(hashlib.md5(text.encode(), usedforsecurity=False).hexdigest())
 
 
+TABLES = ("billing_usageevent", "billing_dailyusage", "billing_usagetotal")
+
+
 def fill(events: int) -> None:
-    """Load events and their rollup; what speeds it up (no triggers, no secondary indexes meanwhile) is put back."""
+    """Load events and their rollups; what speeds it up (no triggers, no secondary indexes meanwhile) is put back."""
     from django.db import connection
     from django.utils import timezone
 
-    from billing.services.rollup import TOKENS
+    from billing.cuts import CUTS
+    from billing.services.rollup import TOKENS, TOTAL_COLUMNS, totals_of
 
     started = time.perf_counter()
     begin = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0) - dt.timedelta(days=DAYS - 1)
     numbers = {"teams": TEAMS, "models": MODELS, "rooms": ROOMS_EACH, "agents": AGENTS_EACH, "people": PEOPLE}
     sql = FILL_EVENTS.format(
-        **numbers, days=DAYS, events=events, zero="'00000000-0000-0000-0000-000000000000'::uuid"
+        **numbers,
+        default=DEFAULT_MODEL,
+        days=DAYS,
+        events=events,
+        zero="'00000000-0000-0000-0000-000000000000'::uuid",
     )
     with connection.cursor() as cursor:
         cursor.execute("SET session_replication_role = replica")
         cursor.execute("SET maintenance_work_mem = '512MB'")
-        cursor.execute("TRUNCATE billing_usageevent, billing_dailyusage CASCADE")
+        cursor.execute("SET work_mem = '256MB'")
+        cursor.execute(f"TRUNCATE {', '.join(TABLES)} CASCADE")
         cursor.execute(
-            "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'billing_usageevent' "
-            "AND indexname NOT LIKE '%%_pkey'",
-            [],
+            "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = ANY(%s::text[]) "
+            "AND indexname NOT IN (SELECT conname FROM pg_constraint)",
+            [list(TABLES)],
         )
         indexes = cursor.fetchall()
         for name, _ in indexes:
             cursor.execute(f'DROP INDEX "{name}"')
         for first in range(0, events, 500_000):
             cursor.execute(sql, [first, min(first + 500_000, events), begin])
-        for _, definition in indexes:
-            cursor.execute(definition)
         cursor.execute(
             FILL_ROLLUP.format(tokens=", ".join(TOKENS), sums=", ".join(f"SUM({name})" for name in TOKENS))
         )
-        cursor.execute("VACUUM ANALYZE billing_usageevent")
-        cursor.execute("VACUUM ANALYZE billing_dailyusage")
-        cursor.execute("SET session_replication_role = DEFAULT")
-        cursor.execute(EQUAL.format(all_tokens=" + ".join(TOKENS)))
-        equal, calls, rows, cost = cursor.fetchone()
+        for cut in CUTS:
+            totals = totals_of("billing_dailyusage", [cut])
+            cursor.execute(f"INSERT INTO billing_usagetotal ({TOTAL_COLUMNS}) {totals} ORDER BY 2")
+        for _, definition in indexes:
+            cursor.execute(definition)
+        for table in TABLES:
+            cursor.execute(f"VACUUM ANALYZE {table}")
+        for setting in ("session_replication_role", "maintenance_work_mem", "work_mem"):
+            cursor.execute(f"RESET {setting}")
     took = time.perf_counter() - started
-    print(f"{calls:,} events, {rows:,} rollup rows, loaded in {took:.0f} s", flush=True)
-    print(f"rollup totals equal the sum of the events: {bool(equal)} (USD {cost / 10**12:,.2f})", flush=True)
-    if not equal:
-        sys.exit("the rollup is not the sum of the events")
+    print(f"\n{events:,} events loaded in {took:.0f} s", flush=True)
+    check(begin.date())
+
+
+def check(first: dt.date) -> None:
+    """Exit where a rollup is not the sum of the events: all in all, and row by row on some days and their weeks."""
+    from django.db import connection
+
+    from billing.services.rollup import TOKENS, rollup_wrong_rows
+
+    tokens = {"all_tokens": " + ".join(TOKENS)}
+    with connection.cursor() as cursor:
+        expected = {}
+        for kind, where in KINDS.items():
+            cursor.execute(EVENTS_SUM.format(where=where, **tokens))
+            expected[kind] = cursor.fetchone()
+        events = expected["all"]
+        cursor.execute(DAILY_SUM.format(**tokens))
+        sums = {"daily": cursor.fetchone()}
+        cursor.execute(CUT_SUMS.format(**tokens))
+        sums |= {cut: found for cut, *found in cursor.fetchall()}
+        cursor.execute(
+            "SELECT pg_total_relation_size(name::regclass) FROM unnest(%s::text[]) AS name", [list(TABLES)]
+        )
+        sizes = ", ".join(f"{size / 2**20:,.0f} MB" for (size,) in cursor.fetchall())
+    different = [
+        name
+        for name, (_, *found) in sums.items()
+        if list(found) != list(expected[name[: name.find("+")] if name.startswith("no ") else "all"])
+    ]
+    chance = random.Random(3)
+    days = [first + dt.timedelta(days=chance.randrange(DAYS)) for _ in range(3)]
+    wrong = sum(rollup_wrong_rows(day=day) for day in days)
+    totals = sum(rows for name, (rows, *_) in sums.items() if name != "daily")
+    print(f"rows: {events[0]:,} events, {sums['daily'][0]:,} daily, {totals:,} totals; {sizes}", flush=True)
+    print(
+        f"all {len(sums)} rollups equal the sum of the events: {not different} (USD {events[1] / 10**12:,.2f})"
+    )
+    print(f"rows of {', '.join(map(str, days))} and their weeks that are not: {wrong}", flush=True)
+    if different or wrong:
+        sys.exit(f"rollups are not the sum of the events: {', '.join(different) or 'single rows'}")
 
 
 def views() -> dict[str, Callable[[str], str]]:
     """Return name -> address for a query string of a range."""
-    team, user, room = md5_uuid("team3"), md5_uuid("user42"), md5_uuid("room42-1")
+    team, big, user, room = md5_uuid("team3"), md5_uuid("team0"), md5_uuid("user42"), md5_uuid("room42-1")
     paths = {f"costs by {group}": f"/admin/costs/?{{}}&group_by={group}" for group in GROUPS}
     paths |= {
         "costs of a team": f"/admin/costs/?{{}}&team={team}",
+        "costs of the team of half of all": f"/admin/costs/?{{}}&team={big}",
+        "the same by person": f"/admin/costs/?{{}}&team={big}&group_by=user",
+        "costs of a model": "/admin/costs/?{}&model=bench-8",
+        "costs of the model of two thirds": f"/admin/costs/?{{}}&model=bench-{DEFAULT_MODEL}",
+        "costs of the only provider": "/admin/costs/?{}&provider=bench",
+        "costs of a mode": "/admin/costs/?{}&mode=manual",
+        "costs of replies": "/admin/costs/?{}&purpose=reply",
+        "costs of no agent": "/admin/costs/?{}&agent=none",
+        "costs of replies in the big team": f"/admin/costs/?{{}}&purpose=reply&team={big}",
         "costs of a person": f"/admin/costs/?{{}}&user={user}",
         "costs of a room": f"/admin/costs/?{{}}&room={room}",
         "costs of routing": "/admin/costs/?{}&purpose=route",
         "shown.csv": "/admin/costs/shown.csv?{}",
         "teams, 3 months": "/admin/costs/teams/?months=3&{}",
         "teams, 12 months": "/admin/costs/teams/?months=12&{}",
+        "API by day": "/api/v1/admin/usage/summary?{}&group_by=day",
         "API by user": "/api/v1/admin/usage/summary?{}&group_by=user",
         "API by room": "/api/v1/admin/usage/summary?{}&group_by=room",
         "own usage": "/usage?{}",
@@ -325,15 +412,18 @@ def show_plans(client: Any, name: str) -> None:
 
 
 def report(measured: dict[int, dict[str, tuple[float, float]]]) -> None:
+    """Print a table, with how many times longer the biggest ledger takes than the smallest."""
     sizes = list(measured)
-    print("\n| view over 30 days, ms | " + " | ".join(f"{size:,}: p50 | p95" for size in sizes) + " |")
-    print("|---|" + "---:|---:|" * len(sizes))
+    print(
+        "\n| view over 30 days, ms | "
+        + " | ".join(f"{size:,}: p50 | p95" for size in sizes)
+        + " | ratio of p50 |"
+    )
+    print("|---|" + "---:|---:|" * len(sizes) + "---:|")
     for name in measured[sizes[0]]:
-        print(
-            f"| {name} | "
-            + " | ".join(f"{a:.0f} | {b:.0f}" for a, b in (measured[s][name] for s in sizes))
-            + " |"
-        )
+        cells = " | ".join(f"{a:.0f} | {b:.0f}" for a, b in (measured[size][name] for size in sizes))
+        ratio = measured[sizes[-1]][name][0] / measured[sizes[0]][name][0]
+        print(f"| {name} | {cells} | {ratio:.1f} |")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from billing.models.ledger import (
     ModelPrice,
     UsageEvent,
     UsageEventQuerySet,
+    UsageTotal,
 )
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "ModelPrice",
     "UsageEvent",
     "UsageEventQuerySet",
+    "UsageTotal",
 ]

@@ -1,4 +1,4 @@
-"""The ledger: prices, usage events, and the daily rollup that reports read.
+"""The ledger: prices, usage events, and the rollups that reports read.
 
 No foreign key leaves this package except to the catalogue's model: people, teams, rooms and agents are kept as
 UUIDs (with the name as it was), so that the ledger outlives what it speaks of.
@@ -258,18 +258,8 @@ class UsageEvent(AppendOnlyModel):
         )
 
 
-class DailyUsage(models.Model):
-    """Sums of the usage events of a UTC day, by everything a report groups by."""
-
-    id = models.BigAutoField(primary_key=True)
-    day = models.DateField()
-    team_id = models.UUIDField(default=ZERO_UUID)
-    user_id = models.UUIDField(default=ZERO_UUID)
-    room_id = models.UUIDField(default=ZERO_UUID)
-    agent_id = models.UUIDField(default=ZERO_UUID)
-    model = models.ForeignKey("orchestration.LlmModel", on_delete=models.PROTECT, related_name="+")
-    purpose = models.CharField(max_length=16)
-    mode = models.CharField(max_length=16)
+class UsageSums(models.Model):
+    """What some calls used and cost."""
 
     calls = models.BigIntegerField(default=0)
     input_tokens = models.BigIntegerField(default=0)
@@ -283,6 +273,23 @@ class DailyUsage(models.Model):
     unpriced_calls = models.BigIntegerField(default=0)
 
     class Meta:
+        abstract = True
+
+
+class DailyUsage(UsageSums):
+    """Sums of the usage events of a UTC day, by everything a report groups by."""
+
+    id = models.BigAutoField(primary_key=True)
+    day = models.DateField()
+    team_id = models.UUIDField(default=ZERO_UUID)
+    user_id = models.UUIDField(default=ZERO_UUID)
+    room_id = models.UUIDField(default=ZERO_UUID)
+    agent_id = models.UUIDField(default=ZERO_UUID)
+    model = models.ForeignKey("orchestration.LlmModel", on_delete=models.PROTECT, related_name="+")
+    purpose = models.CharField(max_length=16)
+    mode = models.CharField(max_length=16)
+
+    class Meta:
         verbose_name = "daily usage"
         verbose_name_plural = "daily usage"
         ordering: ClassVar = ["-day"]
@@ -294,8 +301,67 @@ class DailyUsage(models.Model):
             )
         ]
         indexes: ClassVar = [
-            models.Index(fields=["user_id", "day"], name="daily_usage_of_user")  # a person's own usage
+            models.Index(fields=["user_id", "day"], name="daily_usage_of_user"),  # a person's own usage
+            models.Index(fields=["room_id", "day"], name="daily_usage_of_room"),  # one room, or the dearest
+            models.Index(
+                fields=["agent_id", "day"], name="daily_usage_of_agent"
+            ),  # one agent, or the dearest
         ]
 
     def __str__(self) -> str:
         return f"{self.day} {self.model}"
+
+
+class UsageTotal(UsageSums):
+    """Daily usage once more, summed over some columns of its key, or over a week: few rows for a long range.
+
+    `cut` names which columns are left (billing/cuts.py); the others are the zero UUID or "". A weekly row lies on
+    its Monday.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    orchestration_cost_pico = PicoUsdField("of which orchestration", default=0)
+    day = models.DateField()
+    team_id = models.UUIDField(default=ZERO_UUID)
+    user_id = models.UUIDField(default=ZERO_UUID)
+    room_id = models.UUIDField(default=ZERO_UUID)
+    agent_id = models.UUIDField(default=ZERO_UUID)
+    model_id = models.UUIDField(default=ZERO_UUID)
+    cut = models.CharField(max_length=16)
+    purpose = models.CharField(max_length=16, blank=True)
+    mode = models.CharField(max_length=16, blank=True)
+
+    class Meta:
+        verbose_name = "usage total"
+        ordering: ClassVar = ["-day", "cut"]
+        constraints: ClassVar = [
+            # The key that a commit adds to, and the order in which a range of days is read.
+            models.UniqueConstraint(
+                fields=[
+                    *(
+                        "cut",
+                        "day",
+                        "team_id",
+                        "user_id",
+                        "room_id",
+                        "agent_id",
+                        "model_id",
+                        "purpose",
+                        "mode",
+                    )
+                ],
+                name="usage_total_key",
+            )
+        ]
+        # One person, room or agent, or the dearest ones.
+        indexes: ClassVar = [
+            models.Index(
+                fields=["cut", f"{name}_id", "day"],
+                name=f"usage_total_of_{name}",
+                condition=Q(cut__in=[name, f"week:{name}", "week:all"]),
+            )
+            for name in ("user", "room", "agent")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.cut}"

@@ -1,4 +1,4 @@
-"""The figures of the dashboard, of its API twin, and of a person's own usage. They read the daily rollup only."""
+"""The figures of the dashboard, of its API twin, and of a person's own usage. They read the rollups only."""
 
 from __future__ import annotations
 
@@ -6,18 +6,29 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
+from typing import TypedDict
 
 from billing.ranges import DayRange, month_of
 from billing.selectors.filters import Filters
 from billing.selectors.labels import Labels, labels_for
-from billing.selectors.sums import Key, Scope, Sums, breakdowns, costs_by_day, grouped, memory_for_sums, total
+from billing.selectors.sums import (
+    Key,
+    Scope,
+    Sums,
+    breakdowns,
+    costs_by_day,
+    grouped,
+    memory_for_sums,
+    scope_of,
+    totals,
+)
 from orchestration.models import LlmModel
 
 GROUPS = ("day", "team", "user", "model", "provider", "room", "agent", "mode", "purpose")
 TABLES = ("team", "user", "model", "room", "agent", "purpose")
 """The tables that the dashboard always has."""
 
-FEW, MANY = 10, 200
+FEW, MANY = 10, 100
 """Rows of a table; the table of the group that was asked for shows MANY."""
 
 STACKED = 7
@@ -98,13 +109,17 @@ class Dashboard:
 @memory_for_sums()
 def summary(days: DayRange, filters: Filters, group: str, *, today: dt.date) -> Summary:
     """Return every row of one group and the totals."""
-    scope = Scope(days, filters)
+    scope = scope_of(days, filters)
     pairs = rows_by_provider(grouped(scope, "model")) if group == "provider" else grouped(scope, group)
-    totals = sum((sums for _, sums in pairs), Sums())
     labels = labels_for({group: [key for key, _ in pairs]})
-    table = Table(group, labelled(group, pairs, labels))
-    before = total(Scope(days.before(), filters))
-    return Summary(days, filters, group, totals, table, before, projection(filters, today))
+    return Summary(
+        days=days,
+        filters=filters,
+        group=group,
+        totals=sum((sums for _, sums in pairs), Sums()),
+        table=Table(group, labelled(group, pairs, labels)),
+        **before_and_month(scope, today),
+    )
 
 
 @memory_for_sums()
@@ -112,13 +127,13 @@ def dashboard(
     days: DayRange, filters: Filters, group: str, *, today: dt.date, tables: Sequence[str] = TABLES
 ) -> Dashboard:
     """Return the figures, the chart and the tables, with a number of queries that does not grow with the rows."""
-    scope = Scope(days, filters)
+    scope = scope_of(days, filters)
     limits = {name: WHOLE if name == "model" else FEW + 1 for name in (*TABLES, "mode")}
     if group in limits and group != "model":
         limits[group] = MANY + 1
     columns = list(dict.fromkeys([*tables, *([group] if group in limits else []), "model"]))
     found = breakdowns(scope, columns, limits)
-    totals = found[""][0][1]
+    everything = found[""][0][1]
     stacked_by = "model" if group == "day" else group
     if group == "provider":
         found["provider"] = rows_by_provider(found["model"])
@@ -134,12 +149,11 @@ def dashboard(
         days=days,
         filters=filters,
         group=group,
-        totals=totals,
-        before=total(Scope(days.before(), filters)),
-        projection=projection(filters, today),
-        tables=[table_of(name, shown[name], len(found[name]), totals, labels) for name in wanted],
+        totals=everything,
+        tables=[table_of(name, shown[name], len(found[name]), everything, labels) for name in wanted],
         stacked_by=stacked_by,
         series=stacked(scope, stacked_by, top, labels),
+        **before_and_month(scope, today),
     )
 
 
@@ -188,11 +202,17 @@ def stacked(scope: Scope, group: str, top: Sequence[Key], labels: Labels) -> lis
     return [*series, Series("others", others, is_rest=True)] if any(others) else series
 
 
-def projection(filters: Filters, today: dt.date) -> Projection:
-    """Project the month of today."""
+class Beside(TypedDict):
+    before: Sums
+    projection: Projection
+
+
+def before_and_month(scope: Scope, today: dt.date) -> Beside:
+    """Return the sums of the range before, and the projected month of today."""
     month = month_of(today)
     so_far = DayRange(month.first, today)
-    return Projection(month, so_far, total(Scope(so_far, filters)).cost_pico)
+    before, spent = totals([scope.over(scope.days.before()), scope.over(so_far)])
+    return Beside(before=before, projection=Projection(month, so_far, spent.cost_pico))
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +230,7 @@ def chargeback(today: dt.date, months: int) -> Chargeback:
     spans = [month_of(today)]
     while len(spans) < months:
         spans.append(month_of(spans[-1].first - dt.timedelta(days=1)))
-    scope = Scope(DayRange(spans[-1].first, today), Filters())
+    scope = scope_of(DayRange(spans[-1].first, today), Filters())
     costs: dict[Key, list[int]] = {}
     for day, team, cost in costs_by_day(scope, "team"):
         assert team is not None

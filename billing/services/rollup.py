@@ -1,7 +1,8 @@
-"""The daily rollup: sums that a commit adds to, so that reports never read the events.
+"""The rollups: sums that a commit adds to, so that reports never read the events.
 
 An event counts as a call, with its tokens and its cost, or as an unpriced call. A correction is no call: it adds the
-cost of the call it prices and takes the unpriced call back. So a day's row is the plain sum of its events.
+cost of the call it prices and takes the unpriced call back. So a row is the plain sum of its events: in `DailyUsage`
+by everything a report groups by, in `UsageTotal` by less, or by week (see `billing.cuts`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import Max, Min
 
-from billing.models import DailyUsage, UsageEvent
+from billing.cuts import CUTS, DAILY, NONE, WEEKLY
+from billing.models import ZERO_UUID, DailyUsage, UsageEvent, UsageTotal
 
 KEY = ("day", "team_id", "user_id", "room_id", "agent_id", "model_id", "purpose", "mode")
 TOKENS = (
@@ -27,6 +29,12 @@ TOKENS = (
 )
 SUMS = ("calls", *TOKENS, "cost_pico", "estimated_cost_pico", "unpriced_calls")
 COLUMNS = ", ".join((*KEY, *SUMS))
+ORCHESTRATION = "CASE WHEN purpose <> 'reply' THEN cost_pico ELSE 0 END"
+"""The cost of a daily row where it is not a reply's: routing, evaluation, synthesis, summaries."""
+
+TOTAL_KEY = ("cut", *KEY)
+TOTAL_SUMS = (*SUMS, "orchestration_cost_pico")
+TOTAL_COLUMNS = ", ".join((*TOTAL_KEY, *TOTAL_SUMS))
 
 
 def sums_of(events: Iterable[UsageEvent]) -> dict[tuple[Any, ...], list[int]]:
@@ -44,30 +52,64 @@ def sums_of(events: Iterable[UsageEvent]) -> dict[tuple[Any, ...], list[int]]:
 
 
 def rollup_add(events: Iterable[UsageEvent]) -> None:
-    """Add events to their days' rows in one statement (inside a transaction).
+    """Add events to their days' rows and to the totals, in two statements (inside a transaction)."""
+    sums_add(sums_of(events))
+
+
+def sums_add(sums: dict[tuple[Any, ...], list[int]]) -> None:
+    """Add sums by rollup key to the rollups (inside a transaction).
 
     Raw SQL because the ORM's upsert can only replace, not add. Rows are sorted so that two commits that add to the
     same rows lock them in one order.
     """
-    rows = sorted(sums_of(events).items(), key=lambda item: [str(part) for part in item[0]])
+    rows = sorted(sums.items(), key=lambda item: [str(part) for part in item[0]])
     if not rows:
         return
-    table = connection.ops.quote_name(DailyUsage._meta.db_table)
-    fields: list[Any] = [
-        DailyUsage._meta.get_field(name.removesuffix("_id") if name == "model_id" else name) for name in KEY
-    ]
-    places = ", ".join(["%s"] * (len(KEY) + len(SUMS)))
-    added = ", ".join(f"{name} = {table}.{name} + EXCLUDED.{name}" for name in SUMS)
-    sql = (
-        f"INSERT INTO {table} ({COLUMNS}) VALUES {', '.join([f'({places})'] * len(rows))} "
-        f"ON CONFLICT ({', '.join(KEY)}) DO UPDATE SET {added}"
-    )
+    values = ", ".join([f"({', '.join(['%s'] * (len(KEY) + len(SUMS)))})"] * len(rows))
     params: list[Any] = []
-    for key, values in rows:
-        params += [field.get_db_prep_value(part, connection) for field, part in zip(fields, key, strict=True)]
-        params += values
+    for key, added in rows:
+        params += [_prepared(name, part) for name, part in zip(KEY, key, strict=True)]
+        params += added
+    totals = totals_of("added", CUTS)
     with connection.cursor() as cursor:
-        cursor.execute(sql, params)
+        cursor.execute(
+            f"INSERT INTO {_daily()} ({COLUMNS}) VALUES {values} {_adding(_daily(), KEY, SUMS)}", params
+        )
+        # WHERE TRUE, because SQLite would take ON CONFLICT for the condition of a join.
+        cursor.execute(
+            f"WITH added ({COLUMNS}) AS (VALUES {values}) INSERT INTO {_total()} ({TOTAL_COLUMNS}) "
+            f"SELECT * FROM ({totals}) AS totals WHERE TRUE ORDER BY {', '.join(TOTAL_KEY)} "
+            f"{_adding(_total(), TOTAL_KEY, TOTAL_SUMS)}",
+            params,
+        )
+
+
+def totals_of(source: str, cuts: Iterable[str]) -> str:
+    """Return the SELECT of the rows of `UsageTotal` that daily rows make: a table or query with their columns."""
+    sums = ", ".join(
+        (*(f"SUM({name}) AS {name}" for name in SUMS), f"SUM({ORCHESTRATION}) AS {TOTAL_SUMS[-1]}")
+    )
+    selects = []
+    for cut in cuts:
+        day = MONDAY[connection.vendor] if cut in WEEKLY else "day"
+        kept = [name if name in CUTS[cut] else f"{_blank(name)} AS {name}" for name in KEY[1:]]
+        where = f"WHERE {CUTS[cut][0]} = {_blank(CUTS[cut][0])} " if cut in NONE else ""
+        selects.append(
+            f"SELECT '{cut}' AS cut, {day} AS day, {', '.join(kept)}, {sums} FROM {source} "
+            f"{where}GROUP BY {', '.join((day, *CUTS[cut]))}"
+        )
+    return " UNION ALL ".join(selects)
+
+
+MONDAY = {
+    "postgresql": "(day - (EXTRACT(isodow FROM day)::integer - 1))",
+    "sqlite": "date(day, 'weekday 0', '-6 days')",
+}
+"""The first day of a day's week."""
+
+
+def monday_of(day: dt.date) -> dt.date:
+    return day - dt.timedelta(days=day.weekday())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,42 +118,77 @@ class RebuiltDay:
 
     day: dt.date
     rows: int
+    """Rows that the day has now, totals apart."""
     wrong: int
-    """Rows that were missing, too many, or other than the sums of the events."""
+    """Rows that were missing, too many, or other than the sums of the events, totals among them."""
 
 
 @transaction.atomic(durable=True)
-def rollup_rebuild(*, day: dt.date) -> RebuiltDay:
-    """Replace the rows of a UTC day by the sums of its events.
+def rollup_rebuild(*, day: dt.date, with_week: bool = True) -> RebuiltDay:
+    """Replace the rows of a UTC day, and the totals of its week, by the sums of their events.
 
-    Safe while turns commit: their last statement adds to the rollup, and waits here for as long as a day takes. A
+    Whoever rebuilds day after day needs the week only with its last one.
+
+    Safe while turns commit: their last statements add to the rollups, and wait here for as long as a day takes. A
     commit that got there first is waited for, and its events are seen: every statement after the lock reads what was
     committed by then. Nothing else is locked, so there is no circle to wait in.
     """
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            cursor.execute(f"LOCK TABLE {_daily()} IN SHARE ROW EXCLUSIVE MODE")  # readers go on
-        wrong = rollup_wrong_rows(day=day)
-        cursor.execute(f"DELETE FROM {_daily()} WHERE day = {_date()}", [_day_value(day)])
-        sql, params = _summed(day)
+            # Readers go on. Commits come to the tables in this order too.
+            cursor.execute(f"LOCK TABLE {_daily()}, {_total()} IN SHARE ROW EXCLUSIVE MODE")
+        wrong = rollup_wrong_rows(day=day, with_week=with_week)
+        sql, params = _summed(day, 1)
+        cursor.execute(f"DELETE FROM {_daily()} WHERE day = {_date()}", [_prepared("day", day)])
         cursor.execute(f"INSERT INTO {_daily()} ({COLUMNS}) {sql}", params)
-        return RebuiltDay(day=day, rows=cursor.rowcount, wrong=wrong)
+        rows = cursor.rowcount
+        _totals_rebuild(cursor, day, 1, DAILY)
+        if with_week:
+            _totals_rebuild(cursor, monday_of(day), 7, WEEKLY)
+        return RebuiltDay(day=day, rows=rows, wrong=wrong)
 
 
-def rollup_wrong_rows(*, day: dt.date) -> int:
-    """Return how many rollup keys of a day are not the sums of its events; 0 is as it must be.
+def _totals_rebuild(cursor: Any, first: dt.date, days: int, cuts: Iterable[str]) -> None:
+    listed = ", ".join(f"'{cut}'" for cut in cuts)
+    cursor.execute(
+        f"DELETE FROM {_total()} WHERE cut IN ({listed}) AND day = {_date()}", [_prepared("day", first)]
+    )
+    sql, params = _summed(first, days)
+    cursor.execute(
+        f"WITH summed ({COLUMNS}) AS ({sql}) INSERT INTO {_total()} ({TOTAL_COLUMNS}) {totals_of('summed', cuts)}",
+        params,
+    )
+
+
+def rollup_wrong_rows(*, day: dt.date, with_week: bool = True) -> int:
+    """Return how many rows of a day and of its week's totals are not the sums of the events; 0 is as it must be.
 
     While turns commit, ask inside a transaction that holds the lock of `rollup_rebuild`, or at a snapshot.
     """
-    sql, params = _summed(day)
+    sql, params = _summed(day, 1)
     kept = f"SELECT {COLUMNS} FROM {_daily()} WHERE day = {_date()}"
-    kept_params = [_day_value(day)]
+    wrong = _differing(KEY, sql, params, kept, [_prepared("day", day)])
+    wrong += _wrong_totals(day, 1, DAILY)
+    return wrong + (_wrong_totals(monday_of(day), 7, WEEKLY) if with_week else 0)
+
+
+def _wrong_totals(first: dt.date, days: int, cuts: Iterable[str]) -> int:
+    sql, params = _summed(first, days)
+    listed = ", ".join(f"'{cut}'" for cut in cuts)
+    kept = f"SELECT {TOTAL_COLUMNS} FROM {_total()} WHERE cut IN ({listed}) AND day = {_date()}"
+    summed = f"WITH summed ({COLUMNS}) AS ({sql}) SELECT * FROM ({totals_of('summed', cuts)}) AS totals"
+    return _differing(TOTAL_KEY, f"SELECT * FROM ({summed}) AS t", params, kept, [_prepared("day", first)])
+
+
+def _differing(key: Iterable[str], sql: str, params: list[Any], kept: str, kept_params: list[Any]) -> int:
+    """Return how many keys two queries do not have the same row of."""
+    columns = ", ".join(key)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT COUNT(*) FROM (SELECT {', '.join(KEY)} FROM ("
+            f"SELECT COUNT(*) FROM (SELECT {columns} FROM ("
             f"SELECT * FROM (SELECT * FROM ({sql}) AS a EXCEPT {kept}) AS missing "
             f"UNION ALL SELECT * FROM (SELECT * FROM ({kept}) AS b EXCEPT {sql}) AS surplus"
-            f") AS differing GROUP BY {', '.join(KEY)}) AS keys",
+            f") AS differing GROUP BY {columns}) AS keys",
             [*params, *kept_params, *kept_params, *params],
         )
         return int(cursor.fetchone()[0])
@@ -120,19 +197,21 @@ def rollup_wrong_rows(*, day: dt.date) -> int:
 def ledger_days() -> tuple[dt.date, dt.date] | None:
     """Return the first and the last UTC day that has events or rollup rows, None for an empty ledger."""
     events = UsageEvent.objects.aggregate(first=Min("created_at"), last=Max("created_at"))
-    rows = DailyUsage.objects.aggregate(first=Min("day"), last=Max("day"))
     days = [moment.astimezone(dt.UTC).date() for moment in events.values() if moment is not None]
-    days += [day for day in rows.values() if day is not None]
+    for rows in (DailyUsage.objects.all(), UsageTotal.objects.filter(cut="total")):
+        ends = rows.aggregate(first=Min("day"), last=Max("day"))
+        days += [day for day in ends.values() if day is not None]
     return (min(days), max(days)) if days else None
 
 
-def _summed(day: dt.date) -> tuple[str, list[Any]]:
-    """Return the SELECT of a day's rollup rows, computed from its events by the database, and its parameters.
+def _summed(first: dt.date, days: int) -> tuple[str, list[Any]]:
+    """Return the SELECT of the rows of some days, all of them as of the first, computed from their events by the
+    database, and its parameters.
 
     Raw SQL because the ORM cannot insert what it selects: a day may be many events, and none of them has to come here.
     """
     created_at: Any = UsageEvent._meta.get_field("created_at")
-    start = dt.datetime.combine(day, dt.time(), tzinfo=dt.UTC)
+    start = dt.datetime.combine(first, dt.time(), tzinfo=dt.UTC)
     sums = ", ".join(
         (
             "SUM(CASE WHEN corrects_id IS NULL THEN 1 ELSE 0 END)",
@@ -148,13 +227,23 @@ def _summed(day: dt.date) -> tuple[str, list[Any]]:
         f"WHERE created_at >= %s AND created_at < %s GROUP BY {', '.join(KEY[1:])}"
     )
     moments = [
-        created_at.get_db_prep_value(moment, connection) for moment in (start, start + dt.timedelta(days=1))
+        created_at.get_db_prep_value(moment, connection)
+        for moment in (start, start + dt.timedelta(days=days))
     ]
-    return sql, [_day_value(day), *moments]
+    return sql, [_prepared("day", first), *moments]
+
+
+def _adding(table: str, key: Iterable[str], sums: Iterable[str]) -> str:
+    added = ", ".join(f"{name} = {table}.{name} + EXCLUDED.{name}" for name in sums)
+    return f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {added}"
 
 
 def _daily() -> str:
     return connection.ops.quote_name(DailyUsage._meta.db_table)
+
+
+def _total() -> str:
+    return connection.ops.quote_name(UsageTotal._meta.db_table)
 
 
 def _date() -> str:
@@ -162,6 +251,14 @@ def _date() -> str:
     return "%s::date" if connection.vendor == "postgresql" else "%s"
 
 
-def _day_value(day: dt.date) -> Any:
-    field: Any = DailyUsage._meta.get_field("day")
-    return field.get_db_prep_value(day, connection)
+def _blank(name: str) -> str:
+    """Return what stands in a column of the key that a cut does not keep."""
+    if not name.endswith("_id"):
+        return "''"
+    return f"'{ZERO_UUID}'::uuid" if connection.vendor == "postgresql" else f"'{ZERO_UUID.hex}'"
+
+
+def _prepared(name: str, value: Any) -> Any:
+    """Return a part of a key as the database driver takes it."""
+    field: Any = UsageTotal._meta.get_field(name)
+    return field.get_db_prep_value(value, connection)

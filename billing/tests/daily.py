@@ -8,6 +8,7 @@ from typing import Any
 
 from accounts.models import Team, User
 from billing.models import ZERO_UUID, DailyUsage
+from billing.services.rollup import KEY, SUMS, sums_add
 from billing.services.usage import usage_stage
 from billing.tests.factories import call, make_model, payer
 
@@ -15,7 +16,7 @@ TODAY = dt.date(2026, 11, 22)
 USD = 10**12
 
 
-def day_row(model: Any, **fields: Any) -> DailyUsage:
+def day_row(model: Any, **fields: Any) -> None:
     """Add what one call cost on a day: 100 tokens in, of which 40 from a cache, 10 out, USD 1."""
     defaults: dict[str, Any] = {
         "day": TODAY,
@@ -27,7 +28,8 @@ def day_row(model: Any, **fields: Any) -> DailyUsage:
         "output_tokens": 10,
         "cost_pico": USD,
     }
-    return DailyUsage.objects.create(model=model, **{**defaults, **fields})
+    row = DailyUsage(model=model, **{**defaults, **fields})
+    sums_add({tuple(getattr(row, name) for name in KEY): [getattr(row, name) for name in SUMS]})
 
 
 def bill(model: Any, user: User, at: dt.datetime, *, team: Team | None = None, **fields: Any) -> Any:

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from accounts.tests.at_once import at_once
-from billing.models import DailyUsage, UsageEvent
-from billing.services.rollup import KEY, SUMS, rollup_rebuild, rollup_wrong_rows
+from billing.models import DailyUsage, UsageEvent, UsageTotal
+from billing.services.rollup import KEY, SUMS, TOTAL_KEY, TOTAL_SUMS, rollup_rebuild, rollup_wrong_rows
 from billing.services.usage import MeteredCall, usage_stage
 from billing.tests.factories import NOON, USAGE_PICO, call, make_model, make_price, payer, report
 from orchestration.engine.specs import Usage
@@ -33,6 +33,10 @@ def stage(*calls: MeteredCall, **who: Any) -> None:
 
 def rollup_rows() -> set[tuple[Any, ...]]:
     return set(DailyUsage.objects.values_list(*KEY, *SUMS))
+
+
+def total_rows() -> set[tuple[Any, ...]]:
+    return set(UsageTotal.objects.values_list(*TOTAL_KEY, *TOTAL_SUMS))
 
 
 @st.composite
@@ -67,12 +71,12 @@ class TestTheSameRows(TestCase):
         models = {True: make_model("priced"), False: make_model("unpriced", priced=False)}
         for payer_fields, calls in commits:
             stage(*(call(models[priced], **fields) for priced, fields in calls), **payer_fields)
-        before = rollup_rows()
+        before, totals = rollup_rows(), total_rows()
         for offset in range(3):
             day = TODAY + dt.timedelta(days=offset)
             rebuilt = rollup_rebuild(day=day)
             assert (rebuilt.wrong, rebuilt.rows) == (0, sum(row[0] == day for row in before))
-        assert rollup_rows() == before
+        assert (rollup_rows(), total_rows()) == (before, totals)
 
 
 @pytest.fixture
@@ -81,7 +85,7 @@ def ledger(db: None) -> set[tuple[Any, ...]]:
     models = [make_model("one"), make_model("two", priced=False)]
     for hours in (0, 24, 48):
         for model in models:
-            stage(call(model, ended_at=NOON + dt.timedelta(hours=hours)), call(model))
+            stage(call(model, ended_at=NOON + dt.timedelta(hours=hours)), call(model, agent_id=None))
     return rollup_rows()
 
 
@@ -95,6 +99,7 @@ def command(**options: Any) -> str:
     "broken", ["a sum", "a row too few", "a row too many", "all gone", "a whole day too many"]
 )
 def test_what_was_wrong_is_right_again_and_said(ledger: set[tuple[Any, ...]], broken: str) -> None:
+    totals = total_rows()
     row = DailyUsage.objects.filter(day=TODAY).first()
     assert row is not None
     wrong = 1
@@ -112,8 +117,29 @@ def test_what_was_wrong_is_right_again_and_said(ledger: set[tuple[Any, ...]], br
         row.day = TODAY + dt.timedelta(days=9) if broken == "a whole day too many" else TODAY
         row.save()
     said = command()
-    assert rollup_rows() == ledger
+    assert (rollup_rows(), total_rows()) == (ledger, totals)
     assert f"{wrong} were wrong." in said
+    assert "0 were wrong." in command()
+
+
+@pytest.mark.parametrize("cut", ["total", "agent", "model+purpose", "no agent+mode", "week:user", "week:all"])
+@pytest.mark.parametrize("broken", ["a sum", "a row too few", "a row too many"])
+def test_totals_that_were_wrong_are_right_again_and_said(
+    ledger: set[tuple[Any, ...]], cut: str, broken: str
+) -> None:
+    totals = total_rows()
+    row = UsageTotal.objects.filter(cut=cut).first()
+    assert row is not None
+    if broken == "a sum":
+        UsageTotal.objects.filter(pk=row.pk).update(orchestration_cost_pico=row.orchestration_cost_pico + 1)
+    elif broken == "a row too few":
+        row.delete()
+    else:
+        row.pk, row._state.adding, row.mode = None, True, "never"
+        row.save()
+    assert total_rows() != totals
+    assert "1 were wrong." in command()
+    assert (rollup_rows(), total_rows()) == (ledger, totals)
     assert "0 were wrong." in command()
 
 
@@ -147,7 +173,9 @@ def test_a_date_that_is_none() -> None:
 def test_a_fixed_number_of_statements(django_assert_num_queries: Any) -> None:
     model = make_model()
     stage(*(call(model, agent_id=uuid.UUID(int=number)) for number in range(60)))
-    with django_assert_num_queries(5 + (connection.vendor == "postgresql")):  # with the savepoint of the test
+    with django_assert_num_queries(
+        11 + (connection.vendor == "postgresql")
+    ):  # with the savepoint of the test
         rollup_rebuild(day=TODAY)
 
 

@@ -1,24 +1,25 @@
 """The audit of the ledger: calls, events, rollups and turns, each against the others. Reads only.
 
 An invariant is a function that yields what breaks it, a line each; it stops where nobody reads on, and keeps no more
-in memory than a day's rollup. Numbers are those of "Invariants" in docs/metering.md. A ledger is audited while turns
+in memory than a week's rollup. Numbers are those of "Invariants" in docs/metering.md. A ledger is audited while turns
 are committed: what one statement sees is consistent, and what two see is confirmed before it is reported.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
-from billing.models import BudgetPeriod, DailyUsage, Hold, HoldLine, UsageEvent
+from billing.cuts import DAILY, NONE, WEEKLY
+from billing.models import ZERO_UUID, BudgetPeriod, DailyUsage, Hold, HoldLine, UsageEvent, UsageTotal
 from billing.pricing import cost_pico
 from billing.selectors.budgets import events_of_period
-from billing.services.rollup import KEY, SUMS, TOKENS
+from billing.services.rollup import KEY, SUMS, TOKENS, TOTAL_KEY, TOTAL_SUMS, monday_of
 from orchestration.gateway.usage import total_input_told
 from sessions.models import Call, Message, Turn
 
@@ -136,14 +137,25 @@ def costs() -> Iterator[str]:
 
 
 def rollups() -> Iterator[str]:
-    days = {*DailyUsage.objects.values_list("day", flat=True).distinct(), *event_days()}
-    for day in sorted(days):
-        found = different(day)
-        # A commit between the two reads looks like a breach; it does not look the same a second time.
-        again = different(day) if found else {}
-        for key in sorted(found, key=str):
-            if again.get(key) == found[key]:
-                yield "rollup " + " ".join(f"{name}={part}" for name, part in zip(KEY, key, strict=True))
+    """Daily rows, and the totals of days and of weeks, each against the events."""
+    weekly = Q(cut__in=WEEKLY)
+    days = {*days_of(DailyUsage.objects.all()), *days_of(UsageTotal.objects.exclude(weekly)), *event_days()}
+    mondays = {*days_of(UsageTotal.objects.filter(weekly)), *map(monday_of, days)}
+    for different, first_days in ((different_of_day, days), (different_of_week, mondays)):
+        for day in sorted(first_days):
+            found = different(day)
+            # A commit between the two reads looks like a breach; it does not look the same a second time.
+            again = different(day) if found else {}
+            for key in sorted(found, key=str):
+                if again.get(key) == found[key]:
+                    names = KEY if len(key) == len(KEY) else TOTAL_KEY
+                    yield "rollup " + " ".join(
+                        f"{name}={part}" for name, part in zip(names, key, strict=True)
+                    )
+
+
+def days_of(rows: QuerySet[Any]) -> Iterator[dt.date]:
+    yield from rows.order_by().values_list("day", flat=True).distinct().iterator(chunk_size=CHUNK)
 
 
 def event_days() -> Iterator[dt.date]:
@@ -151,23 +163,59 @@ def event_days() -> Iterator[dt.date]:
         yield day.date()
 
 
-def different(day: dt.date) -> dict[tuple[Any, ...], list[int]]:
-    """Return the keys of a day whose stored sums are not those of the events, with how far they are off."""
-    stored, summed, nothing = stored_rows(day), summed_rows(day), [0] * len(SUMS)
+Sums = dict[tuple[Any, ...], list[int]]
+
+
+def different_of_day(day: dt.date) -> Sums:
+    summed = summed_rows(day, 1)
+    stored = rows_by_key(DailyUsage.objects.filter(day=day), KEY, SUMS)
+    return different(stored, summed) | different(stored_totals(day, DAILY), totalled(summed, DAILY))
+
+
+def different_of_week(monday: dt.date) -> Sums:
+    return different(stored_totals(monday, WEEKLY), totalled(summed_rows(monday, 7), WEEKLY))
+
+
+def different(stored: Sums, summed: Sums) -> Sums:
+    """Return the keys whose stored sums are not those of the events, with how far they are off."""
+    nothing = [0] * len(TOTAL_SUMS)
     off = {
-        key: [a - b for a, b in zip(stored.get(key, nothing), summed.get(key, nothing), strict=True)]
+        key: [a - b for a, b in zip(stored.get(key, nothing), summed.get(key, nothing), strict=False)]
         for key in stored.keys() | summed.keys()
     }
     return {key: by for key, by in off.items() if any(by)}
 
 
-def stored_rows(day: dt.date) -> dict[tuple[Any, ...], list[int]]:
-    rows = DailyUsage.objects.filter(day=day).order_by().values_list(*KEY, *SUMS)
-    return {row[: len(KEY)]: list(row[len(KEY) :]) for row in rows.iterator(chunk_size=CHUNK)}
+def stored_totals(day: dt.date, cuts: Iterable[str]) -> Sums:
+    return rows_by_key(UsageTotal.objects.filter(day=day, cut__in=list(cuts)), TOTAL_KEY, TOTAL_SUMS)
 
 
-def summed_rows(day: dt.date) -> dict[tuple[Any, ...], list[int]]:
-    begin = dt.datetime.combine(day, dt.time.min, dt.UTC)
+def rows_by_key(rows: QuerySet[Any], key: Sequence[str], sums: Sequence[str]) -> Sums:
+    found = rows.order_by().values_list(*key, *sums)
+    return {row[: len(key)]: list(row[len(key) :]) for row in found.iterator(chunk_size=CHUNK)}
+
+
+def totalled(rows: Sums, cuts: Mapping[str, Sequence[str]]) -> Sums:
+    """Sum rows once more by what each cut keeps, without the SQL that the rollup does it with."""
+    totals: Sums = {}
+    for key, sums in rows.items():
+        parts = dict(zip(KEY, key, strict=True))
+        cost = sums[SUMS.index("cost_pico")] if parts["purpose"] != UsageEvent.Purpose.REPLY else 0
+        for cut, kept in cuts.items():
+            if cut in NONE and parts[kept[0]] != ZERO_UUID:
+                continue
+            blank = (ZERO_UUID if name.endswith("_id") else "" for name in KEY[1:])
+            values = (
+                parts[name] if name in kept else none for name, none in zip(KEY[1:], blank, strict=True)
+            )
+            total = totals.setdefault((cut, parts["day"], *values), [0] * len(TOTAL_SUMS))
+            total[:] = [a + b for a, b in zip(total, [*sums, cost], strict=True)]
+    return totals
+
+
+def summed_rows(first: dt.date, days: int) -> Sums:
+    """Return the sums of the events of some days by the rollup's key, all of them as of the first day."""
+    begin = dt.datetime.combine(first, dt.time.min, dt.UTC)
     estimated, corrections = Q(source=UsageEvent.Source.ESTIMATED), Q(corrects__isnull=False)
     sums = {
         "calls_": Count("pk", filter=~corrections),
@@ -176,9 +224,9 @@ def summed_rows(day: dt.date) -> dict[tuple[Any, ...], list[int]]:
         "estimated_": Coalesce(Sum("cost_pico", filter=estimated), 0),
         "unpriced_": Count("pk", filter=Q(cost_pico=None)) - Count("pk", filter=corrections),
     }
-    events = UsageEvent.objects.filter(created_at__gte=begin, created_at__lt=begin + dt.timedelta(days=1))
+    events = UsageEvent.objects.filter(created_at__gte=begin, created_at__lt=begin + dt.timedelta(days=days))
     rows = events.order_by().values(*KEY[1:]).annotate(**sums).values_list(*KEY[1:], *sums)
-    keyed = ((day, *row) for row in rows.iterator(chunk_size=CHUNK))
+    keyed = ((first, *row) for row in rows.iterator(chunk_size=CHUNK))
     return {row[: len(KEY)]: [int(value) for value in row[len(KEY) :]] for row in keyed}
 
 

@@ -49,7 +49,7 @@ def turn_commit(
         .select_related("model__provider")
         .order_by("number")
     )
-    events = usage_stage(payer=payer, calls=[metered(call) for call in calls])
+    bill = [metered(call) for call in calls]
     Call.objects.filter(turn_id=turn_id).update(committed=True, text="")
     ChatSession.objects.filter(pk=payer.session_id).update(updated_at=now)
     Turn.objects.filter(pk=turn_id).update(
@@ -62,6 +62,8 @@ def turn_commit(
         runner_id=None,
         last_event_seq=last_event_seq,
     )
+    # Last, because turns that end at the same time wait for each other at the rows that this adds to.
+    events = usage_stage(payer=payer, calls=bill)
     transaction.on_commit(partial(turn_observed, mode=payer.mode, status=result.status, events=events))
 
 

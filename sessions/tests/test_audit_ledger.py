@@ -18,7 +18,16 @@ from django.db.migrations.state import ProjectState
 from django.db.models import F, Model
 from django.utils import timezone
 
-from billing.models import Budget, BudgetPeriod, DailyUsage, Hold, HoldLine, ModelPrice, UsageEvent
+from billing.models import (
+    Budget,
+    BudgetPeriod,
+    DailyUsage,
+    Hold,
+    HoldLine,
+    ModelPrice,
+    UsageEvent,
+    UsageTotal,
+)
 from billing.services.budgets import budget_save
 from billing.services.reprice import events_reprice
 from billing.services.rollup import rollup_add
@@ -61,10 +70,8 @@ def book(call: Call, **changes: Any) -> UsageEvent:
     event.save()
     number = Call.objects.filter(turn=call.turn).count() + 1
     copy_of(call, id=event.pk, number=number, step_id=uuid.uuid4()).save()
-    sums = {"calls": 1, "cost_pico": event.cost_pico or 0, "unpriced_calls": int(event.cost_pico is None)}
-    sums |= {"input_tokens": event.input_tokens, "output_tokens": event.output_tokens}
-    row = DailyUsage.objects.filter(agent_id=event.agent_id)
-    row.update(**{name: F(name) + value for name, value in sums.items()})
+    with transaction.atomic():
+        rollup_add([event])
     return event
 
 
@@ -302,6 +309,30 @@ def test_6_a_row_too_few_and_one_on_another_day(turn) -> None:
     first.delete()
     DailyUsage.objects.filter(pk=second.pk).update(day="2020-01-01")
     assert len(broken()[6]) == 3
+
+
+@pytest.mark.parametrize("cut", ["total", "user", "agent", "model", "team+purpose", "week:room", "week:all"])
+@pytest.mark.parametrize("broken", ["a sum", "a row too few", "a row too many"])
+def test_6_totals_are_audited_too(turn, cut, broken) -> None:
+    row = UsageTotal.objects.filter(cut=cut).order_by("pk").first()
+    assert row is not None
+    if broken == "a sum":
+        UsageTotal.objects.filter(pk=row.pk).update(orchestration_cost_pico=F("orchestration_cost_pico") + 1)
+    elif broken == "a row too few":
+        row.delete()
+    else:
+        row.pk, row._state.adding = None, True
+        row.day = dt.date(2020, 1, 6)
+        row.save()
+    [line] = broken_rows()
+    assert f"cut={cut} day={row.day}" in line
+
+
+def broken_rows() -> list[str]:
+    """Return the breaches of invariant 6, where nothing else is broken."""
+    found = broken()
+    assert list(found) == [6]
+    return found[6]
 
 
 # --- 7 ----------------------------------------------------------------------------------------------------------------

@@ -11,6 +11,8 @@ from django.core.management.base import BaseCommand, CommandError
 from billing.management.dates import utc_date
 from billing.services.rollup import ledger_days, rollup_rebuild
 
+SUNDAY = 6
+
 
 class Command(BaseCommand):
     help = "Compute the daily sums again from the events. Turns may go on meanwhile."
@@ -32,10 +34,10 @@ class Command(BaseCommand):
         rows = wrong = 0
         day = first
         while day <= last:
-            rebuilt = rollup_rebuild(day=day)
+            rebuilt = rollup_rebuild(day=day, with_week=day == last or day.weekday() == SUNDAY)
             rows, wrong = rows + rebuilt.rows, wrong + rebuilt.wrong
             if rebuilt.wrong:
-                self.stdout.write(f"{day}: {rebuilt.rows} rows, {rebuilt.wrong} of them were wrong")
+                self.stdout.write(f"{day}: {rebuilt.rows} rows, {rebuilt.wrong} were wrong")
             day += dt.timedelta(days=1)
         count = max((last - first).days + 1, 0)
         self.stdout.write(f"Rebuilt {count} days: {rows} rows, {wrong} were wrong.")

@@ -12,7 +12,7 @@ import billing.models.budgets
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0005_report_indexes"),
+        ("billing", "0007_usage_totals_filled"),
     ]
 
     operations = [
