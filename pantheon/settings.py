@@ -197,6 +197,10 @@ PANTHEON_TOKEN_TURNS_PER_HOUR = env.int("PANTHEON_TOKEN_TURNS_PER_HOUR", default
 PANTHEON_REQUESTS_PER_MINUTE = env.int("PANTHEON_REQUESTS_PER_MINUTE", default=600)
 PANTHEON_WAIT_S = env.float("PANTHEON_WAIT_S", default=55.0)
 
+# --- People -----------------------------------------------------------------------------------------------------------
+
+PANTHEON_STAFF_READ_MESSAGES = env.bool("PANTHEON_STAFF_READ_MESSAGES", default=False)
+
 # --- Models -----------------------------------------------------------------------------------------------------------
 
 PANTHEON_DEFAULT_MODEL = env.str("PANTHEON_DEFAULT_MODEL", default="")
