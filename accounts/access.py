@@ -7,7 +7,7 @@ import uuid
 from rest_framework.request import Request
 
 from accounts.models import ApiToken, User
-from pantheon.errors import NotFound
+from pantheon.errors import NotFound, PantheonError
 
 
 def parse_id(text: str | uuid.UUID) -> uuid.UUID:
@@ -29,3 +29,13 @@ def access_token(user: User, token_id: str) -> ApiToken:
     if token is None:
         raise NotFound()
     return token
+
+
+def access_person(asker: User, user_id: str) -> User:
+    """Return a person whose account this member of staff may change: an administrator's only administrators may."""
+    person = User.objects.select_related("team").filter(pk=parse_id(user_id)).first()
+    if person is None:
+        raise NotFound("Nobody has this id.")
+    if person.is_superuser and not asker.is_superuser:
+        raise PantheonError("permission_denied", "Only administrators change an administrator's account.")
+    return person
