@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import uuid
 
+from django.http import HttpRequest
 from rest_framework.request import Request
 
-from accounts.models import ApiToken, User
+from accounts.models import ApiToken, Invitation, User
 from pantheon.errors import NotFound, PantheonError
 
 
@@ -22,6 +23,21 @@ def signed_in(request: Request) -> User:
     """Return who asks, on a view that only signed-in people reach."""
     assert isinstance(request.user, User)
     return request.user
+
+
+def asker(request: HttpRequest) -> User:
+    """Return who asks for a page that only signed-in people reach."""
+    assert isinstance(request.user, User)
+    return request.user
+
+
+def access_invitation(invitation_id: str) -> Invitation:
+    """Return an invitation; the view has checked that staff ask."""
+    rows = Invitation.objects.select_related("team", "created_by")
+    invitation = rows.filter(pk=parse_id(invitation_id)).first()
+    if invitation is None:
+        raise NotFound()
+    return invitation
 
 
 def access_token(user: User, token_id: str) -> ApiToken:

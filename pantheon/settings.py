@@ -8,7 +8,7 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from pantheon.environment import Environment, host_of
+from pantheon.environment import Environment, host_of, smtp_config
 from pantheon.secret_key import load_or_make_secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -117,7 +117,12 @@ if REDIS_URL:
         }
     }
 else:
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+            "OPTIONS": {"MAX_ENTRIES": 100_000},  # with few, counting some callers would forget others
+        }
+    }
 
 AUTH_USER_MODEL = "accounts.User"
 PASSWORD_HASHERS = [
@@ -199,7 +204,20 @@ PANTHEON_WAIT_S = env.float("PANTHEON_WAIT_S", default=55.0)
 
 # --- People -----------------------------------------------------------------------------------------------------------
 
+PANTHEON_SIGNUP = env.str("PANTHEON_SIGNUP", default="invite")
+PANTHEON_SIGN_IN_ATTEMPTS_PER_EMAIL = env.int("PANTHEON_SIGN_IN_ATTEMPTS_PER_EMAIL", default=10)
+PANTHEON_SIGN_IN_ATTEMPTS_PER_ADDRESS = env.int("PANTHEON_SIGN_IN_ATTEMPTS_PER_ADDRESS", default=100)
+PANTHEON_SIGN_IN_WINDOW_S = env.float("PANTHEON_SIGN_IN_WINDOW_S", default=900.0)
+# How many proxies of ours add to X-Forwarded-For: with https there is one, which ends the encryption.
+PANTHEON_PROXIES = env.int("PANTHEON_PROXIES", default=1 if PANTHEON_URL.startswith("https://") else 0)
 PANTHEON_STAFF_READ_MESSAGES = env.bool("PANTHEON_STAFF_READ_MESSAGES", default=False)
+
+PANTHEON_SMTP_URL = env.str("PANTHEON_SMTP_URL", default="")
+PANTHEON_MAIL_FROM = env.str("PANTHEON_MAIL_FROM", default="")
+EMAIL_TIMEOUT = 10
+if PANTHEON_SMTP_URL:
+    vars().update(smtp_config(PANTHEON_SMTP_URL))
+    DEFAULT_FROM_EMAIL = PANTHEON_MAIL_FROM or f"pantheon@{host_of(PANTHEON_URL) or 'localhost'}"
 
 # --- Models -----------------------------------------------------------------------------------------------------------
 
