@@ -15,7 +15,8 @@ def client_address(request: HttpRequest) -> str:
     right, for everything further left is what the client claims.
     """
     address: str = request.META.get("REMOTE_ADDR", "")
-    forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
+    claimed = request.headers.get("X-Forwarded-For", "").split(",")
+    forwarded = [part.strip() for part in claimed if part.strip()]
     proxies = settings.PANTHEON_PROXIES
     if proxies and len(forwarded) >= proxies:
         address = forwarded[-proxies]
