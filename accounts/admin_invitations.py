@@ -128,10 +128,10 @@ class InvitationAdmin(HidingAdmin):
         count = 0
         with transaction.atomic():
             for invitation in queryset:
-                if invitation.accepted_at is not None:
-                    self.message_user(request, f"{invitation.email} has an account.", messages.WARNING)
-                else:
+                try:
                     count += invitation_revoke(invitation=invitation, actor_id=asker(request).pk)
+                except ValidationFailed:
+                    self.message_user(request, f"{invitation.email} has an account.", messages.WARNING)
         self.message_user(request, f"Revoked: {count}.")
 
     @admin.display(description="State")

@@ -86,7 +86,7 @@ def invitation_change(
     before = values_of(invitation)
     invitation.team, invitation.expires_at = team, expires_at
     invitation_check(invitation)
-    if not (Invitation.objects.unused().filter(pk=invitation.pk).update(team=team, expires_at=expires_at)):
+    if not Invitation.objects.unused().filter(pk=invitation.pk).update(team=team, expires_at=expires_at):
         raise used_up(invitation)
     audit_record(
         actor_id=actor_id, action="change", row=invitation, before=before, after=values_of(invitation)
@@ -123,9 +123,8 @@ def invitation_accept(*, secret: str, name: str, password: str) -> User:
     The link is taken by a conditional update, so of two requests at once exactly one wins.
     """
     invitation = invitation_of(secret)
-    user = user_new(
-        email=invitation.email, name=name, password=password
-    )  # takes a while: before the transaction
+    # Before the transaction: hashing a password takes a while.
+    user = user_new(email=invitation.email, name=name, password=password)
     with transaction.atomic(durable=True):
         taken = Invitation.objects.open().filter(pk=invitation.pk).update(accepted_at=timezone.now())
         if not taken:

@@ -26,6 +26,7 @@ AT_ONCE = 100_000
 
 PAGES = {
     "turn": "chat_sessions_turn",
+    "hold": "chat_sessions_turn",
     "call": "chat_sessions_call",
     "event": "billing_usageevent",
     "message": "chat_sessions_message",

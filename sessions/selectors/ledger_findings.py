@@ -30,12 +30,13 @@ DAY = re.compile(r"\bday=(\d{4}-\d{2}-\d{2})")
 
 MOMENTS: Mapping[str, tuple[Any, Any]] = {
     "turn": (Turn, Coalesce("completed_at", "created_at")),
+    "hold": (Turn, Coalesce("completed_at", "created_at")),
     "call": (Call, Coalesce("finished_at", "started_at")),
     "event": (UsageEvent, F("created_at")),
     "message": (Message, F("created_at")),
     "session": (ChatSession, None),
 }
-"""What a line calls a row -> its model, and when it was; a session has many days."""
+"""What a line calls a row -> its model, and when it was. A session has many days; a hold has the id of its turn."""
 
 Found = dict[tuple[str, uuid.UUID], dt.datetime | None]
 

@@ -139,6 +139,14 @@ def test_what_speaks_of_no_day_is_in_every_range() -> None:
     assert [str(finding) for finding in found.findings] == [line]
 
 
+def test_a_hold_leads_to_its_turn(turn) -> None:
+    at = turn.completed_at.astimezone(dt.UTC).date()
+    line = f"no running turn has the open hold {turn.pk}"
+    [finding] = audited(Invariant(3, "", lambda: iter([line])), days=month_of(at), most=5).findings
+    assert (str(finding), finding.day) == (line, at)
+    assert ledger_audit.linked(finding)[-1] == (str(turn.pk), page(Turn, "change", turn.pk))
+
+
 @pytest.mark.parametrize("query", [{"range": "soon"}, {"range": "custom", "from": "yesterday"}])
 def test_a_range_that_cannot_be_read_is_said(query) -> None:
     response = superuser().get(AUDIT, query)
