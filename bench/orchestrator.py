@@ -15,6 +15,10 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from orchestration.tests.providers import ProviderServer
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "bin" / "lib")]
@@ -44,7 +48,7 @@ def environment() -> Iterator[None]:
 
 
 @contextmanager
-def provider(delay_s: float) -> Iterator[object]:
+def provider(delay_s: float) -> Iterator[ProviderServer]:
     """A provider whose manager answers at once and whose specialists think for `delay_s`."""
     from orchestration.tests.providers import Answer, OpenAIServer
     from sessions.tests.councils import ROUTE, SYNTHESIZE, decision, says
@@ -57,7 +61,7 @@ def provider(delay_s: float) -> Iterator[object]:
         yield server
 
 
-def council_turns(server: object, turns: int) -> list[tuple[float, float]]:
+def council_turns(server: ProviderServer, turns: int) -> list[tuple[float, float]]:
     """Run turns of a council of three; return seconds of the round and of the whole turn, each."""
     from sessions.live.runtime import runtime
     from sessions.services.turn_accept import turn_accept

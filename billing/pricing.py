@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Iterable
+from fractions import Fraction
 
 from billing.models import ModelPrice
 from orchestration.engine.specs import Usage
@@ -43,3 +45,21 @@ def cost_pico(usage: Usage, price: ModelPrice | None) -> int | None:
         + usage.cache_write_1h * price.cache_write_1h_pico
         + usage.output * price.output_pico
     )
+
+
+INPUT_MARGIN = Fraction(5, 4)
+"""How much more input than estimated a call is taken to have when its upper bound is asked."""
+
+
+def call_bound_pico(
+    *, input_tokens: int, output_tokens: int, prices: Iterable[ModelPrice], at: dt.datetime
+) -> int | None:
+    """Return the most that a call is taken to cost: a quarter more input than estimated, all the output it may have.
+
+    None where the model is unpriced.
+    """
+    most = math.ceil(input_tokens * INPUT_MARGIN)
+    price = price_for(prices, total_input=most, at=at)
+    if price is None:
+        return None
+    return most * max(price.input_pico, price.cache_read_pico) + output_tokens * price.output_pico

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,6 +30,13 @@ class Environment(environ.FileAwareEnv):
         if level not in LOG_LEVELS:
             raise ImproperlyConfigured(f"{var} must be one of {', '.join(LOG_LEVELS)}.")
         return level
+
+    def choice(self, var: str, default: str, choices: Sequence[str]) -> str:
+        """Return one of a few words."""
+        chosen: str = self.str(var, default=default)
+        if chosen not in choices:
+            raise ImproperlyConfigured(f"{var} must be one of {', '.join(choices)}.")
+        return chosen
 
 
 def host_of(url: str) -> str:

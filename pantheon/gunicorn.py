@@ -9,6 +9,7 @@ import asyncio
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import environ
 
 from pantheon import lifecycle
+from pantheon.logs import JSON, TEXT, logging_config
 
 environ.Env.read_env(
     os.environ.get("PANTHEON_ENV_FILE", str(Path(__file__).resolve().parent.parent / ".env"))
@@ -30,6 +32,14 @@ asgi_loop = "uvloop"
 asgi_lifespan = "off"  # Django does not speak it: pantheon.lifecycle is ours
 graceful_timeout = 10
 control_socket_disable = True
+
+if (os.environ.get("PANTHEON_LOG_FORMAT") or TEXT) == JSON:
+    logconfig_dict = logging_config(log_format=JSON, level="INFO")
+
+if int(os.environ.get("WEB_CONCURRENCY") or 1) > 1 and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    # The workers' counters are added up from files in here. Set before the library is loaded.
+    _metrics_dir = tempfile.TemporaryDirectory(prefix="pantheon-metrics-")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = _metrics_dir.name
 
 STREAMS_END_AFTER_S = 0.3
 """How long event streams have to end themselves before they are ended for them."""
@@ -61,6 +71,14 @@ def worker_exit(server: Any, worker: Any) -> None:
     """Call what is to be called at the end also when the worker ends without a signal (gunicorn's hook)."""
     if worker.pid == os.getpid():  # the master calls this too, for a worker that is gone
         lifecycle.stop()
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """Drop the live gauges of a worker that is gone (gunicorn's hook, called in the master)."""
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        from prometheus_client.multiprocess import mark_process_dead
+
+        mark_process_dead(worker.pid)
 
 
 def _begin_stop(worker: Any, requests: Requests) -> None:

@@ -10,6 +10,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from pantheon.environment import Environment, host_of, smtp_config
+from pantheon.logs import FORMATS, TEXT, logging_config
 from pantheon.secret_key import load_or_make_secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -55,6 +56,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "pantheon.middleware.request_id_middleware",
+    "pantheon.observing.observing_middleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -261,16 +263,8 @@ PANTHEON_RECOVER_EVERY_S = env.float("PANTHEON_RECOVER_EVERY_S", default=5.0)
 
 # --- Logging ----------------------------------------------------------------------------------------------------------
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "root": {"handlers": ["console"], "level": env.log_level("PANTHEON_LOG_LEVEL", default="INFO")},
-    # The SDKs' HTTP client logs a line per request at INFO.
-    "loggers": {
-        "httpx2": {"level": "WARNING"},
-        "httpx": {"level": "WARNING"},
-        "django.request": {"level": "ERROR"},
-    },
-}
+LOGGING = logging_config(
+    log_format=env.choice("PANTHEON_LOG_FORMAT", TEXT, FORMATS),
+    level=env.log_level("PANTHEON_LOG_LEVEL", default="INFO"),
+)
+PANTHEON_METRICS_TOKEN = env.str("PANTHEON_METRICS_TOKEN", default="")

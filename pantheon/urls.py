@@ -2,8 +2,10 @@ from django.contrib import admin
 from django.urls import include, path
 
 from pantheon.health import HealthView, ReadyView
+from pantheon.observing import MetricsView
 
 urlpatterns = [
+    path("metrics", MetricsView.as_view(), name="metrics"),
     path("api/v1/health", HealthView.as_view(), name="api-health"),
     path("api/v1/ready", ReadyView.as_view(), name="api-ready"),
     path("api/v1/", include("accounts.api_urls")),

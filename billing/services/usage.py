@@ -16,6 +16,7 @@ from billing.fields import MAX_PICO, usd_to_pico
 from billing.models import ZERO_UUID, ModelPrice, UsageEvent
 from billing.pricing import cost_pico, price_for
 from billing.services.rollup import rollup_add
+from billing.services.spending import spending_add
 from orchestration.engine.specs import UsageReport
 
 
@@ -57,7 +58,7 @@ class MeteredCall:
 
 
 def usage_stage(*, payer: Payer, calls: Sequence[MeteredCall]) -> list[UsageEvent]:
-    """Write one priced event per call and add them to the day's rollup (inside a transaction).
+    """Write one priced event per call, settle the turn's hold, and add to budgets and rollup (inside a transaction).
 
     A fixed number of statements, however many calls (on SQLite Django inserts some 25 events at a time). A call that
     was staged before violates the primary key.
@@ -69,6 +70,7 @@ def usage_stage(*, payer: Payer, calls: Sequence[MeteredCall]) -> list[UsageEven
         prices[price.model_id].append(price)
     events = [event_of(payer, call, prices[call.model_id]) for call in calls]
     UsageEvent.objects.bulk_create(events)
+    spending_add(events=events, turn_id=payer.turn_id)
     rollup_add(events)
     return events
 

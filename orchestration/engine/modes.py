@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from orchestration.engine.run import Run, was_cancelled
+from orchestration.engine.run import Run, out_of_budget, reply_plan, was_cancelled
 from orchestration.engine.steps import StepResult
 
 
 async def fan_out(run: Run) -> list[StepResult]:
     """Ask all addressed agents the same message in parallel; none hears the others' answers of this turn."""
-    plans = [run.reply(run.spec.agent(key)) for key in run.missing()]
+    plans = [reply_plan(run.spec, run.spec.agent(key)) for key in run.spec.missing()]
     answers = by_key([*run.carried(), *await run.side_by_side(plans)])
     return [answers[key] for key in seats(run)]
 
@@ -20,8 +20,8 @@ async def roundtable(run: Run) -> list[StepResult]:
     carried = by_key(run.carried())
     said: list[StepResult] = []
     for key in seats(run):
-        said.append(carried.get(key) or await run.step(run.reply(run.spec.agent(key), said=said)))
-        if was_cancelled(said):
+        said.append(carried.get(key) or await run.step(reply_plan(run.spec, run.spec.agent(key), said=said)))
+        if was_cancelled(said) or out_of_budget(said):
             break
     return [*said, *(carried[key] for key in seats(run)[len(said) :] if key in carried)]
 

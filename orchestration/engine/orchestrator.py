@@ -14,9 +14,9 @@ from orchestration.engine.routing import (
     parse_decision,
     routing_schema,
 )
-from orchestration.engine.run import Run, answered, heard, was_cancelled
-from orchestration.engine.specs import Purpose
-from orchestration.engine.steps import EXHAUSTED, StepPlan, StepResult
+from orchestration.engine.run import Run, answered, heard, out_of_budget, reply_plan, was_cancelled
+from orchestration.engine.specs import Purpose, TurnSpec
+from orchestration.engine.steps import BUDGET, EXHAUSTED, StepPlan, StepResult
 
 ROLE_CHARS = 300
 """How much of an agent's role the manager is shown."""
@@ -62,7 +62,7 @@ async def orchestrate(run: Run) -> Progress:
             progress.stop_reason = "repeat"
         else:
             await ask_specialists(run, progress, decision.selections)
-    if progress.stop_reason != "cancelled":
+    if progress.stop_reason not in ("cancelled", "budget"):
         await synthesize(run, progress)
     return progress
 
@@ -74,14 +74,14 @@ async def decide(run: Run, progress: Progress) -> RoutingDecision | None:
     """
     spec = run.spec
     if progress.round == 1 and (spec.addressed or spec.carried):
-        selections = tuple(Selection(key, "") for key in run.missing())
+        selections = tuple(Selection(key, "") for key in spec.missing())
         return RoutingDecision("route" if selections else "synthesize", selections, "Asked by the user.")
-    result = await run.step(manager_plan(run, progress, "route" if progress.round == 1 else "evaluate"))
+    result = await run.step(manager_plan(spec, progress, "route" if progress.round == 1 else "evaluate"))
     if result.status == "cancelled":
         progress.stop_reason = "cancelled"
         return None
-    if result.error == EXHAUSTED:
-        progress.stop_reason = "failed"
+    if result.error in (EXHAUSTED, BUDGET):
+        progress.stop_reason = "budget" if result.error == BUDGET else "failed"
         progress.results.append(result)
         return None
     keys = [agent.key for agent in spec.roster]
@@ -111,7 +111,8 @@ async def ask_specialists(run: Run, progress: Progress, selections: Sequence[Sel
     """
     said = [result for result in answered(progress.results) if result.round < progress.round]
     plans = [
-        run.reply(
+        reply_plan(
+            run.spec,
             run.spec.agent(selection.agent_key),
             round_number=progress.round,
             said=said,
@@ -126,6 +127,8 @@ async def ask_specialists(run: Run, progress: Progress, selections: Sequence[Sel
     limits = run.spec.limits
     if was_cancelled(results):
         progress.stop_reason = "cancelled"
+    elif out_of_budget(results):
+        progress.stop_reason = "budget"
     elif progress.calls >= limits.max_specialist_calls:
         progress.stop_reason = "max_calls"
     elif progress.round >= limits.max_rounds:
@@ -139,20 +142,19 @@ async def synthesize(run: Run, progress: Progress) -> None:
         return
     if len(answers) == 1 and not run.spec.limits.always_synthesize:
         return
-    progress.results.append(await run.step(manager_plan(run, progress, "synthesize")))
+    progress.results.append(await run.step(manager_plan(run.spec, progress, "synthesize")))
 
 
-def manager_plan(run: Run, progress: Progress, purpose: Purpose) -> StepPlan:
+def manager_plan(spec: TurnSpec, progress: Progress, purpose: Purpose) -> StepPlan:
     """Plan a call of the manager: a decision, or the synthesis."""
-    spec = run.spec
     assert spec.manager is not None
     decides = purpose != "synthesize"
     prompt = Prompt(
         model=spec.manager,
         purpose=purpose,
-        system=manager_system(run, decides=decides),
+        system=manager_system(spec, decides=decides),
         viewer_key=None,
-        ask=ask_manager(run, progress, purpose),
+        ask=ask_manager(spec, progress, purpose),
         said=heard(progress.results),
         max_output_tokens=spec.limits.manager_max_tokens if decides else None,
         json_schema=routing_schema([agent.key for agent in spec.roster]) if decides else None,
@@ -170,8 +172,7 @@ def manager_plan(run: Run, progress: Progress, purpose: Purpose) -> StepPlan:
     )
 
 
-def manager_system(run: Run, *, decides: bool) -> str:
-    spec = run.spec
+def manager_system(spec: TurnSpec, *, decides: bool) -> str:
     roles = "\n".join(
         f"- @{agent.key}: {agent.name}. {' '.join(agent.role_prompt.split())[:ROLE_CHARS]}"
         for agent in spec.roster
@@ -192,8 +193,8 @@ def manager_system(run: Run, *, decides: bool) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def ask_manager(run: Run, progress: Progress, purpose: Purpose) -> str:
-    limits = run.spec.limits
+def ask_manager(spec: TurnSpec, progress: Progress, purpose: Purpose) -> str:
+    limits = spec.limits
     names = dict.fromkeys(
         result.agent.name for result in progress.results if result.agent and result.status == "failed"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from orchestration.engine.events import EngineEvent
@@ -152,6 +152,21 @@ class Events(Protocol):
         ...
 
 
+class Funds(Protocol):
+    """What a turn may still spend."""
+
+    def reserve(self, call_id: str, request: ModelRequest) -> bool:
+        """Set aside the most that a call can cost, until the journal has its outcome; False where that is not left."""
+        ...
+
+
+class Unlimited:
+    """The funds of a turn that no budget bounds."""
+
+    def reserve(self, call_id: str, request: ModelRequest) -> bool:
+        return True
+
+
 class Clock(Protocol):
     def monotonic_s(self) -> float: ...
 
@@ -170,3 +185,4 @@ class Ports:
     journal: Journal
     events: Events
     clock: Clock
+    funds: Funds = field(default_factory=Unlimited)

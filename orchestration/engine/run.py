@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from orchestration.engine.context import MANAGER_NAME, TO_AN_AGENT, build_request, reply_prompt
 from orchestration.engine.control import Control
 from orchestration.engine.guard import folded
 from orchestration.engine.ports import Ports
 from orchestration.engine.specs import AgentSpec, HistoryMessage, TurnSpec
-from orchestration.engine.steps import RetryPolicy, StepPlan, StepResult, run_step
+from orchestration.engine.steps import BUDGET, RetryPolicy, StepPlan, StepResult, run_step
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,12 @@ class Run:
     ports: Ports
     control: Control
     retry: RetryPolicy
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the answers' first calls have drawn on the funds."""
 
     async def step(self, plan: StepPlan) -> StepResult:
+        if plan.purpose != "summarize":
+            self.asked.set()
         return await run_step(plan, self.ports, self.control, self.retry)
 
     async def side_by_side(self, plans: Sequence[StepPlan]) -> list[StepResult]:
@@ -31,29 +35,6 @@ class Run:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self.step(plan)) for plan in plans]
         return [task.result() for task in tasks]
-
-    def reply(
-        self,
-        agent: AgentSpec,
-        *,
-        round_number: int = 1,
-        said: Sequence[StepResult] = (),
-        instruction: str = "",
-    ) -> StepPlan:
-        """Plan an agent's answer, which hears the answers in `said`."""
-        prompt = reply_prompt(self.spec, agent, said=heard(said), instruction=instruction)
-        request, audit = build_request(self.spec, prompt)
-        slot = f"reply:{round_number}:{agent.key}"
-        return StepPlan(slot, "reply", agent, round_number, request, audit, others=self.others(agent))
-
-    def others(self, agent: AgentSpec) -> tuple[str, ...]:
-        """Return what everybody is called for whom this agent must not speak: names, @keys, the manager's labels."""
-        if self.spec.mode == "direct":
-            return ()
-        others = [member for member in self.spec.roster if member.key != agent.key]
-        names = [name for member in others for name in (member.name, f"@{member.key}")]
-        own = {folded(agent.name), folded(f"@{agent.key}")}
-        return tuple(name for name in (*names, MANAGER_NAME, TO_AN_AGENT) if folded(name) not in own)
 
     def carried(self) -> list[StepResult]:
         """Return the good answers of the turn that this one replaces, by round and in room order."""
@@ -73,10 +54,30 @@ class Run:
             for answer in kept
         ]
 
-    def missing(self) -> list[str]:
-        """Return the keys of those who are addressed and have no answer yet that is carried over, in order."""
-        have = {answer.agent_key for answer in self.spec.carried}
-        return [key for key in self.spec.addressed if key not in have]
+
+def reply_plan(
+    spec: TurnSpec,
+    agent: AgentSpec,
+    *,
+    round_number: int = 1,
+    said: Sequence[StepResult] = (),
+    instruction: str = "",
+) -> StepPlan:
+    """Plan an agent's answer, which hears the answers in `said`."""
+    prompt = reply_prompt(spec, agent, said=heard(said), instruction=instruction)
+    request, audit = build_request(spec, prompt)
+    slot = f"reply:{round_number}:{agent.key}"
+    return StepPlan(slot, "reply", agent, round_number, request, audit, others=others_of(spec, agent))
+
+
+def others_of(spec: TurnSpec, agent: AgentSpec) -> tuple[str, ...]:
+    """Return what everybody is called for whom this agent must not speak: names, @keys, the manager's labels."""
+    if spec.mode == "direct":
+        return ()
+    others = [member for member in spec.roster if member.key != agent.key]
+    names = [name for member in others for name in (member.name, f"@{member.key}")]
+    own = {folded(agent.name), folded(f"@{agent.key}")}
+    return tuple(name for name in (*names, MANAGER_NAME, TO_AN_AGENT) if folded(name) not in own)
 
 
 def answered(results: Sequence[StepResult]) -> list[StepResult]:
@@ -94,3 +95,7 @@ def heard(results: Sequence[StepResult]) -> tuple[HistoryMessage, ...]:
         for result in answered(results)
         if result.agent is not None
     )
+
+
+def out_of_budget(results: Sequence[StepResult]) -> bool:
+    return any(result.error == BUDGET for result in results)

@@ -141,6 +141,11 @@ class TurnSpec:
                 return agent
         raise KeyError(key)
 
+    def missing(self) -> list[str]:
+        """Return the keys of those who are addressed and have no answer yet that is carried over, in order."""
+        have = {answer.agent_key for answer in self.carried}
+        return [key for key in self.addressed if key not in have]
+
 
 @dataclass(frozen=True, slots=True)
 class ChatMessage:

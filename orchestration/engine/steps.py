@@ -29,6 +29,7 @@ from orchestration.engine.specs import AgentSpec, ModelRequest, Purpose
 EXHAUSTED = CallError(
     "internal_error", "The worker that ran this turn died several times; it was given up.", retryable=True
 )
+BUDGET = CallError("budget_exceeded", "What is left of the budget cannot pay for this call.", retryable=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,8 @@ async def run_attempt(
         return CallOutcome(call_id, "cancelled", "", NO_USAGE), None
     if control.exhausted:
         return CallOutcome(call_id, "failed", "", NO_USAGE, EXHAUSTED), None
+    if not ports.funds.reserve(call_id, plan.request):
+        return CallOutcome(call_id, "failed", "", NO_USAGE, BUDGET), None
     await ports.journal.start(
         CallIntent(call_id, step_id, plan.slot, attempt, plan.request, plan.agent, plan.round, plan.context)
     )

@@ -17,8 +17,8 @@ from orchestration.engine.context import (
 )
 from orchestration.engine.routing import json_object, short_text
 from orchestration.engine.run import Run
-from orchestration.engine.specs import HistoryMessage, SummaryItem, SummarySpec
-from orchestration.engine.steps import EXHAUSTED, StepPlan
+from orchestration.engine.specs import HistoryMessage, SummaryItem, SummarySpec, TurnSpec
+from orchestration.engine.steps import BUDGET, EXHAUSTED, StepPlan
 from orchestration.engine.tokens import estimate_tokens
 
 log = logging.getLogger(__name__)
@@ -73,17 +73,17 @@ def summary_schema() -> dict[str, object]:
 
 
 async def summarize(run: Run) -> SummaryResult | None:
-    """Summarize what the plan says; None where nothing is to be covered, or the turn was cancelled or given up."""
-    plan = run.spec.summarize
-    assert plan is not None
-    lines = [line for line in run.spec.history if line.seq <= plan.through_seq]
+    """Summarize what the plan says; None where nothing is to be covered, the turn ended, or the budget has no call."""
+    lines = lines_to_summarize(run.spec)
     if not lines:
         return None
     summary = None
     for attempt in range(1, ATTEMPTS + 1):
-        result = await run.step(summary_step(run, lines, attempt))
+        result = await run.step(summary_step(run.spec, lines, attempt))
         if result.status == "cancelled" or result.error == EXHAUSTED:
             return None
+        if result.error == BUDGET and attempt == 1:
+            return None  # nothing was paid for: the next turn tries again
         if result.status == "failed":
             break
         summary = parse_summary(result.text, lines, run.spec.summary)
@@ -99,9 +99,14 @@ async def summarize(run: Run) -> SummaryResult | None:
     return SummaryResult(summary, lines[0].seq, lines[-1].seq, used_fallback)
 
 
-def summary_step(run: Run, lines: Sequence[HistoryMessage], attempt: int) -> StepPlan:
+def lines_to_summarize(spec: TurnSpec) -> list[HistoryMessage]:
+    """Return what the plan covers."""
+    assert spec.summarize is not None
+    return [line for line in spec.history if line.seq <= spec.summarize.through_seq]
+
+
+def summary_step(spec: TurnSpec, lines: Sequence[HistoryMessage], attempt: int) -> StepPlan:
     """Plan the call. Only what is summarized is told, the longest messages cut so that all of them fit."""
-    spec = run.spec
     assert spec.summarizer is not None
     model, most = spec.summarizer, spec.limits.summarizer_max_tokens
     budget = int(window_of(model, most).input_budget / model.calibration) - estimate_tokens(SYSTEM)

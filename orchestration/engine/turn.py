@@ -12,10 +12,10 @@ from orchestration.engine.modes import fan_out, roundtable
 from orchestration.engine.orchestrator import orchestrate
 from orchestration.engine.ports import CallError, Ports
 from orchestration.engine.routing import RoutingDecision
-from orchestration.engine.run import Run, answered, was_cancelled
+from orchestration.engine.run import Run, answered, out_of_budget, was_cancelled
 from orchestration.engine.specs import TurnSpec
-from orchestration.engine.steps import EXHAUSTED, RetryPolicy, StepResult
-from orchestration.engine.summary import SummaryResult, summarize
+from orchestration.engine.steps import BUDGET, EXHAUSTED, RetryPolicy, StepResult
+from orchestration.engine.summary import SummaryResult, lines_to_summarize, summarize
 
 TurnStatus = Literal["completed", "partial", "failed", "cancelled"]
 
@@ -44,9 +44,16 @@ async def run_turn(spec: TurnSpec, ports: Ports, control: Control, retry: RetryP
         summary = await summarize(run)
         return replace(await answer(after_summary(run, summary)), summary=summary)
     async with asyncio.TaskGroup() as group:
-        summarizing = group.create_task(summarize(run))
         answering = group.create_task(answer(run))
+        answering.add_done_callback(lambda _: run.asked.set())
+        summarizing = group.create_task(summarize_beside(run))
     return replace(answering.result(), summary=summarizing.result())
+
+
+async def summarize_beside(run: Run) -> SummaryResult | None:
+    """Summarize while the council answers; what the budget has left is for the answers first."""
+    await run.asked.wait()
+    return await summarize(run)
 
 
 async def answer(run: Run) -> TurnResult:
@@ -69,10 +76,13 @@ def result_from(
     """Return the turn's result: who answered and who did not decides the status, the first failure the error."""
     failed = [result for result in answers if result.status == "failed"]
     error = failed[0].error if failed else None
+    if out_of_budget(answers):
+        stop_reason = "budget"
     if stop_reason == "cancelled" or was_cancelled(answers):
         return TurnResult("cancelled", tuple(answers), "cancelled", None, routing)
     if not answered(answers):
-        return TurnResult("failed", tuple(answers), "failed", error, routing)
+        reason = stop_reason if stop_reason == "budget" else "failed"
+        return TurnResult("failed", tuple(answers), reason, error, routing)
     return TurnResult("partial" if failed else "completed", tuple(answers), stop_reason, error, routing)
 
 
@@ -91,4 +101,6 @@ def summary_result(run: Run, summary: SummaryResult | None) -> TurnResult:
         return TurnResult("cancelled", (), "cancelled")
     if summary is None and run.control.exhausted:
         return TurnResult("failed", (), "failed", EXHAUSTED)
+    if summary is None and lines_to_summarize(run.spec):
+        return TurnResult("failed", (), "budget", BUDGET)
     return TurnResult("completed", (), summary=summary)

@@ -70,6 +70,7 @@ API = {
     "rooms/<str:room_id>/sessions": api("GET POST"),
     "sessions/<str:session_id>": api("GET PATCH DELETE"),
     "sessions/<str:session_id>/turns": api("GET POST"),
+    "sessions/<str:session_id>/turns/estimate": api("POST"),
     "sessions/<str:session_id>/messages": api(),
     "sessions/<str:session_id>/fork": api("POST"),
     "sessions/<str:session_id>/summaries": api("GET POST"),
@@ -88,6 +89,7 @@ API = {
 }
 
 PAGES = {
+    "metrics": Entry("api-admin"),
     "setup/<str:secret>": Entry("public", "GET POST"),
     "invite/<str:secret>": Entry("public", "GET POST"),
     "sign-up": Entry("public", "GET POST"),

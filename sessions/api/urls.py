@@ -7,6 +7,7 @@ from sessions.api.events import TurnEventsView
 from sessions.api.rooms import RoomAgentsView, RoomsView, RoomView
 from sessions.api.summaries import SummariesView, SummaryView
 from sessions.api.turn_again import SessionForkView, TurnRerunView, TurnRetryView
+from sessions.api.turn_estimate import TurnEstimateView
 from sessions.api.turns import TurnCancelView, TurnsView, TurnView
 
 urlpatterns = [
@@ -20,6 +21,7 @@ urlpatterns = [
     path("rooms/<str:room_id>/sessions", RoomSessionsView.as_view(), name="api-room-sessions"),
     path("sessions/<str:session_id>", SessionView.as_view(), name="api-session"),
     path("sessions/<str:session_id>/turns", TurnsView.as_view(), name="api-turns"),
+    path("sessions/<str:session_id>/turns/estimate", TurnEstimateView.as_view(), name="api-turn-estimate"),
     path("sessions/<str:session_id>/messages", MessagesView.as_view(), name="api-messages"),
     path("sessions/<str:session_id>/fork", SessionForkView.as_view(), name="api-session-fork"),
     path("sessions/<str:session_id>/summaries", SummariesView.as_view(), name="api-summaries"),

@@ -8,6 +8,8 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
+
 from billing.fields import usd_text
 from orchestration.engine.events import (
     EngineEvent,
@@ -77,6 +79,7 @@ class Bridge:
 
     async def start(self, intent: CallIntent) -> None:
         self._number += 1
+        structlog.contextvars.bind_contextvars(call_id=intent.call_id)
         await self.journal.start(self._number, intent)
         self.progress[uuid.UUID(intent.call_id)] = 0
         if intent.request.purpose in SHOWN:
@@ -84,7 +87,10 @@ class Bridge:
 
     async def finish(self, outcome: CallOutcome) -> None:
         cost = await self.journal.finish(outcome)
+        structlog.contextvars.unbind_contextvars("call_id")
         self.progress.pop(uuid.UUID(outcome.call_id), None)
+        if self.claimed.purse is not None:
+            self.claimed.purse.settle(uuid.UUID(outcome.call_id), cost)
         if outcome.status == "ok" and outcome.call_id in self._live:
             html = await asyncio.to_thread(render_markdown, outcome.text)
             self._finished[outcome.call_id] = Finished(usage_of_report(outcome.report), usd_text(cost), html)

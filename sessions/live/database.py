@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
@@ -36,7 +37,8 @@ class Database:
             finally:
                 connections.close_all()
 
-        return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+        context = contextvars.copy_context()  # what log lines are told about
+        return await asyncio.get_running_loop().run_in_executor(self._executor, context.run, call)
 
     def close(self) -> None:
         self._executor.shutdown(wait=True, cancel_futures=False)

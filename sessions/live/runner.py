@@ -8,10 +8,11 @@ import random
 import uuid
 from dataclasses import dataclass
 
+import structlog
 from django.conf import settings
 
 from orchestration.engine.control import Control
-from orchestration.engine.ports import Models, Ports
+from orchestration.engine.ports import Models, Ports, Unlimited
 from orchestration.engine.steps import EXHAUSTED, RetryPolicy
 from orchestration.engine.turn import TurnResult, run_turn
 from sessions.live.bridge import Bridge
@@ -78,6 +79,8 @@ class Runner:
         claimed = await self._database.run(turn_claim, turn_id=turn_id, runner_id=self.runner_id)
         if claimed is None:
             return
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(turn_id=str(turn_id), user_id=str(claimed.payer.user_id))
         task = asyncio.current_task()
         assert task is not None
         control = Control(exhausted=claimed.exhausted)
@@ -87,7 +90,13 @@ class Runner:
         running = self.running[turn_id] = RunningTurn(claimed.claim, control, bridge, task)
         try:
             await self._open(bridge)
-            ports = Ports(models=self._models, journal=bridge, events=bridge, clock=LoopClock())
+            ports = Ports(
+                models=self._models,
+                journal=bridge,
+                events=bridge,
+                clock=LoopClock(),
+                funds=claimed.purse or Unlimited(),
+            )
             result = await self._result(claimed, ports, control)
             bridge.flush()
             running.committing = True

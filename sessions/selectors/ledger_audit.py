@@ -1,9 +1,8 @@
 """The audit of the ledger: calls, events, rollups and turns, each against the others. Reads only.
 
 An invariant is a function that yields what breaks it, a line each; it stops where nobody reads on, and keeps no more
-in memory than a day's rollup. Numbers are those of "Invariants" in the metering design; those of budgets (3 and 4)
-come with the budgets. A ledger is audited while turns are committed: what one statement sees is consistent, and what
-two see is confirmed before it is reported.
+in memory than a day's rollup. Numbers are those of "Invariants" in docs/metering.md. A ledger is audited while turns
+are committed: what one statement sees is consistent, and what two see is confirmed before it is reported.
 """
 
 from __future__ import annotations
@@ -13,11 +12,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
-from billing.models import DailyUsage, UsageEvent
+from billing.models import BudgetPeriod, DailyUsage, Hold, HoldLine, UsageEvent
 from billing.pricing import cost_pico
+from billing.selectors.budgets import events_of_period
 from billing.services.rollup import KEY, SUMS, TOKENS
 from orchestration.gateway.usage import total_input_told
 from sessions.models import Call, Message, Turn
@@ -77,6 +77,45 @@ def pairs() -> Iterator[str]:
         UsageEvent.objects.filter(Exists(turn), corrects=None).exclude(Exists(call)),
         "no call was made for event",
     )
+
+
+# --- 3. Every hold is resolved once; none outlives its turn -----------------------------------------------------------
+
+
+def holds() -> Iterator[str]:
+    """And what a budget period has held is what the open holds have taken of it."""
+    active = Turn.objects.active().values("pk")
+    yield from lines(
+        Hold.objects.filter(resolved_at=None).exclude(turn_id__in=active), "no running turn has the open hold"
+    )
+    yield from lines(
+        Hold.objects.exclude(resolved_at=None).filter(turn_id__in=active),
+        "resolved before its turn's end: hold",
+    )
+    taken = HoldLine.objects.filter(period=OuterRef("pk"), hold__resolved_at=None).order_by().values("period")
+    open_sum = Coalesce(Subquery(taken.annotate(sum=Sum("amount_pico")).values("sum")), 0)
+    yield from lines(
+        BudgetPeriod.objects.annotate(taken=open_sum).exclude(held_pico=F("taken")),
+        "held is not the sum of the open holds of budget period",
+    )
+
+
+# --- 4. What a budget period has spent is the sum of its events -------------------------------------------------------
+
+
+def spending() -> Iterator[str]:
+    for period in BudgetPeriod.objects.select_related("budget").order_by("pk").iterator(chunk_size=CHUNK):
+        spent, summed = period_sums(period.pk)
+        if spent != summed and (spent, summed) == period_sums(period.pk):  # a commit in between changes both
+            yield f"budget period {period.pk} has spent {spent}, its events make {summed}"
+
+
+def period_sums(period_id: int) -> tuple[int, int]:
+    """Return what a period says it has spent and what its events cost, in pico-USD; both 0 where it is gone."""
+    period = BudgetPeriod.objects.select_related("budget").filter(pk=period_id).first()
+    if period is None:
+        return 0, 0
+    return period.spent_pico, events_of_period(period).aggregate(sum=Sum("cost_pico"))["sum"] or 0
 
 
 # --- 5. Cost = buckets x price row, bit for bit -----------------------------------------------------------------------
@@ -175,6 +214,8 @@ def doubled(rows: QuerySet[Any], *names: str) -> Iterator[str]:
 INVARIANTS = (
     Invariant(1, "a turn becomes final with its messages, events and rollup in one commit", commits),
     Invariant(2, "one event per call, one call per event", pairs),
+    Invariant(3, "every hold is resolved once; none outlives its turn", holds),
+    Invariant(4, "what a budget period has spent is the sum of its events", spending),
     Invariant(5, "cost = buckets x price, bit for bit", costs),
     Invariant(6, "rollup rows = recomputed rollup rows", rollups),
     Invariant(7, "input buckets sum to the provider's total input", totals),

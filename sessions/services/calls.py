@@ -124,3 +124,13 @@ def past_calls(turn: Turn) -> dict[str, PastCall]:
         final = call.error["final"] if call.error else True
         past[call.slot] = PastCall(str(call.step_id), call.attempt, call.status, call.text, error, final)  # type: ignore[arg-type]
     return past
+
+
+def calls_used(turn: Turn) -> list[tuple[uuid.UUID, Usage, dt.datetime]]:
+    """Return model, usage and end of every call of a turn that has ended."""
+    ended = turn.calls.exclude(status=Call.Status.STARTED)
+    return [
+        (model_id, UsageReport.from_dict(usage).usage, at)
+        for model_id, usage, at in ended.values_list("model_id", "usage", "finished_at")
+        if usage is not None and at is not None
+    ]

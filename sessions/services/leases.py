@@ -12,11 +12,12 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from billing.services.holds import Purse, purse_open
 from billing.services.usage import Payer
 from orchestration.engine.ports import PastCall
 from orchestration.engine.specs import TurnSpec
 from sessions.models import Turn
-from sessions.services.calls import calls_interrupt, calls_note_received, past_calls
+from sessions.services.calls import calls_interrupt, calls_note_received, calls_used, past_calls
 from sessions.services.snapshot import payer_of, spec_of
 
 MAX_CLAIMS = 3
@@ -38,6 +39,8 @@ class Claimed:
     exhausted: bool
     """Claimed too often: commit what there is, ask no model."""
     cancelled: bool
+    purse: Purse | None
+    """What its calls draw on; None where no hard budget binds it."""
 
 
 def lease_end() -> Now:
@@ -59,16 +62,27 @@ def turn_claim(*, turn_id: uuid.UUID, runner_id: uuid.UUID) -> Claimed | None:
         return None
     calls_interrupt(turn_id=turn_id)
     turn = Turn.objects.get(pk=turn_id)
+    spec = spec_of(turn)
     return Claimed(
         turn_id=turn_id,
         claim=turn.claim,
-        spec=spec_of(turn),
+        spec=spec,
         payer=payer_of(turn),
         past=past_calls(turn),
         calls_made=turn.calls.count(),
         exhausted=turn.claim - turn.handovers > MAX_CLAIMS,
         cancelled=turn.cancel_requested_at is not None,
+        purse=purse_of(turn, spec),
     )
+
+
+def purse_of(turn: Turn, spec: TurnSpec) -> Purse | None:
+    """Return what is left of a turn's hold after the calls that earlier claims made."""
+    purse = purse_open(turn_id=turn.pk, spec=spec)
+    if purse is not None and turn.claim > 1:
+        for model_id, usage, at in calls_used(turn):
+            purse.pay(model_id, usage, at)
+    return purse
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,12 @@ from django.db.models import Max
 from django.utils import timezone
 
 from accounts.models import ApiToken, User
+from billing.services.holds import hold_stage
 from pantheon.errors import PantheonError
 from sessions.dispatch import dispatch
 from sessions.models import ChatSession, Message, Turn
 from sessions.services.chats import title_from
-from sessions.services.snapshot import snapshot_of
+from sessions.services.snapshot import payer_of, snapshot_of
 from sessions.services.turn_plan import Plan, plan_turn
 from sessions.services.turn_request import TurnRequest
 
@@ -39,7 +40,8 @@ def turn_accept(
 
     Checked in this order: a known idempotency key, an index that is not the next, what the message asks for, an
     active turn. The last two clashes are found by the database's constraints, so of two requests at once exactly
-    one wins. Raises `turn_conflict`, `turn_in_progress`, `idempotency_mismatch` and the 422 codes.
+    one wins. What it costs is asked last. Raises `turn_conflict`, `turn_in_progress`, `idempotency_mismatch`,
+    `budget_exceeded` and the 422 codes.
     """
     expected = None
     try:
@@ -87,7 +89,10 @@ def queue_turn(
     token: ApiToken | None,
     before_seq: int,
 ) -> Turn:
-    """Store a planned turn and have it dispatched on commit (inside a transaction). Clashes are IntegrityErrors."""
+    """Store a planned turn with its hold, and have it dispatched on commit (inside a transaction).
+
+    Clashes are IntegrityErrors, found before the budgets are asked. Raises `budget_exceeded`, `model_unavailable`.
+    """
     spec = plan.spec
     turn = Turn(
         session=session,
@@ -105,6 +110,7 @@ def queue_turn(
         dispatch_after=timezone.now() + REDISPATCH_AFTER,
     )
     turn.save(force_insert=True)
+    hold_stage(payer=payer_of(turn), spec=spec)
     transaction.on_commit(partial(dispatch, turn.pk))
     return turn
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import uuid
 from collections.abc import Sequence
+from functools import partial
 
 from django.db import transaction
 from django.db.models import Max
@@ -15,6 +16,7 @@ from orchestration.engine.specs import UsageReport
 from orchestration.engine.steps import StepResult
 from orchestration.engine.summary import FIELDS, SummaryResult
 from orchestration.engine.turn import TurnResult
+from sessions.metrics import turn_observed
 from sessions.models import Call, ChatSession, Message, Summary, Turn
 from sessions.services.fence import turn_fence
 
@@ -47,7 +49,7 @@ def turn_commit(
         .select_related("model__provider")
         .order_by("number")
     )
-    usage_stage(payer=payer, calls=[metered(call) for call in calls])
+    events = usage_stage(payer=payer, calls=[metered(call) for call in calls])
     Call.objects.filter(turn_id=turn_id).update(committed=True, text="")
     ChatSession.objects.filter(pk=payer.session_id).update(updated_at=now)
     Turn.objects.filter(pk=turn_id).update(
@@ -60,6 +62,7 @@ def turn_commit(
         runner_id=None,
         last_event_seq=last_event_seq,
     )
+    transaction.on_commit(partial(turn_observed, mode=payer.mode, status=result.status, events=events))
 
 
 def messages_add(session_id: uuid.UUID, turn_id: uuid.UUID, result: TurnResult) -> None:

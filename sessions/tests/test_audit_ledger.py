@@ -16,8 +16,10 @@ from django.db import connection, transaction
 from django.db.migrations import RemoveConstraint
 from django.db.migrations.state import ProjectState
 from django.db.models import F, Model
+from django.utils import timezone
 
-from billing.models import DailyUsage, ModelPrice, UsageEvent
+from billing.models import Budget, BudgetPeriod, DailyUsage, Hold, HoldLine, ModelPrice, UsageEvent
+from billing.services.budgets import budget_save
 from billing.services.reprice import events_reprice
 from billing.services.rollup import rollup_add
 from billing.services.usage import usage_stage
@@ -114,13 +116,13 @@ def running(turn: Turn) -> Turn:
 
 def test_books_in_order(turn) -> None:
     assert broken() == {}
-    assert audit().count(": ok") == len(INVARIANTS) == 6
+    assert audit().count(": ok") == len(INVARIANTS) == 8
 
 
 def test_a_breach_is_shown_and_is_the_exit_code(turn, call) -> None:
     Call.objects.filter(pk=call.pk).delete()
     out = StringIO()
-    with pytest.raises(CommandError, match="1 of 6 invariants are broken") as error:
+    with pytest.raises(CommandError, match="1 of 8 invariants are broken") as error:
         call_command("audit_ledger", stdout=out)
     assert error.value.returncode == 1
     assert f"2. one event per call, one call per event: broken\n   no call was made for event {call.pk}" in (
@@ -190,6 +192,51 @@ def test_2_an_event_outlives_the_turn_that_was_erased_with_its_person(turn) -> N
     turn.session.delete()
     assert UsageEvent.objects.count() == 2
     assert broken() == {}
+
+
+# --- 3 ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def budget(db: None) -> Budget:
+    """Made before the turns, so that they hold."""
+    return budget_save(budget=Budget(scope="everyone", limit_pico=10**15))
+
+
+def test_3_a_hold_that_outlives_its_turn(budget, turn) -> None:
+    assert broken() == {}
+    Hold.objects.filter(turn_id=turn.pk).update(resolved_at=None)
+    line = HoldLine.objects.get(hold=turn.pk)
+    assert broken() == {
+        3: [
+            f"no running turn has the open hold {turn.pk}",
+            f"held is not the sum of the open holds of budget period {line.period_id}",
+        ]
+    }
+
+
+def test_3_a_hold_that_was_resolved_too_early(budget, running) -> None:
+    Hold.objects.filter(turn_id=running.pk).update(resolved_at=timezone.now())
+    assert broken()[3][0] == f"resolved before its turn's end: hold {running.pk}"
+
+
+def test_3_more_is_held_than_the_holds_have_taken(budget, running) -> None:
+    period = budget.periods.get()
+    BudgetPeriod.objects.filter(pk=period.pk).update(held_pico=F("held_pico") + 1)
+    assert broken() == {3: [f"held is not the sum of the open holds of budget period {period.pk}"]}
+
+
+# --- 4 ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fields", [{}, {"applies": "each"}, {"period": "day"}, {"hard": False}])
+def test_4_more_was_spent_than_the_events_cost(turn, fields) -> None:
+    budget = budget_save(budget=Budget(**{"scope": "everyone", "limit_pico": 10**15, **fields}))
+    assert broken() == {}
+    period = budget.periods.get()
+    BudgetPeriod.objects.filter(pk=period.pk).update(spent_pico=F("spent_pico") + 1)
+    spent = period.spent_pico
+    assert broken() == {4: [f"budget period {period.pk} has spent {spent + 1}, its events make {spent}"]}
 
 
 # --- 5 ----------------------------------------------------------------------------------------------------------------

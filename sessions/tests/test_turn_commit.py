@@ -8,7 +8,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from billing.models import DailyUsage, UsageEvent
+from billing.models import Budget, BudgetNotice, BudgetPeriod, DailyUsage, Hold, UsageEvent
+from billing.services.budgets import budget_save
 from orchestration.engine.context import build_request, reply_prompt
 from orchestration.engine.ports import CallIntent, CallOutcome
 from orchestration.engine.specs import Usage, UsageReport
@@ -25,6 +26,13 @@ from sessions.tests.factories import make_agent, make_model, make_room, make_ses
 from sessions.tests.statements import BrokenHere, break_statement
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
+
+
+@pytest.fixture(autouse=True)
+def _budgets(db: None) -> None:
+    """Every turn here has a hold to settle and a threshold to pass."""
+    budget_save(budget=Budget(scope="everyone", limit_pico=10**15))
+    budget_save(budget=Budget(scope="everyone", limit_pico=1, hard=False))
 
 
 def claimed_turn(alice, calls: int) -> tuple[Claimed, TurnResult]:
@@ -66,6 +74,10 @@ def assert_nothing() -> None:
     assert not Message.objects.exclude(role="user").exists()
     assert list(Call.objects.values_list("committed", flat=True)) == [False, False]
     assert "" not in Call.objects.values_list("text", flat=True)
+    assert not BudgetPeriod.objects.exclude(spent_pico=0).exists()
+    assert Hold.objects.get().resolved_at is None
+    assert BudgetPeriod.objects.get(budget__hard=True).held_pico == Hold.objects.get().amount_pico > 0
+    assert not BudgetNotice.objects.exists()
 
 
 def assert_all() -> None:
@@ -80,6 +92,13 @@ def assert_all() -> None:
         Call.objects.values_list("pk", flat=True)
     )
     assert list(Call.objects.values_list("committed", "text")) == [(True, ""), (True, "")]
+    assert set(BudgetPeriod.objects.values_list("spent_pico", "held_pico")) == {(cost, 0)}
+    assert Hold.objects.get().resolved_at is not None
+    assert list(BudgetNotice.objects.order_by("threshold").values_list("threshold", flat=True)) == [
+        50,
+        80,
+        100,
+    ]
 
 
 def test_a_commit_that_breaks_at_any_statement_leaves_nothing(alice) -> None:
@@ -101,6 +120,8 @@ def test_a_commit_that_breaks_at_any_statement_leaves_nothing(alice) -> None:
     assert number > 8
     assert any("billing_usageevent" in sql for sql in seen)
     assert any("billing_dailyusage" in sql for sql in seen)
+    assert any("billing_budgetperiod" in sql for sql in seen)
+    assert any("billing_hold" in sql for sql in seen)
 
 
 def test_a_commit_is_made_once(alice) -> None:
@@ -122,6 +143,7 @@ def test_an_old_claim_writes_nothing(alice) -> None:
 
 
 def test_the_number_of_statements_does_not_grow_with_the_calls(alice) -> None:
+    Budget.objects.filter(hard=False).delete()  # a threshold is told once
     counts = []
     for calls in (1, 12):
         claimed, result = claimed_turn(alice, calls)
@@ -131,4 +153,4 @@ def test_the_number_of_statements_does_not_grow_with_the_calls(alice) -> None:
             commit(claimed, result)
         counts.append(len(queries))
     assert counts[0] == counts[1]
-    assert counts[0] <= 14
+    assert counts[0] <= 18

@@ -1,0 +1,67 @@
+"""Budgets are made, changed and deleted here, and nowhere else: what they count begins with what was spent already."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import Sum
+from django.utils import timezone
+
+from accounts.services import fields_of
+from billing.models import ZERO_UUID, Budget, BudgetPeriod, DailyUsage
+from billing.services.spending import budget_book_lock, notices_add
+from pantheon.errors import ValidationFailed
+
+COUNTED = ("scope", "target_id", "applies", "period")
+"""What decides which events a budget counts."""
+
+
+@transaction.atomic
+def budget_save(*, budget: Budget) -> Budget:
+    """Store a budget, new or changed; it holds at once, for every turn accepted from then on. Raises ValidationFailed.
+
+    Where what it counts is new, the current period begins with what was spent in it so far. Turns wait meanwhile.
+    """
+    budget_book_lock()
+    old = Budget.objects.filter(pk=budget.pk).first()
+    counts_anew = old is None or any(getattr(old, name) != getattr(budget, name) for name in COUNTED)
+    if counts_anew:
+        budget.counts_from = budget.start_of(timezone.now().astimezone(dt.UTC).date())
+    try:
+        budget.full_clean()
+    except ValidationError as error:
+        raise ValidationFailed(fields_of(error)) from error
+    budget.save()
+    if counts_anew:
+        budget.periods.all().delete()
+        spent = spent_so_far(budget)
+        BudgetPeriod.objects.bulk_create(
+            BudgetPeriod(budget=budget, member_id=member, start=budget.counts_from, spent_pico=pico)
+            for member, pico in spent.items()
+        )
+    # What was passed before the budget was there, or before its limit was lowered, is told now.
+    today = timezone.now().astimezone(dt.UTC).date()
+    current = budget.periods.filter(start=budget.start_of(today), spent_pico__gt=0)
+    notices_add((budget, row.pk, 0, row.spent_pico) for row in current)
+    return budget
+
+
+@transaction.atomic
+def budget_delete(*, budget: Budget) -> None:
+    """Delete a budget with its periods; running turns keep what they were accepted with."""
+    budget_book_lock()
+    budget.delete()
+
+
+def spent_so_far(budget: Budget) -> dict[uuid.UUID, int]:
+    """Return member -> pico-USD spent in the period that begins on `counts_from`, from the rollup."""
+    end = budget.resets_at(budget.counts_from).date()
+    days = DailyUsage.objects.filter(day__gte=budget.counts_from, day__lt=end).order_by()
+    days = days.filter(**budget.counted())
+    if budget.applies == Budget.Applies.TOTAL:
+        return {ZERO_UUID: days.aggregate(spent=Sum("cost_pico"))["spent"] or 0}
+    members = days.values_list("user_id").annotate(spent=Sum("cost_pico"))
+    return {member: int(spent) for member, spent in members if spent}

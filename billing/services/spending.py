@@ -1,0 +1,165 @@
+"""What budgets have spent: every event is added to the periods it falls in, in the transaction that writes it.
+
+Budgets are read under a lock of their table that all commits share; whoever changes what a budget counts takes it
+alone (`budget_book_lock`). So a period's row is either there and added to, or begins with the sum of the rollup.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+from django.db.models import Q
+from django.utils import timezone
+
+from billing.models import ZERO_UUID, Budget, BudgetNotice, BudgetPeriod, Hold, UsageEvent
+
+PeriodKey = tuple[uuid.UUID, uuid.UUID, dt.date]
+"""Budget, member, start: in this order rows are locked."""
+
+
+@dataclass(slots=True)
+class Change:
+    """What a commit adds to a budget period, in pico-USD."""
+
+    spent: int = 0
+    held: int = 0
+
+
+def budget_book_lock() -> None:
+    """Keep turns from being accepted and committed until this transaction ends; readers go on."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"LOCK TABLE {Budget._meta.db_table} IN EXCLUSIVE MODE")
+
+
+def budget_book_share() -> None:
+    """Keep what budgets count as it is until this transaction ends; any number of transactions may."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"LOCK TABLE {Budget._meta.db_table} IN ROW SHARE MODE")
+
+
+def budgets_of(targets: Collection[uuid.UUID]) -> list[Budget]:
+    """Return the budgets of everyone and of these teams, users and rooms."""
+    return list(
+        Budget.objects.filter(Q(scope=Budget.Scope.EVERYONE) | Q(target_id__in=set(targets) - {ZERO_UUID}))
+    )
+
+
+def spending_add(*, events: Sequence[UsageEvent], turn_id: uuid.UUID | None = None) -> None:
+    """Add events to every budget period they fall in, and resolve the hold of the turn that they end.
+
+    Inside the transaction that writes the events; a fixed number of statements, however many events.
+    """
+    budget_book_share()
+    budgets = budgets_of({target for event in events for target in targets_of(event)}) if events else []
+    changes: dict[PeriodKey, Change] = defaultdict(Change)
+    for event in events:
+        for budget in budgets:
+            key = period_of(budget, event)
+            if key is not None and event.cost_pico:
+                changes[key].spent += event.cost_pico
+    if turn_id is not None:
+        hold_release(turn_id, changes)
+    after = periods_add(changes)
+    overridden = own_periods(budgets)
+    notices_add(
+        (budget, after[key][0], after[key][1] - change.spent, after[key][1])
+        for budget in budgets
+        for key, change in changes.items()
+        if key[0] == budget.pk
+        and not (budget.applies == Budget.Applies.EACH and (key[1], budget.period) in overridden)
+    )
+
+
+def targets_of(event: UsageEvent) -> tuple[uuid.UUID, ...]:
+    return event.team_id, event.user_id, event.room_id
+
+
+def period_of(budget: Budget, event: UsageEvent) -> PeriodKey | None:
+    """Return the period of a budget that an event counts in, None where it counts in none."""
+    start = budget.start_of(event.created_at.astimezone(dt.UTC).date())
+    counted = all(getattr(event, column) == target for column, target in budget.counted().items())
+    if not counted or start < budget.counts_from:
+        return None
+    return budget.pk, budget.member_of(event.user_id), start
+
+
+def own_periods(budgets: Iterable[Budget]) -> set[tuple[uuid.UUID, str]]:
+    """Return (user, period) for which a user has a budget of their own, which overrides those for each member."""
+    return {(budget.target_id, budget.period) for budget in budgets if budget.scope == Budget.Scope.USER}
+
+
+def hold_release(turn_id: uuid.UUID, changes: dict[PeriodKey, Change]) -> None:
+    """Resolve the turn's hold, if it has one, and give back what it had taken. The turn's fence keeps others out."""
+    hold = Hold.objects.filter(turn_id=turn_id, resolved_at=None)
+    # A hold whose budgets are gone has no line, and is one row of Nones.
+    lines = list(
+        hold.values_list(
+            "lines__period__budget_id",
+            "lines__period__member_id",
+            "lines__period__start",
+            "lines__amount_pico",
+        )
+    )
+    for budget, member, start, amount in lines:
+        if budget is not None:
+            changes[budget, member, start].held -= amount
+    if lines:
+        hold.update(resolved_at=timezone.now())
+
+
+def periods_add(changes: Mapping[PeriodKey, Change]) -> dict[PeriodKey, tuple[int, int]]:
+    """Add to periods in one statement, making those that are not there; return key -> (id, spent after).
+
+    Raw SQL because the ORM's upsert can only replace, not add. The rows are sorted, so that all lock in one order.
+    """
+    if not changes:
+        return {}
+    table = BudgetPeriod._meta.db_table
+    fields: list[Any] = [BudgetPeriod._meta.get_field(name) for name in ("budget", "member_id", "start")]
+    ordered = sorted(changes.items(), key=lambda item: [str(part) for part in item[0]])
+    params: list[Any] = []
+    for key, change in ordered:
+        params += [field.get_db_prep_value(part, connection) for field, part in zip(fields, key, strict=True)]
+        params += [change.spent, change.held]
+    sql = (
+        f"INSERT INTO {table} (budget_id, member_id, start, spent_pico, held_pico) "
+        f"VALUES {', '.join(['(%s, %s, %s, %s, %s)'] * len(ordered))} "
+        f"ON CONFLICT (budget_id, member_id, start) DO UPDATE "
+        f"SET spent_pico = {table}.spent_pico + EXCLUDED.spent_pico, "
+        f"held_pico = {table}.held_pico + EXCLUDED.held_pico "
+        f"RETURNING budget_id, member_id, start, id, spent_pico"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        return {
+            (_uuid(budget), _uuid(member), _date(start)): (period_id, spent)
+            for budget, member, start, period_id, spent in cursor.fetchall()
+        }
+
+
+def notices_add(rows: Iterable[tuple[Budget, int, int, int]]) -> None:
+    """Write down the thresholds that were passed: (budget, period's id, spent before, spent after) of each period."""
+    notices = [
+        BudgetNotice(period_id=period_id, threshold=threshold)
+        for budget, period_id, before, after in rows
+        for threshold in budget.thresholds
+        if before * 100 < threshold * budget.limit_pico <= after * 100
+    ]
+    if notices:
+        BudgetNotice.objects.bulk_create(notices, ignore_conflicts=True)
+
+
+def _uuid(value: Any) -> uuid.UUID:
+    return value if isinstance(value, uuid.UUID) else uuid.UUID(str(value))
+
+
+def _date(value: Any) -> dt.date:
+    return value if isinstance(value, dt.date) else dt.date.fromisoformat(value)

@@ -1,0 +1,53 @@
+"""How log lines look: plain text for a terminal, or JSON objects with the ids of what they speak of.
+
+A JSON line has `event`, `level`, `logger`, `timestamp` (UTC) and, where they are known, `request_id`, `user_id`,
+`turn_id` and `call_id`: whoever begins one of these binds its id with `structlog.contextvars`. No line holds message
+text or keys.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+
+TEXT, JSON = "text", "json"
+FORMATS = (TEXT, JSON)
+
+QUIET = {"httpx2": "WARNING", "httpx": "WARNING", "django.request": "ERROR"}
+"""The SDKs' HTTP client logs a line per request at INFO, Django a warning per 404."""
+
+
+def logging_config(*, log_format: str, level: str) -> dict[str, Any]:
+    """Return the dictConfig. Lines per request (`pantheon.requests`) are for machines: a terminal shows none."""
+    requests = "INFO" if log_format == JSON else "WARNING"
+    levels = {**QUIET, "pantheon.requests": requests}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            TEXT: {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+            JSON: {"()": "pantheon.logs.json_formatter"},
+        },
+        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": log_format}},
+        "root": {"handlers": ["console"], "level": level},
+        "loggers": {name: {"level": of_logger} for name, of_logger in levels.items()},
+    }
+
+
+def json_formatter() -> structlog.stdlib.ProcessorFormatter:
+    """Return the formatter of JSON lines, an exception among them as text."""
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[
+            structlog.contextvars.merge_contextvars,
+            structlog.stdlib.add_logger_name,
+            structlog.stdlib.add_log_level,
+            structlog.stdlib.ExtraAdder(),
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+        ],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(default=str, ensure_ascii=False),
+        ],
+    )

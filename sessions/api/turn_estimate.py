@@ -1,0 +1,40 @@
+"""API: what a turn would cost, before it is sent."""
+
+from __future__ import annotations
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.access import signed_in
+from accounts.api_base import ApiView
+from accounts.models import ApiToken
+from billing.fields import usd_text
+from sessions.access import access_session
+from sessions.api.turns import TurnRequestSerializer
+from sessions.services.turn_estimate import turn_estimate
+from sessions.services.turn_request import TurnRequest
+
+
+class TurnEstimateView(ApiView):
+    """`{"calls", "low_usd", "typical_usd", "high_usd", "fits_budget"}`; amounts are null where a model is unpriced."""
+
+    write_scope = ApiToken.Scope.CHAT
+
+    def post(self, request: Request, session_id: str) -> Response:
+        session = access_session(signed_in(request), session_id)
+        data = TurnRequestSerializer(data=request.data)
+        data.is_valid(raise_exception=True)
+        fields = data.validated_data
+        asked = TurnRequest(
+            message=fields["message"], mode=fields.get("mode"), max_rounds=fields.get("max_rounds")
+        )
+        estimate = turn_estimate(user=signed_in(request), session=session, request=asked)
+        return Response(
+            {
+                "calls": estimate.calls,
+                "low_usd": usd_text(estimate.low_pico),
+                "typical_usd": usd_text(estimate.typical_pico),
+                "high_usd": usd_text(estimate.high_pico),
+                "fits_budget": estimate.fits_budget,
+            }
+        )

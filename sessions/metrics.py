@@ -1,0 +1,42 @@
+"""What operators see of turns: counted when they are committed, so that metrics say what the ledger says.
+
+In production a process counts for itself, and each machine's processes are added up where they are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prometheus_client import Counter, Histogram
+
+from billing.fields import pico_to_usd
+from billing.models import UsageEvent
+
+TURNS = Counter("pantheon_turns", "Turns that became final.", ["mode", "status"])
+CALLS = Counter("pantheon_calls", "Model calls that were billed.", ["provider", "model", "purpose", "status"])
+TOKENS = Counter("pantheon_tokens", "Tokens that were billed.", ["provider", "model", "bucket"])
+COST = Counter(
+    "pantheon_cost_usd", "USD that were billed; unpriced calls are in none of it.", ["provider", "model"]
+)
+FIRST_TOKEN = Histogram(
+    "pantheon_first_token_seconds",
+    "Seconds from a call to its first token.",
+    ["provider", "model"],
+    buckets=(0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60),
+)
+
+BUCKETS = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output")
+
+
+def turn_observed(*, mode: str, status: str, events: Sequence[UsageEvent]) -> None:
+    """Count a turn and its calls, once they are committed."""
+    TURNS.labels(mode, status).inc()
+    for event in events:
+        names = (event.provider, event.model_asked)
+        CALLS.labels(*names, event.purpose, event.status).inc()
+        for bucket in BUCKETS:
+            TOKENS.labels(*names, bucket).inc(getattr(event, f"{bucket}_tokens"))
+        if event.cost_pico is not None:
+            COST.labels(*names).inc(float(pico_to_usd(event.cost_pico)))
+        if event.first_token_ms is not None:
+            FIRST_TOKEN.labels(*names).observe(event.first_token_ms / 1000)
