@@ -86,7 +86,8 @@ def test_the_page_writes_nothing(turn) -> None:
     assert client.post(AUDIT).status_code == 405
     with CaptureQueriesContext(connection) as queries:
         client.get(AUDIT)
-    assert [query["sql"] for query in queries if not query["sql"].startswith("SELECT")] == []
+    reads = ("SELECT", "DECLARE")  # PostgreSQL reads long lists through a cursor
+    assert [query["sql"] for query in queries if not query["sql"].startswith(reads)] == []
 
 
 def test_books_in_order(turn) -> None:
