@@ -15,10 +15,13 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from accounts import admin_invitations
 from accounts.admin_audit import AuditedAdmin, actor_of
 from accounts.admin_readonly import HidingAdmin, ReadOnlyAdmin, page_link
 from accounts.models import ApiToken, AuditEntry, Team, User
 from accounts.services import token_delete, user_reactivate, user_suspend
+
+__all__ = ["admin_invitations"]
 
 
 class PersonCreationForm(BaseUserCreationForm):
@@ -128,7 +131,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     @admin.display(description="Who")
     def actor(self, entry: AuditEntry) -> SafeString | str:
         email = entry.actor_email  # type: ignore[attr-defined]
-        return page_link("accounts_user", entry.actor_id, email) if entry.actor_id else "-"
+        return page_link("accounts_user", entry.actor_id, email) if entry.actor_id else "command line"
 
 
 @admin.register(Team)

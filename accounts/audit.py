@@ -45,10 +45,12 @@ def audit_record(
     row: models.Model,
     before: Values | None = None,
     after: Values | None = None,
+    label: str = "",
 ) -> AuditEntry | None:
     """Write down what was done to a row (inside the transaction that does it).
 
     `before` and `after` are values by field; of a change only what differs is kept, and a change of nothing is None.
+    `label`: what the row is called, where its own name is nothing for the log.
     """
     old, new = before or {}, after or {}
     if old and new:
@@ -61,7 +63,7 @@ def audit_record(
         action=action,
         object_type=row._meta.label,
         object_id=str(row.pk),
-        object_label=str(row)[:200],
+        object_label=(label or str(row))[:200],
         before=told(old, both=bool(new)),
         after=told(new, both=bool(old)),
     )

@@ -1,4 +1,4 @@
-"""Who uses Pantheon: people, their teams, their API tokens, and the link that makes the first administrator."""
+"""Who uses Pantheon: people, their teams, their API tokens, and the links that make accounts."""
 
 from __future__ import annotations
 
@@ -153,6 +153,74 @@ class SetupLink(models.Model):
 
     def __str__(self) -> str:
         return f"set-up link of {self.created_at:%Y-%m-%d %H:%M}"
+
+
+class InvitationQuerySet(models.QuerySet["Invitation"]):
+    def unused(self) -> InvitationQuerySet:
+        """Return what was neither accepted nor revoked; it may have expired."""
+        return self.filter(accepted_at__isnull=True, revoked_at__isnull=True)
+
+    def open(self) -> InvitationQuerySet:
+        """Return what can be accepted now."""
+        return self.unused().filter(expires_at__gt=timezone.now())
+
+
+class Invitation(models.Model):
+    """A link with which one person makes an account for one e-mail address. Only its digest is stored."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    email = models.EmailField("e-mail address", max_length=254)
+    team = models.ForeignKey(
+        Team,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="invitations",
+        help_text="The team that the new account will be in.",
+    )
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created_by = models.ForeignKey(
+        User, null=True, blank=True, editable=False, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField()
+    mailed_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When the mail server took the link."
+    )
+    accepted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    accepted_by = models.ForeignKey(
+        User, null=True, blank=True, editable=False, on_delete=models.SET_NULL, related_name="+"
+    )
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = InvitationQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["-created_at", "-id"]
+        constraints: ClassVar = [
+            # A new link for an address takes the place of the one before.
+            models.UniqueConstraint(
+                fields=["email"],
+                condition=Q(accepted_at__isnull=True, revoked_at__isnull=True),
+                name="invitation_unused_once",
+            ),
+            models.CheckConstraint(
+                name="invitation_one_end", condition=Q(accepted_at__isnull=True) | Q(revoked_at__isnull=True)
+            ),
+            models.CheckConstraint(name="invitation_email_lower", condition=Q(email=Lower("email"))),
+        ]
+
+    def __str__(self) -> str:
+        return f"invitation of {self.email}"
+
+    @property
+    def state(self) -> str:
+        """Return `accepted`, `revoked`, `expired` or `open`."""
+        if self.accepted_at is not None:
+            return "accepted"
+        if self.revoked_at is not None:
+            return "revoked"
+        return "open" if self.expires_at > timezone.now() else "expired"
 
 
 class AuditQuerySet(models.QuerySet["AuditEntry"]):

@@ -19,7 +19,10 @@ from pantheon.errors import PantheonError, ValidationFailed
 def error_page(request: HttpRequest, error: PantheonError) -> HttpResponse:
     """Show an error to a person, with its status."""
     context = {"error": error, "request_id": getattr(request, "request_id", "")}
-    return render(request, "error.html", context, status=error.http_status)
+    response = render(request, "error.html", context, status=error.http_status)
+    for name, value in error.headers.items():
+        response[name] = value
+    return response
 
 
 def form_page(request: HttpRequest, template: str, form: forms.Form, **context: Any) -> HttpResponse:
@@ -27,7 +30,7 @@ def form_page(request: HttpRequest, template: str, form: forms.Form, **context: 
     return render(request, template, {"form": form, **context})
 
 
-def add_errors(form: forms.Form, error: ValidationFailed) -> None:
+def add_errors(form: forms.BaseForm, error: ValidationFailed) -> None:
     """Show what a service refused at the fields it is about."""
     for field, sentences in error.details["fields"].items():
         for sentence in sentences:

@@ -1,21 +1,25 @@
-"""Pages: the set-up link that makes the administrator, sign in and out."""
+"""Pages: sign in, and the links and the form that make accounts."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib.auth import login
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.views.decorators.debug import sensitive_post_parameters
 
-from accounts.models import User
-from accounts.page_base import PageView, add_errors, form_page
-from accounts.services import administrator_create, setup_link_is_open
-from pantheon.errors import NotFound, ValidationFailed
+from accounts.invitations import invitation_accept, invitation_of
+from accounts.models import Invitation, User
+from accounts.page_base import PageView, add_errors, error_page, form_page
+from accounts.services import administrator_create, setup_link_is_open, user_sign_up
+from accounts.sign_in_limits import attempt_count, attempt_forgive
+from pantheon.errors import NotFound, PantheonError, ValidationFailed
 
 
 class SignInForm(AuthenticationForm):
@@ -28,17 +32,39 @@ class SignInForm(AuthenticationForm):
         "inactive": "This account is suspended. Ask your administrator.",
     }
 
+    def clean(self) -> dict[str, Any]:
+        """Look at the password, unless there were too many attempts. Raises `rate_limited`."""
+        email, password = self.cleaned_data.get("username"), self.cleaned_data.get("password")
+        if email and password:
+            assert self.request is not None
+            attempt_count(self.request, email=email)
+            super().clean()
+            attempt_forgive(self.request, email=email)
+        return self.cleaned_data
+
 
 class SignInView(LoginView):
     template_name = "accounts/sign_in.html"
     authentication_form = SignInForm
     redirect_authenticated_user = True
 
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        try:
+            return super().dispatch(request, *args, **kwargs)
+        except PantheonError as error:
+            return error_page(request, error)
+
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return {**super().get_context_data(**kwargs), "nobody_yet": not User.objects.exists()}
+        return {
+            **super().get_context_data(**kwargs),
+            "nobody_yet": not User.objects.exists(),
+            "sign_up": settings.PANTHEON_SIGNUP == "open",
+        }
 
 
-class SetupForm(forms.Form):
+class AccountForm(forms.Form):
+    """What a new account takes."""
+
     name = forms.CharField(
         label="Your name",
         max_length=120,
@@ -74,11 +100,11 @@ class SetupView(PageView):
 
     def get(self, request: HttpRequest, secret: str) -> HttpResponse:
         refuse_closed(secret)
-        return form_page(request, "accounts/setup.html", SetupForm())
+        return form_page(request, "accounts/setup.html", AccountForm())
 
     def post(self, request: HttpRequest, secret: str) -> HttpResponse:
         refuse_closed(secret)
-        form = SetupForm(request.POST)
+        form = AccountForm(request.POST)
         if not form.is_valid():
             return form_page(request, "accounts/setup.html", form)
         data = form.cleaned_data
@@ -93,7 +119,68 @@ class SetupView(PageView):
         return redirect("welcome")
 
 
+class InvitedForm(AccountForm):
+    """The invitation says the address."""
+
+    email = None  # type: ignore[assignment]
+
+
+class InvitationView(PageView):
+    """Whoever holds an open invitation makes the account that it is for; to anybody else the page does not exist."""
+
+    sign_in_needed = False
+
+    def get(self, request: HttpRequest, secret: str) -> HttpResponse:
+        return self.show(request, InvitedForm(), invitation_of(secret))
+
+    def post(self, request: HttpRequest, secret: str) -> HttpResponse:
+        invitation, form = invitation_of(secret), InvitedForm(request.POST)
+        if not form.is_valid():
+            return self.show(request, form, invitation)
+        data = form.cleaned_data
+        try:
+            user = invitation_accept(secret=secret, name=data["name"], password=data["password"])
+        except ValidationFailed as error:
+            add_errors(form, error)
+            return self.show(request, form, invitation)
+        login(request, user)
+        return redirect("home")
+
+    def show(self, request: HttpRequest, form: forms.Form, invitation: Invitation) -> HttpResponse:
+        return form_page(request, "accounts/invitation.html", form, invitation=invitation)
+
+
+class SignUpView(PageView):
+    """Anybody makes an account, where PANTHEON_SIGNUP is open; elsewhere the page does not exist."""
+
+    sign_in_needed = False
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if settings.PANTHEON_SIGNUP != "open":
+            return error_page(request, NotFound("Accounts are made by invitation. Ask your administrator."))
+        return super().dispatch(request, *args, **kwargs)
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return form_page(request, "accounts/sign_up.html", AccountForm())
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        form = AccountForm(request.POST)
+        if not form.is_valid():
+            return form_page(request, "accounts/sign_up.html", form)
+        attempt_count(request, email=None)  # that an address is taken is something to find out
+        data = form.cleaned_data
+        try:
+            user = user_sign_up(email=data["email"], name=data["name"], password=data["password"])
+        except ValidationFailed as error:
+            add_errors(form, error)
+            return form_page(request, "accounts/sign_up.html", form)
+        login(request, user)
+        return redirect("home")
+
+
 setup_view = sensitive_post_parameters()(SetupView.as_view())
+invitation_view = sensitive_post_parameters()(InvitationView.as_view())
+sign_up_view = sensitive_post_parameters()(SignUpView.as_view())
 
 
 def refuse_closed(secret: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 
+from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -116,13 +117,26 @@ def administrator_create(*, setup_secret: str, email: str, name: str, password: 
     taken = open_setup_links(setup_secret).update(used_at=timezone.now())
     if not taken or User.objects.filter(is_superuser=True).exists():
         raise NotFound("This set-up link has been used or replaced. Start Pantheon again for a new one.")
-    user = User(email=email, name=name.strip(), is_staff=True, is_superuser=True)
+    user = user_new(email=email, name=name, password=password)
+    user.is_staff = user.is_superuser = True
+    user_save(user)
+    return user
+
+
+def user_new(*, email: str, name: str, password: str) -> User:
+    """Return an unsaved account with its password hashed, which takes a while. Raises ValidationFailed."""
+    user = User(email=email, name=name.strip())
     try:
         user.clean()
         validate_password(password, user)
     except ValidationError as error:
         raise ValidationFailed({"password": error.messages}) from error
     user.set_password(password)
+    return user
+
+
+def user_save(user: User) -> None:
+    """Save a new account (inside a transaction). Raises ValidationFailed."""
     try:
         user.full_clean()
         user.save()
@@ -130,6 +144,16 @@ def administrator_create(*, setup_secret: str, email: str, name: str, password: 
         raise ValidationFailed(fields_of(error)) from error
     except IntegrityError as error:
         raise ValidationFailed({"email": ["An account with this e-mail address exists."]}) from error
+
+
+def user_sign_up(*, email: str, name: str, password: str) -> User:
+    """Make an account where PANTHEON_SIGNUP is open to everybody. Raises NotFound, ValidationFailed."""
+    if settings.PANTHEON_SIGNUP != "open":
+        raise NotFound()
+    user = user_new(email=email, name=name, password=password)  # before the transaction: it takes a while
+    with transaction.atomic(durable=True):
+        user_save(user)
+        audit_record(actor_id=user.pk, action="sign up", row=user)
     return user
 
 

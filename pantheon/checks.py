@@ -22,6 +22,8 @@ LIMITS = (
     "PANTHEON_TOKEN_TURNS_PER_MINUTE",
     "PANTHEON_TOKEN_TURNS_PER_HOUR",
     "PANTHEON_REQUESTS_PER_MINUTE",
+    "PANTHEON_SIGN_IN_ATTEMPTS_PER_EMAIL",
+    "PANTHEON_SIGN_IN_ATTEMPTS_PER_ADDRESS",
 )
 NOT_NEGATIVE = (
     "PANTHEON_PROVIDER_RETRIES",
@@ -29,8 +31,11 @@ NOT_NEGATIVE = (
     "PANTHEON_PROVIDER_RETRY_MAX_WAIT_S",
     "PANTHEON_DEMO_WORDS_PER_S",
     "PANTHEON_VERBATIM_TURNS",
+    "PANTHEON_PROXIES",
+    "SECURE_HSTS_SECONDS",
 )
 TIMES = (
+    "PANTHEON_SIGN_IN_WINDOW_S",
     "PANTHEON_WAIT_S",
     "PANTHEON_PROVIDER_CONNECT_TIMEOUT_S",
     "PANTHEON_PROVIDER_FIRST_TOKEN_TIMEOUT_S",
@@ -50,6 +55,7 @@ COUNTS = (
 MIN_LEASE_S = 3.0
 """A lease is renewed every second, so the shortest one bears two late renewals."""
 
+SIGNUPS = ("invite", "open", "closed")
 REDIS_SCHEMES = ("redis", "rediss", "unix")
 
 
@@ -111,6 +117,14 @@ def check_journal(**kwargs: Any) -> list[CheckMessage]:
         return []
     hint = "Set database (the default), or memory for development without durability."
     return [Error(f"PANTHEON_JOURNAL is {settings.PANTHEON_JOURNAL!r}.", hint=hint, id="pantheon.E011")]
+
+
+def check_signup(**kwargs: Any) -> list[CheckMessage]:
+    """Refuse a way to make accounts that there is not."""
+    if settings.PANTHEON_SIGNUP in SIGNUPS:
+        return []
+    hint = "Set invite (the default), open or closed."
+    return [Error(f"PANTHEON_SIGNUP is {settings.PANTHEON_SIGNUP!r}.", hint=hint, id="pantheon.E020")]
 
 
 def check_url(**kwargs: Any) -> list[CheckMessage]:
@@ -203,6 +217,7 @@ SETTINGS_CHECKS = (
     check_lease,
     check_journal,
     check_url,
+    check_signup,
     check_web_processes,
     check_database,
     check_redis,

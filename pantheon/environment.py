@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+SMTP_SCHEMES = ("smtp", "smtp+tls", "smtp+ssl")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -42,3 +43,12 @@ def host_of(url: str) -> str:
     """Return the host of a URL as ALLOWED_HOSTS wants it: without port, an IPv6 address in brackets."""
     host = urlsplit(url).hostname or ""
     return f"[{host}]" if ":" in host else host
+
+
+def smtp_config(url: str) -> dict[str, Any]:
+    """Return Django's settings for the mail server of `smtp://user:password@host:587`; `smtp+tls`, `smtp+ssl`."""
+    if urlsplit(url).scheme not in SMTP_SCHEMES:
+        # The address may hold a password: it is not repeated.
+        raise ImproperlyConfigured("PANTHEON_SMTP_URL must begin with smtp://, smtp+tls:// or smtp+ssl://.")
+    config: dict[str, Any] = environ.Env.email_url_config(url)
+    return config

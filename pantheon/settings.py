@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from pantheon.environment import Environment, host_of
+from pantheon.environment import Environment, host_of, smtp_config
 from pantheon.logs import FORMATS, TEXT, logging_config
 from pantheon.secret_key import load_or_make_secret_key
 
@@ -29,6 +30,7 @@ SECRET_KEY = env.str("PANTHEON_SECRET_KEY", default="") or load_or_make_secret_k
 DEBUG = env.bool("PANTHEON_DEBUG", default=False)
 
 PANTHEON_URL = env.str("PANTHEON_URL", default="").rstrip("/")
+IS_HTTPS = PANTHEON_URL.startswith("https://")
 ALLOWED_HOSTS = env.list("PANTHEON_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 if (bound := env.str("HOST", default="")) and bound not in ("0.0.0.0", "::"):  # noqa: S104  (any address is no name)
     ALLOWED_HOSTS.append(host_of(f"//[{bound}]" if ":" in bound else f"//{bound}"))
@@ -119,7 +121,12 @@ if REDIS_URL:
         }
     }
 else:
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+            "OPTIONS": {"MAX_ENTRIES": 100_000},  # with few, counting some callers would forget others
+        }
+    }
 
 AUTH_USER_MODEL = "accounts.User"
 PASSWORD_HASHERS = [
@@ -167,11 +174,20 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 SESSION_COOKIE_HTTPONLY = True
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PANTHEON_URL.startswith("https://")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_HTTPS
 SESSION_COOKIE_NAME = "pantheon_session"
 CSRF_COOKIE_NAME = "pantheon_csrf"
 CSRF_FAILURE_VIEW = "pantheon.error_pages.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
+# How many proxies of ours add to X-Forwarded-For: with https there is one, which ends the encryption and says so.
+PANTHEON_PROXIES = env.int("PANTHEON_PROXIES", default=1 if IS_HTTPS else 0)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if IS_HTTPS and PANTHEON_PROXIES else None
+SECURE_SSL_REDIRECT = env.bool("PANTHEON_HTTPS_REDIRECT", default=IS_HTTPS)
+SECURE_SSL_HOST = urlsplit(PANTHEON_URL).netloc if IS_HTTPS else None
+SECURE_REDIRECT_EXEMPT = [r"^api/v1/(health|ready)$"]  # asked for by what watches the process, past the proxy
+SECURE_HSTS_SECONDS = env.int("PANTHEON_HSTS_S", default=30 * 24 * 3600 if IS_HTTPS else 0)
+# Promises for other hosts of the domain (subdomains, browsers' preload lists) are not ours to give.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SECURE_REFERRER_POLICY = "same-origin"
 
 # --- API --------------------------------------------------------------------------------------------------------------
@@ -198,6 +214,21 @@ PANTHEON_TOKEN_TURNS_PER_MINUTE = env.int("PANTHEON_TOKEN_TURNS_PER_MINUTE", def
 PANTHEON_TOKEN_TURNS_PER_HOUR = env.int("PANTHEON_TOKEN_TURNS_PER_HOUR", default=2000)
 PANTHEON_REQUESTS_PER_MINUTE = env.int("PANTHEON_REQUESTS_PER_MINUTE", default=600)
 PANTHEON_WAIT_S = env.float("PANTHEON_WAIT_S", default=55.0)
+
+# --- People -----------------------------------------------------------------------------------------------------------
+
+PANTHEON_SIGNUP = env.str("PANTHEON_SIGNUP", default="invite")
+PANTHEON_SIGN_IN_ATTEMPTS_PER_EMAIL = env.int("PANTHEON_SIGN_IN_ATTEMPTS_PER_EMAIL", default=10)
+PANTHEON_SIGN_IN_ATTEMPTS_PER_ADDRESS = env.int("PANTHEON_SIGN_IN_ATTEMPTS_PER_ADDRESS", default=100)
+PANTHEON_SIGN_IN_WINDOW_S = env.float("PANTHEON_SIGN_IN_WINDOW_S", default=900.0)
+PANTHEON_STAFF_READ_MESSAGES = env.bool("PANTHEON_STAFF_READ_MESSAGES", default=False)
+
+PANTHEON_SMTP_URL = env.str("PANTHEON_SMTP_URL", default="")
+PANTHEON_MAIL_FROM = env.str("PANTHEON_MAIL_FROM", default="")
+EMAIL_TIMEOUT = 10
+if PANTHEON_SMTP_URL:
+    vars().update(smtp_config(PANTHEON_SMTP_URL))
+    DEFAULT_FROM_EMAIL = PANTHEON_MAIL_FROM or f"pantheon@{host_of(PANTHEON_URL) or 'localhost'}"
 
 # --- Models -----------------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ urlpatterns = [
     path("api/v1/", include("billing.api_urls")),
     path("api/v1/", include("sessions.api.urls")),
     path("admin/", include("billing.admin_urls")),
+    path("admin/", include("sessions.admin.urls")),
     path("admin/", admin.site.urls),
     path("", include("accounts.page_urls")),
     path("", include("billing.page_urls")),

@@ -35,6 +35,16 @@ def access_summary(user: User, summary_id: str | uuid.UUID) -> Summary:
     return _one(summaries, summary_id)
 
 
+def any_turn(turn_id: str | uuid.UUID) -> Turn:
+    """Return anybody's turn, deleted sessions' too: for pages of staff that check who may."""
+    return _one(Turn.objects.select_related("session"), turn_id)
+
+
+def any_session(session_id: str | uuid.UUID) -> ChatSession:
+    """Return anybody's session, a deleted one too: for pages of staff that check who may."""
+    return _one(ChatSession.objects.all(), session_id)
+
+
 def _one(rows: Any, row_id: str | uuid.UUID) -> Any:
     row = rows.filter(pk=parse_id(row_id)).first()
     if row is None:

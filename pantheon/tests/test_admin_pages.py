@@ -113,6 +113,20 @@ def test_no_query_string_spells_a_hidden_field(model, field):
 
 
 @pytest.mark.parametrize("model", MODELS)
+def test_no_query_string_spells_a_hidden_field_of_another_table(model):
+    make_rows()
+    client = superuser()
+    names = {
+        relation.name: relation.related_model for relation in model._meta.get_fields() if relation.is_relation
+    }
+    for name, other in names.items():
+        for field in (field for owner, field in HIDDEN if owner is other):
+            lookup = f"{name}__{field}__startswith"
+            response = client.get(page(model, "changelist"), {lookup: WRITTEN})
+            assert response.status_code == 400, lookup
+
+
+@pytest.mark.parametrize("model", MODELS)
 def test_a_list_asks_the_same_however_many_rows(model, django_assert_max_num_queries):
     make_rows()
     client = superuser()

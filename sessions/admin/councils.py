@@ -9,6 +9,7 @@ from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 
 from accounts.admin_readonly import ReadOnlyAdmin, ReadOnlyInline
+from sessions.admin.reading import ReadableAdmin
 from sessions.models import Agent, ChatSession, Room, RoomAgent
 
 DELETED = ("deleted_at", admin.EmptyFieldListFilter)
@@ -63,9 +64,10 @@ class RoomAdmin(ReadOnlyAdmin):
 
 
 @admin.register(ChatSession)
-class ChatSessionAdmin(ReadOnlyAdmin):
+class ChatSessionAdmin(ReadableAdmin, ReadOnlyAdmin):
     """A session's title is its first message: pages speak of sessions by their id."""
 
+    read_page = "read-session"
     hidden = ("title",)
     list_display = ("id", "owner", "room", "agent", "turn_count", "created_at", "updated_at", "deleted_at")
     list_filter = (DELETED, "created_at", "updated_at")

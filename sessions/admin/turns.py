@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from accounts.admin_readonly import ReadOnlyAdmin, ReadOnlyInline, page_link
 from billing.fields import usd_text
 from billing.models import UsageEvent
+from sessions.admin.reading import ReadableAdmin
 from sessions.models import Call, Message, Summary, Turn
 
 
@@ -63,7 +64,8 @@ class CallInline(CallColumns, ReadOnlyInline):
 
 
 @admin.register(Turn)
-class TurnAdmin(ErrorColumn, ReadOnlyAdmin):
+class TurnAdmin(ReadableAdmin, ErrorColumn, ReadOnlyAdmin):
+    read_page = "read-turn"
     hidden = ("snapshot", "routing", "unknown_tags", "idempotency_key", "request_digest")
     list_display = (
         *("created_at", "cost", "user", "place", "index", "mode", "status", "error_code", "call_count"),

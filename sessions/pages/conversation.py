@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
@@ -49,6 +50,7 @@ class SessionView(PageView):
             **council_context(session),
             "panel": summary_panel(session),
             "reading_older": bool(version) or before is not None,
+            "staff_read": settings.PANTHEON_STAFF_READ_MESSAGES,
             "last_index": turns[-1].turn.index if turns else 0,
             "sessions": sessions_beside(session),
             "prefill": STARTER_QUESTION if "starter" in request.GET and not turns else "",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from django.utils import timezone
 
-from accounts.models import ApiToken, AuditEntry, SetupLink, Team, User, secret_digest
+from accounts.models import ApiToken, AuditEntry, Invitation, SetupLink, Team, User, secret_digest
 from billing.models import ZERO_UUID, DailyUsage, ModelPrice, UsageEvent
 from orchestration.models import LlmModel, Provider
 from sessions.models import Agent, Call, ChatSession, Message, Room, RoomAgent, Summary, Turn
@@ -40,6 +40,13 @@ def make_rows(name: str = "ada") -> Rows:
     user = User.objects.create_user(f"{name}@example.org", name=name, team=team)
     token = ApiToken.objects.create(
         user=user, name="script", digest=secret_digest(name), hint="pn_abc", scopes=["read"]
+    )
+    Invitation.objects.create(
+        email=f"friend-of-{name}@example.org",
+        team=team,
+        digest=secret_digest(f"invitation of {name}"),
+        created_by=user,
+        expires_at=timezone.now() + dt.timedelta(days=7),
     )
     SetupLink.objects.create(digest=secret_digest(f"link of {name}"))
     AuditEntry.objects.create(

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from billing.management.additions import additions_audited
 from billing.services.prices import Rates, priced_model_add, rate_pico
 from orchestration.models import Provider
 from pantheon.errors import ValidationFailed
@@ -53,17 +54,18 @@ class Command(BaseCommand):
             raise CommandError(f"There is no provider {options['provider']}. There are: {names}.")
         rates = rates_of(options)
         try:
-            model = priced_model_add(
-                alias=options["alias"],
-                provider=provider,
-                model_id=options["model_id"],
-                context_window=options["context_window"],
-                max_output_tokens=options["max_output"],
-                json_schema=not options["no_json_schema"],
-                temperature=not options["no_temperature"],
-                rates=rates,
-                source="add_model",
-            )
+            with additions_audited():
+                model = priced_model_add(
+                    alias=options["alias"],
+                    provider=provider,
+                    model_id=options["model_id"],
+                    context_window=options["context_window"],
+                    max_output_tokens=options["max_output"],
+                    json_schema=not options["no_json_schema"],
+                    temperature=not options["no_temperature"],
+                    rates=rates,
+                    source="add_model",
+                )
         except ValidationFailed as error:
             fields: dict[str, list[str]] = error.details["fields"]
             lines = (f"{field.replace('_', ' ')}: {' '.join(texts)}" for field, texts in fields.items())

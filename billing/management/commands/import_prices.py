@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from billing.management.additions import additions_audited
 from billing.models import ModelPrice
 from billing.services.price_import import COLUMNS, PriceFileRefused, prices_import
 
@@ -26,7 +27,7 @@ class Command(BaseCommand):
         path: Path = options["file"]
         limit = ModelPrice._meta.get_field("source").max_length
         try:
-            with path.open(encoding="utf-8-sig", newline="") as lines:
+            with path.open(encoding="utf-8-sig", newline="") as lines, additions_audited():
                 imported = prices_import(lines=lines, source=(options["source"] or path.name)[:limit])
         except OSError as error:
             raise CommandError(f"{path} cannot be read: {error.strerror}.") from error

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from billing.fields import usd_text
+from billing.management.additions import additions_audited
 from billing.management.dates import utc_date
 from billing.services.prices import MTOK, Rates
 
@@ -34,11 +35,12 @@ class Command(BaseCommand):
         from billing.services.price_sync import SyncedModel, price_sync
 
         day = options["first_day"]
-        synced = price_sync(
-            first_prices_from=dt.datetime.combine(day, dt.time(), tzinfo=dt.UTC) if day else None,
-            replace=options["replace"],
-            dry_run=options["dry_run"],
-        )
+        with additions_audited():
+            synced = price_sync(
+                first_prices_from=dt.datetime.combine(day, dt.time(), tzinfo=dt.UTC) if day else None,
+                replace=options["replace"],
+                dry_run=options["dry_run"],
+            )
         for found in synced:
             self.stdout.write(f"{found.alias}: {found.outcome}{f', {found.note}' if found.note else ''}")
             for first, rates in found.added.items():

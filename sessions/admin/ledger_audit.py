@@ -1,0 +1,113 @@
+"""*Ledger audit* in the administration: the promises of the ledger, each checked, with what breaks it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+
+from billing.admin.costs import CostsPage
+from billing.models import UsageEvent
+from billing.ranges import PRESETS, DayRange
+from billing.reading import read_range, utc_today
+from pantheon.errors import PantheonError
+from sessions.selectors.ledger_audit import INVARIANTS
+from sessions.selectors.ledger_findings import Audited, Finding, audited
+
+ALL = "all"
+RANGES = {ALL: "All days", **PRESETS}
+SHOWN = 100
+"""Findings of an invariant that the page shows."""
+
+AT_ONCE = 100_000
+"""Up to so many events the ledger is read without being asked to: a second or two."""
+
+PAGES = {
+    "turn": "chat_sessions_turn",
+    "hold": "chat_sessions_turn",
+    "call": "chat_sessions_call",
+    "event": "billing_usageevent",
+    "message": "chat_sessions_message",
+    "session": "chat_sessions_chatsession",
+}
+"""What a finding calls a row -> its page in the administration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An invariant on the page. A finding is pieces of text, each with the address it leads to, or ""."""
+
+    number: int
+    text: str
+    verdict: str
+    findings: Sequence[Sequence[tuple[str, str]]]
+    more: bool
+
+    @property
+    def broken(self) -> bool:
+        return bool(self.findings)
+
+
+class LedgerAuditPage(CostsPage):
+    """Reads only, for whoever may see the costs; the lines are those of `audit_ledger`."""
+
+    title = "Ledger audit"
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        preset, days, wrong = range_asked(request)
+        run = "range" in request.GET or not is_large()
+        found = [audited(invariant, days=days, most=SHOWN) for invariant in INVARIANTS] if run else []
+        lines = [line_of(each) for each in found]
+        return self.page(
+            "admin/chat_sessions/ledger_audit.html",
+            run=run,
+            lines=lines,
+            broken=sum(line.broken for line in lines),
+            wrong=wrong,
+            ranges=RANGES.items(),
+            preset=preset,
+            days=days,
+        )
+
+
+def range_asked(request: HttpRequest) -> tuple[str, DayRange | None, str]:
+    """Return preset and days (None: all) of the query string, and what in it could not be read."""
+    if request.GET.get("range", ALL) == ALL and not (request.GET.get("from") or request.GET.get("to")):
+        return ALL, None, ""
+    parameters = request.GET.dict()
+    if parameters.get("range") == ALL:
+        parameters["range"] = "custom"
+    try:
+        preset, days = read_range(parameters, utc_today())
+    except PantheonError as error:
+        return ALL, None, f"{error.message} Shown are all days."
+    return preset, days, ""
+
+
+def is_large() -> bool:
+    """Tell whether reading the whole ledger takes a while."""
+    return UsageEvent.objects.order_by().values("pk")[: AT_ONCE + 1].count() > AT_ONCE
+
+
+def line_of(found: Audited) -> Line:
+    count = len(found.findings)
+    if not count:
+        verdict = "ok"
+    else:
+        verdict = f"{f'more than {count}' if found.more else count} breach{'' if count == 1 else 'es'}"
+    return Line(
+        found.invariant.number,
+        found.invariant.text,
+        verdict,
+        [linked(finding) for finding in found.findings],
+        found.more,
+    )
+
+
+def linked(finding: Finding) -> list[tuple[str, str]]:
+    return [
+        (part.text, reverse(f"admin:{PAGES[part.kind]}_change", args=[part.text]) if part.kind else "")
+        for part in finding.parts
+    ]

@@ -1,0 +1,106 @@
+"""The texts of a turn or a session, for staff, where PANTHEON_STAFF_READ_MESSAGES is on. Each look is written down."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.urls import reverse
+
+from accounts.admin_audit import actor_of
+from accounts.audit import audit_record
+from accounts.page_base import PageView
+from sessions.access import any_session, any_turn
+from sessions.models import ChatSession, Summary, Turn
+from sessions.pages.conversation import index_from
+from sessions.selectors.reading import read_summaries, read_turns, turns_before
+
+if TYPE_CHECKING:
+    _Base = admin.ModelAdmin
+else:
+    _Base = object
+
+PERMISSION = "chat_sessions.view_message"
+
+
+def may_read(request: HttpRequest) -> bool:
+    return settings.PANTHEON_STAFF_READ_MESSAGES and request.user.has_perm(PERMISSION)
+
+
+class ReadableAdmin(_Base):
+    """The page of a row whose texts have a page of their own, which `read_page` names."""
+
+    read_page = ""
+    change_form_template = "admin/chat_sessions/readable_change_form.html"
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        url = reverse(self.read_page, args=[object_id]) if may_read(request) else ""
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "read_url": url})
+
+
+class ReadingPage(PageView):
+    """Does not exist while the setting is off. The look is committed before anything is shown."""
+
+    template = "admin/chat_sessions/reading.html"
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not settings.PANTHEON_STAFF_READ_MESSAGES:
+            raise Http404
+        if not request.user.has_perm(PERMISSION):
+            raise PermissionDenied
+        return super().dispatch(request, *args, **kwargs)
+
+    def look(self, row: Turn | ChatSession, label: str) -> None:
+        """Write down who looks at what. The label is no title: that is a text too."""
+        with transaction.atomic():
+            audit_record(actor_id=actor_of(self.request), action="read", row=row, label=label)
+
+    def show(self, title: str, page_of_row: str, **context: Any) -> HttpResponse:
+        site = admin.site.each_context(self.request)
+        shown = {**site, "title": title, "back": page_of_row, **context}
+        return render(self.request, self.template, shown)
+
+
+class ReadTurnPage(ReadingPage):
+    def get(self, request: HttpRequest, turn_id: str) -> HttpResponse:
+        turn = any_turn(turn_id)
+        self.look(turn, f"turn {turn.pk}")
+        return self.show(
+            f"Turn {turn.pk}",
+            reverse("admin:chat_sessions_turn_change", args=[turn.pk]),
+            session_url=reverse("read-session", args=[turn.session_id]),
+            goal=turn.snapshot.get("goal", ""),
+            roster=turn.snapshot.get("roster", []),
+            turns=read_turns([turn]),
+            summaries=read_summaries(Summary.objects.filter(turn=turn)),
+        )
+
+
+class ReadSessionPage(ReadingPage):
+    """The newest turns, every version of them; `?before=` shows what came before a turn."""
+
+    def get(self, request: HttpRequest, session_id: str) -> HttpResponse:
+        before = index_from(request)
+        session = any_session(session_id)
+        self.look(session, f"session {session.pk}")
+        turns, more = turns_before(session, before=before)
+        return self.show(
+            f"Session {session.pk}",
+            reverse("admin:chat_sessions_chatsession_change", args=[session.pk]),
+            session_title=session.title,
+            turns=read_turns(turns),
+            more=more,
+            summaries=[] if before else read_summaries(Summary.objects.filter(session=session)[:1]),
+        )

@@ -1,0 +1,120 @@
+"""What the audit of the ledger found, for a page: every line with the rows it names, and with its day.
+
+The audit always reads the whole ledger: a promise about sums holds for all of it or not at all. A range of days only
+chooses which findings are shown; one that speaks of no single day is shown in every range.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import re
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import F
+from django.db.models.functions import Coalesce
+
+from billing.models import UsageEvent
+from billing.ranges import DayRange
+from sessions.models import Call, ChatSession, Message, Turn
+from sessions.selectors.ledger_audit import Invariant
+
+BATCH = 500
+"""Lines whose rows are looked up together."""
+
+NAMED = re.compile(r"(?P<word>[a-z]+)(?:_id=| )(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+DAY = re.compile(r"\bday=(\d{4}-\d{2}-\d{2})")
+
+MOMENTS: Mapping[str, tuple[Any, Any]] = {
+    "turn": (Turn, Coalesce("completed_at", "created_at")),
+    "hold": (Turn, Coalesce("completed_at", "created_at")),
+    "call": (Call, Coalesce("finished_at", "started_at")),
+    "event": (UsageEvent, F("created_at")),
+    "message": (Message, F("created_at")),
+    "session": (ChatSession, None),
+}
+"""What a line calls a row -> its model, and when it was. A session has many days; a hold has the id of its turn."""
+
+Found = dict[tuple[str, uuid.UUID], dt.datetime | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of a line: plain text, or the id of a row that exists."""
+
+    text: str
+    kind: str = ""
+    """A key of MOMENTS, "" for plain text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    parts: Sequence[Part]
+    day: dt.date | None
+    """UTC; None where the line speaks of no single day."""
+
+    def __str__(self) -> str:
+        """Return the line as `audit_ledger` prints it."""
+        return "".join(part.text for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """One invariant with what breaks it."""
+
+    invariant: Invariant
+    findings: Sequence[Finding]
+    more: bool
+    """There are more than were asked for."""
+
+
+def audited(invariant: Invariant, *, days: DayRange | None, most: int) -> Audited:
+    """Run the audit of one invariant; return up to `most` findings of these days (None: of all)."""
+    shown = (
+        finding
+        for finding in findings(invariant.breaches())
+        if days is None or finding.day is None or finding.day in days
+    )
+    found = list(itertools.islice(shown, most + 1))
+    return Audited(invariant, found[:most], len(found) > most)
+
+
+def findings(lines: Iterator[str]) -> Iterator[Finding]:
+    while batch := list(itertools.islice(lines, BATCH)):
+        rows = rows_named(batch)
+        yield from (finding_of(line, rows) for line in batch)
+
+
+def rows_named(lines: Sequence[str]) -> Found:
+    """Return which of the rows that the lines name exist, and when each was."""
+    wanted: dict[str, set[uuid.UUID]] = {}
+    for line in lines:
+        for match in NAMED.finditer(line):
+            wanted.setdefault(match["word"], set()).add(uuid.UUID(match["id"]))
+    rows: Found = {}
+    for kind, (model, moment) in MOMENTS.items():
+        stored = model.objects.filter(pk__in=wanted.get(kind, ())).order_by()
+        if moment is None:
+            rows.update({(kind, pk): None for pk in stored.values_list("pk", flat=True)})
+        else:
+            rows.update({(kind, pk): at for pk, at in stored.values_list("pk", moment)})
+    return rows
+
+
+def finding_of(line: str, rows: Found) -> Finding:
+    parts: list[Part] = []
+    days: list[dt.date] = [dt.date.fromisoformat(day) for day in DAY.findall(line)]
+    position = 0
+    for match in NAMED.finditer(line):
+        key = (match["word"], uuid.UUID(match["id"]))
+        if key not in rows:
+            continue
+        parts += [Part(line[position : match.start("id")]), Part(match["id"], match["word"])]
+        position = match.end("id")
+        if (at := rows[key]) is not None:
+            days.append(at.astimezone(dt.UTC).date())
+    parts.append(Part(line[position:]))
+    return Finding([part for part in parts if part.text], days[0] if days else None)

@@ -1,0 +1,78 @@
+"""What staff read where PANTHEON_STAFF_READ_MESSAGES lets them: the texts of turns and sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sessions.markdown import visible_text
+from sessions.models import ChatSession, Message, Summary, Turn
+
+TURNS_PER_PAGE = 20
+LISTS = (
+    ("Key facts", "key_facts"),
+    ("Decisions", "decisions"),
+    ("Open questions", "open_questions"),
+    ("Action items", "action_items"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message, with control characters made visible."""
+
+    message: Message
+    speaker: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadTurn:
+    """A turn with all that was said in it, and the manager's decisions."""
+
+    turn: Turn
+    said: Sequence[Said]
+    routing: Sequence[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSummary:
+    summary: Summary
+    text: str
+    lists: Sequence[tuple[str, Sequence[str]]]
+
+
+def read_turns(turns: Sequence[Turn]) -> list[ReadTurn]:
+    """Return the turns with their texts, in one statement."""
+    said: dict[Any, list[Said]] = {turn.pk: [] for turn in turns}
+    for message in Message.objects.filter(turn__in=turns).order_by("seq"):
+        said[message.turn_id].append(Said(message, speaker_of(message), visible_text(message.text)))
+    return [ReadTurn(turn, said[turn.pk], turn.routing) for turn in turns]
+
+
+def speaker_of(message: Message) -> str:
+    if message.role == Message.Role.AGENT:
+        return f"{message.agent_name} (@{message.agent_key})"
+    return Message.Role(message.role).label
+
+
+def turns_before(session: ChatSession, *, before: int | None) -> tuple[list[Turn], int | None]:
+    """Return the newest turns before an index, oldest first, and the index before which there are more, or None."""
+    turns = Turn.objects.spoken().filter(session=session).defer("snapshot").order_by("-index")
+    if before is not None:
+        turns = turns.filter(index__lt=before)
+    page = list(turns[: TURNS_PER_PAGE + 1])
+    more = page[TURNS_PER_PAGE - 1].index if len(page) > TURNS_PER_PAGE else None
+    return page[:TURNS_PER_PAGE][::-1], more
+
+
+def read_summaries(summaries: Iterable[Summary]) -> list[ReadSummary]:
+    return [
+        ReadSummary(
+            summary,
+            visible_text(summary.text),
+            [(title, [item["text"] for item in getattr(summary, field)]) for title, field in LISTS],
+        )
+        for summary in summaries
+    ]
