@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import uuid
+from collections.abc import Collection
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
@@ -234,6 +235,13 @@ class AuditQuerySet(models.QuerySet["AuditEntry"]):
 
     def delete(self) -> tuple[int, dict[str, int]]:
         raise TypeError("the audit log is never deleted")
+
+    def erase(self, object_ids: Collection[str]) -> int:
+        """Take names and values from the entries about these objects: they were a person's, who is erased."""
+        return self.filter(object_id__in=object_ids)._forget()
+
+    def _forget(self) -> int:
+        return super().update(object_label="", before={}, after={})
 
 
 class AuditEntry(models.Model):

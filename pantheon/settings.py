@@ -264,7 +264,7 @@ PANTHEON_RECOVER_EVERY_S = env.float("PANTHEON_RECOVER_EVERY_S", default=5.0)
 # --- Logging ----------------------------------------------------------------------------------------------------------
 
 LOGGING = logging_config(
-    log_format=env.choice("PANTHEON_LOG_FORMAT", TEXT, FORMATS),
+    log_format=env.choice("PANTHEON_LOG_FORMAT", default=TEXT, choices=FORMATS),
     level=env.log_level("PANTHEON_LOG_LEVEL", default="INFO"),
 )
 PANTHEON_METRICS_TOKEN = env.str("PANTHEON_METRICS_TOKEN", default="")

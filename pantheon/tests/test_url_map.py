@@ -71,6 +71,7 @@ API = {
     "sessions/<str:session_id>": api("GET PATCH DELETE"),
     "sessions/<str:session_id>/turns": api("GET POST"),
     "sessions/<str:session_id>/turns/estimate": api("POST"),
+    "sessions/<str:session_id>/export": api(),
     "sessions/<str:session_id>/messages": api(),
     "sessions/<str:session_id>/fork": api("POST"),
     "sessions/<str:session_id>/summaries": api("GET POST"),

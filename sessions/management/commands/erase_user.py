@@ -1,0 +1,51 @@
+"""`erase_user EMAIL --yes`: erase a person; the ledger stays, without them."""
+
+from __future__ import annotations
+
+import time
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from accounts.management.people import person_of
+from accounts.models import User
+from pantheon.errors import PantheonError, ValidationFailed
+from sessions.models import Turn
+from sessions.services.erase import user_erase, user_stop
+
+POLL_S = 0.2
+
+
+class Command(BaseCommand):
+    help = (
+        "Erase a person with all that they wrote. The ledger keeps what was spent, under an id nobody bears."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("email")
+        parser.add_argument("--yes", action="store_true", help="do it: it cannot be undone")
+        parser.add_argument(
+            "--wait-s", type=float, default=60.0, help="seconds to wait for running turns (60)"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        user = person_of(options["email"])
+        if not options["yes"]:
+            raise CommandError(f"Erasing {user.email} cannot be undone. Say --yes to do it.")
+        try:
+            user_stop(user=user)
+            wait_for_turns(user, options["wait_s"])
+            user_erase(user=user)
+        except ValidationFailed as error:
+            raise CommandError(" ".join(error.details["fields"]["user"])) from error
+        except PantheonError as error:
+            raise CommandError(f"{error.message} The account is suspended; run the command again.") from error
+        self.stdout.write("Erased.")
+
+
+def wait_for_turns(user: User, wait_s: float) -> None:
+    """Return once the turns have ended, or the time is over. Another process runs them, so only asking can tell."""
+    deadline = time.monotonic() + wait_s
+    while Turn.objects.active().filter(user=user).exists() and time.monotonic() < deadline:
+        time.sleep(POLL_S)

@@ -1,0 +1,74 @@
+"""Everything that is kept of a person, as JSON that is written while it is read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db.models import Model
+
+from accounts.models import ApiToken, User
+from billing.fields import usd_text
+from billing.models import UsageEvent
+from sessions.models import Agent, ChatSession, Room
+from sessions.selectors.export import session_document
+
+CHUNK = 500
+
+
+def person_json(user: User) -> Iterator[str]:
+    """Yield the pieces of one JSON object: the person, and lists of what is theirs, deleted rows among them.
+
+    No secrets: of a token there is its name and its use. The ledger's rows are those under the person's id.
+    """
+    lists: dict[str, Iterable[dict[str, Any]]] = {
+        "tokens": map(token_row, ApiToken.objects.filter(user=user).order_by("created_at")),
+        "agents": rows(Agent.objects.filter(owner=user), plain),
+        "rooms": rows(Room.objects.filter(owner=user).prefetch_related("agents"), room_row),
+        "sessions": rows(
+            ChatSession.objects.filter(owner=user).select_related("room", "agent"), session_document
+        ),
+        "usage": rows(UsageEvent.objects.filter(user_id=user.pk), event_row),
+    }
+    person = {
+        name: getattr(user, name)
+        for name in ("id", "email", "name", "is_staff", "is_active", "created_at", "last_login")
+    }
+    yield f'{{"person": {dumped(person | {"team": user.team and user.team.name})}'
+    for name, items in lists.items():
+        yield f',\n"{name}": ['
+        for number, item in enumerate(items):
+            yield f"{',' if number else ''}\n{dumped(item)}"
+        yield "]"
+    yield "}\n"
+
+
+def rows(queryset: Any, row: Callable[[Any], dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for found in queryset.order_by("created_at", "pk").iterator(chunk_size=CHUNK):
+        yield row(found)
+
+
+def plain(row: Model) -> dict[str, Any]:
+    return {field.attname: field.value_from_object(row) for field in row._meta.concrete_fields}
+
+
+def token_row(token: ApiToken) -> dict[str, Any]:
+    return {
+        name: getattr(token, name) for name in ("id", "name", "hint", "scopes", "created_at", "last_used_at")
+    }
+
+
+def room_row(room: Room) -> dict[str, Any]:
+    return plain(room) | {"agents": [agent.key for agent in room.agents.all()]}
+
+
+def event_row(event: UsageEvent) -> dict[str, Any]:
+    costs = {name: usd_text(getattr(event, f"{name}_pico")) for name in ("cost", "provider_cost")}
+    kept = {name: value for name, value in plain(event).items() if not name.endswith("_pico")}
+    return kept | {f"{name}_usd": text for name, text in costs.items()}
+
+
+def dumped(value: Any) -> str:
+    return json.dumps(value, cls=DjangoJSONEncoder, ensure_ascii=False)

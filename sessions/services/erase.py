@@ -1,0 +1,81 @@
+"""Erase a person: their account and all that they wrote goes, the ledger stays without them."""
+
+from __future__ import annotations
+
+import uuid
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+from django.db.models.functions import Coalesce, Now
+
+from accounts.models import AuditEntry, Invitation, User
+from accounts.services import user_suspend
+from billing.models import Budget
+from billing.services.budgets import budget_delete
+from pantheon.errors import PantheonError, ValidationFailed
+from sessions.dispatch import cancel
+from sessions.models import Agent, ChatSession, Room, Turn
+
+AT_ONCE = 200
+"""Sessions that one transaction deletes."""
+
+
+def user_erase(*, user: User) -> None:
+    """Erase a person whose turns have all ended (`user_stop`). Raises `turn_in_progress`, and as `user_stop` does.
+
+    Sessions go in steps, each a transaction of its own; the account goes last, so that what broke in between is
+    done again by erasing again. The ledger keeps its rows, under an id that nobody bears any more; entries of the audit
+    log about what was theirs keep when and what was done, and lose names and values.
+    """
+    refuse_last_administrator(user)
+    if Turn.objects.active().filter(user=user).exists():
+        raise PantheonError("turn_in_progress", "Turns of this person are still running. Wait for their end.")
+    theirs = ids_of(user)
+    while sessions := list(ChatSession.objects.filter(owner=user).values_list("pk", flat=True)[:AT_ONCE]):
+        with transaction.atomic(durable=True):
+            ChatSession.objects.filter(pk__in=sessions).delete()
+    _account_erase(user=user, theirs=theirs)
+
+
+def user_stop(*, user: User) -> int:
+    """Suspend a person and cancel their turns; return how many have still to end. Raises ValidationFailed."""
+    refuse_last_administrator(user)
+    user_suspend(user=user, actor_id=None)
+    with transaction.atomic(durable=True):
+        turns = list(Turn.objects.active().filter(user=user).values_list("pk", flat=True))
+        Turn.objects.active().filter(pk__in=turns).update(
+            cancel_requested_at=Coalesce("cancel_requested_at", Now())
+        )
+        for turn_id in turns:
+            transaction.on_commit(partial(cancel, turn_id))
+    return len(turns)
+
+
+def refuse_last_administrator(user: User) -> None:
+    others = User.objects.filter(is_superuser=True, is_active=True).exclude(pk=user.pk)
+    if user.is_superuser and not others.exists():
+        raise ValidationFailed({"user": ["This is the last administrator. Make another one first."]})
+
+
+def ids_of(user: User) -> list[str]:
+    """Return the ids of all that the audit log may speak of under this person's names."""
+    owned: list[Any] = [model.objects.filter(owner=user) for model in (Agent, Room, ChatSession)]
+    owned += [user.api_tokens.all(), Invitation.objects.filter(email=user.email)]
+    ids: list[uuid.UUID] = [user.pk]
+    for rows in owned:
+        ids += rows.values_list("pk", flat=True)
+    return [str(row_id) for row_id in ids]
+
+
+@transaction.atomic(durable=True)
+def _account_erase(*, user: User, theirs: list[str]) -> None:
+    for budget in Budget.objects.filter(scope=Budget.Scope.USER, target_id=user.pk):
+        budget_delete(budget=budget)
+    AuditEntry.objects.erase(theirs)
+    Invitation.objects.filter(email=user.email).delete()
+    user_id = user.pk
+    user.delete()
+    AuditEntry.objects.create(
+        actor_id=None, action="erase", object_type=User._meta.label, object_id=str(user_id), object_label=""
+    )
