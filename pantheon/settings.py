@@ -111,7 +111,7 @@ REDIS_URL = env.str("REDIS_URL", default="")
 if REDIS_URL:
     CACHES = {
         "default": {
-            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "BACKEND": "pantheon.cache.SharedCache",
             "LOCATION": REDIS_URL,
             "KEY_PREFIX": "pantheon",
         }
@@ -227,6 +227,8 @@ PANTHEON_VERBATIM_TURNS = env.int("PANTHEON_VERBATIM_TURNS", default=4)
 PANTHEON_JOURNAL = env.str("PANTHEON_JOURNAL", default="database")
 PANTHEON_LEASE_S = env.float("PANTHEON_LEASE_S", default=15.0)
 PANTHEON_RECOVER_EVERY_S = env.float("PANTHEON_RECOVER_EVERY_S", default=5.0)
+PANTHEON_WORKERS = env.int("PANTHEON_WORKERS", default=1)
+PANTHEON_WORKER_TURNS = env.int("PANTHEON_WORKER_TURNS", default=64)
 
 # --- Logging ----------------------------------------------------------------------------------------------------------
 
@@ -241,5 +243,8 @@ LOGGING = {
         "httpx2": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},
         "django.request": {"level": "ERROR"},
+        # Celery says at INFO that a message came and that its task ended.
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
     },
 }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
+import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -29,6 +31,7 @@ ENTRY_OVERHEAD = 64
 """Bytes that Redis needs for an entry beside its text, roughly."""
 
 PROBE_EVERY_S = 0.5
+LOOK_EVERY_S = 1.0
 DRAIN_POLL_S = 0.01
 PROBE_KEY = "pantheon:events:probe"
 
@@ -54,6 +57,8 @@ class Published:
     sizes: deque[tuple[int, int]] = field(default_factory=deque)
     """(seq, bytes) of the entries in Redis."""
     bytes: int = 0
+    opened: bool = False
+    """Whether Redis has had it."""
 
     def add(self, entry: Entry, max_bytes: int) -> int:
         """Count an entry; return the lowest seq that is to be kept, 0 where nothing is to go."""
@@ -98,6 +103,7 @@ class Publisher:
         self._dropped = 0
         self._up = True
         self._sending = False
+        self._looked_at_s = 0.0
         self._waiting = asyncio.Event()
 
     # --- From any thread ----------------------------------------------------------------------------------------------
@@ -136,16 +142,36 @@ class Publisher:
     async def run(self) -> None:
         """Publish for ever."""
         while True:
-            await self._waiting.wait()
-            self._waiting.clear()
-            while batch := self._take():
-                try:
-                    vanished = await self._send(batch)
-                except UNREACHABLE as error:
-                    self._go_down(batch, error)
-                    await self._come_up()
-                else:
-                    self._lose(vanished)
+            batch: list[Queued] = []
+            try:
+                await self._something_to_do()
+                while batch := self._take():
+                    self._lose(await self._send(batch))
+                self._lose(await self._vanished())
+            except UNREACHABLE as error:
+                self._go_down(batch, error)
+                await self._come_up()
+
+    async def _something_to_do(self) -> None:
+        """Return when there is something to send, or after a while to look whether the logs are still there."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_EVERY_S):
+                await self._waiting.wait()
+        self._waiting.clear()
+
+    async def _vanished(self) -> set[uuid.UUID]:
+        """Return the turns whose log is gone: one whose model is silent would be noticed only when it speaks."""
+        now = time.monotonic()
+        if now < self._looked_at_s + LOOK_EVERY_S:
+            return set()
+        self._looked_at_s = now
+        with self._lock:
+            turn_ids = [key for key, log in self._published.items() if log.opened and key not in self._lost]
+        pipe = self._client.pipeline(transaction=False)
+        for turn_id in turn_ids:
+            pipe.exists(stream_key(turn_id))
+        found = await pipe.execute() if turn_ids else []
+        return {turn_id for turn_id, exists in zip(turn_ids, found, strict=True) if not exists}
 
     async def drained(self) -> None:
         """Return when nothing waits to be sent."""
@@ -177,6 +203,8 @@ class Publisher:
                 raise reply
             if reply is None:
                 vanished.add(written.turn_id)
+            elif (published := self._published.get(written.turn_id)) is not None:
+                published.opened = True
         return vanished
 
     def _lose(self, turn_ids: set[uuid.UUID]) -> None:
@@ -185,8 +213,10 @@ class Publisher:
             return
         with self._lock:
             self._lost |= turn_ids & self._published.keys()
+            for turn_id in self._lost:
+                self._published[turn_id].opened = False
             self._queue = deque(item for item in self._queue if item.turn_id not in turn_ids)
-        log.warning("the event log of %d turns vanished: it is opened anew", len(turn_ids))
+        log.warning("event logs vanished and are opened anew: %d", len(turn_ids))
 
     def _go_down(self, batch: Sequence[Queued], error: Exception) -> None:
         """Drop everything: whether the batch arrived is unknown, so every running turn needs a snapshot."""
