@@ -106,6 +106,11 @@ class ChildProcess:
             )
         return self
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def wait_until_up(self) -> Self:
         until(self._is_up_or_broken, timeout_s=START_TIMEOUT_S)
         return self
