@@ -16,6 +16,7 @@ import ssl
 import threading
 import time
 import uuid
+import warnings
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -23,7 +24,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pantheon.settings")
 
 from celery import Celery, signals
 from celery.beat import Scheduler, SchedulingError
-from celery.exceptions import Reject
+from celery.exceptions import CPendingDeprecationWarning, Reject
 from django.conf import settings
 from django.core.management import call_command
 from django.db import DatabaseError
@@ -44,6 +45,10 @@ UNREACHABLE_FOR_S = 2.0
 VISIBILITY_TIMEOUT_S = 3600
 """A message that a worker does not acknowledge is given to another after this time. Longer than turns take; a worker
 that died is noticed by its lease, long before."""
+
+
+# Said at each lost connection: that tasks go on, which is what is wanted.
+warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
 
 
 def broker_url(url: str) -> str:

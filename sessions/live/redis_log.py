@@ -182,5 +182,4 @@ def options(timeout_s: float) -> dict[str, Any]:
         "retry": Retry(NoBackoff(), 0),
         "socket_timeout": timeout_s,
         "socket_connect_timeout": TIMEOUT_S,
-        "socket_keepalive": True,
     }
