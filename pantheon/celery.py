@@ -166,6 +166,8 @@ class CeleryDispatcher:
             if not self._noted:
                 log.error("the broker cannot be reached, turns wait for it: %s", type(error).__name__)
             self._noted = True
+        except Exception:  # the turn is committed: its request must not fail for a message
+            log.exception("a turn could not be sent to the workers")
         else:
             self._noted = False
 

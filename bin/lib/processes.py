@@ -43,10 +43,8 @@ def options() -> argparse.ArgumentParser:
     return parser
 
 
-def web_command(processes: int) -> list[str]:
-    """Return the web server's command; WEB_CONCURRENCY and GUNICORN_CMD_ARGS win over `processes`."""
-    concurrency = [] if os.environ.get("WEB_CONCURRENCY") else ["--workers", str(processes)]
-    return [sys.executable, *WEB, *concurrency, WEB_APP]
+def web_command() -> list[str]:
+    return [sys.executable, *WEB, WEB_APP]
 
 
 def worker_command(name: str = "worker") -> list[str]:
@@ -59,9 +57,10 @@ def beat_command() -> list[str]:
     return [sys.executable, *CELERY, "beat", "--loglevel", "INFO"]
 
 
-def web_processes() -> int:
-    """Return how many web processes a production machine runs where nobody says: one per core, two to four."""
-    return min(4, max(2, os.cpu_count() or 1))
+def set_web_processes() -> None:
+    """Have gunicorn start a process per core, two to four, where WEB_CONCURRENCY does not say how many."""
+    if not os.environ.get("WEB_CONCURRENCY"):
+        os.environ["WEB_CONCURRENCY"] = str(min(4, max(2, os.cpu_count() or 1)))
 
 
 def say(text: str) -> None:
@@ -132,9 +131,9 @@ def dies_with_parent(signal_number: signal.Signals) -> Callable[[], None] | None
     return lambda: prctl(set_parent_death_signal, int(signal_number))
 
 
-def commands(settings: Any, *, production: bool) -> dict[str, list[str]]:
+def commands(settings: Any) -> dict[str, list[str]]:
     """Return what is to run, by name."""
-    found = {"web": web_command(web_processes() if production else 1)}
+    found = {"web": web_command()}
     if settings.REDIS_URL:
         for number in range(1, settings.PANTHEON_WORKERS + 1):
             found[f"worker {number}"] = worker_command(f"worker{number}")
@@ -148,9 +147,11 @@ def main(arguments: list[str]) -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pantheon.settings")
     from django.conf import settings
 
-    all_of_them = commands(settings, production=given.production)
+    all_of_them = commands(settings)  # reads .env
+    if given.production:
+        set_web_processes()
     if given.only:
-        single = {"web": all_of_them["web"], "worker": worker_command(), "beat": beat_command()}[given.only]
+        single = {"web": web_command(), "worker": worker_command(), "beat": beat_command()}[given.only]
         os.execv(single[0], single)  # noqa: S606  (our own command)
     if len(all_of_them) == 1:
         os.execv(sys.executable, all_of_them["web"])  # noqa: S606  (our own command)

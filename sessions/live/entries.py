@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,11 +34,20 @@ class Entry:
 
 
 def entry_of(seq: int, event: dict[str, Any]) -> Entry:
-    """Return an event as it is kept and sent."""
-    return Entry(seq, json.dumps(event, ensure_ascii=False, separators=(",", ":")), event["type"])
+    """Return an event as it is kept and sent.
+
+    A model may say half a character (a surrogate) in one delta and the rest in the next: no encoding has that, so such
+    an event is written with escapes, and a reader that joins the texts gets the whole.
+    """
+    data = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+    try:
+        data.encode()
+    except UnicodeEncodeError:
+        data = json.dumps(event, separators=(",", ":"))
+    return Entry(seq, data, event["type"])
 
 
-def newer(entries: Sequence[Entry] | Iterable[Entry], seq: int) -> list[Entry]:
+def newer(entries: Iterable[Entry], seq: int) -> list[Entry]:
     """Return the entries after `seq`, given newest first."""
     found = []
     for entry in entries:

@@ -44,7 +44,10 @@ class EventLog(Protocol):
         ...
 
     async def wait(self, turn_id: uuid.UUID, seq: int, timeout_s: float) -> bool:
-        """Return True once there is something after `seq`, False when the time is over."""
+        """Return True once there is something after `seq`, False when the time is over.
+
+        Where it returns True at once, `after` has something: a reader that asks both in a loop does not spin.
+        """
         ...
 
     async def forget(self, turn_id: uuid.UUID) -> None:

@@ -62,7 +62,7 @@ class RedisEventLog:
 
     async def last_seq(self, turn_id: uuid.UUID) -> int:
         live = self._started()
-        return await self._ask(live, live.last_seq(turn_id), 0)
+        return max(live.tails.last_seq(turn_id), await self._ask(live, live.last_seq(turn_id), 0))
 
     async def wait(self, turn_id: uuid.UUID, seq: int, timeout_s: float) -> bool:
         return await self._started().tails.wait(turn_id, seq, timeout_s)

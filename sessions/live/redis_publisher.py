@@ -151,6 +151,10 @@ class Publisher:
             except UNREACHABLE as error:
                 self._go_down(batch, error)
                 await self._come_up()
+            except Exception as error:  # one bad batch must not end the publishing of all others
+                log.exception("a batch of events could not be published")
+                self._go_down(batch, error)
+                await self._come_up()
 
     async def _something_to_do(self) -> None:
         """Return when there is something to send, or after a while to look whether the logs are still there."""
@@ -228,6 +232,8 @@ class Publisher:
         log.error("events cannot be published, turns go on without: %s: %s", type(error).__name__, error)
 
     async def _come_up(self) -> None:
+        """Return when Redis takes events again; what was under way is forgotten."""
+        self._sending = False
         while True:
             try:
                 await write_probe(self._client)

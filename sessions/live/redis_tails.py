@@ -90,11 +90,13 @@ class Tails:
         waiter = Waiter.here()
         with self._lock:
             tail = self._tails.get(turn_id)
-            if tail is not None and tail.position > seq:
+            if tail is not None and tail.start <= seq < tail.position:
                 return True
-            is_new = tail is None
+            is_new = tail is None or (not tail.entries and seq < tail.position)
             if tail is None:
                 tail = self._tails[turn_id] = Tail(seq, seq, time.monotonic())
+            elif is_new:  # it follows from a point that somebody made up
+                tail.start = tail.position = seq
             tail.waiters.add(waiter)
         if is_new:
             self._call(self._changed.set)
@@ -104,6 +106,12 @@ class Tails:
             with self._lock:
                 tail.waiters.discard(waiter)
                 tail.used_at_s = time.monotonic()
+
+    def last_seq(self, turn_id: uuid.UUID) -> int:
+        """Return the newest seq that was heard, 0 where nothing was."""
+        with self._lock:
+            tail = self._tails.get(turn_id)
+            return tail.entries[-1].seq if tail is not None and tail.entries else 0
 
     def forget(self, turn_id: uuid.UUID) -> None:
         with self._lock:
@@ -124,6 +132,9 @@ class Tails:
             except UNREACHABLE as error:
                 self._note(reachable=False, error=error)
                 self._connection_id = None
+                await asyncio.sleep(RETRY_S)
+            except Exception:  # readers of other turns must go on hearing theirs
+                log.exception("a read of events failed")
                 await asyncio.sleep(RETRY_S)
             else:
                 self._note(reachable=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 import uuid
@@ -111,6 +112,19 @@ async def test_events_are_read_as_they_were_written_in_order(log, turn_id) -> No
     assert entries[1].data == '{"type":"step.delta","text":"Zwölf \\"Boxkämpfer\\" \\n\\u0000 🦊"}'
     assert [entry.terminal for entry in entries] == [False, False, False, True]
     assert await log.last_seq(turn_id) == 4
+
+
+async def test_half_a_character_is_passed_on(log, turn_id) -> None:
+    whole = "🦊".encode("utf-16", "surrogatepass")[2:]
+    halves = [whole[:2].decode("utf-16", "surrogatepass"), whole[2:].decode("utf-16", "surrogatepass")]
+    write(log, turn_id, 1)
+    for seq, half in enumerate(halves, start=2):
+        log.append(turn_id, seq, event("step.delta", text=half))
+    log.drain(PATIENCE_S)
+    entries = await log.after(turn_id, 1)
+    assert entries is not None
+    text = "".join(json.loads(entry.data.encode())["text"] for entry in entries)
+    assert text.encode("utf-16", "surrogatepass").decode("utf-16") == "🦊"
 
 
 @pytest.mark.parametrize(("after", "rest"), [(0, [1, 2, 3]), (1, [2, 3]), (3, []), (9, [])])
@@ -292,6 +306,29 @@ async def test_a_log_that_vanished_is_lost_until_it_is_opened_anew(own_redis, re
         write(remote, turn_id, 7)
     assert remote.lost() == set()
     assert seqs(await remote.after(turn_id, 2)) == [6, 7]
+
+
+async def test_a_reader_that_is_behind_when_the_log_vanishes_does_not_spin(
+    own_redis, remote, turn_id
+) -> None:
+    """What it lacks is neither here nor there: it waits like one of a log that is silent."""
+    write(remote, turn_id, 1)
+    assert await remote.wait(turn_id, 0, PATIENCE_S)
+    await asyncio.to_thread(write, remote, turn_id, *range(2, 302), text="x" * 4_000)
+    assert len(await follow(remote, turn_id, 100, 301)) == 201
+    with own_redis.client() as client:
+        client.flushall()
+    assert await remote.after(turn_id, 0) == []
+    assert not await remote.wait(turn_id, 0, 0.1)
+
+
+async def test_a_reader_with_a_point_that_was_made_up_disturbs_nobody(remote, turn_id) -> None:
+    write(remote, turn_id, 1)
+    assert not await remote.wait(turn_id, 10**17, 0.05)
+    reading = asyncio.create_task(follow(remote, turn_id, 0, 3))
+    await follow(remote, turn_id, 0, 1)
+    await asyncio.to_thread(write, remote, turn_id, 2, 3)
+    assert seqs(await reading) == [1, 2, 3]
 
 
 async def test_a_reader_goes_on_after_redis_came_back_empty(own_redis, remote, turn_id, caplog) -> None:
