@@ -91,7 +91,7 @@ async def events_of(turn_id: uuid.UUID) -> list[dict[str, str]]:
     from sessions.live.eventlog import event_log
 
     while True:
-        entries = event_log.after(turn_id, 0) or []
+        entries = await event_log.after(turn_id, 0) or []
         if entries and entries[-1].terminal:
             return [json.loads(entry.data) for entry in entries]
         await event_log.wait(turn_id, entries[-1].seq if entries else 0, 1.0)

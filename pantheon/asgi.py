@@ -1,4 +1,4 @@
-"""The web process: Django, turns, and the periodic work that keeps them going."""
+"""The web process: Django, and turns with the periodic work that keeps them going where no workers run them."""
 
 import os
 import warnings
@@ -12,12 +12,20 @@ warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume sy
 
 application = get_asgi_application()
 
+from django.conf import settings  # noqa: E402
+
 from pantheon import lifecycle  # noqa: E402  (needs the settings)
 from sessions.dispatch import use_dispatcher  # noqa: E402
-from sessions.live.runtime import runtime  # noqa: E402
 from sessions.live.stopping import set_stop_check  # noqa: E402
 
 set_stop_check(lifecycle.stopping)
-lifecycle.on_stop(runtime.stop)
-use_dispatcher(runtime)
-runtime.start_recovery()
+if settings.REDIS_URL:
+    from pantheon.celery import CeleryDispatcher
+
+    use_dispatcher(CeleryDispatcher())
+else:
+    from sessions.live.runtime import runtime
+
+    lifecycle.on_stop(runtime.close)
+    use_dispatcher(runtime)
+    runtime.start_recovery()

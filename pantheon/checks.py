@@ -14,7 +14,7 @@ from django.core.checks import CheckMessage, Error, Warning
 from django.db import connections
 
 from orchestration.models import LlmModel
-from sessions.live.journal import JOURNALS
+from sessions.live.journal import JOURNALS, MEMORY
 
 LIMITS = (
     "PANTHEON_TURNS_PER_MINUTE",
@@ -51,6 +51,8 @@ COUNTS = (
     "PANTHEON_MAX_SPECIALIST_CALLS",
     "PANTHEON_SUMMARY_TRIGGER",
     "PANTHEON_SUMMARY_EVERY_TURNS",
+    "PANTHEON_WORKERS",
+    "PANTHEON_WORKER_TURNS",
 )
 MIN_LEASE_S = 3.0
 """A lease is renewed every second, so the shortest one bears two late renewals."""
@@ -144,17 +146,67 @@ def check_url(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_web_processes(**kwargs: Any) -> list[CheckMessage]:
-    """Refuse several web processes: running turns and their events live in the memory of one."""
+    """Refuse several web processes without Redis: turns and their events would live in the memory of one."""
     wanted = web_processes()
-    if wanted == "1":
+    if wanted == "1" or settings.REDIS_URL:
         return []
     return [
         Error(
             f"{wanted} web processes are asked for, and one cannot read the events of another's turns.",
-            hint="Set WEB_CONCURRENCY=1 (or unset it), and no --workers in GUNICORN_CMD_ARGS.",
+            hint="Set REDIS_URL (and DATABASE_URL to PostgreSQL), through which processes share them; or "
+            "WEB_CONCURRENCY=1 (or unset it), and no --workers in GUNICORN_CMD_ARGS.",
             id="pantheon.E006",
         )
     ]
+
+
+def check_shared_database(**kwargs: Any) -> list[CheckMessage]:
+    """Refuse SQLite with workers: they write from several processes, and a file has one writer at a time."""
+    if not settings.REDIS_URL or not uses_sqlite():
+        return []
+    return [
+        Error(
+            "REDIS_URL is set, so Celery workers run the turns, and the database is a SQLite file.",
+            hint="Set DATABASE_URL=postgres://user:password@host/name, or unset REDIS_URL: turns then run in the "
+            "one web process.",
+            id="pantheon.E012",
+        )
+    ]
+
+
+def check_shared_journal(**kwargs: Any) -> list[CheckMessage]:
+    """Refuse the journal in memory with workers: turns change processes at every restart of one."""
+    if not settings.REDIS_URL or settings.PANTHEON_JOURNAL != MEMORY:
+        return []
+    return [
+        Error(
+            "PANTHEON_JOURNAL is memory, and Celery workers run the turns: none knows what another's turn has asked.",
+            hint="Set PANTHEON_JOURNAL=database (or unset it), or unset REDIS_URL.",
+            id="pantheon.E013",
+        )
+    ]
+
+
+def check_production() -> list[CheckMessage]:
+    """Refuse what `bin/run --production` cannot start with. Not registered: only that command asks."""
+    missing = []
+    if uses_sqlite():
+        missing.append("DATABASE_URL=postgres://user:password@host/name")
+    if not settings.REDIS_URL:
+        missing.append("REDIS_URL=redis://host:6379/0")
+    if not missing:
+        return []
+    return [
+        Error(
+            "--production starts several processes, which meet in PostgreSQL and Redis.",
+            hint=f"Set {' and '.join(missing)}; or run bin/run alone, which needs neither.",
+            id="pantheon.E014",
+        )
+    ]
+
+
+def uses_sqlite() -> bool:
+    return str(settings.DATABASES["default"]["ENGINE"]).endswith("sqlite3")
 
 
 def web_processes() -> str:
@@ -219,6 +271,8 @@ SETTINGS_CHECKS = (
     check_url,
     check_signup,
     check_web_processes,
+    check_shared_database,
+    check_shared_journal,
     check_database,
     check_redis,
 )

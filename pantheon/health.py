@@ -6,19 +6,24 @@ import logging
 from collections.abc import Callable
 
 from django.conf import settings
-from django.core.cache import cache
 from django.db import DatabaseError, InterfaceError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
+from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api_base import ApiView
+from sessions.live.eventlog import event_log
 from sessions.live.journal import JOURNALS, journal_state
 
 log = logging.getLogger(__name__)
+
+BROKER_TIMEOUT_S = 2.0
 
 
 class HealthView(ApiView):
@@ -44,8 +49,11 @@ def check_migrations() -> str:
 
 
 def check_broker() -> str:
-    """Turns run in the web process; only the shared counters of the throttles need a Redis, where one is named."""
-    cache.set("pantheon-ready", 1, timeout=5)
+    """Write to the Redis that carries turns to the workers; where none is named turns run in the web process."""
+    if settings.REDIS_URL:
+        options = {"socket_connect_timeout": BROKER_TIMEOUT_S, "socket_timeout": BROKER_TIMEOUT_S}
+        with Redis.from_url(settings.REDIS_URL, retry=Retry(NoBackoff(), 0), **options) as client:
+            client.set("pantheon:ready", 1, ex=5)
     return "ok"
 
 
@@ -53,7 +61,7 @@ CHECKS: dict[str, Callable[[], str]] = {
     "database": check_database,
     "migrations": check_migrations,
     "broker": check_broker,
-    "event_log": lambda: "ok",
+    "event_log": lambda: event_log.check(),
     "journal": journal_state.check,
 }
 """Each says `ok` (the journal: which one it is), says what is missing, or raises."""

@@ -14,8 +14,14 @@ import structlog
 TEXT, JSON = "text", "json"
 FORMATS = (TEXT, JSON)
 
-QUIET = {"httpx2": "WARNING", "httpx": "WARNING", "django.request": "ERROR"}
-"""The SDKs' HTTP client logs a line per request at INFO, Django a warning per 404."""
+QUIET = {
+    "httpx2": "WARNING",
+    "httpx": "WARNING",
+    "django.request": "ERROR",
+    "celery.worker.strategy": "WARNING",
+    "celery.app.trace": "WARNING",
+}
+"""The SDKs' HTTP client logs a line per request at INFO, Django a warning per 404, Celery two lines per task."""
 
 
 def logging_config(*, log_format: str, level: str) -> dict[str, Any]:

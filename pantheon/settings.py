@@ -115,7 +115,7 @@ REDIS_URL = env.str("REDIS_URL", default="")
 if REDIS_URL:
     CACHES = {
         "default": {
-            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "BACKEND": "pantheon.cache.SharedCache",
             "LOCATION": REDIS_URL,
             "KEY_PREFIX": "pantheon",
         }
@@ -260,6 +260,8 @@ PANTHEON_VERBATIM_TURNS = env.int("PANTHEON_VERBATIM_TURNS", default=4)
 PANTHEON_JOURNAL = env.str("PANTHEON_JOURNAL", default="database")
 PANTHEON_LEASE_S = env.float("PANTHEON_LEASE_S", default=15.0)
 PANTHEON_RECOVER_EVERY_S = env.float("PANTHEON_RECOVER_EVERY_S", default=5.0)
+PANTHEON_WORKERS = env.int("PANTHEON_WORKERS", default=1)
+PANTHEON_WORKER_TURNS = env.int("PANTHEON_WORKER_TURNS", default=64)
 
 # --- Logging ----------------------------------------------------------------------------------------------------------
 
@@ -267,4 +269,5 @@ LOGGING = logging_config(
     log_format=env.choice("PANTHEON_LOG_FORMAT", default=TEXT, choices=FORMATS),
     level=env.log_level("PANTHEON_LOG_LEVEL", default="INFO"),
 )
+PANTHEON_METRICS_PORT = env.int("PANTHEON_METRICS_PORT", default=0)
 PANTHEON_METRICS_TOKEN = env.str("PANTHEON_METRICS_TOKEN", default="")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from billing.fields import pico_to_usd
 from billing.models import UsageEvent
@@ -23,6 +23,12 @@ FIRST_TOKEN = Histogram(
     "Seconds from a call to its first token.",
     ["provider", "model"],
     buckets=(0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60),
+)
+EVENTS_WAITING = Gauge(
+    "pantheon_events_waiting", "Events of turns that wait to be published.", multiprocess_mode="livesum"
+)
+EVENTS_DROPPED = Counter(
+    "pantheon_events_dropped", "Events that could not be published; readers got the turn's state instead."
 )
 
 BUCKETS = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output")

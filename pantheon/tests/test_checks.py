@@ -4,6 +4,7 @@ import pytest
 from django.core import checks
 
 from orchestration.models import LlmModel, Provider
+from pantheon.checks import check_production
 
 
 def found(**kwargs):
@@ -27,7 +28,8 @@ def test_the_defaults_are_fine():
         ("PANTHEON_URL", "council.example.org", "pantheon.E005"),
         ("PANTHEON_URL", "ftp://council.example.org", "pantheon.E005"),
         ("PANTHEON_URL", "https://example.org/council", "pantheon.E005"),
-        ("REDIS_URL", "http://user:hunter2@redis", "pantheon.E008"),
+        ("PANTHEON_WORKERS", 0, "pantheon.E010"),
+        ("PANTHEON_WORKER_TURNS", -1, "pantheon.E010"),
     ],
 )
 def test_a_bad_value_is_an_error_with_its_cure(name, value, check_id, settings):
@@ -37,6 +39,65 @@ def test_a_bad_value_is_an_error_with_its_cure(name, value, check_id, settings):
     assert message.level == checks.ERROR
     assert message.hint
     assert "hunter2" not in str(message)
+
+
+@pytest.fixture
+def production(settings, monkeypatch):
+    """PostgreSQL and Redis, as far as the settings go."""
+    database = {"ENGINE": "django.db.backends.postgresql", "OPTIONS": {"pool": {"max_size": 10}}}
+    monkeypatch.setitem(settings.DATABASES, "default", database)
+    settings.REDIS_URL = "rediss://redis.example.org/1"
+
+
+@pytest.fixture
+def sqlite(settings, monkeypatch):
+    database = {"ENGINE": "django.db.backends.sqlite3", "OPTIONS": {}}
+    monkeypatch.setitem(settings.DATABASES, "default", database)
+
+
+@pytest.mark.usefixtures("production")
+def test_production_is_fine():
+    assert found() == []
+    assert check_production() == []
+
+
+@pytest.mark.usefixtures("production")
+def test_an_address_of_something_else_is_refused(settings):
+    settings.REDIS_URL = "http://user:hunter2@redis"
+    [message] = found()
+    assert message.id == "pantheon.E008"
+    assert "hunter2" not in str(message)
+
+
+@pytest.mark.usefixtures("sqlite")
+def test_workers_on_sqlite_are_refused(settings):
+    settings.REDIS_URL = "redis://user:hunter2@redis"
+    [message] = found()
+    assert (message.id, "DATABASE_URL" in str(message.hint)) == ("pantheon.E012", True)
+    assert "hunter2" not in str(message)
+
+
+@pytest.mark.usefixtures("production")
+def test_a_journal_in_memory_is_refused_with_workers(settings):
+    settings.PANTHEON_JOURNAL = "memory"
+    [message] = found()
+    assert (message.id, "PANTHEON_JOURNAL=database" in message.hint) == ("pantheon.E013", True)
+
+
+@pytest.mark.usefixtures("production")
+def test_several_web_processes_with_redis_are_fine(monkeypatch):
+    monkeypatch.setenv("WEB_CONCURRENCY", "4")
+    assert found() == []
+
+
+@pytest.mark.usefixtures("sqlite")
+@pytest.mark.parametrize("redis_url", ["", "redis://redis"])
+def test_production_says_what_it_lacks(settings, redis_url):
+    settings.REDIS_URL = redis_url
+    [message] = check_production()
+    assert message.id == "pantheon.E014"
+    assert "DATABASE_URL" in str(message.hint)
+    assert ("REDIS_URL" in str(message.hint)) == (not redis_url)
 
 
 def test_a_pool_without_a_connection_to_spare(settings, monkeypatch):
@@ -52,7 +113,6 @@ def test_a_pool_without_a_connection_to_spare(settings, monkeypatch):
         ("PANTHEON_PROVIDER_RETRIES", 0),
         ("PANTHEON_DEMO_WORDS_PER_S", 0.0),
         ("PANTHEON_URL", "http://localhost:8000"),
-        ("REDIS_URL", "rediss://redis.example.org/1"),
     ],
 )
 def test_an_unusual_value_is_fine(name, value, settings):
@@ -73,7 +133,8 @@ def test_an_unusual_value_is_fine(name, value, settings):
         ({"GUNICORN_CMD_ARGS": "-w 1", "WEB_CONCURRENCY": "4"}, False),
     ],
 )
-def test_several_web_processes_cannot_work(environment, refused, monkeypatch):
+def test_several_web_processes_cannot_work_without_redis(environment, refused, monkeypatch, settings):
+    settings.REDIS_URL = ""
     for name in ("WEB_CONCURRENCY", "GUNICORN_CMD_ARGS"):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():

@@ -17,6 +17,8 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 
 from accounts.tests.clients import client_of, make_user, refused
+from pantheon.cache import Outage
+from sessions.live.redis_log import RedisEventLog
 
 HEALTH, READY = "/api/v1/health", "/api/v1/ready"
 ALL_OK = {**dict.fromkeys(("database", "migrations", "broker", "event_log"), "ok"), "journal": "database"}
@@ -53,8 +55,8 @@ class TestHealth:
             assert client.get(HEALTH).status_code == 200
         assert Client().head(HEALTH).status_code == 200
 
-    def test_needs_no_redis(self, settings: Any) -> None:
-        settings.CACHES = UNREACHABLE
+    @pytest.mark.usefixtures("without_redis")
+    def test_needs_no_redis(self) -> None:
         assert Client().get(HEALTH).status_code == 200
 
     def test_is_not_limited(self, settings: Any) -> None:
@@ -67,12 +69,19 @@ class TestHealth:
             refused(getattr(Client(), method)(path), 405, "method_not_allowed")
 
 
-UNREACHABLE = {
-    "default": {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
-        "LOCATION": "redis://:sk-very-secret@127.0.0.1:1/0",
-    }
-}
+NOWHERE = "redis://:sk-very-secret@127.0.0.1:1/0"
+UNREACHABLE = {"default": {"BACKEND": "pantheon.cache.SharedCache", "LOCATION": NOWHERE}}
+
+
+@pytest.fixture
+def without_redis(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The production shape, its Redis gone."""
+    log = RedisEventLog(NOWHERE)
+    settings.REDIS_URL, settings.CACHES = NOWHERE, UNREACHABLE
+    monkeypatch.setattr("pantheon.health.event_log", log)
+    monkeypatch.setattr("pantheon.cache.outage", Outage())
+    yield
+    log.close()
 
 
 @pytest.mark.django_db
@@ -103,20 +112,24 @@ class TestReady:
         assert body["checks"].pop("migrations") == "1 to apply"
         assert body["checks"].items() <= ALL_OK.items()
 
-    def test_a_redis_that_is_gone_is_503(self, settings: Any) -> None:
-        settings.CACHES = UNREACHABLE
+    @pytest.mark.usefixtures("without_redis")
+    def test_a_redis_that_is_gone_is_503(self) -> None:
         response = Client().get(READY)
         assert response.status_code == 503
-        assert response.json() == {"status": "unavailable", "checks": {**ALL_OK, "broker": "failed"}}
+        gone = {"broker": "failed", "event_log": "failed"}
+        assert response.json() == {"status": "unavailable", "checks": {**ALL_OK, **gone}}
         assert "sk-very-secret" not in response.content.decode()
 
-    def test_requests_are_503_where_redis_is_gone(self, settings: Any) -> None:
+    @pytest.mark.usefixtures("without_redis")
+    def test_requests_go_on_where_redis_is_gone_and_are_counted(
+        self, settings: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        settings.PANTHEON_REQUESTS_PER_MINUTE = 3
         client = client_of(make_user("alice"))
-        settings.CACHES = UNREACHABLE
-        response = client.get("/api/v1/auth/me")
-        refused(response, 503, "unavailable")
-        assert response["Retry-After"]
-        assert "sk-very-secret" not in response.content.decode()
+        answers = [client.get("/api/v1/auth/me").status_code for _ in range(4)]
+        assert answers == [200, 200, 200, 429]
+        assert [record.name for record in caplog.records if record.levelname == "ERROR"] == ["pantheon.cache"]
+        assert "sk-very-secret" not in caplog.text
 
 
 @pytest.mark.django_db(transaction=True)

@@ -18,10 +18,11 @@ from pantheon.errors import PantheonError
 from sessions.access import access_turn
 from sessions.api.base import AsyncAPIView
 from sessions.live.database import read_in_request, release_connections
-from sessions.live.eventlog import Entry, event_log
+from sessions.live.entries import Entry, entry_of
+from sessions.live.eventlog import event_log
 from sessions.live.stopping import stopping
 from sessions.models import Turn
-from sessions.selectors.turns import instant, terminal_fields, turn_json_by_id
+from sessions.selectors.turns import instant, terminal_fields, turn_json
 
 LOOK_EVERY_S = 2.0
 """A reader that hears nothing looks at the turn's row this often, so that a lost announcement hangs nobody."""
@@ -79,24 +80,27 @@ async def read_events(turn_id: uuid.UUID, after: int) -> AsyncIterator[Entry | N
 
     Where the log lacks what is asked for, one `turn.snapshot` stands in for it.
     """
-    looked = False
+    looked = row_was_ahead = False
     while not stopping():
-        entries = event_log.after(turn_id, after)
+        entries = await event_log.after(turn_id, after)
         if entries is None:
-            entries = [await snapshot_entry(turn_id, event_log.last_seq(turn_id))]
+            entries = [await snapshot_entry(turn_id, await event_log.last_seq(turn_id))]
         for entry in entries:
             yield entry
-            after = entry.seq
+            after = max(after, entry.seq)
             if entry.terminal or is_final_snapshot(entry):
                 return
         if entries:
             continue
-        if looked:
-            await event_log.wait(turn_id, after, LOOK_EVERY_S)
-        if event_log.last_seq(turn_id) > after:
+        if looked and await event_log.wait(turn_id, after, LOOK_EVERY_S):
             continue
         final = await final_entry(turn_id, after)
         if final is not None:
+            if not row_was_ahead and await event_log.last_seq(turn_id):
+                # The row is final before the last events have arrived: they get the time of one more look.
+                row_was_ahead = True
+                await event_log.wait(turn_id, after, LOOK_EVERY_S)
+                continue
             yield final
             return
         if looked:
@@ -117,17 +121,21 @@ async def final_entry(turn_id: uuid.UUID, after: int) -> Entry | None:
     if after == 0:
         return await snapshot_entry(turn_id, seq)
     fields = await read_in_request(terminal_fields, turn_id)
-    return entry_of(turn_id, seq, f"turn.{turn.status}", fields)
+    return entry_now(turn_id, seq, f"turn.{turn.status}", fields)
 
 
 async def snapshot_entry(turn_id: uuid.UUID, seq: int) -> Entry:
-    body = await read_in_request(turn_json_by_id, turn_id, with_text=True)
-    return entry_of(turn_id, seq, "turn.snapshot", {"turn": body})
+    """Return the turn as it is, under the seq of the newest event that it stands in for."""
+    turn = await read_in_request(Turn.objects.get, pk=turn_id)
+    if turn.is_final:
+        seq = max(seq, turn.last_event_seq or 0)
+    return entry_now(
+        turn_id, seq, "turn.snapshot", {"turn": await read_in_request(turn_json, turn, with_text=True)}
+    )
 
 
-def entry_of(turn_id: uuid.UUID, seq: int, kind: str, fields: dict[str, Any]) -> Entry:
-    event = {"type": kind, "turn_id": str(turn_id), "at": instant(timezone.now()), **fields}
-    return Entry(seq, json.dumps(event, ensure_ascii=False, separators=(",", ":")), kind)
+def entry_now(turn_id: uuid.UUID, seq: int, kind: str, fields: dict[str, Any]) -> Entry:
+    return entry_of(seq, {"type": kind, "turn_id": str(turn_id), "at": instant(timezone.now()), **fields})
 
 
 async def wait_until_final(turn_id: uuid.UUID, timeout_s: float) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import datetime as dt
 import uuid
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from orchestration.engine.events import (
     StepStarted,
 )
 from orchestration.engine.ports import CallIntent, CallOutcome, PastCall
-from sessions.live.eventlog import MemoryEventLog
+from sessions.live.eventlog import EventLog
 from sessions.live.journal import TurnJournal
 from sessions.markdown import render_markdown
 from sessions.selectors.usage import usage_of_report
@@ -58,10 +59,12 @@ class Finished:
 class Bridge:
     """Journal and Events of one claim on one turn. Lives on the runtime's loop."""
 
-    def __init__(self, claimed: Claimed, journal: TurnJournal, log: MemoryEventLog) -> None:
+    def __init__(self, claimed: Claimed, journal: TurnJournal, log: EventLog) -> None:
         self.claimed = claimed
         self.journal = journal
         self.seq = (claimed.claim - 1) * CLAIM_STRIDE
+        self.last_change = 0
+        """The seq of the newest event that is not a delta."""
         self.progress: dict[uuid.UUID, int] = {}
         """Open calls -> characters received, for the lease renewal."""
         self.lanes: dict[str, Lane] = {}
@@ -103,16 +106,8 @@ class Bridge:
     def emit(self, event: EngineEvent) -> None:
         match event:
             case StepStarted():
-                self.lanes[event.step_id] = Lane(event)
-                self.publish(
-                    "step.started",
-                    step_id=event.step_id,
-                    purpose=event.purpose,
-                    agent_key=event.agent_key,
-                    agent_name=event.agent_name,
-                    model=event.model,
-                    round=event.round,
-                )
+                self.lanes[event.step_id] = lane = Lane(event)
+                self.publish_started(lane)
             case StepDelta():
                 self._collect(self.lanes[event.step_id], event)
             case StepCompleted():
@@ -139,9 +134,14 @@ class Bridge:
                     retryable=event.retryable,
                 )
 
+    def publish_started(self, lane: Lane) -> None:
+        self.publish("step.started", **dataclasses.asdict(lane.started))
+
     def publish(self, kind: str, /, **fields: Any) -> None:
         """Append an event to the turn's log."""
         self.seq += 1
+        if kind != "step.delta":
+            self.last_change = self.seq
         at = dt.datetime.now(dt.UTC).isoformat().replace("+00:00", "Z")
         self._log.append(
             self.claimed.turn_id,

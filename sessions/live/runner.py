@@ -17,8 +17,9 @@ from orchestration.engine.steps import EXHAUSTED, RetryPolicy
 from orchestration.engine.turn import TurnResult, run_turn
 from sessions.live.bridge import Bridge
 from sessions.live.database import Database
-from sessions.live.eventlog import MemoryEventLog
+from sessions.live.eventlog import EventLog
 from sessions.live.journal import journal_for
+from sessions.live.reopening import reopen_log
 from sessions.selectors.turns import terminal_fields, turn_json_by_id
 from sessions.services.fence import FenceLost
 from sessions.services.leases import Claimed, turn_claim
@@ -64,7 +65,7 @@ class Runner:
     """Runs turns for one process. Lives on the runtime's loop."""
 
     def __init__(
-        self, *, runner_id: uuid.UUID, models: Models, database: Database, event_log: MemoryEventLog
+        self, *, runner_id: uuid.UUID, models: Models, database: Database, event_log: EventLog
     ) -> None:
         self.runner_id = runner_id
         self.running: dict[uuid.UUID, RunningTurn] = {}
@@ -114,6 +115,7 @@ class Runner:
             log.warning("turn %s was taken over by another runner", turn_id)
         finally:
             self.running.pop(turn_id, None)
+            self._log.release(turn_id)
 
     async def _result(self, claimed: Claimed, ports: Ports, control: Control) -> TurnResult:
         """Return what the turn came to. The last claim ends it in any case, also where every run of it broke."""
@@ -136,6 +138,12 @@ class Runner:
         bridge.publish(
             "turn.started", session_id=spec.session_id, index=spec.index, mode=spec.mode, roster=roster
         )
+
+    async def reopen_logs(self) -> None:
+        """Let the readers of turns whose log vanished go on from a snapshot."""
+        for turn_id in self._log.lost() & self.running.keys():
+            if (turn := self.running.get(turn_id)) is not None and not turn.committing:
+                await reopen_log(turn.bridge, self._database)
 
     async def _announce(self, bridge: Bridge) -> None:
         fields = await self._database.run(terminal_fields, bridge.claimed.turn_id)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import threading
 import uuid
 from collections.abc import Callable, Coroutine
-from typing import Any
+from concurrent.futures import CancelledError, Future
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import DatabaseError
@@ -23,6 +25,11 @@ from sessions.services.leases import leases_renew, turns_hand_over, turns_to_rec
 log = logging.getLogger(__name__)
 
 RENEW_EVERY_S = 1.0
+KEEP_LOGS_EVERY_S = 1.0
+DRAIN_S = 1.0
+"""How long the last events may take to leave the process."""
+
+R = TypeVar("R")
 
 
 def gateway_config() -> GatewayConfig:
@@ -83,6 +90,16 @@ class Engine:
                     log.warning("turn %s was taken over by another runner", turn_id)
                     turn.task.cancel()
 
+    async def keep_logs(self) -> None:
+        """Once a second: open anew the logs that vanished, forget those that ended long ago."""
+        while True:
+            await asyncio.sleep(KEEP_LOGS_EVERY_S)
+            event_log.expire()
+            try:
+                await self.runner.reopen_logs()
+            except DatabaseError as error:
+                log.error("event logs could not be opened anew: %s", error)
+
     def received(self) -> dict[uuid.UUID, int]:
         """Return the open calls of this process and how many characters each has received."""
         turns = self.runner.running.values()
@@ -98,24 +115,39 @@ class Engine:
                         self.spawn(self.runner.run(turn_id), f"turn {turn_id}")
             except DatabaseError as error:
                 log.error("turns could not be recovered: %s", error)
-            event_log.expire()
             await asyncio.sleep(settings.PANTHEON_RECOVER_EVERY_S)
 
-    async def stop(self) -> None:
-        """Stop asking models and give the turns back, so that the next process goes on at once."""
+    async def stop(self) -> list[uuid.UUID]:
+        """Stop asking models and give the turns back, so that the next process goes on at once; return them."""
         received = self.received()
         tasks = list(self.tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        turn_ids = []
         try:
-            await self.database.run(turns_hand_over, runner_id=self.runner.runner_id, received=received)
+            turn_ids = await self.database.run(
+                turns_hand_over, runner_id=self.runner.runner_id, received=received
+            )
         except DatabaseError as error:
             log.error(
                 "turns could not be handed over: %s; they are recovered when their leases run out", error
             )
         await self.gateway.aclose()
         self.database.close()
+        return turn_ids
+
+
+class RuntimeClosed(Exception):
+    """This process is being stopped and runs no turns any more."""
+
+
+def result_of(future: Future[R]) -> R:
+    """Wait for what runs on the loop. Raises RuntimeClosed where the loop ended first."""
+    try:
+        return future.result()
+    except CancelledError as error:
+        raise RuntimeClosed("this process was stopped meanwhile") from error
 
 
 class Runtime:
@@ -127,11 +159,20 @@ class Runtime:
         self._engine: Engine | None = None
         self._thread: threading.Thread | None = None
         self._recovering = False
+        self._closed = False
 
     def submit(self, turn_id: uuid.UUID) -> None:
-        """Have a turn run in this process."""
-        engine = self._started()
-        self._call(engine, lambda: engine.spawn(engine.runner.run(turn_id), f"turn {turn_id}"))
+        """Have a turn run in this process. Where that is being stopped the turn waits for another one."""
+        with contextlib.suppress(RuntimeClosed):
+            self._on_loop(lambda engine: self._until_over(engine, turn_id))
+
+    def run(self, turn_id: uuid.UUID) -> None:
+        """Run a turn in this process and return when it does not run here any more. Raises RuntimeClosed."""
+        result_of(self._on_loop(lambda engine: self._until_over(engine, turn_id)))
+
+    def in_db(self, function: Callable[[], R]) -> R:
+        """Call a function in a database thread and return what it returns. Raises RuntimeClosed."""
+        return result_of(self._on_loop(lambda engine: engine.database.run(function)))
 
     def cancel(self, turn_id: uuid.UUID) -> None:
         """Cancel a turn at once if this process runs it."""
@@ -148,41 +189,61 @@ class Runtime:
 
     def start_recovery(self) -> None:
         """Begin the periodic work of the web process."""
-        engine = self._started()
         with self._lock:
+            engine = self._started()
             if self._recovering:
                 return
             self._recovering = True
         self._call(engine, lambda: engine.spawn(engine.recover(), "recovery"))
 
-    def stop(self, timeout_s: float = 6.0) -> None:
-        """Hand running turns over and end the loop. The next `submit` starts a new one."""
+    def close(self) -> list[uuid.UUID]:
+        """Stop for good."""
+        with self._lock:
+            self._closed = True
+        return self.stop()
+
+    def stop(self, timeout_s: float = 6.0) -> list[uuid.UUID]:
+        """Hand running turns over and end the loop; return those turns. The next `submit` starts a new one."""
         with self._lock:
             engine, thread = self._engine, self._thread
             self._engine = self._thread = None
             self._recovering = False
         if engine is None or thread is None or self._pid != os.getpid():
-            return
-        asyncio.run_coroutine_threadsafe(engine.stop(), engine.loop).result(timeout_s)
+            return []
+        turn_ids = asyncio.run_coroutine_threadsafe(engine.stop(), engine.loop).result(timeout_s)
+        event_log.drain(DRAIN_S)
         engine.loop.call_soon_threadsafe(engine.loop.stop)
         thread.join(timeout_s)
+        return turn_ids
 
     @staticmethod
     def _call(engine: Engine, function: Callable[[], object]) -> None:
         engine.loop.call_soon_threadsafe(function)
 
-    def _started(self) -> Engine:
+    def _on_loop(self, coroutine_of: Callable[[Engine], Coroutine[Any, Any, R]]) -> Future[R]:
+        """Start a coroutine on the loop. Raises RuntimeClosed; a stop that comes after this finds it begun."""
         with self._lock:
-            if self._engine is None or self._pid != os.getpid():
-                self._pid, self._recovering = os.getpid(), False
-                ready = threading.Event()
-                self._thread = threading.Thread(
-                    target=self._serve, args=(ready,), name="pantheon-runtime", daemon=True
-                )
-                self._thread.start()
-                ready.wait()
-            assert self._engine is not None
-            return self._engine
+            engine = self._started()
+            return asyncio.run_coroutine_threadsafe(coroutine_of(engine), engine.loop)
+
+    @staticmethod
+    async def _until_over(engine: Engine, turn_id: uuid.UUID) -> None:
+        await asyncio.wait((engine.spawn(engine.runner.run(turn_id), f"turn {turn_id}"),))
+
+    def _started(self) -> Engine:
+        """Return the engine (under the lock), a new one where there is none. Raises RuntimeClosed."""
+        if self._closed:
+            raise RuntimeClosed("this process is being stopped")
+        if self._engine is None or self._pid != os.getpid():
+            self._pid, self._recovering = os.getpid(), False
+            ready = threading.Event()
+            self._thread = threading.Thread(
+                target=self._serve, args=(ready,), name="pantheon-runtime", daemon=True
+            )
+            self._thread.start()
+            ready.wait()
+        assert self._engine is not None
+        return self._engine
 
     def _serve(self, ready: threading.Event) -> None:
         loop = asyncio.new_event_loop()
@@ -190,10 +251,16 @@ class Runtime:
         engine = Engine(loop)
         self._engine = engine
         engine.spawn(engine.renew_leases(), "lease renewal")
+        engine.spawn(engine.keep_logs(), "keeping event logs")
         loop.call_soon(ready.set)
         try:
             loop.run_forever()
         finally:
+            # Whoever still waits in another thread is told that there is nothing more to wait for.
+            left = asyncio.all_tasks(loop)
+            for task in left:
+                task.cancel()
+            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
             loop.close()
 
 

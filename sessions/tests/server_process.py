@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -75,18 +75,17 @@ def free_port() -> int:
         return port
 
 
-class ServerProcess:
-    """A web server: gunicorn's master and its one worker, in a process group of their own."""
+class ChildProcess:
+    """A process of Pantheon on the test database, in a process group of its own with those that it starts."""
 
-    def __init__(self, directory: Path, authorization: str, **environment: str) -> None:
-        self.port = free_port()
-        self.log_path = directory / f"server-{next(_names)}.log"
-        self._authorization = authorization
+    def __init__(self, directory: Path, command: Sequence[str], **environment: str) -> None:
+        self.log_path = directory / f"process-{next(_names)}.log"
+        self._command = command
         self._environment = {
             **os.environ,
             "PYTHONUNBUFFERED": "1",
             "DATABASE_URL": database_url(),
-            "PORT": str(self.port),
+            "REDIS_URL": "",  # the embedded shape: turns run in the web process
             "PANTHEON_LEASE_S": str(LEASE_S),
             "PANTHEON_RECOVER_EVERY_S": "0.2",
             **environment,
@@ -94,10 +93,10 @@ class ServerProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Self:
-        """Start the processes; `wait_until_up` before the first request."""
+        """Start the processes; `wait_until_up` before something is asked of them."""
         with self.log_path.open("wb") as log:
             self._process = subprocess.Popen(
-                COMMAND,
+                self._command,
                 cwd=settings.BASE_DIR,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
@@ -107,35 +106,50 @@ class ServerProcess:
             )
         return self
 
-    def wait_until_up(self) -> Self:
-        def is_up() -> bool:
-            assert self._process is not None
-            assert self._process.poll() is None, self.log()
-            try:
-                return self.get("health")[0] == 200
-            except OSError:
-                return False
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
-        until(is_up, timeout_s=START_TIMEOUT_S)
+    def wait_until_up(self) -> Self:
+        until(self._is_up_or_broken, timeout_s=START_TIMEOUT_S)
         return self
 
+    def _is_up_or_broken(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, self.log()
+        return self.is_up()
+
+    def is_up(self) -> bool:
+        raise NotImplementedError
+
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to master and worker at once."""
+        """Send a signal to all processes of the group at once."""
         assert self._process is not None
         os.killpg(self._process.pid, number)
 
+    def stop(self) -> int:
+        """Send SIGTERM to the first process alone and return its exit code."""
+        assert self._process is not None
+        self._process.terminate()
+        return self._process.wait(ANSWER_TIMEOUT_S)
+
+    def wait(self) -> int:
+        """Return the exit code of a process that ends by itself."""
+        assert self._process is not None
+        return self._process.wait(ANSWER_TIMEOUT_S)
+
     def kill(self) -> None:
-        """`kill -9`, master and worker."""
+        """`kill -9`, all of the group."""
         if self._process is not None and self._process.poll() is None:
             self.signal(signal.SIGKILL)
             self._process.wait()
-            # The worker is not our child: it is gone when nobody listens any more.
-            until(self._is_gone)
+            # The others are not our children.
+            until(self.is_gone)
         self._process = None
 
-    def _is_gone(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) != 0
+    def is_gone(self) -> bool:
+        return True
 
     def log(self) -> str:
         return self.log_path.read_text()
@@ -149,6 +163,28 @@ class ServerProcess:
         self.kill()
         if error is not None:
             print(self.log())  # noqa: T201  (pytest shows it with the failure)
+
+
+class ServerProcess(ChildProcess):
+    """A web server: gunicorn's master and its one worker."""
+
+    def __init__(
+        self, directory: Path, authorization: str, command: Sequence[str] = COMMAND, **environment: str
+    ) -> None:
+        self.port = free_port()
+        self._authorization = authorization
+        super().__init__(directory, command, PORT=str(self.port), **environment)
+
+    def is_up(self) -> bool:
+        try:
+            return self.get("health")[0] == 200
+        except OSError:
+            return False
+
+    def is_gone(self) -> bool:
+        """Nobody listens any more."""
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) != 0
 
     # --- Requests -----------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 
 import pytest
@@ -133,7 +134,7 @@ def test_readers_of_a_resumed_turn_begin_with_a_snapshot(api, turn) -> None:
     turn_claim(turn_id=turn.pk, runner_id=RUNNER)
     expire_leases()
     run_to_the_end(api, turn)
-    entries = event_log.after(turn.pk, 0)
+    entries = asyncio.run(event_log.after(turn.pk, 0))
     assert entries is not None
     assert entries[0].seq == 1_000_001
     assert entries[0].type == "turn.snapshot"

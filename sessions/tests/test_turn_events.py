@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 
 import pytest
 from django.db import connection
@@ -10,11 +11,14 @@ from django.db import connection
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
 from sessions.api.events import LOOK_EVERY_S, read_events, stream_events
 from sessions.live.database import read_in_request
-from sessions.live.eventlog import Entry, event_log
+from sessions.live.entries import Entry
+from sessions.live.eventlog import event_log
+from sessions.live.redis_log import RedisEventLog
 from sessions.models import Turn
 from sessions.tests.conftest import Api
 from sessions.tests.factories import make_agent, make_room, make_session
 from sessions.tests.sse import Sse, parse_sse, read_all
+from sessions.tests.waiting import wait_for_event
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -85,7 +89,7 @@ def test_a_reader_that_has_everything_gets_204(api, session) -> None:
 def test_where_the_log_is_gone_one_snapshot_stands_in(api, session) -> None:
     last = ask(api, session)[-1].id
     turn = Turn.objects.get()
-    event_log.forget(turn.pk)
+    asyncio.run(event_log.forget(turn.pk))
     (snapshot,) = read_all(api.get(f"turns/{turn.pk}/events"))
     assert (snapshot.type, snapshot.id) == ("turn.snapshot", last)
     assert snapshot.data["turn"]["status"] == "completed"
@@ -98,7 +102,7 @@ def test_a_reader_of_what_has_ended_need_not_wait(api, session) -> None:
     """The log is gone: the row is looked at before the first wait, which would take as long as the patience here."""
     ask(api, session)
     turn = Turn.objects.get()
-    event_log.forget(turn.pk)
+    asyncio.run(event_log.forget(turn.pk))
 
     async def first() -> Entry | None:
         async with asyncio.timeout(LOOK_EVERY_S / 2):
@@ -114,9 +118,36 @@ def test_a_trimmed_log_is_opened_with_a_snapshot(api, session, openai_server, mo
     openai_server.default = Answer(["word "] * 400)
     ask(api, session)
     turn = Turn.objects.get()
+    if isinstance(event_log, RedisEventLog):
+        event_log.close()  # so this process has read nothing yet
     events = read_all(api.get(f"turns/{turn.pk}/events"))
     assert events[0].type == "turn.snapshot"
     assert [event.id for event in events] == sorted({event.id for event in events})
+
+
+def test_a_log_that_vanishes_in_mid_turn_goes_on_with_a_snapshot(api, session, openai_server) -> None:
+    """It is told anew in the middle of an answer; what was said before is in the snapshot, or in the step's end."""
+    ana, bob = Gate(), Gate()
+    openai_server.when("You are ana.", Answer(["Good ", "day", "."], at={1: Hold(ana), 2: Hold(bob)}))
+    body = {"message": "@ana hello", "background": True}
+    turn_id = uuid.UUID(api.post(f"sessions/{session.pk}/turns", body).json()["id"])
+    wait_for_event(turn_id, '"text":"Good "')
+    seen = asyncio.run(event_log.last_seq(turn_id))
+    asyncio.run(event_log.forget(turn_id))
+    ana.open()
+    if isinstance(event_log, RedisEventLog):
+        wait_for_event(turn_id, '"type":"turn.snapshot"')
+    bob.open()
+    events = read_all(api.get(f"turns/{turn_id}/events?after={seen}"))
+    assert [event.id for event in events] == sorted({event.id for event in events})
+    assert events[0].id > seen
+    assert events[-2].data["text"] == "Good day."
+    assert events[-1].type == "turn.completed"
+    if isinstance(event_log, RedisEventLog):
+        [step] = events[0].data["turn"]["steps"]
+        assert (events[0].type, step["status"], step["text"]) == ("turn.snapshot", "started", "Good day")
+        rest = [event.data["text"] for event in events if event.type == "step.delta"]
+        assert "".join(rest) == "."
 
 
 @pytest.mark.parametrize("after", ["-1", "x", "1.5", "9" * 30])

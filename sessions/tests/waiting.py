@@ -16,7 +16,7 @@ def wait_for_event(turn_id: uuid.UUID | str, text: str) -> None:
 async def _wait_for_event(turn_id: uuid.UUID, text: str) -> None:
     async with asyncio.timeout(10):
         while True:
-            entries = event_log.after(turn_id, 0) or []
+            entries = await event_log.after(turn_id, 0) or []
             if any(text in entry.data for entry in entries):
                 return
             await event_log.wait(turn_id, entries[-1].seq if entries else 0, 1.0)

@@ -1,0 +1,22 @@
+# One image for the web server, the workers and beat: `bin/run --only web|worker|beat`. See compose.yaml.
+
+FROM python:3.11-slim-bookworm AS environment
+WORKDIR /app
+COPY requirements.txt ./
+COPY bin/lib/environment.py bin/lib/
+RUN python -I bin/lib/environment.py
+
+FROM python:3.11-slim-bookworm
+ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOST=0.0.0.0 PORT=8000 PANTHEON_ENV_FILE=/dev/null
+WORKDIR /app
+RUN useradd --system --uid 10001 --home-dir /app --shell /usr/sbin/nologin pantheon \
+    && mkdir -p /app/var && chown pantheon:pantheon /app/var
+COPY --from=environment /app/.venv .venv
+COPY . .
+USER pantheon
+# Secret key, static files, and the SQLite file where DATABASE_URL names no other database.
+VOLUME /app/var
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
+    CMD [".venv/bin/python", "-c", "import os, urllib.request as u; u.urlopen(f\"http://127.0.0.1:{os.environ['PORT']}/api/v1/health\", timeout=4)"]
+CMD ["bin/run"]

@@ -1,0 +1,248 @@
+"""Celery, where REDIS_URL names a broker: workers run turns, beat has those recovered that nobody runs.
+
+    celery -A pantheon worker    runs turns, PANTHEON_WORKER_TURNS at once, on one event loop
+    celery -A pantheon beat      looks for turns without a runner
+
+Messages carry ids and nothing else, and nothing depends on their arrival: the turn's row says what is to be done, its
+lease who does it, and recovery sends again what was lost. So a message that comes twice changes nothing either.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import ssl
+import threading
+import time
+import uuid
+import warnings
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pantheon.settings")
+
+from celery import Celery, signals
+from celery.beat import Scheduler, SchedulingError
+from celery.exceptions import CPendingDeprecationWarning, Reject
+from django.conf import settings
+from django.core.management import call_command
+from django.db import DatabaseError
+from kombu.exceptions import OperationalError
+from kombu.transport import redis
+from prometheus_client import start_http_server
+from redis.exceptions import RedisError
+
+from pantheon import lifecycle
+from sessions.dispatch import dispatch, use_dispatcher
+
+log = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT_S = 1.0
+ANSWER_TIMEOUT_S = 2.0
+UNREACHABLE_FOR_S = 2.0
+"""After a message could not be sent none is tried for so long: requests do not queue up for a broker that is gone."""
+
+VISIBILITY_TIMEOUT_S = 3600
+"""A message that a worker does not acknowledge is given to another after this time. Longer than turns take; a worker
+that died is noticed by its lease, long before."""
+
+
+# Said at each lost connection: that tasks go on, which is what is wanted.
+warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
+
+
+def broker_url(url: str) -> str:
+    """Return the address of a Redis as Celery writes it; it has another word for sockets."""
+    if not url.startswith("unix:"):
+        return url
+    parts = urlsplit(url)
+    number = parse_qs(parts.query).get("db", ["0"])[0]
+    user = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
+    return f"redis+socket://{user}{parts.path}?virtual_host={number}"
+
+
+class Unacknowledged(redis.QoS):
+    """The messages that this process works on.
+
+    Those of a connection that was lost are left alone: kombu 5.7 runs into an AttributeError there, which ends the
+    worker. They come again after the visibility timeout and then change nothing.
+    """
+
+    def ack(self, delivery_tag: str) -> None:
+        if not self._connection_is_gone():
+            super().ack(delivery_tag)
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        if not self._connection_is_gone():
+            super().reject(delivery_tag, requeue=requeue)
+
+    def restore_unacked_once(self, stderr: Any = None) -> None:
+        if not self._connection_is_gone():
+            super().restore_unacked_once(stderr)
+
+    def _connection_is_gone(self) -> bool:
+        connection = self.channel.connection
+        return connection is None or connection.client is None
+
+
+redis.Channel.QoS = Unacknowledged
+
+
+class PeriodicWork(Scheduler):
+    """Beat's schedule, in memory: nothing has to be remembered. A broker that is gone is said once."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._noted = False
+        super().__init__(*args, **kwargs)
+
+    def apply_entry(self, entry: Any, producer: Any = None) -> None:
+        try:
+            self.apply_async(entry, producer=producer, advance=False)
+        except SchedulingError as error:
+            if not self._noted:
+                log.error("the broker cannot be reached: %s", error)
+            self._noted = True
+        else:
+            if self._noted:
+                log.warning("the broker is back")
+            self._noted = False
+
+
+app = Celery("pantheon")
+app.conf.update(
+    broker_url=broker_url(settings.REDIS_URL),
+    broker_use_ssl={"ssl_cert_reqs": ssl.CERT_REQUIRED} if settings.REDIS_URL.startswith("rediss:") else None,
+    broker_connection_timeout=CONNECT_TIMEOUT_S,
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    broker_transport_options={
+        "visibility_timeout": VISIBILITY_TIMEOUT_S,
+        "socket_connect_timeout": CONNECT_TIMEOUT_S,
+        "socket_timeout": ANSWER_TIMEOUT_S,
+        "socket_keepalive": True,
+        "max_retries": 1,
+        "interval_start": 0,
+        "interval_max": 0,
+    },
+    result_backend=None,
+    task_ignore_result=True,
+    task_default_queue="pantheon",
+    task_publish_retry=False,
+    task_serializer="json",
+    accept_content=["json"],
+    worker_pool="threads",
+    worker_concurrency=settings.PANTHEON_WORKER_TURNS,
+    worker_prefetch_multiplier=1,
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+    beat_scheduler=PeriodicWork,
+    beat_schedule={
+        "recover turns": {
+            "task": "pantheon.recover_turns",
+            "schedule": settings.PANTHEON_RECOVER_EVERY_S,
+            "options": {"expires": 2 * settings.PANTHEON_RECOVER_EVERY_S},
+        }
+    },
+    timezone="UTC",
+)
+
+
+# --- Who sends --------------------------------------------------------------------------------------------------------
+
+
+class CeleryDispatcher:
+    """Passes turns to the workers; one that cannot be told of a turn is told by recovery."""
+
+    def __init__(self) -> None:
+        self._unreachable_until_s = 0.0
+        self._noted = False
+
+    def submit(self, turn_id: uuid.UUID) -> None:
+        if time.monotonic() < self._unreachable_until_s:
+            return
+        try:
+            run_turn.apply_async((str(turn_id),), retry=False)
+        except (OperationalError, RedisError, OSError) as error:
+            self._unreachable_until_s = time.monotonic() + UNREACHABLE_FOR_S
+            if not self._noted:
+                log.error("the broker cannot be reached, turns wait for it: %s", type(error).__name__)
+            self._noted = True
+        except Exception:  # the turn is committed: its request must not fail for a message
+            log.exception("a turn could not be sent to the workers")
+        else:
+            self._noted = False
+
+    def cancel(self, turn_id: uuid.UUID) -> None:
+        """Its worker sees the flag within a second, at its next lease renewal."""
+
+
+# --- Tasks ------------------------------------------------------------------------------------------------------------
+
+
+@app.task(name="pantheon.run_turn", acks_late=True)
+def run_turn(turn_id: str) -> None:
+    """Run a turn to its end on this process's loop, unless another process has it."""
+    from sessions.live.runtime import RuntimeClosed, runtime
+
+    try:
+        runtime.run(uuid.UUID(turn_id))
+    except RuntimeClosed as error:
+        raise Reject(str(error), requeue=True) from error
+
+
+@app.task(name="pantheon.recover_turns")
+def recover_turns() -> None:
+    """Send turns whose runner died, and those that nobody claimed."""
+    from sessions.live.runtime import RuntimeClosed, runtime
+    from sessions.services.leases import turns_to_recover
+
+    try:
+        turn_ids = runtime.in_db(turns_to_recover)
+    except RuntimeClosed:
+        return  # beat asks again, and another worker answers
+    except DatabaseError as error:
+        log.error("turns could not be recovered: %s", error)
+        return
+    for turn_id in turn_ids:
+        dispatch(turn_id)
+
+
+# --- Processes --------------------------------------------------------------------------------------------------------
+
+
+@signals.setup_logging.connect
+def keep_logging(**kwargs: Any) -> None:
+    """Leave logging as Django's settings have it: that somebody listens here is enough."""
+
+
+@signals.beat_init.connect
+@signals.worker_init.connect
+def check(**kwargs: Any) -> None:
+    """Refuse to start with a configuration that cannot work."""
+    call_command("check", stdout=io.StringIO())
+
+
+@signals.worker_ready.connect
+def begin(**kwargs: Any) -> None:
+    from sessions.live.journal import journal_state
+    from sessions.live.runtime import runtime
+
+    use_dispatcher(CeleryDispatcher())
+    lifecycle.on_stop(hand_over)
+    if settings.PANTHEON_METRICS_PORT:
+        start_http_server(settings.PANTHEON_METRICS_PORT, addr=os.environ.get("HOST") or "127.0.0.1")
+    runtime.in_db(journal_state.open)
+
+
+@signals.worker_shutting_down.connect
+def end(**kwargs: Any) -> None:
+    """Begin to stop, in a thread: this is a signal handler, and the worker waits for the tasks that it ends."""
+    threading.Thread(target=lifecycle.stop, name="hand-over").start()
+
+
+def hand_over() -> None:
+    """Give this worker's turns to the others, at once."""
+    from sessions.live.runtime import runtime
+
+    for turn_id in runtime.close():
+        dispatch(turn_id)

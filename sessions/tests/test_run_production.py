@@ -1,0 +1,121 @@
+"""`bin/run --production`: starts all processes, stops all of them, and does not go on with less."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from orchestration.tests.providers import Answer, OpenAIServer
+from sessions.models import Turn
+from sessions.tests.factories import bearer, make_agent, make_session
+from sessions.tests.ledger import assert_ledger_matches
+from sessions.tests.redis_process import RedisProcess
+from sessions.tests.server_process import ServerProcess, until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+RUN = ("bash", "bin/run", "--production")
+needs_postgres = pytest.mark.skipif(
+    settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"), reason="workers need PostgreSQL"
+)
+
+
+@pytest.fixture
+def production(alice, tmp_path) -> Iterator[ServerProcess]:
+    """All processes, started and up."""
+    with RedisProcess(tmp_path) as redis_server:
+        server = ServerProcess(tmp_path, bearer(alice), RUN, REDIS_URL=redis_server.url, WEB_CONCURRENCY="2")
+        server.start()
+        try:
+            server.wait_until_up()
+            yield server
+        finally:
+            for pid in descendants(server.pid):
+                os.kill(pid, signal.SIGKILL)
+            server.kill()
+            print(server.log())  # noqa: T201  (shown where the test failed)
+
+
+def children(pid: int) -> list[int]:
+    shown = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True)
+    pairs = [tuple(map(int, line.split())) for line in shown.stdout.splitlines()]
+    return [child for child, parent in pairs if parent == pid]
+
+
+def descendants(pid: int) -> list[int]:
+    found = children(pid)
+    return found + [pid for child in found for pid in descendants(child)]
+
+
+def command(pid: int) -> str:
+    shown = subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True)
+    return shown.stdout
+
+
+def gone(pids: list[int]) -> Callable[[], bool]:
+    return lambda: not any(command(pid) for pid in pids)
+
+
+@needs_postgres
+def test_all_processes_start_work_and_stop(
+    production, alice, openai_model, openai_server: OpenAIServer
+) -> None:
+    openai_server.default = Answer("Hello.")
+    session = make_session(alice, make_agent(alice, "ana", openai_model))
+    status, turn = production.post(f"sessions/{session.pk}/turns", {"message": "Hi"})
+    assert (status, turn["status"]) == (201, "completed")
+    assert Turn.objects.get().claim == 1
+    assert_ledger_matches(openai_server)
+
+    pids = descendants(production.pid)
+    text = " ".join(command(pid) for pid in pids)
+    for part in ("gunicorn", "celery -A pantheon --quiet worker", "celery -A pantheon --quiet beat"):
+        assert part in text
+    assert production.stop() == 0
+    until(gone(pids))
+    assert production.is_gone()
+
+
+@needs_postgres
+@pytest.mark.parametrize("role", ["gunicorn", "quiet worker", "quiet beat"])
+def test_one_that_dies_takes_the_others_with_it(production, role) -> None:
+    pids = descendants(production.pid)
+    victim = next(pid for pid in children(production.pid) if role in command(pid))
+    os.kill(victim, signal.SIGKILL)
+    assert production.wait() == 1
+    until(gone(pids))
+    assert "ended with code -9; stopping the others" in production.log()
+
+
+@needs_postgres
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children of their parent's end")
+def test_nothing_outlives_a_supervisor_that_is_killed(production) -> None:
+    pids = descendants(production.pid)
+    os.kill(production.pid, signal.SIGKILL)
+    until(gone(pids))
+
+
+@pytest.mark.parametrize(
+    ("url", "cure"),
+    [("", "DATABASE_URL=postgres://"), ("redis://127.0.0.1:1/0", "DATABASE_URL=postgres://")],
+)
+def test_what_is_missing_is_named_and_nothing_starts(tmp_path: Path, url, cure) -> None:
+    environment = {
+        **os.environ,
+        "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3",
+        "REDIS_URL": url,
+        "PORT": "8123",
+    }
+    ran = subprocess.run(RUN, cwd=settings.BASE_DIR, env=environment, capture_output=True, text=True)
+    assert ran.returncode == 1
+    assert cure in ran.stderr
+    assert ("REDIS_URL=redis://" in ran.stderr) == (not url)
+    assert "Traceback" not in ran.stderr
+    assert not (tmp_path / "db.sqlite3").exists()
