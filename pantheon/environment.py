@@ -30,6 +30,18 @@ class Environment(environ.FileAwareEnv):
         return level
 
 
+def mail_settings(url: str) -> dict[str, Any]:
+    """Return Django's EMAIL_* settings of a mail server's address."""
+    try:
+        config: dict[str, Any] = environ.Env.email_url_config(url)
+    except (ImproperlyConfigured, ValueError) as error:
+        # The address may hold a password: it is not repeated.
+        raise ImproperlyConfigured(
+            "EMAIL_URL must be the address of a mail server: smtp+tls://user:password@mail.example.org:587."
+        ) from error
+    return {name: value for name, value in config.items() if name.startswith("EMAIL_")}
+
+
 def host_of(url: str) -> str:
     """Return the host of a URL as ALLOWED_HOSTS wants it: without port, an IPv6 address in brackets."""
     host = urlsplit(url).hostname or ""

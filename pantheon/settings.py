@@ -8,7 +8,7 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from pantheon.environment import Environment, host_of
+from pantheon.environment import Environment, host_of, mail_settings
 from pantheon.secret_key import load_or_make_secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -132,6 +132,13 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "sign-in"
+
+EMAIL_URL = env.str("EMAIL_URL", default="")
+if EMAIL_URL:
+    globals().update(mail_settings(EMAIL_URL))
+EMAIL_TIMEOUT = 10
+PANTHEON_MAIL_FROM = env.str("PANTHEON_MAIL_FROM", default="")
+DEFAULT_FROM_EMAIL = PANTHEON_MAIL_FROM or f"pantheon@{host_of(PANTHEON_URL) or 'localhost'}"
 
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"

@@ -153,7 +153,7 @@ def own_fills(user: User, *, today: dt.date) -> list[Fill]:
         spent=Coalesce(F("now__spent_pico"), 0),
         held=Coalesce(F("now__held_pico"), 0),
     )
-    found: list[Any] = binding(rows, user.pk)  # type: ignore[assignment]
+    found: list[Any] = binding(rows, user.pk)
     fills = [Fill(row, row.member_of(user.pk), row.start_of(today), row.spent, row.held) for row in found]
     return sorted(fills, key=lambda fill: (-fill.percent, not fill.budget.hard, fill.budget.created_at))
 
@@ -192,6 +192,13 @@ def newest_notices(limit: int) -> list[BudgetNotice]:
     """Return the thresholds passed last, with their budgets: one statement."""
     notices = BudgetNotice.objects.select_related("period__budget").order_by("-pk")
     return list(notices[:limit])
+
+
+def notice_names(notices: Iterable[BudgetNotice]) -> Mapping[uuid.UUID, str]:
+    """Return target or member -> name for these notices."""
+    periods = [notice.period for notice in notices]
+    members = {period.member_id for period in periods} - {ZERO_UUID}
+    return {**target_names(period.budget for period in periods), **labelled({"user": members})}
 
 
 def events_of_period(period: BudgetPeriod) -> QuerySet[UsageEvent]:

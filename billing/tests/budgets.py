@@ -23,7 +23,7 @@ def make_budget(scope: str = "everyone", target: Any = None, *, usd: int = 10, *
 
 def spend(budget: Budget, cents: int, *, by: User | None = None, held_cents: int = 0) -> BudgetPeriod:
     """Add to the current period of a budget, by somebody where each member has it, and tell what was passed."""
-    key = {"member_id": by.pk} if by is not None else {}
+    key: dict[str, Any] = {"member_id": by.pk} if by is not None else {}
     period, _ = BudgetPeriod.objects.get_or_create(budget=budget, start=budget.start_of(utc_today()), **key)
     before = period.spent_pico
     period.spent_pico += cents * USD // 100

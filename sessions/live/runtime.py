@@ -17,6 +17,7 @@ from orchestration.gateway.gateway import Gateway, GatewayConfig
 from sessions.live.database import Database
 from sessions.live.eventlog import event_log
 from sessions.live.journal import journal_state
+from sessions.live.mailing import notices_mail_aside
 from sessions.live.runner import Runner
 from sessions.services.leases import leases_renew, turns_hand_over, turns_to_recover
 
@@ -99,6 +100,7 @@ class Engine:
             except DatabaseError as error:
                 log.error("turns could not be recovered: %s", error)
             event_log.expire()
+            notices_mail_aside()
             await asyncio.sleep(settings.PANTHEON_RECOVER_EVERY_S)
 
     async def stop(self) -> None:
