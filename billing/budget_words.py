@@ -73,7 +73,7 @@ def meter_of(fill: Fill) -> Meter:
     held = min(fill.held_pico, max(0, limit - fill.spent_pico)) / limit * 100 if limit else 0.0
     return Meter(
         fill=fill,
-        percent=f"{fill.percent} %",
+        percent=f"{fill.percent:.1f} %",
         spent=money(fill.spent_pico),
         held=money(fill.held_pico),
         available=money(fill.available_pico),

@@ -134,7 +134,7 @@ def person_of(notice: BudgetNotice) -> uuid.UUID | None:
 
 def people_told(groups: Sequence[Sequence[BudgetNotice]]) -> dict[uuid.UUID, str]:
     """Return id -> address of the persons concerned, but for suspended ones."""
-    ids = {person_of(group[-1]) for group in groups} - {None}
+    ids = {person for group in groups if (person := person_of(group[-1])) is not None}
     return dict(User.objects.filter(pk__in=ids, is_active=True).values_list("pk", "email"))
 
 

@@ -1,4 +1,6 @@
 // A message that was not taken: what happened, and what to do. The message itself stays in the composer.
+import { moneyText, picoOf } from "./money.js";
+import { showTime } from "./times.js";
 
 export class Refusal {
   constructor(element) {
@@ -14,9 +16,10 @@ export class Refusal {
   /** Show an ApiError. `keys` are the agents that can be tagged. */
   show(error, keys) {
     this.clear();
-    const { sentence, actions } = advice(error, keys);
+    const { sentence, until, actions } = advice(error, keys);
     const text = document.createElement("p");
     text.textContent = sentence;
+    if (until) text.append(" ", until);
     this.element.append(text);
     if (actions.length) {
       const row = document.createElement("div");
@@ -46,6 +49,8 @@ export class Refusal {
 
 function advice(error, keys) {
   switch (error.code) {
+    case "budget_exceeded":
+      return budgetAdvice(error.details);
     case "no_valid_tagged_agents":
       return { sentence: "Say who is asked:", actions: tagChips(error.details.agents ?? keys) };
     case "turn_conflict":
@@ -71,6 +76,36 @@ function advice(error, keys) {
     default:
       return { sentence: error.message, actions: [] };
   }
+}
+
+/** Which budget, what is left of it, when it begins anew; sessions and prices decide what would be cheaper. */
+function budgetAdvice({ budget, needed_usd: needed, available_usd: available, resets_at: resetsAt }) {
+  const whose = {
+    everyone: "everyone’s budget",
+    team: "your team’s budget",
+    user: "your budget",
+    room: "this room’s budget",
+  };
+  const name = budget.applies === "each" ? "your budget" : whose[budget.scope];
+  const period = budget.period === "day" ? "today" : "this month";
+  const left = picoOf(available) > 0n ? `Of ${name} for ${period} ${moneyText(picoOf(available))} is left` : `Nothing of ${name} for ${period} is left`;
+  const sentence =
+    `${left} (of ${moneyText(picoOf(budget.limit_usd))}), and this may cost up to ${moneyText(picoOf(needed))} to begin with. ` +
+    "What you wrote is kept. The budget begins anew";
+  const until = document.createElement("time");
+  showTime(until, new Date(resetsAt));
+  return { sentence, until, actions: usageLink() };
+}
+
+/** The way to the budgets, with what has been spent of them. */
+function usageLink() {
+  const usage = document.querySelector("[data-usage]");
+  if (!usage) return [];
+  const link = document.createElement("a");
+  link.className = "button button-small";
+  link.href = `${usage.href}#budgets`;
+  link.textContent = "See the budgets";
+  return [link];
 }
 
 function tagChips(keys) {
