@@ -18,8 +18,8 @@ export class Refusal {
     this.clear();
     const { sentence, until, actions } = advice(error, keys);
     const text = document.createElement("p");
-    text.textContent = sentence;
-    if (until) text.append(" ", until);
+    text.append(sentence);
+    if (until) text.append(" ", timeOf(until), ".");
     this.element.append(text);
     if (actions.length) {
       const row = document.createElement("div");
@@ -78,7 +78,7 @@ function advice(error, keys) {
   }
 }
 
-/** Which budget, what is left of it, when it begins anew; sessions and prices decide what would be cheaper. */
+/** Which budget, what is left of it, and until when. */
 function budgetAdvice({ budget, needed_usd: needed, available_usd: available, resets_at: resetsAt }) {
   const whose = {
     everyone: "everyone’s budget",
@@ -88,13 +88,16 @@ function budgetAdvice({ budget, needed_usd: needed, available_usd: available, re
   };
   const name = budget.applies === "each" ? "your budget" : whose[budget.scope];
   const period = budget.period === "day" ? "today" : "this month";
-  const left = picoOf(available) > 0n ? `Of ${name} for ${period} ${moneyText(picoOf(available))} is left` : `Nothing of ${name} for ${period} is left`;
-  const sentence =
-    `${left} (of ${moneyText(picoOf(budget.limit_usd))}), and this may cost up to ${moneyText(picoOf(needed))} to begin with. ` +
-    "What you wrote is kept. The budget begins anew";
-  const until = document.createElement("time");
-  showTime(until, new Date(resetsAt));
-  return { sentence, until, actions: usageLink() };
+  const [left, limit, first] = [available, budget.limit_usd, needed].map(picoOf);
+  const rest = left > 0n ? `${moneyText(left)} of ${name} for ${period} is left` : `Nothing of ${name} for ${period} is left`;
+  const sentence = `${rest}, of ${moneyText(limit)}; the first call may cost up to ${moneyText(first)}. The budget begins anew`;
+  return { sentence, until: resetsAt, actions: usageLink() };
+}
+
+function timeOf(moment) {
+  const time = document.createElement("time");
+  showTime(time, new Date(moment));
+  return time;
 }
 
 /** The way to the budgets, with what has been spent of them. */
