@@ -32,14 +32,8 @@ def to_me(budget: Budget, name: str) -> str:
         return "Your budget" if budget.applies == Budget.Applies.EACH else "Everyone’s budget"
     if budget.scope == Budget.Scope.USER:
         return "Your own budget"
-    if budget.applies == Budget.Applies.EACH:
-        place = f"the room {name}" if budget.scope == Budget.Scope.ROOM else f"the team {name}"
-        return f"Your budget in {place}"
-    return (
-        f"The budget of the room {name}"
-        if budget.scope == Budget.Scope.ROOM
-        else f"The budget of the team {name}"
-    )
+    place = f"the {budget.scope} {name}"
+    return f"Your budget in {place}" if budget.applies == Budget.Applies.EACH else f"The budget of {place}"
 
 
 def period_text(budget: Budget, start: dt.date) -> str:

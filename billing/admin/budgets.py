@@ -42,9 +42,10 @@ class PersonSelect(AutocompleteSelect):
 
 def is_id(text: object) -> bool:
     try:
-        return bool(uuid.UUID(str(text)))
+        uuid.UUID(str(text))
     except ValueError:
         return False
+    return True
 
 
 class ThresholdsField(forms.CharField):

@@ -215,3 +215,28 @@ def test_the_banner_is_one_statement_and_one_for_the_name(alice):
     assert statements() == none
     spend(make_budget("user", alice), 950)
     assert statements() == none + 1
+
+
+@pytest.mark.parametrize("name", ["costs", "usage", "admin:index"])
+def test_more_budgets_ask_no_more_statements(alice, name):
+    client = signed_in(User.objects.create_superuser("root@example.org", team=alice.team))
+    each = make_budget(applies="each", usd=1)
+
+    def statements():
+        with CaptureQueriesContext(connection) as made:
+            client.get(reverse(name))
+        return len(made)
+
+    def spend_more(number):
+        person = make_user(f"p{number}", team=Team.objects.create(name=f"Team {number}"))
+        spend(each, 60 + number, by=person)
+        for scope, target in (("team", person.team), ("team", alice.team), ("everyone", None)):
+            spend(make_budget(scope, target, usd=20), 1000 + number)
+        spend(make_budget("user", person, period="day"), 600)
+
+    spend_more(0)
+    client.get(reverse(name))  # the content types are kept by the process
+    few = statements()
+    for number in range(1, 5):
+        spend_more(number)
+    assert statements() == few
