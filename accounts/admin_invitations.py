@@ -117,7 +117,7 @@ class InvitationAdmin(HidingAdmin):
             "opts": self.opts,
             "invitation": obj,
             "url": request.invitation_url,  # type: ignore[attr-defined]
-            "mails": bool(settings.PANTHEON_SMTP_URL),
+            "mails": bool(settings.EMAIL_URL),
         }
         response = render(request, "admin/accounts/invitation_link.html", context)
         add_never_cache_headers(response)

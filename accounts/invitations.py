@@ -56,7 +56,7 @@ def invitation_create(
         raise ValidationFailed({"email": ["Somebody else is inviting this address just now."]}) from error
     audit_record(actor_id=actor.pk, action="add", row=invitation, after=values_of(invitation))
     url = base_url.rstrip("/") + reverse("invitation", args=[secret])
-    if settings.PANTHEON_SMTP_URL:
+    if settings.EMAIL_URL:
         transaction.on_commit(lambda: invitation_mail(invitation=invitation, url=url))
     return invitation, url
 

@@ -30,5 +30,24 @@ class SignedInWithScope(BasePermission):
         return True
 
 
+class StaffWithPermission(BasePermission):
+    """Staff with the permission that the view's `staff_permissions` name for the method, with the scope `admin`.
+
+    Everybody else who is signed in is refused before any row is looked for.
+    """
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        user: Any = request.user
+        if (request.method or "").lower() not in implemented(view):
+            return True
+        if not (user.is_staff and user.has_perm(view.staff_permissions[request.method])):
+            raise PantheonError("permission_denied", view.refusal)
+        if isinstance(request.auth, ApiToken) and ApiToken.Scope.ADMIN not in request.auth.scopes:
+            raise PantheonError(
+                "permission_denied", "This token lacks the scope 'admin'.", {"scope": "admin"}
+            )
+        return True
+
+
 def implemented(view: Any) -> set[str]:
     return {method for method in view.http_method_names if hasattr(view, method)}

@@ -8,14 +8,12 @@ from typing import Any
 from django.http import StreamingHttpResponse
 from rest_framework import serializers
 from rest_framework.generics import ListAPIView
-from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.access import signed_in
 from accounts.api_base import ApiView
-from accounts.models import ApiToken
-from accounts.permissions import SignedInWithScope
+from accounts.permissions import SignedInWithScope, StaffWithPermission
 from billing.export import events_csv
 from billing.fields import usd_text
 from billing.figures import sums_json
@@ -24,27 +22,14 @@ from billing.ranges import invalid_parameter
 from billing.reading import Asked, read, utc_today
 from billing.selectors.filters import key_text
 from billing.selectors.reports import summary
-from pantheon.errors import PantheonError
 
 PERMISSION = "billing.view_usageevent"
 
 
-class SeesTheLedger(BasePermission):
-    """Staff who may see the ledger, with the scope `admin` where a token asks."""
-
-    def has_permission(self, request: Request, view: Any) -> bool:
-        user = signed_in(request)
-        if not (user.is_staff and user.has_perm(PERMISSION)):
-            raise PantheonError("permission_denied", "Only staff who may see the ledger may do this.")
-        if isinstance(request.auth, ApiToken) and ApiToken.Scope.ADMIN not in request.auth.scopes:
-            raise PantheonError(
-                "permission_denied", "This token lacks the scope 'admin'.", {"scope": "admin"}
-            )
-        return True
-
-
 class AdminUsageView(ApiView):
-    permission_classes = [SignedInWithScope, SeesTheLedger]
+    permission_classes = [SignedInWithScope, StaffWithPermission]
+    staff_permissions = {"GET": PERMISSION, "HEAD": PERMISSION}
+    refusal = "Only staff who may see the ledger may do this."
 
 
 class AdminUsageSummaryView(AdminUsageView):

@@ -11,12 +11,15 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
+from accounts.models import User
 from accounts.page_base import PageView
+from billing.budget_words import Line, own_line
 from billing.charts import stacked_chart
 from billing.figures import TITLES, change, figures_of, listing_of
 from billing.money import Money, money
 from billing.ranges import PRESETS
 from billing.reading import Asked, read_forgiving, utc_today
+from billing.selectors.budgets import own_fills, target_names
 from billing.selectors.filters import Filters
 from billing.selectors.labels import labels_for
 from billing.selectors.reports import Row, dashboard
@@ -70,11 +73,19 @@ class UsageView(PageView):
             "projection": report.projection,
             "chart": stacked_chart(report.days, report.series),
             "stacked_by": TITLES[report.stacked_by].lower(),
+            "budgets": budget_lines(self.user, today),
             "listings": listings_of(report.tables, report.totals, asked),
             "turns": [turn_line(turn) for turn in turns_of(asked.days, own, limit=LATEST)],
             "latest": LATEST,
         }
         return render(request, "pages/usage.html", context)
+
+
+def budget_lines(user: User, today: dt.date) -> list[Line]:
+    """Return the budgets that bind a person, as they stand today."""
+    fills = own_fills(user, today=today)
+    names = target_names(fill.budget for fill in fills)
+    return [own_line(fill, names.get(fill.budget.target_id, "")) for fill in fills]
 
 
 def listings_of(tables: Sequence[Any], totals: Any, asked: Asked) -> list[Any]:

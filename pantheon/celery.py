@@ -192,7 +192,8 @@ def run_turn(turn_id: str) -> None:
 
 @app.task(name="pantheon.recover_turns")
 def recover_turns() -> None:
-    """Send turns whose runner died, and those that nobody claimed."""
+    """Send turns whose runner died, and those that nobody claimed; mail what is to be mailed."""
+    from sessions.live.mailing import notices_mail_aside
     from sessions.live.runtime import RuntimeClosed, runtime
     from sessions.services.leases import turns_to_recover
 
@@ -205,6 +206,7 @@ def recover_turns() -> None:
         return
     for turn_id in turn_ids:
         dispatch(turn_id)
+    notices_mail_aside()
 
 
 # --- Processes --------------------------------------------------------------------------------------------------------

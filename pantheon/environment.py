@@ -39,16 +39,21 @@ class Environment(environ.FileAwareEnv):
         return chosen
 
 
+def mail_settings(url: str) -> dict[str, Any]:
+    """Return Django's EMAIL_* settings of a mail server's address."""
+    try:
+        if urlsplit(url).scheme not in SMTP_SCHEMES:
+            raise ValueError("no mail server")
+        config: dict[str, Any] = environ.Env.email_url_config(url)
+    except (ImproperlyConfigured, ValueError) as error:
+        # The address may hold a password: it is not repeated.
+        raise ImproperlyConfigured(
+            "EMAIL_URL must be the address of a mail server: smtp+tls://user:password@mail.example.org:587."
+        ) from error
+    return {name: value for name, value in config.items() if name.startswith("EMAIL_")}
+
+
 def host_of(url: str) -> str:
     """Return the host of a URL as ALLOWED_HOSTS wants it: without port, an IPv6 address in brackets."""
     host = urlsplit(url).hostname or ""
     return f"[{host}]" if ":" in host else host
-
-
-def smtp_config(url: str) -> dict[str, Any]:
-    """Return Django's settings for the mail server of `smtp://user:password@host:587`; `smtp+tls`, `smtp+ssl`."""
-    if urlsplit(url).scheme not in SMTP_SCHEMES:
-        # The address may hold a password: it is not repeated.
-        raise ImproperlyConfigured("PANTHEON_SMTP_URL must begin with smtp://, smtp+tls:// or smtp+ssl://.")
-    config: dict[str, Any] = environ.Env.email_url_config(url)
-    return config

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from pantheon.environment import Environment, host_of, smtp_config
+from pantheon.environment import Environment, host_of, mail_settings
 from pantheon.logs import FORMATS, TEXT, logging_config
 from pantheon.secret_key import load_or_make_secret_key
 
@@ -142,6 +142,13 @@ LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "sign-in"
 
+EMAIL_URL = env.str("EMAIL_URL", default="")
+if EMAIL_URL:
+    globals().update(mail_settings(EMAIL_URL))
+EMAIL_TIMEOUT = 10
+PANTHEON_MAIL_FROM = env.str("PANTHEON_MAIL_FROM", default="")
+DEFAULT_FROM_EMAIL = PANTHEON_MAIL_FROM or f"pantheon@{host_of(PANTHEON_URL) or 'localhost'}"
+
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_I18N = False
@@ -222,13 +229,6 @@ PANTHEON_SIGN_IN_ATTEMPTS_PER_EMAIL = env.int("PANTHEON_SIGN_IN_ATTEMPTS_PER_EMA
 PANTHEON_SIGN_IN_ATTEMPTS_PER_ADDRESS = env.int("PANTHEON_SIGN_IN_ATTEMPTS_PER_ADDRESS", default=100)
 PANTHEON_SIGN_IN_WINDOW_S = env.float("PANTHEON_SIGN_IN_WINDOW_S", default=900.0)
 PANTHEON_STAFF_READ_MESSAGES = env.bool("PANTHEON_STAFF_READ_MESSAGES", default=False)
-
-PANTHEON_SMTP_URL = env.str("PANTHEON_SMTP_URL", default="")
-PANTHEON_MAIL_FROM = env.str("PANTHEON_MAIL_FROM", default="")
-EMAIL_TIMEOUT = 10
-if PANTHEON_SMTP_URL:
-    vars().update(smtp_config(PANTHEON_SMTP_URL))
-    DEFAULT_FROM_EMAIL = PANTHEON_MAIL_FROM or f"pantheon@{host_of(PANTHEON_URL) or 'localhost'}"
 
 # --- Models -----------------------------------------------------------------------------------------------------------
 

@@ -1,5 +1,5 @@
 """Billing in the administration: importing the pages registers them."""
 
-from billing.admin import ledger, prices
+from billing.admin import budgets, ledger, prices
 
-__all__ = ["ledger", "prices"]
+__all__ = ["budgets", "ledger", "prices"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +16,7 @@ from django.urls import reverse
 from django.views import View
 
 from accounts.models import Team
+from billing.budget_words import staff_line
 from billing.charts import stacked_chart
 from billing.export import events_csv, months_csv, shown_csv
 from billing.figures import TITLES, change, figures_of, formula, listing_of
@@ -22,6 +24,7 @@ from billing.models import UsageEvent
 from billing.money import Money, money
 from billing.ranges import PRESETS, DayRange
 from billing.reading import Asked, read_forgiving, utc_today
+from billing.selectors.budgets import fullest_budgets, people_of, states_of, target_names
 from billing.selectors.events import events_url
 from billing.selectors.filters import key_text
 from billing.selectors.labels import labels_for
@@ -30,6 +33,8 @@ from orchestration.models import LlmModel, Provider
 
 PERMISSION = "billing.view_usageevent"
 MONTHS = (3, 6, 12)
+BUDGETS = 12
+"""The fullest ones are on the page; all are in a list of their own."""
 
 
 class CostsPage(View):
@@ -86,6 +91,7 @@ class CostsView(CostsPage):
             formula=formula(report.projection),
             chart=stacked_chart(report.days, report.series),
             stacked_by=TITLES[report.stacked_by].lower(),
+            **budgets_now(request, today),
             listings=listings_of(report, asked),
             all_events=events_url(asked.days, asked.filters),
             chips=chips,
@@ -153,6 +159,25 @@ def table_of(found: Chargeback) -> dict[str, Any]:
 def month_url(month: DayRange, team: str = "") -> str:
     query = f"range=custom&from={month.first}&to={month.last}&group_by=user"
     return f"{reverse('costs')}?{query}" + (f"&team={team}" if team else "")
+
+
+def budgets_now(request: HttpRequest, today: dt.date) -> dict[str, Any]:
+    """Return the budgets of which most is spent, whatever the page's range and filters are."""
+    found = fullest_budgets(today=today, limit=BUDGETS + 1)
+    budgets = found[:BUDGETS]
+    states = states_of(budgets, today=today)
+    names, people = target_names(budgets), people_of(states)
+    may_see = request.user.has_perm("billing.view_budget")
+    lines = [
+        staff_line(
+            state,
+            names.get(state.budget.target_id, ""),
+            people,
+            reverse("admin:billing_budget_change", args=[state.budget.pk]) if may_see else "",
+        )
+        for state in states
+    ]
+    return {"budgets": lines, "more_budgets": len(found) > BUDGETS}
 
 
 def listings_of(report: Dashboard, asked: Asked) -> list[Any]:

@@ -181,18 +181,29 @@ class HoldLine(models.Model):
 
 
 class BudgetNotice(models.Model):
-    """A threshold that was passed: told once in each period."""
+    """A threshold that was passed: told once in each period. Those without `mailed_at` are what there is to mail."""
 
     id = models.BigAutoField(primary_key=True)
     period = models.ForeignKey(BudgetPeriod, on_delete=models.CASCADE, related_name="notices")
     threshold = models.PositiveSmallIntegerField(help_text="Percent of the limit.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
-    mailed_at = models.DateTimeField(null=True, blank=True)
+    mail_after = models.DateTimeField(
+        default=timezone.now, help_text="Not before this moment is it mailed, or tried again."
+    )
+    mailed_at = models.DateTimeField(
+        null=True, blank=True, help_text="When it was mailed, or found to have nobody to be mailed to."
+    )
 
     class Meta:
         ordering: ClassVar = ["-created_at"]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["period", "threshold"], name="budget_notice_once"),
+        ]
+        indexes: ClassVar = [
+            # What there is to mail: notices_mail() looks every few seconds.
+            models.Index(
+                fields=["mail_after"], name="budget_notice_to_mail", condition=Q(mailed_at__isnull=True)
+            ),
         ]
 
     def __str__(self) -> str:

@@ -3,10 +3,202 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Exists, F, FilteredRelation, FloatField, OuterRef, Q, QuerySet, Subquery, Window
+from django.db.models.aggregates import Count
+from django.db.models.functions import Cast, Coalesce, NullIf, RowNumber
 
-from billing.models import Budget, BudgetPeriod, UsageEvent
+from accounts.models import User
+from billing.models import ZERO_UUID, Budget, BudgetNotice, BudgetPeriod, UsageEvent
+from billing.ranges import month_of
+from billing.rooms import known_rooms
+from billing.selectors.labels import labels_for
+from billing.services.holds import binding
+
+MEMBERS = 5
+"""How many members of a budget for each member are shown, the fullest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """How full a budget is in one of its periods. Pico-USD."""
+
+    budget: Budget
+    member_id: uuid.UUID
+    """Zero for a budget's total."""
+    start: dt.date
+    spent_pico: int = 0
+    held_pico: int = 0
+
+    @property
+    def available_pico(self) -> int:
+        return max(0, self.budget.limit_pico - self.spent_pico - self.held_pico)
+
+    @property
+    def percent(self) -> Decimal:
+        """What was spent of the limit, rounded down to one decimal; 100 where nothing may be spent."""
+        limit = self.budget.limit_pico
+        return Decimal(self.spent_pico * 1000 // limit) / 10 if limit else Decimal(100)
+
+    @property
+    def passed(self) -> int | None:
+        """The highest threshold that was reached, None for none."""
+        limit = self.budget.limit_pico
+        reached = [mark for mark in self.budget.thresholds if self.spent_pico * 100 >= mark * limit]
+        return max(reached, default=None) if self.spent_pico else None
+
+    @property
+    def starts_at(self) -> dt.datetime:
+        return dt.datetime.combine(self.start, dt.time(), dt.UTC)
+
+    @property
+    def resets_at(self) -> dt.datetime:
+        return self.budget.resets_at(self.start)
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetState:
+    """A budget in its current period: its total, or its members, of whom the fullest are listed."""
+
+    budget: Budget
+    current: Fill
+    """Of a budget for each member: the fullest member's."""
+    fullest: Sequence[Fill] = ()
+    members: int = 0
+    """How many members have a row in the period."""
+
+
+def in_current_period(today: dt.date) -> Q:
+    """Return the condition on budget periods to be those that a UTC day lies in."""
+    return Q(budget__period=Budget.Period.DAY, start=today) | Q(
+        budget__period=Budget.Period.MONTH, start=month_of(today).first
+    )
+
+
+def not_overridden() -> Q:
+    """Return the condition on budget periods to bind their member: a user's own budget overrides one for each."""
+    own = Budget.objects.filter(
+        scope=Budget.Scope.USER, target_id=OuterRef("member_id"), period=OuterRef("budget__period")
+    )
+    return Q(budget__applies=Budget.Applies.TOTAL) | ~Q(Exists(own))
+
+
+def states_of(budgets: Iterable[Budget], *, today: dt.date, members: int = MEMBERS) -> list[BudgetState]:
+    """Return budgets as they stand today, in the same order: one statement."""
+    budgets = list(budgets)
+    of_budget: dict[str, Any] = {"partition_by": F("budget_id")}
+    rows = (
+        BudgetPeriod.objects.filter(
+            in_current_period(today), not_overridden(), budget__in=[budget.pk for budget in budgets]
+        )
+        .annotate(
+            place=Window(
+                RowNumber(),
+                order_by=[F("spent_pico").desc(), F("held_pico").desc(), F("member_id").asc()],
+                **of_budget,
+            ),
+            members=Window(Count("*"), **of_budget),
+        )
+        .filter(place__lte=members)
+        .order_by("budget_id", "place")
+        .values_list("budget_id", "member_id", "spent_pico", "held_pico", "members")
+    )
+    found: dict[uuid.UUID, list[tuple[uuid.UUID, int, int, int]]] = defaultdict(list)
+    for budget_id, *row in rows:
+        found[budget_id].append(tuple(row))
+    return [state_of(budget, found[budget.pk], budget.start_of(today)) for budget in budgets]
+
+
+def state_of(budget: Budget, rows: Sequence[tuple[uuid.UUID, int, int, int]], start: dt.date) -> BudgetState:
+    fills = [Fill(budget, member, start, spent, held) for member, spent, held, _ in rows]
+    current = fills[0] if fills else Fill(budget, ZERO_UUID, start)
+    if budget.applies == Budget.Applies.TOTAL:
+        return BudgetState(budget, current)
+    return BudgetState(budget, current, fills, rows[0][3] if rows else 0)
+
+
+def fullest_budgets(*, today: dt.date, limit: int) -> list[Budget]:
+    """Return the budgets of which most is spent, the fullest first: one statement."""
+    rows = BudgetPeriod.objects.filter(in_current_period(today), not_overridden(), budget=OuterRef("pk"))
+    spent = Cast(Coalesce(Subquery(rows.order_by("-spent_pico").values("spent_pico")[:1]), 0), FloatField())
+    share = Coalesce(spent / NullIf(Cast("limit_pico", FloatField()), 0.0), 1.0)
+    # Floats put them into an order, and are shown nowhere.
+    return list(Budget.objects.annotate(share=share).order_by("-share", "scope", "created_at")[:limit])
+
+
+def own_fills(user: User, *, today: dt.date) -> list[Fill]:
+    """Return the budgets that bind a person, as they stand today, the fullest first: one statement.
+
+    Their own ones, those of everyone, their team and their rooms; not those for each member that one of their own
+    overrides.
+    """
+    targets = Q(scope=Budget.Scope.EVERYONE) | Q(scope=Budget.Scope.USER, target_id=user.pk)
+    targets |= Q(scope=Budget.Scope.ROOM, target_id__in=known_rooms().owned_by(user.pk))
+    if user.team_id is not None:
+        targets |= Q(scope=Budget.Scope.TEAM, target_id=user.team_id)
+    mine = Q(applies=Budget.Applies.TOTAL, periods__member_id=ZERO_UUID) | Q(
+        applies=Budget.Applies.EACH, periods__member_id=user.pk
+    )
+    now = Q(period=Budget.Period.DAY, periods__start=today) | Q(
+        period=Budget.Period.MONTH, periods__start=month_of(today).first
+    )
+    rows: Any = Budget.objects.filter(targets).annotate(
+        now=FilteredRelation("periods", condition=mine & now),
+        spent=Coalesce(F("now__spent_pico"), 0),
+        held=Coalesce(F("now__held_pico"), 0),
+    )
+    found: list[Any] = binding(rows, user.pk)
+    fills = [Fill(row, row.member_of(user.pk), row.start_of(today), row.spent, row.held) for row in found]
+    return sorted(fills, key=lambda fill: (-fill.percent, not fill.budget.hard, fill.budget.created_at))
+
+
+def urgent_fill(user: User, *, today: dt.date) -> Fill | None:
+    """Return the fullest of the budgets that bind a person and have passed a threshold: one statement."""
+    return next((fill for fill in own_fills(user, today=today) if fill.passed is not None), None)
+
+
+def target_names(budgets: Iterable[Budget]) -> Mapping[uuid.UUID, str]:
+    """Return target -> name, a person's address; a statement for each scope, and one for those that are gone."""
+    wanted: dict[str, set[uuid.UUID]] = defaultdict(set)
+    for budget in budgets:
+        wanted[budget.scope].add(budget.target_id)
+    wanted.pop(Budget.Scope.EVERYONE, None)
+    names: dict[uuid.UUID, str] = {}
+    if rooms := wanted.pop(Budget.Scope.ROOM, None):
+        names = known_rooms().names(rooms)
+        wanted["room"] = rooms - names.keys()
+    return names | labelled(wanted)
+
+
+def people_of(states: Iterable[BudgetState]) -> Mapping[uuid.UUID, str]:
+    """Return the addresses of the members that are listed: at most one statement."""
+    members = {fill.member_id for state in states for fill in state.fullest}
+    return labelled({"user": members})
+
+
+def labelled(ids: Mapping[str, Iterable[uuid.UUID]]) -> dict[uuid.UUID, str]:
+    """Return id -> what it is called, for ids of any groups."""
+    labels = labels_for(ids)
+    return {key: labels[group, key] for group, keys in ids.items() for key in keys}
+
+
+def newest_notices(limit: int) -> list[BudgetNotice]:
+    """Return the thresholds passed last, with their budgets: one statement."""
+    notices = BudgetNotice.objects.select_related("period__budget").order_by("-pk")
+    return list(notices[:limit])
+
+
+def notice_names(notices: Iterable[BudgetNotice]) -> Mapping[uuid.UUID, str]:
+    """Return target or member -> name for these notices."""
+    periods = [notice.period for notice in notices]
+    members = {period.member_id for period in periods} - {ZERO_UUID}
+    return {**target_names(period.budget for period in periods), **labelled({"user": members})}
 
 
 def events_of_period(period: BudgetPeriod) -> QuerySet[UsageEvent]:

@@ -36,8 +36,8 @@ COSTS = reverse("costs")
 PAGES = [
     reverse(name) for name in ("costs", "costs-csv", "costs-events-csv", "costs-teams", "costs-teams-csv")
 ]
-MAX_QUERIES = 17
-"""Session and user, the choices of the form, the figures, and the names of what is shown."""
+MAX_QUERIES = 18
+"""Session and user, the choices of the form, the figures, the budgets, and the names of what is shown."""
 
 
 def hours_ago(hours: int) -> dt.datetime:

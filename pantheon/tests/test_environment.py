@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from pantheon.environment import Environment
+from pantheon.environment import Environment, mail_settings
 
 
 @pytest.mark.parametrize("text", ["abc", "", "ten"])
@@ -28,3 +28,29 @@ def test_a_value_in_a_file(tmp_path, monkeypatch):
     path.write_text("9")
     monkeypatch.setenv("PANTHEON_SOMETHING_FILE", str(path))
     assert Environment().int("PANTHEON_SOMETHING", default=1) == 9
+
+
+@pytest.mark.parametrize(
+    ("url", "tls", "ssl"),
+    [
+        ("smtp://mail.example.org:25", None, None),
+        ("smtp+tls://ada%40example.org:p%2Fw@mail.example.org:587", True, None),
+        ("smtp+ssl://ada%40example.org:p%2Fw@mail.example.org:465", None, True),
+    ],
+)
+def test_the_address_of_a_mail_server(url, tls, ssl):
+    found = mail_settings(url)
+    assert found["EMAIL_BACKEND"] == "django.core.mail.backends.smtp.EmailBackend"
+    assert (found["EMAIL_HOST"], found["EMAIL_PORT"]) == ("mail.example.org", int(url[-3:].lstrip(":")))
+    assert (found.get("EMAIL_USE_TLS"), found.get("EMAIL_USE_SSL")) == (tls, ssl)
+    if tls or ssl:
+        assert (found["EMAIL_HOST_USER"], found["EMAIL_HOST_PASSWORD"]) == ("ada@example.org", "p/w")
+
+
+@pytest.mark.parametrize(
+    "url", ["mail.example.org", "https://hunter2@mail.example.org", "smtp://u:hunter2@m:many"]
+)
+def test_what_is_no_mail_server_is_said_without_its_password(url):
+    with pytest.raises(ImproperlyConfigured, match="EMAIL_URL must be") as raised:
+        mail_settings(url)
+    assert "hunter2" not in str(raised.value)

@@ -37,7 +37,7 @@ def test_the_ledger_refers_to_nothing_but_itself_and_the_catalogue():
         for model, field in our_relations()
         if model._meta.app_label == "billing" and not field.auto_created
     }
-    assert related == {"orchestration.LlmModel", "billing.ModelPrice", "billing.UsageEvent"}
+    assert {label for label in related if not label.startswith("billing.")} == {"orchestration.LlmModel"}
 
 
 def test_people_are_ours():

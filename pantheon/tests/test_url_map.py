@@ -83,6 +83,9 @@ API = {
     "turns/<str:turn_id>/cancel": api("POST"),
     "admin/usage/summary": Entry("api-admin"),
     "admin/usage/export.csv": Entry("api-admin"),
+    "budgets": api(),
+    "admin/budgets": Entry("api-admin", "GET POST"),
+    "admin/budgets/<str:budget_id>": Entry("api-admin", "GET PATCH DELETE"),
     "admin/invitations": Entry("api-admin", "GET POST"),
     "admin/invitations/<str:invitation_id>": Entry("api-admin", "GET PATCH DELETE"),
     "admin/users/<str:user_id>/suspend": Entry("api-admin", "POST"),
@@ -144,7 +147,13 @@ ADMIN = {
 ADMIN_MODELS = (
     *("auth/group", "accounts/user", "accounts/team", "accounts/apitoken", "accounts/invitation"),
     *("accounts/auditentry", "orchestration/provider", "orchestration/llmmodel", "billing/modelprice"),
-    *("billing/usageevent", "billing/dailyusage", "chat_sessions/agent", "chat_sessions/room"),
+    *(
+        "billing/usageevent",
+        "billing/dailyusage",
+        "billing/budget",
+        "chat_sessions/agent",
+        "chat_sessions/room",
+    ),
     *("chat_sessions/chatsession", "chat_sessions/turn", "chat_sessions/call", "chat_sessions/message"),
     "chat_sessions/summary",
 )

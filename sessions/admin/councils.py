@@ -7,6 +7,9 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from accounts.admin_readonly import ReadOnlyAdmin, ReadOnlyInline
 from sessions.admin.reading import ReadableAdmin
@@ -55,12 +58,26 @@ class RoomAdmin(ReadOnlyAdmin):
     )
     inlines = (PlaceInline,)
 
+    def get_fields(self, request: HttpRequest, obj: Room | None = None) -> Any:
+        may_budget = request.user.has_perm("billing.add_budget")
+        return (*self.fields, "budget") if may_budget else self.fields
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Room | None = None) -> Any:
+        return (*super().get_readonly_fields(request, obj), "budget")
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Room]:
         return super().get_queryset(request).defer("goal").annotate(seat_count=Count("places"))
 
     @admin.display(description="Agents", ordering="seat_count")
     def seats(self, room: Room) -> int:
         return room.seat_count  # type: ignore[attr-defined]
+
+    @admin.display(description="Budget")
+    def budget(self, room: Room) -> SafeString | str:
+        if room.deleted_at is not None:
+            return "-"
+        url = reverse("admin:billing_budget_add")
+        return format_html('<a href="{}?scope=room&amp;room={}">Set a budget</a>', url, room.pk)
 
 
 @admin.register(ChatSession)

@@ -19,6 +19,7 @@ from orchestration.gateway.gateway import Gateway, GatewayConfig
 from sessions.live.database import Database
 from sessions.live.eventlog import event_log
 from sessions.live.journal import journal_state
+from sessions.live.mailing import notices_mail_aside
 from sessions.live.runner import Runner
 from sessions.services.leases import leases_renew, turns_hand_over, turns_to_recover
 
@@ -115,6 +116,7 @@ class Engine:
                         self.spawn(self.runner.run(turn_id), f"turn {turn_id}")
             except DatabaseError as error:
                 log.error("turns could not be recovered: %s", error)
+            notices_mail_aside()
             await asyncio.sleep(settings.PANTHEON_RECOVER_EVERY_S)
 
     async def stop(self) -> list[uuid.UUID]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Collection
 from typing import Any
 
 from django.db.models import Prefetch, QuerySet
@@ -23,3 +25,13 @@ def rooms_with_agents(user: Any) -> QuerySet[Room]:
 def seated(room: Room) -> list[Agent]:
     """Return the agents of a room from `rooms_with_agents`, in order."""
     return [place.agent for place in room.places.all()]
+
+
+class LivingRooms:
+    """What billing asks about rooms (`billing.rooms.Rooms`)."""
+
+    def names(self, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
+        return dict(Room.objects.alive().filter(pk__in=ids).values_list("pk", "name"))
+
+    def owned_by(self, user_id: uuid.UUID) -> QuerySet[Any, Any]:
+        return Room.objects.alive().filter(owner_id=user_id).order_by().values("pk")

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from django.utils import timezone
 
 from accounts.models import ApiToken, AuditEntry, Invitation, SetupLink, Team, User, secret_digest
-from billing.models import ZERO_UUID, DailyUsage, ModelPrice, UsageEvent
+from billing.models import ZERO_UUID, Budget, DailyUsage, ModelPrice, UsageEvent
+from billing.services.budgets import budget_save
 from orchestration.models import LlmModel, Provider
 from sessions.models import Agent, Call, ChatSession, Message, Room, RoomAgent, Summary, Turn
 
@@ -70,6 +71,8 @@ def make_rows(name: str = "ada") -> Rows:
     message = messages_of(turn, agent, model)
     summary_of(turn)
     event = event_of(call, price, team)
+    for scope, target in (("team", team), ("user", user), ("room", room)):
+        budget_save(budget=Budget(scope=scope, target_id=target.pk, limit_pico=10**12))
     day = DailyUsage.objects.create(
         day=dt.date(2026, 11, 22),
         team_id=team.pk,

@@ -193,11 +193,11 @@ def test_a_conversation_takes_as_many_queries_for_many_turns_as_for_few(
     add_turns(session, model, 1, answers=3)
     # who is signed in (2), session, where the page begins, turns, messages, calls, bill, versions, agents, total,
     # the summary, whether one is being made, sessions, the default model
-    with django_assert_num_queries(15):
+    with django_assert_num_queries(16):
         client.get(url("session", session))
     Turn.objects.all().delete()
     add_turns(session, model, 40, answers=3)
-    with django_assert_num_queries(15):
+    with django_assert_num_queries(16):
         client.get(url("session", session))
 
 

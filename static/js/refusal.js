@@ -1,4 +1,6 @@
 // A message that was not taken: what happened, and what to do. The message itself stays in the composer.
+import { moneyText, picoOf } from "./money.js";
+import { showTime } from "./times.js";
 
 export class Refusal {
   constructor(element) {
@@ -14,9 +16,10 @@ export class Refusal {
   /** Show an ApiError. `keys` are the agents that can be tagged. */
   show(error, keys) {
     this.clear();
-    const { sentence, actions } = advice(error, keys);
+    const { sentence, until, actions } = advice(error, keys);
     const text = document.createElement("p");
-    text.textContent = sentence;
+    text.append(sentence);
+    if (until) text.append(" ", timeOf(until), ".");
     this.element.append(text);
     if (actions.length) {
       const row = document.createElement("div");
@@ -46,6 +49,8 @@ export class Refusal {
 
 function advice(error, keys) {
   switch (error.code) {
+    case "budget_exceeded":
+      return budgetAdvice(error.details);
     case "no_valid_tagged_agents":
       return { sentence: "Say who is asked:", actions: tagChips(error.details.agents ?? keys) };
     case "turn_conflict":
@@ -71,6 +76,39 @@ function advice(error, keys) {
     default:
       return { sentence: error.message, actions: [] };
   }
+}
+
+/** Which budget, what is left of it, and until when. */
+function budgetAdvice({ budget, needed_usd: needed, available_usd: available, resets_at: resetsAt }) {
+  const whose = {
+    everyone: "everyone’s budget",
+    team: "your team’s budget",
+    user: "your budget",
+    room: "this room’s budget",
+  };
+  const name = budget.applies === "each" ? "your budget" : whose[budget.scope];
+  const period = budget.period === "day" ? "today" : "this month";
+  const [left, limit, first] = [available, budget.limit_usd, needed].map(picoOf);
+  const rest = left > 0n ? `${moneyText(left)} of ${name} for ${period} is left` : `Nothing of ${name} for ${period} is left`;
+  const sentence = `${rest}, of ${moneyText(limit)}; the first call may cost up to ${moneyText(first)}. The budget begins anew`;
+  return { sentence, until: resetsAt, actions: usageLink() };
+}
+
+function timeOf(moment) {
+  const time = document.createElement("time");
+  showTime(time, new Date(moment));
+  return time;
+}
+
+/** The way to the budgets, with what has been spent of them. */
+function usageLink() {
+  const usage = document.querySelector("[data-usage]");
+  if (!usage) return [];
+  const link = document.createElement("a");
+  link.className = "button button-small";
+  link.href = `${usage.href}#budgets`;
+  link.textContent = "See the budgets";
+  return [link];
 }
 
 function tagChips(keys) {

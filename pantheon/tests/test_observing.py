@@ -18,10 +18,21 @@ from billing.fields import pico_to_usd
 from billing.models import UsageEvent
 from orchestration.tests.providers import Answer
 from pantheon.logs import logging_config
+from sessions.dispatch import use_dispatcher
+from sessions.live.runtime import runtime
 from sessions.models import Turn
 from sessions.tests.factories import bearer, make_agent, make_session
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _turns_run() -> Iterator[None]:
+    use_dispatcher(runtime)
+    yield
+    use_dispatcher(None)
+    runtime.stop()
+
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 

@@ -1,0 +1,231 @@
+"""Budgets in the administration: made, changed and deleted by the services, in force at once."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.widgets import AutocompleteSelect
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
+
+from accounts.admin_audit import AuditedAdmin
+from accounts.models import ApiToken, Team, User
+from billing.budget_words import Line, staff_line, whose
+from billing.fields import MAX_USD, PicoUsdFormField, usd_text
+from billing.models import ZERO_UUID, Budget
+from billing.models.budgets import default_thresholds, valid_thresholds
+from billing.reading import utc_today
+from billing.selectors.budgets import people_of, states_of, target_names
+from billing.services.budget_changes import budget_check
+from billing.services.budgets import budget_delete, budget_save
+from pantheon.errors import ValidationFailed
+
+PEOPLE = ApiToken._meta.get_field("user")
+"""The administration completes what a relation leads to; budgets have none, and this one leads to people."""
+
+FIELD_OF: dict[str, str] = {Budget.Scope.TEAM: "team", Budget.Scope.USER: "user", Budget.Scope.ROOM: "room"}
+"""Where the target of a scope is told."""
+
+
+class PersonSelect(AutocompleteSelect):
+    """A person, completed as one types. What was posted and is no id is not looked for: Django would fail on it."""
+
+    def optgroups(self, name: str, value: Sequence[str], attrs: dict[str, Any] | None = None) -> list[Any]:
+        return super().optgroups(name, [text for text in value if is_id(text)], attrs)
+
+
+def is_id(text: object) -> bool:
+    try:
+        uuid.UUID(str(text))
+    except ValueError:
+        return False
+    return True
+
+
+class ThresholdsField(forms.CharField):
+    """Percentages in any order, apart by commas."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return ", ".join(map(str, value)) if isinstance(value, list) else value
+
+    def clean(self, value: Any) -> list[int]:
+        parts = [part.strip(" %") for part in (super().clean(value) or "").split(",")]
+        if not all(part.isascii() and part.isdigit() and len(part) <= 4 for part in parts if part):
+            raise forms.ValidationError("Whole percentages, apart by commas: 50, 80, 100.")
+        thresholds = sorted({int(part) for part in parts if part})
+        valid_thresholds(thresholds)
+        return thresholds
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return super().has_changed(self.prepare_value(initial), data)
+
+
+class BudgetForm(forms.ModelForm):
+    """Whose budget it is, by name; what it limits."""
+
+    limit_pico = PicoUsdFormField(
+        label="Limit in USD", max_digits=19, decimal_places=12, min_value=0, max_value=MAX_USD
+    )
+    team = forms.ModelChoiceField(queryset=Team.objects.all(), required=False)
+    user = forms.ModelChoiceField(
+        label="Person",
+        queryset=User.objects.all(),
+        required=False,
+        widget=PersonSelect(PEOPLE, admin.site),
+    )
+    room = forms.UUIDField(
+        required=False,
+        help_text="The room's id: its page in the administration leads here with it filled in.",
+        widget=forms.TextInput(attrs={"size": 40, "spellcheck": "false"}),
+    )
+    thresholds = ThresholdsField(
+        required=False,
+        initial=default_thresholds,
+        help_text=Budget._meta.get_field("thresholds").help_text,
+    )
+
+    class Meta:
+        model = Budget
+        fields = ("scope", "applies", "limit_pico", "period", "hard", "thresholds")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = FIELD_OF.get(self.instance.scope)
+        if field and field in self.fields and self.instance.target_id != ZERO_UUID:
+            self.initial.setdefault(field, self.instance.target_id)
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        field = FIELD_OF.get(data.get("scope") or "")
+        for other in FIELD_OF.values():
+            if other != field and data.get(other) is not None and data.get("scope"):
+                self.add_error(
+                    other, f"This is no budget of a {other}: leave it empty, or choose another scope."
+                )
+        return data
+
+    def _post_clean(self) -> None:
+        """Put the target together before Django validates the row."""
+        target = self.cleaned_data.get(FIELD_OF.get(self.cleaned_data.get("scope") or "", ""))
+        self.instance.target_id = getattr(target, "pk", target) or ZERO_UUID
+        super()._post_clean()  # type: ignore[misc]
+        if self.errors:
+            return
+        try:
+            budget_check(self.instance)
+        except ValidationFailed as error:
+            for name, sentences in error.details["fields"].items():
+                field = FIELD_OF.get(self.instance.scope, "scope") if name == "target_id" else name
+                self.add_error(field, sentences)
+
+    def _get_validation_exclusions(self) -> set[str]:
+        # `budget_check` says what the constraints would say, in words.
+        excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
+        return excluded | {"target_id", "scope", "applies"}
+
+
+@admin.register(Budget)
+class BudgetAdmin(AuditedAdmin, admin.ModelAdmin):
+    """A budget holds for every message sent from the moment it is saved."""
+
+    form = BudgetForm
+    list_display = ("whose", "limit", "period", "kind", "full", "created_at")
+    list_filter = ("scope", "applies", "period", "hard")
+    search_fields = ("target_id__exact",)
+    fieldsets = (
+        ("Whose", {"fields": ("scope", "team", "user", "room", "applies")}),
+        ("Limit", {"fields": ("limit_pico", "period", "hard", "thresholds")}),
+    )
+
+    class Media:
+        css: ClassVar = {"all": ["css/budgets.css"]}
+
+    def get_fieldsets(self, request: HttpRequest, obj: Budget | None = None) -> Any:
+        """Show to those who may not write what a budget is, and to all how it stands."""
+        if obj is None:
+            return self.fieldsets
+        now = ("Now", {"fields": ("whose", "full", "counts_from", "created_at")})
+        if not self.has_change_permission(request, obj):
+            return (now, ("Limit", {"fields": ("scope", "applies", "limit", "period", "hard", "thresholds")}))
+        return (now, *self.fieldsets)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Budget | None = None) -> tuple[str, ...]:
+        return ("whose", "full", "limit", "counts_from", "created_at") if obj is not None else ()
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Budget], search_term: str
+    ) -> tuple[QuerySet[Budget], bool]:
+        """Find budgets by the id or the name of whose they are."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        targets: list[Any] = [
+            *Team.objects.filter(name__icontains=term).values_list("pk", flat=True)[:1000],
+            *User.objects.filter(email__icontains=term).values_list("pk", flat=True)[:1000],
+        ]
+        if is_id(term):
+            targets.append(uuid.UUID(term))
+        return queryset.filter(target_id__in=set(targets) - {ZERO_UUID}), False
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changelist: Any = super().get_changelist_instance(request)
+        changelist.result_list = with_lines(changelist.result_list)
+        return changelist
+
+    def save_model(self, request: HttpRequest, obj: Budget, form: Any, change: bool) -> None:
+        budget_save(budget=obj)
+
+    def delete_model(self, request: HttpRequest, obj: Budget) -> None:
+        budget_delete(budget=obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Budget]) -> None:
+        for budget in queryset:
+            budget_delete(budget=budget)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Name the budgets alone: their periods go with them, and may be thousands."""
+        budgets = list(objs)
+        lacking = set() if self.has_delete_permission(request) else {Budget._meta.verbose_name}
+        names = target_names(budgets)
+        titles = [f"{whose(budget, names.get(budget.target_id, ''))}: {budget}" for budget in budgets]
+        return titles, {Budget._meta.verbose_name_plural: len(budgets)}, lacking, []
+
+    @admin.display(description="Whose")
+    def whose(self, budget: Budget) -> str:
+        return line_of(budget).title
+
+    @admin.display(description="Limit, USD", ordering="limit_pico")
+    def limit(self, budget: Budget) -> str | None:
+        return usd_text(budget.limit_pico)
+
+    @admin.display(description="Kind", ordering="hard")
+    def kind(self, budget: Budget) -> str:
+        return "hard" if budget.hard else "soft"
+
+    @admin.display(description="How full")
+    def full(self, budget: Budget) -> SafeString:
+        return render_to_string("admin/billing/budget_fill.html", {"line": line_of(budget)})
+
+
+def line_of(budget: Any) -> Line:
+    """Return a budget with how full it is: as the list has found it for all its rows, or looked up."""
+    if not hasattr(budget, "line"):
+        with_lines([budget])
+    line: Line = budget.line
+    return line
+
+
+def with_lines(budgets: Any) -> list[Budget]:
+    """Return budgets, each with its `line`; a fixed number of statements."""
+    rows: list[Any] = list(budgets)
+    states = states_of(rows, today=utc_today())
+    names, people = target_names(rows), people_of(states)
+    for row, state in zip(rows, states, strict=True):
+        row.line = staff_line(state, names.get(row.target_id, ""), people)
+    return rows

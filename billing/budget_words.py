@@ -1,0 +1,190 @@
+"""Budgets in words: whose they are, for which period, and what it means that they are full."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.urls import reverse
+
+from billing.models import ZERO_UUID, Budget, BudgetNotice
+from billing.money import Money, money
+from billing.selectors.budgets import BudgetState, Fill
+
+
+def whose(budget: Budget, name: str) -> str:
+    """Return what staff call a budget. `name` is its target's, "" for everyone."""
+    of = {
+        Budget.Scope.EVERYONE: "Everyone",
+        Budget.Scope.TEAM: f"Team {name}",
+        Budget.Scope.USER: name,
+        Budget.Scope.ROOM: f"Room {name}",
+    }[Budget.Scope(budget.scope)]
+    return f"{of}, each member" if budget.applies == Budget.Applies.EACH else of
+
+
+def to_me(budget: Budget, name: str) -> str:
+    """Return what a budget is to a person whom it binds."""
+    if budget.scope == Budget.Scope.EVERYONE:
+        return "Your budget" if budget.applies == Budget.Applies.EACH else "Everyone’s budget"
+    if budget.scope == Budget.Scope.USER:
+        return "Your own budget"
+    place = f"the {budget.scope} {name}"
+    return f"Your budget in {place}" if budget.applies == Budget.Applies.EACH else f"The budget of {place}"
+
+
+def period_text(budget: Budget, start: dt.date) -> str:
+    """Return a period as it is called: `November 2026`, `22 November 2026`."""
+    return f"{start:%B %Y}" if budget.period == Budget.Period.MONTH else f"{start.day} {start:%B %Y}"
+
+
+def whole_percent(fill: Fill) -> str:
+    return f"{int(fill.percent)} %"
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """How full a budget is, written out and as parts of a bar 100 wide."""
+
+    fill: Fill
+    percent: str
+    spent: Money
+    held: Money
+    available: Money
+    limit: Money
+    spent_width: str
+    held_width: str
+    full: bool
+    """Nothing of it is left."""
+
+
+def meter_of(fill: Fill) -> Meter:
+    limit = fill.budget.limit_pico
+    spent = min(fill.spent_pico, limit) / limit * 100 if limit else 100.0
+    held = min(fill.held_pico, max(0, limit - fill.spent_pico)) / limit * 100 if limit else 0.0
+    return Meter(
+        fill=fill,
+        percent=f"{fill.percent:.1f} %",
+        spent=money(fill.spent_pico),
+        held=money(fill.held_pico),
+        available=money(fill.available_pico),
+        limit=money(limit),
+        spent_width=f"{spent:.2f}",
+        held_width=f"{held:.2f}",
+        full=fill.spent_pico >= limit,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A budget on a page, with its bar."""
+
+    title: str
+    period: str
+    meter: Meter
+    url: str = ""
+    note: str = ""
+
+    @property
+    def budget(self) -> Budget:
+        return self.meter.fill.budget
+
+
+def own_line(fill: Fill, name: str) -> Line:
+    return Line(to_me(fill.budget, name), period_text(fill.budget, fill.start), meter_of(fill))
+
+
+def staff_line(state: BudgetState, name: str, people: Mapping[uuid.UUID, str], url: str = "") -> Line:
+    """Return a budget for staff; `people` are the addresses of its fullest members."""
+    fill, note = state.current, ""
+    if state.fullest:
+        of = "the only member so far" if state.members == 1 else f"the fullest of {state.members:,} members"
+        note = f"That is {people[fill.member_id]}, {of}."
+    return Line(whose(state.budget, name), period_text(state.budget, fill.start), meter_of(fill), url, note)
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """What a person is told on every page while a budget of theirs is over a threshold."""
+
+    sentence: str
+    outlook: str
+    """What that means, up to the moment at which it is over."""
+    fill: Fill
+
+    @property
+    def tone(self) -> str:
+        if not self.fill.budget.hard:
+            return "soft"
+        return "full" if self.fill.spent_pico >= self.fill.budget.limit_pico else "hard"
+
+
+def banner_of(fill: Fill, name: str) -> Banner:
+    budget = fill.budget
+    spent, limit = money(fill.spent_pico).text, money(budget.limit_pico).text
+    this = "today" if budget.period == Budget.Period.DAY else "this month"
+    sentence = f"{to_me(budget, name)} for {this} is {whole_percent(fill)} used: {spent} of {limit}."
+    if not budget.hard:
+        outlook = "Nothing is refused. It begins anew"
+    elif fill.spent_pico >= budget.limit_pico:
+        outlook = "Messages that cost something are refused until"
+    else:
+        outlook = "What does not fit into the rest is refused until"
+    return Banner(sentence, outlook, fill)
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeLine:
+    """A threshold that was passed, for staff."""
+
+    title: str
+    period: str
+    threshold: int
+    at: dt.datetime
+    budget: Budget
+
+
+def notice_lines(notices: Iterable[BudgetNotice], names: Mapping[uuid.UUID, str]) -> list[NoticeLine]:
+    """Return notices in words; `names` are of the budgets' targets and of the members of those for each."""
+    return [
+        NoticeLine(
+            title=notice_title(notice, names),
+            period=period_text(budget, notice.period.start),
+            threshold=notice.threshold,
+            at=notice.created_at,
+            budget=budget,
+        )
+        for notice in notices
+        for budget in [notice.period.budget]
+    ]
+
+
+def notice_title(notice: BudgetNotice, names: Mapping[uuid.UUID, str]) -> str:
+    """Return whose budget has passed a threshold, and of one for each member: whose row."""
+    budget, member = notice.period.budget, notice.period.member_id
+    title = whose(budget, names.get(budget.target_id, ""))
+    return title if member == ZERO_UUID else f"{title}: {names[member]}"
+
+
+def notice_mail(notice: BudgetNotice, names: Mapping[uuid.UUID, str]) -> tuple[str, str]:
+    """Return subject and text of the mail about a passed threshold. `names` as in `notice_lines`."""
+    budget, start = notice.period.budget, notice.period.start
+    title, period = notice_title(notice, names), period_text(budget, start)
+    spent, limit = money(notice.period.spent_pico).text, money(budget.limit_pico).text
+    outlook = (
+        "It is a hard budget: what does not fit is refused until it begins anew."
+        if budget.hard
+        else "It is a soft budget: nothing is refused."
+    )
+    lines = [
+        f"The budget “{title}” for {period} has passed {notice.threshold} %: {spent} of {limit} is spent.",
+        outlook,
+        f"It begins anew at {budget.resets_at(start):%Y-%m-%d %H:%M} UTC.",
+    ]
+    if settings.PANTHEON_URL:
+        lines += ["", f"{settings.PANTHEON_URL}{reverse('usage')}"]
+    subject = f"Budget {title}, {period}: {notice.threshold} % passed"
+    return " ".join(subject.split()), "\n".join(lines) + "\n"

@@ -1,0 +1,82 @@
+"""What staff do to budgets: each write is checked, in force at once, and in the audit log, in one transaction."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.db import transaction
+
+from accounts.audit import audit_record, values_of
+from accounts.models import Team, User
+from billing.models import ZERO_UUID, Budget
+from billing.rooms import known_rooms
+from billing.services.budgets import budget_delete, budget_save
+from billing.services.spending import budget_book_lock
+from pantheon.errors import NotFound, ValidationFailed
+
+
+def budget_check(budget: Budget) -> None:
+    """Refuse a budget of what there is not. Raises ValidationFailed."""
+    wrong: dict[str, list[str]] = {}
+    if budget.scope == Budget.Scope.EVERYONE:
+        if budget.target_id != ZERO_UUID:
+            wrong["target_id"] = ["A budget of everyone has no target."]
+    elif budget.target_id == ZERO_UUID:
+        wrong["target_id"] = [f"Say which {budget.scope}."]
+    elif not target_exists(budget.scope, budget.target_id):
+        wrong["target_id"] = [f"There is no such {budget.scope}."]
+    if budget.scope == Budget.Scope.USER and budget.applies == Budget.Applies.EACH:
+        wrong["applies"] = ["A person has no members: choose total."]
+    if wrong:
+        raise ValidationFailed(wrong)
+
+
+def target_exists(scope: str, target_id: uuid.UUID) -> bool:
+    if scope == Budget.Scope.ROOM:
+        return target_id in known_rooms().names([target_id])
+    models: dict[str, Any] = {Budget.Scope.TEAM: Team, Budget.Scope.USER: User}
+    return bool(models[scope].objects.filter(pk=target_id).exists())
+
+
+@transaction.atomic(durable=True)
+def budget_add(*, fields: dict[str, Any], actor_id: uuid.UUID) -> Budget:
+    """Make a budget. Raises ValidationFailed."""
+    budget = Budget(**fields)
+    budget_check(budget)
+    budget_save(budget=budget)
+    audit_record(actor_id=actor_id, action="add", row=budget, after=values_of(budget))
+    return budget
+
+
+@transaction.atomic(durable=True)
+def budget_change(*, budget_id: uuid.UUID, fields: dict[str, Any], actor_id: uuid.UUID) -> Budget:
+    """Change some fields of a budget, and leave the others as they are by then. Raises NotFound, ValidationFailed."""
+    budget = locked(budget_id)
+    before = values_of(budget)
+    if fields.get("scope", budget.scope) != budget.scope:
+        fields = {"target_id": ZERO_UUID, **fields}  # the old target is of another kind
+    for name, value in fields.items():
+        setattr(budget, name, value)
+    if fields.keys() & {"scope", "target_id", "applies"}:
+        budget_check(budget)
+    budget_save(budget=budget)
+    audit_record(actor_id=actor_id, action="change", row=budget, before=before, after=values_of(budget))
+    return budget
+
+
+@transaction.atomic(durable=True)
+def budget_remove(*, budget_id: uuid.UUID, actor_id: uuid.UUID) -> None:
+    """Delete a budget. Raises NotFound."""
+    budget = locked(budget_id)
+    audit_record(actor_id=actor_id, action="delete", row=budget, before=values_of(budget))
+    budget_delete(budget=budget)
+
+
+def locked(budget_id: uuid.UUID) -> Budget:
+    """Return a budget that nobody else changes until the transaction ends. Raises NotFound."""
+    budget_book_lock()
+    budget = Budget.objects.filter(pk=budget_id).first()
+    if budget is None:
+        raise NotFound()
+    return budget

@@ -1,0 +1,33 @@
+"""Budgets on pages: the banner of whoever is signed in, and the front page of the administration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import template
+
+from accounts.models import User
+from billing.budget_words import banner_of, notice_lines
+from billing.reading import utc_today
+from billing.selectors.budgets import newest_notices, notice_names, target_names, urgent_fill
+
+NEWEST = 5
+
+register = template.Library()
+
+
+@register.inclusion_tag("partials/budget_banner.html", takes_context=True)
+def budget_banner(context: Any) -> dict[str, Any]:
+    """Show the fullest budget that binds whoever is signed in, if a threshold of it was passed: one statement."""
+    user = getattr(context.get("request"), "user", None)
+    fill = urgent_fill(user, today=utc_today()) if isinstance(user, User) else None
+    if fill is None:
+        return {"banner": None}
+    return {"banner": banner_of(fill, target_names([fill.budget]).get(fill.budget.target_id, ""))}
+
+
+@register.simple_tag
+def budget_notices() -> list[Any]:
+    """Return the thresholds that were passed last, in words."""
+    notices = newest_notices(NEWEST)
+    return notice_lines(notices, notice_names(notices))

@@ -1,0 +1,38 @@
+"""Budgets for tests, made through the service that everybody uses, and spending that is put down by hand."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from accounts.models import User
+from billing.models import Budget, BudgetNotice, BudgetPeriod
+from billing.reading import utc_today
+from billing.services.budgets import budget_save
+from billing.services.spending import notices_add
+
+USD = 10**12
+
+
+def make_budget(scope: str = "everyone", target: Any = None, *, usd: int = 10, **fields: Any) -> Budget:
+    """Make a budget of `usd` dollars a month; `target` is a team, user or room."""
+    if target is not None:
+        fields["target_id"] = target if isinstance(target, uuid.UUID) else target.pk
+    return budget_save(budget=Budget(scope=scope, limit_pico=usd * USD, **fields))
+
+
+def spend(budget: Budget, cents: int, *, by: User | None = None, held_cents: int = 0) -> BudgetPeriod:
+    """Add to the current period of a budget, by somebody where each member has it, and tell what was passed."""
+    key: dict[str, Any] = {"member_id": by.pk} if by is not None else {}
+    period, _ = BudgetPeriod.objects.get_or_create(budget=budget, start=budget.start_of(utc_today()), **key)
+    before = period.spent_pico
+    period.spent_pico += cents * USD // 100
+    period.held_pico += held_cents * USD // 100
+    period.save()
+    notices_add([(budget, period.pk, before, period.spent_pico)])
+    return period
+
+
+def thresholds_told(budget: Budget) -> list[int]:
+    notices = BudgetNotice.objects.filter(period__budget=budget)
+    return sorted(notices.values_list("threshold", flat=True))

@@ -1,0 +1,31 @@
+"""Mail from a process that runs turns: on a thread of its own, for a mail server may take its time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from django.conf import settings
+from django.db import DatabaseError, connections
+
+from billing.services.notices import notices_mail
+
+log = logging.getLogger(__name__)
+
+_mailing = threading.Lock()
+
+
+def notices_mail_aside() -> None:
+    """Have passed thresholds mailed, and do not wait for it. Nothing while the last time is not over."""
+    if settings.EMAIL_URL and _mailing.acquire(blocking=False):
+        threading.Thread(target=_mail, name="pantheon-mail", daemon=True).start()
+
+
+def _mail() -> None:
+    try:
+        notices_mail()
+    except DatabaseError as error:
+        log.error("budget notices could not be looked for: %s", error)
+    finally:
+        connections.close_all()
+        _mailing.release()
