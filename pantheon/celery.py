@@ -47,6 +47,7 @@ VISIBILITY_TIMEOUT_S = 3600
 """A message that a worker does not acknowledge is given to another after this time. Longer than turns take; a worker
 that died is noticed by its lease, long before."""
 
+PURGE_EVERY_S = 3600.0
 
 # Said at each lost connection: that tasks go on, which is what is wanted.
 warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
@@ -141,7 +142,8 @@ app.conf.update(
             "task": "pantheon.recover_turns",
             "schedule": settings.PANTHEON_RECOVER_EVERY_S,
             "options": {"expires": 2 * settings.PANTHEON_RECOVER_EVERY_S},
-        }
+        },
+        "purge deleted": {"task": "pantheon.purge_deleted", "schedule": PURGE_EVERY_S},
     },
     timezone="UTC",
 )
@@ -207,6 +209,20 @@ def recover_turns() -> None:
     for turn_id in turn_ids:
         dispatch(turn_id)
     notices_mail_aside()
+
+
+@app.task(name="pantheon.purge_deleted")
+def purge_deleted() -> None:
+    """Erase what people deleted some days ago."""
+    from sessions.live.runtime import RuntimeClosed, runtime
+    from sessions.services.purge import deleted_purge
+
+    try:
+        runtime.in_db(deleted_purge)
+    except RuntimeClosed:
+        return  # the next hour does it
+    except DatabaseError as error:
+        log.error("deleted rows could not be erased: %s", error)
 
 
 # --- Processes --------------------------------------------------------------------------------------------------------

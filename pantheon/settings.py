@@ -27,6 +27,7 @@ PANTHEON_DATA_DIR.mkdir(parents=True, exist_ok=True)
 SECRET_KEY = env.str("PANTHEON_SECRET_KEY", default="") or load_or_make_secret_key(
     PANTHEON_DATA_DIR / "secret_key"
 )
+SECRET_KEY_FALLBACKS = env.list("PANTHEON_SECRET_KEY_FALLBACKS", default=[])
 DEBUG = env.bool("PANTHEON_DEBUG", default=False)
 
 PANTHEON_URL = env.str("PANTHEON_URL", default="").rstrip("/")
@@ -259,6 +260,7 @@ PANTHEON_SUMMARY_EVERY_TURNS = env.int("PANTHEON_SUMMARY_EVERY_TURNS", default=4
 PANTHEON_VERBATIM_TURNS = env.int("PANTHEON_VERBATIM_TURNS", default=4)
 PANTHEON_JOURNAL = env.str("PANTHEON_JOURNAL", default="database")
 PANTHEON_LEASE_S = env.float("PANTHEON_LEASE_S", default=15.0)
+PANTHEON_PURGE_AFTER_DAYS = env.int("PANTHEON_PURGE_AFTER_DAYS", default=7)
 PANTHEON_RECOVER_EVERY_S = env.float("PANTHEON_RECOVER_EVERY_S", default=5.0)
 PANTHEON_WORKERS = env.int("PANTHEON_WORKERS", default=1)
 PANTHEON_WORKER_TURNS = env.int("PANTHEON_WORKER_TURNS", default=64)

@@ -22,6 +22,7 @@ from accounts.models import User
 from accounts.services import token_create
 from accounts.tests.admin_site import signed_in, static_files_as_they_are
 from accounts.tests.clients import browser_of, client_of, make_user, refused
+from billing.models import Budget
 from sessions.dispatch import use_dispatcher
 from sessions.models import Summary
 from sessions.tests.admin_rows import WRITTEN, Rows, make_rows
@@ -251,6 +252,7 @@ def path_of(route: str, rows: Rows) -> str:
         "turn_id": rows.turn.pk,
         "summary_id": Summary.objects.get().pk,
         "user_id": rows.user.pk,
+        "budget_id": Budget.objects.get(target_id=rows.team.pk).pk,
         "invitation_id": rows.team.invitations.get().pk,
         "id": rows.user.pk,
         "object_id": object_of(route),

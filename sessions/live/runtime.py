@@ -22,11 +22,13 @@ from sessions.live.journal import journal_state
 from sessions.live.mailing import notices_mail_aside
 from sessions.live.runner import Runner
 from sessions.services.leases import leases_renew, turns_hand_over, turns_to_recover
+from sessions.services.purge import deleted_purge
 
 log = logging.getLogger(__name__)
 
 RENEW_EVERY_S = 1.0
 KEEP_LOGS_EVERY_S = 1.0
+PURGE_EVERY_S = 3600.0
 DRAIN_S = 1.0
 """How long the last events may take to leave the process."""
 
@@ -119,6 +121,15 @@ class Engine:
             notices_mail_aside()
             await asyncio.sleep(settings.PANTHEON_RECOVER_EVERY_S)
 
+    async def purge(self) -> None:
+        """Once an hour: erase what people deleted some days ago."""
+        while True:
+            try:
+                await self.database.run(deleted_purge)
+            except DatabaseError as error:
+                log.error("deleted rows could not be erased: %s", error)
+            await asyncio.sleep(PURGE_EVERY_S)
+
     async def stop(self) -> list[uuid.UUID]:
         """Stop asking models and give the turns back, so that the next process goes on at once; return them."""
         received = self.received()
@@ -197,6 +208,7 @@ class Runtime:
                 return
             self._recovering = True
         self._call(engine, lambda: engine.spawn(engine.recover(), "recovery"))
+        self._call(engine, lambda: engine.spawn(engine.purge(), "purge"))
 
     def close(self) -> list[uuid.UUID]:
         """Stop for good."""

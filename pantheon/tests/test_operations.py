@@ -1,0 +1,132 @@
+"""docs/operations.md does what it says: its commands are run as they stand."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+from django.conf import settings
+from django.db import connection
+from django.test import Client
+from django.utils.crypto import get_random_string
+
+from billing.models import UsageEvent
+from sessions.dispatch import use_dispatcher
+from sessions.live.runtime import runtime
+from sessions.models import Message
+from sessions.tests.factories import make_agent, make_session
+from sessions.tests.server_process import database_url
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+DOCUMENT = (Path(settings.BASE_DIR) / "docs" / "operations.md").read_text()
+BLOCKS = re.findall(r"```sh\n(.*?)```", DOCUMENT, flags=re.S)
+
+
+def block(start: str) -> str:
+    (found,) = [text for text in BLOCKS if text.startswith(start)]
+    return str(found)
+
+
+def run(script: str, directory: Path, **environment: str) -> str:
+    """Run commands in a directory that looks like the project's."""
+    for name in ("bin", ".venv", "manage.py"):
+        if not (directory / name).exists():
+            (directory / name).symlink_to(Path(settings.BASE_DIR) / name)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=directory,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def said(api, alice, openai_model) -> None:
+    """Something worth a backup."""
+    use_dispatcher(runtime)
+    session = make_session(alice, make_agent(alice, "ana", openai_model))
+    assert api.post(f"sessions/{session.pk}/turns", {"message": "hello"}).status_code == 201
+    use_dispatcher(None)
+    runtime.stop()
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="about SQLite")
+def test_a_backup_of_sqlite(said, tmp_path) -> None:
+    run(block(".venv/bin/python -c"), tmp_path, SQLITE_FILE=str(connection.settings_dict["NAME"]))
+    with sqlite3.connect(tmp_path / "pantheon-backup.sqlite3") as copy:
+        assert copy.execute("SELECT COUNT(*) FROM billing_usageevent").fetchone() == (1,)
+        assert copy.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="about PostgreSQL")
+def test_a_backup_of_postgresql_restored_elsewhere(said, tmp_path) -> None:
+    programs = postgres_programs()
+    name = f"restored_{get_random_string(8).lower()}"
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {name}")
+    url = urlunsplit(urlsplit(database_url())._replace(path=f"/{name}"))
+    path = {"PATH": f"{programs}:{os.environ['PATH']}"}
+    try:
+        run(block("pg_dump"), tmp_path, DATABASE_URL=database_url(), **path)
+        out = run(block("pg_restore"), tmp_path, NEW_DATABASE_URL=url, **path)
+        assert "broken" not in out
+        assert out.count(": ok") == 8
+        count = 'psql --no-align --tuples-only --command="SELECT COUNT(*) FROM {}" "$NEW_DATABASE_URL"'
+        for model in (UsageEvent, Message):
+            shown = run(count.format(model._meta.db_table), tmp_path, NEW_DATABASE_URL=url, **path)
+            assert int(shown) == model.objects.count() > 0
+        # The ledger is as locked as before.
+        delete = 'psql --command="DELETE FROM billing_usageevent" "$NEW_DATABASE_URL"'
+        with pytest.raises(AssertionError, match="never"):
+            run(delete, tmp_path, NEW_DATABASE_URL=url, **path)
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def postgres_programs() -> Path:
+    """Return where PostgreSQL's programs are that are not older than the server, as pg_dump demands."""
+    server = int(connection.pg_version) // 10_000  # type: ignore[attr-defined]
+    found = [Path(path).parent for name in ("pg_dump",) if (path := shutil.which(name))]
+    found += [
+        path.parent
+        for path in (Path(settings.BASE_DIR) / ".venv").glob("lib/*/site-packages/*/*/bin/pg_dump")
+    ]
+    for directory in found:
+        version = subprocess.run([directory / "pg_dump", "--version"], capture_output=True, text=True).stdout
+        if (
+            (number := re.search(r"(\d+)\.", version))
+            and int(number[1]) >= server
+            and (directory / "psql").exists()
+        ):
+            return directory
+    pytest.skip(f"no pg_dump for PostgreSQL {server}")
+
+
+def test_a_new_secret_key_signs_nobody_out(alice, settings, client: Client) -> None:
+    """Who comes by while the old key still counts stays signed in for good."""
+    away = Client()
+    for browser in (client, away):
+        browser.force_login(alice)
+    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+    settings.SECRET_KEY = get_random_string(50)
+    assert client.get("/api/v1/auth/me").status_code == 200
+    settings.SECRET_KEY_FALLBACKS = []
+    assert client.get("/api/v1/auth/me").status_code == 200
+    assert away.get("/api/v1/auth/me").status_code == 401
+
+
+def test_every_command_that_is_named_is_there() -> None:
+    from django.core.management import get_commands
+
+    assert set(re.findall(r"bin/manage (\w+)", DOCUMENT)) <= set(get_commands())

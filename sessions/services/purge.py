@@ -1,0 +1,62 @@
+"""What was deleted is kept for some days, to be taken back, and then it is gone for good. The ledger stays."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from sessions.models import Agent, ChatSession, Room, Turn
+
+AT_ONCE = 50
+"""Sessions of one transaction: turns commit in between."""
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    sessions: int
+    rooms: int
+    agents: int
+
+
+def deleted_purge(*, before: dt.datetime | None = None) -> Purged:
+    """Erase what was deleted before a moment, `PANTHEON_PURGE_AFTER_DAYS` ago where none is given.
+
+    A session whose turn still runs waits for the next time, and so does a room for its sessions. An agent goes once
+    no session is left in which it was alone.
+    """
+    due = before or timezone.now() - dt.timedelta(days=settings.PANTHEON_PURGE_AFTER_DAYS)
+    sessions = 0
+    while some := _sessions_purge(due):
+        sessions += some
+    return Purged(sessions, _rooms_purge(due), _agents_purge(due))
+
+
+@transaction.atomic(durable=True)
+def _sessions_purge(due: dt.datetime) -> int:
+    running = Turn.objects.active().values("session")
+    rows = ChatSession.objects.filter(deleted_at__lt=due).exclude(pk__in=running)
+    ids = list(rows.order_by("deleted_at").values_list("pk", flat=True)[:AT_ONCE])
+    ChatSession.objects.filter(pk__in=ids).delete()
+    return len(ids)
+
+
+@transaction.atomic(durable=True)
+def _rooms_purge(due: dt.datetime) -> int:
+    with_sessions = ChatSession.objects.filter(room__isnull=False).values("room")
+    rooms = Room.objects.filter(deleted_at__lt=due).exclude(pk__in=with_sessions)
+    count = rooms.count()
+    rooms.delete()
+    return count
+
+
+@transaction.atomic(durable=True)
+def _agents_purge(due: dt.datetime) -> int:
+    alone = ChatSession.objects.filter(agent__isnull=False).values("agent")
+    agents = Agent.objects.filter(deleted_at__lt=due).exclude(pk__in=alone)
+    count = agents.count()
+    agents.delete()
+    return count
