@@ -106,7 +106,12 @@ def database() -> dict[str, Any]:
             "min_size": 1,
             "max_size": env.int("PANTHEON_DB_POOL_SIZE", default=10),
             "timeout": 10,
+            # Pauses between attempts double: with psycopg's five minutes a server that was gone for one minute would be
+            # found half a minute after it is back. Whoever wants a connection begins anew.
+            "reconnect_timeout": 5,
         }
+        # What the pool holds is dead after a restart of the server, and would fail a request each.
+        config["CONN_HEALTH_CHECKS"] = True
     return config
 
 

@@ -21,7 +21,7 @@ from sessions.live.eventlog import EventLog
 from sessions.live.journal import journal_for
 from sessions.live.reopening import reopen_log
 from sessions.selectors.turns import terminal_fields, turn_json_by_id
-from sessions.services.fence import FenceLost
+from sessions.services.fence import FenceLost, turn_was_committed
 from sessions.services.leases import Claimed, turn_claim
 from sessions.services.turn_commit import turn_commit
 
@@ -77,7 +77,7 @@ class Runner:
         """Run a turn to its end, unless another runner has it."""
         if turn_id in self.running:
             return
-        claimed = await self._database.run(turn_claim, turn_id=turn_id, runner_id=self.runner_id)
+        claimed = await self._database.persist(turn_claim, turn_id=turn_id, runner_id=self.runner_id)
         if claimed is None:
             return
         structlog.contextvars.clear_contextvars()
@@ -101,15 +101,7 @@ class Runner:
             result = await self._result(claimed, ports, control)
             bridge.flush()
             running.committing = True
-            await self._database.run(
-                turn_commit,
-                turn_id=turn_id,
-                claim=claimed.claim,
-                payer=claimed.payer,
-                result=result,
-                last_event_seq=bridge.seq + 1,
-                unwritten=bridge.journal.unwritten,
-            )
+            await self._commit(bridge, result)
             await self._announce(bridge)
         except* FenceLost:
             log.warning("turn %s was taken over by another runner", turn_id)
@@ -130,7 +122,7 @@ class Runner:
     async def _open(self, bridge: Bridge) -> None:
         claimed = bridge.claimed
         if claimed.claim > 1:
-            snapshot = await self._database.run(turn_json_by_id, claimed.turn_id, with_text=True)
+            snapshot = await self._database.persist(turn_json_by_id, claimed.turn_id, with_text=True)
             bridge.publish("turn.snapshot", turn=snapshot)
             return
         spec = claimed.spec
@@ -139,6 +131,25 @@ class Runner:
             "turn.started", session_id=spec.session_id, index=spec.index, mode=spec.mode, roster=roster
         )
 
+    async def _commit(self, bridge: Bridge, result: TurnResult) -> None:
+        claimed = bridge.claimed
+        try:
+            await self._database.persist(
+                turn_commit,
+                turn_id=claimed.turn_id,
+                claim=claimed.claim,
+                payer=claimed.payer,
+                result=result,
+                last_event_seq=bridge.seq + 1,
+                unwritten=bridge.journal.unwritten,
+            )
+        except FenceLost:
+            # Tried again after the connection broke: the first try may have been committed.
+            if not await self._database.persist(
+                turn_was_committed, turn_id=claimed.turn_id, claim=claimed.claim
+            ):
+                raise
+
     async def reopen_logs(self) -> None:
         """Let the readers of turns whose log vanished go on from a snapshot."""
         for turn_id in self._log.lost() & self.running.keys():
@@ -146,5 +157,5 @@ class Runner:
                 await reopen_log(turn.bridge, self._database)
 
     async def _announce(self, bridge: Bridge) -> None:
-        fields = await self._database.run(terminal_fields, bridge.claimed.turn_id)
+        fields = await self._database.persist(terminal_fields, bridge.claimed.turn_id)
         bridge.publish(f"turn.{fields['status']}", **fields)
