@@ -49,8 +49,6 @@ class RunningTurn:
     control: Control
     bridge: Bridge
     task: asyncio.Task[None]
-    committing: bool = False
-    """The run is over; a turn that is no longer held is now a turn that is final."""
 
 
 def retry_policy() -> RetryPolicy:
@@ -88,7 +86,7 @@ class Runner:
         bridge = Bridge(claimed, journal_for(claimed, self._database), self._log)
         if claimed.cancelled:
             control.cancel()
-        running = self.running[turn_id] = RunningTurn(claimed.claim, control, bridge, task)
+        self.running[turn_id] = RunningTurn(claimed.claim, control, bridge, task)
         try:
             await self._open(bridge)
             ports = Ports(
@@ -100,7 +98,7 @@ class Runner:
             )
             result = await self._result(claimed, ports, control)
             bridge.flush()
-            running.committing = True
+            bridge.committing = True
             await self._commit(bridge, result)
             await self._announce(bridge)
         except* FenceLost:
@@ -153,7 +151,7 @@ class Runner:
     async def reopen_logs(self) -> None:
         """Let the readers of turns whose log vanished go on from a snapshot."""
         for turn_id in self._log.lost() & self.running.keys():
-            if (turn := self.running.get(turn_id)) is not None and not turn.committing:
+            if (turn := self.running.get(turn_id)) is not None and not turn.bridge.committing:
                 await reopen_log(turn.bridge, self._database)
 
     async def _announce(self, bridge: Bridge) -> None:

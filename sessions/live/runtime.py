@@ -87,7 +87,7 @@ class Engine:
             for turn_id, turn in before.items():
                 if turn_id in renewal.cancelled and not turn.control.cancelled:
                     turn.control.cancel()
-                elif renewal.held.get(turn_id) != turn.claim and not turn.committing:
+                elif renewal.held.get(turn_id) != turn.claim and not turn.bridge.committing:
                     log.warning("turn %s was taken over by another runner", turn_id)
                     turn.task.cancel()
 
