@@ -11,6 +11,7 @@ urlpatterns = [
     path("api/v1/", include("accounts.api_urls")),
     path("api/v1/", include("billing.api_urls")),
     path("api/v1/", include("sessions.api.urls")),
+    path("v1/", include("sessions.api.openai_compatible.urls")),
     path("admin/", include("billing.admin_urls")),
     path("admin/", include("sessions.admin.urls")),
     path("admin/", admin.site.urls),

@@ -40,7 +40,7 @@ class Entry:
     """A route of one kind, with the methods it has. What stands in the path belongs to somebody."""
 
     kind: str
-    """public, api, api-admin, page, admin (needs a permission), admin-open (all staff)."""
+    """public, api, openai (other errors), api-admin, page, admin (needs a permission), admin-open (all staff)."""
     methods: str = "GET"
 
 
@@ -71,6 +71,7 @@ API = {
     "sessions/<str:session_id>": api("GET PATCH DELETE"),
     "sessions/<str:session_id>/turns": api("GET POST"),
     "sessions/<str:session_id>/turns/estimate": api("POST"),
+    "sessions/<str:session_id>/export": api(),
     "sessions/<str:session_id>/messages": api(),
     "sessions/<str:session_id>/fork": api("POST"),
     "sessions/<str:session_id>/summaries": api("GET POST"),
@@ -86,6 +87,11 @@ API = {
     "admin/invitations/<str:invitation_id>": Entry("api-admin", "GET PATCH DELETE"),
     "admin/users/<str:user_id>/suspend": Entry("api-admin", "POST"),
     "admin/users/<str:user_id>/reactivate": Entry("api-admin", "POST"),
+}
+
+OPENAI = {
+    "models": Entry("openai"),
+    "chat/completions": Entry("openai", "POST"),
 }
 
 PAGES = {
@@ -158,6 +164,7 @@ MODEL_PAGES = {
 
 TABLE = {
     **{f"api/v1/{route}": entry for route, entry in API.items()},
+    **{f"v1/{route}": entry for route, entry in OPENAI.items()},
     **PAGES,
     **{f"admin/{route}": entry for route, entry in ADMIN.items()},
     **{f"admin/{model}/{route}": entry for model in ADMIN_MODELS for route, entry in MODEL_PAGES.items()},
@@ -270,7 +277,7 @@ def send(client: Client, method: str, route: str, rows: Rows) -> Any:
     csrf = client.cookies.get("pantheon_csrf")
     headers = {"X-CSRFToken": csrf.value} if csrf else {}
     path = path_of(route, rows)
-    if TABLE[route].kind.startswith("api"):
+    if TABLE[route].kind.startswith(("api", "openai")):
         return client.generic(method, path, b"{}", content_type="application/json", headers=headers)
     return client.get(path) if method == "GET" else client.post(path, headers=headers)
 
@@ -302,6 +309,12 @@ def test_every_method_has_an_entry(route: str) -> None:
 @pytest.mark.parametrize(("route", "method"), of_kind("api", "api-admin"))
 def test_signed_out_the_api_is_401(rows: Rows, route: str, method: str) -> None:
     refused(send(Client(), method, route, rows), 401, "not_authenticated")
+
+
+@pytest.mark.parametrize(("route", "method"), of_kind("openai"))
+def test_signed_out_an_openai_client_is_401(rows: Rows, route: str, method: str) -> None:
+    response = send(Client(), method, route, rows)
+    assert (response.status_code, response.json()["error"]["code"]) == (401, "not_authenticated")
 
 
 @pytest.mark.parametrize(("route", "method"), of_kind("page"))
@@ -355,7 +368,8 @@ def test_ones_own_do(rows: Rows, route: str, method: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "route", [route for route, method in of_kind("api", "page") if method == "GET" and "<" not in route]
+    "route",
+    [route for route, method in of_kind("api", "openai", "page") if method == "GET" and "<" not in route],
 )
 def test_lists_show_nothing_of_others(rows: Rows, bob: User, route: str) -> None:
     response = send(browser_of(bob), "GET", route, rows)

@@ -43,7 +43,7 @@ class SessionsView(ApiView, ListAPIView[ChatSession]):
         raise NotImplementedError
 
     def get_queryset(self) -> Any:
-        return ChatSession.objects.of(signed_in(self.request)).filter(**self.place())
+        return ChatSession.objects.of(signed_in(self.request)).listed().filter(**self.place())
 
     def post(self, request: Request, **kwargs: str) -> Response:
         data = SessionSerializer(data=request.data)

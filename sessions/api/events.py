@@ -130,8 +130,11 @@ def entry_of(turn_id: uuid.UUID, seq: int, kind: str, fields: dict[str, Any]) ->
     return Entry(seq, json.dumps(event, ensure_ascii=False, separators=(",", ":")), kind)
 
 
-async def wait_until_final(turn_id: uuid.UUID, timeout_s: float) -> bool:
-    """Return whether the turn ended in time. Holds no database connection while it waits."""
+async def wait_until_final(turn_id: uuid.UUID, timeout_s: float | None) -> bool:
+    """Return whether the turn ended in time (None: as long as it takes, or until this process stops).
+
+    Holds no database connection while it waits.
+    """
     await release_connections()
     try:
         async with asyncio.timeout(timeout_s):
