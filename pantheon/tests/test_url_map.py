@@ -55,6 +55,8 @@ def page(methods: str = "GET") -> Entry:
 API = {
     "health": Entry("public"),
     "ready": Entry("public"),
+    "schema": Entry("public"),
+    "docs": Entry("public"),
     "auth/me": api(),
     "auth/tokens": api(),
     "auth/tokens/<str:token_id>": api("DELETE"),
@@ -327,6 +329,8 @@ def test_signed_out_a_page_leads_to_sign_in(rows: Rows, route: str, method: str)
 PUBLIC_ANSWERS = {
     ("api/v1/health", "GET"): 200,
     ("api/v1/ready", "GET"): 200,
+    ("api/v1/schema", "GET"): 200,
+    ("api/v1/docs", "GET"): 200,
     ("setup/<str:secret>", "GET"): 404,
     ("setup/<str:secret>", "POST"): 404,
     ("invite/<str:secret>", "GET"): 404,

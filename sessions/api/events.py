@@ -11,12 +11,15 @@ from typing import Any
 
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils import timezone
+from drf_spectacular.utils import OpenApiResponse
 from rest_framework.request import Request
 
 from accounts.access import signed_in
+from accounts.api_schema import header, operation, query
 from pantheon.errors import PantheonError
 from sessions.access import access_turn
 from sessions.api.base import AsyncAPIView
+from sessions.api.turn_schema import STREAM
 from sessions.live.database import read_in_request, release_connections
 from sessions.live.eventlog import Entry, event_log
 from sessions.live.stopping import stopping
@@ -32,6 +35,17 @@ KEEP_ALIVE_S = 15.0
 class TurnEventsView(AsyncAPIView):
     """`Last-Event-ID` or `?after=` resumes; without them everything from the first event."""
 
+    @operation(
+        "Read the events of a turn, from any point, to its end",
+        parameters=[
+            header("Last-Event-ID", "The `id` of the last event that was read.", int),
+            query("after", "The same, for clients that cannot set the header.", int),
+        ],
+        answers={
+            (200, "text/event-stream"): STREAM,
+            204: OpenApiResponse(description="Nothing comes after that."),
+        },
+    )
     async def get(self, request: Request, turn_id: str) -> HttpResponseBase:
         after = resume_point(request)
         turn: Turn = await read_in_request(access_turn, signed_in(request), turn_id)

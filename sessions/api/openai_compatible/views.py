@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.access import signed_in
+from accounts.api_schema import operation
 from accounts.models import ApiToken, User
 from pantheon.errors import NotFound, PantheonError
 from sessions.access import access_agent_by_key, access_room
@@ -18,7 +19,14 @@ from sessions.api.events import wait_until_final
 from sessions.api.openai_compatible.answers import completion
 from sessions.api.openai_compatible.errors import openai_error
 from sessions.api.openai_compatible.requests import CompletionRequest, read_request
+from sessions.api.openai_compatible.schema import (
+    COMPLETION_ANSWERS,
+    COMPLETION_REQUEST,
+    OPENAI_ERROR,
+    CompatibleModelsShape,
+)
 from sessions.api.openai_compatible.streaming import completion_stream, error_of
+from sessions.api.turn_schema import PLAN_ERRORS, PROVIDER_ERRORS, WRITTEN
 from sessions.api.turns import idempotency_key, request_digest, token_of
 from sessions.live.database import read_in_request
 from sessions.models import Agent, Room, Turn
@@ -33,6 +41,8 @@ ROOM, AGENT = "room:", "agent:"
 class OpenAiView(AsyncAPIView):
     """A view whose errors have OpenAI's shape."""
 
+    error_component = OPENAI_ERROR
+
     def handle_exception(self, exc: Exception) -> Response:
         response = super().handle_exception(exc)
         error = response.data["error"]
@@ -46,6 +56,7 @@ class OpenAiView(AsyncAPIView):
 class CompatibleModelsView(OpenAiView):
     """One's rooms and agents, as the models that one can ask."""
 
+    @operation("List my rooms and agents as models", answers=CompatibleModelsShape)
     async def get(self, request: Request) -> Response:
         return await sync_to_async(self._list)(request)
 
@@ -71,6 +82,13 @@ class CompletionsView(LimitedAsTurns, OpenAiView):
 
     write_scope = ApiToken.Scope.CHAT
 
+    @operation(
+        "Ask a room or an agent as OpenAI's models are asked",
+        request={"application/json": COMPLETION_REQUEST},
+        parameters=WRITTEN,
+        answers=COMPLETION_ANSWERS,
+        errors=["not_found", "idempotency_mismatch", "budget_exceeded", *PLAN_ERRORS, *PROVIDER_ERRORS],
+    )
     async def post(self, request: Request) -> HttpResponseBase:
         asked, accepted = await read_in_request(self._accept, request)
         turn = accepted.turn
