@@ -15,6 +15,13 @@ def access_agent(user: User, agent_id: str | uuid.UUID) -> Agent:
     return _one(Agent.objects.of(user).select_related("model"), agent_id)
 
 
+def access_agent_by_key(user: User, key: str) -> Agent:
+    agent: Agent | None = Agent.objects.of(user).filter(key=key).first()
+    if agent is None:
+        raise NotFound()
+    return agent
+
+
 def access_room(user: User, room_id: str | uuid.UUID) -> Room:
     return _one(Room.objects.of(user).select_related("manager_model"), room_id)
 

@@ -66,6 +66,13 @@ def turn_accept(
 def _accept(
     user: User, session: ChatSession, request: TurnRequest, token: ApiToken | None, index: int
 ) -> Turn:
+    return turn_stage(user=user, session=session, request=request, token=token, index=index)
+
+
+def turn_stage(
+    *, user: User, session: ChatSession, request: TurnRequest, token: ApiToken | None, index: int
+) -> Turn:
+    """Plan a turn and store it with its message (inside a transaction). Raises like `turn_accept`."""
     refuse_wrong_index(request, index)
     before_seq = (session.messages.aggregate(last=Max("seq"))["last"] or 0) + 1
     refuse_old_version(request, index)
@@ -103,7 +110,12 @@ def queue_turn(
         replaces=request.replaces,
         unknown_tags=list(plan.unknown_tags),
         snapshot=snapshot_of(
-            spec, session=session, user=user, before_seq=before_seq, summary_id=plan.summary_id
+            spec,
+            session=session,
+            user=user,
+            before_seq=before_seq,
+            summary_id=plan.summary_id,
+            client=plan.client,
         ),
         idempotency_key=request.idempotency_key,
         request_digest=request.digest,
