@@ -12,7 +12,7 @@ from pantheon.errors import NotFound
 from sessions.models import Agent, ChatSession, Room, Summary, Turn
 from sessions.models.agent import key_validator
 
-KEY: re.Pattern[str] = key_validator.regex
+KEY = re.compile(key_validator.regex)
 
 
 def access_agent(user: User, agent_id: str | uuid.UUID) -> Agent:
