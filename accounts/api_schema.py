@@ -50,9 +50,11 @@ def operation(
 
 
 def query(
-    name: str, description: str, kind: Any = str, *, enum: Sequence[str] | None = None
+    name: str, description: str, kind: Any = str, *, enum: Sequence[str] | None = None, required: bool = False
 ) -> OpenApiParameter:
-    return OpenApiParameter(name, kind, OpenApiParameter.QUERY, description=description, enum=enum)
+    return OpenApiParameter(
+        name, kind, OpenApiParameter.QUERY, description=description, enum=enum, required=required
+    )
 
 
 def header(name: str, description: str, kind: Any = str) -> OpenApiParameter:
@@ -233,12 +235,27 @@ def finish(result: dict[str, Any], generator: Any, request: Any, public: bool) -
                     parameter.setdefault("description", PATH_IDS)
             for status, response in found["responses"].items():
                 names = ["X-Request-ID", *(["Retry-After"] if status in ("429", "503") else [])]
+                if "429" in found["responses"] and status != "401":
+                    names += RATE_LIMIT
                 references = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
                 response["headers"] = {**references, **response.get("headers", {})}
     return result
 
 
+RATE_LIMIT = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 HEADERS: dict[str, Any] = {
+    "RateLimit-Limit": {
+        "description": "Requests that the window takes which is nearest to being full; absent without a limit.",
+        "schema": {"type": "integer"},
+    },
+    "RateLimit-Remaining": {
+        "description": "Requests that it still takes now.",
+        "schema": {"type": "integer"},
+    },
+    "RateLimit-Reset": {
+        "description": "Seconds until the oldest request in it no longer counts.",
+        "schema": {"type": "integer"},
+    },
     "X-Request-ID": {
         "description": "The request's id: the one it was sent with, if that is harmless, else a new one.",
         "schema": {"type": "string"},

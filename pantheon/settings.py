@@ -238,6 +238,7 @@ SPECTACULAR_SETTINGS = {
         "accounts.api_schema.finish",
     ],
     "ENUM_NAME_OVERRIDES": {
+        "MessageRoleEnum": ["user", "agent", "manager"],
         "RoomModeEnum": "sessions.models.Room.Mode",
         "TurnModeEnum": "sessions.models.Turn.Mode",
         "AskedModeEnum": "sessions.api.shapes.ASKED_MODES",

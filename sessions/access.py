@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import Any
 
@@ -9,6 +10,9 @@ from accounts.access import parse_id
 from accounts.models import User
 from pantheon.errors import NotFound
 from sessions.models import Agent, ChatSession, Room, Summary, Turn
+from sessions.models.agent import key_validator
+
+KEY = re.compile(key_validator.regex)
 
 
 def access_agent(user: User, agent_id: str | uuid.UUID) -> Agent:
@@ -16,7 +20,9 @@ def access_agent(user: User, agent_id: str | uuid.UUID) -> Agent:
 
 
 def access_agent_by_key(user: User, key: str) -> Agent:
-    agent: Agent | None = Agent.objects.of(user).filter(key=key).first()
+    # Not every text is one that a database can look for.
+    known = Agent.objects.of(user).filter(key=key) if KEY.match(key) else Agent.objects.none()
+    agent: Agent | None = known.first()
     if agent is None:
         raise NotFound()
     return agent

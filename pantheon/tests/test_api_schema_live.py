@@ -111,6 +111,7 @@ def server(council, tmp_path) -> Iterator[ServerProcess]:
     with ServerProcess(tmp_path, council.authorization, **UNLIMITED) as server:
         council.speak(server)
         yield server
+        print(server.log())  # noqa: T201  (pytest shows it with a failure)
 
 
 def every_operation() -> list[Any]:

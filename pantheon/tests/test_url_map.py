@@ -78,6 +78,7 @@ API = {
     "sessions/<str:session_id>/messages": api(),
     "sessions/<str:session_id>/fork": api("POST"),
     "sessions/<str:session_id>/summaries": api("GET POST"),
+    "search": api(),
     "summaries/<str:summary_id>": api("PATCH"),
     "turns/<str:turn_id>": api(),
     "turns/<str:turn_id>/events": api(),

@@ -281,6 +281,8 @@ def test_what_has_no_effect_is_taken(client, agents, openai_server) -> None:
         ({"stop": "x"}, "stop"),
         ({"response_format": {"type": "json_object"}}, "response_format"),
         ({"colour": "red"}, "colour"),
+        ({"\ud800": 1}, "?"),
+        ({"messages": [{"role": "user", "content": "x", "\ud800": 1}]}, "messages"),
         ({"stream": "yes"}, "stream"),
         ({"stream_options": {"include_obfuscation": True}}, "stream_options"),
         ({"stream_options": 1}, "stream_options"),
@@ -334,9 +336,12 @@ def test_a_body_that_is_too_large(client) -> None:
     refused(response, 413, "payload_too_large")
 
 
-@pytest.mark.parametrize("model", ["gpt-4o", "room:none", "agent:", "agent:nobody", "", "room:"])
+@pytest.mark.parametrize(
+    "model", ["gpt-4o", "room:none", "agent:", "agent:nobody", "", "room:", "agent:\x00", "agent:\ud800"]
+)
 def test_a_model_that_is_none(client, agents, model) -> None:
-    refused(ask(client, model), 404, "not_found", "model")
+    body = json.dumps({"model": model, "messages": [{"role": "user", "content": "Hello?"}]})
+    refused(client.post(PATH, body, content_type="application/json"), 404, "not_found", "model")
 
 
 def test_who_may_ask(client, bob, room, agents, alice) -> None:

@@ -68,7 +68,12 @@ def read_request(body: Any) -> CompletionRequest:
 
 
 def refuse(parameter: str, message: str) -> NoReturn:
-    raise PantheonError("invalid_parameter", message, {"parameter": parameter})
+    """Refuse a parameter by its name, which may be no text that UTF-8 can carry."""
+    raise PantheonError("invalid_parameter", readable(message), {"parameter": readable(parameter)})
+
+
+def readable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
 
 
 def boolean(values: dict[str, Any], name: str) -> bool:
