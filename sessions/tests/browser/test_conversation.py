@@ -15,7 +15,7 @@ from sessions.tests.browser.network import network
 from sessions.tests.browser.steps import Opened, ended, lane, open_session, send, sign_in, text_of_lane, turn
 from sessions.tests.browser.watching import Watch
 from sessions.tests.councils import ROUTE, SYNTHESIZE, decision, says
-from sessions.tests.factories import make_agent, make_room, make_session
+from sessions.tests.factories import make_agent, make_model, make_room, make_session
 from sessions.tests.server_process import ServerProcess
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
@@ -48,8 +48,8 @@ def test_tagged_agents_answer_side_by_side(alices: Page, alice, agents, openai_s
     for key in ("ana", "bob"):
         expect(lane(alices, key)).to_have_attribute("data-state", "answering")
         expect(text_of_lane(alices, key)).to_have_text(f"I am {key},")
-    tops = {lane(alices, key).bounding_box()["y"] for key in ("ana", "bob")}
-    assert len(tops) == 1, "they stand side by side"
+    boxes = [lane(alices, key).bounding_box() for key in ("ana", "bob")]
+    assert len({box and box["y"] for box in boxes}) == 1, "they stand side by side"
     expect(alices.get_by_role("button", name="Stop")).to_be_visible()
     expect(alices.get_by_label("Message", exact=True)).to_have_value("")
     gates["bob"].open()
@@ -233,3 +233,59 @@ def test_a_summary_is_made_edited_and_pinned(
     panel.get_by_role("button", name="Copy as Markdown").click()
     expect(panel.get_by_role("button", name="Copied")).to_be_visible()
     assert "- Rent is 950 a month. (#2)" in alices.evaluate("navigator.clipboard.readText()")
+
+
+def test_a_tag_is_completed_by_keyboard(alices: Page, alice, agents, openai_server: OpenAIServer) -> None:
+    open_session(alices, council(alice, agents))
+    box, offered = alices.get_by_label("Message", exact=True), alices.get_by_role("listbox", name="Agents")
+    box.press_sequentially("me@example.com @")
+    expect(offered.get_by_role("option")).to_have_text(["@ana Ana", "@bob Bob", "@cy Cy", "@all Everybody"])
+    expect(offered.get_by_role("option", selected=True)).to_have_text("@ana Ana")
+    box.press("ArrowUp")
+    expect(offered.get_by_role("option", selected=True)).to_have_text("@all Everybody")
+    box.press("ArrowDown")
+    box.press("ArrowDown")
+    box.press("Enter")
+    expect(box).to_have_value("me@example.com @bob ")
+    expect(offered).to_be_hidden()
+    box.press_sequentially("and @C")
+    expect(offered.get_by_role("option")).to_have_text(["@cy Cy"])
+    box.press("Escape")
+    expect(offered).to_be_hidden()
+    expect(box).to_have_value("me@example.com @bob and @C")
+    box.press("Backspace")
+    box.press_sequentially("cy")  # whole: nothing is left to choose
+    expect(offered).to_be_hidden()
+    box.press("Enter")
+    ended(alices)
+    for key in ("bob", "cy"):
+        expect(lane(alices, key)).to_have_attribute("data-state", "complete")
+
+
+def test_what_a_message_will_cost_stands_beside_send(
+    alices: Page, alice, agents, openai_server: OpenAIServer
+) -> None:
+    dan = make_agent(alice, "dan", make_model(openai_server, "unpriced-test", priced=False))
+    asked: list[str] = []
+    alices.on("request", lambda request: asked.append(request.url) if request.url.endswith("/estimate") else None)
+    open_session(alices, council(alice, [*agents, dan]))
+    box, price = alices.get_by_label("Message", exact=True), alices.locator("[data-estimate]")
+    button = alices.get_by_role("button", name="Send")
+    before = button.bounding_box()
+    box.press_sequentially("what now?")  # nobody is asked: nothing to say, and no error
+    expect(price).to_be_empty()
+    box.press_sequentially(" @ana")
+    expect(price).to_have_text(
+        re.compile(r"^≈ \$0\.\d+ typically\. From \$0\.\d+ to at most \$0\.\d+, 1 call")
+    )
+    expect(price).to_have_attribute("title", re.compile(r"^From \$0"))
+    one = price.inner_text()
+    assert button.bounding_box() == before, "nothing moves"
+    assert len(asked) == 1, "typing is waited for"
+    box.press_sequentially(" @bob")
+    expect(price).to_contain_text("2 calls")
+    assert price.inner_text() != one
+    box.press_sequentially(" @dan")
+    expect(price).to_contain_text("unpriced")
+    box.fill("")
+    expect(price).to_be_empty()
