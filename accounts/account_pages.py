@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 
 from accounts.access import access_token
+from accounts.forms import NewPassword
 from accounts.models import ApiToken, User
 from accounts.page_base import PageView, add_errors
 from accounts.passwords import password_change
@@ -27,7 +28,7 @@ SCOPES = {
     ApiToken.Scope.MANAGE: "manage: make and delete agents and rooms, delete tokens",
     ApiToken.Scope.ADMIN: "admin: what you may do in the administration's API",
 }
-LIFETIMES = [("30", "30 days"), ("90", "90 days"), ("365", "1 year"), ("", "Never")]
+LIFETIMES = [("30", "30 days"), ("90", "90 days"), ("365", "1 year"), ("never", "Never")]
 
 
 class NameForm(forms.Form):
@@ -36,31 +37,14 @@ class NameForm(forms.Form):
     )
 
 
-class PasswordForm(forms.Form):
-    """The old password and a new one."""
+class PasswordForm(NewPassword):
+    """The old password, which shows who asks, and a new one."""
 
     old_password = forms.CharField(
         label="Password now",
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
     )
-    password = forms.CharField(
-        label="New password",
-        strip=False,
-        help_text="At least 10 characters, and none of the passwords that everybody uses.",
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-    )
-    password_again = forms.CharField(
-        label="New password again",
-        strip=False,
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-    )
-
-    def clean(self) -> dict[str, Any]:
-        data = super().clean() or {}
-        if "password" in data and "password_again" in data and data["password"] != data["password_again"]:
-            self.add_error("password_again", "The two passwords differ.")
-        return data
 
 
 class TokenForm(forms.Form):
@@ -72,7 +56,7 @@ class TokenForm(forms.Form):
         max_length=120,
         widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "What it is for"}),
     )
-    days = forms.ChoiceField(label="Expires after", choices=LIFETIMES, required=False, initial="90")
+    days = forms.ChoiceField(label="Expires after", choices=LIFETIMES, initial="90")
     scopes = forms.MultipleChoiceField(label="May", widget=forms.CheckboxSelectMultiple)
 
     def __init__(self, user: User, data: Any = None) -> None:
@@ -83,7 +67,7 @@ class TokenForm(forms.Form):
     @property
     def expires_at(self) -> dt.datetime | None:
         days = self.cleaned_data["days"]
-        return timezone.now() + dt.timedelta(days=int(days)) if days else None
+        return None if days == "never" else timezone.now() + dt.timedelta(days=int(days))
 
 
 class AccountPage(PageView):

@@ -9,8 +9,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.debug import sensitive_post_parameters
 
-from accounts.account_pages import PasswordForm
 from accounts.addresses import instance_url
+from accounts.forms import NewPassword
 from accounts.page_base import PageView, add_errors, form_page
 from accounts.passwords import password_link_mail, password_link_user, password_reset
 from accounts.sign_in_limits import attempt_count
@@ -23,12 +23,6 @@ class ForgottenForm(forms.Form):
         max_length=254,
         widget=forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True}),
     )
-
-
-class NewPasswordForm(PasswordForm):
-    """The link stands for the old password."""
-
-    old_password = None  # type: ignore[assignment]
 
 
 class ForgotPasswordView(PageView):
@@ -61,10 +55,10 @@ class ResetPasswordView(PageView):
 
     def get(self, request: HttpRequest, user_id: str, secret: str) -> HttpResponse:
         user = password_link_user(user_id, secret)
-        return form_page(request, "accounts/reset_password.html", NewPasswordForm(), person=user)
+        return form_page(request, "accounts/reset_password.html", NewPassword(), person=user)
 
     def post(self, request: HttpRequest, user_id: str, secret: str) -> HttpResponse:
-        user, form = password_link_user(user_id, secret), NewPasswordForm(request.POST)
+        user, form = password_link_user(user_id, secret), NewPassword(request.POST)
         if form.is_valid():
             try:
                 password_reset(user_id=user_id, secret=secret, password=form.cleaned_data["password"])

@@ -4,7 +4,7 @@ A test gets a `page` (nobody is signed in) or `alices` (Alice is). Whatever a pa
 errors, uncaught exceptions, violations of the Content-Security-Policy, and answers of the server that say failure.
 What a test means to happen it announces: `watch.expect(422)`.
 
-The browser is what `PANTHEON_TEST_CHROMIUM` names, else `chromium` or `google-chrome` on the PATH; without one these
+The browser is what `TEST_CHROMIUM` names, else `chromium` or `google-chrome` on the PATH; without one these
 tests are skipped, and the end of the run says so.
 """
 
@@ -35,7 +35,7 @@ PATIENCE_MS = 20_000
 
 def chromium() -> str | None:
     """Return the browser to test with."""
-    return os.environ.get("PANTHEON_TEST_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    return os.environ.get("TEST_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
 
 
 @pytest.fixture(scope="package")

@@ -267,7 +267,9 @@ def test_what_a_message_will_cost_stands_beside_send(
 ) -> None:
     dan = make_agent(alice, "dan", make_model(openai_server, "unpriced-test", priced=False))
     asked: list[str] = []
-    alices.on("request", lambda request: asked.append(request.url) if request.url.endswith("/estimate") else None)
+    alices.on(
+        "request", lambda request: asked.append(request.url) if request.url.endswith("/estimate") else None
+    )
     open_session(alices, council(alice, [*agents, dan]))
     box, price = alices.get_by_label("Message", exact=True), alices.locator("[data-estimate]")
     button = alices.get_by_role("button", name="Send")
