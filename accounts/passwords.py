@@ -56,19 +56,19 @@ def password_link(*, user: User, actor_id: uuid.UUID, base_url: str) -> str:
 def password_link_mail(*, email: str, base_url: str) -> None:
     """Mail such a link to an address, if it has an account.
 
-    The mail leaves from a thread, so that the time an answer takes tells nobody which addresses have one. A mail server
-    that refuses is logged: whoever waits in vain asks again.
+    The time that an answer takes tells nobody which addresses have one: the mail is written in any case, and leaves
+    from a thread. A mail server that refuses is logged: whoever waits in vain asks again.
     """
-    user = User.objects.filter(email=User.normalize_email(email), is_active=True).first()
-    if user is None:
-        return
+    found = User.objects.filter(email=User.normalize_email(email), is_active=True).first()
+    user = found or User(email=email)
     context = {
         "user": user,
         "url": address_for(user, base_url),
         "hours": int(VALID_FOR.total_seconds() // 3600),
     }
     text = render_to_string("accounts/password_mail.txt", context)
-    threading.Thread(target=mail_out, args=(user.pk, user.email, text), name="password-mail").start()
+    if found is not None:
+        threading.Thread(target=mail_out, args=(user.pk, user.email, text), name="password-mail").start()
 
 
 def mail_out(user_id: uuid.UUID, address: str, text: str) -> None:

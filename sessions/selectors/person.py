@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db.models import Model, Q
+from django.db.models import Model, Prefetch, Q
 
 from accounts.models import ApiToken, User
 from billing.fields import usd_text
@@ -23,10 +23,11 @@ def person_json(user: User) -> Iterator[str]:
 
     No secrets: of a token there is its name and its use. The ledger's rows are those under the person's id.
     """
+    seated = Prefetch("agents", queryset=Agent.objects.alive())
     lists: dict[str, Iterable[dict[str, Any]]] = {
         "tokens": rows(ApiToken.objects.filter(user=user), token_row),
         "agents": rows(Agent.objects.filter(owner=user), plain),
-        "rooms": rows(Room.objects.filter(owner=user).prefetch_related("agents"), room_row),
+        "rooms": rows(Room.objects.filter(owner=user).prefetch_related(seated), room_row),
         "sessions": rows(
             ChatSession.objects.filter(owner=user).select_related("room", "agent"), session_document
         ),

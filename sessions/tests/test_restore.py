@@ -48,6 +48,10 @@ def test_a_session_comes_back(alice) -> None:
     assert not recently_deleted(alice)
     session_restore(session=session)  # a second click
     assert alive(ChatSession) == {session}
+    direct = make_session(alice, make_agent(alice, "ana"))
+    session_delete(session=direct)
+    assert recently_deleted(alice).sessions == [direct]
+    assert session_restore(session=direct).deleted_at is None
 
 
 def test_a_room_comes_back_with_what_went_with_it(alice) -> None:

@@ -11,7 +11,9 @@ export class Estimate {
     this.place = form.querySelector("[data-estimate]");
     this.box = form.querySelector("[data-message]");
     this.path = `sessions/${sessionId}/turns/estimate`;
-    this.isAskable = (text) => keys.length > 0 && text.trim() && (form.dataset.mode !== "manual" || tagsOneOf(text, keys));
+    // What would be refused is not asked for.
+    const canBegin = keys.length > 0 && !("lacksGoal" in form.dataset);
+    this.isAskable = (text) => canBegin && text.trim() && (form.dataset.mode !== "manual" || tagsOneOf(text, keys));
     this.box.addEventListener("input", () => this.look());
     this.look();
   }

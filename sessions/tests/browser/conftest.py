@@ -14,7 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,44 +71,24 @@ def chrome() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def servers(chrome: Browser, data_dir: Path) -> Iterator[Callable[..., ServerProcess]]:
-    """Return the server of these settings; those that a test of before has started go on."""
-    running: dict[tuple[tuple[str, str], ...], ServerProcess] = {}
-
-    def server_with(**environment: str) -> ServerProcess:
-        key = tuple(sorted(environment.items()))
-        if key not in running:
-            running[key] = ServerProcess(
-                data_dir,
-                "",
-                PANTHEON_DATA_DIR=str(data_dir),
-                PANTHEON_SECRET_KEY=settings.SECRET_KEY,  # so that a test can sign in without the form
-                PANTHEON_PROVIDER_RETRIES="0",
-                PANTHEON_TURNS_PER_MINUTE="0",
-                **environment,
-            )
-            running[key].start().wait_until_up()
-        return running[key]
-
-    yield server_with
-    for server in running.values():
-        server.kill()
+def running_server(chrome: Browser, data_dir: Path) -> Iterator[ServerProcess]:
+    """One server for all of these tests: to start it takes longer than most of them."""
+    with ServerProcess(
+        data_dir,
+        "",
+        PANTHEON_DATA_DIR=str(data_dir),
+        PANTHEON_SECRET_KEY=settings.SECRET_KEY,  # so that a test can sign in without the form
+        PANTHEON_PROVIDER_RETRIES="0",
+        PANTHEON_TURNS_PER_MINUTE="0",
+    ) as server:
+        yield server
 
 
 @pytest.fixture
-def environment() -> dict[str, str]:
-    """Settings of this test's server; a module or a test overrides it."""
-    return {}
-
-
-@pytest.fixture
-def server(
-    servers: Callable[..., ServerProcess], environment: dict[str, str], request: pytest.FixtureRequest
-) -> Iterator[ServerProcess]:
-    server = servers(**environment)
-    said_before = len(server.log())
-    yield server
-    print(server.log()[said_before:])  # noqa: T201  (shown where the test failed)
+def server(running_server: ServerProcess) -> Iterator[ServerProcess]:
+    said_before = len(running_server.log())
+    yield running_server
+    print(running_server.log()[said_before:])  # noqa: T201  (shown where the test failed)
 
 
 @pytest.fixture
