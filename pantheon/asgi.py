@@ -10,13 +10,20 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pantheon.settings")
 # Static files are read by synchronous middleware; they are small, and this would be said once per process.
 warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 
-application = get_asgi_application()
+django_application = get_asgi_application()
 
 from django.conf import settings  # noqa: E402
 
 from pantheon import lifecycle  # noqa: E402  (needs the settings)
+from pantheon.body_bound import BodyBound  # noqa: E402
 from sessions.dispatch import use_dispatcher  # noqa: E402
 from sessions.live.stopping import set_stop_check  # noqa: E402
+
+application = BodyBound(
+    django_application,
+    max_bytes=8 * settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
+    limit_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
+)
 
 set_stop_check(lifecycle.stopping)
 if settings.REDIS_URL:

@@ -27,7 +27,7 @@ from celery.beat import Scheduler, SchedulingError
 from celery.exceptions import CPendingDeprecationWarning, Reject
 from django.conf import settings
 from django.core.management import call_command
-from django.db import DatabaseError
+from django.db import Error as DbError
 from kombu.exceptions import OperationalError
 from kombu.transport import redis
 from prometheus_client import start_http_server
@@ -203,7 +203,7 @@ def recover_turns() -> None:
         turn_ids = runtime.in_db(turns_to_recover)
     except RuntimeClosed:
         return  # beat asks again, and another worker answers
-    except DatabaseError as error:
+    except DbError as error:
         log.error("turns could not be recovered: %s", error)
         return
     for turn_id in turn_ids:

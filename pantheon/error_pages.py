@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from pantheon.error_rendering import body_too_large, json_error
+from pantheon.error_rendering import as_pantheon_error, body_too_large, json_error
 from pantheon.errors import NotFound, PantheonError
 
 API_PREFIXES = ("/api/", "/v1/")
@@ -16,7 +18,10 @@ def error_response(request: HttpRequest, error: PantheonError) -> HttpResponse:
     if request.path.startswith(API_PREFIXES):
         return json_error(request, error)
     context = {"error": error, "request_id": getattr(request, "request_id", "")}
-    return render(request, "error.html", context, status=error.http_status)
+    response = render(request, "error.html", context, status=error.http_status)
+    for name, value in error.headers.items():
+        response[name] = value
+    return response
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -36,6 +41,11 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer for what no view handled; Django calls this while it handles the exception."""
+    failure = sys.exception()
+    known = as_pantheon_error(failure) if isinstance(failure, Exception) else None
+    if known is not None and known.code == "unavailable":
+        return error_response(request, known)
     return error_response(request, PantheonError("internal_error", "Something went wrong on our side."))
 
 

@@ -35,6 +35,7 @@ control_socket_disable = True
 
 if (os.environ.get("PANTHEON_LOG_FORMAT") or TEXT) == JSON:
     logconfig_dict = logging_config(log_format=JSON, level="INFO")
+    logconfig_dict["loggers"]["gunicorn.error"] = {"handlers": [], "propagate": True, "level": "INFO"}
 
 if int(os.environ.get("WEB_CONCURRENCY") or 1) > 1 and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
     # The workers' counters are added up from files in here. Set before the library is loaded.

@@ -107,7 +107,13 @@ def database() -> dict[str, Any]:
             "min_size": 1,
             "max_size": env.int("PANTHEON_DB_POOL_SIZE", default=10),
             "timeout": 10,
+            # Pauses between attempts to reach a server double: with psycopg's five minutes, one that was gone for a
+            # minute would be found half a minute after it is back. So an attempt is given up with whoever waited for
+            # it, and the next who wants a connection begins anew.
+            "reconnect_timeout": 10,
         }
+        # What the pool holds is dead after a restart of the server, and would fail a request each.
+        config["CONN_HEALTH_CHECKS"] = True
     return config
 
 

@@ -45,6 +45,9 @@ def budget_save(*, budget: Budget) -> Budget:
     # What was passed before the budget was there, or before its limit was lowered, is told now.
     today = timezone.now().astimezone(dt.UTC).date()
     current = budget.periods.filter(start=budget.start_of(today), spent_pico__gt=0)
+    if budget.applies == Budget.Applies.EACH:
+        own = Budget.objects.filter(scope=Budget.Scope.USER, period=budget.period)
+        current = current.exclude(member_id__in=own.values("target_id"))
     notices_add((budget, row.pk, 0, row.spent_pico) for row in current)
     return budget
 

@@ -178,6 +178,15 @@ def test_who_has_a_budget_of_their_own_is_not_told_of_the_one_it_overrides(model
     assert {notice.period.member_id for notice in BudgetNotice.objects.all()} == {BEN}
 
 
+def test_nor_when_that_one_is_made(model, now) -> None:
+    budget("user", ADA, usd=1000)
+    spend(model, now, ADA)
+    spend(model, now, BEN)
+    each = Budget(scope="everyone", applies="each", limit_pico=USAGE_PICO)
+    budget_save(budget=each)
+    assert {notice.period.member_id for notice in BudgetNotice.objects.all()} == {BEN}
+
+
 def test_a_deleted_budget_leaves_nothing(model, now) -> None:
     gone = budget(usd=0)
     spend(model, now)

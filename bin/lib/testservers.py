@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +52,41 @@ def servers() -> Iterator[dict[str, str]]:
         yield urls
 
 
-@contextlib.contextmanager
-def postgres() -> Iterator[str]:
-    """Start a temporary PostgreSQL and yield its URL."""
-    import psycopg
+@dataclass(frozen=True)
+class Cluster:
+    """A PostgreSQL cluster in a temporary directory, and what starts a server on it."""
 
+    directory: Path
+    programs: Path
+    password: str
+    popen: Mapping[str, Any]
+    """Arguments of Popen: as whom the server runs, and in what environment."""
+
+    def command(self, port: int) -> list[str | Path]:
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": port,
+            "unix_socket_directories": "",
+            "max_connections": 300,
+            "fsync": "off",
+            "synchronous_commit": "off",
+            "full_page_writes": "off",
+        }
+        options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
+        return [self.programs / "postgres", "-D", self.directory / "data", *options]
+
+    def url(self, port: int) -> str:
+        return f"postgres://postgres:{self.password}@127.0.0.1:{port}/postgres"
+
+    def connect(self, port: int) -> None:
+        import psycopg
+
+        psycopg.connect(self.url(port), connect_timeout=5).close()
+
+
+@contextlib.contextmanager
+def postgres_cluster() -> Iterator[Cluster]:
+    """Make a cluster, which no server runs on yet."""
     password = secrets.token_urlsafe(24)
     with _directory() as directory, _unprivileged(directory) as user:
         programs = _postgres_programs(directory, user)
@@ -73,31 +104,21 @@ def postgres() -> Iterator[str]:
         )  # fmt: skip
         if initdb.returncode:
             raise ServerError(f"initdb failed: {initdb.stderr.strip()}")
+        yield Cluster(directory, programs, password, {"env": environment, **user})
 
-        def command(port: int) -> list[str | Path]:
-            settings = {
-                "listen_addresses": "127.0.0.1",
-                "port": port,
-                "unix_socket_directories": "",
-                "max_connections": 300,
-                "fsync": "off",
-                "synchronous_commit": "off",
-                "full_page_writes": "off",
-            }
-            options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
-            return [programs / "postgres", "-D", data, *options]
 
-        def url(port: int) -> str:
-            return f"postgres://postgres:{password}@127.0.0.1:{port}/postgres"
-
-        def connect(port: int) -> None:
-            psycopg.connect(url(port), connect_timeout=5).close()
-
-        # SIGINT is PostgreSQL's fast shutdown, SIGQUIT its immediate one.
-        with _running(
-            command, connect, directory, stop=signal.SIGINT, orphaned=signal.SIGQUIT, env=environment, **user
-        ) as port:
-            yield url(port)
+@contextlib.contextmanager
+def postgres() -> Iterator[str]:
+    """Start a temporary PostgreSQL and yield its URL."""
+    # SIGINT is PostgreSQL's fast shutdown, SIGQUIT its immediate one.
+    with (
+        postgres_cluster() as cluster,
+        _running(
+            cluster.command, cluster.connect, cluster.directory,
+            stop=signal.SIGINT, orphaned=signal.SIGQUIT, **cluster.popen,
+        ) as port,
+    ):  # fmt: skip
+        yield cluster.url(port)
 
 
 @contextlib.contextmanager

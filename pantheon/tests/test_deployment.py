@@ -35,7 +35,8 @@ def run(data_dir: Path, *arguments: str, **environment: str) -> subprocess.Compl
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PANTHEON_")}
     inherited |= {"PANTHEON_ENV_FILE": os.devnull, "PANTHEON_DATA_DIR": str(data_dir)}
     inherited["DJANGO_SETTINGS_MODULE"] = "pantheon.settings"
-    inherited.pop("DATABASE_URL", None)
+    for name in ("DATABASE_URL", "REDIS_URL"):
+        inherited.pop(name, None)
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=settings.BASE_DIR,

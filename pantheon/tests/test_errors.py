@@ -162,6 +162,14 @@ class TestFailures:
         assert SECRET not in html
         assert "Traceback" not in html
 
+    @pytest.mark.parametrize("name", ["database", "connection", "redis"])
+    def test_a_part_that_does_not_answer_makes_a_page_503(self, failing: Client, name: str) -> None:
+        response = failing.get(f"/fails/{name}")
+        html = page(response, 503)
+        assert "Try again soon" in html
+        assert SECRET not in html
+        assert response["Retry-After"] == "5"
+
     @pytest.mark.parametrize("view", ["fails", "fails-async"])
     @pytest.mark.parametrize("name", ["database", "connection", "redis"])
     def test_a_part_that_does_not_answer_is_503(self, failing: Client, view: str, name: str) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
@@ -17,12 +18,14 @@ from accounts.access import signed_in
 from pantheon.errors import PantheonError
 from sessions.access import access_turn
 from sessions.api.base import AsyncAPIView
-from sessions.live.database import read_in_request, release_connections
+from sessions.live.database import UNREACHABLE, read_in_request, release_connections
 from sessions.live.entries import Entry, entry_of
 from sessions.live.eventlog import event_log
 from sessions.live.stopping import stopping
 from sessions.models import Turn
 from sessions.selectors.turns import instant, terminal_fields, turn_json
+
+log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 2.0
 """A reader that hears nothing looks at the turn's row this often, so that a lost announcement hangs nobody."""
@@ -84,7 +87,12 @@ async def read_events(turn_id: uuid.UUID, after: int) -> AsyncIterator[Entry | N
     while not stopping():
         entries = await event_log.after(turn_id, after)
         if entries is None:
-            entries = [await snapshot_entry(turn_id, await event_log.last_seq(turn_id))]
+            snapshot = await known(snapshot_entry(turn_id, await event_log.last_seq(turn_id)))
+            if snapshot is None:
+                yield None
+                await asyncio.sleep(LOOK_EVERY_S)
+                continue
+            entries = [snapshot]
         for entry in entries:
             yield entry
             after = max(after, entry.seq)
@@ -94,7 +102,7 @@ async def read_events(turn_id: uuid.UUID, after: int) -> AsyncIterator[Entry | N
             continue
         if looked and await event_log.wait(turn_id, after, LOOK_EVERY_S):
             continue
-        final = await final_entry(turn_id, after)
+        final = await known(final_entry(turn_id, after))
         if final is not None:
             if not row_was_ahead and await event_log.last_seq(turn_id):
                 # The row is final before the last events have arrived: they get the time of one more look.
@@ -106,6 +114,15 @@ async def read_events(turn_id: uuid.UUID, after: int) -> AsyncIterator[Entry | N
         if looked:
             yield None
         looked = True
+
+
+async def known(reading: Awaitable[Entry | None]) -> Entry | None:
+    """Return what a turn's row says, None while the database is gone: its readers go on with what they hear."""
+    try:
+        return await reading
+    except UNREACHABLE as error:
+        log.debug("a reader could not look at its turn: %s", error)
+        return None
 
 
 def is_final_snapshot(entry: Entry) -> bool:

@@ -65,6 +65,9 @@ class Bridge:
         self.seq = (claimed.claim - 1) * CLAIM_STRIDE
         self.last_change = 0
         """The seq of the newest event that is not a delta."""
+        self.committing = False
+        """The run is over: nothing more is published but the turn's end, whose seq goes into the commit. A turn that is
+        no longer held is now a turn that is final."""
         self.progress: dict[uuid.UUID, int] = {}
         """Open calls -> characters received, for the lease renewal."""
         self.lanes: dict[str, Lane] = {}

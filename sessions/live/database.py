@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
-from django.db import connection, connections
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection, connections
+
+log = logging.getLogger(__name__)
+
+UNREACHABLE = (OperationalError, InterfaceError)
+"""What the database raises that is gone, restarts, or gives way to somebody else: the same may work soon."""
+
+TRY_EVERY_S = 0.25
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -39,6 +48,26 @@ class Database:
 
         context = contextvars.copy_context()  # what log lines are told about
         return await asyncio.get_running_loop().run_in_executor(self._executor, context.run, call)
+
+    async def persist(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """`run`, and again while the database is gone, for as long as a lease; then raise what it said last.
+
+        What a model answered is paid for: it is not thrown away for a restart of the database. After a lease the turn
+        is anybody's. `function` must bear to be called twice: a connection may break when its work is done and before
+        that is told.
+        """
+        loop = asyncio.get_running_loop()
+        ends_s = loop.time() + settings.PANTHEON_LEASE_S
+        while True:
+            try:
+                return await self.run(function, *args, **kwargs)
+            except UNREACHABLE as error:
+                if loop.time() >= ends_s:
+                    raise
+                log.warning(
+                    "the database is gone, %s is tried again: %s", function.__name__, str(error).strip()
+                )
+                await asyncio.sleep(TRY_EVERY_S)
 
     def close(self) -> None:
         self._executor.shutdown(wait=True, cancel_futures=False)

@@ -8,7 +8,8 @@ import uuid
 from typing import Protocol
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import Error as DbError
+from django.db import IntegrityError
 from django.utils import timezone
 
 from orchestration.engine.ports import CallIntent, CallOutcome
@@ -17,6 +18,7 @@ from sessions.models import Call
 from sessions.services.calls import (
     call_close,
     call_cost_now,
+    call_exists,
     call_finish,
     call_of_intent,
     call_start,
@@ -53,11 +55,18 @@ class DatabaseJournal:
 
     async def start(self, number: int, intent: CallIntent) -> None:
         turn_id, claim = self._claimed.turn_id, self._claimed.claim
-        await self._database.run(call_start, turn_id=turn_id, claim=claim, number=number, intent=intent)
+        try:
+            await self._database.persist(
+                call_start, turn_id=turn_id, claim=claim, number=number, intent=intent
+            )
+        except IntegrityError:
+            # Tried again after the connection broke: the first try may have been committed.
+            if not await self._database.persist(call_exists, turn_id=turn_id, claim=claim, intent=intent):
+                raise
 
     async def finish(self, outcome: CallOutcome) -> int | None:
         turn_id, claim = self._claimed.turn_id, self._claimed.claim
-        return await self._database.run(call_finish, turn_id=turn_id, claim=claim, outcome=outcome)
+        return await self._database.persist(call_finish, turn_id=turn_id, claim=claim, outcome=outcome)
 
 
 class MemoryJournal:
@@ -79,7 +88,7 @@ class MemoryJournal:
     async def finish(self, outcome: CallOutcome) -> int | None:
         call = self._open.pop(uuid.UUID(outcome.call_id))
         call_close(call, outcome, at=timezone.now())
-        return await self._database.run(call_cost_now, call)
+        return await self._database.persist(call_cost_now, call)
 
 
 def journal_for(claimed: Claimed, database: Database) -> TurnJournal:
@@ -110,13 +119,13 @@ class JournalState:
             return
         try:
             self.check()
-        except DatabaseError as error:
+        except DbError as error:
             log.error("journal: database, which cannot be written: %s", error)
         else:
             log.info("journal: database. A turn survives the end of its process.")
 
     def check(self) -> str:
-        """Return the journal's name. Raises DatabaseError where it is the database and that cannot be written."""
+        """Return the journal's name. Raises django.db.Error where it is the database and that cannot be written."""
         if settings.PANTHEON_JOURNAL == MEMORY:
             return MEMORY
         if not self._writable:

@@ -6,7 +6,8 @@ import logging
 import threading
 
 from django.conf import settings
-from django.db import DatabaseError, connections
+from django.db import Error as DbError
+from django.db import connections
 
 from billing.services.notices import notices_mail
 
@@ -24,7 +25,7 @@ def notices_mail_aside() -> None:
 def _mail() -> None:
     try:
         notices_mail()
-    except DatabaseError as error:
+    except DbError as error:
         log.error("budget notices could not be looked for: %s", error)
     finally:
         connections.close_all()

@@ -15,11 +15,13 @@ async def reopen_log(bridge: Bridge, database: Database) -> None:
     """Publish the turn as it is, at its next seq.
 
     The rows are read again where a step began or ended meanwhile; a turn that does not stand still is left for the
-    next try.
+    next try, and one whose run is over meanwhile to its end.
     """
     for _ in range(READS):
         before = bridge.last_change
         snapshot = await database.run(turn_json_by_id, bridge.claimed.turn_id, with_text=True)
+        if bridge.committing:
+            return
         if bridge.last_change == before:
             publish_snapshot(bridge, snapshot)
             return

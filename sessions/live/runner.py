@@ -21,7 +21,7 @@ from sessions.live.eventlog import EventLog
 from sessions.live.journal import journal_for
 from sessions.live.reopening import reopen_log
 from sessions.selectors.turns import terminal_fields, turn_json_by_id
-from sessions.services.fence import FenceLost
+from sessions.services.fence import FenceLost, turn_was_committed
 from sessions.services.leases import Claimed, turn_claim
 from sessions.services.turn_commit import turn_commit
 
@@ -49,8 +49,6 @@ class RunningTurn:
     control: Control
     bridge: Bridge
     task: asyncio.Task[None]
-    committing: bool = False
-    """The run is over; a turn that is no longer held is now a turn that is final."""
 
 
 def retry_policy() -> RetryPolicy:
@@ -77,7 +75,7 @@ class Runner:
         """Run a turn to its end, unless another runner has it."""
         if turn_id in self.running:
             return
-        claimed = await self._database.run(turn_claim, turn_id=turn_id, runner_id=self.runner_id)
+        claimed = await self._database.persist(turn_claim, turn_id=turn_id, runner_id=self.runner_id)
         if claimed is None:
             return
         structlog.contextvars.clear_contextvars()
@@ -88,7 +86,7 @@ class Runner:
         bridge = Bridge(claimed, journal_for(claimed, self._database), self._log)
         if claimed.cancelled:
             control.cancel()
-        running = self.running[turn_id] = RunningTurn(claimed.claim, control, bridge, task)
+        self.running[turn_id] = RunningTurn(claimed.claim, control, bridge, task)
         try:
             await self._open(bridge)
             ports = Ports(
@@ -100,16 +98,8 @@ class Runner:
             )
             result = await self._result(claimed, ports, control)
             bridge.flush()
-            running.committing = True
-            await self._database.run(
-                turn_commit,
-                turn_id=turn_id,
-                claim=claimed.claim,
-                payer=claimed.payer,
-                result=result,
-                last_event_seq=bridge.seq + 1,
-                unwritten=bridge.journal.unwritten,
-            )
+            bridge.committing = True
+            await self._commit(bridge, result)
             await self._announce(bridge)
         except* FenceLost:
             log.warning("turn %s was taken over by another runner", turn_id)
@@ -130,7 +120,7 @@ class Runner:
     async def _open(self, bridge: Bridge) -> None:
         claimed = bridge.claimed
         if claimed.claim > 1:
-            snapshot = await self._database.run(turn_json_by_id, claimed.turn_id, with_text=True)
+            snapshot = await self._database.persist(turn_json_by_id, claimed.turn_id, with_text=True)
             bridge.publish("turn.snapshot", turn=snapshot)
             return
         spec = claimed.spec
@@ -139,12 +129,31 @@ class Runner:
             "turn.started", session_id=spec.session_id, index=spec.index, mode=spec.mode, roster=roster
         )
 
+    async def _commit(self, bridge: Bridge, result: TurnResult) -> None:
+        claimed = bridge.claimed
+        try:
+            await self._database.persist(
+                turn_commit,
+                turn_id=claimed.turn_id,
+                claim=claimed.claim,
+                payer=claimed.payer,
+                result=result,
+                last_event_seq=bridge.seq + 1,
+                unwritten=bridge.journal.unwritten,
+            )
+        except FenceLost:
+            # Tried again after the connection broke: the first try may have been committed.
+            if not await self._database.persist(
+                turn_was_committed, turn_id=claimed.turn_id, claim=claimed.claim
+            ):
+                raise
+
     async def reopen_logs(self) -> None:
         """Let the readers of turns whose log vanished go on from a snapshot."""
         for turn_id in self._log.lost() & self.running.keys():
-            if (turn := self.running.get(turn_id)) is not None and not turn.committing:
+            if (turn := self.running.get(turn_id)) is not None and not turn.bridge.committing:
                 await reopen_log(turn.bridge, self._database)
 
     async def _announce(self, bridge: Bridge) -> None:
-        fields = await self._database.run(terminal_fields, bridge.claimed.turn_id)
+        fields = await self._database.persist(terminal_fields, bridge.claimed.turn_id)
         bridge.publish(f"turn.{fields['status']}", **fields)

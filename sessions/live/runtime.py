@@ -13,7 +13,7 @@ from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import Error as DbError
 
 from orchestration.gateway.gateway import Gateway, GatewayConfig
 from sessions.live.database import Database
@@ -83,13 +83,13 @@ class Engine:
                     turn_ids=list(before),
                     received=self.received(),
                 )
-            except DatabaseError as error:
+            except DbError as error:
                 log.error("leases could not be renewed: %s", error)
                 continue
             for turn_id, turn in before.items():
                 if turn_id in renewal.cancelled and not turn.control.cancelled:
                     turn.control.cancel()
-                elif renewal.held.get(turn_id) != turn.claim and not turn.committing:
+                elif renewal.held.get(turn_id) != turn.claim and not turn.bridge.committing:
                     log.warning("turn %s was taken over by another runner", turn_id)
                     turn.task.cancel()
 
@@ -100,7 +100,7 @@ class Engine:
             event_log.expire()
             try:
                 await self.runner.reopen_logs()
-            except DatabaseError as error:
+            except DbError as error:
                 log.error("event logs could not be opened anew: %s", error)
 
     def received(self) -> dict[uuid.UUID, int]:
@@ -116,7 +116,7 @@ class Engine:
                 for turn_id in await self.database.run(turns_to_recover):
                     if turn_id not in self.runner.running:
                         self.spawn(self.runner.run(turn_id), f"turn {turn_id}")
-            except DatabaseError as error:
+            except DbError as error:
                 log.error("turns could not be recovered: %s", error)
             notices_mail_aside()
             await asyncio.sleep(settings.PANTHEON_RECOVER_EVERY_S)
@@ -142,7 +142,7 @@ class Engine:
             turn_ids = await self.database.run(
                 turns_hand_over, runner_id=self.runner.runner_id, received=received
             )
-        except DatabaseError as error:
+        except DbError as error:
             log.error(
                 "turns could not be handed over: %s; they are recovered when their leases run out", error
             )

@@ -25,6 +25,11 @@ def call_start(*, turn_id: uuid.UUID, claim: int, number: int, intent: CallInten
     call_of_intent(turn_id=turn_id, claim=claim, number=number, intent=intent).save(force_insert=True)
 
 
+def call_exists(*, turn_id: uuid.UUID, claim: int, intent: CallIntent) -> bool:
+    """Return whether this claim has written the call down."""
+    return Call.objects.filter(pk=intent.call_id, turn_id=turn_id, claim=claim).exists()
+
+
 def call_of_intent(*, turn_id: uuid.UUID, claim: int, number: int, intent: CallIntent) -> Call:
     """Return the unsaved row of a call that is about to be sent."""
     agent = intent.agent

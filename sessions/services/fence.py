@@ -13,6 +13,11 @@ class FenceLost(Exception):
     """Another runner holds the turn, or it is final: whoever sees this stops and writes nothing more."""
 
 
+def turn_was_committed(*, turn_id: uuid.UUID, claim: int) -> bool:
+    """Return whether this claim has made the turn final, which nobody but its holder can."""
+    return Turn.objects.filter(pk=turn_id, claim=claim, status__in=Turn.FINAL).exists()
+
+
 def turn_fence(*, turn_id: uuid.UUID, claim: int) -> None:
     """Lock the turn while this claim holds it (inside a transaction). Raises FenceLost."""
     assert transaction.get_connection().in_atomic_block

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 import redis
+from processes import dies_with_parent
 from testservers import find_redis
 
 from sessions.tests.server_process import free_port, until
@@ -38,7 +39,12 @@ class RedisProcess:
         command += ["--save", "", "--appendonly", "no", "--dir", str(self._directory)]
         with (self._directory / f"redis-{self.port}.log").open("ab") as log:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=dies_with_parent(signal.SIGKILL),
             )
         until(self._answers)
         return self

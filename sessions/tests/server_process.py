@@ -25,6 +25,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from django.conf import settings
 from django.db import connection
+from processes import beat_command, dies_with_parent, worker_command
 
 from sessions.tests.sse import Sse
 
@@ -103,6 +104,7 @@ class ChildProcess:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                preexec_fn=dies_with_parent(signal.SIGKILL),
             )
         return self
 
@@ -210,6 +212,17 @@ class ServerProcess(ChildProcess):
             return response.status, json.loads(response.read())
         finally:
             client.close()
+
+
+class CeleryProcess(ChildProcess):
+    """A worker, or beat."""
+
+    def __init__(self, directory: Path, role: str, **environment: str) -> None:
+        self.role = role
+        super().__init__(directory, worker_command() if role == "worker" else beat_command(), **environment)
+
+    def is_up(self) -> bool:
+        return ("ready." if self.role == "worker" else "beat: Starting...") in self.log()
 
 
 class Reader:

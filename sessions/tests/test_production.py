@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
-from processes import beat_command, worker_command
 
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
 from sessions.models import Call, Message, Turn
 from sessions.tests.factories import bearer, make_agent, make_room, make_session
 from sessions.tests.ledger import assert_ledger_matches
 from sessions.tests.redis_process import RedisProcess
-from sessions.tests.server_process import ChildProcess, Reader, ServerProcess, until
+from sessions.tests.server_process import CeleryProcess, ChildProcess, Reader, ServerProcess, until
 from sessions.tests.sse import Sse
 
 pytestmark = [
@@ -26,17 +24,6 @@ pytestmark = [
         settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"), reason="workers need PostgreSQL"
     ),
 ]
-
-
-class CeleryProcess(ChildProcess):
-    """A worker, or beat."""
-
-    def __init__(self, directory: Path, role: str, **environment: str) -> None:
-        self.role = role
-        super().__init__(directory, worker_command() if role == "worker" else beat_command(), **environment)
-
-    def is_up(self) -> bool:
-        return ("ready." if self.role == "worker" else "beat: Starting...") in self.log()
 
 
 @pytest.fixture

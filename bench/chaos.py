@@ -1,0 +1,88 @@
+"""Kill, restart and cut off the parts of the production shape under load, then audit. See bench/README.md."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "bin" / "lib")]
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=3.0, help="at least so long (3)")
+    parser.add_argument("--rounds", type=int, default=1, help="each fault at least so often (1)")
+    parser.add_argument("--seed", type=int, default=None, help="repeat the plan of a run")
+    parser.add_argument(
+        "--users", type=int, default=3, help="people, each with a turn in each of three modes (3)"
+    )
+    parser.add_argument("--lease-s", type=float, default=15.0, help="PANTHEON_LEASE_S (15)")
+    parser.add_argument("--recover-every-s", type=float, default=5.0, help="PANTHEON_RECOVER_EVERY_S (5)")
+    parser.add_argument(
+        "--outage-s", type=float, default=6.0, help="the longest outage of PostgreSQL or Redis (6)"
+    )
+    parser.add_argument("--logs", type=Path, help="keep the processes' logs in this directory")
+    return parser.parse_args()
+
+
+def main() -> int:
+    given = options()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is stopped
+    with tempfile.TemporaryDirectory(prefix="pantheon-chaos-", ignore_cleanup_errors=True) as name:
+        report = drill(given, Path(name))
+    print(json.dumps(report, indent=1))
+    return 1 if report["breaches"] else 0
+
+
+def drill(given: argparse.Namespace, directory: Path) -> dict[str, Any]:
+    """Set Django up on a PostgreSQL of its own, with nothing of the caller's settings, and run."""
+    import hermetic
+
+    hermetic.clean(os.environ, data_dir=str(directory))
+    os.environ |= {"REDIS_URL": "", "DJANGO_SETTINGS_MODULE": "pantheon.settings"}
+    from sessions.tests.postgres_process import PostgresProcess
+
+    with PostgresProcess() as postgres:
+        os.environ["DATABASE_URL"] = postgres.url
+        prepare()
+        from sessions.tests.chaos.drill import Options, run
+
+        logs = given.logs or directory / "logs"
+        logs.mkdir(parents=True, exist_ok=True)
+        seed = random.randrange(2**32) if given.seed is None else given.seed
+        print(f"seed {seed}", file=sys.stderr, flush=True)
+        wanted = Options(
+            seed=seed,
+            users=given.users,
+            rounds=given.rounds,
+            seconds=60 * given.minutes,
+            lease_s=given.lease_s,
+            recover_every_s=given.recover_every_s,
+            outage_s=given.outage_s,
+        )
+        return run(wanted, logs, postgres)
+
+
+def prepare() -> None:
+    """What bin/run does before it starts processes."""
+    import django
+    from django.core.management import call_command
+
+    django.setup()
+    from django.db import connection
+
+    connection.settings_dict["OPTIONS"].pop("pool")  # ours has to survive what is done to the server
+    call_command("migrate", interactive=False, verbosity=0)
+    call_command("collectstatic", interactive=False, verbosity=0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""No body fills the disk: Django receives a body whole before any view can refuse it, so that is bounded before Django.
+
+What is a little over `DATA_UPLOAD_MAX_MEMORY_SIZE` gets its answer from Django, after a look at who asks; what is far
+over it is refused here, unread.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from pantheon.errors import PantheonError
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+class BodyTooLarge(Exception):
+    """More came than is read."""
+
+
+class BodyBound:
+    """An ASGI application whose requests have at most `max_bytes`; `limit_bytes` is what people are told."""
+
+    def __init__(self, app: Application, *, max_bytes: int, limit_bytes: int) -> None:
+        self.app = app
+        self.max_bytes = max_bytes
+        self.limit_bytes = limit_bytes
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        if announced_bytes(scope) > self.max_bytes:
+            await self.refuse(send)
+            return
+        received = 0
+        begun = False
+
+        async def bounded_receive() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self.max_bytes:
+                raise BodyTooLarge
+            return message
+
+        async def watched_send(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, bounded_receive, watched_send)
+        except BodyTooLarge:
+            if not begun:
+                await self.refuse(send)
+
+    async def refuse(self, send: Send) -> None:
+        """Answer 413 and close: what is still coming is not read."""
+        request_id = uuid.uuid4().hex
+        error = PantheonError(
+            "payload_too_large",
+            f"A request may have {self.limit_bytes} bytes.",
+            {"limit_bytes": self.limit_bytes},
+        )
+        body = json.dumps(error.as_dict(request_id)).encode()
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+            (b"x-request-id", request_id.encode()),
+        ]
+        await send({"type": "http.response.start", "status": error.http_status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+def announced_bytes(scope: Message) -> int:
+    """Return what `Content-Length` says, 0 where it says nothing."""
+    for name, value in scope["headers"]:
+        if name.lower() == b"content-length" and value.isdigit():
+            return int(value)
+    return 0

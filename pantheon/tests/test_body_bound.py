@@ -1,0 +1,88 @@
+"""A body far over the limit is refused unread."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from pantheon.body_bound import BodyBound, Message, Receive, Send
+
+CHUNK = b"x" * 40
+
+
+class Taker:
+    """An application that reads the whole body, as Django does, and answers 200."""
+
+    def __init__(self) -> None:
+        self.read = 0
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        more = True
+        while more:
+            message = await receive()
+            self.read += len(message.get("body", b""))
+            more = message.get("more_body", False)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+
+async def status_of(app: Taker, chunks: list[bytes], **headers: str) -> tuple[int, bytes, int]:
+    """Return the status, the body of the answer, and how many chunks were asked for."""
+    asked = 0
+    sent: list[Message] = []
+    coming: Iterator[tuple[int, bytes]] = iter(enumerate(chunks, start=1))
+
+    async def receive() -> Message:
+        nonlocal asked
+        asked += 1
+        number, chunk = next(coming)
+        return {"type": "http.request", "body": chunk, "more_body": number < len(chunks)}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope: dict[str, Any] = {
+        "type": "http",
+        "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()],
+    }
+    await BodyBound(app, max_bytes=100, limit_bytes=50)(scope, receive, send)
+    return sent[0]["status"], sent[1]["body"], asked
+
+
+async def test_what_fits_is_passed_on() -> None:
+    app = Taker()
+    assert await status_of(app, [CHUNK, CHUNK], content_length="80") == (200, b"ok", 2)
+    assert app.read == 80
+
+
+async def test_what_says_that_it_is_too_large_is_not_read() -> None:
+    app = Taker()
+    status, body, asked = await status_of(app, [CHUNK] * 9, content_length="360")
+    assert (status, asked, app.read) == (413, 0, 0)
+    error = json.loads(body)["error"]
+    assert (error["code"], error["details"]) == ("payload_too_large", {"limit_bytes": 50})
+    assert error["request_id"]
+
+
+@pytest.mark.parametrize("headers", [{}, {"content_length": "10"}, {"content_length": "many"}])
+async def test_what_turns_out_to_be_too_large_is_not_read_on(headers) -> None:
+    app = Taker()
+    status, _, asked = await status_of(app, [CHUNK] * 9, **headers)
+    assert (status, asked) == (413, 3)
+    assert app.read == 80
+
+
+async def test_what_is_no_request_passes() -> None:
+    seen = []
+
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
+        seen.append(scope["type"])
+
+    async def nothing(*args: Any) -> Any:
+        raise AssertionError
+
+    await BodyBound(app, max_bytes=1, limit_bytes=1)({"type": "lifespan"}, nothing, nothing)
+    assert seen == ["lifespan"]
