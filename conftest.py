@@ -86,7 +86,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Show what bin/test found wrong before this run, above the last line."""
+    """Show what bin/test found wrong before this run, and that no browser was there, above the last line."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    if pages := sum("/browser/" in report.nodeid for report in skipped):
+        terminalreporter.section("not tested", sep="=", yellow=True)
+        terminalreporter.line(
+            f"{pages} tests of the pages need Chromium, which is not on the PATH", yellow=True
+        )
     if failed := os.environ.get("FAILED_BEFORE_THE_TESTS"):
         terminalreporter.section("failed before", sep="=", red=True)
         terminalreporter.line(failed, red=True)

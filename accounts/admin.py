@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString
 
 from accounts import admin_invitations
 from accounts.admin_audit import AuditedAdmin, actor_of
+from accounts.admin_passwords import PasswordLinkAdmin
 from accounts.admin_readonly import HidingAdmin, ReadOnlyAdmin, page_link
 from accounts.models import ApiToken, AuditEntry, Team, User
 from accounts.services import token_delete, user_reactivate, user_suspend
@@ -39,7 +40,7 @@ class PersonChangeForm(UserChangeForm):
 
 
 @admin.register(User)
-class PersonAdmin(AuditedAdmin, DjangoUserAdmin):
+class PersonAdmin(AuditedAdmin, PasswordLinkAdmin, DjangoUserAdmin):
     """People sign in with their e-mail address; there is no user name.
 
     Nobody is deleted here: rooms, turns and what they cost hang on a person. Taking *active* away suspends the

@@ -14,6 +14,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.views.decorators.debug import sensitive_post_parameters
 
+from accounts.forms import PasswordTwice
 from accounts.invitations import invitation_accept, invitation_of
 from accounts.models import Invitation, User
 from accounts.page_base import PageView, add_errors, error_page, form_page
@@ -62,7 +63,7 @@ class SignInView(LoginView):
         }
 
 
-class AccountForm(forms.Form):
+class AccountForm(PasswordTwice):
     """What a new account takes."""
 
     name = forms.CharField(
@@ -74,23 +75,6 @@ class AccountForm(forms.Form):
     email = forms.EmailField(
         label="E-mail", max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "username"})
     )
-    password = forms.CharField(
-        label="Password",
-        strip=False,
-        help_text="At least 10 characters, and none of the passwords that everybody uses.",
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-    )
-    password_again = forms.CharField(
-        label="Password again",
-        strip=False,
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-    )
-
-    def clean(self) -> dict[str, Any]:
-        data = super().clean() or {}
-        if "password" in data and "password_again" in data and data["password"] != data["password_again"]:
-            self.add_error("password_again", "The two passwords differ.")
-        return data
 
 
 class SetupView(PageView):

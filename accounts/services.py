@@ -73,6 +73,12 @@ def token_delete(*, token: ApiToken) -> None:
     token.delete()
 
 
+@transaction.atomic(durable=True)
+def user_rename(*, user: User, name: str) -> None:
+    """Give somebody another name; an empty one lets the address stand for it."""
+    User.objects.filter(pk=user.pk).update(name=name.strip())
+
+
 def user_suspend(*, user: User, actor_id: uuid.UUID | None) -> bool:
     """Suspend an account (inside a transaction): its sessions and tokens stop working. False where it was already."""
     return _set_active(user, False, "suspend", actor_id)

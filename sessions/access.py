@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 import uuid
-from typing import Any
+from typing import Any, TypeVar
+
+from django.db.models import Q
 
 from accounts.access import parse_id
 from accounts.models import User
 from pantheon.errors import NotFound
 from sessions.models import Agent, ChatSession, Room, Summary, Turn
 from sessions.models.agent import key_validator
+from sessions.selectors.deleted import kept_since
 
 KEY = re.compile(key_validator.regex)
+Row = TypeVar("Row", Agent, ChatSession, Room)
 
 
 def access_agent(user: User, agent_id: str | uuid.UUID) -> Agent:
@@ -46,6 +50,13 @@ def access_turn(user: User, turn_id: str | uuid.UUID) -> Turn:
 def access_summary(user: User, summary_id: str | uuid.UUID) -> Summary:
     summaries = Summary.objects.filter(session__owner=user, session__deleted_at__isnull=True)
     return _one(summaries, summary_id)
+
+
+def access_restorable(model: type[Row], user: User, row_id: str | uuid.UUID) -> Row:
+    """Return an agent, room or session of the user's: there still, or deleted so lately that it can be brought back."""
+    kept = Q(deleted_at__isnull=True) | Q(deleted_at__gte=kept_since())
+    row: Row = _one(model.objects.filter(kept, owner=user), row_id)
+    return row
 
 
 def any_turn(turn_id: str | uuid.UUID) -> Turn:

@@ -108,6 +108,15 @@ PAGES = {
     "sign-up": Entry("public", "GET POST"),
     "sign-in": Entry("public", "GET POST"),
     "sign-out": Entry("public", "POST"),
+    "forgot-password": Entry("public", "GET POST"),
+    "reset-password/<str:user_id>/<str:secret>": Entry("public", "GET POST"),
+    "account": page(),
+    "account/name": page("POST"),
+    "account/password": page("POST"),
+    "account/tokens": page("POST"),
+    "account/tokens/<str:token_id>/delete": page("POST"),
+    "account/export": page(),
+    "deleted": page(),
     "": page(),
     "usage": page(),
     "starter": page("POST"),
@@ -116,11 +125,13 @@ PAGES = {
     "agents/<str:agent_id>": page("GET POST"),
     "agents/<str:agent_id>/delete": page("POST"),
     "agents/<str:agent_id>/chat": page("POST"),
+    "agents/<str:agent_id>/restore": page("POST"),
     "rooms/new": page("GET POST"),
     "rooms/<str:room_id>": page(),
     "rooms/<str:room_id>/edit": page("GET POST"),
     "rooms/<str:room_id>/mode": page("POST"),
     "rooms/<str:room_id>/delete": page("POST"),
+    "rooms/<str:room_id>/restore": page("POST"),
     "rooms/<str:room_id>/sessions/new": page("POST"),
     "sessions/<str:session_id>": page(),
     "sessions/<str:session_id>/older": page(),
@@ -128,6 +139,7 @@ PAGES = {
     "sessions/<str:session_id>/summary": page(),
     "sessions/<str:session_id>/rename": page("POST"),
     "sessions/<str:session_id>/delete": page("POST"),
+    "sessions/<str:session_id>/restore": page("POST"),
 }
 
 ADMIN = {
@@ -141,6 +153,7 @@ ADMIN = {
     "read/sessions/<str:session_id>/": Entry("admin"),
     "billing/modelprice/current/": Entry("admin"),
     "accounts/user/<id>/password/": Entry("admin", "GET POST"),
+    "accounts/user/<id>/password-link/": Entry("admin", "POST"),
     "login/": Entry("public"),
     "": Entry("admin-open"),
     "logout/": Entry("admin-open", "POST"),
@@ -352,6 +365,10 @@ PUBLIC_ANSWERS = {
     ("sign-in", "GET"): 200,
     ("sign-in", "POST"): 200,
     ("sign-out", "POST"): 302,
+    ("forgot-password", "GET"): 200,
+    ("forgot-password", "POST"): 200,
+    ("reset-password/<str:user_id>/<str:secret>", "GET"): 404,
+    ("reset-password/<str:user_id>/<str:secret>", "POST"): 404,
     ("admin/login/", "GET"): 302,
 }
 
@@ -389,7 +406,7 @@ def test_ones_own_do(rows: Rows, route: str, method: str) -> None:
 )
 def test_lists_show_nothing_of_others(rows: Rows, bob: User, route: str) -> None:
     response = send(browser_of(bob), "GET", route, rows)
-    content = response.content.decode()
+    content = b"".join(response).decode()  # some are streams
     assert WRITTEN not in content
     assert rows.user.email not in content
     assert str(rows.room.pk) not in content

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -41,7 +41,7 @@ class PlaceInline(ReadOnlyInline):
     fields = ("position", "agent")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RoomAgent]:
-        return super().get_queryset(request).select_related("agent")
+        return super().get_queryset(request).filter(agent__deleted_at__isnull=True).select_related("agent")
 
 
 @admin.register(Room)
@@ -66,7 +66,12 @@ class RoomAdmin(ReadOnlyAdmin):
         return (*super().get_readonly_fields(request, obj), "budget")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Room]:
-        return super().get_queryset(request).defer("goal").annotate(seat_count=Count("places"))
+        return (
+            super()
+            .get_queryset(request)
+            .defer("goal")
+            .annotate(seat_count=Count("places", filter=Q(places__agent__deleted_at__isnull=True)))
+        )
 
     @admin.display(description="Agents", ordering="seat_count")
     def seats(self, room: Room) -> int:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 
 from accounts.page_base import PageView, add_errors, form_page
 from pantheon.errors import PantheonError, ValidationFailed
 from sessions.access import access_agent
 from sessions.models import Agent
 from sessions.pages.forms import AgentForm
+from sessions.pages.mine import tell_deleted
 from sessions.selectors.pages import sessions_of_place, unused_session
 from sessions.services.agents import agent_create, agent_delete, agent_update
 from sessions.services.chats import session_create
@@ -50,7 +52,9 @@ class AgentView(PageView):
 
 class AgentDeleteView(PageView):
     def post(self, request: HttpRequest, agent_id: str) -> HttpResponse:
-        agent_delete(agent=access_agent(self.user, agent_id))
+        agent = access_agent(self.user, agent_id)
+        agent_delete(agent=agent)
+        tell_deleted(request, f"{agent.name} (@{agent.key})", reverse("agent-restore", args=[agent.pk]))
         return redirect("home")
 
 

@@ -8,12 +8,14 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 
 from accounts.page_base import PageView
 from pantheon.errors import NotFound, PantheonError, ValidationFailed
 from sessions.access import access_session, access_turn
 from sessions.models import Agent, ChatSession, Room, Turn
 from sessions.pages.forms import TitleForm
+from sessions.pages.mine import tell_deleted
 from sessions.pages.money import money
 from sessions.pages.summaries import summary_panel
 from sessions.pages.transcript import turn_view
@@ -92,6 +94,7 @@ class SessionDeleteView(PageView):
     def post(self, request: HttpRequest, session_id: str) -> HttpResponse:
         session = access_session(self.user, session_id)
         session_delete(session=session)
+        tell_deleted(request, f"“{session}”", reverse("session-restore", args=[session.pk]))
         if session.room is not None:
             return redirect("room", session.room.pk)
         return redirect("home")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 
 from accounts.models import User
 from accounts.page_base import PageView, add_errors, form_page
@@ -13,6 +14,7 @@ from pantheon.errors import ValidationFailed
 from sessions.access import access_agent, access_room, access_session
 from sessions.models import Agent, Room
 from sessions.pages.forms import ModeForm, RoomForm, Seat, seats_from, seats_of
+from sessions.pages.mine import tell_deleted
 from sessions.selectors.pages import agents_in, agents_of, default_alias, sessions_of_place, unused_session
 from sessions.services.chats import session_create
 from sessions.services.rooms import room_create, room_delete, room_update
@@ -70,7 +72,9 @@ class RoomModeView(PageView):
 
 class RoomDeleteView(PageView):
     def post(self, request: HttpRequest, room_id: str) -> HttpResponse:
-        room_delete(room=access_room(self.user, room_id))
+        room = access_room(self.user, room_id)
+        room_delete(room=room)
+        tell_deleted(request, f"The room “{room.name}”", reverse("room-restore", args=[room.pk]))
         return redirect("home")
 
 

@@ -9,6 +9,13 @@ from sessions.pages.conversation import (
     SessionView,
 )
 from sessions.pages.home import HomeView, StarterView, WelcomeView
+from sessions.pages.mine import (
+    AccountExportView,
+    AgentRestoreView,
+    DeletedView,
+    RoomRestoreView,
+    SessionRestoreView,
+)
 from sessions.pages.rooms import (
     RoomDeleteView,
     RoomEditView,
@@ -26,12 +33,14 @@ urlpatterns = [
     path("agents/new", AgentNewView.as_view(), name="agent-new"),
     path("agents/<str:agent_id>", AgentView.as_view(), name="agent"),
     path("agents/<str:agent_id>/delete", AgentDeleteView.as_view(), name="agent-delete"),
+    path("agents/<str:agent_id>/restore", AgentRestoreView.as_view(), name="agent-restore"),
     path("agents/<str:agent_id>/chat", AgentChatView.as_view(), name="agent-chat"),
     path("rooms/new", RoomNewView.as_view(), name="room-new"),
     path("rooms/<str:room_id>", RoomView.as_view(), name="room"),
     path("rooms/<str:room_id>/edit", RoomEditView.as_view(), name="room-edit"),
     path("rooms/<str:room_id>/mode", RoomModeView.as_view(), name="room-mode"),
     path("rooms/<str:room_id>/delete", RoomDeleteView.as_view(), name="room-delete"),
+    path("rooms/<str:room_id>/restore", RoomRestoreView.as_view(), name="room-restore"),
     path("rooms/<str:room_id>/sessions/new", RoomSessionNewView.as_view(), name="room-session-new"),
     path("sessions/<str:session_id>", SessionView.as_view(), name="session"),
     path("sessions/<str:session_id>/older", OlderTurnsView.as_view(), name="session-older"),
@@ -39,4 +48,7 @@ urlpatterns = [
     path("sessions/<str:session_id>/summary", SessionSummaryView.as_view(), name="session-summary"),
     path("sessions/<str:session_id>/rename", SessionRenameView.as_view(), name="session-rename"),
     path("sessions/<str:session_id>/delete", SessionDeleteView.as_view(), name="session-delete"),
+    path("sessions/<str:session_id>/restore", SessionRestoreView.as_view(), name="session-restore"),
+    path("account/export", AccountExportView.as_view(), name="account-export"),
+    path("deleted", DeletedView.as_view(), name="deleted"),
 ]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db.models import Model
+from django.db.models import Model, Prefetch, Q
 
 from accounts.models import ApiToken, User
 from billing.fields import usd_text
@@ -23,10 +23,11 @@ def person_json(user: User) -> Iterator[str]:
 
     No secrets: of a token there is its name and its use. The ledger's rows are those under the person's id.
     """
+    seated = Prefetch("agents", queryset=Agent.objects.alive())
     lists: dict[str, Iterable[dict[str, Any]]] = {
-        "tokens": map(token_row, ApiToken.objects.filter(user=user).order_by("created_at")),
+        "tokens": rows(ApiToken.objects.filter(user=user), token_row),
         "agents": rows(Agent.objects.filter(owner=user), plain),
-        "rooms": rows(Room.objects.filter(owner=user).prefetch_related("agents"), room_row),
+        "rooms": rows(Room.objects.filter(owner=user).prefetch_related(seated), room_row),
         "sessions": rows(
             ChatSession.objects.filter(owner=user).select_related("room", "agent"), session_document
         ),
@@ -46,8 +47,12 @@ def person_json(user: User) -> Iterator[str]:
 
 
 def rows(queryset: Any, row: Callable[[Any], dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    for found in queryset.order_by("created_at", "pk").iterator(chunk_size=CHUNK):
-        yield row(found)
+    """Yield rows in the order in which they were made. No cursor stays open: the connection may be given back."""
+    ordered, later = queryset.order_by("created_at", "pk"), Q()
+    while chunk := list(ordered.filter(later)[:CHUNK]):
+        yield from map(row, chunk)
+        last = chunk[-1]
+        later = Q(created_at__gt=last.created_at) | Q(created_at=last.created_at, pk__gt=last.pk)
 
 
 def plain(row: Model) -> dict[str, Any]:

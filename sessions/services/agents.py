@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.services import fields_of
 from pantheon.errors import PantheonError, ValidationFailed
-from sessions.models import Agent, RoomAgent
+from sessions.models import Agent
 from sessions.models.agent import RESERVED_KEYS
 from sessions.services.alive import lock_alive
 
@@ -54,8 +54,10 @@ def save_agent(agent: Agent, fields: dict[str, Any]) -> Agent:
 
 @transaction.atomic(durable=True)
 def agent_delete(*, agent: Agent) -> None:
-    """Delete softly: the key is free, the agent leaves its rooms, transcripts and ledger stay."""
+    """Delete softly: the key is free, the agent answers in no room, transcripts and ledger stay.
+
+    Its seats are kept for it until the room's council is changed (`agent_restore`); nobody sees them.
+    """
     agent = lock_alive(agent)
     agent.deleted_at = timezone.now()
     agent.save(update_fields=["deleted_at", "updated_at"])
-    RoomAgent.objects.filter(agent=agent).delete()

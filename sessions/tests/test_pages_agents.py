@@ -10,6 +10,7 @@ from django.urls import reverse
 from accounts.tests.admin_site import static_files_as_they_are
 from orchestration.models import LlmModel
 from sessions.models import Agent, ChatSession
+from sessions.selectors.pages import agents_in
 from sessions.tests.factories import make_agent, make_model, make_room
 from sessions.tests.pages import assert_leads_to_sign_in, browser, text_of
 
@@ -128,7 +129,7 @@ def test_a_deleted_agent_leaves_its_rooms(alice, agent):
     room = make_room(alice, agent)
     assert browser(alice).post(url("agent-delete", agent))["Location"] == reverse("home")
     assert not Agent.objects.alive().exists()
-    assert not room.places.exists()
+    assert agents_in(room) == []
 
 
 def test_chatting_begins_one_session_until_something_is_said(alice, agent):

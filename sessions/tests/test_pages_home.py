@@ -58,6 +58,7 @@ def test_deleted_things_are_gone(alice):
     client = browser(alice)
     client.post(reverse("room-delete", args=[room.pk]))
     client.post(reverse("agent-delete", args=[agent.pk]))
+    assert "The room “Harbour board” was deleted." in text_of(client.get(HOME))
     page = text_of(client.get(HOME))
     assert "Harbour board" not in page
     assert "@ana" not in page

@@ -21,17 +21,19 @@ export function getJson(path) {
   return request(path, { method: "GET" });
 }
 
-export function postJson(path, body, headers = {}) {
-  return send("POST", path, body, headers);
+/** `signal` aborts the request: the promise is rejected with its reason. */
+export function postJson(path, body, headers = {}, signal = undefined) {
+  return send("POST", path, body, headers, signal);
 }
 
 export function patchJson(path, body) {
   return send("PATCH", path, body);
 }
 
-function send(method, path, body, headers = {}) {
+function send(method, path, body, headers = {}, signal = undefined) {
   return request(path, {
     method,
+    signal,
     body: JSON.stringify(body ?? {}),
     headers: { "Content-Type": "application/json", "X-CSRFToken": csrfToken(), ...headers },
   });

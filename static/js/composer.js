@@ -11,7 +11,7 @@ export class Composer {
     this.stopButton = form.querySelector("[data-stop]");
     this.onSend = onSend;
     this.onStop = onStop;
-    this.state = "ready";
+    this.set("ready");
     this.box.value = readDraft(sessionId) || this.box.value;
     this.listen();
     this.resize();

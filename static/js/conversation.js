@@ -3,6 +3,7 @@ import { announce } from "./announce.js";
 import { ApiError, getJson, newKey, postJson } from "./api.js";
 import { addCopyButtons } from "./code-blocks.js";
 import { Composer } from "./composer.js";
+import { Estimate } from "./estimate.js";
 import { Follower } from "./follow.js";
 import { picoOf, showMoney } from "./money.js";
 import { startOlder } from "./older.js";
@@ -11,6 +12,7 @@ import { Refusal } from "./refusal.js";
 import { graft, loadTurn, swap } from "./stored-turn.js";
 import { SummaryPanel, startJumps } from "./summary.js";
 import { startVersions, TurnActions } from "./turn-actions.js";
+import { TagList } from "./tags.js";
 import { TurnStream } from "./turn-stream.js";
 import { TurnView } from "./turn-view.js";
 
@@ -31,10 +33,12 @@ class Conversation {
     this.follower = new Follower(scroll, transcript, document.querySelector("[data-follow]"));
     this.refusal = new Refusal(composerForm.querySelector("[data-refusal]"));
     this.connection = composerForm.querySelector("[data-connection]");
+    this.tags = new TagList(composerForm, this.taggable());
     this.composer = new Composer(composerForm, this.sessionId, {
       onSend: (text) => this.send(text),
       onStop: () => this.stop(),
     });
+    this.estimate = new Estimate(composerForm, this.sessionId, [...this.agents.keys()]);
     this.summary = new SummaryPanel(document.querySelector("[data-summary-panel]"), this.sessionId, {
       isFree: () => this.composer.state === "ready",
       onBegun: () => this.composer.set("sending"),
@@ -46,6 +50,13 @@ class Conversation {
       onRefused: (error) => this.refusal.show(error, [...this.agents.keys()]),
     });
     this.resume();
+  }
+
+  /** Who can be tagged: nobody where one agent is alone. */
+  taggable() {
+    if (!("mode" in composerForm.dataset)) return [];
+    const agents = [...this.agents].map(([key, { name }]) => ({ key, name }));
+    return agents.length > 1 ? [...agents, { key: "all", name: "Everybody" }] : agents;
   }
 
   /** Take up the turn that ran when the page was loaded. */
@@ -98,6 +109,7 @@ class Conversation {
     }
     this.unanswered = null;
     this.composer.accepted(text);
+    this.estimate.look();
     transcript.querySelector("[data-empty]")?.remove();
     const view = TurnView.create(turn, this.agents);
     transcript.append(view.element);

@@ -1,28 +1,38 @@
-// The theme switch: as the system, light, dark; kept in this browser.
+// The theme: as the system, light, dark; kept in this browser, and the same in all of its tabs.
 
 const THEMES = ["system", "light", "dark"];
 const NAMES = { system: "as the system", light: "light", dark: "dark" };
+const KEY = "pantheon-theme";
 
 export function startThemeSwitch() {
   const button = document.querySelector("[data-theme-switch]");
   if (!button) return;
   button.hidden = false;
-  show(button, current());
   button.addEventListener("click", () => {
-    const theme = THEMES[(THEMES.indexOf(current()) + 1) % THEMES.length];
-    if (theme === "system") {
-      localStorage.removeItem("pantheon-theme");
-      delete document.documentElement.dataset.theme;
-    } else {
-      localStorage.setItem("pantheon-theme", theme);
-      document.documentElement.dataset.theme = theme;
-    }
-    show(button, theme);
+    chooseTheme(THEMES[(THEMES.indexOf(currentTheme()) + 1) % THEMES.length]);
   });
+  addEventListener("pantheon-theme", () => show(button, currentTheme()));
+  addEventListener("storage", (event) => {
+    if (event.key === KEY) use(event.newValue ?? "system");
+  });
+  show(button, currentTheme());
 }
 
-function current() {
+export function currentTheme() {
   return document.documentElement.dataset.theme ?? "system";
+}
+
+export function chooseTheme(theme) {
+  if (theme === "system") localStorage.removeItem(KEY);
+  else localStorage.setItem(KEY, theme);
+  use(theme);
+}
+
+/** Show a theme on this page; whatever tells which one it is hears of it. */
+function use(theme) {
+  if (theme === "system") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = theme;
+  dispatchEvent(new Event("pantheon-theme"));
 }
 
 function show(button, theme) {

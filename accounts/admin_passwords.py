@@ -1,0 +1,56 @@
+"""In the administration: a one-time link with which somebody makes a new password, shown once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import render
+from django.urls import URLPattern, path
+from django.utils import timezone
+from django.utils.cache import add_never_cache_headers
+
+from accounts.access import access_person, asker
+from accounts.addresses import instance_url
+from accounts.page_base import error_page
+from accounts.passwords import VALID_FOR, password_link
+from pantheon.errors import PantheonError
+
+if TYPE_CHECKING:
+    _Base = admin.ModelAdmin
+else:
+    _Base = object
+
+
+class PasswordLinkAdmin(_Base):
+    """Adds the link to the pages of people; who may change an account may make one, and each is in the audit log."""
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.password_link_view)
+        return [path("<id>/password-link/", view, name="accounts_user_password_link"), *super().get_urls()]
+
+    def password_link_view(self, request: HttpRequest, id: str) -> HttpResponse:
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        try:
+            person = access_person(asker(request), id)
+            with transaction.atomic():
+                url = password_link(user=person, actor_id=asker(request).pk, base_url=instance_url(request))
+        except PantheonError as error:
+            return error_page(request, error)
+        context: dict[str, Any] = {
+            **self.admin_site.each_context(request),
+            "title": "Link for a new password",
+            "opts": self.opts,
+            "person": person,
+            "url": url,
+            "expires_at": timezone.now() + VALID_FOR,
+        }
+        response = render(request, "admin/accounts/password_link.html", context)
+        add_never_cache_headers(response)
+        return response

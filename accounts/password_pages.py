@@ -1,0 +1,73 @@
+"""Pages: a forgotten password. A link by mail where there is mail, and the page that a link leads to."""
+
+from __future__ import annotations
+
+from django import forms
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.debug import sensitive_post_parameters
+
+from accounts.addresses import instance_url
+from accounts.forms import NewPassword
+from accounts.page_base import PageView, add_errors, form_page
+from accounts.passwords import password_link_mail, password_link_user, password_reset
+from accounts.sign_in_limits import attempt_count
+from pantheon.errors import ValidationFailed
+
+
+class ForgottenForm(forms.Form):
+    email = forms.EmailField(
+        label="E-mail",
+        max_length=254,
+        widget=forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True}),
+    )
+
+
+class ForgotPasswordView(PageView):
+    """Ask for a link. Whatever the address, the answer is the same."""
+
+    sign_in_needed = False
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return self.show(request, ForgottenForm())
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        form = ForgottenForm(request.POST)
+        if not (settings.EMAIL_URL and form.is_valid()):
+            return self.show(request, form)
+        email = form.cleaned_data["email"]
+        attempt_count(request, email=email)
+        password_link_mail(email=email, base_url=instance_url(request))
+        return self.show(request, form, asked=email)
+
+    def show(self, request: HttpRequest, form: forms.Form, asked: str = "") -> HttpResponse:
+        return form_page(
+            request, "accounts/forgot_password.html", form, asked=asked, mails=bool(settings.EMAIL_URL)
+        )
+
+
+class ResetPasswordView(PageView):
+    """Whoever holds a link makes the password anew; to anybody else the page does not exist."""
+
+    sign_in_needed = False
+
+    def get(self, request: HttpRequest, user_id: str, secret: str) -> HttpResponse:
+        user = password_link_user(user_id, secret)
+        return form_page(request, "accounts/reset_password.html", NewPassword(), person=user)
+
+    def post(self, request: HttpRequest, user_id: str, secret: str) -> HttpResponse:
+        user, form = password_link_user(user_id, secret), NewPassword(request.POST)
+        if form.is_valid():
+            try:
+                password_reset(user_id=user_id, secret=secret, password=form.cleaned_data["password"])
+            except ValidationFailed as error:
+                add_errors(form, error)
+            else:
+                messages.success(request, "Your password was changed. Sign in with it.")
+                return redirect("sign-in")
+        return form_page(request, "accounts/reset_password.html", form, person=user)
+
+
+reset_password_view = sensitive_post_parameters()(ResetPasswordView.as_view())

@@ -1,0 +1,121 @@
+"""Writes on passwords: change one's own, and the one-time link with which a forgotten one is made anew.
+
+The link's token is Django's: signed, and worth nothing once the password or the last sign-in has changed, or after
+PASSWORD_RESET_TIMEOUT.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import threading
+import uuid
+
+from django.conf import settings
+from django.contrib.auth.password_validation import validate_password
+from django.contrib.auth.tokens import default_token_generator
+from django.core.exceptions import ValidationError
+from django.core.mail import send_mail
+from django.db import transaction
+from django.template.loader import render_to_string
+from django.urls import reverse
+
+from accounts.access import parse_id
+from accounts.audit import audit_record
+from accounts.models import User
+from pantheon.errors import NotFound, PantheonError, ValidationFailed
+
+VALID_FOR = dt.timedelta(seconds=settings.PASSWORD_RESET_TIMEOUT)
+
+log = logging.getLogger(__name__)
+
+
+def password_change(*, user: User, password: str) -> User:
+    """Give somebody who has shown the old password a new one. Raises ValidationFailed.
+
+    Every other browser is signed out; API tokens go on working.
+    """
+    user = password_set(user, password)  # before the transaction: it takes a while
+    with transaction.atomic(durable=True):
+        user.save(update_fields=["password"])
+        audit_record(actor_id=user.pk, action="change password", row=user)
+    return user
+
+
+def password_link(*, user: User, actor_id: uuid.UUID, base_url: str) -> str:
+    """Return a link with which somebody makes a new password, once (inside a transaction). It is stored nowhere.
+
+    Raises `account_suspended`.
+    """
+    if not user.is_active:
+        raise PantheonError("account_suspended", "A suspended account is reactivated first.")
+    audit_record(actor_id=actor_id, action="password link", row=user)
+    return address_for(user, base_url)
+
+
+def password_link_mail(*, email: str, base_url: str) -> None:
+    """Mail such a link to an address, if it has an account.
+
+    The time that an answer takes tells nobody which addresses have one: the mail is written in any case, and leaves
+    from a thread. A mail server that refuses is logged: whoever waits in vain asks again.
+    """
+    found = User.objects.filter(email=User.normalize_email(email), is_active=True).first()
+    user = found or User(email=email)
+    context = {
+        "user": user,
+        "url": address_for(user, base_url),
+        "hours": int(VALID_FOR.total_seconds() // 3600),
+    }
+    text = render_to_string("accounts/password_mail.txt", context)
+    if found is not None:
+        threading.Thread(target=mail_out, args=(user.pk, user.email, text), name="password-mail").start()
+
+
+def mail_out(user_id: uuid.UUID, address: str, text: str) -> None:
+    try:
+        send_mail("A new password for Pantheon", text, None, [address])
+    except OSError as error:  # smtplib's errors are OSErrors too
+        log.warning("the password link of %s could not be mailed: %s", user_id, error)
+
+
+def password_link_user(user_id: str, secret: str) -> User:
+    """Return whose password a link is for. Raises NotFound for a link that does not work."""
+    user = User.objects.filter(pk=parse_id(user_id), is_active=True).first()
+    if user is None or not default_token_generator.check_token(user, secret):
+        raise no_link()
+    return user
+
+
+def password_reset(*, user_id: str, secret: str, password: str) -> User:
+    """Set the password that a link is for. Raises NotFound, ValidationFailed.
+
+    The old password's hash is looked at once more under a lock, so of two requests at once exactly one wins.
+    """
+    user = password_link_user(user_id, secret)
+    before = user.password
+    user = password_set(user, password)
+    with transaction.atomic(durable=True):
+        if not User.objects.filter(pk=user.pk, password=before).update(password=user.password):
+            raise no_link()
+        audit_record(actor_id=user.pk, action="reset password", row=user)
+    return user
+
+
+def password_set(user: User, password: str) -> User:
+    """Validate and hash a password, unsaved. Raises ValidationFailed."""
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        raise ValidationFailed({"password": error.messages}) from error
+    user.set_password(password)
+    return user
+
+
+def address_for(user: User, base_url: str) -> str:
+    return base_url.rstrip("/") + reverse(
+        "reset-password", args=[user.pk, default_token_generator.make_token(user)]
+    )
+
+
+def no_link() -> NotFound:
+    return NotFound("This link has been used or has expired. Ask for a new one.")

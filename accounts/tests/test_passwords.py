@@ -1,0 +1,200 @@
+"""A forgotten password: a link from staff or by mail, which works once and tells nobody who has an account."""
+
+from __future__ import annotations
+
+import datetime as dt
+import email
+import email.policy
+import re
+import threading
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.contrib.auth.tokens import PasswordResetTokenGenerator
+from django.db import transaction
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.models import AuditEntry, User
+from accounts.passwords import VALID_FOR, password_link, password_reset
+from accounts.tests.admin_site import signed_in, static_files_as_they_are
+from accounts.tests.at_once import at_once
+from accounts.tests.clients import PASSWORD, make_user
+from accounts.tests.mail_server import mail_server
+from pantheon.errors import NotFound
+
+__all__ = ["static_files_as_they_are"]
+
+pytestmark = pytest.mark.django_db
+NEW = "quite another passphrase"
+PASSWORDS = {"password": NEW, "password_again": NEW}
+FORGOT = reverse("forgot-password")
+BASE = "https://council.example.org"
+
+
+def link_for(user: User) -> str:
+    """Return the path of a link that staff made."""
+    with transaction.atomic():
+        return password_link(user=user, actor_id=user.pk, base_url=BASE).removeprefix(BASE)
+
+
+def text(response: Any) -> str:
+    return str(response.content.decode())
+
+
+def test_a_link_makes_a_new_password_once(client: Client, alice: User) -> None:
+    elsewhere = signed_in(alice)
+    link = link_for(alice)
+    page = client.get(link)
+    assert alice.email in text(page)
+    assert "no-store" in page["Cache-Control"]
+    response = client.post(link, PASSWORDS, follow=True)
+    assert "Sign in with it." in text(response)
+    alice.refresh_from_db()
+    assert alice.check_password(NEW)
+    assert elsewhere.get("/account").status_code == 302, "who was signed in is signed out"
+    assert client.get(link).status_code == client.post(link, PASSWORDS).status_code == 404
+    assert AuditEntry.objects.filter(action="reset password", object_id=str(alice.pk)).count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_at_once_one_wins(alice: User) -> None:
+    *_, user_id, secret = link_for(alice).split("/")
+
+    def reset(password: str) -> str:
+        try:
+            password_reset(user_id=user_id, secret=secret, password=password)
+        except NotFound:
+            return ""
+        return password
+
+    first, second = at_once(lambda: reset(NEW), lambda: reset("a third long passphrase"))
+    alice.refresh_from_db()
+    assert sorted([bool(first), bool(second)]) == [False, True]
+    assert alice.check_password(str(first or second))
+
+
+def test_a_link_that_does_not_work(client: Client, alice: User, bob: User, monkeypatch: Any) -> None:
+    link = link_for(alice)
+    guessed = f"/reset-password/{alice.pk}/guess"
+    anothers = link.replace(str(alice.pk), str(bob.pk))
+    for path in (guessed, anothers, "/reset-password/1/2"):
+        assert client.get(path).status_code == client.post(path, PASSWORDS).status_code == 404
+    later = timezone.make_naive(timezone.now() + VALID_FOR + dt.timedelta(minutes=1))  # as Django counts
+    monkeypatch.setattr(PasswordResetTokenGenerator, "_now", lambda self: later)
+    assert client.get(link).status_code == 404
+    monkeypatch.undo()
+    assert client.get(link).status_code == 200
+    User.objects.filter(pk=alice.pk).update(is_active=False)
+    assert client.get(link).status_code == 404
+
+
+@pytest.mark.parametrize("password", ["short", "password123", "alice@example.com"])
+def test_a_weak_password_is_refused(client: Client, alice: User, password: str) -> None:
+    link = link_for(alice)
+    response = client.post(link, {"password": password, "password_again": password})
+    assert "field-refused" in text(response)
+    alice.refresh_from_db()
+    assert alice.check_password(PASSWORD)
+
+
+class TestByStaff:
+    def path(self, user: User) -> str:
+        return reverse("admin:accounts_user_password_link", args=[user.pk])
+
+    def staff(self) -> User:
+        carol = make_user("carol", is_staff=True)
+        carol.user_permissions.add(*Permission.objects.filter(codename__in=["change_user", "view_user"]))
+        return carol
+
+    def test_the_link_is_shown_once_and_audited(self, client: Client, alice: User) -> None:
+        carol = self.staff()
+        browser = signed_in(carol)
+        assert "Link for a new password" in text(
+            browser.get(reverse("admin:accounts_user_change", args=[alice.pk]))
+        )
+        response = browser.post(self.path(alice))
+        assert "no-store" in response["Cache-Control"]
+        link = re.search(r'href="http://testserver(/reset-password/[^"]+)"', text(response))
+        assert link is not None
+        assert client.get(link[1]).status_code == 200
+        entry = AuditEntry.objects.get(action="password link")
+        assert (entry.actor_id, entry.object_id) == (carol.pk, str(alice.pk))
+        secret = link[1].rpartition("/")[2]
+        assert secret not in str(AuditEntry.objects.values())
+        assert browser.get(self.path(alice)).status_code == 405
+
+    def test_an_administrators_is_for_administrators(self) -> None:
+        root = User.objects.create_superuser("root@example.com")
+        assert signed_in(self.staff()).post(self.path(root)).status_code == 403
+        assert not AuditEntry.objects.exists()
+
+    def test_a_suspended_account_has_none(self, alice: User) -> None:
+        User.objects.filter(pk=alice.pk).update(is_active=False)
+        response = signed_in(self.staff()).post(self.path(alice))
+        assert response.status_code == 403
+        assert "/reset-password/" not in text(response)
+
+
+class TestByMail:
+    @pytest.fixture(autouse=True)
+    def mails(self, settings: Any) -> Any:
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_URL = "127.0.0.1", "smtp://127.0.0.1"
+        settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
+        return settings
+
+    def ask(self, client: Client, address: str) -> Any:
+        """Ask for a link, and wait until the mail has left."""
+        response = client.post(FORGOT, {"email": address})
+        for thread in threading.enumerate():
+            if thread.name == "password-mail":
+                thread.join(10)
+        return response
+
+    def test_the_mail_has_a_link_that_works(self, client: Client, alice: User, mails: Any) -> None:
+        mails.PANTHEON_URL = BASE
+        with mail_server() as server:
+            mails.EMAIL_PORT = server.port
+            self.ask(client, "ALICE@example.com ")
+        [(recipients, said)] = server.messages
+        assert recipients == [alice.email]
+        message = email.message_from_string(said, policy=email.policy.default)
+        link = re.search(rf"{BASE}(/reset-password/\S+)", message.get_content())
+        assert link is not None
+        assert client.post(link[1], PASSWORDS).status_code == 302
+        alice.refresh_from_db()
+        assert alice.check_password(NEW)
+
+    def test_nobody_learns_who_has_an_account(self, client: Client, alice: User, mails: Any) -> None:
+        User.objects.create_user("gone@example.com", PASSWORD, is_active=False)
+        with mail_server() as server:
+            mails.EMAIL_PORT = server.port
+            pages = {
+                address: text(self.ask(client, address)).replace(address, "…")
+                for address in (alice.email, "nobody@example.com", "gone@example.com")
+            }
+        assert len(set(pages.values())) == 1
+        assert len(server.messages) == 1
+
+    def test_a_server_that_refuses_is_logged(
+        self, client: Client, alice: User, mails: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with mail_server(refuses=True) as server:
+            mails.EMAIL_PORT = server.port
+            assert self.ask(client, alice.email).status_code == 200
+        assert f"the password link of {alice.pk} could not be mailed" in caplog.text
+        assert "/reset-password/" not in caplog.text
+
+    def test_it_is_limited_like_signing_in(self, client: Client, mails: Any) -> None:
+        mails.PANTHEON_SIGN_IN_ATTEMPTS_PER_EMAIL = 2
+        statuses = [self.ask(client, "nobody@example.com").status_code for _ in range(3)]
+        assert statuses == [200, 200, 429]
+
+
+def test_without_mail_the_page_says_whom_to_ask(client: Client, alice: User, settings: Any) -> None:
+    settings.EMAIL_URL = ""
+    assert "Ask your administrator" in text(client.get(FORGOT))
+    assert "Ask your administrator" in text(client.post(FORGOT, {"email": alice.email}))

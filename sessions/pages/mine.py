@@ -1,0 +1,95 @@
+"""Pages: what is kept of oneself, as a file; what was deleted of late, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+
+from accounts.page_base import PageView
+from billing.export import stream
+from pantheon.errors import PantheonError, ValidationFailed
+from sessions.access import access_restorable
+from sessions.models import Agent, ChatSession, Room
+from sessions.selectors.deleted import recently_deleted
+from sessions.selectors.person import person_json
+from sessions.services.restore import agent_restore, room_restore, session_restore
+
+PIECE_CHARS = 64 * 1024
+
+
+class AccountExportView(PageView):
+    """Everything that is kept of a person, as JSON that is sent while it is read."""
+
+    def get(self, request: HttpRequest) -> StreamingHttpResponse:
+        response = StreamingHttpResponse(
+            stream(in_pieces(person_json(self.user))), content_type="application/json; charset=utf-8"
+        )
+        response["Content-Disposition"] = f'attachment; filename="pantheon-{timezone.now():%Y-%m-%d}.json"'
+        response["X-Accel-Buffering"] = "no"
+        return response
+
+
+def in_pieces(texts: Iterator[str]) -> Iterator[str]:
+    """Join small texts to pieces that are worth sending."""
+    waiting: list[str] = []
+    size = 0
+    for text in texts:
+        waiting.append(text)
+        size += len(text)
+        if size >= PIECE_CHARS:
+            yield "".join(waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield "".join(waiting)
+
+
+class DeletedView(PageView):
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return render(request, "pages/deleted.html", {"deleted": recently_deleted(self.user)})
+
+
+class SessionRestoreView(PageView):
+    def post(self, request: HttpRequest, session_id: str) -> HttpResponse:
+        session = access_restorable(ChatSession, self.user, session_id)
+        try:
+            session_restore(session=session)
+        except ValidationFailed as error:
+            return not_yet(request, error)
+        messages.success(request, f"“{session}” is back.")
+        return redirect("session", session.pk)
+
+
+class RoomRestoreView(PageView):
+    def post(self, request: HttpRequest, room_id: str) -> HttpResponse:
+        room = access_restorable(Room, self.user, room_id)
+        room_restore(room=room)
+        messages.success(request, f"The room “{room.name}” is back, with its sessions.")
+        return redirect("room", room.pk)
+
+
+class AgentRestoreView(PageView):
+    def post(self, request: HttpRequest, agent_id: str) -> HttpResponse:
+        agent = access_restorable(Agent, self.user, agent_id)
+        try:
+            agent_restore(agent=agent)
+        except PantheonError as error:
+            if error.code != "agent_key_taken":
+                raise
+            return not_yet(request, error)
+        messages.success(request, f"{agent.name} (@{agent.key}) is back.")
+        return redirect("agent", agent.pk)
+
+
+def not_yet(request: HttpRequest, error: PantheonError) -> HttpResponse:
+    """Say what stands in the way, on the list from which it can be tried again."""
+    messages.error(request, error.message)
+    return redirect("deleted")
+
+
+def tell_deleted(request: HttpRequest, what: str, undo: str) -> None:
+    """Say on the next page that something was deleted; `undo` is the address that takes it back."""
+    messages.success(request, f"{what} was deleted.", extra_tags=undo)

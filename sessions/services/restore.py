@@ -1,0 +1,64 @@
+"""Take a deletion back, until the purge (`sessions.services.purge`). What is not deleted stays as it is."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from django.db import IntegrityError, transaction
+
+from pantheon.errors import NotFound, PantheonError, ValidationFailed
+from sessions.models import Agent, ChatSession, Room
+
+Row = TypeVar("Row", Agent, ChatSession, Room)
+
+
+@transaction.atomic(durable=True)
+def session_restore(*, session: ChatSession) -> ChatSession:
+    """Bring a session back. Raises ValidationFailed while its room is deleted, NotFound where it is gone."""
+    room = session.room and lock_any(session.room)  # before the session, as where a room is deleted
+    session = lock_any(session)
+    if room is not None and room.deleted_at is not None:
+        raise ValidationFailed(
+            {"room": [f"Restore the room “{room.name}” first."]}, f"Restore the room “{room.name}” first."
+        )
+    session.deleted_at = None
+    session.save(update_fields=["deleted_at"])
+    return session
+
+
+@transaction.atomic(durable=True)
+def room_restore(*, room: Room) -> Room:
+    """Bring a room back, with the sessions that were deleted with it. Raises NotFound where it is gone."""
+    room = lock_any(room)
+    if room.deleted_at is not None:
+        room.chat_sessions.filter(deleted_at=room.deleted_at).update(deleted_at=None)
+        room.deleted_at = None
+        room.save(update_fields=["deleted_at", "updated_at"])
+    return room
+
+
+@transaction.atomic(durable=True)
+def agent_restore(*, agent: Agent) -> Agent:
+    """Bring an agent back, into the rooms whose council was not changed since.
+
+    Raises `agent_key_taken` where the owner has made another of its key, NotFound where it is gone.
+    """
+    agent = lock_any(agent)
+    agent.deleted_at = None
+    try:
+        with transaction.atomic():
+            agent.save(update_fields=["deleted_at", "updated_at"])
+    except IntegrityError as error:
+        message = (
+            f"You have another agent @{agent.key} by now. Give that one another key, then restore this one."
+        )
+        raise PantheonError("agent_key_taken", message, {"key": agent.key}) from error
+    return agent
+
+
+def lock_any(row: Row) -> Row:
+    """Lock a row, deleted or not, and return it as it is now (inside a transaction). Raises NotFound."""
+    fresh: Row | None = type(row).objects.select_for_update().filter(pk=row.pk).first()
+    if fresh is None:
+        raise NotFound("It has been erased for good.")
+    return fresh

@@ -1,0 +1,135 @@
+"""A real browser before the real server: Chromium, gunicorn on the test database, models on a provider server.
+
+A test gets a `page` (nobody is signed in) or `alices` (Alice is). Whatever a page complains of fails the test: console
+errors, uncaught exceptions, violations of the Content-Security-Policy, and answers of the server that say failure.
+What a test means to happen it announces: `watch.expect(422)`.
+
+The browser is what `TEST_CHROMIUM` names, else `chromium` or `google-chrome` on the PATH; without one these
+tests are skipped, and the end of the run says so.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from accounts.models import User
+from sessions.tests.browser.steps import Opened, address_of, sign_in
+from sessions.tests.browser.watching import Watch
+from sessions.tests.server_process import ServerProcess
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--force-color-profile=srgb"]
+PATIENCE_MS = 20_000
+"""How long what must come may take on a busy machine; nothing waits for it to be over."""
+
+
+def chromium() -> str | None:
+    """Return the browser to test with."""
+    return os.environ.get("TEST_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+
+
+@pytest.fixture(scope="package")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory with the static files as they are served: hashed and compressed."""
+    directory = tmp_path_factory.mktemp("browser")
+    subprocess.run(
+        [sys.executable, "manage.py", "collectstatic", "--no-input", "--verbosity", "0"],
+        cwd=settings.BASE_DIR,
+        env={**os.environ, "PANTHEON_DATA_DIR": str(directory)},
+        check=True,
+    )
+    return directory
+
+
+@pytest.fixture(scope="package")
+def chrome() -> Iterator[Browser]:
+    """One browser for all of these tests.
+
+    Playwright keeps an event loop running in this thread, and Django must be told that it is none of its own. Both end
+    with the package: other tests run loops themselves.
+    """
+    if chromium() is None:
+        pytest.skip("no Chromium on the PATH: the pages are not tested")
+    unsafe = pytest.MonkeyPatch()
+    unsafe.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+    expect.set_options(timeout=PATIENCE_MS)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        yield browser
+        browser.close()
+    unsafe.undo()
+
+
+@pytest.fixture(scope="package")
+def running_server(chrome: Browser, data_dir: Path) -> Iterator[ServerProcess]:
+    """One server for all of these tests: to start it takes longer than most of them."""
+    with ServerProcess(
+        data_dir,
+        "",
+        PANTHEON_DATA_DIR=str(data_dir),
+        PANTHEON_SECRET_KEY=settings.SECRET_KEY,  # so that a test can sign in without the form
+        PANTHEON_PROVIDER_RETRIES="0",
+        PANTHEON_TURNS_PER_MINUTE="0",
+    ) as server:
+        yield server
+
+
+@pytest.fixture
+def server(running_server: ServerProcess) -> Iterator[ServerProcess]:
+    said_before = len(running_server.log())
+    yield running_server
+    print(running_server.log()[said_before:])  # noqa: T201  (shown where the test failed)
+
+
+@pytest.fixture
+def watch() -> Iterator[Watch]:
+    """Everything that pages of this test complain of."""
+    watch = Watch()
+    yield watch
+    watch.check()
+
+
+@pytest.fixture
+def open_context(chrome: Browser, server: ServerProcess, watch: Watch) -> Iterator[Opened]:
+    """Open browsers that know nothing of each other: other people, other devices."""
+    opened: list[BrowserContext] = []
+
+    def open_(**options: Any) -> BrowserContext:
+        usual: dict[str, Any] = {
+            "base_url": address_of(server),
+            "reduced_motion": "reduce",
+            "permissions": ["clipboard-read", "clipboard-write"],
+        }
+        context = chrome.new_context(**usual | options)
+        context.set_default_timeout(PATIENCE_MS)
+        watch.over(context)
+        opened.append(context)
+        return context
+
+    yield open_
+    for context in opened:
+        context.close()
+
+
+@pytest.fixture
+def page(open_context: Opened) -> Page:
+    """A page of a browser in which nobody is signed in."""
+    return open_context().new_page()
+
+
+@pytest.fixture
+def alices(open_context: Opened, server: ServerProcess, alice: User) -> Page:
+    """A page of a browser in which Alice is signed in."""
+    context = open_context()
+    sign_in(context, address_of(server), alice)
+    return context.new_page()

@@ -1,0 +1,81 @@
+"""A network between a browser and the server that a test can cut: what runs through it ends, nobody gets through."""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Network(socketserver.ThreadingTCPServer):
+    """Hands bytes on between its own port on loopback and the server's."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, server_port: int) -> None:
+        super().__init__(("127.0.0.1", 0), Connection)
+        self.server_port = server_port
+        self.is_cut = threading.Event()
+        self.sockets: set[socket.socket] = set()
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def cut(self) -> None:
+        """End every connection, and each new one as soon as it is made."""
+        self.is_cut.set()
+        for each in list(self.sockets):
+            with contextlib.suppress(OSError):  # its other end was quicker
+                each.shutdown(socket.SHUT_RDWR)
+
+    def mend(self) -> None:
+        self.is_cut.clear()
+
+
+class Connection(socketserver.BaseRequestHandler):
+    server: Network
+
+    def handle(self) -> None:
+        if self.server.is_cut.is_set():
+            return
+        with socket.create_connection(("127.0.0.1", self.server.server_port)) as upstream:
+            ends = {self.request: upstream, upstream: self.request}
+            self.server.sockets |= ends.keys()
+            try:
+                if not self.server.is_cut.is_set():
+                    self.hand_on(ends)
+            except OSError:
+                pass  # one of the two is gone
+            finally:
+                self.server.sockets -= ends.keys()
+
+    def hand_on(self, ends: dict[socket.socket, socket.socket]) -> None:
+        with selectors.DefaultSelector() as selector:
+            for end in ends:
+                selector.register(end, selectors.EVENT_READ)
+            while True:
+                for key, _ in selector.select():
+                    assert isinstance(key.fileobj, socket.socket)
+                    data = key.fileobj.recv(65_536)
+                    if not data:
+                        return
+                    ends[key.fileobj].sendall(data)
+
+
+@contextmanager
+def network(server_port: int) -> Iterator[Network]:
+    with Network(server_port) as between:
+        thread = threading.Thread(target=between.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread.start()
+        try:
+            yield between
+        finally:
+            between.shutdown()
+            between.cut()
+            thread.join()

@@ -1,0 +1,58 @@
+"""What people do on pages, as tests say it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.conf import settings
+from django.test import Client
+from playwright.sync_api import BrowserContext, Locator, Page, expect
+
+from accounts.models import User
+from sessions.models import ChatSession
+from sessions.tests.server_process import ServerProcess
+
+Opened = Callable[..., BrowserContext]
+"""Opens a browser that knows nothing of others; takes Playwright's options of a context."""
+
+
+def address_of(server: ServerProcess) -> str:
+    return f"http://127.0.0.1:{server.port}"
+
+
+def sign_in(context: BrowserContext, address: str, user: User) -> None:
+    """Sign somebody in without the form, by the cookie that it would set."""
+    client = Client()
+    client.force_login(user)
+    cookie = client.cookies[settings.SESSION_COOKIE_NAME]
+    context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": address}])
+
+
+def open_session(page: Page, session: ChatSession) -> None:
+    page.goto(f"/sessions/{session.pk}")
+
+
+def send(page: Page, text: str) -> None:
+    """Write a message and send it with Enter."""
+    page.get_by_label("Message", exact=True).fill(text)
+    page.get_by_label("Message", exact=True).press("Enter")
+
+
+def turn(page: Page, number: int = -1) -> Locator:
+    """Return a turn on the page, the newest by default."""
+    return page.locator("[data-turn]").nth(number)
+
+
+def lane(page: Page, key: str) -> Locator:
+    """Return the newest turn's lane of an agent; an empty key is the synthesis."""
+    return turn(page).locator(f'[data-step][data-agent-key="{key}"]')
+
+
+def ended(page: Page) -> None:
+    """Wait until no turn runs and the page shows the stored one: its receipt is there."""
+    expect(page.get_by_role("button", name="Send")).to_be_visible()
+    expect(turn(page).locator(".receipt")).to_be_attached()
+
+
+def text_of_lane(page: Page, key: str) -> Locator:
+    return lane(page, key).locator("[data-text]")

@@ -1,0 +1,111 @@
+// @ opens a list of the agents that can be tagged: arrows move, Enter or Tab takes one, Escape closes.
+import { announce } from "./announce.js";
+
+// A tag begins a word: the @ of an e-mail address opens nothing.
+const BEGUN = /(?<![\w.+-])@([a-z0-9_-]*)$/i;
+
+/** Tell whether a text tags somebody. The server looks closer: code is no tag. */
+export function tagsOneOf(text, keys) {
+  const known = new Set([...keys, "all"]);
+  return [...text.matchAll(/(?<![\w.+-])@([a-z0-9_-]+)/gi)].some(([, key]) => known.has(key.toLowerCase()));
+}
+
+export class TagList {
+  /** `agents` are {key, name}, in the order in which they are offered. */
+  constructor(form, agents) {
+    this.box = form.querySelector("[data-message]");
+    this.list = form.querySelector("[data-tag-list]");
+    this.agents = agents;
+    this.found = [];
+    this.box.addEventListener("input", () => this.look());
+    this.box.addEventListener("click", () => this.look());
+    this.box.addEventListener("blur", () => this.close());
+    // Before the composer's own: Enter takes a tag and sends nothing.
+    this.box.addEventListener("keydown", (event) => this.key(event), { capture: true });
+    this.list.addEventListener("mousedown", (event) => {
+      event.preventDefault(); // the box keeps the focus
+      const option = event.target.closest("[data-key]");
+      if (option) this.take(option.dataset.key);
+    });
+  }
+
+  get isOpen() {
+    return !this.list.hidden;
+  }
+
+  look() {
+    const { selectionStart: start, selectionEnd: end, value } = this.box;
+    const begun = start === end ? BEGUN.exec(value.slice(0, start)) : null;
+    const part = begun?.[1].toLowerCase() ?? "";
+    const found = begun ? this.agents.filter(({ key, name }) => key.startsWith(part) || name.toLowerCase().startsWith(part)) : [];
+    const isWhole = found.length === 1 && found[0].key === part; // nothing is left to choose: Enter sends
+    if (!found.length || isWhole) this.close();
+    else this.open(found, start - part.length);
+  }
+
+  /** Offer agents; `from` is where what they complete begins in the text. */
+  open(found, from) {
+    const wasOpen = this.isOpen;
+    this.found = found;
+    this.from = from;
+    this.list.replaceChildren(...found.map(optionOf));
+    this.list.hidden = false;
+    this.point(0);
+    if (!wasOpen) announce(`${found.length} agent${found.length === 1 ? "" : "s"} to tag. Arrow keys choose.`);
+  }
+
+  close() {
+    this.list.hidden = true;
+    this.box.removeAttribute("aria-activedescendant");
+  }
+
+  point(place) {
+    this.place = (place + this.found.length) % this.found.length;
+    [...this.list.children].forEach((option, index) => {
+      option.setAttribute("aria-selected", String(index === this.place));
+    });
+    const option = this.list.children[this.place];
+    option.scrollIntoView({ block: "nearest" });
+    this.box.setAttribute("aria-activedescendant", option.id);
+  }
+
+  key(event) {
+    if (!this.isOpen || event.isComposing || event.shiftKey || event.ctrlKey || event.metaKey || event.altKey) return;
+    switch (event.key) {
+      case "ArrowDown":
+        this.point(this.place + 1);
+        break;
+      case "ArrowUp":
+        this.point(this.place - 1);
+        break;
+      case "Enter":
+      case "Tab":
+        this.take(this.found[this.place].key);
+        break;
+      case "Escape":
+        this.close();
+        break;
+      default:
+        return;
+    }
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  }
+
+  take(key) {
+    this.box.setRangeText(`${key} `, this.from, this.box.selectionStart, "end");
+    this.close();
+    this.box.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+}
+
+function optionOf({ key, name }) {
+  const option = document.createElement("li");
+  const tag = document.createElement("code");
+  option.id = `tag-${key}`;
+  option.dataset.key = key;
+  option.setAttribute("role", "option");
+  tag.textContent = `@${key}`;
+  option.append(tag, ` ${name}`);
+  return option;
+}
