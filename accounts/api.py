@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_view
 from rest_framework import serializers
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
@@ -11,11 +12,14 @@ from rest_framework.response import Response
 
 from accounts.access import access_token, signed_in
 from accounts.api_base import ApiView
+from accounts.api_schema import operation
+from accounts.api_shapes import PersonShape
 from accounts.models import ApiToken
 from accounts.services import token_delete
 
 
 class MeView(ApiView):
+    @operation("Who am I", answers=PersonShape)
     def get(self, request: Request) -> Response:
         user = signed_in(request)
         return Response(
@@ -33,8 +37,18 @@ class TokenSerializer(serializers.ModelSerializer[ApiToken]):
     class Meta:
         model = ApiToken
         fields = ("id", "name", "hint", "scopes", "created_at", "expires_at", "last_used_at")
+        extra_kwargs = {
+            "id": {"help_text": "The token."},
+            "name": {"help_text": "What its owner calls it."},
+            "hint": {"help_text": "The beginning of the secret."},
+            "scopes": {"help_text": "What it may do: `read`, `chat`, `manage`, `admin`."},
+            "created_at": {"help_text": "RFC 3339, UTC."},
+            "expires_at": {"help_text": "RFC 3339, UTC; null: never."},
+            "last_used_at": {"help_text": "RFC 3339, UTC, to the minute; null: never."},
+        }
 
 
+@extend_schema_view(get=operation("List my tokens, without their secrets"))
 class TokensView(ApiView, ListAPIView[ApiToken]):
     serializer_class = TokenSerializer
 
@@ -45,6 +59,7 @@ class TokensView(ApiView, ListAPIView[ApiToken]):
 class TokenView(ApiView):
     write_scope = ApiToken.Scope.MANAGE
 
+    @operation("Delete a token: it stops working at once", answers={204: None})
     def delete(self, request: Request, token_id: str) -> Response:
         token_delete(token=access_token(signed_in(request), token_id))
         return Response(status=204)

@@ -12,6 +12,8 @@ from rest_framework.response import Response
 
 from accounts.access import access_person, signed_in
 from accounts.api_base import ApiView
+from accounts.api_schema import operation
+from accounts.api_shapes import ManagedPersonShape
 from accounts.models import ApiToken, User
 from accounts.permissions import SignedInWithScope
 from accounts.services import user_reactivate, user_suspend
@@ -47,6 +49,12 @@ class UserSuspendView(AdminApiView):
 
     permissions_needed = {"POST": "accounts.change_user"}
 
+    @operation(
+        "Suspend a person: sessions and tokens stop working at once",
+        request=None,
+        answers=ManagedPersonShape,
+        errors=["validation_error"],
+    )
     def post(self, request: Request, user_id: str) -> Response:
         asker = signed_in(request)
         person = access_person(asker, user_id)
@@ -60,6 +68,7 @@ class UserSuspendView(AdminApiView):
 class UserReactivateView(AdminApiView):
     permissions_needed = {"POST": "accounts.change_user"}
 
+    @operation("Reactivate a person", request=None, answers=ManagedPersonShape)
     def post(self, request: Request, user_id: str) -> Response:
         asker = signed_in(request)
         person = access_person(asker, user_id)

@@ -11,6 +11,8 @@ from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from accounts.throttling import rate_limit_headers
+
 
 class AlwaysJson(DefaultContentNegotiation):
     """Take the first renderer whatever `Accept` says: a stream is asked for in the body, by its own URL, or not."""
@@ -24,6 +26,21 @@ class ApiView(APIView):
 
     content_negotiation_class = AlwaysJson
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
+    throttles: list[Any] | None = None
+
+    def get_throttles(self) -> list[Any]:
+        """Return the throttles of this request, each made once: what they counted goes into the answer."""
+        if self.throttles is None:
+            self.throttles = self.throttles_of_request()
+        return self.throttles
+
+    def throttles_of_request(self) -> list[Any]:
+        return super().get_throttles()
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        for name, value in rate_limit_headers(self.throttles or ()).items():
+            response[name] = value
+        return super().finalize_response(request, response, *args, **kwargs)
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         # DRF takes a request without a length for one without a body; a chunked one has a body.

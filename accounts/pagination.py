@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from django.utils.dateparse import parse_datetime
 from rest_framework.exceptions import NotFound
@@ -33,6 +33,26 @@ class NewestFirst(CursorPagination):
                 {"parameter": "limit"},
             )
         return int(text)
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        limit = {"type": "integer", "minimum": 1, "maximum": self.max_page_size, "default": self.page_size}
+        cursor = "Where a page begins, as `next` and `previous` have it: opaque."
+        return [
+            {"name": "limit", "in": "query", "description": "Entries of a page.", "schema": limit},
+            {"name": "cursor", "in": "query", "description": cursor, "schema": {"type": "string"}},
+        ]
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        address = {"type": ["string", "null"], "format": "uri"}
+        return {
+            "type": "object",
+            "required": ["next", "previous", "results"],
+            "properties": {
+                "next": {**address, "description": "The address of the next page, null on the last."},
+                "previous": {**address, "description": "The address of the page before, null on the first."},
+                "results": {**schema, "description": "Newest first."},
+            },
+        }
 
     def decode_cursor(self, request: Request):  # type: ignore[no-untyped-def]  # a private tuple of DRF's
         try:

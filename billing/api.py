@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from django.http import StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_view
 from rest_framework import serializers
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
@@ -13,7 +15,9 @@ from rest_framework.response import Response
 
 from accounts.access import signed_in
 from accounts.api_base import ApiView
+from accounts.api_schema import operation
 from accounts.permissions import SignedInWithScope, StaffWithPermission
+from billing.api_shapes import FILTERS, GROUP, RANGE, UsageEventShape, UsageSummaryShape
 from billing.export import events_csv
 from billing.fields import usd_text
 from billing.figures import sums_json
@@ -24,6 +28,7 @@ from billing.selectors.filters import key_text
 from billing.selectors.reports import summary
 
 PERMISSION = "billing.view_usageevent"
+OWN_FILTERS = [parameter for parameter in FILTERS if parameter.name not in ("team", "user")]
 
 
 class AdminUsageView(ApiView):
@@ -35,11 +40,17 @@ class AdminUsageView(ApiView):
 class AdminUsageSummaryView(AdminUsageView):
     """`from`, `to` (UTC days, both included; the last 30 days) or `range`; `group_by` (day); filters."""
 
+    @operation("Sum up everybody's usage", parameters=[*RANGE, GROUP, *FILTERS], answers=UsageSummaryShape)
     def get(self, request: Request) -> Response:
         return Response(summary_json(read(request.query_params, today=utc_today(), group="day")))
 
 
 class AdminUsageExportView(AdminUsageView):
+    @operation(
+        "Export usage events, streamed",
+        parameters=[*RANGE, *FILTERS],
+        answers={(200, "text/csv"): OpenApiTypes.STR},
+    )
     def get(self, request: Request) -> StreamingHttpResponse:
         asked = read(request.query_params, today=utc_today())
         return events_csv(asked.days, asked.filters)
@@ -48,6 +59,7 @@ class AdminUsageExportView(AdminUsageView):
 class UsageSummaryView(ApiView):
     """The summary of one's own usage."""
 
+    @operation("Sum up my usage", parameters=[*RANGE, GROUP, *OWN_FILTERS], answers=UsageSummaryShape)
     def get(self, request: Request) -> Response:
         return Response(summary_json(read_own(request)))
 
@@ -85,6 +97,7 @@ class UsageEventSerializer(serializers.BaseSerializer[UsageEvent]):
         }
 
 
+@extend_schema_view(get=operation("List my calls as they are billed", answers=UsageEventShape(many=True)))
 class UsageView(ApiView, ListAPIView[UsageEvent]):
     """One's own calls as they are billed, newest first."""
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_view
 from rest_framework import serializers
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
@@ -15,8 +16,10 @@ from rest_framework.response import Response
 
 from accounts.access import parse_id, signed_in
 from accounts.api_base import ApiView
+from accounts.api_schema import operation, page_of
 from accounts.models import ApiToken
 from accounts.permissions import SignedInWithScope, StaffWithPermission
+from billing.budget_shapes import BudgetShape, OwnBudgetShape
 from billing.fields import MAX_USD, usd_text, usd_to_pico
 from billing.models import ZERO_UUID, Budget
 from billing.models.budgets import MAX_THRESHOLDS
@@ -38,9 +41,13 @@ class ThresholdsField(serializers.ListField):
 class BudgetSerializer(serializers.Serializer[Budget]):
     """What is told of a budget; a PATCH tells some of it."""
 
-    scope = serializers.ChoiceField(choices=Budget.Scope.choices)
-    target_id = serializers.UUIDField(allow_null=True, required=False)
-    applies = serializers.ChoiceField(choices=Budget.Applies.choices, required=False)
+    scope = serializers.ChoiceField(choices=Budget.Scope.choices, help_text="Whose spending it counts.")
+    target_id = serializers.UUIDField(
+        allow_null=True, required=False, help_text="The team, user or room; none for everyone."
+    )
+    applies = serializers.ChoiceField(
+        choices=Budget.Applies.choices, required=False, help_text="`total` without it."
+    )
     # As many digits as MAX_USD has, and 12 decimal places: nothing finer is an amount.
     limit_usd = serializers.DecimalField(
         source="limit_pico",
@@ -48,10 +55,17 @@ class BudgetSerializer(serializers.Serializer[Budget]):
         decimal_places=12,
         min_value=Decimal(0),
         max_value=Decimal(MAX_USD),
+        help_text="The limit of a period, USD.",
     )
-    period = serializers.ChoiceField(choices=Budget.Period.choices, required=False)
-    hard = serializers.BooleanField(required=False)
-    thresholds = ThresholdsField(required=False, max_length=MAX_THRESHOLDS)
+    period = serializers.ChoiceField(
+        choices=Budget.Period.choices, required=False, help_text="UTC; `month` without it."
+    )
+    hard = serializers.BooleanField(required=False, help_text="Refuse what does not fit; true without it.")
+    thresholds = ThresholdsField(
+        required=False,
+        max_length=MAX_THRESHOLDS,
+        help_text="Percentages at which people are told; 50, 80 and 100 without it.",
+    )
 
     def validate_target_id(self, value: uuid.UUID | None) -> uuid.UUID:
         return value or ZERO_UUID
@@ -79,26 +93,31 @@ class AdminBudgetView(ApiView):
     refusal = "Only staff who may manage budgets may do this."
 
 
+@extend_schema_view(get=operation("List budgets", answers=BudgetShape(many=True)))
 class AdminBudgetsView(AdminBudgetView, ListAPIView[Budget]):
     queryset = Budget.objects.all()
+    serializer_class = BudgetSerializer
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         page = self.paginate_queryset(self.get_queryset())
         assert page is not None
         return self.get_paginated_response(budgets_json(page))
 
+    @operation("Make a budget", request=BudgetSerializer, answers={201: BudgetShape})
     def post(self, request: Request) -> Response:
         budget = budget_add(fields=validated(request), actor_id=signed_in(request).pk)
         return Response(budget_json(budget), status=201)
 
 
 class AdminBudgetDetailView(AdminBudgetView):
+    @operation("Read a budget", answers=BudgetShape)
     def get(self, request: Request, budget_id: str) -> Response:
         budget = Budget.objects.filter(pk=parse_id(budget_id)).first()
         if budget is None:
             raise NotFound()
         return Response(budget_json(budget))
 
+    @operation("Change a budget", request=BudgetSerializer(partial=True), answers=BudgetShape)
     def patch(self, request: Request, budget_id: str) -> Response:
         wanted = parse_id(budget_id)
         fields = validated(request, partial=True)
@@ -106,6 +125,7 @@ class AdminBudgetDetailView(AdminBudgetView):
             budget_json(budget_change(budget_id=wanted, fields=fields, actor_id=signed_in(request).pk))
         )
 
+    @operation("Delete a budget", answers={204: None})
     def delete(self, request: Request, budget_id: str) -> Response:
         budget_remove(budget_id=parse_id(budget_id), actor_id=signed_in(request).pk)
         return Response(status=204)
@@ -114,6 +134,7 @@ class AdminBudgetDetailView(AdminBudgetView):
 class BudgetsView(ApiView):
     """The budgets that bind me, the fullest first."""
 
+    @operation("List the budgets that bind me", answers=page_of("OwnBudgets", OwnBudgetShape))
     def get(self, request: Request) -> Response:
         fills = own_fills(signed_in(request), today=utc_today())
         names = target_names(fill.budget for fill in fills)

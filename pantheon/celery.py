@@ -221,7 +221,7 @@ def purge_deleted() -> None:
         runtime.in_db(deleted_purge)
     except RuntimeClosed:
         return  # the next hour does it
-    except DatabaseError as error:
+    except DbError as error:
         log.error("deleted rows could not be erased: %s", error)
 
 

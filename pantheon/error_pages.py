@@ -10,12 +10,15 @@ from django.shortcuts import render
 
 from pantheon.error_rendering import as_pantheon_error, body_too_large, json_error
 from pantheon.errors import NotFound, PantheonError
+from sessions.api.openai_compatible.errors import openai_error_response
 
-API_PREFIXES = ("/api/", "/v1/")
+API_PREFIX, OPENAI_PREFIX = "/api/", "/v1/"
 
 
 def error_response(request: HttpRequest, error: PantheonError) -> HttpResponse:
-    if request.path.startswith(API_PREFIXES):
+    if request.path.startswith(OPENAI_PREFIX):
+        return openai_error_response(error)
+    if request.path.startswith(API_PREFIX):
         return json_error(request, error)
     context = {"error": error, "request_id": getattr(request, "request_id", "")}
     response = render(request, "error.html", context, status=error.http_status)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
@@ -13,11 +14,14 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
+from rest_framework import serializers
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api_base import ApiView
+from accounts.api_schema import operation
+from accounts.api_shapes import one_of, text
 from sessions.live.eventlog import event_log
 from sessions.live.journal import JOURNALS, journal_state
 
@@ -26,12 +30,25 @@ log = logging.getLogger(__name__)
 BROKER_TIMEOUT_S = 2.0
 
 
+class HealthShape(serializers.Serializer[Any]):
+    status = one_of("The process is up.", "ok")
+    version = text("Pantheon's version.")
+
+
+class ReadyShape(serializers.Serializer[Any]):
+    status = one_of("Whether turns can run.", "ok", "unavailable")
+    checks = serializers.DictField(
+        child=serializers.CharField(), help_text="What a turn needs -> `ok`, or what is missing."
+    )
+
+
 class HealthView(ApiView):
     """The process is up. Asks nothing of anything else."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
 
+    @operation("Is the process up", answers=HealthShape)
     def get(self, request: Request) -> Response:
         return Response({"status": "ok", "version": settings.VERSION})
 
@@ -75,6 +92,7 @@ class ReadyView(ApiView):
     authentication_classes = ()
     permission_classes = (AllowAny,)
 
+    @operation("Can it work", answers={200: ReadyShape, 503: ReadyShape})
     def get(self, request: Request) -> Response:
         checks: dict[str, str] = {}
         ready = True

@@ -48,6 +48,8 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "accounts",
     "orchestration",
     "billing",
@@ -217,10 +219,35 @@ REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": "accounts.pagination.NewestFirst",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["accounts.parsing.BoundedJSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "accounts.api_schema.OperationSchema",
     "EXCEPTION_HANDLER": "pantheon.error_rendering.exception_handler",
     "URL_FORMAT_OVERRIDE": None,
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "DATETIME_FORMAT": "iso-8601",
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Pantheon",
+    "VERSION": VERSION,
+    "DESCRIPTION": "A council of LLM agents, every call metered. Ids are UUIDs, times RFC 3339 in UTC, money a "
+    "string of USD. Lists are newest first, with an opaque cursor.",
+    "OAS_VERSION": "3.1.1",
+    "SERVERS": [{"url": "/"}],
+    "PREPROCESSING_HOOKS": ["accounts.api_schema.only_ours"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "accounts.api_schema.finish",
+    ],
+    "ENUM_NAME_OVERRIDES": {
+        "MessageRoleEnum": ["user", "agent", "manager"],
+        "RoomModeEnum": "sessions.models.Room.Mode",
+        "TurnModeEnum": "sessions.models.Turn.Mode",
+        "AskedModeEnum": "sessions.api.shapes.ASKED_MODES",
+    },
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},
 }
 
 PANTHEON_TURNS_PER_MINUTE = env.int("PANTHEON_TURNS_PER_MINUTE", default=10)

@@ -1,6 +1,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from pantheon.api_schema import DocsView, SchemaView
 from pantheon.health import HealthView, ReadyView
 from pantheon.observing import MetricsView
 
@@ -8,9 +9,12 @@ urlpatterns = [
     path("metrics", MetricsView.as_view(), name="metrics"),
     path("api/v1/health", HealthView.as_view(), name="api-health"),
     path("api/v1/ready", ReadyView.as_view(), name="api-ready"),
+    path("api/v1/schema", SchemaView.as_view(), name="api-schema"),
+    path("api/v1/docs", DocsView.as_view(), name="api-docs"),
     path("api/v1/", include("accounts.api_urls")),
     path("api/v1/", include("billing.api_urls")),
     path("api/v1/", include("sessions.api.urls")),
+    path("v1/", include("sessions.api.openai_compatible.urls")),
     path("admin/", include("billing.admin_urls")),
     path("admin/", include("sessions.admin.urls")),
     path("admin/", admin.site.urls),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import Any, TypeVar
 
@@ -11,13 +12,24 @@ from accounts.access import parse_id
 from accounts.models import User
 from pantheon.errors import NotFound
 from sessions.models import Agent, ChatSession, Room, Summary, Turn
+from sessions.models.agent import key_validator
 from sessions.selectors.deleted import kept_since
 
+KEY = re.compile(key_validator.regex)
 Row = TypeVar("Row", Agent, ChatSession, Room)
 
 
 def access_agent(user: User, agent_id: str | uuid.UUID) -> Agent:
     return _one(Agent.objects.of(user).select_related("model"), agent_id)
+
+
+def access_agent_by_key(user: User, key: str) -> Agent:
+    # Not every text is one that a database can look for.
+    known = Agent.objects.of(user).filter(key=key) if KEY.match(key) else Agent.objects.none()
+    agent: Agent | None = known.first()
+    if agent is None:
+        raise NotFound()
+    return agent
 
 
 def access_room(user: User, room_id: str | uuid.UUID) -> Room:

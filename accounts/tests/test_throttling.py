@@ -38,6 +38,10 @@ def statuses(client: Client, times: int) -> list[int]:
     return [client.get(URL).status_code for _ in range(times)]
 
 
+def limits_of(response: Any) -> tuple[str, str, str]:
+    return response["RateLimit-Limit"], response["RateLimit-Remaining"], response["RateLimit-Reset"]
+
+
 class TestRequests:
     @pytest.fixture(autouse=True)
     def _limit(self, settings: Any) -> None:
@@ -55,6 +59,24 @@ class TestRequests:
         assert statuses(api, 1) == [429]
         clock.now_s += 0.1
         assert statuses(api, 4) == [200, 200, 200, 429]
+
+    def test_answers_say_how_much_is_left(self, api: Client, clock: Clock) -> None:
+        answers = []
+        for _ in range(4):
+            answers.append(api.get(URL))
+            clock.now_s += 10
+        assert [limits_of(answer) for answer in answers] == [
+            ("3", "2", "60"),
+            ("3", "1", "50"),
+            ("3", "0", "40"),
+            ("3", "0", "30"),
+        ]
+        assert answers[-1]["Retry-After"] == "30"
+
+    def test_without_a_limit_nothing_is_said(self, api: Client, settings: Any) -> None:
+        settings.PANTHEON_REQUESTS_PER_MINUTE = 0
+        assert not any(name.startswith("RateLimit") for name in api.get(URL).headers)
+        assert "RateLimit-Limit" not in Client().get(URL).headers
 
     def test_the_window_slides(self, api: Client, clock: Clock) -> None:
         for _ in range(3):

@@ -57,9 +57,10 @@ def agent_system(spec: TurnSpec, agent: AgentSpec) -> str:
     """Return the agent's role prompt with the council it sits in and the order to speak only for itself."""
     role = agent.role_prompt.strip() or f"You are {agent.name}, a helpful and candid expert."
     if spec.mode == "direct":
-        return role
+        return "\n\n".join(part for part in (role, spec.client_system) if part)
     parts = [
         role,
+        spec.client_system,
         f"You are {agent.name} (@{agent.key}), a member of the council {spec.room_name!r}. Its members:\n"
         + roster_lines(spec, agent.key),
         f"The council's goal: {spec.goal.strip()}" if spec.goal.strip() else "",
@@ -125,7 +126,9 @@ def speaker_of(line: HistoryMessage) -> str:
     """Return how a message's speaker is named to others."""
     if line.role == "user":
         return "User"
-    return f"{line.agent_name} (@{line.agent_key})" if line.role == "agent" else MANAGER_NAME
+    if line.role == "agent":
+        return f"{line.agent_name} (@{line.agent_key})" if line.agent_key else line.agent_name
+    return MANAGER_NAME
 
 
 def merge_roles(messages: Iterable[ChatMessage]) -> tuple[ChatMessage, ...]:

@@ -156,7 +156,8 @@ def manager_plan(spec: TurnSpec, progress: Progress, purpose: Purpose) -> StepPl
         viewer_key=None,
         ask=ask_manager(spec, progress, purpose),
         said=heard(progress.results),
-        max_output_tokens=spec.limits.manager_max_tokens if decides else None,
+        max_output_tokens=spec.limits.manager_max_tokens if decides else spec.limits.answer_max_tokens,
+        temperature=None if decides else spec.limits.answer_temperature,
         json_schema=routing_schema([agent.key for agent in spec.roster]) if decides else None,
     )
     request, audit = build_request(spec, prompt)
@@ -187,6 +188,7 @@ def manager_system(spec: TurnSpec, *, decides: bool) -> str:
     parts = [
         f"You are the manager of the council {spec.room_name!r}. {task}",
         f"The council's goal: {spec.goal.strip()}",
+        spec.client_system,
         f"Its members:\n{roles if decides else roster_lines(spec)}",
         CONTRACT if decides else "",
     ]

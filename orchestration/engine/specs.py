@@ -47,12 +47,14 @@ class AgentSpec:
 
 @dataclass(frozen=True, slots=True)
 class HistoryMessage:
-    """A message of an earlier turn."""
+    """A message of an earlier turn, or of the history that a client sent with its question."""
 
     seq: int
+    """The place in the transcript, from 1; what a client sent stands before it, below 1."""
     role: Literal["user", "agent", "manager"]
     text: str
     agent_key: str = ""
+    """Empty: several agents said this, and the client has it as one message."""
     agent_name: str = ""
 
 
@@ -64,6 +66,10 @@ class Limits:
     max_selections: int = 3
     """Agents that the manager may choose for a round."""
     max_specialist_calls: int = 12
+    answer_max_tokens: int | None = None
+    """What a request allows the manager's answer (an agent's limits have it already); None: what its model does."""
+    answer_temperature: float | None = None
+    """Likewise."""
     manager_max_tokens: int = 512
     summarizer_max_tokens: int = 1024
     always_synthesize: bool = False
@@ -131,6 +137,8 @@ class TurnSpec:
     carried: tuple[CarriedAnswer, ...] = ()
     history: tuple[HistoryMessage, ...] = ()
     """What was said since the summary, oldest first."""
+    client_system: str = ""
+    """What a client's own system messages say; it stands after the role prompts."""
     summary: SummarySpec | None = None
     summarize: SummaryPlan | None = None
 

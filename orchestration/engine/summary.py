@@ -102,7 +102,7 @@ async def summarize(run: Run) -> SummaryResult | None:
 def lines_to_summarize(spec: TurnSpec) -> list[HistoryMessage]:
     """Return what the plan covers."""
     assert spec.summarize is not None
-    return [line for line in spec.history if line.seq <= spec.summarize.through_seq]
+    return [line for line in spec.history if 0 < line.seq <= spec.summarize.through_seq]
 
 
 def summary_step(spec: TurnSpec, lines: Sequence[HistoryMessage], attempt: int) -> StepPlan:

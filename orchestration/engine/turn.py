@@ -91,7 +91,7 @@ def after_summary(run: Run, summary: SummaryResult | None) -> Run:
     if summary is None or run.spec.summarize is None:
         return run
     through = run.spec.summarize.through_seq
-    history = tuple(line for line in run.spec.history if line.seq > through)
+    history = tuple(line for line in run.spec.history if not 0 < line.seq <= through)
     return replace(run, spec=replace(run.spec, history=history, summary=summary.summary))
 
 

@@ -41,7 +41,7 @@ class Entry:
     """A route of one kind, with the methods it has. What stands in the path belongs to somebody."""
 
     kind: str
-    """public, api, api-admin, page, admin (needs a permission), admin-open (all staff)."""
+    """public, api, openai (other errors), api-admin, page, admin (needs a permission), admin-open (all staff)."""
     methods: str = "GET"
 
 
@@ -56,6 +56,8 @@ def page(methods: str = "GET") -> Entry:
 API = {
     "health": Entry("public"),
     "ready": Entry("public"),
+    "schema": Entry("public"),
+    "docs": Entry("public"),
     "auth/me": api(),
     "auth/tokens": api(),
     "auth/tokens/<str:token_id>": api("DELETE"),
@@ -76,6 +78,7 @@ API = {
     "sessions/<str:session_id>/messages": api(),
     "sessions/<str:session_id>/fork": api("POST"),
     "sessions/<str:session_id>/summaries": api("GET POST"),
+    "search": api(),
     "summaries/<str:summary_id>": api("PATCH"),
     "turns/<str:turn_id>": api(),
     "turns/<str:turn_id>/events": api(),
@@ -91,6 +94,11 @@ API = {
     "admin/invitations/<str:invitation_id>": Entry("api-admin", "GET PATCH DELETE"),
     "admin/users/<str:user_id>/suspend": Entry("api-admin", "POST"),
     "admin/users/<str:user_id>/reactivate": Entry("api-admin", "POST"),
+}
+
+OPENAI = {
+    "models": Entry("openai"),
+    "chat/completions": Entry("openai", "POST"),
 }
 
 PAGES = {
@@ -182,6 +190,7 @@ MODEL_PAGES = {
 
 TABLE = {
     **{f"api/v1/{route}": entry for route, entry in API.items()},
+    **{f"v1/{route}": entry for route, entry in OPENAI.items()},
     **PAGES,
     **{f"admin/{route}": entry for route, entry in ADMIN.items()},
     **{f"admin/{model}/{route}": entry for model in ADMIN_MODELS for route, entry in MODEL_PAGES.items()},
@@ -295,7 +304,7 @@ def send(client: Client, method: str, route: str, rows: Rows) -> Any:
     csrf = client.cookies.get("pantheon_csrf")
     headers = {"X-CSRFToken": csrf.value} if csrf else {}
     path = path_of(route, rows)
-    if TABLE[route].kind.startswith("api"):
+    if TABLE[route].kind.startswith(("api", "openai")):
         return client.generic(method, path, b"{}", content_type="application/json", headers=headers)
     return client.get(path) if method == "GET" else client.post(path, headers=headers)
 
@@ -329,6 +338,12 @@ def test_signed_out_the_api_is_401(rows: Rows, route: str, method: str) -> None:
     refused(send(Client(), method, route, rows), 401, "not_authenticated")
 
 
+@pytest.mark.parametrize(("route", "method"), of_kind("openai"))
+def test_signed_out_an_openai_client_is_401(rows: Rows, route: str, method: str) -> None:
+    response = send(Client(), method, route, rows)
+    assert (response.status_code, response.json()["error"]["code"]) == (401, "not_authenticated")
+
+
 @pytest.mark.parametrize(("route", "method"), of_kind("page"))
 def test_signed_out_a_page_leads_to_sign_in(rows: Rows, route: str, method: str) -> None:
     response = send(Client(), method, route, rows)
@@ -339,6 +354,8 @@ def test_signed_out_a_page_leads_to_sign_in(rows: Rows, route: str, method: str)
 PUBLIC_ANSWERS = {
     ("api/v1/health", "GET"): 200,
     ("api/v1/ready", "GET"): 200,
+    ("api/v1/schema", "GET"): 200,
+    ("api/v1/docs", "GET"): 200,
     ("setup/<str:secret>", "GET"): 404,
     ("setup/<str:secret>", "POST"): 404,
     ("invite/<str:secret>", "GET"): 404,
@@ -384,7 +401,8 @@ def test_ones_own_do(rows: Rows, route: str, method: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "route", [route for route, method in of_kind("api", "page") if method == "GET" and "<" not in route]
+    "route",
+    [route for route, method in of_kind("api", "openai", "page") if method == "GET" and "<" not in route],
 )
 def test_lists_show_nothing_of_others(rows: Rows, bob: User, route: str) -> None:
     response = send(browser_of(bob), "GET", route, rows)

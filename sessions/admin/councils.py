@@ -92,11 +92,21 @@ class ChatSessionAdmin(ReadableAdmin, ReadOnlyAdmin):
     read_page = "read-session"
     hidden = ("title",)
     list_display = ("id", "owner", "room", "agent", "turn_count", "created_at", "updated_at", "deleted_at")
-    list_filter = (DELETED, "created_at", "updated_at")
+    list_filter = (DELETED, "origin", "created_at", "updated_at")
     list_select_related = ("owner", "room", "agent")
     search_fields = ("owner__email", "owner__name", "room__name")
     search_ids = ("id", "owner_id", "room_id", "agent_id")
-    fields = ("id", "owner", "room", "agent", "turn_count", "created_at", "updated_at", "deleted_at")
+    fields = (
+        "id",
+        "owner",
+        "room",
+        "agent",
+        "origin",
+        "turn_count",
+        "created_at",
+        "updated_at",
+        "deleted_at",
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ChatSession]:
         sessions = super().get_queryset(request).annotate(turns_made=Count("turns"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_view
 from rest_framework import serializers
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
@@ -12,6 +13,7 @@ from rest_framework.response import Response
 
 from accounts.access import signed_in
 from accounts.api_base import ApiView
+from accounts.api_schema import operation
 from accounts.models import ApiToken
 from sessions.access import access_agent
 from sessions.api.fields import ModelAliasField
@@ -22,9 +24,11 @@ from sessions.services.agents import agent_create, agent_delete, agent_update
 class AgentSerializer(serializers.ModelSerializer[Agent]):
     """Shape and types; what a key may be is the service's to say."""
 
-    model = ModelAliasField()
-    key = serializers.CharField(max_length=64)
-    role_prompt = serializers.CharField(max_length=20_000, allow_blank=True, trim_whitespace=False)
+    model = ModelAliasField(help_text="The alias of a model; null: the instance's default.")
+    key = serializers.CharField(max_length=64, help_text="How it is tagged: 1 to 64 of a-z, 0-9, _ and -.")
+    role_prompt = serializers.CharField(
+        max_length=20_000, allow_blank=True, trim_whitespace=False, help_text="What it is told to be."
+    )
 
     def validate_temperature(self, temperature: float | None) -> float | None:
         if temperature is not None and math.isnan(
@@ -47,8 +51,17 @@ class AgentSerializer(serializers.ModelSerializer[Agent]):
             "updated_at",
         )
         read_only_fields = ("id", "created_at", "updated_at")
+        extra_kwargs = {
+            "id": {"help_text": "The agent."},
+            "name": {"help_text": "What it is called."},
+            "temperature": {"help_text": "0 to 2; null: what its model does by itself."},
+            "max_output_tokens": {"help_text": "Tokens of an answer, at most; null: its model's limit."},
+            "created_at": {"help_text": "RFC 3339, UTC."},
+            "updated_at": {"help_text": "RFC 3339, UTC."},
+        }
 
 
+@extend_schema_view(get=operation("List my agents"))
 class AgentsView(ApiView, ListAPIView[Agent]):
     serializer_class = AgentSerializer
     write_scope = ApiToken.Scope.MANAGE
@@ -56,6 +69,9 @@ class AgentsView(ApiView, ListAPIView[Agent]):
     def get_queryset(self) -> Any:
         return Agent.objects.of(signed_in(self.request)).select_related("model")
 
+    @operation(
+        "Make an agent", request=AgentSerializer, answers={201: AgentSerializer}, errors=["agent_key_taken"]
+    )
     def post(self, request: Request) -> Response:
         data = AgentSerializer(data=request.data)
         data.is_valid(raise_exception=True)
@@ -66,15 +82,20 @@ class AgentsView(ApiView, ListAPIView[Agent]):
 class AgentView(ApiView):
     write_scope = ApiToken.Scope.MANAGE
 
+    @operation("Read an agent", answers=AgentSerializer)
     def get(self, request: Request, agent_id: str) -> Response:
         return Response(AgentSerializer(access_agent(signed_in(request), agent_id)).data)
 
+    @operation(
+        "Change an agent", request=AgentSerializer, answers=AgentSerializer, errors=["agent_key_taken"]
+    )
     def patch(self, request: Request, agent_id: str) -> Response:
         agent = access_agent(signed_in(request), agent_id)
         data = AgentSerializer(agent, data=request.data, partial=True)
         data.is_valid(raise_exception=True)
         return Response(AgentSerializer(agent_update(agent=agent, **data.validated_data)).data)
 
+    @operation("Delete an agent; its key is free again", answers={204: None})
     def delete(self, request: Request, agent_id: str) -> Response:
         agent_delete(agent=access_agent(signed_in(request), agent_id))
         return Response(status=204)

@@ -15,10 +15,10 @@ from accounts.throttling import TURN_THROTTLES
 class LimitedAsTurns(ApiView):
     """A view whose POST asks models: it counts against the limits of turns, not of other requests."""
 
-    def get_throttles(self) -> list[Any]:
+    def throttles_of_request(self) -> list[Any]:
         if self.request.method == "POST":
             return [throttle() for throttle in TURN_THROTTLES]
-        return super().get_throttles()
+        return super().throttles_of_request()
 
 
 class AsyncAPIView(ApiView):

@@ -10,15 +10,18 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api_base import ApiView
+from accounts.api_schema import operation, page_of
 from billing.fields import PICO_PER_USD
 from billing.models import ModelPrice
 from billing.pricing import price_for
 from orchestration.models import LlmModel
 from orchestration.selectors import available_models, default_model
 from pantheon.errors import PantheonError
+from sessions.api.shapes import ModelShape
 
 
 class ModelsView(ApiView):
+    @operation("List the models that agents may use", answers=page_of("ModelPage", ModelShape))
     def get(self, request: Request) -> Response:
         models = available_models()
         prices: dict[Any, list[ModelPrice]] = {}

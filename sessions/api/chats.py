@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_view
 from rest_framework import serializers
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
@@ -11,9 +12,11 @@ from rest_framework.response import Response
 
 from accounts.access import signed_in
 from accounts.api_base import ApiView
+from accounts.api_schema import operation, page_of, query
 from accounts.models import ApiToken
 from pantheon.errors import PantheonError
 from sessions.access import access_agent, access_room, access_session
+from sessions.api.shapes import MessageShape
 from sessions.models import ChatSession, Message
 from sessions.selectors.turns import message_json
 from sessions.services.chats import session_create, session_delete, session_rename
@@ -23,16 +26,26 @@ MAX_MESSAGES_PER_PAGE = 200
 
 
 class SessionSerializer(serializers.ModelSerializer[ChatSession]):
-    room_id = serializers.UUIDField(read_only=True, allow_null=True)
-    agent_id = serializers.UUIDField(read_only=True, allow_null=True)
-    title = serializers.CharField(max_length=200, allow_blank=True, required=False)
+    room_id = serializers.UUIDField(
+        read_only=True, allow_null=True, help_text="The room; null: an agent alone."
+    )
+    agent_id = serializers.UUIDField(read_only=True, allow_null=True, help_text="The agent; null: a room.")
+    title = serializers.CharField(
+        max_length=200, allow_blank=True, required=False, help_text="Empty: the first message names it."
+    )
 
     class Meta:
         model = ChatSession
         fields = ("id", "room_id", "agent_id", "title", "created_at", "updated_at")
         read_only_fields = ("id", "created_at", "updated_at")
+        extra_kwargs = {
+            "id": {"help_text": "The session."},
+            "created_at": {"help_text": "RFC 3339, UTC."},
+            "updated_at": {"help_text": "The last turn or change. RFC 3339, UTC."},
+        }
 
 
+@extend_schema_view(get=operation("List the sessions of a room or an agent"))
 class SessionsView(ApiView, ListAPIView[ChatSession]):
     """The sessions of one place: a room or an agent."""
 
@@ -43,8 +56,9 @@ class SessionsView(ApiView, ListAPIView[ChatSession]):
         raise NotImplementedError
 
     def get_queryset(self) -> Any:
-        return ChatSession.objects.of(signed_in(self.request)).filter(**self.place())
+        return ChatSession.objects.of(signed_in(self.request)).listed().filter(**self.place())
 
+    @operation("Begin a session", request=SessionSerializer, answers={201: SessionSerializer})
     def post(self, request: Request, **kwargs: str) -> Response:
         data = SessionSerializer(data=request.data)
         data.is_valid(raise_exception=True)
@@ -65,9 +79,11 @@ class AgentSessionsView(SessionsView):
 class SessionView(ApiView):
     write_scope = ApiToken.Scope.CHAT
 
+    @operation("Read a session", answers=SessionSerializer)
     def get(self, request: Request, session_id: str) -> Response:
         return Response(SessionSerializer(access_session(signed_in(request), session_id)).data)
 
+    @operation("Rename a session", request=SessionSerializer, answers=SessionSerializer)
     def patch(self, request: Request, session_id: str) -> Response:
         session = access_session(signed_in(request), session_id)
         data = SessionSerializer(session, data=request.data, partial=True)
@@ -76,6 +92,7 @@ class SessionView(ApiView):
             session = session_rename(session=session, title=data.validated_data["title"])
         return Response(SessionSerializer(session).data)
 
+    @operation("Delete a session; what it cost stays in the ledger", answers={204: None})
     def delete(self, request: Request, session_id: str) -> Response:
         session_delete(session=access_session(signed_in(request), session_id))
         return Response(status=204)
@@ -84,6 +101,15 @@ class SessionView(ApiView):
 class MessagesView(ApiView):
     """Newest first; `?before_seq=` goes back. Answers of replaced turns only with `?all_versions=true`."""
 
+    @operation(
+        "Read what was said, newest first",
+        parameters=[
+            query("limit", "Messages of a page, 1 to 200; 50 without it.", int),
+            query("before_seq", "Only messages before this `seq`.", int),
+            query("all_versions", "Also the answers of turns that were made again.", bool),
+        ],
+        answers=page_of("MessagePage", MessageShape),
+    )
     def get(self, request: Request, session_id: str) -> Response:
         session = access_session(signed_in(request), session_id)
         limit = whole_number(request, "limit", MESSAGES_PER_PAGE, MAX_MESSAGES_PER_PAGE)

@@ -12,12 +12,15 @@ from typing import Any
 
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils import timezone
+from drf_spectacular.utils import OpenApiResponse
 from rest_framework.request import Request
 
 from accounts.access import signed_in
+from accounts.api_schema import header, operation, query
 from pantheon.errors import PantheonError
 from sessions.access import access_turn
 from sessions.api.base import AsyncAPIView
+from sessions.api.turn_schema import STREAM
 from sessions.live.database import UNREACHABLE, read_in_request, release_connections
 from sessions.live.entries import Entry, entry_of
 from sessions.live.eventlog import event_log
@@ -36,6 +39,17 @@ KEEP_ALIVE_S = 15.0
 class TurnEventsView(AsyncAPIView):
     """`Last-Event-ID` or `?after=` resumes; without them everything from the first event."""
 
+    @operation(
+        "Read the events of a turn, from any point, to its end",
+        parameters=[
+            header("Last-Event-ID", "The `id` of the last event that was read.", int),
+            query("after", "The same, for clients that cannot set the header.", int),
+        ],
+        answers={
+            (200, "text/event-stream"): STREAM,
+            204: OpenApiResponse(description="Nothing comes after that."),
+        },
+    )
     async def get(self, request: Request, turn_id: str) -> HttpResponseBase:
         after = resume_point(request)
         turn: Turn = await read_in_request(access_turn, signed_in(request), turn_id)
@@ -155,8 +169,11 @@ def entry_now(turn_id: uuid.UUID, seq: int, kind: str, fields: dict[str, Any]) -
     return entry_of(seq, {"type": kind, "turn_id": str(turn_id), "at": instant(timezone.now()), **fields})
 
 
-async def wait_until_final(turn_id: uuid.UUID, timeout_s: float) -> bool:
-    """Return whether the turn ended in time. Holds no database connection while it waits."""
+async def wait_until_final(turn_id: uuid.UUID, timeout_s: float | None) -> bool:
+    """Return whether the turn ended in time (None: as long as it takes, or until this process stops).
+
+    Holds no database connection while it waits.
+    """
     await release_connections()
     try:
         async with asyncio.timeout(timeout_s):

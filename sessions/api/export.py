@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 
 from django.http import HttpResponse
+from drf_spectacular.types import OpenApiTypes
 from rest_framework.request import Request
 
 from accounts.access import signed_in
 from accounts.api_base import ApiView
+from accounts.api_schema import operation, query
 from pantheon.errors import PantheonError
 from sessions.access import access_session
 from sessions.selectors.export import file_name, session_document, session_markdown
@@ -17,6 +19,13 @@ from sessions.selectors.export import file_name, session_document, session_markd
 class SessionExportView(ApiView):
     """`?as=md`: the conversation as Markdown; `?as=json`: all of it, every version and what it cost."""
 
+    @operation(
+        "Export a session as a file",
+        parameters=[
+            query("as", "Markdown to read, or JSON with everything; `md` without it.", enum=["md", "json"])
+        ],
+        answers={(200, "text/markdown"): OpenApiTypes.STR, (200, "application/json"): OpenApiTypes.OBJECT},
+    )
     def get(self, request: Request, session_id: str) -> HttpResponse:
         session = access_session(signed_in(request), session_id)
         match request.query_params.get("as", "md"):

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_view
 from rest_framework import serializers
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
@@ -13,6 +14,7 @@ from rest_framework.response import Response
 
 from accounts.access import signed_in
 from accounts.api_base import ApiView
+from accounts.api_schema import operation
 from accounts.models import ApiToken, User
 from pantheon.errors import NotFound, ValidationFailed
 from sessions.access import access_agent, access_room
@@ -24,8 +26,15 @@ from sessions.services.rooms import MAX_AGENTS, room_create, room_delete, room_s
 
 
 class RoomSerializer(serializers.ModelSerializer[Room]):
-    manager_model = ModelAliasField()
-    agents = serializers.ListField(child=serializers.UUIDField(), required=False, write_only=True)
+    manager_model = ModelAliasField(
+        help_text="The alias of the manager's model; null: the instance's, or the first agent's."
+    )
+    agents = serializers.ListField(
+        child=serializers.UUIDField(),
+        required=False,
+        write_only=True,
+        help_text="Ids of agents of one's own, in their order.",
+    )
 
     class Meta:
         model = Room
@@ -41,7 +50,15 @@ class RoomSerializer(serializers.ModelSerializer[Room]):
             "updated_at",
         )
         read_only_fields = ("id", "created_at", "updated_at")
-        extra_kwargs = {"mode": {"required": True}}
+        extra_kwargs = {
+            "id": {"help_text": "The room."},
+            "name": {"help_text": "What it is called."},
+            "goal": {"help_text": "What the council is for; the manager of the orchestrator mode needs it."},
+            "mode": {"required": True, "help_text": "How its agents answer."},
+            "max_rounds": {"help_text": "Rounds that the manager may take: 1 is quick, 3 is deep."},
+            "created_at": {"help_text": "RFC 3339, UTC."},
+            "updated_at": {"help_text": "RFC 3339, UTC."},
+        }
 
     def to_representation(self, room: Room) -> dict[str, Any]:
         return {**super().to_representation(room), "agents": AgentSerializer(seated(room), many=True).data}
@@ -74,6 +91,22 @@ def validated(user: User, serializer: RoomSerializer) -> dict[str, Any]:
     return fields
 
 
+class RoomShape(RoomSerializer):
+    """A room as it is answered with."""
+
+    agents = AgentSerializer(  # type: ignore[assignment]
+        many=True, read_only=True, help_text="Who sits in it, in order."
+    )
+
+
+AGENT_IDS = {
+    "type": "array",
+    "items": {"type": "string", "format": "uuid"},
+    "description": "Ids of agents of one's own, in their order.",
+}
+
+
+@extend_schema_view(get=operation("List my rooms", answers=RoomShape(many=True)))
 class RoomsView(ApiView, ListAPIView[Room]):
     serializer_class = RoomSerializer
     write_scope = ApiToken.Scope.MANAGE
@@ -81,6 +114,7 @@ class RoomsView(ApiView, ListAPIView[Room]):
     def get_queryset(self) -> Any:
         return rooms_with_agents(signed_in(self.request))
 
+    @operation("Make a room", request=RoomSerializer, answers={201: RoomShape})
     def post(self, request: Request) -> Response:
         room = room_create(
             owner=signed_in(request), **validated(signed_in(request), RoomSerializer(data=request.data))
@@ -91,9 +125,11 @@ class RoomsView(ApiView, ListAPIView[Room]):
 class RoomView(ApiView):
     write_scope = ApiToken.Scope.MANAGE
 
+    @operation("Read a room", answers=RoomShape)
     def get(self, request: Request, room_id: str) -> Response:
         return Response(room_data(signed_in(request), access_room(signed_in(request), room_id).pk))
 
+    @operation("Change a room, from its next turn on", request=RoomSerializer, answers=RoomShape)
     def patch(self, request: Request, room_id: str) -> Response:
         room = access_room(signed_in(request), room_id)
         room_update(
@@ -101,6 +137,7 @@ class RoomView(ApiView):
         )
         return Response(room_data(signed_in(request), room.pk))
 
+    @operation("Delete a room with its sessions", answers={204: None})
     def delete(self, request: Request, room_id: str) -> Response:
         room_delete(room=access_room(signed_in(request), room_id))
         return Response(status=204)
@@ -109,6 +146,7 @@ class RoomView(ApiView):
 class RoomAgentsView(ApiView):
     write_scope = ApiToken.Scope.MANAGE
 
+    @operation("Seat agents, in this order", request={"application/json": AGENT_IDS}, answers=RoomShape)
     def put(self, request: Request, room_id: str) -> Response:
         room = access_room(signed_in(request), room_id)
         data = AgentIdsSerializer(data={"agents": request.data if isinstance(request.data, list) else {}})

@@ -14,11 +14,14 @@ from rest_framework.response import Response
 
 from accounts.access import signed_in
 from accounts.api_base import ApiView
+from accounts.api_schema import PAGE, operation, page_of
 from accounts.models import ApiToken
 from pantheon.errors import PantheonError
 from sessions.access import access_session, access_summary
 from sessions.api.base import AsyncAPIView, LimitedAsTurns
 from sessions.api.events import wait_until_final
+from sessions.api.shapes import SummaryShape, TurnShape
+from sessions.api.turn_schema import WRITTEN
 from sessions.api.turns import idempotency_key, request_digest, token_of
 from sessions.live.database import read_in_request
 from sessions.models import Summary, Turn
@@ -28,23 +31,34 @@ from sessions.services.summaries import summary_request, summary_update
 from sessions.services.turn_accept import Accepted
 from sessions.services.turn_request import TurnRequest
 
+SUMMARY_ERRORS = (
+    *("turn_in_progress", "idempotency_mismatch", "budget_exceeded", "model_unavailable"),
+    "no_room_agents",
+)
+
 
 class ItemSerializer(serializers.Serializer[Any]):
-    text = serializers.CharField()
-    message_seq = serializers.IntegerField(min_value=1, max_value=2**31 - 1, required=False, allow_null=True)
-    pinned = serializers.BooleanField(default=False)
+    text = serializers.CharField(help_text="What is worth remembering.")
+    message_seq = serializers.IntegerField(
+        min_value=1,
+        max_value=2**31 - 1,
+        required=False,
+        allow_null=True,
+        help_text="The `seq` of the message it came from.",
+    )
+    pinned = serializers.BooleanField(default=False, help_text="Never compressed away.")
 
 
 class SummaryChangeSerializer(serializers.Serializer[Any]):
-    text = serializers.CharField(required=False)
-    key_facts = ItemSerializer(many=True, required=False)
-    decisions = ItemSerializer(many=True, required=False)
-    open_questions = ItemSerializer(many=True, required=False)
-    action_items = ItemSerializer(many=True, required=False)
+    text = serializers.CharField(required=False, help_text="What was said.")
+    key_facts = ItemSerializer(many=True, required=False, help_text="Facts.")
+    decisions = ItemSerializer(many=True, required=False, help_text="Decisions.")
+    open_questions = ItemSerializer(many=True, required=False, help_text="Questions without an answer.")
+    action_items = ItemSerializer(many=True, required=False, help_text="What is to be done.")
 
 
 class SummarizeSerializer(serializers.Serializer[Any]):
-    background = serializers.BooleanField(default=False)
+    background = serializers.BooleanField(default=False, help_text="Answer at once.")
 
 
 class SummariesView(LimitedAsTurns, AsyncAPIView, GenericAPIView[Summary]):
@@ -52,6 +66,9 @@ class SummariesView(LimitedAsTurns, AsyncAPIView, GenericAPIView[Summary]):
 
     write_scope = ApiToken.Scope.CHAT
 
+    @operation(
+        "List the summaries of a session", parameters=PAGE, answers=page_of("SummaryPage", SummaryShape)
+    )
     async def get(self, request: Request, session_id: str) -> Response:
         return await sync_to_async(self._list)(request, session_id)
 
@@ -60,6 +77,13 @@ class SummariesView(LimitedAsTurns, AsyncAPIView, GenericAPIView[Summary]):
         page = self.paginate_queryset(Summary.objects.filter(session=session))
         return self.get_paginated_response([summary_json(summary) for summary in page or []])
 
+    @operation(
+        "Summarize now",
+        request=SummarizeSerializer,
+        parameters=WRITTEN,
+        answers={201: SummaryShape, 202: TurnShape},
+        errors=[*SUMMARY_ERRORS, "turn_final"],
+    )
     async def post(self, request: Request, session_id: str) -> HttpResponseBase:
         accepted, background = await read_in_request(self._accept, request, session_id)
         final = not background and await wait_until_final(accepted.turn.pk, settings.PANTHEON_WAIT_S)
@@ -104,6 +128,11 @@ def no_summary(turn: Turn, headers: dict[str, str]) -> PantheonError:
 class SummaryView(ApiView):
     write_scope = ApiToken.Scope.CHAT
 
+    @operation(
+        "Edit a summary: its text, or whole lists of items",
+        request=SummaryChangeSerializer,
+        answers=SummaryShape,
+    )
     def patch(self, request: Request, summary_id: str) -> Response:
         summary = access_summary(signed_in(request), summary_id)
         data = SummaryChangeSerializer(data=request.data)

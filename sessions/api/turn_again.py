@@ -11,14 +11,16 @@ from rest_framework.response import Response
 
 from accounts.access import signed_in
 from accounts.api_base import ApiView
+from accounts.api_schema import operation
 from accounts.models import ApiToken
 from sessions.access import access_session, access_turn
 from sessions.api.base import AsyncAPIView, LimitedAsTurns
 from sessions.api.chats import SessionSerializer
 from sessions.api.fields import ModelAliasField
+from sessions.api.shapes import ASKED_MODES
+from sessions.api.turn_schema import TURN_ANSWERS, TURN_ERRORS, WRITTEN
 from sessions.api.turns import MAX_MESSAGE_CHARS, answer, idempotency_key, not_blank, request_digest, token_of
 from sessions.live.database import read_in_request
-from sessions.models import Room
 from sessions.services.fork import session_fork
 from sessions.services.turn_accept import Accepted
 from sessions.services.turn_again import turn_rerun, turn_retry
@@ -27,8 +29,8 @@ from sessions.services.turn_again import turn_rerun, turn_retry
 class AnswerOptions(serializers.Serializer[Any]):
     """How the answer is wanted."""
 
-    stream = serializers.BooleanField(default=False)
-    background = serializers.BooleanField(default=False)
+    stream = serializers.BooleanField(default=False, help_text="Answer with the events as they happen.")
+    background = serializers.BooleanField(default=False, help_text="Answer at once.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if attrs["stream"] and attrs["background"]:
@@ -38,13 +40,29 @@ class AnswerOptions(serializers.Serializer[Any]):
 
 class RerunSerializer(AnswerOptions):
     message = serializers.CharField(
-        max_length=MAX_MESSAGE_CHARS, trim_whitespace=False, required=False, validators=[not_blank]
+        max_length=MAX_MESSAGE_CHARS,
+        trim_whitespace=False,
+        required=False,
+        validators=[not_blank],
+        help_text="Another text; else the same.",
     )
-    mode = serializers.ChoiceField(choices=[*Room.Mode.choices, ("direct", "direct")], required=False)
+    mode = serializers.ChoiceField(
+        choices=ASKED_MODES,
+        required=False,
+        help_text="Another mode; else the same.",
+    )
     agents = serializers.ListField(
-        child=serializers.CharField(max_length=64), required=False, allow_empty=False, max_length=100
+        child=serializers.CharField(max_length=64),
+        required=False,
+        allow_empty=False,
+        max_length=100,
+        help_text="Keys of those who are asked again; good answers of the others are kept.",
     )
-    model = ModelAliasField(allow_null=False)
+    model = ModelAliasField(allow_null=False, help_text="The alias of a model that all who are asked run on.")
+
+
+def again(summary: str, request: type[AnswerOptions]) -> Any:
+    return operation(summary, request=request, parameters=WRITTEN, answers=TURN_ANSWERS, errors=TURN_ERRORS)
 
 
 class TurnAgainView(LimitedAsTurns, AsyncAPIView):
@@ -53,7 +71,7 @@ class TurnAgainView(LimitedAsTurns, AsyncAPIView):
     write_scope = ApiToken.Scope.CHAT
     serializer_class: type[AnswerOptions] = AnswerOptions
 
-    async def post(self, request: Request, turn_id: str) -> HttpResponseBase:
+    async def make(self, request: Request, turn_id: str) -> HttpResponseBase:
         accepted, options = await read_in_request(self._accept, request, turn_id)
         return await answer(accepted, stream=options["stream"], background=options["background"])
 
@@ -80,6 +98,10 @@ class TurnAgainView(LimitedAsTurns, AsyncAPIView):
 class TurnRetryView(TurnAgainView):
     """Keep the good answers, ask only those who failed."""
 
+    @again("Ask again only those who failed", AnswerOptions)
+    async def post(self, request: Request, turn_id: str) -> HttpResponseBase:
+        return await self.make(request, turn_id)
+
     def accept(self, **fields: Any) -> Accepted:
         return turn_retry(**fields)
 
@@ -89,17 +111,28 @@ class TurnRerunView(TurnAgainView):
 
     serializer_class = RerunSerializer
 
+    @again("Run the newest turn again, with something changed or not", RerunSerializer)
+    async def post(self, request: Request, turn_id: str) -> HttpResponseBase:
+        return await self.make(request, turn_id)
+
     def accept(self, **fields: Any) -> Accepted:
         return turn_rerun(**fields)
 
 
 class ForkSerializer(serializers.Serializer[Any]):
-    after_turn = serializers.IntegerField(min_value=0, max_value=2**31 - 1)
+    after_turn = serializers.IntegerField(
+        min_value=0, max_value=2**31 - 1, help_text="The index of the last turn that is kept; 0: none."
+    )
 
 
 class SessionForkView(ApiView):
     write_scope = ApiToken.Scope.CHAT
 
+    @operation(
+        "Go on from an earlier turn in a session of its own, at no cost",
+        request=ForkSerializer,
+        answers={201: SessionSerializer},
+    )
     def post(self, request: Request, session_id: str) -> Response:
         session = access_session(signed_in(request), session_id)
         data = ForkSerializer(data=request.data)

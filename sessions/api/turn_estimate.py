@@ -7,9 +7,12 @@ from rest_framework.response import Response
 
 from accounts.access import signed_in
 from accounts.api_base import ApiView
+from accounts.api_schema import operation
 from accounts.models import ApiToken
 from billing.fields import usd_text
 from sessions.access import access_session
+from sessions.api.shapes import EstimateShape
+from sessions.api.turn_schema import PLAN_ERRORS
 from sessions.api.turns import TurnRequestSerializer
 from sessions.services.turn_estimate import turn_estimate
 from sessions.services.turn_request import TurnRequest
@@ -20,6 +23,12 @@ class TurnEstimateView(ApiView):
 
     write_scope = ApiToken.Scope.CHAT
 
+    @operation(
+        "What a turn would cost; nothing is stored",
+        request=TurnRequestSerializer,
+        answers=EstimateShape,
+        errors=PLAN_ERRORS,
+    )
     def post(self, request: Request, session_id: str) -> Response:
         session = access_session(signed_in(request), session_id)
         data = TurnRequestSerializer(data=request.data)

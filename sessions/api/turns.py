@@ -15,11 +15,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.access import signed_in
+from accounts.api_schema import PAGE, operation, page_of
 from accounts.models import ApiToken
 from pantheon.errors import HTTP_STATUS, PantheonError, ValidationFailed
 from sessions.access import access_session, access_turn
 from sessions.api.base import AsyncAPIView, LimitedAsTurns
 from sessions.api.events import event_stream, wait_until_final
+from sessions.api.shapes import ASKED_MODES, TurnShape
+from sessions.api.turn_schema import TURN_ANSWERS, TURN_ERRORS, WRITTEN
 from sessions.live.database import read_in_request
 from sessions.models import Turn
 from sessions.selectors.turns import turn_json, turn_json_by_id, turns_json
@@ -39,13 +42,33 @@ def not_blank(text: str) -> None:
 
 class TurnRequestSerializer(serializers.Serializer[Any]):
     message = serializers.CharField(
-        max_length=MAX_MESSAGE_CHARS, trim_whitespace=False, validators=[not_blank]
+        max_length=MAX_MESSAGE_CHARS,
+        trim_whitespace=False,
+        validators=[not_blank],
+        help_text="What the council is asked. Tags (`@key`, `@all`) say who answers.",
     )
-    mode = serializers.ChoiceField(choices=Turn.Mode.choices, required=False, allow_null=True)
-    max_rounds = serializers.IntegerField(min_value=1, max_value=3, required=False, allow_null=True)
-    index = serializers.IntegerField(min_value=1, max_value=2**31 - 1, required=False, allow_null=True)
-    stream = serializers.BooleanField(default=False)
-    background = serializers.BooleanField(default=False)
+    mode = serializers.ChoiceField(
+        choices=ASKED_MODES,
+        required=False,
+        allow_null=True,
+        help_text="Of this turn; null: the room's. A session with one agent has `direct` alone.",
+    )
+    max_rounds = serializers.IntegerField(
+        min_value=1,
+        max_value=3,
+        required=False,
+        allow_null=True,
+        help_text="Rounds that the manager may take in this turn; null: the room's.",
+    )
+    index = serializers.IntegerField(
+        min_value=1,
+        max_value=2**31 - 1,
+        required=False,
+        allow_null=True,
+        help_text="The place in the session that the turn is expected to get.",
+    )
+    stream = serializers.BooleanField(default=False, help_text="Answer with the events as they happen.")
+    background = serializers.BooleanField(default=False, help_text="Answer at once.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if attrs["stream"] and attrs["background"]:
@@ -58,6 +81,7 @@ class TurnsView(LimitedAsTurns, AsyncAPIView, GenericAPIView[Turn]):
 
     write_scope = ApiToken.Scope.CHAT
 
+    @operation("List the turns of a session", parameters=PAGE, answers=page_of("TurnPage", TurnShape))
     async def get(self, request: Request, session_id: str) -> Response:
         return await sync_to_async(self._list)(request, session_id)
 
@@ -66,6 +90,13 @@ class TurnsView(LimitedAsTurns, AsyncAPIView, GenericAPIView[Turn]):
         page = self.paginate_queryset(Turn.objects.spoken().filter(session=session))
         return self.get_paginated_response(turns_json(page or []))
 
+    @operation(
+        "Ask the council",
+        request=TurnRequestSerializer,
+        parameters=WRITTEN,
+        answers=TURN_ANSWERS,
+        errors=TURN_ERRORS,
+    )
     async def post(self, request: Request, session_id: str) -> HttpResponseBase:
         accepted, options = await read_in_request(self._accept, request, session_id)
         return await answer(accepted, stream=options["stream"], background=options["background"])
@@ -135,6 +166,7 @@ def turn_error(body: dict[str, Any], headers: dict[str, str]) -> PantheonError:
 
 
 class TurnView(AsyncAPIView):
+    @operation("Read a turn", answers=TurnShape)
     async def get(self, request: Request, turn_id: str) -> Response:
         return await sync_to_async(self._show)(request, turn_id)
 
@@ -145,6 +177,12 @@ class TurnView(AsyncAPIView):
 class TurnCancelView(AsyncAPIView):
     write_scope = ApiToken.Scope.CHAT
 
+    @operation(
+        "Stop a turn; what was said and spent stays",
+        request=None,
+        answers={202: TurnShape},
+        errors=["turn_final"],
+    )
     async def post(self, request: Request, turn_id: str) -> Response:
         return await sync_to_async(self._cancel)(request, turn_id)
 

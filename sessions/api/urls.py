@@ -6,6 +6,7 @@ from sessions.api.chats import AgentSessionsView, MessagesView, RoomSessionsView
 from sessions.api.events import TurnEventsView
 from sessions.api.export import SessionExportView
 from sessions.api.rooms import RoomAgentsView, RoomsView, RoomView
+from sessions.api.search import SearchView
 from sessions.api.summaries import SummariesView, SummaryView
 from sessions.api.turn_again import SessionForkView, TurnRerunView, TurnRetryView
 from sessions.api.turn_estimate import TurnEstimateView
@@ -28,6 +29,7 @@ urlpatterns = [
     path("sessions/<str:session_id>/fork", SessionForkView.as_view(), name="api-session-fork"),
     path("sessions/<str:session_id>/summaries", SummariesView.as_view(), name="api-summaries"),
     path("summaries/<str:summary_id>", SummaryView.as_view(), name="api-summary"),
+    path("search", SearchView.as_view(), name="api-search"),
     path("turns/<str:turn_id>", TurnView.as_view(), name="api-turn"),
     path("turns/<str:turn_id>/events", TurnEventsView.as_view(), name="api-turn-events"),
     path("turns/<str:turn_id>/retry", TurnRetryView.as_view(), name="api-turn-retry"),

@@ -126,7 +126,7 @@ class Engine:
         while True:
             try:
                 await self.database.run(deleted_purge)
-            except DatabaseError as error:
+            except DbError as error:
                 log.error("deleted rows could not be erased: %s", error)
             await asyncio.sleep(PURGE_EVERY_S)
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from django.conf import settings
 from django.db import models
@@ -11,8 +11,18 @@ from django.utils import timezone
 from sessions.models.soft import OwnedQuerySet
 
 
+class ChatSessionQuerySet(OwnedQuerySet):
+    def listed(self) -> Self:
+        """Leave out what programs asked through the OpenAI-compatible endpoint: a session each, which nobody opens."""
+        return self.filter(origin=ChatSession.Origin.OPENED)
+
+
 class ChatSession(models.Model):
     """A thread of turns in a room, or with one agent alone (exactly one of the two)."""
+
+    class Origin(models.TextChoices):
+        OPENED = "opened", "opened in a room or with an agent"
+        API = "api", "made for one request of the OpenAI-compatible endpoint"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(
@@ -24,6 +34,7 @@ class ChatSession(models.Model):
     agent = models.ForeignKey(
         "chat_sessions.Agent", null=True, blank=True, on_delete=models.CASCADE, related_name="chat_sessions"
     )
+    origin = models.CharField(max_length=16, choices=Origin.choices, default=Origin.OPENED, editable=False)
     title = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(
@@ -31,7 +42,7 @@ class ChatSession(models.Model):
     )
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
 
-    objects = OwnedQuerySet.as_manager()
+    objects = ChatSessionQuerySet.as_manager()
 
     class Meta:
         verbose_name = "session"
@@ -43,8 +54,8 @@ class ChatSession(models.Model):
                 | Q(room__isnull=False, agent__isnull=True),
             )
         ]
-        # Home and room pages: a person's sessions, the latest first.
-        indexes: ClassVar = [models.Index(fields=["owner", "-updated_at"], name="session_recent")]
+        # Home and room pages: the sessions that a person opened, the latest first.
+        indexes: ClassVar = [models.Index(fields=["owner", "origin", "-updated_at"], name="session_recent")]
 
     def __str__(self) -> str:
         return self.title or "New session"

@@ -33,7 +33,7 @@ RECEIPT_FIELDS = (
 
 def recent_sessions(user: User) -> Sequence[ChatSession]:
     """Return what a person talked about last."""
-    sessions = ChatSession.objects.of(user).select_related("room", "agent")
+    sessions = ChatSession.objects.of(user).listed().select_related("room", "agent")
     return list(sessions.order_by("-updated_at", "id")[:RECENT_SESSIONS])
 
 
@@ -43,7 +43,7 @@ def sessions_beside(session: ChatSession) -> Sequence[ChatSession]:
 
 
 def sessions_of_place(*, room: Room | None = None, agent: Agent | None = None) -> Sequence[ChatSession]:
-    sessions = ChatSession.objects.alive().filter(room=room, agent=agent)
+    sessions = ChatSession.objects.alive().listed().filter(room=room, agent=agent)
     return list(sessions.order_by("-updated_at", "id")[:SESSIONS_LISTED])
 
 
@@ -51,6 +51,7 @@ def unused_session(*, room: Room | None = None, agent: Agent | None = None) -> C
     """Return a session of this place in which nothing has been said, so that none piles up."""
     session: ChatSession | None = (
         ChatSession.objects.alive()
+        .listed()
         .filter(room=room, agent=agent, turns__isnull=True)
         .order_by("-created_at")
         .first()

@@ -27,6 +27,8 @@ from pantheon.errors import PantheonError
 from sessions.models import Agent, ChatSession, Message, Room, Summary, Turn
 from sessions.selectors.calibration import calibration
 from sessions.selectors.summaries import summary_spec
+from sessions.services.client_context import client_from, client_json, client_lines
+from sessions.services.turn_request import ClientContext
 
 SNAPSHOT_VERSION = 1
 
@@ -90,9 +92,18 @@ def summarizer_spec(roster: Sequence[AgentSpec]) -> ModelSpec:
 
 
 def snapshot_of(
-    spec: TurnSpec, *, session: ChatSession, user: User, before_seq: int, summary_id: uuid.UUID | None
+    spec: TurnSpec,
+    *,
+    session: ChatSession,
+    user: User,
+    before_seq: int,
+    summary_id: uuid.UUID | None,
+    client: ClientContext | None = None,
 ) -> dict[str, Any]:
-    """Return the JSON that `spec_of` and `payer_of` read. Message text stays in its rows, carried answers apart."""
+    """Return the JSON that `spec_of` and `payer_of` read.
+
+    Message text stays in its rows; carried answers, and what a client sent, are here alone.
+    """
     return {
         "version": SNAPSHOT_VERSION,
         "roster": [dataclasses.asdict(agent) for agent in spec.roster],
@@ -106,6 +117,7 @@ def snapshot_of(
         "summary_id": summary_id and str(summary_id),
         "summarize": spec.summarize and dataclasses.asdict(spec.summarize),
         "before_seq": before_seq,
+        "client": client_json(client),
         "payer": {
             "team_id": str(user.team_id or ZERO_UUID),
             "team_name": user.team.name if user.team else "",
@@ -156,15 +168,15 @@ def spec_of(turn: Turn) -> TurnSpec:
     data = turn.snapshot
     summary = Summary.objects.filter(pk=data["summary_id"]).first() if data["summary_id"] else None
     said = Message.objects.filter(turn=turn, role=Message.Role.USER).first()
+    client = client_from(data.get("client"))
+    roster = tuple(AgentSpec(**{**agent, "model": ModelSpec(**agent["model"])}) for agent in data["roster"])
     return TurnSpec(
         turn_id=str(turn.pk),
         session_id=str(turn.session_id),
         index=turn.index,
         mode=turn.mode,
         message=said.text if said else "",
-        roster=tuple(
-            AgentSpec(**{**agent, "model": ModelSpec(**agent["model"])}) for agent in data["roster"]
-        ),
+        roster=roster,
         addressed=tuple(data["addressed"]),
         room_name=data["room_name"],
         goal=data["goal"],
@@ -172,11 +184,15 @@ def spec_of(turn: Turn) -> TurnSpec:
         summarizer=ModelSpec(**data["summarizer"]) if data["summarizer"] else None,
         limits=Limits(**data["limits"]),
         carried=tuple(CarriedAnswer(**answer) for answer in data["carried"]),
-        history=history_of(
-            turn.session_id,
-            after_seq=summary.through_seq if summary else 0,
-            before_seq=data["before_seq"],
+        history=(
+            *client_lines(client, turn.mode, roster, data["room_name"]),
+            *history_of(
+                turn.session_id,
+                after_seq=summary.through_seq if summary else 0,
+                before_seq=data["before_seq"],
+            ),
         ),
+        client_system=client.system if client else "",
         summary=summary_spec(summary) if summary else None,
         summarize=SummaryPlan(**data["summarize"]) if data["summarize"] else None,
     )

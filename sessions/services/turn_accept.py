@@ -25,6 +25,10 @@ REDISPATCH_AFTER = dt.timedelta(seconds=5)
 """A turn that no runner has claimed by then is dispatched again."""
 
 
+ATTEMPTS = 3
+"""How often a turn is accepted anew where the one that stood in its way ends while it is looked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Accepted:
     """A turn that will run, or (`replayed`) that an earlier request of the same key made."""
@@ -43,29 +47,41 @@ def turn_accept(
     one wins. What it costs is asked last. Raises `turn_conflict`, `turn_in_progress`, `idempotency_mismatch`,
     `budget_exceeded` and the 422 codes.
     """
-    expected = None
-    try:
-        known = turn_of_key(user, request)
-        if known is not None:
-            return Accepted(known, replayed=True)
-        expected = next_index(session)
-        return Accepted(_accept(user, session, request, token, expected), replayed=False)
-    except IntegrityError:
-        known = turn_of_key(user, request)
-        if known is not None:
-            return Accepted(known, replayed=True)
-        refuse_wrong_index(request, next_index(session))
-        if session.turns.active().exists() or next_index(session) != expected:
-            raise PantheonError(
-                "turn_in_progress", "A turn of this session is still running. Wait for it or cancel it."
-            ) from None
-        raise
+    for attempt in range(1, ATTEMPTS + 1):
+        expected = None
+        try:
+            known = turn_of_key(user, request)
+            if known is not None:
+                return Accepted(known, replayed=True)
+            expected = next_index(session)
+            return Accepted(_accept(user, session, request, token, expected), replayed=False)
+        except IntegrityError:
+            known = turn_of_key(user, request)
+            if known is not None:
+                return Accepted(known, replayed=True)
+            refuse_wrong_index(request, next_index(session))
+            if session.turns.active().exists() or next_index(session) != expected:
+                raise PantheonError(
+                    "turn_in_progress",
+                    "A turn of this session is still running. Wait for it or cancel it.",
+                ) from None
+            if attempt == ATTEMPTS:
+                raise
+            # The turn that stood in the way has ended since.
+    raise AssertionError("the last attempt returns or raises")
 
 
 @transaction.atomic(durable=True)
 def _accept(
     user: User, session: ChatSession, request: TurnRequest, token: ApiToken | None, index: int
 ) -> Turn:
+    return turn_stage(user=user, session=session, request=request, token=token, index=index)
+
+
+def turn_stage(
+    *, user: User, session: ChatSession, request: TurnRequest, token: ApiToken | None, index: int
+) -> Turn:
+    """Plan a turn and store it with its message (inside a transaction). Raises like `turn_accept`."""
     refuse_wrong_index(request, index)
     before_seq = (session.messages.aggregate(last=Max("seq"))["last"] or 0) + 1
     refuse_old_version(request, index)
@@ -103,7 +119,12 @@ def queue_turn(
         replaces=request.replaces,
         unknown_tags=list(plan.unknown_tags),
         snapshot=snapshot_of(
-            spec, session=session, user=user, before_seq=before_seq, summary_id=plan.summary_id
+            spec,
+            session=session,
+            user=user,
+            before_seq=before_seq,
+            summary_id=plan.summary_id,
+            client=plan.client,
         ),
         idempotency_key=request.idempotency_key,
         request_digest=request.digest,

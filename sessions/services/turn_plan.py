@@ -14,6 +14,7 @@ from orchestration.engine.tags import parse_tags
 from pantheon.errors import PantheonError, ValidationFailed
 from sessions.models import Agent, ChatSession, Message, Room, Turn
 from sessions.selectors.summaries import newest_summary, summary_spec
+from sessions.services.client_context import answering_as, client_before, client_lines
 from sessions.services.snapshot import (
     agent_specs,
     history_of,
@@ -21,7 +22,7 @@ from sessions.services.snapshot import (
     summarizer_spec,
     verbatim_from_seq,
 )
-from sessions.services.turn_request import TurnRequest
+from sessions.services.turn_request import ClientContext, TurnRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Plan:
     spec: TurnSpec
     unknown_tags: tuple[str, ...]
     summary_id: uuid.UUID | None
+    client: ClientContext | None = None
 
 
 def plan_turn(session: ChatSession, request: TurnRequest, *, index: int, before_seq: int) -> Plan:
@@ -38,9 +40,11 @@ def plan_turn(session: ChatSession, request: TurnRequest, *, index: int, before_
     mode = mode_of(session, request)
     agents = agents_of(session)
     keys = [agent.key for agent in agents]
-    addressed, unknown = addressed_by(mode, request, keys)
+    client = request.client or client_before(session, index)
+    asks_all = session.origin == ChatSession.Origin.API
+    addressed, unknown = addressed_by(mode, request, keys, untagged=keys if asks_all else ())
     carried = carried_answers(mode, request, keys) if request.replaces is not None else ()
-    roster = agent_specs(agents, asked_on=request.model)
+    roster = answering_as(client, agent_specs(agents, asked_on=request.model))
     room = session.room
     newest = newest_summary(session.pk)
     spec = TurnSpec(
@@ -54,21 +58,25 @@ def plan_turn(session: ChatSession, request: TurnRequest, *, index: int, before_
         room_name=room.name if room else "",
         goal=room.goal if room else "",
         manager=manager_spec(room, roster) if room and mode == Turn.Mode.ORCHESTRATOR else None,
-        limits=limits_of(room, request),
+        limits=limits_of(room, request, client),
         carried=carried,
-        history=history_of(
-            session.pk,
-            after_seq=newest.through_seq if newest else 0,
-            before_seq=before_seq,
-            without=request.replaces,
+        history=(
+            *client_lines(client, mode, roster, room.name if room else ""),
+            *history_of(
+                session.pk,
+                after_seq=newest.through_seq if newest else 0,
+                before_seq=before_seq,
+                without=request.replaces,
+            ),
         ),
+        client_system=client.system if client else "",
         summary=summary_spec(newest) if newest else None,
     )
     refuse_overflow(spec)
     summarize = summary_plan(session, spec, without=request.replaces)
     if summarize is not None:
         spec = replace(spec, summarize=summarize, summarizer=summarizer_spec(roster))
-    return Plan(spec, unknown, newest.pk if newest else None)
+    return Plan(spec, unknown, newest.pk if newest else None, client)
 
 
 def mode_of(session: ChatSession, request: TurnRequest) -> str:
@@ -101,11 +109,12 @@ def agents_of(session: ChatSession) -> list[Agent]:
 
 
 def addressed_by(
-    mode: str, request: TurnRequest, keys: Sequence[str]
+    mode: str, request: TurnRequest, keys: Sequence[str], untagged: Sequence[str] = ()
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return whom a turn asks, in order, and the tags that name nobody. Raises `no_valid_tagged_agents`.
 
-    In orchestrator mode nobody is asked unless tagged: the manager chooses.
+    In orchestrator mode nobody is asked unless tagged: the manager chooses. `untagged`: who is asked in manual mode
+    where no tag says.
     """
     if mode == Turn.Mode.DIRECT:
         return tuple(keys), ()
@@ -118,6 +127,8 @@ def addressed_by(
         case Turn.Mode.ORCHESTRATOR:
             return tags.keys, tags.unknown
     named = tuple(key for key in request.only or () if key in keys and key not in tags.keys)
+    if not tags.keys and not named and untagged:
+        return tuple(untagged), tags.unknown
     if not tags.keys and not named:
         raise PantheonError(
             "no_valid_tagged_agents",
@@ -154,7 +165,7 @@ def carried_answers(mode: str, request: TurnRequest, keys: Sequence[str]) -> tup
     )
 
 
-def limits_of(room: Room | None, request: TurnRequest) -> Limits:
+def limits_of(room: Room | None, request: TurnRequest, client: ClientContext | None = None) -> Limits:
     rounds = request.max_rounds or (room.max_rounds if room else 1)
     return Limits(
         max_rounds=max(1, min(rounds, settings.PANTHEON_MAX_ROUNDS)),
@@ -163,6 +174,8 @@ def limits_of(room: Room | None, request: TurnRequest) -> Limits:
         manager_max_tokens=settings.PANTHEON_MANAGER_MAX_TOKENS,
         summarizer_max_tokens=settings.PANTHEON_SUMMARIZER_MAX_TOKENS,
         always_synthesize=settings.PANTHEON_ALWAYS_SYNTHESIZE,
+        answer_max_tokens=client.max_output_tokens if client else None,
+        answer_temperature=client.temperature if client else None,
     )
 
 
@@ -191,8 +204,9 @@ def summary_plan(session: ChatSession, spec: TurnSpec, *, without: Turn | None) 
 
     Due with 70 % of an agent's budget used, or 40 turns since the last summary; the newest turns stay verbatim.
     """
-    verbatim_seq, turns = verbatim_from_seq(session.pk, spec.history, without=without)
-    through = [line.seq for line in spec.history if line.seq < verbatim_seq]
+    lines = [line for line in spec.history if line.seq > 0]  # what a client sent, it keeps itself
+    verbatim_seq, turns = verbatim_from_seq(session.pk, lines, without=without)
+    through = [line.seq for line in lines if line.seq < verbatim_seq]
     if not through:
         return None
     used = [

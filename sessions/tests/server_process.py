@@ -174,7 +174,7 @@ class ServerProcess(ChildProcess):
         self, directory: Path, authorization: str, command: Sequence[str] = COMMAND, **environment: str
     ) -> None:
         self.port = free_port()
-        self._authorization = authorization
+        self.authorization = authorization
         super().__init__(directory, command, PORT=str(self.port), **environment)
 
     def is_up(self) -> bool:
@@ -198,14 +198,14 @@ class ServerProcess(ChildProcess):
 
     def read(self, path: str, *, after: int | None = None) -> Reader:
         """Begin to read a stream of events, like a browser that knows the events up to `after`."""
-        headers = {"Authorization": self._authorization}
+        headers = {"Authorization": self.authorization}
         if after is not None:
             headers["Last-Event-ID"] = str(after)
         return Reader(self.port, f"/api/v1/{path}", headers)
 
     def _request(self, method: str, path: str, body: str | None = None) -> tuple[int, Any]:
         client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=ANSWER_TIMEOUT_S)
-        headers = {"Authorization": self._authorization, "Content-Type": "application/json"}
+        headers = {"Authorization": self.authorization, "Content-Type": "application/json"}
         try:
             client.request(method, f"/api/v1/{path}", body, headers)
             response = client.getresponse()

@@ -135,3 +135,14 @@ def test_the_first_message_names_the_session(alice, session) -> None:
     session.refresh_from_db()
     assert session.title.startswith("How do we")
     assert len(session.title) <= 80
+
+
+def test_a_turn_that_ends_while_it_is_looked_for_is_no_longer_in_the_way(alice, session) -> None:
+    first = turn_accept(user=alice, session=session, request=request()).turn
+
+    def end() -> None:
+        Turn.objects.filter(pk=first.pk).update(status="completed", completed_at=first.created_at)
+
+    with before_statement('SELECT %s AS "a" FROM "chat_sessions_turn"', end):
+        second = turn_accept(user=alice, session=session, request=request()).turn
+    assert second.index == 2

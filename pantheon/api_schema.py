@@ -1,0 +1,40 @@
+"""GET api/v1/schema: the OpenAPI document, made once per process; GET api/v1/docs: the same to read and try."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.utils import extend_schema
+from drf_spectacular.views import SpectacularSwaggerSplitView
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.api_base import AlwaysJson, ApiView
+
+
+@functools.cache
+def document() -> dict[str, Any]:
+    """Return the OpenAPI document of this version."""
+    made: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
+    return made
+
+
+class SchemaView(ApiView):
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request) -> Response:
+        return Response(document())
+
+
+class DocsView(SpectacularSwaggerSplitView):
+    """Swagger UI from our own static files, without inline scripts: the content security policy allows none."""
+
+    url_name = "api-schema"
+    permission_classes = (AllowAny,)
+    content_negotiation_class = AlwaysJson
+    http_method_names = ["get", "head"]

@@ -1,0 +1,1 @@
+"""A council behind OpenAI's chat completions API: what speaks to OpenAI can ask a room or an agent."""

@@ -1,0 +1,179 @@
+"""Read the body of `POST /v1/chat/completions`: what is honoured, what has no effect, and what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from pantheon.errors import PantheonError, ValidationFailed
+from sessions.api.turns import MAX_MESSAGE_CHARS
+from sessions.services.turn_request import ClientContext, ClientLine
+
+SYSTEM_ROLES = ("system", "developer")
+MAX_TOKENS = 10_000_000
+
+WITHOUT_EFFECT = frozenset(
+    {"top_p", "presence_penalty", "frequency_penalty", "seed", "user", "metadata", "store"}
+)
+"""Parameters that clients send by themselves, and that are the agents' own affair."""
+
+HONOURED = frozenset(
+    {
+        *("model", "messages", "stream", "stream_options", "temperature"),
+        *("max_tokens", "max_completion_tokens", "n"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionRequest:
+    """What a client asks for."""
+
+    model: str
+    """`room:<id>` or `agent:<key>`."""
+    message: str
+    client: ClientContext
+    stream: bool
+    include_usage: bool
+
+
+def read_request(body: Any) -> CompletionRequest:
+    """Return what a body asks for; null is as good as absent.
+
+    Raises `invalid_parameter` for what is not supported or malformed, ValidationFailed for a text that no turn takes.
+    """
+    if not isinstance(body, dict):
+        refuse("messages", "The body must be a JSON object.")
+    given = {name: value for name, value in body.items() if value is not None}
+    for name in given.keys() - HONOURED - WITHOUT_EFFECT:
+        refuse(name, f"{name} is not supported here.")
+    if given.get("n", 1) != 1 or isinstance(given.get("n"), bool):
+        refuse("n", "There is one answer: n is 1.")
+    model = given.get("model")
+    if not isinstance(model, str):
+        refuse("model", "model is room:<id> or agent:<key>.")
+    message, system, history = read_messages(given.get("messages"))
+    return CompletionRequest(
+        model=model,
+        message=message,
+        client=ClientContext(
+            system=system,
+            history=history,
+            temperature=temperature_of(given.get("temperature")),
+            max_output_tokens=max_tokens_of(given),
+        ),
+        stream=boolean(given, "stream"),
+        include_usage=include_usage_of(given.get("stream_options")),
+    )
+
+
+def refuse(parameter: str, message: str) -> NoReturn:
+    """Refuse a parameter by its name, which may be no text that UTF-8 can carry."""
+    raise PantheonError("invalid_parameter", readable(message), {"parameter": readable(parameter)})
+
+
+def readable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
+def boolean(values: dict[str, Any], name: str) -> bool:
+    value = values.get(name, False)
+    if not isinstance(value, bool):
+        refuse(name, f"{name} is true or false.")
+    return value
+
+
+def include_usage_of(options: Any) -> bool:
+    if options is None:
+        return False
+    if not isinstance(options, dict):
+        refuse("stream_options", "stream_options is an object.")
+    given = {name: value for name, value in options.items() if value is not None}
+    for name in given.keys() - {"include_usage"}:
+        refuse("stream_options", f"stream_options.{name} is not supported here.")
+    return boolean(given, "include_usage")
+
+
+def temperature_of(value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 2:
+        refuse("temperature", "temperature is a number from 0 to 2.")
+    return float(value)
+
+
+def max_tokens_of(given: dict[str, Any]) -> int | None:
+    """Return the limit of each answer, by its new name or its old one; the smaller of both."""
+    limits = []
+    for name in ("max_tokens", "max_completion_tokens"):
+        value = given.get(name)
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_TOKENS:
+            refuse(name, f"{name} is a whole number from 1 to {MAX_TOKENS}.")
+        limits.append(value)
+    return min(limits, default=None)
+
+
+def read_messages(messages: Any) -> tuple[str, str, tuple[ClientLine, ...]]:
+    """Return the last user message, the system messages as one text, and what was said before."""
+    if not isinstance(messages, list) or not messages:
+        refuse("messages", "messages is a list with at least one message.")
+    system: list[str] = []
+    lines: list[ClientLine] = []
+    for place, message in enumerate(messages):
+        role, text = read_message(place, message)
+        if role in SYSTEM_ROLES:
+            system.append(text)
+        elif role == "user":
+            lines.append(ClientLine("user", text))
+        else:
+            lines.append(ClientLine("assistant", text))
+    if not lines or lines[-1].role != "user":
+        refuse("messages", "The last message that is not the system's must be the user's.")
+    asked = lines.pop().text
+    if not asked.strip():
+        raise ValidationFailed({"messages": ["Write a message."]})
+    if len(asked) > MAX_MESSAGE_CHARS:
+        raise ValidationFailed({"messages": [f"A message has at most {MAX_MESSAGE_CHARS} characters."]})
+    said = tuple(line for line in lines if line.text.strip())
+    return asked, "\n\n".join(text for text in system if text.strip()), said
+
+
+def read_message(place: int, message: Any) -> tuple[str, str]:
+    """Return the role and text of one message."""
+    at = f"messages[{place}]"
+    if not isinstance(message, dict):
+        refuse("messages", f"{at} must be an object with role and content.")
+    role = message.get("role")
+    if role not in (*SYSTEM_ROLES, "user", "assistant"):
+        refuse("messages", f"{at}.role is system, developer, user or assistant.")
+    # What streamed answers carry beside their text comes back from some clients.
+    extra = {name for name, value in message.items() if value is not None}
+    for name in extra - {"role", "content", "reasoning_content"}:
+        refuse("messages", f"{at}.{name} is not supported here.")
+    content = message.get("content")
+    if content is None and role == "assistant":
+        content = ""
+    text = "".join(read_parts(at, content)) if isinstance(content, list) else content
+    if not isinstance(text, str):
+        refuse("messages", f"{at}.content is text, or a list of text parts.")
+    refuse_unstorable(at, text)
+    return role, text
+
+
+def read_parts(at: str, parts: list[Any]) -> list[str]:
+    for part in parts:
+        if not isinstance(part, dict) or part.get("type") != "text" or not isinstance(part.get("text"), str):
+            refuse("messages", f"{at}.content has a part that is not text. Only text is supported here.")
+    return [part["text"] for part in parts]
+
+
+def refuse_unstorable(at: str, text: str) -> None:
+    """Refuse what no database stores: NUL, and lone surrogates. Raises ValidationFailed."""
+    if "\x00" in text:
+        raise ValidationFailed({"messages": [f"{at}: Null characters are not allowed."]})
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValidationFailed({"messages": [f"{at}: Surrogate characters are not allowed."]}) from error

@@ -1,0 +1,172 @@
+"""The shapes of the OpenAI-compatible endpoint, for the API's description."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiResponse
+from rest_framework import serializers
+
+from accounts.api_schema import EXTRA_SCHEMAS
+from accounts.api_shapes import count, one_of, text
+from sessions.api.openai_compatible.requests import MAX_TOKENS, WITHOUT_EFFECT
+
+OPENAI_ERROR = "OpenAiError"
+
+EXTRA_SCHEMAS[OPENAI_ERROR] = {
+    "type": "object",
+    "description": "An error as OpenAI's clients read it.",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["message", "type", "param", "code"],
+            "properties": {
+                "message": {"type": "string", "description": "What went wrong and what to do, for people."},
+                "type": {
+                    "type": "string",
+                    "description": "OpenAI's kind of error, such as `rate_limit_error`.",
+                },
+                "param": {"type": ["string", "null"], "description": "The parameter that it is about."},
+                "code": {"type": "string", "description": "What went wrong, for programs."},
+            },
+        }
+    },
+}
+
+CONTENT = {
+    "description": "Text, whole or in parts; null only of an assistant that said nothing.",
+    "oneOf": [
+        {"type": "string"},
+        {"type": "null"},
+        {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["type", "text"],
+                "properties": {"type": {"const": "text"}, "text": {"type": "string"}},
+            },
+        },
+    ],
+}
+MESSAGE = {
+    "type": "object",
+    "required": ["role"],
+    "additionalProperties": False,
+    "properties": {
+        "role": {
+            "enum": ["system", "developer", "user", "assistant"],
+            "description": "The last message that is not system or developer is the user's, and the turn.",
+        },
+        "content": CONTENT,
+        "reasoning_content": {"description": "What an answer came with; without effect."},
+    },
+}
+TOKENS = {"type": ["integer", "null"], "minimum": 1, "maximum": MAX_TOKENS}
+COMPLETION_REQUEST: dict[str, Any] = {
+    "type": "object",
+    "required": ["model", "messages"],
+    "additionalProperties": False,
+    "properties": {
+        "model": {"type": "string", "description": "`room:<id>` or `agent:<key>`, as in GET /v1/models."},
+        "messages": {
+            "type": "array",
+            "minItems": 1,
+            "items": MESSAGE,
+            "description": "The conversation, oldest first; system messages stand after the agents' role prompts.",
+        },
+        "stream": {"type": ["boolean", "null"], "description": "Answer with chunks as they come."},
+        "stream_options": {
+            "type": ["object", "null"],
+            "additionalProperties": False,
+            "properties": {
+                "include_usage": {"type": ["boolean", "null"], "description": "Usage in a last chunk."}
+            },
+            "description": "Of a stream.",
+        },
+        "temperature": {
+            "type": ["number", "null"],
+            "minimum": 0,
+            "maximum": 2,
+            "description": "Of each answer, in place of the agents' own.",
+        },
+        "max_tokens": {
+            **TOKENS,
+            "description": "Tokens of each answer, at most; never more than an agent's limit.",
+        },
+        "max_completion_tokens": {**TOKENS, "description": "The same by its newer name."},
+        "n": {"enum": [1, None], "description": "There is one answer."},
+        **{name: {"description": "Without effect."} for name in sorted(WITHOUT_EFFECT)},
+    },
+}
+
+
+class AnswerShape(serializers.Serializer[Any]):
+    role = one_of("Who speaks.", "assistant")
+    content = text(
+        "An agent's answer; of a room the synthesis, or the answers under their names. Markdown.",
+        allow_blank=True,
+    )
+
+
+class ChoiceShape(serializers.Serializer[Any]):
+    index = count("Always 0.")
+    message = AnswerShape(help_text="The answer.")
+    logprobs = serializers.JSONField(allow_null=True, help_text="Always null.")
+    finish_reason = one_of("`length`: an answer reached its limit of tokens.", "stop", "length")
+
+
+class PromptDetailsShape(serializers.Serializer[Any]):
+    cached_tokens = count("Tokens of input that were read from a cache.")
+
+
+class CompletionDetailsShape(serializers.Serializer[Any]):
+    reasoning_tokens = count("Tokens of output that were reasoning.")
+
+
+class CompletionUsageShape(serializers.Serializer[Any]):
+    prompt_tokens = count("Tokens of input of all calls of the turn.")
+    completion_tokens = count("Tokens of output of all calls of the turn.")
+    total_tokens = count("Tokens, input and output.")
+    prompt_tokens_details = PromptDetailsShape(help_text="Parts of the input.")
+    completion_tokens_details = CompletionDetailsShape(help_text="Parts of the output.")
+
+
+class CompletionShape(serializers.Serializer[Any]):
+    id = text("`chatcmpl-` and the id of the turn.")
+    object = one_of("What this is.", "chat.completion")
+    created = count("When the turn was accepted, in seconds since 1970 (UTC).")
+    model = text("The model as it was asked for.")
+    choices = ChoiceShape(many=True, help_text="One.")
+    usage = CompletionUsageShape(help_text="What the whole turn used.")
+
+
+class CompatibleModelShape(serializers.Serializer[Any]):
+    id = text("`room:<id>` or `agent:<key>`.")
+    object = one_of("What this is.", "model")
+    created = count("Seconds since 1970 (UTC).")
+    owned_by = text("The id of the account.")
+    name = text("What the room or the agent is called.")
+
+
+class CompatibleModelsShape(serializers.Serializer[Any]):
+    object = one_of("What this is.", "list")
+    data = CompatibleModelShape(  # type: ignore[assignment]
+        many=True, help_text="One's rooms and agents."
+    )
+
+
+CHUNK: dict[str, Any] = {
+    "type": "object",
+    "description": "One chunk.",
+    "required": ["data"],
+    "properties": {"data": {"type": "string", "description": "The chunk as JSON, or `[DONE]`."}},
+}
+CHUNKS = """With `stream`: chunks as in OpenAI's API, then `data: [DONE]`. What a room's steps say on the way to the
+answer comes as `reasoning_content`. With `stream_options.include_usage` the last chunk has the usage of the whole turn.
+An error after the head is a chunk with `error`."""
+
+COMPLETION_ANSWERS: dict[Any, Any] = {
+    (200, "application/json"): OpenApiResponse(CompletionShape, description="The answer."),
+    (200, "text/event-stream"): OpenApiResponse(CHUNK, description=CHUNKS),
+}

@@ -1,0 +1,105 @@
+"""A turn's events as chunks of a streamed completion. Closing the stream does not stop the turn."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from django.http import StreamingHttpResponse
+
+from pantheon.errors import PantheonError
+from sessions.api.events import KEEP_ALIVE_S, read_events
+from sessions.api.openai_compatible.answers import completion_id, finish_reason, usage_of
+from sessions.api.openai_compatible.composing import Composer
+from sessions.api.openai_compatible.errors import openai_error
+from sessions.api.turns import turn_error
+from sessions.live.database import read_in_request
+from sessions.models import Turn
+from sessions.selectors.turns import turn_json_by_id
+
+DONE = "data: [DONE]\n\n"
+
+
+def completion_stream(
+    turn: Turn, *, model: str, include_usage: bool, headers: dict[str, str]
+) -> StreamingHttpResponse:
+    """Return a completion as server-sent events."""
+    response = StreamingHttpResponse(
+        stream_chunks(turn, model=model, include_usage=include_usage),
+        content_type="text/event-stream",
+        headers={"X-Accel-Buffering": "no", **headers},
+    )
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+async def stream_chunks(turn: Turn, *, model: str, include_usage: bool) -> AsyncIterator[str]:
+    """Yield the chunks of a turn, then `[DONE]`; an error is the last chunk before it."""
+    chunks = Chunks(turn, model=model, include_usage=include_usage)
+    composer = Composer(turn.mode)
+    yield chunks.delta(role="assistant", content="")
+    spoke_at = time.monotonic()
+    async for entry in read_events(turn.pk, 0):
+        for channel, text in composer.feed(json.loads(entry.data)) if entry is not None else ():
+            yield chunks.delta(**{channel: text})
+            spoke_at = time.monotonic()
+        if time.monotonic() - spoke_at >= KEEP_ALIVE_S:
+            yield ": keep-alive\n\n"
+            spoke_at = time.monotonic()
+    body = await read_in_request(turn_json_by_id, turn.pk)
+    error = error_of(body)
+    if error is not None:
+        yield wire(openai_error(error.as_dict()["error"], error.http_status))
+    else:
+        if rest := composer.rest(body):
+            yield chunks.delta(content=rest)
+        yield chunks.finish(finish_reason(body))
+        if include_usage:
+            yield chunks.usage(usage_of(body))
+    yield DONE
+
+
+def error_of(body: dict[str, Any]) -> PantheonError | None:
+    """Return why there is no answer, None where there is one."""
+    if body["status"] == Turn.Status.FAILED:
+        return turn_error(body, {})
+    return still_running(body["id"]) if body["status"] in Turn.ACTIVE else None
+
+
+def still_running(turn_id: str) -> PantheonError:
+    """Return the error of a server that stops while a turn runs, which goes on elsewhere."""
+    message = f"The server is being restarted. The turn goes on: GET /api/v1/turns/{turn_id} has its answer."
+    return PantheonError("unavailable", message, {"turn_id": turn_id})
+
+
+class Chunks:
+    """The chunks of one completion."""
+
+    def __init__(self, turn: Turn, *, model: str, include_usage: bool) -> None:
+        self._head = {
+            "id": completion_id(turn.pk),
+            "object": "chat.completion.chunk",
+            "created": int(turn.created_at.timestamp()),
+            "model": model,
+        }
+        self._tail = {"usage": None} if include_usage else {}
+
+    def delta(self, **fields: str) -> str:
+        return self._choice(fields, None)
+
+    def finish(self, reason: str) -> str:
+        return self._choice({}, reason)
+
+    def usage(self, usage: dict[str, Any]) -> str:
+        """Return the chunk after the last choice, as `include_usage` asks for."""
+        return wire({**self._head, "choices": [], "usage": usage})
+
+    def _choice(self, delta: dict[str, str], reason: str | None) -> str:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
+        return wire({**self._head, "choices": [choice], **self._tail})
+
+
+def wire(data: dict[str, Any]) -> str:
+    return f"data: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n"

@@ -1,0 +1,143 @@
+"""`GET /v1/models` and `POST /v1/chat/completions`, for whatever speaks to OpenAI."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.http import HttpResponseBase
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.access import signed_in
+from accounts.api_schema import operation
+from accounts.models import ApiToken, User
+from pantheon.errors import NotFound, PantheonError
+from sessions.access import access_agent_by_key, access_room
+from sessions.api.base import AsyncAPIView, LimitedAsTurns
+from sessions.api.events import wait_until_final
+from sessions.api.openai_compatible.answers import completion
+from sessions.api.openai_compatible.errors import openai_error
+from sessions.api.openai_compatible.requests import CompletionRequest, read_request
+from sessions.api.openai_compatible.schema import (
+    COMPLETION_ANSWERS,
+    COMPLETION_REQUEST,
+    OPENAI_ERROR,
+    CompatibleModelsShape,
+)
+from sessions.api.openai_compatible.streaming import completion_stream, error_of
+from sessions.api.turn_schema import PLAN_ERRORS, PROVIDER_ERRORS, WRITTEN
+from sessions.api.turns import idempotency_key, request_digest, token_of
+from sessions.live.database import read_in_request
+from sessions.models import Agent, Room, Turn
+from sessions.selectors.turns import turn_json_by_id
+from sessions.services.completion_accept import completion_accept
+from sessions.services.turn_accept import Accepted
+from sessions.services.turn_request import TurnRequest
+
+ROOM, AGENT = "room:", "agent:"
+
+
+class OpenAiView(AsyncAPIView):
+    """A view whose errors have OpenAI's shape."""
+
+    error_component = OPENAI_ERROR
+
+    def handle_exception(self, exc: Exception) -> Response:
+        response = super().handle_exception(exc)
+        error = response.data["error"]
+        response.data = openai_error(error, response.status_code)
+        if error["code"] == "idempotency_mismatch":
+            # OpenAI's clients repeat a request after a 409; this one would be refused again.
+            response["x-should-retry"] = "false"
+        return response
+
+
+class CompatibleModelsView(OpenAiView):
+    """One's rooms and agents, as the models that one can ask."""
+
+    @operation("List my rooms and agents as models", answers=CompatibleModelsShape)
+    async def get(self, request: Request) -> Response:
+        return await sync_to_async(self._list)(request)
+
+    def _list(self, request: Request) -> Response:
+        user = signed_in(request)
+        rooms = [model_json(f"{ROOM}{room.pk}", room, user) for room in Room.objects.of(user)]
+        agents = [model_json(f"{AGENT}{agent.key}", agent, user) for agent in Agent.objects.of(user)]
+        return Response({"object": "list", "data": [*rooms, *agents]})
+
+
+def model_json(model: str, place: Room | Agent, user: User) -> dict[str, Any]:
+    return {
+        "id": model,
+        "object": "model",
+        "created": int(place.created_at.timestamp()),
+        "owned_by": str(user.pk),
+        "name": place.name,
+    }
+
+
+class CompletionsView(LimitedAsTurns, OpenAiView):
+    """Each request is a turn in a session of its own, which lists do not show."""
+
+    write_scope = ApiToken.Scope.CHAT
+
+    @operation(
+        "Ask a room or an agent as OpenAI's models are asked",
+        request={"application/json": COMPLETION_REQUEST},
+        parameters=WRITTEN,
+        answers=COMPLETION_ANSWERS,
+        errors=["not_found", "idempotency_mismatch", "budget_exceeded", *PLAN_ERRORS, *PROVIDER_ERRORS],
+    )
+    async def post(self, request: Request) -> HttpResponseBase:
+        asked, accepted = await read_in_request(self._accept, request)
+        turn = accepted.turn
+        headers = {"Location": f"/api/v1/turns/{turn.pk}"}
+        if accepted.replayed:
+            headers["Idempotent-Replayed"] = "true"
+        if asked.stream:
+            return completion_stream(
+                turn, model=asked.model, include_usage=asked.include_usage, headers=headers
+            )
+        await wait_until_final(turn.pk, None)
+        body = await read_in_request(turn_json_by_id, turn.pk)
+        if (error := error_of(body)) is not None:
+            raise with_headers(error, body, headers)
+        answer = completion(body, model=asked.model, created=int(turn.created_at.timestamp()))
+        return Response(answer, headers=headers)
+
+    def _accept(self, request: Request) -> tuple[CompletionRequest, Accepted]:
+        asked = read_request(request.data)
+        wanted = TurnRequest(
+            message=asked.message,
+            client=asked.client,
+            idempotency_key=idempotency_key(request),
+            digest=request_digest(request.path, request.data),
+        )
+        user = signed_in(request)
+        place = place_of(user, asked.model)
+        return asked, completion_accept(user=user, place=place, request=wanted, token=token_of(request))
+
+
+def place_of(user: User, model: str) -> Room | Agent:
+    """Return whom a model's name means. Raises NotFound, also for a room or an agent of somebody else."""
+    try:
+        if model.startswith(ROOM):
+            return access_room(user, model.removeprefix(ROOM))
+        if model.startswith(AGENT):
+            return access_agent_by_key(user, model.removeprefix(AGENT))
+    except NotFound:
+        pass
+    raise PantheonError(
+        "not_found",
+        "There is no such model, or it is not yours: GET /v1/models lists room:<id> and agent:<key>.",
+        {"parameter": "model"},
+    )
+
+
+def with_headers(error: PantheonError, turn: dict[str, Any], headers: dict[str, str]) -> PantheonError:
+    """Return an error that leads to its turn, and that keeps clients from paying for another one."""
+    if turn["usage"]["calls"] or turn["status"] in Turn.ACTIVE:
+        headers = {**headers, "x-should-retry": "false"}
+    error.headers = headers
+    return error

@@ -1,0 +1,71 @@
+"""What every request for a turn may be answered with, for the API's description."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiResponse
+
+from accounts.api_schema import answer_header, header
+from sessions.api.shapes import TurnShape
+
+PLAN_ERRORS = (
+    *("no_valid_tagged_agents", "no_room_agents", "room_goal_required", "context_overflow"),
+    "model_unavailable",
+)
+PROVIDER_ERRORS = ("provider_error", "provider_unavailable", "provider_timeout")
+TURN_ERRORS = (
+    *("turn_conflict", "turn_in_progress", "idempotency_mismatch", "budget_exceeded"),
+    *PLAN_ERRORS,
+    *PROVIDER_ERRORS,
+)
+
+KEY = header(
+    "Idempotency-Key", "1 to 255 printable characters: the same key and body is the same turn, for 24 h."
+)
+WRITTEN = [
+    KEY,
+    answer_header("Location", "Where the turn is.", 200, 201, 202),
+    answer_header(
+        "Idempotent-Replayed", "`true`: an earlier request of this key made the turn.", 200, 201, 202
+    ),
+]
+
+EVENTS = """Server-sent events. Each has `id: <seq>` and one `data:` line: an object with `type`, `turn_id` and `at`.
+
+- `turn.started`: `session_id`, `index`, `mode`, `roster`
+- `turn.snapshot`: `turn`, which replaces all that was read before; its steps have `text`
+- `routing.decided`: `round`, `action`, `selections`, `reason`, `used_fallback`
+- `step.started`: `step_id`, `purpose`, `agent_key`, `agent_name`, `model`, `round`
+- `step.delta`: `step_id`, `kind` (`text` or `reasoning`), `text`
+- `step.completed`: `step_id`, `message_id`, `text`, `html`, `usage`, `cost_usd`
+- `step.failed`: `step_id`, `code`, `message`, `retryable`
+- `turn.completed`, `turn.partial`, `turn.failed`, `turn.cancelled`: `status`, `stop_reason`, `usage`, `cost_usd`,
+  `error`
+
+Comments keep the connection open. Readers ignore types and fields that they do not know."""
+
+EVENT: dict[str, Any] = {
+    "type": "object",
+    "description": "One event.",
+    "required": ["data"],
+    "properties": {
+        "id": {"type": "string", "description": "Its `seq`, by which reading can be taken up again."},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "description": "The event as JSON.",
+        },
+    },
+}
+STREAM = OpenApiResponse(EVENT, description=EVENTS)
+TURN_ANSWERS: dict[Any, Any] = {
+    (200, "text/event-stream"): OpenApiResponse(
+        EVENT,
+        description="With `stream`: the events of the turn, as in GET turns/{turn_id}/events.",
+    ),
+    201: OpenApiResponse(TurnShape, description="The finished turn."),
+    202: OpenApiResponse(
+        TurnShape, description="With `background`, or where it takes too long: the turn so far."
+    ),
+}

@@ -1,0 +1,77 @@
+"""What a client sends that keeps its conversation itself: stored in the turn's snapshot, told to its models."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from orchestration.engine.specs import AgentSpec, HistoryMessage
+from sessions.models import ChatSession, Turn
+from sessions.services.turn_request import ClientContext, ClientLine
+
+COUNCIL_NAME = "The council"
+"""Who said what a client has as one answer, where no room's name says it."""
+
+
+def client_json(client: ClientContext | None) -> dict[str, Any] | None:
+    """Return what `client_from` reads, for the snapshot."""
+    return None if client is None else dataclasses.asdict(client)
+
+
+def client_from(data: dict[str, Any] | None) -> ClientContext | None:
+    if data is None:
+        return None
+    return ClientContext(**{**data, "history": tuple(ClientLine(**line) for line in data["history"])})
+
+
+def client_before(session: ChatSession, index: int) -> ClientContext | None:
+    """Return what was sent with the turn before, which a turn that goes on from there, or replaces it, is told too."""
+    if index == 1:
+        return None
+    newest = Turn.objects.spoken().filter(session=session).order_by("-index")
+    return client_from(newest.values_list("snapshot__client", flat=True).first())
+
+
+def client_lines(
+    client: ClientContext | None, mode: str, roster: Sequence[AgentSpec], room_name: str
+) -> tuple[HistoryMessage, ...]:
+    """Return a client's history as lines before the transcript: seq 0 and below.
+
+    An earlier answer was the agent's own where one answers alone, the manager's where there is one, and else the
+    whole council's.
+    """
+    lines = client.history if client else ()
+    first = 1 - len(lines)
+    return tuple(line_of(first + place, line, mode, roster, room_name) for place, line in enumerate(lines))
+
+
+def line_of(
+    seq: int, line: ClientLine, mode: str, roster: Sequence[AgentSpec], room_name: str
+) -> HistoryMessage:
+    if line.role == "user":
+        return HistoryMessage(seq, "user", line.text)
+    if mode == Turn.Mode.ORCHESTRATOR:
+        return HistoryMessage(seq, "manager", line.text)
+    if mode == Turn.Mode.DIRECT:
+        return HistoryMessage(seq, "agent", line.text, roster[0].key, roster[0].name)
+    return HistoryMessage(seq, "agent", line.text, "", room_name or COUNCIL_NAME)
+
+
+def answering_as(client: ClientContext | None, roster: tuple[AgentSpec, ...]) -> tuple[AgentSpec, ...]:
+    """Return the roster as a client wants it to answer; an agent's own limit is never raised."""
+    if client is None:
+        return roster
+    return tuple(
+        dataclasses.replace(
+            agent,
+            temperature=agent.temperature if client.temperature is None else client.temperature,
+            max_output_tokens=least(agent.max_output_tokens, client.max_output_tokens),
+        )
+        for agent in roster
+    )
+
+
+def least(*limits: int | None) -> int | None:
+    """Return the smallest limit of those that are set."""
+    return min((limit for limit in limits if limit is not None), default=None)
