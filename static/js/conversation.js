@@ -33,7 +33,8 @@ class Conversation {
     this.follower = new Follower(scroll, transcript, document.querySelector("[data-follow]"));
     this.refusal = new Refusal(composerForm.querySelector("[data-refusal]"));
     this.connection = composerForm.querySelector("[data-connection]");
-    this.tags = new TagList(composerForm, this.taggable());
+    // Before the composer, whose Enter sends. An agent that is alone needs no tag.
+    if ("mode" in composerForm.dataset) new TagList(composerForm, this.taggable());
     this.composer = new Composer(composerForm, this.sessionId, {
       onSend: (text) => this.send(text),
       onStop: () => this.stop(),
@@ -52,9 +53,8 @@ class Conversation {
     this.resume();
   }
 
-  /** Who can be tagged: nobody where one agent is alone. */
+  /** Who can be tagged in this room. */
   taggable() {
-    if (!("mode" in composerForm.dataset)) return [];
     const agents = [...this.agents].map(([key, { name }]) => ({ key, name }));
     return agents.length > 1 ? [...agents, { key: "all", name: "Everybody" }] : agents;
   }
