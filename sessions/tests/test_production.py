@@ -150,12 +150,12 @@ def test_redis_killed_in_mid_turn(
     processes, redis_server, session, openai_server: OpenAIServer, gate
 ) -> None:
     """The turn commits, its readers are told, and the next turn runs when Redis is back."""
-    web, worker, _ = processes("web", "worker", "beat")
+    web, elsewhere, worker, _ = processes("web", "web", "worker", "beat")
     turn = ask(web, session)
     reader = watch(web, turn)
     in_the_middle(reader)
     redis_server.kill()
-    late = watch(web, turn)
+    late = watch(elsewhere, turn)  # whose process has heard nothing of the turn
     gate.open()
     until(is_final(turn))
     assert_whole(turn, reader.wait())
