@@ -240,6 +240,7 @@ class UsageEvent(AppendOnlyModel):
                 fields=["room_id", "-created_at"], name="event_of_room"
             ),  # what a room was last called
             models.Index(fields=["agent_id", "-created_at"], name="event_of_agent"),  # and an agent
+            models.Index(fields=["team_id", "-created_at"], name="event_of_team"),  # a team's, newest first
         ]
 
     def __str__(self) -> str:
