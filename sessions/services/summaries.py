@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Max
 
 from accounts.models import ApiToken, User
 from orchestration.engine.specs import SummaryPlan, TurnSpec
@@ -15,7 +14,7 @@ from pantheon.errors import PantheonError, ValidationFailed
 from sessions.models import ChatSession, Summary, Turn
 from sessions.selectors.summaries import newest_summary, summary_spec
 from sessions.services.snapshot import agent_specs, history_of, summarizer_spec
-from sessions.services.turn_accept import Accepted, queue_turn, turn_of_key
+from sessions.services.turn_accept import Accepted, next_seq, queue_turn, turn_of_key
 from sessions.services.turn_plan import Plan, agents_of, limits_of
 from sessions.services.turn_request import TurnRequest
 
@@ -43,7 +42,7 @@ def summary_request(
 @transaction.atomic(durable=True)
 def _accept_summary(user: User, session: ChatSession, request: TurnRequest, token: ApiToken | None) -> Turn:
     newest = newest_summary(session.pk)
-    before_seq = (session.messages.aggregate(last=Max("seq"))["last"] or 0) + 1
+    before_seq = next_seq(session)
     history = history_of(session.pk, after_seq=newest.through_seq if newest else 0, before_seq=before_seq)
     if not history:
         raise ValidationFailed({"session": ["Nothing was said since the last summary."]})

@@ -83,7 +83,7 @@ def turn_stage(
 ) -> Turn:
     """Plan a turn and store it with its message (inside a transaction). Raises like `turn_accept`."""
     refuse_wrong_index(request, index)
-    before_seq = (session.messages.aggregate(last=Max("seq"))["last"] or 0) + 1
+    before_seq = next_seq(session)
     refuse_old_version(request, index)
     plan = plan_turn(session, request, index=index, before_seq=before_seq)
     turn = queue_turn(plan, user=user, session=session, request=request, token=token, before_seq=before_seq)
@@ -159,6 +159,10 @@ def turn_of_key(user: User, request: TurnRequest) -> Turn | None:
 
 def next_index(session: ChatSession) -> int:
     return (session.turns.aggregate(last=Max("index"))["last"] or 0) + 1
+
+
+def next_seq(session: ChatSession) -> int:
+    return (session.messages.aggregate(last=Max("seq"))["last"] or 0) + 1
 
 
 def refuse_wrong_index(request: TurnRequest, expected: int) -> None:

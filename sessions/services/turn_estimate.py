@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from django.db import transaction
-from django.db.models import Max
 
 from accounts.models import User
 from billing.models import ZERO_UUID
 from billing.selectors.estimates import Estimate, estimate_of
 from billing.services.usage import Payer
 from sessions.models import ChatSession
-from sessions.services.turn_accept import next_index
+from sessions.services.turn_accept import next_index, next_seq
 from sessions.services.turn_plan import plan_turn
 from sessions.services.turn_request import TurnRequest
 
@@ -18,7 +17,7 @@ from sessions.services.turn_request import TurnRequest
 @transaction.atomic
 def turn_estimate(*, user: User, session: ChatSession, request: TurnRequest) -> Estimate:
     """Return what this request would cost now. Raises the 422 codes of `turn_accept`."""
-    before_seq = (session.messages.aggregate(last=Max("seq"))["last"] or 0) + 1
+    before_seq = next_seq(session)
     plan = plan_turn(session, request, index=next_index(session), before_seq=before_seq)
     payer = Payer(
         user_id=user.pk,
