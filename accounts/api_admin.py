@@ -2,52 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from django.db import transaction
-from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.access import access_person, signed_in
-from accounts.api_base import ApiView
+from accounts.api_base import AdminApiView
 from accounts.api_schema import operation
 from accounts.api_shapes import ManagedPersonShape
-from accounts.models import ApiToken, User
-from accounts.permissions import SignedInWithScope
+from accounts.models import User
 from accounts.services import user_reactivate, user_suspend
-from pantheon.errors import PantheonError, ValidationFailed
-
-
-class StaffWithPermission(BasePermission):
-    """Staff who have the permission that the view names for the method; with the scope `admin` where a token asks."""
-
-    def has_permission(self, request: Request, view: Any) -> bool:
-        user = signed_in(request)
-        needed = view.permissions_needed.get(request.method)
-        if not user.is_staff or (needed is not None and not user.has_perm(needed)):
-            raise PantheonError("permission_denied", "Only staff with the permission for it may do this.")
-        if isinstance(request.auth, ApiToken) and ApiToken.Scope.ADMIN not in request.auth.scopes:
-            raise PantheonError(
-                "permission_denied", "This token lacks the scope 'admin'.", {"scope": "admin"}
-            )
-        return True
-
-
-class AdminApiView(ApiView):
-    """The base of what only staff may call."""
-
-    permission_classes = [SignedInWithScope, StaffWithPermission]
-    write_scope = ApiToken.Scope.ADMIN
-    permissions_needed: ClassVar[Mapping[str, str]] = {}
-    """Method -> permission."""
+from pantheon.errors import ValidationFailed
 
 
 class UserSuspendView(AdminApiView):
     """Sessions and tokens of the person stop working at once."""
 
-    permissions_needed = {"POST": "accounts.change_user"}
+    staff_permissions = {"POST": "accounts.change_user"}
 
     @operation(
         "Suspend a person: sessions and tokens stop working at once",
@@ -66,7 +39,7 @@ class UserSuspendView(AdminApiView):
 
 
 class UserReactivateView(AdminApiView):
-    permissions_needed = {"POST": "accounts.change_user"}
+    staff_permissions = {"POST": "accounts.change_user"}
 
     @operation("Reactivate a person", request=None, answers=ManagedPersonShape)
     def post(self, request: Request, user_id: str) -> Response:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest
@@ -11,6 +12,8 @@ from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from accounts.models import ApiToken
+from accounts.permissions import SignedInWithScope, StaffWithPermission
 from accounts.throttling import rate_limit_headers
 
 
@@ -47,6 +50,16 @@ class ApiView(APIView):
         if isinstance(request, ASGIRequest) and not request.META.get("CONTENT_LENGTH"):
             request.META["CONTENT_LENGTH"] = str(received_bytes(request))
         return super().initialize_request(request, *args, **kwargs)
+
+
+class AdminApiView(ApiView):
+    """The base of what only staff may call."""
+
+    permission_classes = [SignedInWithScope, StaffWithPermission]
+    write_scope = ApiToken.Scope.ADMIN
+    staff_permissions: ClassVar[Mapping[str, str]] = {}
+    """Method -> permission; of every method that the view has."""
+    refusal = "Only staff with the permission for it may do this."
 
 
 def received_bytes(request: ASGIRequest) -> int:

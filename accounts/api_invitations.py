@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from accounts.access import access_invitation, signed_in
 from accounts.addresses import instance_url
-from accounts.api_admin import AdminApiView
+from accounts.api_base import AdminApiView
 from accounts.api_schema import operation
 from accounts.api_shapes import TeamShape
 from accounts.invitations import invitation_change, invitation_create, invitation_revoke
@@ -21,7 +21,6 @@ from accounts.models import Invitation, Team
 
 PERMISSIONS = {
     "GET": "accounts.view_invitation",
-    "HEAD": "accounts.view_invitation",
     "POST": "accounts.add_invitation",
     "PATCH": "accounts.change_invitation",
     "DELETE": "accounts.delete_invitation",
@@ -87,7 +86,7 @@ class NewInvitationShape(InvitationShape):
 @extend_schema_view(get=operation("List invitations", answers=InvitationShape(many=True)))
 class InvitationsView(AdminApiView, ListAPIView[Invitation]):
     serializer_class = InvitationSerializer
-    permissions_needed = PERMISSIONS
+    staff_permissions = PERMISSIONS
 
     def get_queryset(self) -> Any:
         return Invitation.objects.select_related("team", "created_by")
@@ -113,7 +112,7 @@ class InvitationsView(AdminApiView, ListAPIView[Invitation]):
 
 
 class InvitationView(AdminApiView):
-    permissions_needed = PERMISSIONS
+    staff_permissions = PERMISSIONS
 
     @operation("Read an invitation", answers=InvitationShape)
     def get(self, request: Request, invitation_id: str) -> Response:

@@ -33,14 +33,15 @@ class SignedInWithScope(BasePermission):
 class StaffWithPermission(BasePermission):
     """Staff with the permission that the view's `staff_permissions` name for the method, with the scope `admin`.
 
-    Everybody else who is signed in is refused before any row is looked for.
+    HEAD needs what GET needs. Everybody else who is signed in is refused before any row is looked for.
     """
 
     def has_permission(self, request: Request, view: Any) -> bool:
         user: Any = request.user
         if (request.method or "").lower() not in implemented(view):
             return True
-        if not (user.is_staff and user.has_perm(view.staff_permissions[request.method])):
+        needed = view.staff_permissions["GET" if request.method == "HEAD" else request.method]
+        if not (user.is_staff and user.has_perm(needed)):
             raise PantheonError("permission_denied", view.refusal)
         if isinstance(request.auth, ApiToken) and ApiToken.Scope.ADMIN not in request.auth.scopes:
             raise PantheonError(

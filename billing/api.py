@@ -14,9 +14,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.access import signed_in
-from accounts.api_base import ApiView
+from accounts.api_base import AdminApiView, ApiView
 from accounts.api_schema import operation
-from accounts.permissions import SignedInWithScope, StaffWithPermission
+from accounts.instants import instant
 from billing.api_shapes import FILTERS, GROUP, RANGE, UsageEventShape, UsageSummaryShape
 from billing.export import events_csv
 from billing.fields import usd_text
@@ -31,9 +31,8 @@ PERMISSION = "billing.view_usageevent"
 OWN_FILTERS = [parameter for parameter in FILTERS if parameter.name not in ("team", "user")]
 
 
-class AdminUsageView(ApiView):
-    permission_classes = [SignedInWithScope, StaffWithPermission]
-    staff_permissions = {"GET": PERMISSION, "HEAD": PERMISSION}
+class AdminUsageView(AdminApiView):
+    staff_permissions = {"GET": PERMISSION}
     refusal = "Only staff who may see the ledger may do this."
 
 
@@ -93,7 +92,7 @@ class UsageEventSerializer(serializers.BaseSerializer[UsageEvent]):
                 "estimated": event.source == UsageEvent.Source.ESTIMATED,
             },
             "cost_usd": usd_text(event.cost_pico),
-            "created_at": event.created_at.isoformat().replace("+00:00", "Z"),
+            "created_at": instant(event.created_at),
         }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import uuid
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -15,10 +14,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.access import parse_id, signed_in
-from accounts.api_base import ApiView
+from accounts.api_base import AdminApiView, ApiView
 from accounts.api_schema import operation, page_of
-from accounts.models import ApiToken
-from accounts.permissions import SignedInWithScope, StaffWithPermission
+from accounts.instants import instant
 from billing.budget_shapes import BudgetShape, OwnBudgetShape
 from billing.fields import MAX_USD, usd_text, usd_to_pico
 from billing.models import ZERO_UUID, Budget
@@ -80,12 +78,9 @@ def validated(request: Request, *, partial: bool = False) -> dict[str, Any]:
     return dict(serializer.validated_data)
 
 
-class AdminBudgetView(ApiView):
-    permission_classes = [SignedInWithScope, StaffWithPermission]
-    write_scope = ApiToken.Scope.ADMIN
+class AdminBudgetView(AdminApiView):
     staff_permissions = {
         "GET": "billing.view_budget",
-        "HEAD": "billing.view_budget",
         "POST": "billing.add_budget",
         "PATCH": "billing.change_budget",
         "DELETE": "billing.delete_budget",
@@ -201,7 +196,3 @@ def amounts(fill: Fill) -> dict[str, Any]:
         "available_usd": usd_text(fill.available_pico),
         "percent": float(fill.percent),
     }
-
-
-def instant(moment: dt.datetime) -> str:
-    return moment.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")

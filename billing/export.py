@@ -11,6 +11,7 @@ from asgiref.sync import sync_to_async
 from django.db import connection
 from django.http import HttpResponse, StreamingHttpResponse
 
+from accounts.instants import instant
 from billing.fields import usd_text
 from billing.figures import Listing
 from billing.models import UsageEvent
@@ -125,7 +126,7 @@ def event_pieces(days: DayRange, filters: Filters) -> Iterator[str]:
 
 def event_row(event: UsageEvent, email: str) -> tuple[Any, ...]:
     return (
-        *(event.pk, event.created_at.isoformat().replace("+00:00", "Z")),
+        *(event.pk, instant(event.created_at)),
         *(amount(event.cost_pico), amount(event.provider_cost_pico)),
         *(event.user_id, email, event.team_id, event.team_name, event.room_id, event.room_name),
         event.model.alias,

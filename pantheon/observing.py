@@ -7,7 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import structlog
 from asgiref.sync import iscoroutinefunction
@@ -27,12 +27,11 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
-from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 
 from accounts.api_base import ApiView
-from accounts.models import ApiToken, User
-from pantheon.errors import PantheonError
+from accounts.models import User
+from accounts.permissions import StaffWithPermission
 from sessions.models import Turn
 
 log = logging.getLogger("pantheon.requests")
@@ -119,16 +118,28 @@ class MetricsToken(BaseAuthentication):
             return None
         return AnonymousUser(), METRICS
 
+    def authenticate_header(self, request: Request) -> str:
+        return 'Bearer realm="Pantheon"'
+
+
+class ReadsMetrics(StaffWithPermission):
+    """Whoever has the token of the metrics, and staff."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        if request.auth == METRICS:
+            return True
+        return bool(request.user.is_authenticated) and super().has_permission(request, view)
+
 
 class MetricsView(ApiView):
     """The metrics of this machine's processes, for `PANTHEON_METRICS_TOKEN` and for staff."""
 
     authentication_classes = (MetricsToken, *ApiView.authentication_classes)
-    permission_classes = (AllowAny,)
+    permission_classes = (ReadsMetrics,)
+    staff_permissions: ClassVar = {"GET": "billing.view_usageevent"}
+    refusal = "Metrics are for administrators."
 
     def get(self, request: Request) -> HttpResponse:
-        if request.auth != METRICS:
-            refuse_strangers(request)
         registry: CollectorRegistry = REGISTRY
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             registry = CollectorRegistry()
@@ -138,13 +149,3 @@ class MetricsView(ApiView):
         return HttpResponse(
             generate_latest(registry) + generate_latest(now), content_type=CONTENT_TYPE_LATEST
         )
-
-
-def refuse_strangers(request: Request) -> None:
-    """Let staff in who may see what is spent. Raises `not_authenticated`, `permission_denied`."""
-    if not request.user.is_authenticated:
-        raise PantheonError("not_authenticated", "Sign in, or send the metrics token.")
-    token = request.auth
-    scoped = not isinstance(token, ApiToken) or ApiToken.Scope.ADMIN in token.scopes
-    if not (scoped and request.user.is_staff and request.user.has_perm("billing.view_usageevent")):
-        raise PantheonError("permission_denied", "Metrics are for administrators.")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from django.db.models import Q
 from django.utils import timezone
 
+from accounts.instants import instant
 from billing.fields import usd_text
 from billing.models import Budget, BudgetPeriod, Hold, HoldLine, ModelPrice
 from billing.pricing import call_bound_pico, cost_pico, price_for
@@ -161,7 +162,7 @@ def budget_exceeded(period: BudgetPeriod, *, needed_pico: int, available_pico: i
             },
             "needed_usd": usd_text(needed_pico),
             "available_usd": usd_text(available_pico),
-            "resets_at": resets_at.isoformat().replace("+00:00", "Z"),
+            "resets_at": instant(resets_at),
         },
     )
 

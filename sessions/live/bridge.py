@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 
+from accounts.instants import instant
 from billing.fields import usd_text
 from orchestration.engine.events import (
     EngineEvent,
@@ -145,7 +146,7 @@ class Bridge:
         self.seq += 1
         if kind != "step.delta":
             self.last_change = self.seq
-        at = dt.datetime.now(dt.UTC).isoformat().replace("+00:00", "Z")
+        at = instant(dt.datetime.now(dt.UTC))
         self._log.append(
             self.claimed.turn_id,
             self.seq,

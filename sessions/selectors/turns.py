@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from accounts import instants
 from billing.corrections import corrected
 from billing.fields import usd_text
 from billing.models import UsageEvent
@@ -133,5 +134,5 @@ def terminal_fields(turn_id: uuid.UUID) -> dict[str, Any]:
 
 
 def instant(moment: Any) -> str | None:
-    """Return RFC 3339 UTC with a Z."""
-    return None if moment is None else moment.isoformat().replace("+00:00", "Z")
+    """Return RFC 3339 UTC with a Z, None of nothing."""
+    return None if moment is None else instants.instant(moment)
