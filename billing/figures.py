@@ -10,8 +10,8 @@ from typing import Any
 from billing.fields import usd_text
 from billing.money import Money, money
 from billing.selectors.filters import key_text
-from billing.selectors.reports import Projection, Row, Table, share
-from billing.selectors.sums import Sums
+from billing.selectors.reports import Projection, Table, share
+from billing.selectors.sums import Key, Sums
 
 OTHERS = "others"
 TITLES = {
@@ -71,7 +71,7 @@ def figures_of(sums: Sums) -> Figures:
 
 
 def listing_of(
-    table: Table, totals: Sums, *, narrow: Callable[[Row], str], events: Callable[[Row], str], more: str = ""
+    table: Table, totals: Sums, *, narrow: Callable[[Key], str], events: Callable[[Key], str], more: str = ""
 ) -> Listing:
     """Return a table with links; a last line has what the others cost, so that it sums to the total."""
     lines = [
@@ -80,8 +80,8 @@ def listing_of(
             label=row.label,
             figures=figures_of(row.sums),
             percent=percent(row.sums.cost_pico, totals.cost_pico),
-            narrow=narrow(row),
-            events=events(row),
+            narrow=narrow(row.key),
+            events=events(row.key),
         )
         for row in table.rows
     ]

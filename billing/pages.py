@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,7 +22,8 @@ from billing.reading import Asked, read_forgiving, utc_today
 from billing.selectors.budgets import own_fills, target_names
 from billing.selectors.filters import Filters
 from billing.selectors.labels import labels_for
-from billing.selectors.reports import Row, dashboard
+from billing.selectors.reports import dashboard
+from billing.selectors.sums import Key
 from billing.selectors.turns import TurnCost, turns_of
 
 TABLES = ("model", "room", "agent")
@@ -89,11 +90,12 @@ def budget_lines(user: User, today: dt.date) -> list[Line]:
 
 
 def listings_of(tables: Sequence[Any], totals: Any, asked: Asked) -> list[Any]:
-    def narrow(row: Row) -> str:
-        return f"?{asked.narrowed(row).query()}#turns"
+    def narrow(group: str) -> Callable[[Key], str]:
+        narrowing = asked.narrowing(group)
+        return lambda key: f"?{narrowing(key)}#turns"
 
     used = [replace(table, rows=[row for row in table.rows if row.sums.calls]) for table in tables]
-    return [listing_of(table, totals, narrow=narrow, events=lambda row: "") for table in used]
+    return [listing_of(table, totals, narrow=narrow(table.group), events=lambda key: "") for table in used]
 
 
 def chips_of(asked: Asked) -> list[Chip]:

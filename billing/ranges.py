@@ -65,6 +65,12 @@ class DayRange:
         return DayRange(self.first - dt.timedelta(days=self.length), self.first - dt.timedelta(days=1))
 
 
+def single_day(day: object) -> DayRange:
+    """Return the range of one day."""
+    assert isinstance(day, dt.date)
+    return DayRange(day, day)
+
+
 def month_of(day: dt.date) -> DayRange:
     """Return the whole month of a day."""
     return DayRange(day.replace(day=1), day.replace(day=calendar.monthrange(day.year, day.month)[1]))

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 from django.utils import timezone
 
-from billing.ranges import DEFAULT_PRESET, PRESETS, DayRange, custom_range, invalid_parameter, preset_range
-from billing.selectors.filters import Filters, parse_filters
-from billing.selectors.reports import GROUPS, Row
+from billing.ranges import (
+    DEFAULT_PRESET,
+    PRESETS,
+    DayRange,
+    custom_range,
+    invalid_parameter,
+    preset_range,
+    single_day,
+)
+from billing.selectors.filters import Filters, key_text, parse_filters
+from billing.selectors.reports import GROUPS
+from billing.selectors.sums import Key
 from pantheon.errors import PantheonError
 
 
@@ -36,11 +45,12 @@ class Asked:
         parameters |= {"group_by": self.group, **self.filters.query(), **changes}
         return urlencode({name: value for name, value in parameters.items() if value})
 
-    def narrowed(self, row: Row) -> Asked:
-        """Return the same question about one row only."""
-        if isinstance(row.key, dt.date):
-            return replace(self, preset="custom", days=DayRange(row.key, row.key))
-        return replace(self, filters=self.filters.having(row.group, row.key))
+    def narrowing(self, group: str) -> Callable[[Key], str]:
+        """Return what gives the query string of this question about one row of a group, for tables of many rows."""
+        if group == "day":
+            return lambda day: replace(self, preset="custom", days=single_day(day)).query()
+        shared = replace(self, filters=self.filters.having(group, None)).query()
+        return lambda key: f"{shared}&{group}={quote_plus(key_text(key))}"
 
 
 def read(parameters: Mapping[str, str], *, today: dt.date, group: str = "model") -> Asked:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,10 +25,11 @@ from billing.money import Money, money
 from billing.ranges import PRESETS, DayRange
 from billing.reading import Asked, read_forgiving, utc_today
 from billing.selectors.budgets import fullest_budgets, people_of, states_of, target_names
-from billing.selectors.events import events_url
+from billing.selectors.events import events_url, events_urls
 from billing.selectors.filters import key_text
 from billing.selectors.labels import labels_for
-from billing.selectors.reports import GROUPS, Chargeback, Dashboard, Row, chargeback, dashboard
+from billing.selectors.reports import GROUPS, Chargeback, Dashboard, chargeback, dashboard
+from billing.selectors.sums import Key
 from orchestration.models import LlmModel, Provider
 
 PERMISSION = "billing.view_usageevent"
@@ -181,16 +182,17 @@ def budgets_now(request: HttpRequest, today: dt.date) -> dict[str, Any]:
 
 
 def listings_of(report: Dashboard, asked: Asked) -> list[Any]:
-    def narrow(row: Row) -> str:
-        return f"?{asked.narrowed(row).query()}"
-
-    def events(row: Row) -> str:
-        narrowed = asked.narrowed(row)
-        return events_url(narrowed.days, narrowed.filters)
+    def narrow(group: str) -> Callable[[Key], str]:
+        narrowing = asked.narrowing(group)
+        return lambda key: f"?{narrowing(key)}"
 
     return [
         listing_of(
-            table, report.totals, narrow=narrow, events=events, more=f"?{asked.query(group_by=table.group)}"
+            table,
+            report.totals,
+            narrow=narrow(table.group),
+            events=events_urls(asked.days, asked.filters, table.group),
+            more=f"?{asked.query(group_by=table.group)}",
         )
         for table in report.tables
     ]

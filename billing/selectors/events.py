@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 from django.urls import reverse
 
 from accounts.models import User
 from billing.models import UsageEvent
-from billing.ranges import DayRange
+from billing.ranges import DayRange, single_day
 from billing.selectors.filters import Filters
+from billing.selectors.sums import Key
 
 LOOKUPS = {
     "team": "team_id",
@@ -40,6 +41,14 @@ def events_url(days: DayRange, filters: Filters) -> str:
     query = {"created_at__gte": str(days.begin), "created_at__lt": str(days.end)}
     query |= {LOOKUPS[name]: str(value) for name, value in filters.active().items()}
     return f"{reverse('admin:billing_usageevent_changelist')}?{urlencode(query)}"
+
+
+def events_urls(days: DayRange, filters: Filters, group: str) -> Callable[[Key], str]:
+    """Return what gives the events' list of one row of a group, for tables of many rows."""
+    if group == "day":
+        return lambda day: events_url(single_day(day), filters)
+    shared = events_url(days, filters.having(group, None))
+    return lambda key: f"{shared}&{LOOKUPS[group]}={quote_plus(str(key))}"
 
 
 def event_chunks(days: DayRange, filters: Filters) -> Iterator[list[UsageEvent]]:
