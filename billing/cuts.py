@@ -1,9 +1,10 @@
 """The cuts of `UsageTotal`: which columns of the daily rollup's key each kind of row keeps.
 
 A report reads the smallest cut that has the columns of its filters and of its groups. Teams, models, purposes and
-modes are few: each has a cut, alone and with each other one, by day. People, rooms and agents are many, so a cut of
-each is kept by week too, and so is the whole key: 30 days are then some three weeks and nine days. No agent and no
-room are no small part of the rows as one agent or room is, but orchestration's and direct chat's: cuts of their own.
+modes are few: each has a cut, alone, with each other one, and with all of them, by day. People, rooms and agents are
+many, so a cut of each is kept by week too, and so is the whole key: 30 days are then some three weeks and nine days.
+No agent and no room are no small part of the rows as one agent or room is, but orchestration's and direct chat's: cuts
+of their own.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ DAILY: Mapping[str, tuple[str, ...]] = {
     "total": (),
     **{without_id(column): (column,) for column in (*FEW, *MANY)},
     **{"+".join(map(without_id, pair)): pair for pair in combinations(FEW, 2)},
+    "few": FEW,
     **NONE,
 }
 """Name -> columns; the days are those of the daily rollup."""

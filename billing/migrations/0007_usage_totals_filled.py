@@ -23,6 +23,7 @@ CUTS = {
     "total": (),
     **{SHORT[name]: (name,) for name in (*FEW, *MANY)},
     **{"+".join(SHORT[name] for name in pair): pair for pair in combinations(FEW, 2)},
+    "few": FEW,
     **{f"no {SHORT[none]}+{SHORT[name]}": (none, name) for none in ("agent_id", "room_id") for name in FEW},
     **{f"week:{SHORT[name]}": (name,) for name in MANY},
     "week:all": KEY,

@@ -160,7 +160,9 @@ class UsageEvent(AppendOnlyModel):
     attempt = models.PositiveSmallIntegerField(default=1)
 
     provider = models.CharField(max_length=64)
-    model = models.ForeignKey("orchestration.LlmModel", on_delete=models.PROTECT, related_name="+")
+    model = models.ForeignKey(
+        "orchestration.LlmModel", on_delete=models.PROTECT, related_name="+", db_index=False
+    )  # event_of_model is its index
     model_asked = models.CharField(max_length=200, help_text="The provider's model id that was asked for.")
     model_served = models.CharField(max_length=200, blank=True)
     provider_request_id = models.CharField(max_length=200, blank=True)
@@ -240,7 +242,10 @@ class UsageEvent(AppendOnlyModel):
                 fields=["room_id", "-created_at"], name="event_of_room"
             ),  # what a room was last called
             models.Index(fields=["agent_id", "-created_at"], name="event_of_agent"),  # and an agent
-            models.Index(fields=["team_id", "-created_at"], name="event_of_team"),  # a team's, newest first
+            models.Index(
+                fields=["team_id", "-created_at"], name="event_of_team"
+            ),  # the ledger page of a team
+            models.Index(fields=["model", "-created_at"], name="event_of_model"),  # and of a model
         ]
 
     def __str__(self) -> str:

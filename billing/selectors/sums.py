@@ -101,8 +101,9 @@ def scope_of(days: DayRange, filters: Filters) -> Scope:
     """Return the scope of filters; of a provider the models are looked up here, once."""
     if filters.provider is None:
         return Scope(days, filters)
-    if not LlmModel.objects.exclude(provider_id=filters.provider).exists():
-        return Scope(days, filters.having("provider", None))  # the only one: every call is its
+    others = LlmModel.objects.exclude(provider_id=filters.provider)
+    if not UsageTotal.objects.filter(cut="model", model_id__in=others.values("pk")).exists():
+        return Scope(days, filters.having("provider", None))  # no other was ever used: every call is its
     models = LlmModel.objects.filter(provider_id=filters.provider).order_by("pk")
     return Scope(days, filters, list(models.values_list("pk", flat=True)))
 
