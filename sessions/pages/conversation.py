@@ -17,6 +17,7 @@ from sessions.models import Agent, ChatSession, Room, Turn
 from sessions.pages.forms import TitleForm
 from sessions.pages.mine import tell_deleted
 from sessions.pages.money import money
+from sessions.pages.places import address_of_turn
 from sessions.pages.summaries import summary_panel
 from sessions.pages.transcript import turn_view
 from sessions.selectors.pages import (
@@ -36,11 +37,13 @@ from sessions.services.starter import STARTER_QUESTION
 class SessionView(PageView):
     """The workspace: sessions, conversation, council and summary.
 
-    `?before=` shows what came before a turn, `?version=` an earlier version of one.
+    `?before=` shows what came before a turn, `?version=` an earlier version of one; `?turn=` leads to where one is.
     """
 
     def get(self, request: HttpRequest, session_id: str) -> HttpResponse:
         session = access_session(self.user, session_id)
+        if turn_id := request.GET.get("turn"):
+            return redirect(address_of_turn(session, access_turn(self.user, turn_id)))
         before, version = index_from(request), request.GET.get("version", "")
         if version:
             shown = version_context(session, access_turn(self.user, version))
