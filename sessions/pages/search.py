@@ -44,7 +44,9 @@ class Find:
     @property
     def place(self) -> str:
         """The room, or the agent alone."""
-        return str(self.session.room.name if self.session.room else self.session.agent.name)
+        place = self.session.room or self.session.agent
+        assert place is not None
+        return place.name
 
 
 class SearchView(PageView):

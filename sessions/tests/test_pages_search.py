@@ -146,9 +146,9 @@ def test_a_find_leads_to_the_page_that_has_it(alice, bob, session):
 
     newest = re.findall(r'data-turn="([^"]+)"', text_of(client.get(address(session))))
     assert str(turns[0].pk) not in newest
-    for turn in turns:
+    for index, turn in enumerate(turns, start=1):
         shown = leads(turn.pk)
-        assert shown == address(session, "" if str(turn.pk) in newest else f"?before={turn.index + 1}")
+        assert shown == address(session, "" if str(turn.pk) in newest else f"?before={index + 1}")
     assert f'data-turn="{turns[0].pk}"' in text_of(client.get(leads(turns[0].pk)))
     turns[1].replaces = turns[0]
     turns[1].save()
