@@ -14,6 +14,7 @@ from accounts.page_base import PageView
 from pantheon.errors import NotFound, PantheonError, ValidationFailed
 from sessions.access import access_session, access_turn
 from sessions.models import Agent, ChatSession, Room, Turn
+from sessions.pages.addressees import last_addressees
 from sessions.pages.forms import TitleForm
 from sessions.pages.mine import tell_deleted
 from sessions.pages.money import money
@@ -50,9 +51,13 @@ class SessionView(PageView):
         else:
             shown = transcript_context(session, before)
         turns = shown["turns"]
+        council = council_context(session)
         context = {
             **shown,
-            **council_context(session),
+            **council,
+            "addressees": last_addressees(
+                session.room, council["agents"], turns[-1].message if turns else ""
+            ),
             "panel": summary_panel(session),
             "reading_older": bool(version) or before is not None,
             "staff_read": settings.PANTHEON_STAFF_READ_MESSAGES,

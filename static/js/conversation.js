@@ -1,6 +1,7 @@
 // The conversation: what is sent, what streams in, what it cost. Each behaviour is a module; this wires them.
 import { announce } from "./announce.js";
 import { ApiError, getJson, newKey, postJson } from "./api.js";
+import { audienceOf } from "./audience.js";
 import { addCopyButtons } from "./code-blocks.js";
 import { Composer } from "./composer.js";
 import { Estimate } from "./estimate.js";
@@ -40,7 +41,8 @@ class Conversation {
       onSend: (text) => this.send(text),
       onStop: () => this.stop(),
     });
-    this.estimate = new Estimate(composerForm, this.sessionId, [...this.agents.keys()]);
+    this.audience = audienceOf(composerForm, [...this.agents.keys()]);
+    this.estimate = new Estimate(composerForm, this.sessionId, [...this.agents.keys()], this.audience);
     this.summary = new SummaryPanel(document.querySelector("[data-summary-panel]"), this.sessionId, {
       isFree: () => this.composer.state === "ready",
       onBegun: () => this.composer.set("sending"),
@@ -71,6 +73,7 @@ class Conversation {
   async again(turn, replaced) {
     this.refusal.clear();
     this.composer.set("sending");
+    this.audience.asked(turn.message);
     let element = null;
     try {
       element = await loadTurn(this.urlOf(turn.id)); // with what is kept, and the way to the version before
@@ -93,11 +96,10 @@ class Conversation {
   async send(text) {
     this.refusal.clear();
     this.composer.set("sending");
-    const body = { message: text, background: true, index: this.lastIndex + 1 };
+    const body = { ...this.audience.request(text), background: true, index: this.lastIndex + 1 };
     // The same message sent again after a lost answer is the same turn, not a second one.
-    if (this.unanswered?.message !== text || this.unanswered.index !== body.index) {
-      this.unanswered = { message: text, index: body.index, key: newKey() };
-    }
+    const asked = JSON.stringify(body);
+    if (this.unanswered?.asked !== asked) this.unanswered = { asked, key: newKey() };
     let turn;
     try {
       turn = await postJson(`sessions/${this.sessionId}/turns`, body, { "Idempotency-Key": this.unanswered.key });
@@ -110,6 +112,8 @@ class Conversation {
     }
     this.unanswered = null;
     this.composer.accepted(text);
+    this.audience.accepted();
+    this.audience.asked(body.message);
     this.estimate.look();
     transcript.querySelector("[data-empty]")?.remove();
     const view = TurnView.create(turn, this.agents);
