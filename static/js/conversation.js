@@ -9,7 +9,6 @@ import { Follower } from "./follow.js";
 import { startJumps } from "./jumps.js";
 import { picoOf, showMoney } from "./money.js";
 import { startOlder } from "./older.js";
-import { startPanels } from "./panels.js";
 import { Refusal } from "./refusal.js";
 import { graft, loadTurn, swap } from "./stored-turn.js";
 import { SummaryPanel } from "./summary.js";
@@ -247,7 +246,6 @@ class Conversation {
   }
 }
 
-startPanels();
 addCopyButtons(transcript);
 startOlder(transcript, scroll);
 startVersions(transcript);
