@@ -16,6 +16,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from accounts.models import User
 from billing.cuts import FEW, daily_cut, is_small, weekly_cut
 from billing.models import ZERO_UUID, DailyUsage, UsageTotal
 from billing.ranges import DayRange
@@ -128,6 +129,11 @@ def grouped(scope: Scope, group: str) -> list[tuple[Key, Sums]]:
         f"SELECT {column}, {summing()} FROM {rows.sql} GROUP BY {column} ORDER BY {order}", rows.params
     )
     return [(key_of(group, key), sums_of_row(sums)) for key, *sums in found]
+
+
+def room_sums(user: User, days: DayRange) -> dict[Key, Sums]:
+    """Return what a person's calls in each room add up to."""
+    return dict(grouped(scope_of(days, Filters(user=user.pk)), "room"))
 
 
 def breakdowns(

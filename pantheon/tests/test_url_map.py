@@ -119,6 +119,7 @@ PAGES = {
     "deleted": page(),
     "": page(),
     "usage": page(),
+    "search": page(),
     "starter": page("POST"),
     "welcome": page(),
     "agents/new": page("GET POST"),

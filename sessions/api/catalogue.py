@@ -5,7 +5,6 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -13,7 +12,7 @@ from accounts.api_base import ApiView
 from accounts.api_schema import operation, page_of
 from billing.fields import PICO_PER_USD
 from billing.models import ModelPrice
-from billing.pricing import price_for
+from billing.selectors.prices import current_tiers
 from orchestration.models import LlmModel
 from orchestration.selectors import available_models, default_model
 from pantheon.errors import PantheonError
@@ -24,20 +23,17 @@ class ModelsView(ApiView):
     @operation("List the models that agents may use", answers=page_of("ModelPage", ModelShape))
     def get(self, request: Request) -> Response:
         models = available_models()
-        prices: dict[Any, list[ModelPrice]] = {}
-        for price in ModelPrice.objects.filter(model__in=models):
-            prices.setdefault(price.model_id, []).append(price)
+        tiers = current_tiers(models)
         try:
             default = default_model().alias
         except PantheonError:
             default = None  # the configured default lacks its key: none is the default until that is mended
-        results = [model_json(model, prices.get(model.pk, []), default) for model in models]
+        results = [model_json(model, tiers[model.pk].get(0), default) for model in models]
         return Response({"next": None, "previous": None, "results": results})
 
 
-def model_json(model: LlmModel, prices: list[ModelPrice], default: str | None) -> dict[str, Any]:
+def model_json(model: LlmModel, price: ModelPrice | None, default: str | None) -> dict[str, Any]:
     """Return an alias with its limits and its price (null: unpriced) in USD per million tokens."""
-    price = price_for(prices, total_input=0, at=timezone.now())
     return {
         "alias": model.alias,
         "provider": model.provider.name,

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
-import datetime as dt
-import uuid
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Any
 
 from rest_framework import serializers
@@ -16,13 +12,9 @@ from accounts.access import signed_in
 from accounts.api_base import ApiView
 from accounts.api_schema import PAGE, operation, page_of, query
 from accounts.api_shapes import count, identifier, moment, one_of, text
-from accounts.pagination import refuse_cursor
-from pantheon.errors import PantheonError
 from sessions.api.chats import MAX_MESSAGES_PER_PAGE, MESSAGES_PER_PAGE, whole_number
 from sessions.models import Message
-from sessions.selectors.search import Place, search
-
-MAX_QUERY_CHARS = 200
+from sessions.selectors.search import MAX_QUERY_CHARS, Place, place_of, read_query, result_json, search
 
 
 class FindShape(serializers.Serializer[Any]):
@@ -57,45 +49,19 @@ class SearchView(ApiView):
     )
     def get(self, request: Request) -> Response:
         limit = whole_number(request, "limit", MESSAGES_PER_PAGE, MAX_MESSAGES_PER_PAGE)
-        results, more = search(
+        found = search(
             signed_in(request),
-            read_query(request),
+            read_query(request.query_params.get("q", "")),
             after=place_of(request.query_params.get("cursor")),
             limit=limit,
         )
-        return Response({"next": more and page_after(request, more), "previous": None, "results": results})
-
-
-def read_query(request: Request) -> str:
-    """Return what is searched for. Raises `invalid_parameter`."""
-    asked = request.query_params.get("q", "").strip()
-    if not 1 <= len(asked) <= MAX_QUERY_CHARS or not is_storable(asked):
-        message = f"q is what to search for: 1 to {MAX_QUERY_CHARS} characters, no null among them."
-        raise PantheonError("invalid_parameter", message, {"parameter": "q"})
-    return asked
-
-
-def is_storable(asked: str) -> bool:
-    """Tell whether a text is one that a database can look for."""
-    return "\x00" not in asked and not any("\ud800" <= character <= "\udfff" for character in asked)
+        results = [result_json(row, found.terms) for row in found.rows]
+        return Response(
+            {"next": found.more and page_after(request, found.more), "previous": None, "results": results}
+        )
 
 
 def page_after(request: Request, place: Place) -> str:
     query = request.query_params.copy()
-    query["cursor"] = urlsafe_b64encode(f"{place.at.isoformat()} {place.id}".encode()).decode()
+    query["cursor"] = place.cursor
     return f"{request.build_absolute_uri(request.path)}?{query.urlencode()}"
-
-
-def place_of(cursor: str | None) -> Place | None:
-    """Return the place that a cursor names. Raises `invalid_parameter`."""
-    if cursor is None:
-        return None
-    try:
-        at, _, place_id = urlsafe_b64decode(cursor.encode()).decode().partition(" ")
-        moment = dt.datetime.fromisoformat(at)
-        place = Place(moment.astimezone(dt.UTC), uuid.UUID(place_id))
-    except (binascii.Error, ValueError, OverflowError) as error:
-        refuse_cursor(error)
-    if moment.tzinfo is None:
-        refuse_cursor()
-    return place

@@ -14,9 +14,11 @@ from accounts.page_base import PageView
 from pantheon.errors import NotFound, PantheonError, ValidationFailed
 from sessions.access import access_session, access_turn
 from sessions.models import Agent, ChatSession, Room, Turn
+from sessions.pages.addressees import last_addressees
 from sessions.pages.forms import TitleForm
 from sessions.pages.mine import tell_deleted
 from sessions.pages.money import money
+from sessions.pages.places import address_of_turn
 from sessions.pages.summaries import summary_panel
 from sessions.pages.transcript import turn_view
 from sessions.selectors.pages import (
@@ -36,20 +38,26 @@ from sessions.services.starter import STARTER_QUESTION
 class SessionView(PageView):
     """The workspace: sessions, conversation, council and summary.
 
-    `?before=` shows what came before a turn, `?version=` an earlier version of one.
+    `?before=` shows what came before a turn, `?version=` an earlier version of one; `?turn=` leads to where one is.
     """
 
     def get(self, request: HttpRequest, session_id: str) -> HttpResponse:
         session = access_session(self.user, session_id)
+        if turn_id := request.GET.get("turn"):
+            return redirect(address_of_turn(session, access_turn(self.user, turn_id)))
         before, version = index_from(request), request.GET.get("version", "")
         if version:
             shown = version_context(session, access_turn(self.user, version))
         else:
             shown = transcript_context(session, before)
         turns = shown["turns"]
+        council = council_context(session)
         context = {
             **shown,
-            **council_context(session),
+            **council,
+            "addressees": last_addressees(
+                session.room, council["agents"], turns[-1].message if turns else ""
+            ),
             "panel": summary_panel(session),
             "reading_older": bool(version) or before is not None,
             "staff_read": settings.PANTHEON_STAFF_READ_MESSAGES,

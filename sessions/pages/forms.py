@@ -13,22 +13,25 @@ from django.http import QueryDict
 from orchestration.models import LlmModel
 from orchestration.selectors import available_models
 from sessions.models import Agent, Room
+from sessions.pages.catalogue import PRICE_HELP, options_of
 from sessions.selectors.pages import default_alias
 
 Choices = list[tuple[str, Any]]
 
 
 def model_choices(current: LlmModel | None, default: str) -> Choices:
-    """Return the models to choose from, by provider, under what none chosen is called.
+    """Return the models to choose from, with price and window, by provider, under the default: an alias, or words.
 
     The current one stays even when it is not available.
     """
+    labels: dict[str, str] = {}
     by_provider: dict[str, list[tuple[str, str]]] = {}
-    for model in available_models():
-        by_provider.setdefault(model.provider.name, []).append((model.alias, model.alias))
-    known = {alias for choices in by_provider.values() for alias, _ in choices}
-    choices: Choices = [("", default), *by_provider.items()]
-    if current is not None and current.alias not in known:
+    for option in options_of(available_models()):
+        model = option.model
+        labels[model.alias] = option.label
+        by_provider.setdefault(model.provider.name, []).append((model.alias, option.label))
+    choices: Choices = [("", f"Default ({labels.get(default, default)})"), *by_provider.items()]
+    if current is not None and current.alias not in labels:
         choices.append((current.alias, f"{current.alias} (not available)"))
     return choices
 
@@ -52,7 +55,8 @@ class AgentForm(forms.Form):
         ),
     )
     model = forms.ChoiceField(
-        required=False, help_text="The default follows the instance: a better key upgrades the agent."
+        required=False,
+        help_text=f"The default follows the instance: a better key upgrades the agent. {PRICE_HELP}",
     )
     role_prompt = forms.CharField(
         label="Role",
@@ -82,7 +86,7 @@ class AgentForm(forms.Form):
         super().__init__(data, initial=initial_of(agent) if agent else None)
         field = self.fields["model"]
         assert isinstance(field, forms.ChoiceField)
-        field.choices = model_choices(self.current_model, f"Default ({default_alias() or 'none available'})")
+        field.choices = model_choices(self.current_model, default_alias() or "none available")
 
     def clean_model(self) -> LlmModel | None:
         return chosen_model(self.cleaned_data["model"], self.current_model)
@@ -129,7 +133,7 @@ class RoomForm(forms.Form):
         help_text="In Lead: how often the manager may ask before it concludes.",
     )
     manager_model = forms.ChoiceField(
-        label="Manager's model", required=False, help_text="In Lead: who chooses and concludes."
+        label="Manager's model", required=False, help_text=f"In Lead: who chooses and concludes. {PRICE_HELP}"
     )
 
     def __init__(self, data: QueryDict | None = None, *, room: Room | None = None) -> None:
@@ -138,7 +142,7 @@ class RoomForm(forms.Form):
         field = self.fields["manager_model"]
         assert isinstance(field, forms.ChoiceField)
         default = settings.PANTHEON_MANAGER_MODEL or "as the room's first agent"
-        field.choices = model_choices(self.current_manager, f"Default ({default})")
+        field.choices = model_choices(self.current_manager, default)
 
     def clean_manager_model(self) -> LlmModel | None:
         return chosen_model(self.cleaned_data["manager_model"], self.current_manager)

@@ -2,28 +2,51 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
+from accounts.models import User
 from accounts.page_base import PageView
+from billing.ranges import month_of
+from billing.reading import utc_today
+from billing.selectors.sums import Sums, room_sums
 from orchestration.models import Provider
 from pantheon.errors import NotFound
+from sessions.models import Room
+from sessions.pages.money import Money, money
 from sessions.selectors.pages import agents_of, default_alias, recent_sessions
 from sessions.selectors.rooms import rooms_with_agents
 from sessions.services.chats import session_create
 from sessions.services.starter import starter_council_create
 
 
+@dataclass(frozen=True, slots=True)
+class RoomLine:
+    """A room, and what its calls of this month cost."""
+
+    room: Room
+    cost: Money
+    unpriced_calls: int
+
+
 class HomeView(PageView):
     def get(self, request: HttpRequest) -> HttpResponse:
         context = {
             "sessions": recent_sessions(self.user),
-            "rooms": list(rooms_with_agents(self.user)),
+            "rooms": rooms_of(self.user),
             "agents": agents_of(self.user),
             "default_alias": default_alias(),
         }
         return render(request, "pages/home.html", context)
+
+
+def rooms_of(user: User) -> list[RoomLine]:
+    sums = room_sums(user, month_of(utc_today()))
+    rooms = [(room, sums.get(room.pk, Sums())) for room in rooms_with_agents(user)]
+    return [RoomLine(room, money(each.priced_cost_pico), each.unpriced_calls) for room, each in rooms]
 
 
 class StarterView(PageView):

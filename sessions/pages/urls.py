@@ -24,12 +24,14 @@ from sessions.pages.rooms import (
     RoomSessionNewView,
     RoomView,
 )
+from sessions.pages.search import SearchView
 from sessions.pages.summaries import SessionSummaryView
 
 urlpatterns = [
     path("", HomeView.as_view(), name="home"),
     path("starter", StarterView.as_view(), name="starter"),
     path("welcome", WelcomeView.as_view(), name="welcome"),
+    path("search", SearchView.as_view(), name="search"),
     path("agents/new", AgentNewView.as_view(), name="agent-new"),
     path("agents/<str:agent_id>", AgentView.as_view(), name="agent"),
     path("agents/<str:agent_id>/delete", AgentDeleteView.as_view(), name="agent-delete"),

@@ -158,6 +158,19 @@ def is_newest(turn: Turn) -> bool:
     return not Turn.objects.spoken().filter(session_id=turn.session_id, index__gt=turn.index).exists()
 
 
+def is_replaced(turn: Turn) -> bool:
+    """Tell whether a turn is an earlier version of another."""
+    return Turn.objects.filter(replaces=turn).exists()
+
+
+def is_on_newest_page(turn: Turn) -> bool:
+    """Tell whether the page of a session without `?before=` has this turn; `transcript_page` says what it has."""
+    later = Message.objects.filter(
+        session_id=turn.session_id, turn__replaced_by__isnull=True, turn__index__gt=turn.index
+    )
+    return not later.order_by("-seq")[MESSAGES_PER_PAGE - 1 : MESSAGES_PER_PAGE].exists()
+
+
 def summarizing_turn(session: ChatSession) -> uuid.UUID | None:
     """Return the turn that summarizes this session now, if one does."""
     running = Turn.objects.active().filter(session=session, mode=Turn.Mode.SUMMARY)

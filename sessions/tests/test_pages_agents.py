@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.tests.admin_site import static_files_as_they_are
+from billing.models import ModelPrice
 from orchestration.models import LlmModel
 from sessions.models import Agent, ChatSession
+from sessions.pages.catalogue import tokens_text
 from sessions.selectors.pages import agents_in
-from sessions.tests.factories import make_agent, make_model, make_room
+from sessions.tests.factories import RATES, make_agent, make_model, make_room
 from sessions.tests.pages import assert_leads_to_sign_in, browser, text_of
 
 __all__ = ["static_files_as_they_are"]
@@ -139,3 +143,52 @@ def test_chatting_begins_one_session_until_something_is_said(alice, agent):
     session = ChatSession.objects.get()
     assert (session.agent, session.room, session.owner) == (agent, None, alice)
     assert first == reverse("session", args=[session.pk])
+
+
+def test_models_say_what_they_cost_and_hold(alice, agent):
+    priced, _ = make_model(alias="priced"), make_model(alias="unpriced", priced=False)
+    rates = {**RATES, "input_pico": 4_000_000, "output_pico": 150_000}
+    from_now = {"source": "test", "effective_from": timezone.now()}
+    ModelPrice.objects.create(model=priced, min_input_tokens=200_000, **from_now, **rates)
+    later = {"source": "test", "effective_from": timezone.now() + dt.timedelta(days=1)}
+    ModelPrice.objects.create(model=priced, **later, **{**RATES, "input_pico": 9_000_000})
+    label = "priced · $2.00 in, $10.00 out (from 200k: $4.00 in, $0.15 out) · 32k window"
+    room = make_room(alice, agent)
+    for path in (url("agent", agent), NEW, reverse("room-edit", args=[room.pk])):
+        page = text_of(browser(alice).get(path))
+        assert f'<option value="priced">{label}</option>' in page
+        assert '<option value="unpriced">unpriced · no price · 32k window</option>' in page
+    Agent.objects.update(model=priced)
+    assert f'<option value="priced" selected>{label}</option>' in text_of(
+        browser(alice).get(url("agent", agent))
+    )
+
+
+def test_the_default_says_what_it_costs(alice, settings):
+    make_model(alias="fine-model")
+    settings.PANTHEON_DEFAULT_MODEL = "fine-model"
+    page = text_of(browser(alice).get(NEW))
+    assert "Default (fine-model · $2.00 in, $10.00 out · 32k window)" in page
+
+
+def test_many_models_take_as_many_queries_as_few(alice, django_assert_num_queries):
+    client = browser(alice)
+    make_model(alias="one")
+    # who is signed in (2), budgets, the default model, models, their prices
+    with django_assert_num_queries(6):
+        client.get(NEW)
+    for number in range(5):
+        make_model(alias=f"model-{number}")
+    with django_assert_num_queries(6):
+        client.get(NEW)
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        *((4_096, "4k"), (32_768, "32k"), (128_000, "128k"), (131_072, "128k"), (200_000, "200k")),
+        *((1_000_000, "1M"), (1_048_576, "1M"), (1_047_576, "1M"), (2_500_000, "2.5M"), (1_500, "2k")),
+    ],
+)
+def test_windows_are_short_to_read(count, text):
+    assert tokens_text(count) == text

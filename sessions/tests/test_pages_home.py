@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import re
+from typing import Any
+
 import pytest
 from django.urls import reverse
 
 from accounts.models import User
 from accounts.tests.admin_site import static_files_as_they_are
+from billing.reading import utc_today
+from billing.tests.daily import USD, day_row
 from orchestration.models import Provider
 from sessions.models import Agent, ChatSession, Room
 from sessions.services.starter import STARTER_QUESTION
@@ -17,6 +23,12 @@ __all__ = ["static_files_as_they_are"]
 
 pytestmark = pytest.mark.django_db
 HOME = reverse("home")
+COSTS = {
+    "dear": "$1.50 this month",
+    "mixed": "$1.00 + unpriced this month",
+    "unpriced": "unpriced this month",
+    "idle": "$0.00 this month",
+}
 
 
 def test_signed_out_people_are_asked_to_sign_in(client):
@@ -74,13 +86,36 @@ def test_home_takes_as_many_queries_for_many_rows_as_for_few(alice, django_asser
         make_session(alice, agents[0])
 
     add(0)
-    # who is signed in (2), sessions, rooms, their agents, agents, the default model
-    with django_assert_num_queries(8):
+    # who is signed in (2), budgets, sessions, what rooms cost, rooms, their agents, agents, the default model
+    with django_assert_num_queries(9):
         client.get(HOME)
     for number in range(1, 5):
         add(number)
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(9):
         client.get(HOME)
+
+
+def test_rooms_say_what_they_cost_this_month(alice, bob):
+    model, today = make_model(), utc_today()
+    rooms = {name: make_room(alice, make_agent(alice, f"of-{name}"), name=name) for name in COSTS}
+    theirs = make_room(bob, make_agent(bob, "zed"), name="theirs")
+    before = today.replace(day=1) - dt.timedelta(days=1)
+
+    def add(room: Room, **fields: Any) -> None:
+        day_row(model, **{"day": today, "user_id": room.owner_id, "room_id": room.pk, **fields})
+
+    add(rooms["dear"])
+    add(rooms["dear"], mode="roundtable", cost_pico=USD // 2)
+    add(rooms["dear"], day=before)
+    add(rooms["unpriced"], cost_pico=0, unpriced_calls=1)
+    add(rooms["mixed"])
+    add(rooms["mixed"], cost_pico=0, unpriced_calls=1)
+    add(rooms["idle"], day=before)
+    add(theirs, cost_pico=7 * USD)
+    page = text_of(browser(alice).get(HOME))
+    shown = re.findall(r'row-title">(\w+)</span>.*?row-cost"[^>]*>([^<]+)<', page, re.DOTALL)
+    assert dict(shown) == COSTS
+    assert 'title="1.50 USD"' in page
 
 
 def test_the_welcome_names_the_line_for_a_key_that_is_missing(client, monkeypatch):

@@ -1,16 +1,17 @@
 // The conversation: what is sent, what streams in, what it cost. Each behaviour is a module; this wires them.
 import { announce } from "./announce.js";
 import { ApiError, getJson, newKey, postJson } from "./api.js";
+import { audienceOf } from "./audience.js";
 import { addCopyButtons } from "./code-blocks.js";
 import { Composer } from "./composer.js";
 import { Estimate } from "./estimate.js";
 import { Follower } from "./follow.js";
+import { startJumps } from "./jumps.js";
 import { picoOf, showMoney } from "./money.js";
 import { startOlder } from "./older.js";
-import { startPanels } from "./panels.js";
 import { Refusal } from "./refusal.js";
 import { graft, loadTurn, swap } from "./stored-turn.js";
-import { SummaryPanel, startJumps } from "./summary.js";
+import { SummaryPanel } from "./summary.js";
 import { startVersions, TurnActions } from "./turn-actions.js";
 import { TagList } from "./tags.js";
 import { TurnStream } from "./turn-stream.js";
@@ -39,7 +40,8 @@ class Conversation {
       onSend: (text) => this.send(text),
       onStop: () => this.stop(),
     });
-    this.estimate = new Estimate(composerForm, this.sessionId, [...this.agents.keys()]);
+    this.audience = audienceOf(composerForm, [...this.agents.keys()]);
+    this.estimate = new Estimate(composerForm, this.sessionId, [...this.agents.keys()], this.audience);
     this.summary = new SummaryPanel(document.querySelector("[data-summary-panel]"), this.sessionId, {
       isFree: () => this.composer.state === "ready",
       onBegun: () => this.composer.set("sending"),
@@ -70,6 +72,7 @@ class Conversation {
   async again(turn, replaced) {
     this.refusal.clear();
     this.composer.set("sending");
+    this.audience.asked(turn.message);
     let element = null;
     try {
       element = await loadTurn(this.urlOf(turn.id)); // with what is kept, and the way to the version before
@@ -92,11 +95,10 @@ class Conversation {
   async send(text) {
     this.refusal.clear();
     this.composer.set("sending");
-    const body = { message: text, background: true, index: this.lastIndex + 1 };
+    const body = { ...this.audience.request(text), background: true, index: this.lastIndex + 1 };
     // The same message sent again after a lost answer is the same turn, not a second one.
-    if (this.unanswered?.message !== text || this.unanswered.index !== body.index) {
-      this.unanswered = { message: text, index: body.index, key: newKey() };
-    }
+    const asked = JSON.stringify(body);
+    if (this.unanswered?.asked !== asked) this.unanswered = { asked, key: newKey() };
     let turn;
     try {
       turn = await postJson(`sessions/${this.sessionId}/turns`, body, { "Idempotency-Key": this.unanswered.key });
@@ -109,6 +111,8 @@ class Conversation {
     }
     this.unanswered = null;
     this.composer.accepted(text);
+    this.audience.accepted();
+    this.audience.asked(body.message);
     this.estimate.look();
     transcript.querySelector("[data-empty]")?.remove();
     const view = TurnView.create(turn, this.agents);
@@ -242,9 +246,8 @@ class Conversation {
   }
 }
 
-startPanels();
 addCopyButtons(transcript);
 startOlder(transcript, scroll);
 startVersions(transcript);
-startJumps(transcript);
-if (composerForm) new Conversation();
+const conversation = composerForm ? new Conversation() : null;
+startJumps(transcript, () => conversation?.follower.leave());

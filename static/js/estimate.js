@@ -1,20 +1,24 @@
 // What the next message will typically cost, beside Send: asked for when typing pauses; what is out of date is aborted.
 import { ApiError, postJson } from "./api.js";
 import { moneyText, picoOf } from "./money.js";
-import { tagsOneOf } from "./tags.js";
+import { tagsIn } from "./tags.js";
 
 const PAUSE_MS = 400;
 
 export class Estimate {
-  /** `keys` are the agents that can be tagged. */
-  constructor(form, sessionId, keys) {
+  /** `keys` are the agents that can be tagged; `audience` says what is sent. */
+  constructor(form, sessionId, keys, audience) {
     this.place = form.querySelector("[data-estimate]");
     this.box = form.querySelector("[data-message]");
     this.path = `sessions/${sessionId}/turns/estimate`;
+    this.audience = audience;
     // What would be refused is not asked for.
-    const canBegin = keys.length > 0 && !("lacksGoal" in form.dataset);
-    this.isAskable = (text) => canBegin && text.trim() && (form.dataset.mode !== "manual" || tagsOneOf(text, keys));
+    this.isAskable = ({ message, mode = form.dataset.mode }) =>
+      keys.length > 0 &&
+      (mode !== "orchestrator" || !("lacksGoal" in form.dataset)) &&
+      (mode !== "manual" || tagsIn(message, keys).length > 0);
     this.box.addEventListener("input", () => this.look());
+    form.addEventListener("audience", () => this.look());
     this.look();
   }
 
@@ -22,15 +26,16 @@ export class Estimate {
   look() {
     clearTimeout(this.timer);
     this.request?.abort();
-    if (this.isAskable(this.box.value)) this.timer = setTimeout(() => this.ask(this.box.value), PAUSE_MS);
+    const asked = this.audience.request(this.box.value);
+    if (this.box.value.trim() && this.isAskable(asked)) this.timer = setTimeout(() => this.ask(asked), PAUSE_MS);
     else this.show(null);
   }
 
-  async ask(message) {
+  async ask(asked) {
     const request = new AbortController();
     this.request = request;
     try {
-      const estimate = await postJson(this.path, { message }, {}, request.signal);
+      const estimate = await postJson(this.path, asked, {}, request.signal);
       if (!request.signal.aborted) this.show(estimate);
     } catch (error) {
       if (request.signal.aborted) return;

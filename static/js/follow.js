@@ -23,6 +23,11 @@ export class Follower {
     this.pill.hidden = true;
   }
 
+  /** Stay where the reader is led to. */
+  leave() {
+    this.following = false;
+  }
+
   /** Say that there is something new, which a reader elsewhere may not see. */
   news() {
     if (!this.following) this.pill.hidden = false;

@@ -115,25 +115,3 @@ export class SummaryPanel {
     return this.element.querySelector("[data-summarize]");
   }
 }
-
-/** An item's number leads to its message: here where it is on the page, else on the page that has it. */
-export function startJumps(transcript) {
-  document.addEventListener("click", (event) => {
-    const link = event.target.closest("[data-jump]");
-    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
-    const message = document.getElementById(new URL(link.href).hash.slice(1));
-    if (!message || !transcript.contains(message)) return;
-    event.preventDefault();
-    const steps = message.closest("[data-steps]");
-    if (steps) steps.open = true;
-    point(message);
-  });
-}
-
-function point(message) {
-  message.tabIndex = -1;
-  message.focus({ preventScroll: true });
-  message.scrollIntoView({ block: "center" });
-  message.classList.add("pointed-at");
-  setTimeout(() => message.classList.remove("pointed-at"), 2500);
-}

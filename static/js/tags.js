@@ -4,10 +4,17 @@ import { announce } from "./announce.js";
 // A tag begins a word: the @ of an e-mail address opens nothing.
 const BEGUN = /(?<![\w.+-])@([a-z0-9_-]*)$/i;
 
-/** Tell whether a text tags somebody. The server looks closer: code is no tag. */
-export function tagsOneOf(text, keys) {
-  const known = new Set([...keys, "all"]);
-  return [...text.matchAll(/(?<![\w.+-])@([a-z0-9_-]+)/gi)].some(([, key]) => known.has(key.toLowerCase()));
+// As orchestration/engine/tags.py reads a message: code is no tag, the longest key wins, dashes at the end are punctuation.
+const CODE = /(?<fence>`{3,}|~{3,}).*?(?:\k<fence>|$)|(?<tick>`+)(?!`).+?(?<!`)\k<tick>(?!`)/gs;
+const TAG = /(?<![\p{L}\p{N}_.@+%/-])@([A-Za-z0-9_-]+)(?![A-Za-z0-9_@-])/gu;
+
+/** Return whom a text tags, `all` among them, in the order of first mention. */
+export function tagsIn(text, keys) {
+  const known = [...keys, "all"].sort((one, other) => other.length - one.length);
+  const prose = text.replace(CODE, (code) => " ".repeat(code.length));
+  const words = [...prose.matchAll(TAG)].map(([, word]) => word.toLowerCase());
+  const found = words.map((word) => known.find((key) => word.startsWith(key) && /^[-_]*$/.test(word.slice(key.length))));
+  return [...new Set(found.filter((key) => key !== undefined))];
 }
 
 export class TagList {

@@ -152,6 +152,9 @@ def test_a_conversation(look_as: Any, root: User, council: ChatSession, watch: W
     page.get_by_label("Message", exact=True).press_sequentially("Shall we? @")
     expect(page.get_by_role("option").first).to_be_visible()
     look.here("session tags")
+    page.get_by_label("Message", exact=True).fill("Shall we? @ana")
+    page.get_by_role("button", name="Only @ana").click()
+    look.here("session only")
     send(page, "Shall we?")
     ended(page)
     page.get_by_role("button", name="Summarize now").click()
@@ -170,6 +173,9 @@ def test_a_conversation(look_as: Any, root: User, council: ChatSession, watch: W
     ended(page)
     expect(page.get_by_role("button", name="Try again").first).to_be_visible()
     look.here("session failed")
+    page.goto("/search?q=rent")
+    expect(page.locator("mark").first).to_be_visible()
+    look.here("search found")
     assert not look.wrong, "\n".join(look.wrong)
 
 
@@ -177,6 +183,8 @@ def test_ones_own_pages(look_as: Any, root: User, council: ChatSession, openai_m
     token_create(user=root, name="laptop")
     look = look_as(root)
     look.at("/")
+    look.at("/search")
+    look.at("/search?q=harbour")
     room, agent = council.room, make_agent(root, "cy", openai_model)
     assert room is not None
     for path in (f"/rooms/{room.pk}/edit", "/rooms/new", f"/agents/{agent.pk}", "/agents/new", "/welcome"):

@@ -1,0 +1,56 @@
+"""The models that a person chooses from, as menus name them: alias, price, window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from billing.fields import pico_to_usd
+from billing.models import ModelPrice
+from billing.money import short_usd
+from billing.selectors.prices import Tiers, current_tiers
+from billing.services.prices import MTOK
+from orchestration.models import LlmModel
+
+PRICE_HELP = "Prices are for a million tokens in and out; the window is how many tokens a call can hold."
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOption:
+    model: LlmModel
+    price: str
+    window: str
+
+    @property
+    def label(self) -> str:
+        return f"{self.model.alias} · {self.price} · {self.window} window"
+
+
+def options_of(models: Iterable[LlmModel]) -> list[ModelOption]:
+    """Return models with what they cost now, with one query."""
+    models = list(models)
+    tiers = current_tiers(models)
+    return [
+        ModelOption(model, price_text(tiers[model.pk]), tokens_text(model.context_window)) for model in models
+    ]
+
+
+def price_text(tiers: Tiers) -> str:
+    """Return what a model costs, and from how many tokens of input on it costs something else."""
+    if 0 not in tiers:
+        return "no price"
+    others = "".join(
+        f" (from {tokens_text(first)}: {rates_text(price)})" for first, price in tiers.items() if first
+    )
+    return rates_text(tiers[0]) + others
+
+
+def rates_text(price: ModelPrice) -> str:
+    into, out = (short_usd(pico_to_usd(rate * MTOK)) for rate in (price.input_pico, price.output_pico))
+    return f"{into} in, {out} out"
+
+
+def tokens_text(count: int) -> str:
+    """Return a number of tokens as people say it: 131,072 and 128,000 are 128k."""
+    thousands = count / 1024 if count % 1000 and not count % 1024 else count / 1000
+    return f"{thousands:.0f}k" if thousands < 999.5 else f"{round(thousands / 1000, 1):g}M"

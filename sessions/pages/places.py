@@ -1,0 +1,27 @@
+"""Addresses of what was said: the page of a session that shows a message, and its place there."""
+
+from __future__ import annotations
+
+from django.urls import reverse
+
+from pantheon.errors import NotFound
+from sessions.models import ChatSession, Message, Turn
+from sessions.selectors.pages import is_on_newest_page, is_replaced
+
+
+def address_of_message(message: Message) -> str:
+    """Return an address that stays right: the session's page leads on to where the turn stands by then."""
+    anchor = f"turn-{message.turn_id}" if message.role == Message.Role.USER else f"message-{message.pk}"
+    return f"{reverse('session', args=[message.session_id])}?turn={message.turn_id}#{anchor}"
+
+
+def address_of_turn(session: ChatSession, turn: Turn) -> str:
+    """Return the page that shows a turn, whose anchor the browser keeps. Raises NotFound for another session's."""
+    if turn.session_id != session.pk or turn.index is None:
+        raise NotFound()
+    address = reverse("session", args=[session.pk])
+    if is_replaced(turn):
+        return f"{address}?version={turn.pk}"
+    if is_on_newest_page(turn):
+        return address
+    return f"{address}?before={turn.index + 1}"

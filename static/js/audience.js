@@ -1,0 +1,150 @@
+// Whom a message asks, besides what its text says: what is sent, and priced, is `request(text)`.
+import { announce } from "./announce.js";
+import { tagsIn } from "./tags.js";
+
+const AND = new Intl.ListFormat("en");
+
+/** Of a chat with one agent: the text is all there is. */
+class Audience {
+  /** `keys` are the agents that can be tagged. */
+  constructor(form, keys) {
+    this.form = form;
+    this.keys = keys;
+    this.box = form.querySelector("[data-message]");
+  }
+
+  request(text) {
+    return { message: text };
+  }
+
+  /** This message was asked, now or in a new version. */
+  asked(message) {}
+
+  /** What was written has been sent. */
+  accepted() {}
+
+  changed() {
+    this.form.dispatchEvent(new Event("audience"));
+  }
+
+  tagged() {
+    return tagsIn(this.box.value, this.keys);
+  }
+}
+
+/** Who was asked last stays asked, until removed, or until a message has tags of its own. */
+class Addressees extends Audience {
+  constructor(form, keys) {
+    super(form, keys);
+    this.element = form.querySelector("[data-addressees]");
+    this.place = this.element.querySelector("[data-addressee-chips]");
+    this.placeholder = this.box.placeholder;
+    this.box.addEventListener("input", () => this.look());
+    this.box.addEventListener("keydown", (event) => {
+      // A key held down to empty the box removes nobody.
+      if (event.key === "Backspace" && !event.repeat && !this.box.value && this.list.length) this.remove(this.list.at(-1));
+    });
+    this.element.addEventListener("click", (event) => {
+      const button = event.target.closest("[data-addressee]");
+      if (button) this.remove(button.dataset.addressee);
+    });
+    this.set(this.element.dataset.addressees.split(" ").filter(Boolean));
+  }
+
+  request(text) {
+    const own = !this.list.length || tagsIn(text, this.keys).length;
+    return { message: own ? text : `${this.list.map(tag).join(" ")} ${text}` };
+  }
+
+  asked(message) {
+    const keys = tagsIn(message, this.keys);
+    this.set(keys.includes("all") ? ["all"] : keys);
+  }
+
+  set(keys) {
+    this.list = keys;
+    this.element.hidden = !keys.length;
+    this.place.replaceChildren(...keys.map(chipOf));
+    this.box.placeholder = keys.length ? `Ask ${AND.format(keys.map(tag))}` : this.placeholder;
+    for (const offered of this.form.querySelectorAll(".chips-offered [data-tag]")) {
+      offered.hidden = keys.includes(offered.dataset.tag);
+    }
+    this.look();
+    this.changed();
+  }
+
+  remove(key) {
+    const place = this.list.indexOf(key);
+    const hadFocus = this.element.contains(document.activeElement);
+    this.set(this.list.filter((other) => other !== key));
+    announce(`${tag(key)} is no longer asked.`);
+    if (hadFocus) (this.place.children[place] ?? this.place.lastElementChild ?? this.box).focus();
+  }
+
+  /** Tags in the text win: show that nobody else is asked. */
+  look() {
+    this.element.classList.toggle("addressees-replaced", this.tagged().length > 0);
+  }
+}
+
+/** Where a tag asks somebody first, or beside others, a toggle asks the tagged alone. */
+class Only extends Audience {
+  constructor(form, keys) {
+    super(form, keys);
+    this.button = form.querySelector("[data-only]");
+    this.box.addEventListener("input", () => this.look());
+    this.button.addEventListener("click", () => this.press(!this.pressed));
+    this.press(false);
+    this.look();
+  }
+
+  get pressed() {
+    return this.button.getAttribute("aria-pressed") === "true";
+  }
+
+  request(text) {
+    return this.pressed ? { message: text, mode: "manual" } : { message: text };
+  }
+
+  accepted() {
+    this.press(false);
+    this.look();
+  }
+
+  press(pressed) {
+    this.button.setAttribute("aria-pressed", String(pressed));
+    this.changed();
+  }
+
+  look() {
+    const keys = this.tagged();
+    const offers = keys.length > 0 && !keys.includes("all");
+    if (offers) this.button.textContent = `Only ${AND.format(keys.map(tag))}`;
+    else if (this.pressed) this.press(false);
+    this.button.hidden = !offers;
+  }
+}
+
+export function audienceOf(form, keys) {
+  if (form.querySelector("[data-addressees]")) return new Addressees(form, keys);
+  if (form.querySelector("[data-only]")) return new Only(form, keys);
+  return new Audience(form, keys);
+}
+
+function tag(key) {
+  return `@${key}`;
+}
+
+function chipOf(key) {
+  const chip = document.createElement("button");
+  const cross = document.createElement("span");
+  chip.type = "button";
+  chip.className = "chip chip-addressee";
+  chip.dataset.addressee = key;
+  chip.title = `Do not ask ${tag(key)}`;
+  chip.setAttribute("aria-label", `Remove ${tag(key)}`);
+  cross.setAttribute("aria-hidden", "true");
+  cross.textContent = "×";
+  chip.append(tag(key), cross);
+  return chip;
+}

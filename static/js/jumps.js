@@ -1,0 +1,29 @@
+// Links lead to a message: here where it is on the page, else on the page that has it; addresses with its anchor do, too.
+
+/** `onJump()` is told before the reader's place changes. */
+export function startJumps(transcript, onJump) {
+  const jump = (hash) => {
+    const place = hash.length > 1 ? document.getElementById(decodeURIComponent(hash.slice(1))) : null;
+    if (!place || !transcript.contains(place)) return false;
+    onJump();
+    const steps = place.closest("[data-steps]");
+    if (steps) steps.open = true;
+    point(place);
+    return true;
+  };
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("[data-jump]");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    if (jump(new URL(link.href).hash)) event.preventDefault();
+  });
+  jump(location.hash);
+}
+
+function point(place) {
+  const message = place.querySelector(".question") ?? place; // of a turn what was asked
+  place.tabIndex = -1; // the browser itself moves the focus to where an address leads
+  place.focus({ preventScroll: true });
+  message.scrollIntoView({ block: message.offsetHeight > innerHeight / 2 ? "start" : "center" });
+  message.classList.add("pointed-at");
+  setTimeout(() => message.classList.remove("pointed-at"), 2500);
+}

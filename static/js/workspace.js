@@ -1,0 +1,7 @@
+// The panels beside a conversation, with or without one.
+import { CouncilOrder } from "./council-order.js";
+import { startPanels } from "./panels.js";
+
+startPanels();
+const council = document.querySelector("[data-council]");
+if (council?.children.length > 1) new CouncilOrder(council);
