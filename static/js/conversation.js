@@ -1,5 +1,6 @@
 // The conversation: what is sent, what streams in, what it cost. Each behaviour is a module; this wires them.
 import { announce } from "./announce.js";
+import { startCopying } from "./answer-copy.js";
 import { ApiError, getJson, newKey, postJson } from "./api.js";
 import { addCopyButtons } from "./code-blocks.js";
 import { Composer } from "./composer.js";
@@ -246,5 +247,6 @@ startPanels();
 addCopyButtons(transcript);
 startOlder(transcript, scroll);
 startVersions(transcript);
+startCopying(transcript);
 startJumps(transcript);
 if (composerForm) new Conversation();
