@@ -10,7 +10,7 @@ export class Follower {
     this.top = 0;
     scroll.addEventListener("scroll", () => this.look(), { passive: true });
     pill.addEventListener("click", () => this.toEnd());
-    // Who changes a message stays there, though the end may have moved away.
+    // Who chooses a lane or changes a message stays there, though the end may have moved away.
     content.addEventListener("placechosen", () => {
       this.following = this.atEnd;
     });

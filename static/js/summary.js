@@ -1,6 +1,7 @@
 // The summary panel: summarize now, refresh, edit, pin, copy. Its HTML is templates/partials/summary.html.
 import { ApiError, getFragment, newKey, postJson } from "./api.js";
 import { copyFrom } from "./clipboard.js";
+import { reveal } from "./lane-tabs.js";
 import { Refusal } from "./refusal.js";
 import { changeItem, editItem, editText } from "./summary-edit.js";
 import { localizeTimes } from "./times.js";
@@ -126,6 +127,7 @@ export function startJumps(transcript) {
     event.preventDefault();
     const steps = message.closest("[data-steps]");
     if (steps) steps.open = true;
+    reveal(message);
     point(message);
   });
 }

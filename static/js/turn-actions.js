@@ -1,6 +1,7 @@
 // What can be done with a turn that has ended: edit, try again, regenerate, branch, look at another version.
 import { ApiError, getJson, newKey, postJson } from "./api.js";
 import { keepDraft } from "./drafts.js";
+import { keepChosen } from "./lane-tabs.js";
 import { startModelChoice } from "./model-choice.js";
 import { QuestionEditor } from "./question-editor.js";
 import { loadTurn } from "./stored-turn.js";
@@ -72,7 +73,9 @@ export class TurnActions {
     try {
       const accepted = await this.post(`turns/${turn.dataset.turn}/${action}`, body);
       await this.onAgain(accepted, turn);
-      focusQuestion(document.getElementById(`turn-${accepted.id}`));
+      const version = document.getElementById(`turn-${accepted.id}`);
+      keepChosen(turn, version);
+      focusQuestion(version);
     } finally {
       this.asking = false;
     }
@@ -120,7 +123,9 @@ export function startVersions(transcript) {
     event.preventDefault();
     try {
       const version = await loadTurn(link.dataset.versionUrl);
-      link.closest("[data-turn]").replaceWith(version);
+      const shown = link.closest("[data-turn]");
+      shown.replaceWith(version);
+      keepChosen(shown, version);
       version.querySelector("[data-version-url]")?.focus({ preventScroll: true });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
