@@ -136,6 +136,44 @@ def test_an_edit_is_refused_where_the_session_has_moved_on(
     assert Turn.objects.count() == 2
 
 
+def test_an_edit_that_was_overtaken_goes_on_in_a_session_of_its_own(
+    alices: Page, session: ChatSession
+) -> None:
+    open_session(alices, session)
+    send(alices, "@ana what now?")
+    ended(alices)
+    edit(alices)
+    editor(alices).fill("@ana what then?")
+    ask(alices, "@bob and you?")
+    turn(alices, 0).get_by_role("button", name="Save and ask again").click()
+    alices.wait_for_url(re.compile(rf"/sessions/(?!{session.pk})"))
+    expect(alices.get_by_label("Message", exact=True)).to_have_value("@ana what then?")
+    expect(alices.locator("[data-turn]")).to_have_count(0)
+    assert Turn.objects.filter(session=session).count() == 2
+
+
+def test_an_edit_waits_while_a_summary_is_made(
+    alices: Page, session: ChatSession, openai_server: OpenAIServer
+) -> None:
+    open_session(alices, session)
+    send(alices, "@ana what now?")
+    ended(alices)
+    gate = Gate()
+    openai_server.default = Answer(("{", "}"), at={1: Hold(gate)})
+    alices.get_by_role("button", name="Summarize now").click()
+    expect(alices.locator("[data-summary-stage]")).to_have_text("Summarizing…")
+    edit(alices)
+    editor(alices).fill("@ana what then?")
+    editor(alices).press("Control+Enter")
+    expect(turn(alices).get_by_role("alert")).to_have_text("Wait until what runs has ended.")
+    gate.open()
+    expect(alices.locator("[data-summary-stage]")).not_to_have_text("Summarizing…")
+    editor(alices).press("Control+Enter")
+    expect(question(alices)).to_have_text("@ana what then?")
+    ended(alices)
+    assert Turn.objects.filter(replaces__isnull=False).count() == 1
+
+
 def test_an_older_message_is_edited_in_a_session_that_ends_before_it(
     alices: Page, session: ChatSession
 ) -> None:
