@@ -34,6 +34,7 @@ class Answer:
     html: str
     error: str
     cost: Money | None
+    latency_ms: int | None = None
     carried: bool = False
     """Kept from the version before, at no cost."""
 
@@ -44,6 +45,21 @@ class Answer:
     @property
     def initial(self) -> str:
         return (self.agent_name or self.agent_key or "Synthesis")[:1].upper()
+
+    @property
+    def time(self) -> str:
+        """How long the model took, empty where it is not known."""
+        return "" if self.latency_ms is None else duration(self.latency_ms)
+
+
+def duration(ms: int) -> str:
+    """Return a time as people say it: 90 ms, 3.2 s, 42 s, 1 min 5 s."""
+    if ms < 100:
+        return f"{ms} ms"
+    if ms < 9_950:
+        return f"{ms / 1000:.1f} s"
+    minutes, seconds = divmod(round(ms / 1000), 60)
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
 
 
 def total_cost(costs: Iterable[int | None]) -> int | None:
@@ -127,6 +143,7 @@ def spoken(message: Message, calls: Sequence[Call], cost: Money | None, *, carri
         html=render_markdown(message.text),
         error=error_of(calls[-1]) if calls else "",
         cost=cost,
+        latency_ms=calls[-1].latency_ms if calls else None,
         carried=carried,
     )
 
@@ -143,6 +160,7 @@ def unspoken(call: Call, cost: Money | None) -> Answer:
         html="",
         error=error_of(call),
         cost=cost,
+        latency_ms=call.latency_ms,
     )
 
 

@@ -123,7 +123,8 @@ def transcript_context(session: ChatSession, before: int | None) -> dict[str, An
     page = transcript_page(session, before=before)
     newest = page.turns[-1] if page.turns and before is None else None
     turns = [turn_view(rows, newest=rows is newest) for rows in page.turns]
-    return {"session": session, "turns": turns, "older_before": page.older_before}
+    older = {"older_before": page.older_before, "older_index": page.older_index}
+    return {"session": session, "turns": turns, **older}
 
 
 def version_context(session: ChatSession, turn: Turn) -> dict[str, Any]:

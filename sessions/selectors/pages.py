@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from django.db.models import Count, Exists, OuterRef, Q, Sum
+from django.db.models import Count, Exists, OuterRef, Q, Subquery, Sum
 
 from accounts.models import User
 from billing.corrections import corrected
@@ -98,6 +98,8 @@ class TranscriptPage:
     turns: Sequence[TurnRows]
     older_before: int | None
     """The index before which older turns are, None where there are none."""
+    older_index: int | None
+    """The index of the newest of them."""
 
 
 def transcript_page(session: ChatSession, *, before: int | None = None) -> TranscriptPage:
@@ -107,15 +109,17 @@ def transcript_page(session: ChatSession, *, before: int | None = None) -> Trans
     """
     messages = Message.objects.filter(session=session, turn__replaced_by__isnull=True)
     shown = Turn.objects.spoken().filter(session=session, replaced_by__isnull=True)
-    turns = shown.annotate(has_older=Exists(shown.filter(index__lt=OuterRef("index")))).defer("snapshot")
+    before_it = shown.filter(index__lt=OuterRef("index")).order_by("-index").values("index")[:1]
+    turns = shown.annotate(older_index=Subquery(before_it)).defer("snapshot")
     if before is not None:
         messages, turns = messages.filter(turn__index__lt=before), turns.filter(index__lt=before)
     edge = messages.order_by("-seq").values_list("turn__index", flat=True)[
         MESSAGES_PER_PAGE - 1 : MESSAGES_PER_PAGE
     ]
     page = list(turns.filter(index__gte=next(iter(edge), 1)).order_by("index"))
-    older_before = page[0].index if page and page[0].has_older else None
-    return TranscriptPage(turn_rows(page), older_before)
+    older_index = page[0].older_index if page else None
+    older_before = page[0].index if older_index is not None else None
+    return TranscriptPage(turn_rows(page), older_before, older_index)
 
 
 def turn_rows(turns: Sequence[Turn]) -> list[TurnRows]:

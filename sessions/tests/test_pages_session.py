@@ -11,6 +11,7 @@ from django.urls import reverse
 from accounts.tests.admin_site import static_files_as_they_are
 from orchestration.tests.providers import Answer, OpenAIServer
 from sessions.models import ChatSession, Turn
+from sessions.pages.answers import duration
 from sessions.services.turn_accept import turn_accept
 from sessions.services.turn_request import TurnRequest
 from sessions.tests.conftest import Api
@@ -103,6 +104,36 @@ def test_a_turn_shows_answers_models_and_costs(api: Api, alice, session, openai_
 
 
 @runs_turns
+def test_an_answer_tells_its_time_and_can_be_copied_and_asked_again(
+    api: Api, alice, session, openai_server: OpenAIServer
+):
+    ask(api, session, "@all why?")
+    page = text_of(browser(alice).get(url("session", session))).split("<template")[0]
+    assert len(re.findall(r'class="lane-time">\d[\d.]* m?s<', page)) == 2
+    assert page.count("data-copy-answer") == 2
+    assert page.count('data-action="edit"') == 1
+    assert page.count("data-again-with") == 3  # for each lane, and for the turn
+
+
+@pytest.mark.parametrize(
+    ("ms", "said"),
+    [
+        (0, "0 ms"),
+        (99, "99 ms"),
+        (100, "0.1 s"),
+        (3_249, "3.2 s"),
+        (9_949, "9.9 s"),
+        (9_950, "10 s"),
+        (59_499, "59 s"),
+        (59_500, "1 min 0 s"),
+        (125_000, "2 min 5 s"),
+    ],
+)
+def test_a_time_is_told_as_people_say_it(ms: int, said: str):
+    assert duration(ms) == said
+
+
+@runs_turns
 def test_an_agent_that_failed_says_what_happened(api: Api, alice, session, openai_server: OpenAIServer):
     openai_server.when("You are ana.", Answer(status=401))
     openai_server.when("You are ben.", Answer("From Ben"))
@@ -163,6 +194,7 @@ def test_long_sessions_come_a_page_at_a_time(alice, session):
     shown = [int(index) for index in re.findall(r'data-index="(\d+)"', page)]
     assert shown == list(range(44, 61))  # 50 messages, and the turn they begin in whole
     assert 'data-last-index="60"' in page
+    assert 'data-newest-index="43"' in page  # of those that are not on the page
     seen: list[int] = []
     before = re.search(r'data-older-url="([^"]+)"', page)
     while before is not None:
@@ -179,6 +211,7 @@ def test_without_scripts_older_messages_are_a_page(alice, session):
     assert "Question 3." not in page
     assert "You are reading older messages" in page
     assert "data-composer" not in page
+    assert 'data-action="edit"' not in page.split("<template")[0]
 
 
 @pytest.mark.parametrize("before", ["x", "-1", "1" * 30, "²"])

@@ -1,5 +1,6 @@
 // The conversation: what is sent, what streams in, what it cost. Each behaviour is a module; this wires them.
 import { announce } from "./announce.js";
+import { startCopying } from "./answer-copy.js";
 import { ApiError, getJson, newKey, postJson } from "./api.js";
 import { audienceOf } from "./audience.js";
 import { addCopyButtons } from "./code-blocks.js";
@@ -7,6 +8,7 @@ import { Composer } from "./composer.js";
 import { Estimate } from "./estimate.js";
 import { Follower } from "./follow.js";
 import { startJumps } from "./jumps.js";
+import { startLaneTabs } from "./lane-tabs.js";
 import { picoOf, showMoney } from "./money.js";
 import { startOlder } from "./older.js";
 import { Refusal } from "./refusal.js";
@@ -249,5 +251,7 @@ class Conversation {
 addCopyButtons(transcript);
 startOlder(transcript, scroll);
 startVersions(transcript);
+startCopying(transcript);
+startLaneTabs(transcript);
 const conversation = composerForm ? new Conversation() : null;
 startJumps(transcript, () => conversation?.follower.leave());

@@ -10,6 +10,10 @@ export class Follower {
     this.top = 0;
     scroll.addEventListener("scroll", () => this.look(), { passive: true });
     pill.addEventListener("click", () => this.toEnd());
+    // Who chooses a lane or changes a message stays there, though the end may have moved away.
+    content.addEventListener("placechosen", () => {
+      this.following = this.atEnd;
+    });
     const observer = new ResizeObserver(() => this.grew());
     observer.observe(content);
     observer.observe(scroll);
@@ -39,11 +43,15 @@ export class Follower {
 
   // Only a reader scrolls up: a narrower window or a longer answer leaves the place where it is, or pushes it down.
   look() {
-    const { scrollTop, scrollHeight, clientHeight } = this.scroll;
-    const atEnd = scrollHeight - scrollTop - clientHeight < NEAR_PX;
-    if (atEnd) this.following = true;
+    const { scrollTop } = this.scroll;
+    if (this.atEnd) this.following = true;
     else if (scrollTop < this.top) this.following = false;
     this.top = scrollTop;
     if (this.following) this.pill.hidden = true;
+  }
+
+  get atEnd() {
+    const { scrollTop, scrollHeight, clientHeight } = this.scroll;
+    return scrollHeight - scrollTop - clientHeight < NEAR_PX;
   }
 }

@@ -1,4 +1,5 @@
 // Links lead to a message: here where it is on the page, else on the page that has it; addresses with its anchor do, too.
+import { reveal } from "./lane-tabs.js";
 
 /** `onJump()` is told before the reader's place changes. */
 export function startJumps(transcript, onJump) {
@@ -8,6 +9,7 @@ export function startJumps(transcript, onJump) {
     onJump();
     const steps = place.closest("[data-steps]");
     if (steps) steps.open = true;
+    reveal(place);
     point(place);
     return true;
   };
@@ -16,6 +18,7 @@ export function startJumps(transcript, onJump) {
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
     if (jump(new URL(link.href).hash)) event.preventDefault();
   });
+  addEventListener("hashchange", () => jump(location.hash));
   jump(location.hash);
 }
 

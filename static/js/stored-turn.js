@@ -1,6 +1,7 @@
 // A turn as the server has it: in place of what was streamed, or only what streaming cannot know.
 import { getFragment } from "./api.js";
 import { addCopyButtons } from "./code-blocks.js";
+import { keepChosen } from "./lane-tabs.js";
 import { localizeTimes } from "./times.js";
 
 /** Return the element of a stored turn. Throws ApiError. */
@@ -23,9 +24,20 @@ export function graft(shown, stored) {
   }
 }
 
-/** Put a stored turn in place of what was streamed; steps that stood open stay open. */
+/** Put a stored turn in place of what was streamed; steps that stood open, the chosen tab and the focus stay. */
 export function swap(shown, stored) {
   const wereOpen = shown.querySelector("[data-steps]").open;
   if (wereOpen) stored.querySelector("[data-steps]").open = true;
+  const focused = shown.contains(document.activeElement) ? document.activeElement : null;
   shown.replaceWith(stored);
+  keepChosen(shown, stored);
+  if (focused) placeOf(focused, stored)?.focus({ preventScroll: true });
+}
+
+/** Return what stands in a stored turn where something stood: a tab, or the question that a new version began at. */
+function placeOf(element, stored) {
+  if (element.id) return document.getElementById(element.id);
+  const question = element.matches("[data-question]") && stored.querySelector("[data-question]");
+  if (question) question.tabIndex = -1;
+  return question || null;
 }

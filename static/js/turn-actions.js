@@ -1,5 +1,9 @@
-// What can be done with a turn that has ended: try again, regenerate, branch, look at another version.
-import { ApiError, newKey, postJson } from "./api.js";
+// What can be done with a turn that has ended: edit, try again, regenerate, branch, look at another version.
+import { ApiError, getJson, newKey, postJson } from "./api.js";
+import { keepDraft } from "./drafts.js";
+import { keepChosen } from "./lane-tabs.js";
+import { startModelChoice } from "./model-choice.js";
+import { QuestionEditor } from "./question-editor.js";
 import { loadTurn } from "./stored-turn.js";
 
 export class TurnActions {
@@ -9,6 +13,7 @@ export class TurnActions {
     this.isFree = isFree;
     this.onAgain = onAgain;
     this.onRefused = onRefused;
+    startModelChoice(transcript);
     transcript.addEventListener("click", (event) => {
       const button = event.target.closest("[data-action]");
       if (button) this.act(button, button.closest("[data-turn]"));
@@ -16,40 +21,98 @@ export class TurnActions {
   }
 
   async act(button, turn) {
-    const { action, agents } = button.dataset;
-    if (action !== "branch" && !this.isFree()) return;
+    const hadFocus = document.activeElement === button;
     button.disabled = true;
     try {
-      if (action === "branch") await this.branch(turn);
-      else await this.again(action, agents ? { agents: [agents] } : {}, turn);
+      await this.doing(button.dataset, turn);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       this.onRefused(error);
     } finally {
       button.disabled = false;
+      if (hadFocus && document.activeElement === document.body) button.focus();
     }
   }
 
-  async branch(turn) {
-    const session = await postJson(`sessions/${this.sessionId}/fork`, { after_turn: Number(turn.dataset.index) });
+  doing({ action, agents, alias }, turn) {
+    if (action === "branch") return this.branch(Number(turn.dataset.index));
+    if (action === "edit") return this.edit(turn);
+    return this.again(action, { ...(agents && { agents: [agents] }), ...(alias && { model: alias }) }, turn);
+  }
+
+  /** Go on after a turn in a session of its own, with what is to be said there. */
+  async branch(index, draft = "") {
+    const session = await postJson(`sessions/${this.sessionId}/fork`, { after_turn: index });
+    if (draft) keepDraft(session.id, draft);
     location.assign(`/sessions/${session.id}`);
   }
 
+  /** Change what was asked: the newest message in its place, an older one in a session that ends before it. */
+  async edit(turn) {
+    const editor = turn.querySelector("[data-question-editor]");
+    if (editor) {
+      editor.querySelector("textarea").focus();
+      return;
+    }
+    const { message } = await getJson(`turns/${turn.dataset.turn}`);
+    if (isNewest(turn)) new QuestionEditor(turn, message, (text) => this.saveEdited(turn, text));
+    else await this.branch(indexBefore(turn), message);
+  }
+
+  /** Ask an edited message; something may have been said after it by now. */
+  saveEdited(turn, text) {
+    return isNewest(turn) ? this.again("rerun", { message: text }, turn) : this.branch(indexBefore(turn), text);
+  }
+
+  /** Have a new version of a turn made, and shown in its place. */
   async again(action, body, turn) {
-    const path = `turns/${turn.dataset.turn}/${action}`;
-    // The same again after a lost answer is the same new version, not a second one.
+    if (this.asking || !this.isFree()) {
+      throw new ApiError({ code: "turn_running", message: "Wait until what runs has ended." });
+    }
+    this.asking = true;
+    try {
+      const accepted = await this.post(`turns/${turn.dataset.turn}/${action}`, body);
+      await this.onAgain(accepted, turn);
+      const version = document.getElementById(`turn-${accepted.id}`);
+      keepChosen(turn, version);
+      focusQuestion(version);
+    } finally {
+      this.asking = false;
+    }
+  }
+
+  /** Post what costs money: the same again after a lost answer is the same new version, not a second one. */
+  async post(path, body) {
     const asked = JSON.stringify([path, body]);
     if (this.unanswered?.asked !== asked) this.unanswered = { asked, key: newKey() };
     try {
       const headers = { "Idempotency-Key": this.unanswered.key };
       const accepted = await postJson(path, { ...body, background: true }, headers);
       this.unanswered = null;
-      await this.onAgain(accepted, turn);
+      return accepted;
     } catch (error) {
       if (!error.unreachable) this.unanswered = null;
       throw error;
     }
   }
+}
+
+function isNewest(turn) {
+  return !turn.nextElementSibling;
+}
+
+/** Return the index of the turn before, 0 for none; the link to older messages knows it where they are not on the page. */
+function indexBefore(turn) {
+  const { index, newestIndex } = turn.previousElementSibling?.dataset ?? {};
+  return Number(index ?? newestIndex ?? 0);
+}
+
+/** What was pressed is gone: the keyboard goes on where the new version begins. */
+function focusQuestion(turn) {
+  if (document.activeElement !== document.body) return;
+  const question = turn.querySelector("[data-question]");
+  question.tabIndex = -1;
+  question.focus({ preventScroll: true });
 }
 
 /** ‹ and › show another version of a turn in its place. */
@@ -60,7 +123,9 @@ export function startVersions(transcript) {
     event.preventDefault();
     try {
       const version = await loadTurn(link.dataset.versionUrl);
-      link.closest("[data-turn]").replaceWith(version);
+      const shown = link.closest("[data-turn]");
+      shown.replaceWith(version);
+      keepChosen(shown, version);
       version.querySelector("[data-version-url]")?.focus({ preventScroll: true });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;

@@ -151,7 +151,7 @@ export class TurnView {
     for (const { element } of this.lanes.values()) {
       const row = element.parentElement;
       element.remove();
-      if (!row.children.length && !row.matches("[data-conclusion]")) row.remove();
+      if (!row.querySelector("[data-step]") && !row.matches("[data-conclusion]")) row.remove();
     }
     this.lanes.clear();
   }

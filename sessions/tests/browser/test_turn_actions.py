@@ -1,0 +1,281 @@
+"""What a person does with turns that were said: edit, copy, ask again with another model."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from accounts.models import User
+from billing.tests.budgets import make_budget, spend
+from orchestration.models import LlmModel
+from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
+from sessions.models import ChatSession, Message, Turn
+from sessions.tests.browser.steps import ended, lane, open_session, send, text_of_lane, turn
+from sessions.tests.browser.watching import Watch
+from sessions.tests.councils import says
+from sessions.tests.factories import make_agent, make_model, make_room, make_session
+from sessions.tests.pages import add_turns
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
+
+
+@pytest.fixture
+def session(alice: User, openai_model: LlmModel) -> ChatSession:
+    return make_session(
+        alice, make_room(alice, *(make_agent(alice, key, openai_model) for key in ("ana", "bob")))
+    )
+
+
+def ask(page: Page, text: str) -> None:
+    """Have a message answered, which is not the first."""
+    count = page.locator("[data-turn]").count()
+    send(page, text)
+    expect(page.locator("[data-turn]")).to_have_count(count + 1)
+    ended(page)
+
+
+def question(page: Page) -> Locator:
+    return turn(page).locator("[data-question]")
+
+
+def editor(page: Page) -> Locator:
+    return turn(page).get_by_label("Your message")
+
+
+def edit(page: Page, number: int = -1) -> None:
+    turn(page, number).get_by_role("button", name="Edit").click()
+
+
+def test_a_message_is_edited_in_its_place(
+    alices: Page, session: ChatSession, openai_server: OpenAIServer
+) -> None:
+    open_session(alices, session)
+    send(alices, "@ana what now?")
+    ended(alices)
+    edit(alices)
+    expect(editor(alices)).to_be_focused()
+    expect(editor(alices)).to_have_value("@ana what now?")
+    expect(question(alices)).to_be_hidden()
+    editor(alices).fill("@bob what then?")
+    editor(alices).press("Escape")
+    expect(editor(alices)).to_have_count(0)
+    expect(question(alices)).to_have_text("@ana what now?")
+    expect(turn(alices).get_by_role("button", name="Edit")).to_be_focused()
+
+    gate = Gate()
+    openai_server.when(says("bob"), Answer(("I am ", "well."), at={1: Hold(gate)}))
+    edit(alices)
+    expect(editor(alices)).to_have_value("@ana what now?")
+    editor(alices).fill("@bob what then?")
+    editor(alices).press("Control+Enter")
+    expect(text_of_lane(alices, "bob")).to_have_text("I am")
+    expect(alices.locator("[data-turn]")).to_have_count(1)
+    expect(question(alices)).to_have_text("@bob what then?")
+    expect(question(alices)).to_be_focused()
+    gate.open()
+    ended(alices)
+    expect(turn(alices)).to_contain_text("version 2/2")
+    expect(question(alices)).to_be_focused()
+    turn(alices).get_by_role("link", name="Earlier version").click()
+    expect(question(alices)).to_have_text("@ana what now?")
+    expect(turn(alices).get_by_role("button", name="Edit")).to_have_count(0)
+
+
+def test_what_was_edited_survives_a_refusal(
+    alices: Page, alice: User, session: ChatSession, watch: Watch
+) -> None:
+    open_session(alices, session)
+    send(alices, "@ana what now?")
+    ended(alices)
+    edit(alices)
+    editor(alices).fill("what then?")
+    watch.expect(422)
+    turn(alices).get_by_role("button", name="Save and ask again").click()
+    alert = turn(alices).get_by_role("alert")
+    expect(alert).to_contain_text("Say who is asked")
+    alert.get_by_role("button", name="@bob").click()
+    expect(editor(alices)).to_have_value("@bob what then?")
+
+    watch.expect("ERR_INTERNET_DISCONNECTED")
+    alices.context.set_offline(True)
+    editor(alices).press("Control+Enter")
+    expect(alert).to_contain_text("The server cannot be reached.")
+    alices.context.set_offline(False)
+
+    spend(make_budget("user", alice, usd=1, hard=True), 100)
+    watch.expect(402)
+    editor(alices).press("Control+Enter")
+    expect(alert).to_contain_text("Nothing of your budget")
+    expect(editor(alices)).to_have_value("@bob what then?")
+    alices.reload()
+    edit(alices)
+    expect(editor(alices)).to_have_value("@bob what then?")
+    turn(alices).get_by_role("button", name="Cancel").click()
+    edit(alices)
+    expect(editor(alices)).to_have_value("@ana what now?")
+    assert Turn.objects.count() == 1
+
+
+def test_an_edit_is_refused_where_the_session_has_moved_on(
+    alices: Page, session: ChatSession, watch: Watch
+) -> None:
+    open_session(alices, session)
+    send(alices, "@ana what now?")
+    ended(alices)
+    other = alices.context.new_page()
+    open_session(other, session)
+    ask(other, "@bob and you?")
+    edit(alices)
+    editor(alices).fill("@ana what then?")
+    watch.expect(409)
+    editor(alices).press("Control+Enter")
+    expect(turn(alices).get_by_role("alert")).to_contain_text("This session has moved on")
+    expect(editor(alices)).to_have_value("@ana what then?")
+    assert Turn.objects.count() == 2
+
+
+def test_an_edit_that_was_overtaken_goes_on_in_a_session_of_its_own(
+    alices: Page, session: ChatSession
+) -> None:
+    open_session(alices, session)
+    send(alices, "@ana what now?")
+    ended(alices)
+    edit(alices)
+    editor(alices).fill("@ana what then?")
+    ask(alices, "@bob and you?")
+    turn(alices, 0).get_by_role("button", name="Save and ask again").click()
+    alices.wait_for_url(re.compile(rf"/sessions/(?!{session.pk})"))
+    expect(alices.get_by_label("Message", exact=True)).to_have_value("@ana what then?")
+    expect(alices.locator("[data-turn]")).to_have_count(0)
+    assert Turn.objects.filter(session=session).count() == 2
+
+
+def test_an_edit_waits_while_a_summary_is_made(
+    alices: Page, session: ChatSession, openai_server: OpenAIServer
+) -> None:
+    open_session(alices, session)
+    send(alices, "@ana what now?")
+    ended(alices)
+    gate = Gate()
+    openai_server.default = Answer(("{", "}"), at={1: Hold(gate)})
+    alices.get_by_role("button", name="Summarize now").click()
+    expect(alices.locator("[data-summary-stage]")).to_have_text("Summarizing…")
+    edit(alices)
+    editor(alices).fill("@ana what then?")
+    editor(alices).press("Control+Enter")
+    expect(turn(alices).get_by_role("alert")).to_have_text("Wait until what runs has ended.")
+    gate.open()
+    expect(alices.locator("[data-summary-stage]")).not_to_have_text("Summarizing…")
+    editor(alices).press("Control+Enter")
+    expect(question(alices)).to_have_text("@ana what then?")
+    ended(alices)
+    assert Turn.objects.filter(replaces__isnull=False).count() == 1
+
+
+def test_an_older_message_is_edited_in_a_session_that_ends_before_it(
+    alices: Page, session: ChatSession
+) -> None:
+    open_session(alices, session)
+    send(alices, "@ana the first")
+    ended(alices)
+    turn(alices).get_by_role("button", name="Regenerate", exact=True).click()
+    expect(turn(alices)).to_contain_text("version 2/2")
+    ended(alices)
+    for text in ("@ana the second", "@ana the third"):
+        ask(alices, text)
+    edit(alices, 1)
+    alices.wait_for_url(re.compile(rf"/sessions/(?!{session.pk})"))
+    expect(alices.get_by_label("Message", exact=True)).to_have_value("@ana the second")
+    expect(alices.locator("[data-question]")).to_have_text("@ana the first")
+    ask(alices, "@ana the second, better")
+
+    edit(alices, 0)  # nothing is before it
+    expect(alices.get_by_label("Message", exact=True)).to_have_value("@ana the first")
+    expect(alices.locator("[data-turn]")).to_have_count(0)
+
+
+def test_the_first_message_of_a_page_is_edited_after_those_that_are_not_on_it(
+    alices: Page, session: ChatSession, openai_model: LlmModel
+) -> None:
+    add_turns(session, openai_model, 60, answers=2)
+    open_session(alices, session)
+    first = turn(alices, 0)
+    expect(first).to_have_attribute("data-index", "44")
+    edit(alices, 0)
+    expect(alices.get_by_label("Message", exact=True)).to_have_value("Question 44.")
+    expect(question(alices)).to_have_text("Question 43.")
+
+
+def test_an_answer_is_copied_as_it_was_written(
+    alices: Page, session: ChatSession, watch: Watch, openai_server: OpenAIServer
+) -> None:
+    written = "# Rent\n\n*900* a month & <b>no</b> more\n\n```python\nrent = 900\n```"
+    openai_server.when(says("ana"), Answer(written))
+    openai_server.when(says("bob"), Answer("Mine."))
+    open_session(alices, session)
+    send(alices, "@all what now?")
+    ended(alices)
+    lane(alices, "ana").get_by_role("button", name="Copy the answer of Ana").click()
+    expect(lane(alices, "ana").get_by_role("button", name="Copied")).to_be_visible()
+    expect(alices.locator("[data-announcer]")).to_contain_text("The answer was copied.")
+    assert alices.evaluate("navigator.clipboard.readText()") == written
+    assert Message.objects.get(agent_key="ana").text == written
+    expect(lane(alices, "ana").get_by_role("button", name="Copy the answer of Ana")).to_be_visible()
+    alices.reload()
+    lane(alices, "bob").get_by_role("button", name="Copy the answer of Bob").press("Enter")
+    expect(lane(alices, "bob").get_by_role("button", name="Copied")).to_be_visible()
+    assert alices.evaluate("navigator.clipboard.readText()") == "Mine."
+
+    watch.expect("ERR_INTERNET_DISCONNECTED")
+    alices.context.set_offline(True)
+    lane(alices, "ana").get_by_role("button", name="Copy the answer of Ana").click()
+    expect(lane(alices, "ana").get_by_role("button", name="Not copied")).to_be_visible()
+    expect(alices.locator("[data-announcer]")).to_contain_text("The answer was not copied.")
+
+
+def test_a_turn_and_a_lane_are_asked_again_with_another_model(
+    alices: Page, session: ChatSession, openai_server: OpenAIServer
+) -> None:
+    make_model(openai_server, "second-test")
+    make_model(openai_server, "third-test", priced=False)
+    open_session(alices, session)
+    send(alices, "@all what now?")
+    ended(alices)
+    opener = turn(alices).locator("[data-turn-foot]").get_by_role("button", name="Regenerate with…")
+    opener.press("Enter")
+    models = turn(alices).locator(".model-choice")
+    expect(models.get_by_role("button", name="second-test")).to_contain_text("$2.00 in, $10.00 out")
+    expect(models.get_by_role("button", name="third-test")).to_contain_text("unpriced")
+    alices.keyboard.press("Tab")
+    expect(models.get_by_role("button").first).to_be_focused()
+    alices.keyboard.press("Escape")
+    expect(models).to_have_count(0)
+    expect(opener).to_be_focused()
+    expect(opener).to_have_attribute("aria-expanded", "false")
+    opener.press("Enter")
+    models.get_by_role("button", name="second-test").press("Enter")
+    expect(turn(alices)).to_contain_text("version 2/2")
+    ended(alices)
+    for key in ("ana", "bob"):
+        expect(lane(alices, key).locator(".lane-model")).to_have_text("second-test")
+
+    lane(alices, "bob").get_by_role("button", name="Regenerate the answer of Bob with…").click()
+    lane(alices, "bob").locator(".model-choice").get_by_role("button", name="third-test").click()
+    expect(turn(alices)).to_contain_text("version 3/3")
+    ended(alices)
+    expect(lane(alices, "bob").locator(".lane-model")).to_have_text("third-test")
+    expect(lane(alices, "ana").locator(".lane-model")).to_have_text("second-test")
+    assert len(openai_server.served) == 5
+
+
+def test_an_answer_says_how_long_it_took(alices: Page, session: ChatSession) -> None:
+    open_session(alices, session)
+    send(alices, "@ana what now?")
+    ended(alices)
+    time = lane(alices, "ana").locator(".lane-time")
+    expect(time).to_have_text(re.compile(r"^\d+(\.\d)? m?s$"))
+    said = time.inner_text()
+    alices.reload()
+    expect(time).to_have_text(said)
