@@ -128,13 +128,16 @@ def path_of(session: ChatSession) -> str:
 
 
 def works(page: Page, openai_server: OpenAIServer) -> None:
-    """What stands beside a hostile answer does what it is for: another message is sent and answered."""
-    openai_server.when(says("bob"), Answer("```text\nAll well.\n```"))
+    """What stands beside a hostile answer does what it is for: a message is sent, answered, copied and asked again."""
+    openai_server.when(says("bob"), Answer("```text\nAll well.\n```"), always=True)
     send(page, "@bob and you?")
     ended(page)
     expect(text_of_lane(page, "bob").locator("code")).to_have_text("All well.")
     text_of_lane(page, "bob").get_by_role("button", name="Copy", exact=True).click()
     assert page.evaluate("navigator.clipboard.readText()").strip() == "All well."
+    turn(page).get_by_role("button", name="Regenerate", exact=True).click()
+    expect(turn(page)).to_contain_text("version 2/2")
+    ended(page)
 
 
 def read_hostile(
