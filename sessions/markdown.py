@@ -2,8 +2,9 @@
 
 Three layers, each enough alone: the parser knows no raw HTML and no links but http, https and mailto; the renderer
 writes no style, id or image; nh3 lets through what is listed here and nothing else. Every step is linear in the
-length of the text: an answer of more than RICH_LIMIT characters is shown as it is, a paragraph of more than
-INLINE_LIMIT without emphasis and links, a code block of more than CODE_LIMIT without colours.
+length of the text: an answer of more than RICH_LIMIT characters is shown as it is, which it says, a paragraph of more
+than INLINE_LIMIT without emphasis and links, a code block of more than CODE_LIMIT without colours. What is nested
+more than NESTING_LIMIT deep is shown as it is written.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 import nh3
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
+from markdown_it.rules_block import StateBlock
 from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from markdown_it.utils import OptionsDict
@@ -31,7 +33,11 @@ INLINE_LIMIT = 10_000
 """Characters of a paragraph, heading or cell up to which emphasis and links are looked for."""
 CODE_LIMIT = 20_000
 """Characters of a code block up to which it is coloured."""
+NESTING_LIMIT = 18
+"""Open quotes, lists and their items inside of which no further ones are looked for."""
 LABEL_LIMIT = 24
+
+TOO_LONG = "This text is too long to be laid out. It is shown as it was written."
 
 LANGUAGES = frozenset({
     "bash", "c", "console", "cpp", "csharp", "css", "dart", "diff", "docker", "dockerfile", "elixir", "go",
@@ -51,6 +57,8 @@ _INVISIBLE = re.compile(
     "\u2060-\u2065\u206a-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff]"
     "|(?<![^\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?![^\x00-\x7f])"
 )
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 _ALLOWED_LINK = re.compile(r"(https?://|mailto:)[^\s]", re.IGNORECASE)
 _ALIGN = {
@@ -87,7 +95,8 @@ def render_markdown(text: str) -> str:
     """Return safe HTML for a model's text: CommonMark with tables, strikethrough and bare links."""
     text = visible_text(text)
     if len(text) > RICH_LIMIT:
-        return f'<pre class="plain-text" tabindex="0">{html.escape(text)}</pre>'
+        shown = f'<pre class="plain-text" tabindex="0">{html.escape(text)}</pre>'
+        return f'<p class="plain-note">{TOO_LONG}</p>{shown}'
     # Once more at the end: `&#x202e;` and its like have only now become characters.
     return visible_text(_CLEANER.clean(_parser().render(text)))
 
@@ -95,10 +104,25 @@ def render_markdown(text: str) -> str:
 def visible_text(text: str) -> str:
     """Return the text with nothing in it that hides or reorders: direction overrides are named, the invisible is gone.
 
-    Joiners stay between letters of scripts and emoji that are written with them.
+    Joiners stay between letters of scripts and emoji that are written with them. Half a surrogate pair, which no
+    encoding takes, becomes U+FFFD. static/js/visible-text.js does the same to what streams.
     """
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = _LONE_SURROGATE.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
     return _BIDI.sub(lambda match: f"⟦U+{ord(match[0]):04X}⟧", _INVISIBLE.sub("", text))
+
+
+def _leave_deep_nesting(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    """Take what is nested too deeply as it is written; the parser would drop it."""
+    if state.level < NESTING_LIMIT:
+        return False
+    line = start
+    while line < end and (state.isEmpty(line) or not 0 <= state.sCount[line] < state.blkIndent):
+        line += 1
+    token = state.push("code_block", "code", 0)
+    token.content = state.getLines(start, line, state.blkIndent, False)
+    token.map = [start, line]
+    state.line = line
+    return True
 
 
 def _leave_long_paragraphs(state: StateCore) -> None:
@@ -169,12 +193,15 @@ def _close_table(*_: Any) -> str:
 
 
 def _make_parser() -> MarkdownIt:
-    parser = MarkdownIt("commonmark", {"html": False, "linkify": True, "xhtmlOut": False, "maxNesting": 20})
+    parser = MarkdownIt("commonmark", {"html": False, "linkify": True, "xhtmlOut": False})
+    parser.options["maxNesting"] = NESTING_LIMIT + 2  # a list and its item
     parser.enable(["table", "strikethrough", "linkify"])
     parser.validateLink = lambda url: bool(_ALLOWED_LINK.match(url))  # type: ignore[method-assign]
     if parser.linkify is not None:
         # Only what says its scheme: README.md and main.rs are file names, though md and rs are countries.
         parser.linkify.set({"fuzzy_link": False, "fuzzy_email": False, "fuzzy_ip": False})
+    # Without an `alt` it ends no paragraph: it is never asked whether it would.
+    parser.block.ruler.before("table", "leave_deep_nesting", _leave_deep_nesting)
     parser.core.ruler.before("inline", "leave_long_paragraphs", _leave_long_paragraphs)
     parser.core.ruler.push("shape", _shape)
     for rule in ("fence", "code_block"):

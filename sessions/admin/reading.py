@@ -19,7 +19,7 @@ from accounts.page_base import PageView
 from sessions.access import any_session, any_turn
 from sessions.models import ChatSession, Summary, Turn
 from sessions.pages.conversation import index_from
-from sessions.selectors.reading import read_summaries, read_turns, turns_before
+from sessions.selectors.reading import read_summaries, read_turns, turns_before, visible
 
 if TYPE_CHECKING:
     _Base = admin.ModelAdmin
@@ -81,8 +81,8 @@ class ReadTurnPage(ReadingPage):
             f"Turn {turn.pk}",
             reverse("admin:chat_sessions_turn_change", args=[turn.pk]),
             session_url=reverse("read-session", args=[turn.session_id]),
-            goal=turn.snapshot.get("goal", ""),
-            roster=turn.snapshot.get("roster", []),
+            goal=visible(turn.snapshot.get("goal", "")),
+            roster=visible(turn.snapshot.get("roster", [])),
             turns=read_turns([turn]),
             summaries=read_summaries(Summary.objects.filter(turn=turn)),
         )
@@ -99,7 +99,7 @@ class ReadSessionPage(ReadingPage):
         return self.show(
             f"Session {session.pk}",
             reverse("admin:chat_sessions_chatsession_change", args=[session.pk]),
-            session_title=session.title,
+            session_title=visible(session.title),
             turns=read_turns(turns),
             more=more,
             summaries=[] if before else read_summaries(Summary.objects.filter(session=session)[:1]),

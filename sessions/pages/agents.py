@@ -10,9 +10,10 @@ from accounts.page_base import PageView, add_errors, form_page
 from pantheon.errors import PantheonError, ValidationFailed
 from sessions.access import access_agent
 from sessions.models import Agent
+from sessions.pages.conversation import every_session
 from sessions.pages.forms import AgentForm
 from sessions.pages.mine import tell_deleted
-from sessions.selectors.pages import sessions_of_place, unused_session
+from sessions.selectors.pages import SessionList, sessions_of_place, unused_session
 from sessions.services.agents import agent_create, agent_delete, agent_update
 from sessions.services.chats import session_create
 
@@ -68,8 +69,17 @@ class AgentChatView(PageView):
 
 
 def show(request: HttpRequest, form: AgentForm, agent: Agent | None) -> HttpResponse:
-    sessions = sessions_of_place(agent=agent) if agent else []
-    return form_page(request, "pages/agent.html", form, agent=agent, sessions=sessions)
+    sessions = (
+        sessions_of_place(agent=agent, every=every_session(request)) if agent else SessionList([], False)
+    )
+    return form_page(
+        request,
+        "pages/agent.html",
+        form,
+        agent=agent,
+        sessions=sessions.shown,
+        more_sessions=sessions.more,
+    )
 
 
 def refuse(form: AgentForm, error: PantheonError) -> None:

@@ -38,7 +38,8 @@ from sessions.services.starter import STARTER_QUESTION
 class SessionView(PageView):
     """The workspace: sessions, conversation, council and summary.
 
-    `?before=` shows what came before a turn, `?version=` an earlier version of one; `?turn=` leads to where one is.
+    `?before=` shows what came before a turn, `?version=` an earlier version of one; `?turn=` leads to where one is;
+    `?sessions=all` lists all sessions beside it.
     """
 
     def get(self, request: HttpRequest, session_id: str) -> HttpResponse:
@@ -52,6 +53,7 @@ class SessionView(PageView):
             shown = transcript_context(session, before)
         turns = shown["turns"]
         council = council_context(session)
+        beside = sessions_beside(session, every=every_session(request))
         context = {
             **shown,
             **council,
@@ -62,7 +64,8 @@ class SessionView(PageView):
             "reading_older": bool(version) or before is not None,
             "staff_read": settings.PANTHEON_STAFF_READ_MESSAGES,
             "last_index": turns[-1].turn.index if turns else 0,
-            "sessions": sessions_beside(session),
+            "sessions": beside.shown,
+            "more_sessions": beside.more,
             "prefill": STARTER_QUESTION if "starter" in request.GET and not turns else "",
         }
         return render(request, "pages/session.html", context)
@@ -116,6 +119,11 @@ def index_from(request: HttpRequest) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise PantheonError("invalid_parameter", "before is the number of a turn.", {"parameter": "before"})
     return int(text)
+
+
+def every_session(request: HttpRequest) -> bool:
+    """Tell whether the list of sessions is to have them all."""
+    return request.GET.get("sessions") == "all"
 
 
 def transcript_context(session: ChatSession, before: int | None) -> dict[str, Any]:

@@ -83,7 +83,7 @@ class RoomView(PageView):
 
     def get(self, request: HttpRequest, room_id: str) -> HttpResponse:
         room = access_room(self.user, room_id)
-        sessions = sessions_of_place(room=room)
+        sessions = sessions_of_place(room=room).shown
         if sessions:
             return redirect("session", sessions[0].pk)
         context = {

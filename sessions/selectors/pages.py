@@ -17,8 +17,10 @@ from sessions.models import Agent, Call, ChatSession, Message, Room, Summary, Tu
 from sessions.selectors.turns import grouped
 
 RECENT_SESSIONS = 8
-SESSIONS_LISTED = 100
-MESSAGES_PER_PAGE = 50
+SESSIONS_LISTED = 50
+ALL_SESSIONS_LISTED = 1_000
+MESSAGES_PER_PAGE = 20
+"""Two screens of answers: the page of a long session takes as long as that of a short one."""
 RECEIPT_FIELDS = (
     "cost_pico",
     "source",
@@ -37,14 +39,28 @@ def recent_sessions(user: User) -> Sequence[ChatSession]:
     return list(sessions.order_by("-updated_at", "id")[:RECENT_SESSIONS])
 
 
-def sessions_beside(session: ChatSession) -> Sequence[ChatSession]:
-    """Return the sessions of the same room or agent, the latest first."""
-    return sessions_of_place(room=session.room, agent=session.agent)
+@dataclass(frozen=True, slots=True)
+class SessionList:
+    """The sessions of a room or an agent, the latest first."""
+
+    shown: Sequence[ChatSession]
+    more: bool
+    """There are some that are not shown."""
 
 
-def sessions_of_place(*, room: Room | None = None, agent: Agent | None = None) -> Sequence[ChatSession]:
+def sessions_beside(session: ChatSession, *, every: bool = False) -> SessionList:
+    """Return the sessions of the same room or agent."""
+    return sessions_of_place(room=session.room, agent=session.agent, every=every)
+
+
+def sessions_of_place(
+    *, room: Room | None = None, agent: Agent | None = None, every: bool = False
+) -> SessionList:
+    """Return the newest sessions of a place, or every one, within reason."""
+    limit = ALL_SESSIONS_LISTED if every else SESSIONS_LISTED
     sessions = ChatSession.objects.alive().listed().filter(room=room, agent=agent)
-    return list(sessions.order_by("-updated_at", "id")[:SESSIONS_LISTED])
+    found = list(sessions.order_by("-updated_at", "id")[: limit + 1])
+    return SessionList(found[:limit], len(found) > limit)
 
 
 def unused_session(*, room: Room | None = None, agent: Agent | None = None) -> ChatSession | None:

@@ -48,7 +48,18 @@ def read_turns(turns: Sequence[Turn]) -> list[ReadTurn]:
     said: dict[Any, list[Said]] = {turn.pk: [] for turn in turns}
     for message in Message.objects.filter(turn__in=turns).order_by("seq"):
         said[message.turn_id].append(Said(message, speaker_of(message), visible_text(message.text)))
-    return [ReadTurn(turn, said[turn.pk], turn.routing) for turn in turns]
+    return [ReadTurn(turn, said[turn.pk], [visible(decided) for decided in turn.routing]) for turn in turns]
+
+
+def visible(value: Any) -> Any:
+    """Return a JSON value with nothing in its texts that hides or reorders."""
+    if isinstance(value, str):
+        return visible_text(value)
+    if isinstance(value, list):
+        return [visible(each) for each in value]
+    if isinstance(value, dict):
+        return {key: visible(each) for key, each in value.items()}
+    return value
 
 
 def speaker_of(message: Message) -> str:
@@ -72,7 +83,10 @@ def read_summaries(summaries: Iterable[Summary]) -> list[ReadSummary]:
         ReadSummary(
             summary,
             visible_text(summary.text),
-            [(title, [item["text"] for item in getattr(summary, field)]) for title, field in LISTS],
+            [
+                (title, [visible_text(item["text"]) for item in getattr(summary, field)])
+                for title, field in LISTS
+            ],
         )
         for summary in summaries
     ]

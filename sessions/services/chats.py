@@ -9,6 +9,7 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.services import fields_of
 from pantheon.errors import ValidationFailed
+from sessions.markdown import visible_text
 from sessions.models import Agent, ChatSession, Room
 from sessions.services.alive import lock_alive
 
@@ -54,7 +55,7 @@ def save_session(session: ChatSession) -> ChatSession:
 
 def title_from(message: str) -> str:
     """Return a title made of a first message: its first line, cut at a word."""
-    line = next((line.strip() for line in message.splitlines() if line.strip()), "")
+    line = next((line.strip() for line in visible_text(message).splitlines() if line.strip()), "")
     if len(line) <= TITLE_LENGTH:
         return line
     return line[: TITLE_LENGTH - 1].rsplit(" ", 1)[0] + "…"

@@ -115,6 +115,20 @@ def test_a_turn_is_read_and_the_look_is_written_down(rows, on) -> None:
     assert WRITTEN not in f"{entry.object_label} {entry.before} {entry.after}"
 
 
+def test_nothing_that_is_read_hides_or_reorders(rows, on) -> None:
+    rows.turn.snapshot = {
+        "goal": "\u202egoal",
+        "roster": [{"key": "a", "name": "A", "role_prompt": "\u202ep"}],
+    }
+    selection = {"agent_key": "a", "instruction": "\u202einstruction"}
+    rows.turn.routing = [{"round": 1, "action": "route", "reason": "\u202ereason", "selections": [selection]}]
+    rows.turn.save()
+    text = text_of(superuser().get(urls_of(rows)[0]))
+    assert "\u202e" not in text
+    for shown in ("goal", "p", "instruction", "reason"):
+        assert f"⟦U+202E⟧{shown}" in text
+
+
 def test_a_session_is_read_and_each_look_is_written_down(rows, on) -> None:
     client = reader("view_message")
     for _ in range(2):

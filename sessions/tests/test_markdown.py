@@ -8,7 +8,15 @@ from html.parser import HTMLParser
 
 import pytest
 
-from sessions.markdown import CODE_LIMIT, INLINE_LIMIT, LANGUAGES, RICH_LIMIT, render_markdown, visible_text
+from sessions.markdown import (
+    CODE_LIMIT,
+    INLINE_LIMIT,
+    LANGUAGES,
+    RICH_LIMIT,
+    TOO_LONG,
+    render_markdown,
+    visible_text,
+)
 
 ALLOWED_ATTRIBUTES = {"href", "title", "rel", "class", "tabindex", "start"}
 
@@ -184,6 +192,10 @@ LONG = [
     ("nested links", ("http://a.example/(" * 500 + "\n\n") * (RICH_LIMIT // 9_002)),
     ("brackets", ("[" * (INLINE_LIMIT - 2) + "\n\n") * (RICH_LIMIT // INLINE_LIMIT)),
     ("quotes", "> " * (RICH_LIMIT // 2)),
+    ("lazy quotes", ">" * 18 + "a\n" + "b\n" * (RICH_LIMIT // 2 - 10)),
+    ("lists on each line", ("- " * 18 + "a\n") * (RICH_LIMIT // 38)),
+    ("a table", "|" + "h|" * 500 + "\n|" + "-|" * 500 + "\n" + ("|" + "a|" * 500 + "\n") * 97),
+    ("overrides", "\u202e" * 1_000_000),
     ("lists", "".join("  " * depth + "- a\n" for depth in range(400))[:RICH_LIMIT]),
     ("a table of many rows", "|a|b|\n|-|-|\n" + "|x|y|\n" * ((RICH_LIMIT - 20) // 6)),
     ("a table of many columns", "|" + "a|" * 16_000 + "\n|" + "-|" * 16_000 + "\n|x|\n|y|"),
@@ -200,7 +212,39 @@ def test_no_text_takes_long(text):
 
 def test_very_long_text_is_shown_as_it_is():
     html = render_markdown("<b>" + "x" * RICH_LIMIT)
-    assert html.startswith('<pre class="plain-text" tabindex="0">&lt;b&gt;xxx')
+    assert html.startswith(
+        f'<p class="plain-note">{TOO_LONG}</p><pre class="plain-text" tabindex="0">&lt;b&gt;xxx'
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "> " * 10_000 + "kept",
+        ">" * 10_000 + "a\nkept",
+        "".join("  " * depth + f"- {depth}\n" for depth in range(100)) + "  " * 100 + "- kept",
+        "1. " * 10_000 + "kept",
+        "> - " * 5_000 + "kept",
+        "- a\n  " * 30 + "\n\nkept",
+        "> " * 30 + "a\n" + "> " * 30 + "\n" + "> " * 30 + "kept",
+    ],
+    ids=["quotes", "lazy quotes", "lists", "numbers", "both", "list and text", "two paragraphs"],
+)
+def test_what_is_nested_too_deeply_is_kept(text):
+    html = render_markdown(text + "\n\n\nafter *it*")
+    assert_harmless(html)
+    assert "kept" in html
+    assert html.endswith("<p>after <em>it</em></p>\n")
+
+
+def test_lists_nest_as_deeply_as_anybody_writes_them():
+    html = render_markdown("".join("  " * depth + f"- {depth}\n" for depth in range(8)))
+    assert html.count("<ul>") == 8
+    assert "code-block" not in html
+
+
+def test_half_a_surrogate_pair_is_shown_as_what_it_is():
+    assert render_markdown("a\ud800b") == "<p>a\ufffdb</p>\n"
 
 
 def test_a_very_long_paragraph_keeps_its_text():

@@ -12,6 +12,7 @@ from accounts.tests.admin_site import static_files_as_they_are
 from orchestration.tests.providers import Answer, OpenAIServer
 from sessions.models import ChatSession, Turn
 from sessions.pages.answers import duration
+from sessions.selectors.pages import SESSIONS_LISTED
 from sessions.services.turn_accept import turn_accept
 from sessions.services.turn_request import TurnRequest
 from sessions.tests.conftest import Api
@@ -192,16 +193,16 @@ def test_long_sessions_come_a_page_at_a_time(alice, session):
     client = browser(alice)
     page = text_of(client.get(url("session", session)))
     shown = [int(index) for index in re.findall(r'data-index="(\d+)"', page)]
-    assert shown == list(range(44, 61))  # 50 messages, and the turn they begin in whole
+    assert shown == list(range(54, 61))  # 20 messages, and the turn they begin in whole
     assert 'data-last-index="60"' in page
-    assert 'data-newest-index="43"' in page  # of those that are not on the page
+    assert 'data-newest-index="53"' in page  # of those that are not on the page
     seen: list[int] = []
     before = re.search(r'data-older-url="([^"]+)"', page)
     while before is not None:
         piece = text_of(client.get(before[1]))
         seen = [int(index) for index in re.findall(r'data-index="(\d+)"', piece)] + seen
         before = re.search(r'data-older-url="([^"]+)"', piece)
-    assert seen == list(range(1, 44))
+    assert seen == list(range(1, 54))
 
 
 def test_without_scripts_older_messages_are_a_page(alice, session):
@@ -223,15 +224,29 @@ def test_a_conversation_takes_as_many_queries_for_many_turns_as_for_few(
     alice, session, django_assert_num_queries
 ):
     client, model = browser(alice), make_model()
-    add_turns(session, model, 1, answers=3)
+    add_turns(session, model, 10)  # 20 messages
     # who is signed in (2), session, where the page begins, turns, messages, calls, bill, versions, agents, total,
     # the summary, whether one is being made, sessions, the default model
     with django_assert_num_queries(16):
         client.get(url("session", session))
-    Turn.objects.all().delete()
-    add_turns(session, model, 40, answers=3)
-    with django_assert_num_queries(16):
-        client.get(url("session", session))
+    other = make_session(alice, session.room)
+    add_turns(other, model, 1_000)  # 2,000 messages
+    for name in ("session", "session-older"):
+        expected = 16 if name == "session" else 9
+        with django_assert_num_queries(expected):
+            client.get(url(name, other))
+
+
+def test_the_list_of_sessions_is_bounded_and_the_rest_is_a_click_away(alice, session):
+    client = browser(alice)
+    for _ in range(SESSIONS_LISTED):
+        make_session(alice, session.room)
+    page = text_of(client.get(url("session", session)))
+    assert page.count('<li><a href="/sessions/') == SESSIONS_LISTED
+    assert 'href="?sessions=all">All sessions</a>' in page
+    page = text_of(client.get(url("session", session), {"sessions": "all"}))
+    assert page.count('<li><a href="/sessions/') == SESSIONS_LISTED + 1
+    assert "All sessions" not in page
 
 
 def test_a_chat_with_one_agent_needs_no_tags(alice):

@@ -1,7 +1,7 @@
 // One lane: an agent's answer as it comes. Its HTML is templates/partials/answer.html.
 import { addCopyButtons } from "./code-blocks.js";
 import { picoOf, showMoney } from "./money.js";
-import { visibleText } from "./visible-text.js";
+import { VisibleStream } from "./visible-text.js";
 
 const HUES = 8;
 
@@ -16,6 +16,8 @@ export class Lane {
     this.purpose = purpose;
     this.name = name ?? "Synthesis";
     this.startedAt = performance.now();
+    this.visibleText = new VisibleStream();
+    this.visibleThoughts = new VisibleStream();
     this.element = document.getElementById("lane-template").content.firstElementChild.cloneNode(true);
     const { element } = this;
     element.id = `message-${stepId}`;
@@ -50,7 +52,7 @@ export class Lane {
     if (!this.open) return;
     if (kind === "reasoning") {
       this.part("thoughts").hidden = false;
-      this.part("thoughts-text").append(visibleText(text));
+      this.part("thoughts-text").append(this.visibleThoughts.next(text));
       if (this.state === "waiting") this.set("thinking");
     } else if (kind === "text") {
       this.stream(text);
@@ -64,7 +66,7 @@ export class Lane {
       this.part("text").dataset.streaming = "";
       this.part("text").append(this.textNode);
     }
-    this.textNode.appendData(visibleText(text));
+    this.textNode.appendData(this.visibleText.next(text));
   }
 
   /** Swap the streamed text for the server's HTML, which is sanitized there. */

@@ -127,7 +127,9 @@ class OpenAIServer(ProviderServer):
 
 def sse(payload: dict[str, Any]) -> bytes:
     """Return one event of the stream."""
-    return b"data: " + json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
+    text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
+    # Half a surrogate pair is an escape in JSON, and nothing in UTF-8.
+    return b"data: " + text.encode(errors="backslashreplace") + b"\n\n"
 
 
 def openai_usage(usage: Usage) -> dict[str, Any]:
