@@ -8,7 +8,7 @@ from sessions.pages.conversation import (
     SessionTurnView,
     SessionView,
 )
-from sessions.pages.home import HomeView, StarterView, WelcomeView
+from sessions.pages.home import HomeView, ProviderTestView, StarterView, WelcomeView
 from sessions.pages.mine import (
     AccountExportView,
     AgentRestoreView,
@@ -30,6 +30,7 @@ urlpatterns = [
     path("", HomeView.as_view(), name="home"),
     path("starter", StarterView.as_view(), name="starter"),
     path("welcome", WelcomeView.as_view(), name="welcome"),
+    path("welcome/<str:provider_id>/test", ProviderTestView.as_view(), name="provider-test"),
     path("agents/new", AgentNewView.as_view(), name="agent-new"),
     path("agents/<str:agent_id>", AgentView.as_view(), name="agent"),
     path("agents/<str:agent_id>/delete", AgentDeleteView.as_view(), name="agent-delete"),
