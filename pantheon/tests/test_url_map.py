@@ -41,7 +41,7 @@ class Entry:
     """A route of one kind, with the methods it has. What stands in the path belongs to somebody."""
 
     kind: str
-    """public, api, openai (other errors), api-admin, page, page-staff, admin (by permission), admin-open (all staff)."""
+    """public, api, openai (other errors), api-admin, page, page-staff, admin (by permission), admin-open (staff)."""
     methods: str = "GET"
 
 
@@ -111,9 +111,9 @@ PAGES = {
     "forgot-password": Entry("public", "GET POST"),
     "reset-password/<str:user_id>/<str:secret>": Entry("public", "GET POST"),
     "account": page(),
-    "account/name": page("POST"),
-    "account/password": page("POST"),
-    "account/tokens": page("POST"),
+    "account/name": page("GET POST"),
+    "account/password": page("GET POST"),
+    "account/tokens": page("GET POST"),
     "account/tokens/<str:token_id>/delete": page("POST"),
     "account/export": page(),
     "deleted": page(),
