@@ -90,7 +90,14 @@ class AccountView(AccountPage):
         return self.show(request)
 
 
-class AccountNameView(AccountPage):
+class AccountFormPage(AccountPage):
+    """Where a form of the account page is sent to. Its address stays in the browser when something was wrong."""
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return redirect("account")
+
+
+class AccountNameView(AccountFormPage):
     def post(self, request: HttpRequest) -> HttpResponse:
         form = NameForm(request.POST)
         if not form.is_valid():
@@ -100,7 +107,7 @@ class AccountNameView(AccountPage):
         return redirect("account")
 
 
-class AccountPasswordView(AccountPage):
+class AccountPasswordView(AccountFormPage):
     def post(self, request: HttpRequest) -> HttpResponse:
         user, form = self.user, PasswordForm(request.POST)
         if not form.is_valid():
@@ -121,7 +128,7 @@ class AccountPasswordView(AccountPage):
         return redirect("account")
 
 
-class AccountTokensView(AccountPage):
+class AccountTokensView(AccountFormPage):
     """Make a token. Its secret is in this one answer and nowhere else."""
 
     def post(self, request: HttpRequest) -> HttpResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -11,12 +12,13 @@ from django.contrib.auth.forms import BaseUserCreationForm, UserChangeForm
 from django.db import transaction
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from accounts import admin_invitations
 from accounts.admin_audit import AuditedAdmin, actor_of
+from accounts.admin_links import LinkedAdmin, Way, budget_ways, costs_way, list_way
 from accounts.admin_passwords import PasswordLinkAdmin
 from accounts.admin_readonly import HidingAdmin, ReadOnlyAdmin, page_link
 from accounts.models import ApiToken, AuditEntry, Team, User
@@ -40,7 +42,7 @@ class PersonChangeForm(UserChangeForm):
 
 
 @admin.register(User)
-class PersonAdmin(AuditedAdmin, PasswordLinkAdmin, DjangoUserAdmin):
+class PersonAdmin(LinkedAdmin, AuditedAdmin, PasswordLinkAdmin, DjangoUserAdmin):
     """People sign in with their e-mail address; there is no user name.
 
     Nobody is deleted here: rooms, turns and what they cost hang on a person. Taking *active* away suspends the
@@ -54,7 +56,9 @@ class PersonAdmin(AuditedAdmin, PasswordLinkAdmin, DjangoUserAdmin):
     list_display = ("email", "name", "team", "is_active", "is_staff", "is_superuser", "last_login")
     list_filter = ("is_active", "is_staff", "is_superuser", "team")
     list_select_related = ("team",)
+    autocomplete_fields = ("team",)
     search_fields = ("email", "name", "team__name")
+    search_help_text = "An e-mail address, a name or a team."
     readonly_fields = ("id", "last_login", "created_at")
     fieldsets = (
         (None, {"fields": ("email", "password")}),
@@ -71,6 +75,19 @@ class PersonAdmin(AuditedAdmin, PasswordLinkAdmin, DjangoUserAdmin):
             },
         ),
     )
+
+    def ways(self, row: User) -> list[Way]:
+        return [
+            costs_way(user=row.pk),
+            list_way("Usage events", "billing_usageevent", user_id__exact=row.pk),
+            list_way("Turns", "chat_sessions_turn", user__id__exact=row.pk),
+            list_way("Sessions", "chat_sessions_chatsession", owner__id__exact=row.pk),
+            list_way("Rooms", "chat_sessions_room", owner__id__exact=row.pk),
+            list_way("Agents", "chat_sessions_agent", owner__id__exact=row.pk),
+            list_way("API tokens", "accounts_apitoken", user__id__exact=row.pk),
+            *budget_ways("user", row.pk),
+            list_way("Audit log", "accounts_auditentry", object_type="accounts.User", object_id=row.pk),
+        ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         """Return also what gives rights, unless an administrator asks: nobody raises themselves."""
@@ -117,17 +134,27 @@ class PersonAdmin(AuditedAdmin, PasswordLinkAdmin, DjangoUserAdmin):
 class AuditEntryAdmin(ReadOnlyAdmin):
     """What staff did in the administration."""
 
-    list_display = ("at", "actor", "action", "object_type", "object_label")
+    list_display = ("at", "actor", "action", "object_type", "object_link")
     list_filter = ("at", "action", "object_type")
+    date_hierarchy = "at"
     sortable_by = ("at",)
-    show_full_result_count = False
+    search_help_text = "A part of an object's name, an object's id, or the id of a person."
     search_fields = ("object_label", "object_id__exact")
     search_ids = ("id", "actor_id")
-    fields = ("at", "actor", "action", "object_type", "object_id", "object_label", "before", "after")
+    fields = ("at", "actor", "action", "object_type", "object_id", "object_link", "before", "after")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEntry]:
         actor = User.objects.filter(pk=OuterRef("actor_id")).values("email")
         return super().get_queryset(request).annotate(actor_email=Subquery(actor))
+
+    @admin.display(description="Object")
+    def object_link(self, entry: AuditEntry) -> SafeString | str:
+        """Lead to the object where it has a page and stands in it yet."""
+        label, _, model = entry.object_type.lower().partition(".")
+        try:
+            return page_link(f"{label}_{model}", uuid.UUID(entry.object_id), entry.object_label)
+        except (ValueError, NoReverseMatch):
+            return entry.object_label
 
     @admin.display(description="Who")
     def actor(self, entry: AuditEntry) -> SafeString | str:
@@ -136,7 +163,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Team)
-class TeamAdmin(AuditedAdmin, admin.ModelAdmin):
+class TeamAdmin(LinkedAdmin, AuditedAdmin, admin.ModelAdmin):
     list_display = ("name", "members", "created_at")
     search_fields = ("name",)
     fields = ("name", "members", "created_at")
@@ -144,6 +171,14 @@ class TeamAdmin(AuditedAdmin, admin.ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Team]:
         return super().get_queryset(request).annotate(member_count=Count("members"))
+
+    def ways(self, row: Team) -> list[Way]:
+        return [
+            list_way("People", "accounts_user", team__id__exact=row.pk),
+            costs_way(team=row.pk),
+            list_way("Usage events", "billing_usageevent", team_id__exact=row.pk),
+            *budget_ways("team", row.pk),
+        ]
 
     @admin.display(description="Members", ordering="member_count")
     def members(self, team: Team) -> SafeString | str:
@@ -154,7 +189,7 @@ class TeamAdmin(AuditedAdmin, admin.ModelAdmin):
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(AuditedAdmin, HidingAdmin):
+class ApiTokenAdmin(LinkedAdmin, AuditedAdmin, HidingAdmin):
     """Tokens can be looked at and revoked. People make their own; the secret is stored nowhere."""
 
     hidden = ("digest",)
@@ -164,6 +199,9 @@ class ApiTokenAdmin(AuditedAdmin, HidingAdmin):
     search_fields = ("name", "hint", "user__email", "user__name")
     fields = ("name", "hint", "user", "scope_list", "created_at", "expires_at", "last_used_at")
     readonly_fields = fields
+
+    def ways(self, row: ApiToken) -> list[Way]:
+        return [list_way("Turns of its person", "chat_sessions_turn", user__id__exact=row.user_id)]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

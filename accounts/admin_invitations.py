@@ -56,6 +56,8 @@ class InvitationAdmin(HidingAdmin):
     list_display = ("email", "state", "team", "created_by", "created_at", "expires_at", "mailed_at")
     list_filter = ("created_at", "expires_at", "team")
     list_select_related = ("team", "created_by")
+    autocomplete_fields = ("team",)
+    date_hierarchy = "created_at"
     search_fields = ("email",)
     about = ("state", "created_by", "created_at", "mailed_at", "accepted_at", "accepted_by", "revoked_at")
 

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+
+SEARCHED_BACK = dt.timedelta(days=31)
+"""How far a text is looked for where no index finds it."""
+
+
+class BoundedPaginator(Paginator):
+    """Counts no further than MOST: what lies beyond is found by narrowing, not by turning pages."""
+
+    MOST = 10_000
+
+    @cached_property
+    def count(self) -> int:
+        rows: Any = self.object_list
+        found: int = rows.order_by().values("pk")[: self.MOST].count()
+        return found
 
 
 class HidingAdmin(admin.ModelAdmin):
@@ -21,6 +40,7 @@ class HidingAdmin(admin.ModelAdmin):
     """
 
     hidden: ClassVar[tuple[str, ...]] = ()
+    show_facets = admin.ShowFacets.NEVER  # they count all rows, once for each choice of each filter
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
         return lookup.partition("__")[0] not in self.hidden and super().lookup_allowed(lookup, value, request)
@@ -29,10 +49,15 @@ class HidingAdmin(admin.ModelAdmin):
 class ReadOnlyAdmin(HidingAdmin):
     """Rows that only Pantheon itself writes. Staff with the view permission may look.
 
-    `search_ids` are the fields in which the search box finds an id; other text is looked for in `search_fields`.
+    `search_ids` are the fields in which the search box finds an id: each has an index, since tables may have millions
+    of rows. Other text is looked for in `search_fields`; where those have no index, `search_back` names the moment
+    that bounds how far.
     """
 
     search_ids: ClassVar[tuple[str, ...]] = ()
+    search_back = ""
+    paginator = BoundedPaginator
+    show_full_result_count = False
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -49,6 +74,8 @@ class ReadOnlyAdmin(HidingAdmin):
         try:
             wanted = uuid.UUID(search_term.strip())
         except ValueError:
+            if search_term and self.search_back:
+                queryset = queryset.filter(**{f"{self.search_back}__gte": timezone.now() - SEARCHED_BACK})
             return super().get_search_results(request, queryset, search_term)
         return queryset.filter(Q(*((name, wanted) for name in self.search_ids), _connector=Q.OR)), False
 

@@ -13,6 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from accounts.admin_audit import AuditedAdmin
+from accounts.admin_links import LinkedAdmin, Way, costs_way, list_way
 from orchestration.models import LlmModel, Provider
 
 
@@ -39,7 +40,7 @@ class CatalogueAdmin(AuditedAdmin, admin.ModelAdmin):
 
 
 @admin.register(Provider)
-class ProviderAdmin(CatalogueAdmin):
+class ProviderAdmin(LinkedAdmin, CatalogueAdmin):
     list_display = ("name", "kind", "base_url", "key_env", "key_found", "models", "enabled")
     list_filter = ("kind", "enabled")
     search_fields = ("name", "base_url", "key_env")
@@ -58,6 +59,12 @@ class ProviderAdmin(CatalogueAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Provider]:
         return super().get_queryset(request).annotate(model_count=Count("llm_models"))
+
+    def ways(self, row: Provider) -> list[Way]:
+        return [
+            list_way("Models", "orchestration_llmmodel", provider__id__exact=row.pk),
+            costs_way(provider=row.pk),
+        ]
 
     @admin.display(boolean=True, description="Key found")
     def key_found(self, provider: Provider) -> bool | None:

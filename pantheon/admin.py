@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import admin
@@ -11,6 +12,52 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+
+Page = dict[str, Any]
+"""A line of the index as Django's templates read it: `name`, `object_name`, `admin_url`, `add_url`, ..."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A page of the administration that is no table."""
+
+    name: str
+    url_name: str
+    permission: str
+
+
+GROUPS: tuple[tuple[str, tuple[str | Report, ...]], ...] = (
+    (
+        "Bill",
+        (
+            Report("Costs", "costs", "billing.view_usageevent"),
+            Report("Costs by team and month", "costs-teams", "billing.view_usageevent"),
+            "billing.Budget",
+            "billing.UsageEvent",
+            "billing.DailyUsage",
+            Report("Ledger audit", "ledger-audit", "billing.view_usageevent"),
+        ),
+    ),
+    ("People", ("accounts.User", "accounts.Team", "accounts.Invitation", "accounts.ApiToken", "auth.Group")),
+    (
+        "Conversations",
+        (
+            *("chat_sessions.Turn", "chat_sessions.ChatSession", "chat_sessions.Room"),
+            *("chat_sessions.Agent", "chat_sessions.Call", "chat_sessions.Message", "chat_sessions.Summary"),
+        ),
+    ),
+    (
+        "Catalogue",
+        (
+            "orchestration.Provider",
+            "orchestration.LlmModel",
+            Report("Prices now", "admin:billing_modelprice_current", "billing.view_modelprice"),
+            "billing.ModelPrice",
+        ),
+    ),
+    ("Record", ("accounts.AuditEntry",)),
+)
+"""The pages by what they are about: reports, and tables by their models' labels."""
 
 
 class PantheonAdminSite(admin.AdminSite):
@@ -30,6 +77,40 @@ class PantheonAdminSite(admin.AdminSite):
         )
 
         return redirect_to_login(request.GET.get(REDIRECT_FIELD_NAME) or reverse("admin:index"))
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
+        """Return the pages in our groups; those of one app as Django has them."""
+        apps = super().get_app_list(request, app_label)
+        if app_label is not None:
+            return apps
+        tables = {page["model"]._meta.label: page for app in apps for page in app["models"]}
+        groups = [
+            (title, [page for part in parts if (page := page_of(part, tables, request)) is not None])
+            for title, parts in GROUPS
+        ]
+        groups.append(("More", list(tables.values())))
+        mark_current([page for _, pages in groups for page in pages], request.path)
+        return [
+            {"name": title, "app_label": title.lower(), "app_url": "", "models": pages}
+            for title, pages in groups
+            if pages
+        ]
+
+
+def page_of(part: str | Report, tables: dict[str, Page], request: HttpRequest) -> Page | None:
+    """Return a page for who may see it; a table is taken out of `tables`, where those remain that no group names."""
+    if isinstance(part, str):
+        return tables.pop(part, None)
+    if not request.user.has_perm(part.permission):
+        return None
+    return {"name": part.name, "object_name": part.url_name, "admin_url": reverse(part.url_name)}
+
+
+def mark_current(pages: list[Page], path: str) -> None:
+    """Mark the page on which, or below which, one is: the one with the longest address."""
+    above = [page for page in pages if path.startswith(page.get("admin_url") or "//")]
+    for page in sorted(above, key=lambda page: len(page["admin_url"]))[-1:]:
+        page["current"] = True
 
 
 class PantheonAdminConfig(AdminConfig):

@@ -32,8 +32,10 @@ class SchemaView(ApiView):
 
 
 class DocsView(SpectacularSwaggerSplitView):
-    """Swagger UI from our own static files, without inline scripts: the content security policy allows none."""
+    """Swagger UI from our own static files, without inline scripts and styles: the policy of our pages allows none."""
 
+    title = "API · Pantheon"
+    template_name = "api/docs.html"
     url_name = "api-schema"
     permission_classes = (AllowAny,)
     content_negotiation_class = AlwaysJson

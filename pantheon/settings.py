@@ -162,6 +162,7 @@ DEFAULT_FROM_EMAIL = PANTHEON_MAIL_FROM or f"pantheon@{host_of(PANTHEON_URL) or 
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_I18N = False
+FORMAT_MODULE_PATH = "pantheon.formats"
 USE_TZ = True
 
 STATIC_URL = "static/"

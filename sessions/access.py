@@ -10,6 +10,7 @@ from django.db.models import Q
 
 from accounts.access import parse_id
 from accounts.models import User
+from orchestration.models import Provider
 from pantheon.errors import NotFound
 from sessions.models import Agent, ChatSession, Room, Summary, Turn
 from sessions.models.agent import key_validator
@@ -17,6 +18,16 @@ from sessions.selectors.deleted import kept_since
 
 KEY = re.compile(key_validator.regex)
 Row = TypeVar("Row", Agent, ChatSession, Room)
+
+
+def access_provider(user: User, provider_id: str | uuid.UUID) -> Provider:
+    """Return a provider that is switched on, for staff."""
+    if not user.is_staff:
+        raise NotFound()
+    provider = Provider.objects.filter(enabled=True, pk=parse_id(provider_id)).first()
+    if provider is None:
+        raise NotFound()
+    return provider
 
 
 def access_agent(user: User, agent_id: str | uuid.UUID) -> Agent:

@@ -149,3 +149,9 @@ def test_a_token_is_deleted_by_its_owner_alone(alice: User, bob: User) -> None:
     assert signed_in(bob).post(path).status_code == 404
     assert "“laptop” was deleted" in text(signed_in(alice).post(path, follow=True))
     assert Client(headers={"Authorization": f"Bearer {secret}"}).get("/api/v1/auth/me").status_code == 401
+
+
+@pytest.mark.parametrize("form", ["account-name", "account-password", "account-tokens"])
+def test_the_address_of_a_form_leads_to_the_page_that_has_it(alice: User, client: Client, form: str) -> None:
+    assert signed_in(alice).get(reverse(form))["Location"] == ACCOUNT
+    assert client.get(reverse(form))["Location"].startswith(reverse("sign-in"))

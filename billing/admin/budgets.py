@@ -15,6 +15,7 @@ from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
 from accounts.admin_audit import AuditedAdmin
+from accounts.admin_links import LinkedAdmin, Way, costs_way, row_way
 from accounts.models import ApiToken, Team, User
 from billing.budget_words import Line, staff_line, whose
 from billing.fields import MAX_USD, PicoUsdFormField, usd_text
@@ -31,6 +32,13 @@ PEOPLE = ApiToken._meta.get_field("user")
 
 FIELD_OF: dict[str, str] = {Budget.Scope.TEAM: "team", Budget.Scope.USER: "user", Budget.Scope.ROOM: "room"}
 """Where the target of a scope is told."""
+
+TABLE_OF: dict[str, str] = {
+    Budget.Scope.TEAM: "accounts_team",
+    Budget.Scope.USER: "accounts_user",
+    Budget.Scope.ROOM: "chat_sessions_room",
+}
+"""Where the target of a scope has its page."""
 
 
 class PersonSelect(AutocompleteSelect):
@@ -131,13 +139,14 @@ class BudgetForm(forms.ModelForm):
 
 
 @admin.register(Budget)
-class BudgetAdmin(AuditedAdmin, admin.ModelAdmin):
+class BudgetAdmin(LinkedAdmin, AuditedAdmin, admin.ModelAdmin):
     """A budget holds for every message sent from the moment it is saved."""
 
     form = BudgetForm
     list_display = ("whose", "limit", "period", "kind", "full", "created_at")
     list_filter = ("scope", "applies", "period", "hard")
     search_fields = ("target_id__exact",)
+    search_help_text = "A part of a team's name or of an e-mail address, or the id of a room."
     fieldsets = (
         ("Whose", {"fields": ("scope", "team", "user", "room", "applies")}),
         ("Limit", {"fields": ("limit_pico", "period", "hard", "thresholds")}),
@@ -145,6 +154,16 @@ class BudgetAdmin(AuditedAdmin, admin.ModelAdmin):
 
     class Media:
         css: ClassVar = {"all": ["css/budgets.css"]}
+
+    def ways(self, row: Budget) -> list[Way]:
+        table = TABLE_OF.get(row.scope)
+        if table is None:
+            return [costs_way()]
+        field = FIELD_OF[row.scope]
+        return [
+            row_way(f"The {row.get_scope_display().lower()}", table, row.target_id),
+            costs_way(**{field: row.target_id}),
+        ]
 
     def get_fieldsets(self, request: HttpRequest, obj: Budget | None = None) -> Any:
         """Show to those who may not write what a budget is, and to all how it stands."""

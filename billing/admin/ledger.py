@@ -8,13 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.core.paginator import Paginator
 from django.db.models import CharField, OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
-from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
 
+from accounts.admin_links import LinkedAdmin, Way, costs_way, list_way, row_way
 from accounts.admin_readonly import ReadOnlyAdmin, page_link
 from accounts.models import Team, User
 from billing.fields import usd_text
@@ -36,18 +35,6 @@ def input_total(row: UsageEvent | DailyUsage) -> int:
     return row.input_tokens + row.cache_read_tokens + row.cache_write_5m_tokens + row.cache_write_1h_tokens
 
 
-class BoundedPaginator(Paginator):
-    """Counts no further than MOST: what lies beyond is found by narrowing, not by turning pages."""
-
-    MOST = 10_000
-
-    @cached_property
-    def count(self) -> int:
-        rows: Any = self.object_list
-        found: int = rows.order_by().values("pk")[: self.MOST].count()
-        return found
-
-
 class PricedFilter(admin.SimpleListFilter):
     title = "price"
     parameter_name = "priced"
@@ -62,7 +49,7 @@ class PricedFilter(admin.SimpleListFilter):
 
 
 @admin.register(UsageEvent)
-class UsageEventAdmin(ReadOnlyAdmin):
+class UsageEventAdmin(LinkedAdmin, ReadOnlyAdmin):
     """Every model call as it is billed. What people wrote is not part of the ledger."""
 
     list_display = (
@@ -81,17 +68,18 @@ class UsageEventAdmin(ReadOnlyAdmin):
     )
     list_filter = ("created_at", PricedFilter, "source", "status", "purpose", "model__provider", "model")
     list_select_related = ("model",)
-    paginator = BoundedPaginator
     # Sorting by anything else would read the whole ledger.
     sortable_by = ("created_at",)
-    # A search counts what it found, not also the whole ledger.
-    show_full_result_count = False
     search_fields = ("provider_request_id__exact",)
-    search_ids = ("id", "turn_id", "session_id", "user_id", "team_id", "room_id", "agent_id", "token_id")
-    search_help_text = "Any id, an e-mail address, or a provider's request id."
+    search_back = "created_at"
+    search_ids = ("id", "turn_id", "user_id", "team_id", "room_id", "agent_id")
+    search_help_text = (
+        "An e-mail address, the id of an event, turn, person, team, room or agent, "
+        "or a provider's request id of the last 31 days."
+    )
     fieldsets = (
         (None, {"fields": ("id", "created_at", "status", "source", "flags", "corrects")}),
-        ("For whom", {"fields": ("person", "team_name", "token_id", "room", "agent", "session", "turn")}),
+        ("For whom", {"fields": ("person", "team", "token", "room", "agent", "session", "turn")}),
         ("What", {"fields": ("mode", "purpose", "round", "attempt", "latency_ms", "first_token_ms")}),
         ("Where", {"fields": ("provider", "model", "model_asked", "model_served", "provider_request_id")}),
         ("Tokens", {"fields": (*TOKENS, "raw_usage")}),
@@ -116,6 +104,13 @@ class UsageEventAdmin(ReadOnlyAdmin):
             return super().get_search_results(request, queryset, search_term)
         people = User.objects.filter(email=User.normalize_email(search_term)).values("pk")
         return queryset.filter(user_id__in=people), False
+
+    def ways(self, row: UsageEvent) -> list[Way]:
+        return [
+            row_way("Its call", "chat_sessions_call", row.corrects_id or row.pk),
+            list_way("All events of its turn", "billing_usageevent", turn_id__exact=row.turn_id),
+            costs_way(user=row.user_id, group_by="day"),
+        ]
 
     @admin.display(description="Person")
     def person(self, event: UsageEvent) -> SafeString | str:
@@ -145,6 +140,14 @@ class UsageEventAdmin(ReadOnlyAdmin):
     def turn_link(self, event: UsageEvent) -> SafeString | str:
         return page_link("chat_sessions_turn", event.turn_id, "turn")
 
+    @admin.display(description="Team")
+    def team(self, event: UsageEvent) -> SafeString | str:
+        return page_link("accounts_team", event.team_id, event.team_name)
+
+    @admin.display(description="API token")
+    def token(self, event: UsageEvent) -> SafeString | str:
+        return page_link("accounts_apitoken", event.token_id)
+
     @admin.display(description="Session")
     def session(self, event: UsageEvent) -> SafeString | str:
         return page_link("chat_sessions_chatsession", event.session_id)
@@ -159,7 +162,7 @@ class UsageEventAdmin(ReadOnlyAdmin):
 
 
 @admin.register(DailyUsage)
-class DailyUsageAdmin(ReadOnlyAdmin):
+class DailyUsageAdmin(LinkedAdmin, ReadOnlyAdmin):
     """The sums that reports read; the commit that writes the events adds to them."""
 
     list_display = (
@@ -180,7 +183,6 @@ class DailyUsageAdmin(ReadOnlyAdmin):
     list_filter = ("day", "purpose", "mode", "model__provider", "model")
     list_select_related = ("model",)
     sortable_by = ("day",)
-    show_full_result_count = False
     fieldsets = (
         (None, {"fields": ("day", "person", "team", "room", "agent", "model", "purpose", "mode")}),
         ("Sums", {"fields": ("calls", *TOKENS, "cost", "estimated_cost", "unpriced_calls")}),
@@ -194,6 +196,9 @@ class DailyUsageAdmin(ReadOnlyAdmin):
                 person_email=looked_up(User, "email", "user_id"), team_now=looked_up(Team, "name", "team_id")
             )
         )
+
+    def ways(self, row: DailyUsage) -> list[Way]:
+        return [costs_way(**{"range": "custom", "from": row.day, "to": row.day, "user": row.user_id})]
 
     @admin.display(description="Team")
     def team(self, row: DailyUsage) -> SafeString | str:

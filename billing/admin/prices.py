@@ -14,6 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from accounts.admin_audit import AuditedAdmin
+from accounts.admin_links import LinkedAdmin, Way, costs_way, list_way
 from accounts.admin_readonly import ReadOnlyAdmin
 from billing.admin.prices_page import PricesPage, rate_text
 from billing.models import ModelPrice
@@ -28,7 +29,7 @@ RATE_COLUMNS = ("input_rate", "cache_read_rate", "cache_write_5m_rate", "cache_w
 
 
 @admin.register(LlmModel)
-class PricedModelAdmin(LlmModelAdmin):
+class PricedModelAdmin(LinkedAdmin, LlmModelAdmin):
     """The catalogue's models with what they cost now."""
 
     list_display = (*LlmModelAdmin.list_display[:4], "price", *LlmModelAdmin.list_display[4:])
@@ -37,6 +38,13 @@ class PricedModelAdmin(LlmModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[LlmModel]:
         return super().get_queryset(request).prefetch_related("prices")
+
+    def ways(self, row: LlmModel) -> list[Way]:
+        return [
+            costs_way(model=row.pk),
+            list_way("Usage events", "billing_usageevent", model__id__exact=row.pk),
+            list_way("Prices", "billing_modelprice", model__id__exact=row.pk),
+        ]
 
     @admin.display(description="USD per million tokens")
     def price(self, model: LlmModel) -> str:

@@ -56,6 +56,9 @@ class AnthropicMessages:
         response: AbstractAsyncContextManager[Any] = create(**request_body(request))
         return response
 
+    async def list_models(self) -> httpx2.Response:
+        return (await self._client.models.with_raw_response.list(limit=1000)).http_response
+
     def reader(self) -> MessagesReader:
         return MessagesReader()
 

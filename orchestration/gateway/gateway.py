@@ -11,7 +11,7 @@ from orchestration.engine.specs import ModelRequest
 from orchestration.gateway.demo import demo_events
 from orchestration.gateway.errors import Origin
 from orchestration.gateway.keys import Endpoint, NotConfigured, resolve
-from orchestration.gateway.streaming import GatewayConfig, Wire, model_events
+from orchestration.gateway.streaming import GatewayConfig, ListingWire, Wire, model_events
 
 __all__ = ["Gateway", "GatewayConfig"]
 
@@ -69,8 +69,8 @@ class Gateway:
         return self._wires[endpoint]
 
 
-def make_wire(endpoint: Endpoint, config: GatewayConfig) -> Wire:
+def make_wire(endpoint: Endpoint, config: GatewayConfig) -> ListingWire:
     """Make the client for an endpoint. Slow (imports, certificates): not for the event loop."""
     module, name = WIRES[endpoint.kind]
-    wire: Wire = getattr(importlib.import_module(module), name)(endpoint, config.http_timeout())
+    wire: ListingWire = getattr(importlib.import_module(module), name)(endpoint, config.http_timeout())
     return wire

@@ -61,6 +61,9 @@ class OpenAIChat:
         response: AbstractAsyncContextManager[Any] = create(**request_body(request, self._host))
         return response
 
+    async def list_models(self) -> httpx2.Response:
+        return (await self._client.models.with_raw_response.list()).http_response
+
     def reader(self) -> ChatReader:
         return ChatReader()
 

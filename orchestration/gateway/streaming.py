@@ -79,6 +79,14 @@ class Wire(Protocol):
     async def aclose(self) -> None: ...
 
 
+class ListingWire(Wire, Protocol):
+    """A wire that can also say which models there are."""
+
+    async def list_models(self) -> httpx2.Response:
+        """Ask for the list: nothing is generated, and nothing billed."""
+        ...
+
+
 class _Deadline:
     """Which limit ends the wait for the next bytes."""
 

@@ -41,7 +41,7 @@ class Entry:
     """A route of one kind, with the methods it has. What stands in the path belongs to somebody."""
 
     kind: str
-    """public, api, openai (other errors), api-admin, page, admin (needs a permission), admin-open (all staff)."""
+    """public, api, openai (other errors), api-admin, page, page-staff, admin (by permission), admin-open (staff)."""
     methods: str = "GET"
 
 
@@ -111,9 +111,9 @@ PAGES = {
     "forgot-password": Entry("public", "GET POST"),
     "reset-password/<str:user_id>/<str:secret>": Entry("public", "GET POST"),
     "account": page(),
-    "account/name": page("POST"),
-    "account/password": page("POST"),
-    "account/tokens": page("POST"),
+    "account/name": page("GET POST"),
+    "account/password": page("GET POST"),
+    "account/tokens": page("GET POST"),
     "account/tokens/<str:token_id>/delete": page("POST"),
     "account/export": page(),
     "deleted": page(),
@@ -122,6 +122,7 @@ PAGES = {
     "search": page(),
     "starter": page("POST"),
     "welcome": page(),
+    "welcome/<str:provider_id>/test": Entry("page-staff", "GET POST"),
     "agents/new": page("GET POST"),
     "agents/<str:agent_id>": page("GET POST"),
     "agents/<str:agent_id>/delete": page("POST"),
@@ -239,7 +240,7 @@ def owned() -> list[Any]:
             *found,
             marks=[pytest.mark.django_db(transaction=True)] if found in RETURNS_CONNECTIONS else [],
         )
-        for found in of_kind("api", "page")
+        for found in of_kind("api", "page", "page-staff")
         if "<" in found[0]
     ]
 
@@ -277,6 +278,7 @@ def path_of(route: str, rows: Rows) -> str:
         "user_id": rows.user.pk,
         "budget_id": Budget.objects.get(target_id=rows.team.pk).pk,
         "invitation_id": rows.team.invitations.get().pk,
+        "provider_id": rows.model.provider_id,
         "id": rows.user.pk,
         "object_id": object_of(route),
         "content_type_id": 1,
@@ -345,7 +347,7 @@ def test_signed_out_an_openai_client_is_401(rows: Rows, route: str, method: str)
     assert (response.status_code, response.json()["error"]["code"]) == (401, "not_authenticated")
 
 
-@pytest.mark.parametrize(("route", "method"), of_kind("page"))
+@pytest.mark.parametrize(("route", "method"), of_kind("page", "page-staff"))
 def test_signed_out_a_page_leads_to_sign_in(rows: Rows, route: str, method: str) -> None:
     response = send(Client(), method, route, rows)
     assert response.status_code == 302
@@ -398,6 +400,8 @@ def test_a_strangers_things_do_not_exist(rows: Rows, bob: User, route: str, meth
 @pytest.mark.parametrize(("route", "method"), owned())
 def test_ones_own_do(rows: Rows, route: str, method: str) -> None:
     """The refusals above are about who asks, not about a wrong address."""
+    if TABLE[route].kind == "page-staff":
+        User.objects.filter(pk=rows.user.pk).update(is_staff=True)
     assert send(browser_of(rows.user), method, route, rows).status_code not in (401, 403, 404, 405)
 
 

@@ -5,21 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest
-from django.urls import reverse
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
 
+from accounts.admin_links import LinkedAdmin, Way, budget_ways, costs_way, list_way
 from accounts.admin_readonly import ReadOnlyAdmin, ReadOnlyInline
 from sessions.admin.reading import ReadableAdmin
-from sessions.models import Agent, ChatSession, Room, RoomAgent
+from sessions.models import Agent, ChatSession, Room, RoomAgent, Turn
 
 DELETED = ("deleted_at", admin.EmptyFieldListFilter)
 
 
 @admin.register(Agent)
-class AgentAdmin(ReadOnlyAdmin):
+class AgentAdmin(LinkedAdmin, ReadOnlyAdmin):
     hidden = ("role_prompt",)
     list_display = ("key", "name", "owner", "model", "created_at", "deleted_at")
     list_filter = (DELETED, "created_at", "model")
@@ -30,6 +29,13 @@ class AgentAdmin(ReadOnlyAdmin):
         *("id", "key", "name", "owner", "model", "temperature", "max_output_tokens"),
         *("created_at", "updated_at", "deleted_at"),
     )
+
+    def ways(self, row: Agent) -> list[Way]:
+        return [
+            costs_way(agent=row.pk),
+            list_way("Usage events", "billing_usageevent", agent_id__exact=row.pk),
+            list_way("Its own sessions", "chat_sessions_chatsession", agent__id__exact=row.pk),
+        ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Agent]:
         return super().get_queryset(request).defer("role_prompt")
@@ -45,7 +51,7 @@ class PlaceInline(ReadOnlyInline):
 
 
 @admin.register(Room)
-class RoomAdmin(ReadOnlyAdmin):
+class RoomAdmin(LinkedAdmin, ReadOnlyAdmin):
     hidden = ("goal",)
     list_display = ("name", "owner", "mode", "seats", "created_at", "deleted_at")
     list_filter = (DELETED, "created_at", "mode")
@@ -58,12 +64,13 @@ class RoomAdmin(ReadOnlyAdmin):
     )
     inlines = (PlaceInline,)
 
-    def get_fields(self, request: HttpRequest, obj: Room | None = None) -> Any:
-        may_budget = request.user.has_perm("billing.add_budget")
-        return (*self.fields, "budget") if may_budget else self.fields
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Room | None = None) -> Any:
-        return (*super().get_readonly_fields(request, obj), "budget")
+    def ways(self, row: Room) -> list[Way]:
+        return [
+            costs_way(room=row.pk),
+            list_way("Usage events", "billing_usageevent", room_id__exact=row.pk),
+            list_way("Sessions", "chat_sessions_chatsession", room__id__exact=row.pk),
+            *budget_ways("room", row.pk)[: None if row.deleted_at is None else 1],
+        ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Room]:
         return (
@@ -77,16 +84,9 @@ class RoomAdmin(ReadOnlyAdmin):
     def seats(self, room: Room) -> int:
         return room.seat_count  # type: ignore[attr-defined]
 
-    @admin.display(description="Budget")
-    def budget(self, room: Room) -> SafeString | str:
-        if room.deleted_at is not None:
-            return "-"
-        url = reverse("admin:billing_budget_add")
-        return format_html('<a href="{}?scope=room&amp;room={}">Set a budget</a>', url, room.pk)
-
 
 @admin.register(ChatSession)
-class ChatSessionAdmin(ReadableAdmin, ReadOnlyAdmin):
+class ChatSessionAdmin(LinkedAdmin, ReadableAdmin, ReadOnlyAdmin):
     """A session's title is its first message: pages speak of sessions by their id."""
 
     read_page = "read-session"
@@ -109,7 +109,10 @@ class ChatSessionAdmin(ReadableAdmin, ReadOnlyAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ChatSession]:
-        sessions = super().get_queryset(request).annotate(turns_made=Count("turns"))
+        turns = Turn.objects.filter(session=OuterRef("pk")).order_by().values("session")
+        # Counted for the rows that are shown, not for all sessions: so the list is not sorted by it.
+        made = Coalesce(Subquery(turns.annotate(made=Count("pk")).values("made")), 0)
+        sessions = super().get_queryset(request).annotate(turns_made=made)
         return sessions.defer("title", "room__goal", "agent__role_prompt")
 
     def get_object(
@@ -121,6 +124,13 @@ class ChatSessionAdmin(ReadableAdmin, ReadOnlyAdmin):
             session.title = f"Session {session.pk}"
         return session
 
-    @admin.display(description="Turns", ordering="turns_made")
+    def ways(self, row: ChatSession) -> list[Way]:
+        return [
+            list_way("Turns", "chat_sessions_turn", session__id__exact=row.pk),
+            list_way("Messages", "chat_sessions_message", session__id__exact=row.pk),
+            list_way("Summaries", "chat_sessions_summary", session__id__exact=row.pk),
+        ]
+
+    @admin.display(description="Turns")
     def turn_count(self, session: ChatSession) -> int:
         return session.turns_made  # type: ignore[attr-defined]

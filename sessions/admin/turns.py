@@ -10,6 +10,7 @@ from django.db.models.functions import Coalesce, Length
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
+from accounts.admin_links import LinkedAdmin, Way, list_way, row_way
 from accounts.admin_readonly import ReadOnlyAdmin, ReadOnlyInline, page_link
 from billing.fields import usd_text
 from billing.models import UsageEvent
@@ -64,7 +65,7 @@ class CallInline(CallColumns, ReadOnlyInline):
 
 
 @admin.register(Turn)
-class TurnAdmin(ReadableAdmin, ErrorColumn, ReadOnlyAdmin):
+class TurnAdmin(LinkedAdmin, ReadableAdmin, ErrorColumn, ReadOnlyAdmin):
     read_page = "read-turn"
     hidden = ("snapshot", "routing", "unknown_tags", "idempotency_key", "request_digest")
     list_display = (
@@ -75,11 +76,14 @@ class TurnAdmin(ReadableAdmin, ErrorColumn, ReadOnlyAdmin):
     list_select_related = ("user", "session__room", "session__agent")
     ordering = ("-created_at",)
     sortable_by = ("created_at",)
-    show_full_result_count = False
     search_fields = ("user__email", "user__name")
-    search_ids = ("id", "session_id", "user_id", "token_id")
+    search_help_text = "A part of an e-mail address or name, or the id of a turn, session or person."
+    search_ids = ("id", "session_id", "user_id")
     fieldsets = (
-        (None, {"fields": ("id", "user", "token_id", "session_link", "place", "index", "mode", "replaces")}),
+        (
+            None,
+            {"fields": ("id", "user", "token", "session_link", "place_link", "index", "mode", "replaces")},
+        ),
         ("Outcome", {"fields": ("status", "stop_reason", "error_code", "call_count", "cost")}),
         (
             "Running",
@@ -106,6 +110,18 @@ class TurnAdmin(ReadableAdmin, ErrorColumn, ReadOnlyAdmin):
             )
         )
 
+    def ways(self, row: Turn) -> list[Way]:
+        return [
+            list_way("Usage events", "billing_usageevent", turn_id__exact=row.pk),
+            list_way("Calls", "chat_sessions_call", turn__id__exact=row.pk),
+            list_way("Messages", "chat_sessions_message", turn__id__exact=row.pk),
+            list_way("All turns of its session", "chat_sessions_turn", session__id__exact=row.session_id),
+        ]
+
+    @admin.display(description="API token")
+    def token(self, turn: Turn) -> SafeString | str:
+        return page_link("accounts_apitoken", turn.token_id)
+
     @admin.display(description="Session")
     def session_link(self, turn: Turn) -> SafeString | str:
         return page_link("chat_sessions_chatsession", turn.session_id)
@@ -113,6 +129,13 @@ class TurnAdmin(ReadableAdmin, ErrorColumn, ReadOnlyAdmin):
     @admin.display(description="Room or agent")
     def place(self, turn: Turn) -> str:
         return str(turn.session.room or turn.session.agent)
+
+    @admin.display(description="Room or agent")
+    def place_link(self, turn: Turn) -> SafeString | str:
+        session = turn.session
+        if session.room_id is not None:
+            return page_link("chat_sessions_room", session.room_id, session.room)
+        return page_link("chat_sessions_agent", session.agent_id, session.agent)
 
     @admin.display(description="Calls")
     def call_count(self, turn: Any) -> int:
@@ -124,7 +147,7 @@ class TurnAdmin(ReadableAdmin, ErrorColumn, ReadOnlyAdmin):
 
 
 @admin.register(Call)
-class CallAdmin(CallColumns, ReadOnlyAdmin):
+class CallAdmin(LinkedAdmin, CallColumns, ReadOnlyAdmin):
     """One attempt at a model. Its text is what a resumed turn would replay, and stays hidden."""
 
     hidden = ("text",)
@@ -136,9 +159,10 @@ class CallAdmin(CallColumns, ReadOnlyAdmin):
     list_select_related = ("model",)
     ordering = ("-started_at",)
     sortable_by = ("started_at",)
-    show_full_result_count = False
     search_fields = ("provider_request_id__exact",)
-    search_ids = ("id", "turn_id", "step_id", "agent_id")
+    search_back = "started_at"
+    search_ids = ("id", "turn_id")
+    search_help_text = "The id of a call or turn, or a provider's request id of the last 31 days."
     fieldsets = (
         (
             None,
@@ -174,6 +198,15 @@ class CallAdmin(CallColumns, ReadOnlyAdmin):
         ("Time", {"fields": ("started_at", "finished_at", "latency_ms", "first_token_ms")}),
     )
 
+    def ways(self, row: Any) -> list[Way]:
+        billed = [row_way("Its usage event", "billing_usageevent", row.billed_as)] if row.billed_as else []
+        agent = [row_way("Its agent", "chat_sessions_agent", row.agent_id)] if row.agent_id else []
+        return [
+            *billed,
+            *agent,
+            list_way("All calls of its turn", "chat_sessions_call", turn__id__exact=row.turn_id),
+        ]
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Call]:
         return with_cost(super().get_queryset(request).defer("text"))
 
@@ -194,9 +227,9 @@ class MessageAdmin(ReadOnlyAdmin):
     list_filter = ("role", "status", "created_at")
     ordering = ("-created_at",)
     sortable_by = ("created_at",)
-    show_full_result_count = False
     search_fields = ("session__owner__email",)
-    search_ids = ("id", "session_id", "turn_id", "agent_id")
+    search_help_text = "A part of an e-mail address, or the id of a message, session or turn."
+    search_ids = ("id", "session_id", "turn_id")
     fields = (
         *("id", "session_link", "turn_link", "seq", "role", "agent_key", "agent_name", "model", "status"),
         *("round", "purpose", "characters", "created_at"),
@@ -227,7 +260,6 @@ class SummaryAdmin(ReadOnlyAdmin):
     list_filter = ("used_fallback", "created_at")
     ordering = ("-created_at",)
     sortable_by = ("created_at",)
-    show_full_result_count = False
     search_fields = ("session__owner__email",)
     search_ids = ("id", "session_id", "turn_id")
     fields = (

@@ -57,11 +57,12 @@ class Call(models.Model):
     committed = models.BooleanField(default=False)
 
     class Meta:
-        # What a model's provider counted before, for calibrated estimates: its newest good calls.
         indexes: ClassVar = [
+            # What a model's provider counted before, for calibrated estimates: its newest good calls.
             models.Index(
                 fields=["model", "-started_at"], condition=models.Q(status="ok"), name="call_of_model"
-            )
+            ),
+            models.Index(fields=["-started_at"], name="call_newest"),  # the administration's list
         ]
         ordering: ClassVar = ["turn", "number"]
         constraints: ClassVar = [

@@ -100,6 +100,9 @@ class Message(models.Model):
                 fields=["turn"], condition=Q(role="user"), name="message_user_once_per_turn"
             ),
         ]
+        indexes: ClassVar = [
+            models.Index(fields=["-created_at"], name="message_newest")  # the administration's list
+        ]
 
     def __str__(self) -> str:
         return f"message {self.seq}"

@@ -114,6 +114,7 @@ class Turn(models.Model):
                 condition=Q(status__in=["queued", "running"]),
                 name="turn_active",
             ),
+            models.Index(fields=["-created_at"], name="turn_newest"),  # the administration's list
         ]
 
     def __str__(self) -> str:

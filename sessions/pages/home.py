@@ -1,4 +1,4 @@
-"""Pages: home, the starter council, and the welcome after the set-up."""
+"""Pages: home, and the starter council."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from accounts.page_base import PageView
 from billing.ranges import month_of
 from billing.reading import utc_today
 from billing.selectors.sums import Sums, room_sums
-from orchestration.models import Provider
-from pantheon.errors import NotFound
 from sessions.models import Room
 from sessions.pages.money import Money, money
 from sessions.selectors.pages import agents_of, default_alias, recent_sessions
@@ -54,16 +52,3 @@ class StarterView(PageView):
         room = starter_council_create(owner=self.user)
         session = session_create(owner=self.user, room=room)
         return redirect(f"{reverse('session', args=[session.pk])}?starter=1")
-
-
-class WelcomeView(PageView):
-    """What the administrator sees after the set-up: which providers have their key, and how to give one."""
-
-    def get(self, request: HttpRequest) -> HttpResponse:
-        if not self.user.is_staff:
-            raise NotFound()
-        context = {
-            "providers": list(Provider.objects.filter(enabled=True)),
-            "default_alias": default_alias(),
-        }
-        return render(request, "pages/welcome.html", context)

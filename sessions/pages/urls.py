@@ -8,7 +8,7 @@ from sessions.pages.conversation import (
     SessionTurnView,
     SessionView,
 )
-from sessions.pages.home import HomeView, StarterView, WelcomeView
+from sessions.pages.home import HomeView, StarterView
 from sessions.pages.mine import (
     AccountExportView,
     AgentRestoreView,
@@ -16,6 +16,7 @@ from sessions.pages.mine import (
     RoomRestoreView,
     SessionRestoreView,
 )
+from sessions.pages.providers import ProviderTestView, WelcomeView
 from sessions.pages.rooms import (
     RoomDeleteView,
     RoomEditView,
@@ -31,6 +32,7 @@ urlpatterns = [
     path("", HomeView.as_view(), name="home"),
     path("starter", StarterView.as_view(), name="starter"),
     path("welcome", WelcomeView.as_view(), name="welcome"),
+    path("welcome/<str:provider_id>/test", ProviderTestView.as_view(), name="provider-test"),
     path("search", SearchView.as_view(), name="search"),
     path("agents/new", AgentNewView.as_view(), name="agent-new"),
     path("agents/<str:agent_id>", AgentView.as_view(), name="agent"),

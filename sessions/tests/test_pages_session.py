@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from accounts.tests.admin_site import static_files_as_they_are
 from orchestration.tests.providers import Answer, OpenAIServer
-from sessions.models import ChatSession, Turn
+from sessions.models import ChatSession
 from sessions.pages.answers import duration
 from sessions.selectors.pages import SESSIONS_LISTED
 from sessions.services.turn_accept import turn_accept

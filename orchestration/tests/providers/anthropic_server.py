@@ -36,6 +36,7 @@ class AnthropicServer(ProviderServer):
     """Anthropic's wire format; `base_url` is the origin."""
 
     path = "/v1/messages"
+    models_path = "/v1/models"
     request_id_header = "request-id"
 
     def refuse(self, body: dict[str, Any], headers: dict[str, str]) -> tuple[int, str, str] | None:

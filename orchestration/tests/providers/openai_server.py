@@ -32,6 +32,7 @@ class OpenAIServer(ProviderServer):
 
     base_path = "/v1"
     path = "/chat/completions"
+    models_path = "/models"
     request_id_header = "x-request-id"
 
     def refuse(self, body: dict[str, Any], headers: dict[str, str]) -> tuple[int, str, str] | None:

@@ -52,6 +52,8 @@ class ProviderServer:
 
     path = ""
     """Where answers are asked for, after the origin."""
+    models_path = ""
+    """Where the list of models is."""
     base_path = ""
     request_id_header = ""
 
@@ -59,6 +61,10 @@ class ProviderServer:
         self.default = Answer()
         self.key: str | None = None
         """The only key that is let in; None: any."""
+        self.models: list[str] = []
+        """What the list of models has."""
+        self.models_answer = Answer()
+        """How the list is answered: `status`, `body`, `head_gate`."""
         self.served: list[Served] = []
         self.connections = 0
         """TCP connections that clients have made so far."""
@@ -224,13 +230,17 @@ class ProviderServer:
 
     async def _answer(self, exchange: Exchange) -> None:
         served = exchange.served
-        if served.path != self.base_path + self.path:
+        path = served.path.partition("?")[0]
+        lists = path == self.base_path + self.models_path
+        if path != self.base_path + self.path and not lists:
             return await self._refused(
                 exchange, Answer(status=404, error_message=f"Unknown path {served.path}")
             )
         if self.key is not None and self.given_key(served.headers) != self.key:
             message = f"Incorrect API key provided: {self.given_key(served.headers)}."
             return await self._refused(exchange, Answer(status=401, error_message=message))
+        if lists:
+            return await self._listed(exchange, self.models_answer)
         if refusal := self.refuse(served.body, served.headers):
             status, type_, message = refusal
             return await self._refused(
@@ -262,6 +272,16 @@ class ProviderServer:
             self.request_id_header: served.request_id,
             **answer.headers,
         }
+
+    async def _listed(self, exchange: Exchange, answer: Answer) -> None:
+        if answer.head_gate:
+            await exchange.hold(answer.head_gate)
+        if answer.status >= 400:
+            return await self._refused(exchange, answer)
+        rows = {"object": "list", "data": [{"id": model, "object": "model"} for model in self.models]}
+        body = answer.body if answer.body is not None else json.dumps(rows).encode()
+        headers = {**self._headers(exchange.served, answer), "content-type": "application/json"}
+        await exchange.whole(200, headers, body)
 
     async def _refused(self, exchange: Exchange, answer: Answer) -> None:
         served = exchange.served

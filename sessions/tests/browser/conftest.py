@@ -14,7 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from django.conf import settings
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from accounts.models import User
+from sessions.tests.browser.looking import DESK, SCHEMES, Look, Scheme
 from sessions.tests.browser.steps import Opened, address_of, sign_in
 from sessions.tests.browser.watching import Watch
 from sessions.tests.server_process import ServerProcess
@@ -71,8 +72,8 @@ def chrome() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def running_server(chrome: Browser, data_dir: Path) -> Iterator[ServerProcess]:
-    """One server for all of these tests: to start it takes longer than most of them."""
+def running_server(chrome: Browser, data_dir: Path, django_db_setup: None) -> Iterator[ServerProcess]:
+    """One server for all of these tests: to start it takes longer than most of them. It needs the test database."""
     with ServerProcess(
         data_dir,
         "",
@@ -133,3 +134,22 @@ def alices(open_context: Opened, server: ServerProcess, alice: User) -> Page:
     context = open_context()
     sign_in(context, address_of(server), alice)
     return context.new_page()
+
+
+@pytest.fixture(params=SCHEMES)
+def scheme(request: pytest.FixtureRequest) -> Scheme:
+    chosen: Scheme = request.param
+    return chosen
+
+
+@pytest.fixture
+def look_as(open_context: Opened, server: ServerProcess, scheme: Scheme) -> Callable[..., Look]:
+    """Return eyes: of nobody, or of somebody who is signed in."""
+
+    def look(user: User | None = None) -> Look:
+        context = open_context(color_scheme=scheme, viewport=DESK)
+        if user is not None:
+            sign_in(context, address_of(server), user)
+        return Look(context.new_page(), scheme)
+
+    return look

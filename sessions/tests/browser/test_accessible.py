@@ -1,20 +1,13 @@
-"""Every page, in light and in dark, at a desk and at 360 px: axe finds nothing serious, nothing sticks out.
-
-`TEST_SCREENSHOTS=directory` keeps a picture of each.
-"""
+"""Every page, in light and in dark, at a desk and at 360 px: axe finds nothing serious, nothing sticks out."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth.tokens import default_token_generator
 from django.db import transaction
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from accounts.invitations import invitation_create
 from accounts.models import User
@@ -26,19 +19,13 @@ from sessions.models import ChatSession, Room
 from sessions.services.agents import agent_delete
 from sessions.services.chats import session_delete
 from sessions.services.rooms import room_delete
-from sessions.tests.browser.steps import Opened, address_of, ended, open_session, send, sign_in
+from sessions.tests.browser.steps import ended, open_session, send
 from sessions.tests.browser.watching import Watch
 from sessions.tests.councils import ROUTE, SYNTHESIZE, decision, says
 from sessions.tests.factories import make_agent, make_room, make_session
-from sessions.tests.server_process import ServerProcess
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
 
-DESK, PHONE = {"width": 1280, "height": 860}, {"width": 360, "height": 740}
-AXE = {"resultTypes": ["violations"], "preload": False}
-"""Without the rule that would copy style sheets into the page, which the Content-Security-Policy refuses."""
-Scheme = Literal["light", "dark"]
-SCHEMES: list[Scheme] = ["light", "dark"]
 ANSWER = (
     "## Rent\n\nThe rent is **USD 900**, see [the offer](https://example.com).\n\n"
     "| month | rent |\n|---|---:|\n| 1 | 900 |\n| 2 | 900 |\n\n"
@@ -48,65 +35,6 @@ SUMMARY = (
     '{"summary_text": "Talk of a bakery.", "key_facts": [{"text": "Rent is 900.", "message_seq": 2}], '
     '"decisions": [{"text": "Open in May.", "message_seq": 3}], "open_questions": [], "action_items": []}'
 )
-
-
-class Look:
-    """Looks at pages in one scheme, and keeps what is wrong with them."""
-
-    def __init__(self, page: Page, scheme: Scheme) -> None:
-        self.page = page
-        self.scheme = scheme
-        self.wrong: list[str] = []
-
-    def at(self, path: str) -> None:
-        self.page.goto(path)
-        self.here(path.split("?")[0])
-
-    def here(self, name: str) -> None:
-        """Look at the page as it is, in both widths."""
-        for viewport in (DESK, PHONE):
-            self.page.set_viewport_size(viewport)  # type: ignore[arg-type]
-            if viewport is DESK or self.scheme == "light":  # a narrow page has the colours of a wide one
-                self._axe(f"{name} {viewport['width']}")
-            self._picture(f"{name} {viewport['width']}")
-        wide = self.page.evaluate("document.documentElement.scrollWidth")
-        # The tables of Django's own administration scroll as a whole.
-        if wide > PHONE["width"] and not name.startswith("/admin/"):
-            self.wrong.append(f"{name}: {wide} px wide at 360")
-        self.page.set_viewport_size(DESK)  # type: ignore[arg-type]
-
-    def _axe(self, name: str) -> None:
-        found = Axe().run(self.page, options=AXE).response["violations"]
-        for violation in found:
-            if violation["impact"] in ("serious", "critical"):
-                places = "; ".join(
-                    f"{node['target']} {node['failureSummary']}" for node in violation["nodes"][:4]
-                )
-                self.wrong.append(f"{name}: {violation['id']}: {places}")
-
-    def _picture(self, name: str) -> None:
-        if directory := os.environ.get("TEST_SCREENSHOTS"):
-            path = Path(directory) / f"{name.strip('/').replace('/', '-')} {self.scheme}.png"
-            self.page.screenshot(path=path, full_page=True)
-
-
-@pytest.fixture(params=SCHEMES)
-def scheme(request: pytest.FixtureRequest) -> Scheme:
-    chosen: Scheme = request.param
-    return chosen
-
-
-@pytest.fixture
-def look_as(open_context: Opened, server: ServerProcess, scheme: Scheme) -> Callable[..., Look]:
-    """Return eyes: of nobody, or of somebody who is signed in."""
-
-    def look(user: User | None = None) -> Look:
-        context = open_context(color_scheme=scheme, viewport=DESK)
-        if user is not None:
-            sign_in(context, address_of(server), user)
-        return Look(context.new_page(), scheme)
-
-    return look
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from accounts.models import User
 from orchestration.models import LlmModel
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
 from sessions.models import Call, ChatSession, Message
-from sessions.selectors.search import search
+from sessions.selectors.search import result_json, search
 from sessions.services.chats import session_rename
 from sessions.tests.browser.hostile_texts import (
     BROKEN,
@@ -273,12 +273,12 @@ def test_a_hostile_council_is_shown_as_it_is_called(
     expect(text_of_lane(alices, "")).to_have_text(f"All {TAG}")
     alices.get_by_label("Message", exact=True).press_sequentially("@a")
     expect(alices.get_by_role("option").first).to_contain_text(TAG)
-    for path in (f"/agents/{agents[0].pk}", f"/rooms/{room.pk}/edit", "/"):
+    for path in (f"/agents/{agents[0].pk}", f"/rooms/{room.pk}/edit", "/search?q=Shall", "/"):
         alices.goto(path)
         expect(alices.get_by_text(TAG).or_(alices.locator("input")).first).to_be_attached()
     assert not ears.wrong, "\n".join(ears.wrong)
-    found, _ = search(alice, "Shall", after=None, limit=9)
-    assert [each["snippet"] for each in found] == [f"Shall we? {TAG}"], (
+    found = search(alice, "Shall", after=None, limit=9)
+    assert [result_json(row, found.terms)["snippet"] for row in found.rows] == [f"Shall we? {TAG}"], (
         "an API's text; who shows it escapes it"
     )
 

@@ -1,0 +1,33 @@
+"""Testing a provider of the catalogue: whether it answers, takes its key, and has the models that are switched on."""
+
+from __future__ import annotations
+
+import asyncio
+
+from orchestration.engine.specs import ModelSpec
+from orchestration.gateway.probe import Probe, probe
+from orchestration.models import Provider
+
+
+def provider_probe(provider: Provider) -> Probe:
+    """Ask the provider for its list of models: no call, so nothing is billed. Slow: up to ten seconds."""
+    model_ids = list(provider.llm_models.filter(enabled=True).values_list("model_id", flat=True))
+    return asyncio.run(probe(spec_of(provider, model_ids), model_ids))
+
+
+def spec_of(provider: Provider, model_ids: list[str]) -> ModelSpec:
+    """Return the provider as the gateway knows one: by a model. No model is asked for."""
+    return ModelSpec(
+        id="",
+        alias="",
+        model_id=model_ids[0] if model_ids else "",
+        provider=provider.name,
+        kind=provider.kind,
+        base_url=provider.base_url,
+        base_url_env=provider.base_url_env,
+        key_env=provider.key_env,
+        context_window=0,
+        max_output_tokens=0,
+        json_schema=False,
+        temperature=False,
+    )

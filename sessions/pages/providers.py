@@ -1,0 +1,51 @@
+"""Pages: providers and their keys, which is also what the administrator sees after the set-up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+
+from accounts.page_base import PageView
+from accounts.page_limits import use_count
+from orchestration.models import Provider
+from orchestration.probing import provider_probe
+from pantheon.errors import NotFound
+from sessions.access import access_provider
+from sessions.selectors.pages import default_alias
+
+TESTS_PER_MINUTE = 20
+
+
+class ProvidersPage(PageView):
+    """Which providers have their key, and how to give one."""
+
+    def show(self, request: HttpRequest, **context: Any) -> HttpResponse:
+        shown = {
+            "providers": list(Provider.objects.filter(enabled=True)),
+            "default_alias": default_alias(),
+        }
+        return render(request, "pages/welcome.html", {**shown, **context})
+
+
+class WelcomeView(ProvidersPage):
+    """What the administrator sees after the set-up."""
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        if not self.user.is_staff:
+            raise NotFound()
+        return self.show(request)
+
+
+class ProviderTestView(ProvidersPage):
+    """Ask a provider whether it takes its key, and show the page with what came of it."""
+
+    def get(self, request: HttpRequest, provider_id: str) -> HttpResponse:
+        access_provider(self.user, provider_id)
+        return redirect("welcome")  # where the result was: it is not kept
+
+    def post(self, request: HttpRequest, provider_id: str) -> HttpResponse:
+        provider = access_provider(self.user, provider_id)
+        use_count(self.user, "provider-test", limit=TESTS_PER_MINUTE, window_s=60)
+        return self.show(request, tested=provider, result=provider_probe(provider))

@@ -1,0 +1,58 @@
+"""Looks at pages: axe finds nothing serious, nothing sticks out at 360 px.
+
+`TEST_SCREENSHOTS=directory` keeps a picture of each.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+DESK, PHONE = {"width": 1280, "height": 860}, {"width": 360, "height": 740}
+AXE = {"resultTypes": ["violations"], "preload": False}
+"""Without the rule that would copy style sheets into the page, which the Content-Security-Policy refuses."""
+Scheme = Literal["light", "dark"]
+SCHEMES: list[Scheme] = ["light", "dark"]
+
+
+class Look:
+    """Looks at pages in one scheme, and keeps what is wrong with them."""
+
+    def __init__(self, page: Page, scheme: Scheme) -> None:
+        self.page = page
+        self.scheme = scheme
+        self.wrong: list[str] = []
+
+    def at(self, path: str) -> None:
+        self.page.goto(path)
+        self.here(path.split("?")[0])
+
+    def here(self, name: str) -> None:
+        """Look at the page as it is, in both widths."""
+        for viewport in (DESK, PHONE):
+            self.page.set_viewport_size(viewport)  # type: ignore[arg-type]
+            if viewport is DESK or self.scheme == "light":  # a narrow page has the colours of a wide one
+                self._axe(f"{name} {viewport['width']}")
+            self._picture(f"{name} {viewport['width']}")
+        wide = self.page.evaluate("document.documentElement.scrollWidth")
+        if wide > PHONE["width"]:
+            self.wrong.append(f"{name}: {wide} px wide at 360")
+        self.page.set_viewport_size(DESK)  # type: ignore[arg-type]
+
+    def _axe(self, name: str) -> None:
+        found = Axe().run(self.page, options=AXE).response["violations"]
+        for violation in found:
+            if violation["impact"] in ("serious", "critical"):
+                places = "; ".join(
+                    f"{node['target']} {node['failureSummary']}" for node in violation["nodes"][:4]
+                )
+                self.wrong.append(f"{name}: {violation['id']}: {places}")
+
+    def _picture(self, name: str) -> None:
+        if directory := os.environ.get("TEST_SCREENSHOTS"):
+            path = Path(directory) / f"{name.strip('/').replace('/', '-')} {self.scheme}.png"
+            self.page.screenshot(path=path, full_page=True)

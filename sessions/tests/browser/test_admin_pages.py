@@ -1,0 +1,113 @@
+"""Every page of the administration, in light and in dark, at a desk and at 360 px."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.contrib import admin
+from django.db.models import Model
+from django.test import Client
+from django.urls import reverse
+from playwright.sync_api import expect
+
+from accounts.models import User
+from accounts.tests.admin_site import page as page_of
+from accounts.tests.admin_site import static_files_as_they_are
+from billing.selectors.reports import GROUPS
+from sessions.tests.admin_rows import make_rows
+from sessions.tests.browser.steps import Opened, address_of, sign_in
+from sessions.tests.server_process import ServerProcess
+
+__all__ = ["static_files_as_they_are"]
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
+
+APPS = sorted({model._meta.app_label for model in admin.site._registry})
+
+
+@pytest.fixture
+def root() -> User:
+    return User.objects.create_superuser("root@example.com", name="Root")
+
+
+def rows_of(model: type[Model]) -> list[str]:
+    """Return the list of a model, and the pages of one row, as far as they exist for an administrator."""
+    pages = [page_of(model, "changelist"), page_of(model, "add")]
+    if row := model._default_manager.first():
+        pages += [page_of(model, name, row.pk) for name in ("change", "delete", "history")]
+    return pages
+
+
+def that_exist(paths: list[str], user: User) -> list[str]:
+    client = Client()
+    client.force_login(user)
+    return [path for path in paths if client.get(path).status_code == 200]
+
+
+@pytest.mark.parametrize("label", APPS)
+def test_lists_and_forms(look_as: Any, root: User, label: str) -> None:
+    make_rows()
+    models = [model for model in apps.get_app_config(label).get_models() if model in admin.site._registry]
+    paths = [path for model in models for path in rows_of(model)]
+    look = look_as(root)
+    for path in [reverse("admin:app_list", args=[label]), *that_exist(paths, root)]:
+        look.at(path)
+    assert not look.wrong, "\n".join(look.wrong)
+
+
+def test_index_and_reports(look_as: Any, root: User) -> None:
+    make_rows()
+    look = look_as(root)
+    for path in (
+        reverse("admin:index"),
+        reverse("costs-teams"),
+        reverse("ledger-audit"),
+        reverse("admin:billing_modelprice_current"),
+        reverse("admin:password_change"),
+    ):
+        look.at(path)
+    for group in GROUPS:
+        look.page.goto(f"{reverse('costs')}?group_by={group}")
+        look.here(f"/admin/costs/ by {group}")
+    assert not look.wrong, "\n".join(look.wrong)
+
+
+def test_empty_lists(look_as: Any, root: User) -> None:
+    look = look_as(root)
+    look.at(reverse("admin:billing_usageevent_changelist"))
+    look.at(reverse("admin:chat_sessions_turn_changelist"))
+    assert not look.wrong, "\n".join(look.wrong)
+
+
+def test_one_choice_of_a_theme_holds_everywhere(
+    open_context: Opened, server: ServerProcess, root: User
+) -> None:
+    context = open_context(color_scheme="light")
+    sign_in(context, address_of(server), root)
+    page = context.new_page()
+    page.goto(reverse("admin:index"))
+    background = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(background)
+    for _ in range(2):  # as the system, light, dark
+        page.locator("[data-theme-switch]").click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    dark = page.evaluate(background)
+    assert dark != light
+    for path in ("/", reverse("admin:accounts_user_changelist")):
+        page.goto(path)
+        expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+        assert page.evaluate(background) == dark
+
+
+def test_the_bar_leads_back_to_the_rooms(open_context: Opened, server: ServerProcess, root: User) -> None:
+    context = open_context()
+    sign_in(context, address_of(server), root)
+    page = context.new_page()
+    page.goto(reverse("admin:accounts_user_changelist"))
+    expect(page.locator("#nav-sidebar [aria-current=page]")).to_have_text("Users")
+    page.get_by_role("link", name="Back to the rooms").click()
+    expect(page).to_have_url(re.compile("/$"))
+    expect(page.get_by_role("heading", name="Rooms")).to_be_visible()

@@ -1,0 +1,53 @@
+"""*Test* on the page of providers and keys, with the script and without."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from accounts.models import User
+from orchestration.models import LlmModel, Provider
+from orchestration.tests.providers import Answer, OpenAIServer
+from sessions.tests.browser.steps import Opened, address_of, sign_in
+from sessions.tests.server_process import ServerProcess
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
+
+
+@pytest.fixture
+def root(openai_model: LlmModel, openai_server: OpenAIServer) -> User:
+    openai_server.models = ["gpt-test"]
+    return User.objects.create_superuser("root@example.com", name="Root")
+
+
+@pytest.mark.parametrize("scripted", [True, False])
+def test_a_provider_is_tested_on_the_page(
+    open_context: Opened, server: ServerProcess, root: User, openai_server: OpenAIServer, scripted: bool
+) -> None:
+    context = open_context(java_script_enabled=scripted)
+    sign_in(context, address_of(server), root)
+    page = context.new_page()
+    page.goto("/welcome")
+    name = Provider.objects.get(base_url=openai_server.base_url).name
+    button = page.get_by_role("button", name=f"Test {name}")
+    button.focus()
+    button.press("Enter")
+    result = page.locator("li", has=button).locator("[data-result]")
+    expect(result).to_contain_text("It works")
+    assert page.url.endswith("/welcome") is scripted
+    openai_server.models_answer = Answer(status=401)
+    button.click()
+    expect(result).to_contain_text("did not accept the key")
+
+
+def test_the_page_of_a_result(look_as: object, root: User, openai_server: OpenAIServer) -> None:
+    look = look_as(root)  # type: ignore[operator]
+    look.page.goto("/welcome")
+    look.page.get_by_role("button", name="Test openai-test").click()
+    expect(look.page.locator("[data-result]").first).to_contain_text("It works")
+    look.here("welcome tested")
+    openai_server.models_answer = Answer(status=401)
+    look.page.get_by_role("button", name="Test openai-test").click()
+    expect(look.page.locator("[data-result]").first).to_contain_text("did not accept the key")
+    look.here("welcome refused")
+    assert not look.wrong, "\n".join(look.wrong)
