@@ -119,5 +119,5 @@ def turn_line(turn: TurnCost) -> TurnLine:
         models=", ".join(turn.models),
         calls=turn.calls,
         cost=money(turn.cost_pico),
-        url=reverse("session", args=[turn.session_id]),
+        url=f"{reverse('session', args=[turn.session_id])}?turn={turn.turn_id}#turn-{turn.turn_id}",
     )

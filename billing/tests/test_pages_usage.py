@@ -51,14 +51,15 @@ def test_it_is_mine_alone(alice):
 
 
 def test_rows_lead_to_turns_and_turns_to_sessions(alice):
-    now, session_id = timezone.now(), uuid.uuid4()
-    bill(make_model(), alice, now, session_id=session_id)
+    now, session_id, turn_id = timezone.now(), uuid.uuid4(), uuid.uuid4()
+    bill(make_model(), alice, now, session_id=session_id, turn_id=turn_id)
     bill(make_model("other"), alice, now - dt.timedelta(days=1), room_id=uuid.UUID(int=0), room_name="")
     client = signed_in(alice)
     response = client.get(USAGE)
     assert [listing.group for listing in response.context["listings"]] == ["day", "model", "room", "agent"]
     assert [turn.place for turn in response.context["turns"]] == ["Board", "Direct chat"]
-    assert response.context["turns"][0].url == reverse("session", args=[session_id])
+    url = reverse("session", args=[session_id])
+    assert response.context["turns"][0].url == f"{url}?turn={turn_id}#turn-{turn_id}"
     for listing in response.context["listings"]:
         for line in listing.lines:
             assert line.narrow.endswith("#turns")

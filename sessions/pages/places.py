@@ -16,10 +16,15 @@ def address_of_message(message: Message) -> str:
 
 
 def address_of_turn(session: ChatSession, turn: Turn) -> str:
-    """Return the page that shows a turn, whose anchor the browser keeps. Raises NotFound for another session's."""
-    if turn.session_id != session.pk or turn.index is None:
+    """Return the page that shows a turn, whose anchor the browser keeps. Raises NotFound for another session's.
+
+    A turn that only summarized has no place of its own: the session's page shows what came of it.
+    """
+    if turn.session_id != session.pk:
         raise NotFound()
     address = reverse("session", args=[session.pk])
+    if turn.index is None:
+        return address
     if is_replaced(turn):
         return f"{address}?version={turn.pk}"
     if is_on_newest_page(turn):

@@ -154,6 +154,9 @@ def test_a_find_leads_to_the_page_that_has_it(alice, bob, session):
     turns[1].save()
     assert leads(turns[0].pk) == address(session, f"?version={turns[0].pk}")
     assert f'data-turn="{turns[0].pk}"' in text_of(client.get(leads(turns[0].pk)))
+    turns[2].mode, turns[2].index = "summary", None
+    turns[2].save()
+    assert leads(turns[2].pk) == address(session)
     another = make_session(alice, session.room)
     assert client.get(address(another), {"turn": str(turns[0].pk)}).status_code == 404
     for turn_id in ("x", uuid.uuid4()):
