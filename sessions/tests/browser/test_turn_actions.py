@@ -247,7 +247,7 @@ def test_a_turn_and_a_lane_are_asked_again_with_another_model(
     opener.press("Enter")
     models = turn(alices).locator(".model-choice")
     expect(models.get_by_role("button", name="second-test")).to_contain_text("$2.00 in, $10.00 out")
-    expect(models.get_by_role("button", name="third-test")).to_contain_text("unpriced")
+    expect(models.get_by_role("button", name="third-test")).to_contain_text("no price")
     alices.keyboard.press("Tab")
     expect(models.get_by_role("button").first).to_be_focused()
     alices.keyboard.press("Escape")
