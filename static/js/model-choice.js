@@ -89,7 +89,7 @@ function piece(name, text) {
 }
 
 function priceText(price) {
-  if (!price) return "unpriced";
+  if (!price) return "no price";
   const [input, output] = [price.input_usd_per_mtok, price.output_usd_per_mtok].map((usd) => moneyText(picoOf(usd)));
   return `${input} in, ${output} out`;
 }
