@@ -20,7 +20,7 @@ export class CouncilOrder {
     this.told.textContent = "Saving…";
     try {
       while (!isSame(this.saved, [...this.list.children])) await this.send([...this.list.children]);
-      this.told.textContent = "The order is saved. It applies from the next message.";
+      this.told.textContent = "The order is saved, and applies from the next message.";
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       this.list.append(...this.saved);

@@ -50,7 +50,7 @@ def told(page: Page, sentence: str) -> None:
 
 
 def saved(page: Page) -> None:
-    expect(page.locator("[data-council-told]")).to_contain_text("The order is saved.")
+    expect(page.locator("[data-council-told]")).to_contain_text("The order is saved")
 
 
 def middle(element: Locator) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 from accounts.models import User
 from orchestration.models import LlmModel
 from sessions.models import ChatSession, Message, Turn
+from sessions.selectors.pages import MESSAGES_PER_PAGE
 from sessions.tests.browser.steps import Opened, address_of, open_session, sign_in, turn
 from sessions.tests.factories import make_agent, make_room, make_session
 from sessions.tests.pages import add_turns
@@ -68,7 +69,7 @@ def test_a_find_opens_the_session_at_the_message(
     alices: Page, session: ChatSession, openai_model: LlmModel
 ) -> None:
     turns = add_turns(session, openai_model, 20)
-    said = rewrite(turns[4], "agent", "The needle is here.")
+    said = rewrite(turns[11], "agent", "The needle is here.")
     alices.goto("/")
     search(alices, "needle")
     alices.get_by_role("link", name="The needle is here.").click()
@@ -90,7 +91,7 @@ def test_a_message_far_back_is_reached_and_what_was_before_it(
     expect(alices.get_by_text("Where is the needle?")).to_be_in_viewport()
     expect(alices.get_by_text("You are reading older messages.")).to_be_visible()
     alices.get_by_role("link", name="Older messages").click()
-    expect(alices.locator(f"#turn-{turns[5].pk}")).to_be_attached()
+    expect(alices.locator(f"#turn-{turns[40 - MESSAGES_PER_PAGE // 2].pk}")).to_be_attached()
     alices.get_by_role("link", name="Go to the newest").click()
     expect(alices.locator(f"#turn-{turns[119].pk}")).to_be_in_viewport()
 
