@@ -17,7 +17,7 @@ from orchestration.engine.specs import ModelSpec
 from orchestration.gateway.errors import Origin, failure
 from orchestration.gateway.gateway import make_wire
 from orchestration.gateway.keys import DEFAULT_BASE_URLS, Endpoint, NotConfigured, resolve
-from orchestration.gateway.streaming import GatewayConfig
+from orchestration.gateway.streaming import GatewayConfig, ListingWire
 
 LIMIT_S = 10.0
 WRONG_KEY = "no-key-at-all"
@@ -44,10 +44,13 @@ async def probe(model: ModelSpec, model_ids: Collection[str] = (), *, limit_s: f
         endpoint = resolve(model)
     except NotConfigured as error:
         return Probe(False, str(error))
+    wire = await wire_for(
+        endpoint, limit_s
+    )  # the SDK's first import takes seconds, which are not the provider's
     started = time.monotonic()
     try:
         async with asyncio.timeout(limit_s):
-            listed = await models_of(endpoint, limit_s)
+            listed = await models_of(wire)
             took_s = time.monotonic() - started
             unproven = bool(model.key_env) and await takes_any_key(endpoint, limit_s)
     except NoList:
@@ -66,12 +69,15 @@ async def probe(model: ModelSpec, model_ids: Collection[str] = (), *, limit_s: f
 NETWORK = "check this machine's network and the provider's base URL."
 
 
-async def models_of(endpoint: Endpoint, limit_s: float) -> set[str]:
-    """Return the ids of the models that a server lists. Raises NoList, and what its client raises."""
+async def wire_for(endpoint: Endpoint, limit_s: float) -> ListingWire:
     config = GatewayConfig(
         connect_timeout_s=limit_s, first_token_timeout_s=limit_s, between_tokens_timeout_s=limit_s
     )
-    wire = await asyncio.to_thread(make_wire, endpoint, config)
+    return await asyncio.to_thread(make_wire, endpoint, config)
+
+
+async def models_of(wire: ListingWire) -> set[str]:
+    """Return the ids of the models that a server lists; close its client. Raises NoList, and what the client raises."""
     try:
         response = await wire.list_models()
     finally:
@@ -87,7 +93,7 @@ async def takes_any_key(endpoint: Endpoint, limit_s: float) -> bool:
     if endpoint.base_url == DEFAULT_BASE_URLS[endpoint.kind]:
         return False
     try:
-        await models_of(replace(endpoint, key=WRONG_KEY), limit_s)
+        await models_of(await wire_for(replace(endpoint, key=WRONG_KEY), limit_s))
     except Exception as error:
         if isinstance(getattr(error, "response", None), httpx2.Response):
             return False

@@ -137,12 +137,26 @@ def test_a_list_of_millions_is_read_and_searched_by_indexes(model):
 
 
 @pytest.mark.parametrize("model", MILLIONS)
+def test_the_filters_of_a_list_of_millions_know_their_choices(model):
+    make_rows()
+    specs = superuser().get(page(model, "changelist")).context["cl"].filter_specs
+    assert specs
+    assert not [spec.title for spec in specs if isinstance(spec, admin.AllValuesFieldListFilter)]
+
+
+def test_daily_usage_is_filtered_by_purpose():
+    rows = make_rows()
+    url = page(DailyUsage, "changelist")
+    client = superuser()
+    assert shown(client, f"{url}?purpose=reply") == [rows.day]
+    assert shown(client, f"{url}?purpose=route") == []
+
+
+@pytest.mark.parametrize("model", MILLIONS)
 def test_a_list_of_millions_counts_no_further_than_its_pages_go(model):
     make_rows()
     client = superuser()
-    with CaptureQueriesContext(
-        connection,
-    ) as asked:
+    with CaptureQueriesContext(connection) as asked:
         client.get(page(model, "changelist"))
     table = model._meta.db_table
     counts = [

@@ -18,7 +18,6 @@ function nameWidgets() {
       if (label) field.setAttribute("aria-label", `${label}, ${name}`);
     }
   }
-  document.querySelector("#searchbar:not([aria-label])")?.setAttribute("aria-label", "Search");
   for (const hint of document.querySelectorAll("span.help-tooltip[aria-label]:not([role])")) hint.setAttribute("role", "img");
 }
 
