@@ -133,7 +133,8 @@ def test_only_the_newest_turn_can_be_run_again_and_every_one_branched(api, alice
     ask(api, session, mode="roundtable")
     page = page_of(alice, session)
     assert page.count('data-action="retry"') == 2  # the agent's own, and the turn's
-    assert re.findall(r'data-agents="(\w+)"', page) == ["ana", "cy"]
+    assert re.findall(r'data-action="rerun" data-agents="(\w+)"', page) == ["ana", "cy"]
+    assert re.findall(r'data-again-with data-agents="(\w+)"', page) == ["ana", "cy"]
     ask(api, session, "@ana again?", mode="manual")
     page = page_of(alice, session)
     assert 'data-action="retry"' not in page
