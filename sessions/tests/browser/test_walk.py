@@ -60,7 +60,7 @@ def test_a_session_is_taken_away_as_a_file(
     document = json.loads(Path(everything.value.path()).read_text())
     assert [each["message"] for each in document["turns"]] == ["@ana what is the rent?"]
     alices.set_viewport_size({"width": 360, "height": 740})
-    for part in (alices.get_by_label("Title"), alices.get_by_role("button", name="Rename")):
+    for part in (alices.get_by_label("Title", exact=True), alices.get_by_role("button", name="Rename")):
         expect(part).to_be_in_viewport(ratio=1)
     alices.keyboard.press("Escape")
     expect(alices.get_by_role("link", name="Markdown")).to_be_hidden()
@@ -184,7 +184,7 @@ def test_costs_lead_down_to_a_turn_and_the_ledger_is_audited(
     rows = page.locator("#result_list tbody tr")
     expect(rows).to_have_count(2)
     rows.first.get_by_role("link").first.click()
-    page.locator(f'a[href*="{session.turns.get().pk}"]').first.click()
+    page.locator(f'a[href*="/chat_sessions/turn/{session.turns.get().pk}/"]').first.click()
     expect(page).to_have_url(re.compile(rf"/admin/chat_sessions/turn/{session.turns.get().pk}/"))
     expect(page.locator("#content")).to_contain_text("ana")
     page.goto("/admin/ledger-audit/")
