@@ -21,11 +21,12 @@ SUMS = (
 SHORT = {name: name.removesuffix("_id") for name in KEY}
 CUTS = {
     "total": (),
-    **{SHORT[name]: (name,) for name in (*FEW, *MANY)},
+    **{SHORT[name]: (name,) for name in FEW},
+    **{SHORT[name]: ("team_id", name) for name in MANY},
     **{"+".join(SHORT[name] for name in pair): pair for pair in combinations(FEW, 2)},
     "few": FEW,
     **{f"no {SHORT[none]}+{SHORT[name]}": (none, name) for none in ("agent_id", "room_id") for name in FEW},
-    **{f"week:{SHORT[name]}": (name,) for name in MANY},
+    **{f"week:{SHORT[name]}": ("team_id", name) for name in MANY},
     "week:all": KEY,
 }
 

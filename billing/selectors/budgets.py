@@ -92,6 +92,8 @@ def not_overridden() -> Q:
 def states_of(budgets: Iterable[Budget], *, today: dt.date, members: int = MEMBERS) -> list[BudgetState]:
     """Return budgets as they stand today, in the same order: one statement."""
     budgets = list(budgets)
+    if not budgets:
+        return []
     of_budget: dict[str, Any] = {"partition_by": F("budget_id")}
     rows = (
         BudgetPeriod.objects.filter(

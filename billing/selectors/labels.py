@@ -6,6 +6,8 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from django.db import connection
+
 from accounts.models import Team, User
 from billing.models import ZERO_UUID, UsageEvent
 from billing.selectors.sums import Key, fetch, key_of, prepared
@@ -48,7 +50,7 @@ def names_of(group: str, ids: set[uuid.UUID]) -> dict[uuid.UUID, str]:
         model, field = MODELS[group]
         names = dict(model.objects.filter(pk__in=ids).values_list("pk", field))
     if group in SNAPSHOTS:
-        names |= newest_snapshots(group, sorted(ids - names.keys()))
+        names |= newest_snapshots(group, list(ids - names.keys()))
     return names
 
 
@@ -61,11 +63,14 @@ def newest_snapshots(group: str, ids: list[uuid.UUID]) -> dict[uuid.UUID, str]:
     names: dict[uuid.UUID, str] = {}
     for start in range(0, len(ids), AT_ONCE):
         part: list[Any] = [prepared(group, key) for key in ids[start : start + AT_ONCE]]
+        # PostgreSQL takes them as one parameter, which is faster than a thousand.
+        as_one = connection.vendor == "postgresql"
+        wanted = "SELECT unnest(%s::uuid[])" if as_one else f"VALUES {', '.join(['(%s)'] * len(part))}"
         rows = fetch(
-            f"WITH wanted(id) AS (VALUES {', '.join(['(%s)'] * len(part))}) "
+            f"WITH wanted(id) AS ({wanted}) "
             f"SELECT id, (SELECT {name} FROM {table} WHERE {group}_id = wanted.id "
             f"ORDER BY created_at DESC LIMIT 1) FROM wanted",
-            part,
+            [part] if as_one else part,
         )
         names |= {uuid.UUID(str(key_of(group, key))): text for key, text in rows if text}
     return names

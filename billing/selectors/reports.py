@@ -116,7 +116,7 @@ def summary(days: DayRange, filters: Filters, group: str, *, today: dt.date) -> 
         days=days,
         filters=filters,
         group=group,
-        totals=sum((sums for _, sums in pairs), Sums()),
+        totals=Sums.total(sums for _, sums in pairs),
         table=Table(group, labelled(group, pairs, labels)),
         **before_and_month(scope, today),
     )
@@ -162,7 +162,7 @@ def table_of(
 ) -> Table:
     rest = None
     if known > len(pairs):
-        rest = totals - sum((sums for _, sums in pairs), Sums())
+        rest = totals - Sums.total(sums for _, sums in pairs)
     return Table(group, labelled(group, pairs, labels), rest)
 
 

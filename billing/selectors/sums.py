@@ -64,6 +64,11 @@ class Sums:
     def __add__(self, other: Sums) -> Sums:
         return Sums(**{name: getattr(self, name) + getattr(other, name) for name in ALL_SUMS})
 
+    @classmethod
+    def total(cls, rows: Iterable[Sums]) -> Sums:
+        rows = list(rows)
+        return cls(**{name: sum(getattr(row, name) for row in rows) for name in ALL_SUMS})
+
     def __sub__(self, other: Sums) -> Sums:
         return Sums(**{name: getattr(self, name) - getattr(other, name) for name in ALL_SUMS})
 
@@ -92,6 +97,11 @@ class Scope:
     filters: Filters
     models: Sequence[uuid.UUID] = ()
     """Those of the provider that the filters name."""
+
+    @property
+    def columns(self) -> set[str]:
+        """The columns that the filters need."""
+        return {COLUMNS["model" if name == "provider" else name] for name in self.filters.active()}
 
     def over(self, days: DayRange) -> Scope:
         """Return the same usage of other days."""
@@ -176,9 +186,9 @@ def dearest(scope: Scope, groups: Sequence[str], limits: Mapping[str, int]) -> d
     """Return the keys that cost most, at most so many of each group; groups without any are left out."""
     if not groups:
         return {}
-    filtered = bool(scope.filters.active())
     selects, params, base = [], [], ""
-    if filtered:
+    together = any(daily_cut({*scope.columns, COLUMNS[group]}) is None for group in groups)
+    if together:
         # No total is as small for all of them: the rows are read once, and summed by all of them first.
         rows = rows_of(scope, groups, sums=COST)
         columns = ", ".join(COLUMNS[group] for group in groups)
@@ -190,8 +200,8 @@ def dearest(scope: Scope, groups: Sequence[str], limits: Mapping[str, int]) -> d
         params += rows.params
     for group in groups:
         rows = rows_of(scope, (group,), sums=COST)
-        source = "base" if filtered else rows.sql
-        params += [] if filtered else rows.params
+        source = "base" if together else rows.sql
+        params += [] if together else rows.params
         selects.append(
             f"SELECT * FROM (SELECT '{group}' AS part, {COLUMNS[group]} AS key FROM {source} "
             f"GROUP BY 2 ORDER BY SUM(cost_pico) DESC, 2 LIMIT {int(limits[group])}) AS by_{group}"
@@ -259,8 +269,7 @@ def rows_of(
     """
     groups = sorted(groups)
     active = scope.filters.active()
-    needed = {COLUMNS["model" if name == "provider" else name] for name in active}
-    needed |= {COLUMNS[group] for group in groups if group != "day"}
+    needed = scope.columns | {COLUMNS[group] for group in groups if group != "day"}
     none = {COLUMNS[name] for name, value in active.items() if value == ZERO_UUID}
     if only is not None and list(only[1]) == [ZERO_UUID]:
         none.add(COLUMNS[only[0]])
