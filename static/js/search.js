@@ -1,10 +1,14 @@
-// "/" and Ctrl+K (or the Mac's Command+K) lead to the search field, unless text is being written.
+// Ctrl+K, on a Mac Command+K, leads to the search field from wherever one is, a message being written included.
+
+const IS_MAC = /Mac|iP/.test(navigator.platform); // where Ctrl+K cuts to the end of the line
 
 export function startSearchKeys() {
   const field = document.querySelector("[data-search-field]");
   if (!field) return;
+  const hint = field.form.querySelector("kbd");
+  if (hint && IS_MAC) hint.textContent = "⌘ K";
   document.addEventListener("keydown", (event) => {
-    if (!isAsked(event) || isWriting(event.target)) return;
+    if (!isAsked(event)) return;
     event.preventDefault();
     // A narrow page has no field in its bar: the page of results has one.
     if (!field.checkVisibility()) location.assign(field.form.action);
@@ -14,11 +18,6 @@ export function startSearchKeys() {
 }
 
 function isAsked({ key, ctrlKey, metaKey, altKey, shiftKey, isComposing, repeat }) {
-  if (altKey || isComposing || repeat) return false;
-  if (ctrlKey || metaKey) return key.toLowerCase() === "k" && !shiftKey;
-  return key === "/"; // with Shift on some keyboards
-}
-
-function isWriting(target) {
-  return target.closest("textarea, select, [contenteditable], input:not([type=checkbox], [type=radio])") !== null;
+  if (altKey || shiftKey || isComposing || repeat) return false;
+  return (IS_MAC ? metaKey : ctrlKey) && key.toLowerCase() === "k";
 }
