@@ -250,6 +250,7 @@ def begin(**kwargs: Any) -> None:
     if settings.PANTHEON_METRICS_PORT:
         start_http_server(settings.PANTHEON_METRICS_PORT, addr=os.environ.get("HOST") or "127.0.0.1")
     runtime.in_db(journal_state.open)
+    lifecycle.set_out()
 
 
 @signals.worker_shutting_down.connect
