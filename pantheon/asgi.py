@@ -36,3 +36,5 @@ else:
     lifecycle.on_stop(runtime.close)
     use_dispatcher(runtime)
     runtime.start_recovery()
+
+lifecycle.set_out()

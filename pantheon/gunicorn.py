@@ -61,7 +61,6 @@ def when_ready(server: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Make the worker stop in our way (gunicorn's hook, called in the worker when the app is loaded)."""
-    lifecycle.set_out()
     lifecycle.set_worker(worker)
     worker.asgi = requests = Requests(worker.asgi)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the master's to answer; its default would be the end
