@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -46,7 +47,7 @@ def council(page: Page) -> Locator:
 
 
 def told(page: Page, sentence: str) -> None:
-    expect(page.locator("[data-announcer]")).to_have_text(sentence)
+    expect(page.locator("[data-announcer]")).to_have_text(re.compile(re.escape(sentence) + "$"))
 
 
 def saved(page: Page) -> None:
