@@ -84,7 +84,7 @@ def telling(ids: Sequence[int]) -> list[BudgetNotice]:
     """Return those of these notices that still say something: of a current period that binds its member."""
     periods = BudgetPeriod.objects.filter(in_current_period(utc_today()), not_overridden())
     notices = BudgetNotice.objects.filter(pk__in=ids, period__in=periods.values("pk"))
-    return list(notices.select_related("period__budget").order_by("threshold"))
+    return list(notices.select_related("period__budget").order_by("threshold", "pk"))
 
 
 def group_mail(
