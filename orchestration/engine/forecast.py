@@ -131,8 +131,13 @@ def council_calls(spec: TurnSpec, habit: Habit, heard: int) -> list[Asked]:
             calls.append(Asked((decision,)))
             instruction = decision.output_tokens
         keys = spec.missing() if tagged else [agent.key for agent in spec.roster]
+        known = spec.instructions if tagged else {}
         options = tuple(
-            sized(reply_plan(spec, spec.agent(key), round_number=number), habit, heard=heard + instruction)
+            sized(
+                reply_plan(spec, spec.agent(key), round_number=number, instruction=known.get(key, "")),
+                habit,
+                heard=heard + instruction,
+            )
             for key in keys
         )
         wanted = len(keys) if tagged else min(habit.selections, len(keys))

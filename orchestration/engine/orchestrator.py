@@ -70,11 +70,12 @@ async def orchestrate(run: Run) -> Progress:
 async def decide(run: Run, progress: Progress) -> RoutingDecision | None:
     """Return the decision for this round; None, with a stop reason, where the turn ends without one.
 
-    Agents that the user tagged (or that a retry is about) are all asked in round 1, without a routing call.
+    Agents that the user tagged (or that a retry is about) are all asked in round 1, without a routing call; on a retry
+    with the instructions that they had.
     """
     spec = run.spec
     if progress.round == 1 and (spec.addressed or spec.carried):
-        selections = tuple(Selection(key, "") for key in spec.missing())
+        selections = tuple(Selection(key, spec.instructions.get(key, "")) for key in spec.missing())
         return RoutingDecision("route" if selections else "synthesize", selections, "Asked by the user.")
     result = await run.step(manager_plan(spec, progress, "route" if progress.round == 1 else "evaluate"))
     if result.status == "cancelled":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -135,6 +136,8 @@ class TurnSpec:
     summarizer: ModelSpec | None = None
     limits: Limits = Limits()
     carried: tuple[CarriedAnswer, ...] = ()
+    instructions: Mapping[str, str] = field(default_factory=dict)
+    """Agent key -> what the manager asked of it in the turn that this one replaces."""
     history: tuple[HistoryMessage, ...] = ()
     """What was said since the summary, oldest first."""
     client_system: str = ""

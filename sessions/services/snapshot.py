@@ -114,6 +114,7 @@ def snapshot_of(
         "summarizer": spec.summarizer and dataclasses.asdict(spec.summarizer),
         "limits": dataclasses.asdict(spec.limits),
         "carried": [dataclasses.asdict(answer) for answer in spec.carried],
+        "instructions": dict(spec.instructions),
         "summary_id": summary_id and str(summary_id),
         "summarize": spec.summarize and dataclasses.asdict(spec.summarize),
         "before_seq": before_seq,
@@ -184,6 +185,7 @@ def spec_of(turn: Turn) -> TurnSpec:
         summarizer=ModelSpec(**data["summarizer"]) if data["summarizer"] else None,
         limits=Limits(**data["limits"]),
         carried=tuple(CarriedAnswer(**answer) for answer in data["carried"]),
+        instructions=data.get("instructions", {}),
         history=(
             *client_lines(client, turn.mode, roster, data["room_name"]),
             *history_of(

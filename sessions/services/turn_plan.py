@@ -60,6 +60,7 @@ def plan_turn(session: ChatSession, request: TurnRequest, *, index: int, before_
         manager=manager_spec(room, roster) if room and mode == Turn.Mode.ORCHESTRATOR else None,
         limits=limits_of(room, request, client),
         carried=carried,
+        instructions=instructions_before(mode, request),
         history=(
             *client_lines(client, mode, roster, room.name if room else ""),
             *history_of(
@@ -163,6 +164,16 @@ def carried_answers(mode: str, request: TurnRequest, keys: Sequence[str]) -> tup
         CarriedAnswer(str(uuid.uuid4()), message.agent_key, message.text, message.round or 1, message.model)
         for message in good.order_by("seq")
     )
+
+
+def instructions_before(mode: str, request: TurnRequest) -> dict[str, str]:
+    """Return agent key -> what the manager last asked of it in the turn that a new version asks the same of again."""
+    old = request.replaces
+    if mode != Turn.Mode.ORCHESTRATOR or old is None or request.only is None or not keeps_question(request):
+        return {}
+    chosen = [selection for decided in old.routing for selection in decided["selections"]]
+    had = {selection["agent_key"]: selection["instruction"] for selection in chosen}
+    return {**old.snapshot.get("instructions", {}), **had}
 
 
 def limits_of(room: Room | None, request: TurnRequest, client: ClientContext | None = None) -> Limits:

@@ -9,7 +9,7 @@ import pytest
 from billing.models import UsageEvent
 from orchestration.tests.providers import Answer
 from sessions.models import Turn
-from sessions.tests.councils import ROUTE, SYNTHESIZE, council, decision, says
+from sessions.tests.councils import ROUTE, SYNTHESIZE, council, decision, last_text, says
 from sessions.tests.factories import make_agent, make_model
 from sessions.tests.ledger import assert_ledger_matches
 
@@ -101,6 +101,26 @@ def test_a_failed_synthesis_is_made_anew_alone(api, alice, agents, openai_server
     assert [step["purpose"] for step in turn["steps"]] == ["synthesize"]
     assert turn["messages"][-1]["text"] == "Together."
     assert len(turn["messages"]) == 3
+
+
+def test_who_is_asked_again_is_asked_what_the_manager_wanted(api, alice, agents, openai_server) -> None:
+    openai_server.when(ROUTE, Answer(decision(("ana", "Weigh the costs."), ("bob", "Name the risks."))))
+    openai_server.when(says("bob"), Answer(status=400), Answer(status=400), Answer("Risky."))
+
+    def first_told(turn, action, body=None):
+        served = len(openai_server.served)
+        version = api.post(f"turns/{turn['id']}/{action}", body).json()
+        return version, last_text(openai_server.served[served].body)
+
+    turn = api.post(council(alice, agents, mode="orchestrator"), {"message": "Go"}).json()
+    for _ in range(2):
+        turn, told = first_told(turn, "retry")
+        assert told.endswith("Name the risks.")
+        assert turn["routing"][0]["selections"] == [{"agent_key": "bob", "instruction": "Name the risks."}]
+    turn, told = first_told(turn, "rerun", {"agents": ["ana"]})  # whose answer was carried over all that time
+    assert told.endswith("Weigh the costs.")
+    _, told = first_told(turn, "rerun", {"message": "@bob And now?"})
+    assert told.endswith("And now?")
 
 
 def test_a_new_version_is_idempotent_and_nobody_elses(
