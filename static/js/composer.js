@@ -56,6 +56,14 @@ export class Composer {
     this.box.focus();
   }
 
+  /** Put the chips in the order of these keys, and everybody's last. */
+  reorder(keys) {
+    for (const key of [...keys, "all"]) {
+      const chip = this.form.querySelector(`[data-tag="${key}"]`);
+      chip?.parentElement.append(chip);
+    }
+  }
+
   /** The message was accepted: forget the draft, unless something else has been written since. */
   accepted(text) {
     if (this.text === text) this.box.value = "";

@@ -37,7 +37,7 @@ class Conversation {
     this.refusal = new Refusal(composerForm.querySelector("[data-refusal]"));
     this.connection = composerForm.querySelector("[data-connection]");
     // Before the composer, whose Enter sends. An agent that is alone needs no tag.
-    if ("mode" in composerForm.dataset) new TagList(composerForm, this.taggable());
+    const tagList = "mode" in composerForm.dataset ? new TagList(composerForm, this.taggable()) : null;
     this.composer = new Composer(composerForm, this.sessionId, {
       onSend: (text) => this.send(text),
       onStop: () => this.stop(),
@@ -53,6 +53,10 @@ class Conversation {
       isFree: () => this.composer.state === "ready",
       onAgain: (turn, replaced) => this.again(turn, replaced),
       onRefused: (error) => this.refusal.show(error, [...this.agents.keys()]),
+    });
+    document.addEventListener("council-order", ({ detail: keys }) => {
+      tagList?.reorder(keys);
+      this.composer.reorder(keys);
     });
     this.resume();
   }

@@ -1,4 +1,5 @@
-// The council's order beside the conversation: saved at once, put back where the server refuses.
+// The council's order beside the conversation: saved at once, put back where the server refuses. A saved order is told to
+// the page by the event `council-order`, with the agents' keys.
 import { ApiError, getJson, patchJson } from "./api.js";
 import { Reorder } from "./reorder.js";
 
@@ -39,6 +40,7 @@ export class CouncilOrder {
     }
     await patchJson(this.path, { agents: ids });
     this.saved = rows;
+    document.dispatchEvent(new CustomEvent("council-order", { detail: rows.map((row) => row.dataset.agent) }));
   }
 }
 

@@ -36,6 +36,12 @@ export class TagList {
     });
   }
 
+  /** Offer the agents in the order of these keys, and everybody last. */
+  reorder(keys) {
+    const placeOf = ({ key }) => (keys.includes(key) ? keys.indexOf(key) : keys.length);
+    this.agents = [...this.agents].sort((one, other) => placeOf(one) - placeOf(other));
+  }
+
   get isOpen() {
     return !this.list.hidden;
   }

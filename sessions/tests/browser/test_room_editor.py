@@ -114,6 +114,10 @@ def test_the_council_is_dragged_and_saved_at_once(alices: Page, room: Room, sess
     told(alices, "Cy is now 1st of 3.")
     saved(alices)
     assert seated(room) == ["cy", "ana", "bob"]
+    offered = alices.locator(".chips-offered").get_by_role("button")
+    expect(offered).to_have_text(["@cy", "@ana", "@bob", "@all"])
+    alices.get_by_label("Message", exact=True).press("@")
+    expect(alices.locator("[data-tag-list] code")).to_have_text(["@cy", "@ana", "@bob", "@all"])
     alices.reload()
     assert keys_of(council(alices)) == ["@cy", "@ana", "@bob"]
 
