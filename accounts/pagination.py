@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any, NoReturn
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
+from typing import Any, NoReturn, TypeVar
 
 from django.utils.dateparse import parse_datetime
 from rest_framework.exceptions import NotFound
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
+from rest_framework.utils.urls import remove_query_param, replace_query_param
 
 from pantheon.errors import PantheonError
+
+Row = TypeVar("Row")
 
 
 class NewestFirst(CursorPagination):
@@ -62,6 +68,40 @@ class NewestFirst(CursorPagination):
         if cursor is not None and cursor.position is not None and not is_instant(str(cursor.position)):
             refuse_cursor()
         return cursor
+
+
+def page_of_rows(request: Request, rows: Sequence[Row]) -> tuple[Sequence[Row], dict[str, str | None]]:
+    """Return a page of a list that is short and read whole, and its `next` and `previous`.
+
+    Raises `invalid_parameter`.
+    """
+    limit = NewestFirst().get_page_size(request)
+    begin = row_of(request.query_params.get("cursor"))
+
+    def address(row: int) -> str:
+        url = request.build_absolute_uri()
+        cursor = urlsafe_b64encode(f"row {row}".encode()).decode()
+        return replace_query_param(url, "cursor", cursor) if row else remove_query_param(url, "cursor")
+
+    following = begin + limit
+    links = {
+        "next": address(following) if following < len(rows) else None,
+        "previous": address(max(0, begin - limit)) if begin else None,
+    }
+    return rows[begin:following], links
+
+
+def row_of(cursor: str | None) -> int:
+    """Return the row that a cursor of `page_of_rows` names. Raises `invalid_parameter`."""
+    if not cursor:
+        return 0
+    try:
+        named = re.fullmatch(r"row ([0-9]{1,9})", urlsafe_b64decode(cursor.encode()).decode())
+    except ValueError as error:  # of which those of base64 and of Unicode are
+        refuse_cursor(error)
+    if named is None:
+        refuse_cursor()
+    return int(named[1])
 
 
 def refuse_cursor(cause: Exception | None = None) -> NoReturn:

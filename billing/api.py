@@ -67,6 +67,7 @@ class UsageEventSerializer(serializers.BaseSerializer[UsageEvent]):
     def to_representation(self, event: UsageEvent) -> dict[str, Any]:
         return {
             "id": str(event.pk),
+            "corrects": event.corrects_id and str(event.corrects_id),
             "turn_id": str(event.turn_id),
             "session_id": str(event.session_id),
             "room_id": None if event.room_id == ZERO_UUID else str(event.room_id),

@@ -23,6 +23,10 @@ class EventTokensShape(serializers.Serializer[Any]):
 
 class UsageEventShape(serializers.Serializer[Any]):
     id = identifier("The event, which is the call; a correction has an id of its own.")
+    corrects = identifier(
+        "The event whose cost this one adds, which had no price then; null: a call of its own.",
+        allow_null=True,
+    )
     turn_id = identifier("The turn.")
     session_id = identifier("The session.")
     room_id = identifier("The room; null: an agent alone.", allow_null=True)

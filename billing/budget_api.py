@@ -15,8 +15,9 @@ from rest_framework.response import Response
 
 from accounts.access import parse_id, signed_in
 from accounts.api_base import AdminApiView, ApiView
-from accounts.api_schema import operation, page_of
+from accounts.api_schema import PAGE, operation, page_of
 from accounts.instants import instant
+from accounts.pagination import page_of_rows
 from billing.budget_shapes import BudgetShape, OwnBudgetShape
 from billing.fields import MAX_USD, usd_text, usd_to_pico
 from billing.models import ZERO_UUID, Budget
@@ -129,12 +130,14 @@ class AdminBudgetDetailView(AdminBudgetView):
 class BudgetsView(ApiView):
     """The budgets that bind me, the fullest first."""
 
-    @operation("List the budgets that bind me", answers=page_of("OwnBudgets", OwnBudgetShape))
+    @operation(
+        "List the budgets that bind me", parameters=PAGE, answers=page_of("OwnBudgets", OwnBudgetShape)
+    )
     def get(self, request: Request) -> Response:
-        fills = own_fills(signed_in(request), today=utc_today())
+        fills, links = page_of_rows(request, own_fills(signed_in(request), today=utc_today()))
         names = target_names(fill.budget for fill in fills)
         results = [own_json(fill, names) for fill in fills]
-        return Response({"next": None, "previous": None, "results": results})
+        return Response({**links, "results": results})
 
 
 def budget_json(budget: Budget) -> dict[str, Any]:

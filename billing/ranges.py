@@ -108,8 +108,10 @@ def parse_day(parameter: str, text: str) -> dt.date:
         day = dt.date.fromisoformat(text) if DAY.match(text) else None
     except ValueError:
         day = None
-    if day is None or not OLDEST <= day <= NEWEST:
+    if day is None:
         raise invalid_parameter(parameter, f"{parameter} is a UTC day such as 2026-11-22.")
+    if not OLDEST <= day <= NEWEST:
+        raise invalid_parameter(parameter, f"{parameter} is a UTC day from {OLDEST} to {NEWEST}.")
     return day
 
 

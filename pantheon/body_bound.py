@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from pantheon.errors import PantheonError
+from sessions.api.openai_compatible.errors import OPENAI_PREFIX, openai_error
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -36,7 +37,7 @@ class BodyBound:
             await self.app(scope, receive, send)
             return
         if announced_bytes(scope) > self.max_bytes:
-            await self.refuse(send)
+            await self.refuse(scope, send)
             return
         received = 0
         begun = False
@@ -58,9 +59,9 @@ class BodyBound:
             await self.app(scope, bounded_receive, watched_send)
         except BodyTooLarge:
             if not begun:
-                await self.refuse(send)
+                await self.refuse(scope, send)
 
-    async def refuse(self, send: Send) -> None:
+    async def refuse(self, scope: Message, send: Send) -> None:
         """Answer 413 and close: what is still coming is not read."""
         request_id = uuid.uuid4().hex
         error = PantheonError(
@@ -68,7 +69,10 @@ class BodyBound:
             f"A request may have {self.limit_bytes} bytes.",
             {"limit_bytes": self.limit_bytes},
         )
-        body = json.dumps(error.as_dict(request_id)).encode()
+        shown = error.as_dict(request_id)
+        if scope["path"].startswith(OPENAI_PREFIX):
+            shown = openai_error(shown["error"], error.http_status)
+        body = json.dumps(shown).encode()
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode()),

@@ -10,9 +10,9 @@ from django.shortcuts import render
 
 from pantheon.error_rendering import as_pantheon_error, body_too_large, json_error
 from pantheon.errors import NotFound, PantheonError
-from sessions.api.openai_compatible.errors import openai_error_response
+from sessions.api.openai_compatible.errors import OPENAI_PREFIX, openai_error_response
 
-API_PREFIX, OPENAI_PREFIX = "/api/", "/v1/"
+API_PREFIX = "/api/"
 
 
 def error_response(request: HttpRequest, error: PantheonError) -> HttpResponse:

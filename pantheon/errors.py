@@ -38,7 +38,7 @@ HTTP_STATUS: dict[str, int] = {
 RETRYABLE = frozenset(
     {"turn_in_progress", "rate_limited", "provider_unavailable", "unavailable", "provider_timeout"}
 )
-"""Codes after which the same request may succeed later."""
+"""Codes after which the same request may succeed later, where who raises one knows no better."""
 
 
 class PantheonError(Exception):
@@ -54,12 +54,14 @@ class PantheonError(Exception):
         details: dict[str, Any] | None = None,
         *,
         headers: dict[str, str] | None = None,
+        retryable: bool | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.details = details or {}
         self.headers = headers or {}
+        self.retryable = code in RETRYABLE if retryable is None else retryable
 
     @property
     def http_status(self) -> int:
@@ -72,7 +74,7 @@ class PantheonError(Exception):
                 "code": self.code,
                 "message": self.message,
                 "details": self.details,
-                "retryable": self.code in RETRYABLE,
+                "retryable": self.retryable,
                 "request_id": request_id,
             }
         }

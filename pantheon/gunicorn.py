@@ -31,6 +31,9 @@ worker_class = "asgi"
 asgi_loop = "uvloop"
 asgi_lifespan = "off"  # Django does not speak it: pantheon.lifecycle is ours
 graceful_timeout = 10
+keepalive = (
+    75  # longer than a proxy keeps idle connections (60 s, as most do): none is closed under a request
+)
 control_socket_disable = True
 
 if (os.environ.get("PANTHEON_LOG_FORMAT") or TEXT) == JSON:

@@ -39,6 +39,11 @@ def fields_refused(user: User, **fields: Any) -> set[str]:
     return set(refusal.value.details["fields"])
 
 
+def test_the_command_says_in_words_what_is_refused(alice: User) -> None:
+    with pytest.raises(CommandError, match=r"^scopes: [A-Z][^{}\[\]]+\.$"):
+        command(alice.email, "--name", "test", "--scopes", "admin")
+
+
 def test_only_the_digest_is_stored(alice: User) -> None:
     token, secret = token_create(user=alice, name="laptop")
     stored = ApiToken.objects.get(pk=token.pk)

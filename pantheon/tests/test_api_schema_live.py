@@ -53,6 +53,34 @@ AS_MANY = settings(
 MOST_S = 90.0
 """When no further example is begun; each operation had its first ones long before."""
 
+SOUND: dict[str, Any] = {
+    "POST /api/v1/admin/budgets": {"scope": "everyone", "limit_usd": "1000", "hard": False},
+    "PATCH /api/v1/admin/budgets/{budget_id}": {"limit_usd": "2000"},
+    "POST /api/v1/admin/invitations": {"email": "dave@example.com"},
+    "PATCH /api/v1/admin/invitations/{invitation_id}": {"days": 7},
+    "POST /api/v1/admin/users/{user_id}/suspend": {},
+    "POST /api/v1/admin/users/{user_id}/reactivate": {},
+    "POST /api/v1/agents": {"key": "cy", "name": "Cy", "role_prompt": "Doubt."},
+    "PATCH /api/v1/agents/{agent_id}": {"name": "Anna"},
+    "POST /api/v1/agents/{agent_id}/sessions": {"title": "Alone"},
+    "POST /api/v1/rooms": {"name": "Second", "mode": "manual"},
+    "PATCH /api/v1/rooms/{room_id}": {"mode": "roundtable"},
+    "POST /api/v1/rooms/{room_id}/sessions": {"title": "Another"},
+    "PATCH /api/v1/sessions/{session_id}": {"title": "Renamed"},
+    "POST /api/v1/sessions/{session_id}/fork": {"after_turn": 1},
+    "POST /api/v1/turns/{turn_id}/rerun": {"message": "And then?"},
+    "POST /api/v1/sessions/{session_id}/turns": {"message": "And now?"},
+    "POST /api/v1/sessions/{session_id}/summaries": {},
+    "POST /api/v1/sessions/{session_id}/turns/estimate": {"message": "And now?"},
+    "PATCH /api/v1/summaries/{summary_id}": {"text": "It was said."},
+    "POST /v1/chat/completions": {"model": "agent:ana", "messages": [{"role": "user", "content": "Hello?"}]},
+    "PUT /api/v1/rooms/{room_id}/agents": [],
+}
+"""Operation -> a body that is taken: what is made up is seldom."""
+
+NOT_TAKEN = {"POST /api/v1/turns/{turn_id}/retry", "POST /api/v1/turns/{turn_id}/cancel"}
+"""Nothing failed that could be asked again, and nothing runs that could be stopped."""
+
 UNLIMITED = {
     "PANTHEON_REQUESTS_PER_MINUTE": "0",
     "PANTHEON_TOKEN_TURNS_PER_MINUTE": "0",
@@ -158,6 +186,21 @@ def about(case: Any) -> None:
     """Let requests of the OpenAI-compatible endpoint be about an agent that exists."""
     if case.path.endswith("/chat/completions") and isinstance(case.body, dict) and "model" in case.body:
         case.body["model"] = "agent:ana"
+
+
+def test_what_is_taken_is_answered_as_described(council, server) -> None:
+    address, ids = f"http://127.0.0.1:{server.port}", council.ids(server)
+    headers = {"Authorization": council.authorization}
+    operations = {operation.label: operation for operation in every_operation()}
+    writes = {label for label in operations if label.split()[0] in ("POST", "PATCH", "PUT")}
+    assert writes == {*SOUND, *NOT_TAKEN}
+    for label, body in SOUND.items():
+        operation = operations[label]
+        names = [parameter.name for parameter in operation.path_parameters]
+        sent: dict[str, Any] = {"body": body, "media_type": "application/json"} if operation.body else {}
+        case = operation.Case(path_parameters={name: ids[name] for name in names}, **sent)
+        response = case.call_and_validate(base_url=address, headers=headers, checks=CHECKS, timeout=30)
+        assert response.status_code < 300, (label, response.text)
 
 
 def test_signed_out_every_answer_is_as_described(council, server) -> None:

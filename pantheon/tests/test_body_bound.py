@@ -29,7 +29,9 @@ class Taker:
         await send({"type": "http.response.body", "body": b"ok"})
 
 
-async def status_of(app: Taker, chunks: list[bytes], **headers: str) -> tuple[int, bytes, int]:
+async def status_of(
+    app: Taker, chunks: list[bytes], *, path: str = "/api/v1/rooms", **headers: str
+) -> tuple[int, bytes, int]:
     """Return the status, the body of the answer, and how many chunks were asked for."""
     asked = 0
     sent: list[Message] = []
@@ -46,6 +48,7 @@ async def status_of(app: Taker, chunks: list[bytes], **headers: str) -> tuple[in
 
     scope: dict[str, Any] = {
         "type": "http",
+        "path": path,
         "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()],
     }
     await BodyBound(app, max_bytes=100, limit_bytes=50)(scope, receive, send)
@@ -65,6 +68,18 @@ async def test_what_says_that_it_is_too_large_is_not_read() -> None:
     error = json.loads(body)["error"]
     assert (error["code"], error["details"]) == ("payload_too_large", {"limit_bytes": 50})
     assert error["request_id"]
+
+
+async def test_openais_clients_are_told_in_their_shape() -> None:
+    _, body, _ = await status_of(Taker(), [CHUNK], path="/v1/chat/completions", content_length="360")
+    assert json.loads(body) == {
+        "error": {
+            "message": "A request may have 50 bytes.",
+            "type": "invalid_request_error",
+            "param": None,
+            "code": "payload_too_large",
+        }
+    }
 
 
 @pytest.mark.parametrize("headers", [{}, {"content_length": "10"}, {"content_length": "many"}])

@@ -9,7 +9,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api_base import ApiView
-from accounts.api_schema import operation, page_of
+from accounts.api_schema import PAGE, operation, page_of
+from accounts.pagination import page_of_rows
 from billing.fields import PICO_PER_USD
 from billing.models import ModelPrice
 from billing.selectors.prices import current_tiers
@@ -20,16 +21,18 @@ from sessions.api.shapes import ModelShape
 
 
 class ModelsView(ApiView):
-    @operation("List the models that agents may use", answers=page_of("ModelPage", ModelShape))
+    @operation(
+        "List the models that agents may use", parameters=PAGE, answers=page_of("ModelPage", ModelShape)
+    )
     def get(self, request: Request) -> Response:
-        models = available_models()
+        models, links = page_of_rows(request, available_models())
         tiers = current_tiers(models)
         try:
             default = default_model().alias
         except PantheonError:
             default = None  # the configured default lacks its key: none is the default until that is mended
         results = [model_json(model, tiers[model.pk].get(0), default) for model in models]
-        return Response({"next": None, "previous": None, "results": results})
+        return Response({**links, "results": results})
 
 
 def model_json(model: LlmModel, price: ModelPrice | None, default: str | None) -> dict[str, Any]:

@@ -60,9 +60,10 @@ class SessionsView(ApiView, ListAPIView[ChatSession]):
 
     @operation("Begin a session", request=SessionSerializer, answers={201: SessionSerializer})
     def post(self, request: Request, **kwargs: str) -> Response:
+        place = self.place()
         data = SessionSerializer(data=request.data)
         data.is_valid(raise_exception=True)
-        session = session_create(owner=signed_in(request), **self.place(), **data.validated_data)
+        session = session_create(owner=signed_in(request), **place, **data.validated_data)
         return Response(SessionSerializer(session).data, status=201)
 
 

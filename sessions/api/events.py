@@ -55,7 +55,9 @@ class TurnEventsView(AsyncAPIView):
         turn: Turn = await read_in_request(access_turn, signed_in(request), turn_id)
         if turn.is_final and turn.last_event_seq is not None and after >= turn.last_event_seq:
             return HttpResponse(status=204)
-        return event_stream(turn, after=after)
+        stream = event_stream(turn, after=after)
+        # Whoever asks for the headers alone does not wait for the turn's end.
+        return HttpResponse(headers=stream.headers) if request.method == "HEAD" else stream
 
 
 def resume_point(request: Request) -> int:
@@ -144,12 +146,15 @@ def is_final_snapshot(entry: Entry) -> bool:
 
 
 async def final_entry(turn_id: uuid.UUID, after: int) -> Entry | None:
-    """Return how a turn ended, read from its row, None while it runs. A reader that saw nothing gets a snapshot."""
+    """Return how a turn ended, read from its row, None while it runs.
+
+    A reader who lacks more than the end gets a snapshot: the end alone would pass over what was said.
+    """
     turn = await read_in_request(Turn.objects.filter(pk=turn_id).first)
     if turn is None or not turn.is_final:
         return None
     seq = turn.last_event_seq or after + 1
-    if after == 0:
+    if after == 0 or after < seq - 1:
         return await snapshot_entry(turn_id, seq)
     fields = await read_in_request(terminal_fields, turn_id)
     return entry_now(turn_id, seq, f"turn.{turn.status}", fields)

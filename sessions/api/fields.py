@@ -16,6 +16,7 @@ class ModelAliasField(serializers.SlugRelatedField):
     default_error_messages = {
         "does_not_exist": "No enabled model has this alias: GET /api/v1/models lists them.",
         "invalid": "Send the alias of a model, or null.",
+        "null": "Send the alias of a model.",
     }
 
     def __init__(self, **kwargs: Any) -> None:

@@ -22,7 +22,7 @@ from sessions.api.base import AsyncAPIView, LimitedAsTurns
 from sessions.api.events import wait_until_final
 from sessions.api.shapes import SummaryShape, TurnShape
 from sessions.api.turn_schema import WRITTEN
-from sessions.api.turns import idempotency_key, request_digest, token_of
+from sessions.api.turns import idempotency_key, known_turn, request_digest, token_of
 from sessions.live.database import read_in_request
 from sessions.models import Summary, Turn
 from sessions.selectors.summaries import summary_json
@@ -91,12 +91,15 @@ class SummariesView(LimitedAsTurns, AsyncAPIView, GenericAPIView[Summary]):
 
     def _accept(self, request: Request, session_id: str) -> tuple[Accepted, bool]:
         session = access_session(signed_in(request), session_id)
+        known = known_turn(request)
         data = SummarizeSerializer(data=request.data)
         data.is_valid(raise_exception=True)
+        if known is not None:
+            return known, data.validated_data["background"]
         wanted = TurnRequest(
             message="",
             idempotency_key=idempotency_key(request),
-            digest=request_digest(request.path, request.data),
+            digest=request_digest(request),
         )
         accepted = summary_request(
             user=signed_in(request), session=session, request=wanted, token=token_of(request)
@@ -120,6 +123,8 @@ class SummariesView(LimitedAsTurns, AsyncAPIView, GenericAPIView[Summary]):
 def no_summary(turn: Turn, headers: dict[str, str]) -> PantheonError:
     """Return the error of a summarizing turn that was cancelled or given up."""
     details = {"turn_id": str(turn.pk)}
+    if turn.calls.exists():
+        headers = {**headers, "x-should-retry": "false"}
     if turn.status == Turn.Status.CANCELLED:
         return PantheonError("turn_final", "The summary was cancelled.", details, headers=headers)
     return PantheonError("internal_error", "The summary could not be made.", details, headers=headers)

@@ -19,23 +19,21 @@ from sessions.api.chats import SessionSerializer
 from sessions.api.fields import ModelAliasField
 from sessions.api.shapes import ASKED_MODES
 from sessions.api.turn_schema import TURN_ANSWERS, TURN_ERRORS, WRITTEN
-from sessions.api.turns import MAX_MESSAGE_CHARS, answer, idempotency_key, not_blank, request_digest, token_of
+from sessions.api.turns import (
+    MAX_MESSAGE_CHARS,
+    AnswerOptions,
+    answer,
+    idempotency_key,
+    known_turn,
+    not_blank,
+    options_of,
+    request_digest,
+    token_of,
+)
 from sessions.live.database import read_in_request
 from sessions.services.fork import session_fork
 from sessions.services.turn_accept import Accepted
 from sessions.services.turn_again import turn_rerun, turn_retry
-
-
-class AnswerOptions(serializers.Serializer[Any]):
-    """How the answer is wanted."""
-
-    stream = serializers.BooleanField(default=False, help_text="Answer with the events as they happen.")
-    background = serializers.BooleanField(default=False, help_text="Answer at once.")
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if attrs["stream"] and attrs["background"]:
-            raise serializers.ValidationError({"background": "Choose stream or background, not both."})
-        return attrs
 
 
 class RerunSerializer(AnswerOptions):
@@ -77,6 +75,8 @@ class TurnAgainView(LimitedAsTurns, AsyncAPIView):
 
     def _accept(self, request: Request, turn_id: str) -> tuple[Accepted, dict[str, Any]]:
         turn = access_turn(signed_in(request), turn_id)
+        if (known := known_turn(request)) is not None:
+            return known, options_of(request)
         data = self.serializer_class(data=request.data)
         data.is_valid(raise_exception=True)
         fields = dict(data.validated_data)
@@ -85,7 +85,7 @@ class TurnAgainView(LimitedAsTurns, AsyncAPIView):
             user=signed_in(request),
             turn=turn,
             idempotency_key=idempotency_key(request),
-            digest=request_digest(request.path, request.data),
+            digest=request_digest(request),
             token=token_of(request),
             **fields,
         )

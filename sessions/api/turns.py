@@ -26,7 +26,7 @@ from sessions.api.turn_schema import TURN_ANSWERS, TURN_ERRORS, WRITTEN
 from sessions.live.database import read_in_request
 from sessions.models import Turn
 from sessions.selectors.turns import turn_json, turn_json_by_id, turns_json
-from sessions.services.turn_accept import Accepted, turn_accept
+from sessions.services.turn_accept import Accepted, turn_accept, turn_of_key
 from sessions.services.turn_cancel import turn_cancel
 from sessions.services.turn_request import TurnRequest
 
@@ -40,7 +40,19 @@ def not_blank(text: str) -> None:
         raise serializers.ValidationError("Write a message.")
 
 
-class TurnRequestSerializer(serializers.Serializer[Any]):
+class AnswerOptions(serializers.Serializer[Any]):
+    """How the answer is wanted."""
+
+    stream = serializers.BooleanField(default=False, help_text="Answer with the events as they happen.")
+    background = serializers.BooleanField(default=False, help_text="Answer at once.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs["stream"] and attrs["background"]:
+            raise serializers.ValidationError({"background": "Choose stream or background, not both."})
+        return attrs
+
+
+class TurnRequestSerializer(AnswerOptions):
     message = serializers.CharField(
         max_length=MAX_MESSAGE_CHARS,
         trim_whitespace=False,
@@ -67,13 +79,6 @@ class TurnRequestSerializer(serializers.Serializer[Any]):
         allow_null=True,
         help_text="The place in the session that the turn is expected to get.",
     )
-    stream = serializers.BooleanField(default=False, help_text="Answer with the events as they happen.")
-    background = serializers.BooleanField(default=False, help_text="Answer at once.")
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if attrs["stream"] and attrs["background"]:
-            raise serializers.ValidationError({"background": "Choose stream or background, not both."})
-        return attrs
 
 
 class TurnsView(LimitedAsTurns, AsyncAPIView, GenericAPIView[Turn]):
@@ -103,6 +108,8 @@ class TurnsView(LimitedAsTurns, AsyncAPIView, GenericAPIView[Turn]):
 
     def _accept(self, request: Request, session_id: str) -> tuple[Accepted, dict[str, Any]]:
         session = access_session(signed_in(request), session_id)
+        if (known := known_turn(request)) is not None:
+            return known, options_of(request)
         data = TurnRequestSerializer(data=request.data)
         data.is_valid(raise_exception=True)
         fields = data.validated_data
@@ -112,7 +119,7 @@ class TurnsView(LimitedAsTurns, AsyncAPIView, GenericAPIView[Turn]):
             max_rounds=fields.get("max_rounds"),
             index=fields.get("index"),
             idempotency_key=idempotency_key(request),
-            digest=request_digest(request.path, request.data),
+            digest=request_digest(request),
         )
         accepted = turn_accept(
             user=signed_in(request), session=session, request=turn_request, token=token_of(request)
@@ -132,11 +139,26 @@ def idempotency_key(request: Request) -> str | None:
     return key
 
 
-def request_digest(path: str, body: Any) -> str:
-    """Return the SHA-256 of a request, the order of its keys aside."""
-    return hashlib.sha256(
-        f"{path}\n{json.dumps(body, sort_keys=True)}".encode("utf-8", "surrogatepass")
-    ).hexdigest()
+def request_digest(request: Request) -> str:
+    """Return the SHA-256 of a request's path and body, the order of its keys aside."""
+    text = f"{request.path}\n{json.dumps(request.data, sort_keys=True)}"
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def known_turn(request: Request) -> Accepted | None:
+    """Return the turn that an earlier request of the same key made: looked at before all that may be refused by now.
+
+    Raises `idempotency_mismatch`.
+    """
+    turn = turn_of_key(signed_in(request), idempotency_key(request), request_digest(request))
+    return None if turn is None else Accepted(turn, replayed=True)
+
+
+def options_of(request: Request) -> dict[str, Any]:
+    """Return `stream` and `background`. Raises ValidationError."""
+    options = AnswerOptions(data=request.data)
+    options.is_valid(raise_exception=True)
+    return options.validated_data
 
 
 async def answer(accepted: Accepted, *, stream: bool, background: bool) -> HttpResponseBase:
@@ -158,11 +180,12 @@ async def answer(accepted: Accepted, *, stream: bool, background: bool) -> HttpR
 
 def turn_error(body: dict[str, Any], headers: dict[str, str]) -> PantheonError:
     """Return the error of a turn on which nobody answered: stored and billed, so it must not be sent again."""
-    error = body["error"] or {"code": "internal_error", "message": "Nobody answered."}
+    error = body["error"] or {"code": "internal_error", "message": "Nobody answered.", "retryable": False}
     code = error["code"] if error["code"] in HTTP_STATUS else "internal_error"
     if body["usage"]["calls"]:
         headers = {**headers, "x-should-retry": "false"}
-    return PantheonError(code, error["message"], {"turn_id": body["id"]}, headers=headers)
+    details = {"turn_id": body["id"]}
+    return PantheonError(code, error["message"], details, headers=headers, retryable=error["retryable"])
 
 
 class TurnView(AsyncAPIView):

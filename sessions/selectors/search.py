@@ -65,7 +65,7 @@ class Found:
 
 def place_of(cursor: str | None) -> Place | None:
     """Return the place that a cursor names. Raises `invalid_parameter`."""
-    if cursor is None:
+    if not cursor:
         return None
     try:
         at, _, place_id = urlsafe_b64decode(cursor.encode()).decode().partition(" ")

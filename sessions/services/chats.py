@@ -12,6 +12,7 @@ from pantheon.errors import ValidationFailed
 from sessions.markdown import visible_text
 from sessions.models import Agent, ChatSession, Room
 from sessions.services.alive import lock_alive
+from sessions.services.turn_cancel import turns_stop
 
 TITLE_LENGTH = 80
 """Characters of the first message that become the title."""
@@ -37,8 +38,9 @@ def session_rename(*, session: ChatSession, title: str) -> ChatSession:
 
 @transaction.atomic(durable=True)
 def session_delete(*, session: ChatSession) -> None:
-    """Delete softly: the session is gone from every list; the ledger stays."""
+    """Delete softly: the session is gone from every list; the ledger stays. A turn that runs is stopped."""
     session = lock_alive(session)
+    turns_stop(session.turns.all())
     session.deleted_at = timezone.now()
     session.save(update_fields=["deleted_at"])
 

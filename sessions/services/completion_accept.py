@@ -19,12 +19,12 @@ def completion_accept(
     codes.
     """
     try:
-        known = turn_of_key(user, request)
+        known = turn_of_key(user, request.idempotency_key, request.digest)
         if known is not None:
             return Accepted(known, replayed=True)
         return Accepted(_accept(user, place, request, token), replayed=False)
     except IntegrityError:
-        known = turn_of_key(user, request)
+        known = turn_of_key(user, request.idempotency_key, request.digest)
         if known is None:
             raise
         return Accepted(known, replayed=True)

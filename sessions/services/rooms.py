@@ -12,8 +12,9 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.services import fields_of
 from pantheon.errors import ValidationFailed
-from sessions.models import Agent, Room, RoomAgent
+from sessions.models import Agent, Room, RoomAgent, Turn
 from sessions.services.alive import lock_alive
+from sessions.services.turn_cancel import turns_stop
 
 ROOM_FIELDS = frozenset({"name", "goal", "mode", "manager_model", "max_rounds"})
 MAX_AGENTS = 20
@@ -44,11 +45,12 @@ def room_set_agents(*, room: Room, agents: Sequence[Agent]) -> None:
 
 @transaction.atomic(durable=True)
 def room_delete(*, room: Room) -> None:
-    """Delete softly: the room and its sessions are gone from every list; the ledger stays."""
+    """Delete softly: the room and its sessions are gone from every list; the ledger stays. Its turns are stopped."""
     now = timezone.now()
     room = lock_alive(room)
     room.deleted_at = now
     room.save(update_fields=["deleted_at", "updated_at"])
+    turns_stop(Turn.objects.filter(session__room=room))
     room.chat_sessions.filter(deleted_at__isnull=True).update(deleted_at=now)
 
 

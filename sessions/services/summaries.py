@@ -27,12 +27,12 @@ def summary_request(
     Raises ValidationFailed where nothing new was said, `turn_in_progress` while a turn runs.
     """
     try:
-        known = turn_of_key(user, request)
+        known = turn_of_key(user, request.idempotency_key, request.digest)
         if known is not None:
             return Accepted(known, replayed=True)
         return Accepted(_accept_summary(user, session, request, token), replayed=False)
     except IntegrityError:
-        known = turn_of_key(user, request)
+        known = turn_of_key(user, request.idempotency_key, request.digest)
         if known is not None:
             return Accepted(known, replayed=True)
         message = "A turn of this session is still running. Wait for it or cancel it."

@@ -50,13 +50,13 @@ def turn_accept(
     for attempt in range(1, ATTEMPTS + 1):
         expected = None
         try:
-            known = turn_of_key(user, request)
+            known = turn_of_key(user, request.idempotency_key, request.digest)
             if known is not None:
                 return Accepted(known, replayed=True)
             expected = next_index(session)
             return Accepted(_accept(user, session, request, token, expected), replayed=False)
         except IntegrityError:
-            known = turn_of_key(user, request)
+            known = turn_of_key(user, request.idempotency_key, request.digest)
             if known is not None:
                 return Accepted(known, replayed=True)
             refuse_wrong_index(request, next_index(session))
@@ -136,21 +136,17 @@ def queue_turn(
     return turn
 
 
-def turn_of_key(user: User, request: TurnRequest) -> Turn | None:
+def turn_of_key(user: User, key: str | None, digest: str) -> Turn | None:
     """Return the turn that this key made; a key older than 24 h is freed. Raises `idempotency_mismatch`."""
-    if request.idempotency_key is None:
+    if key is None:
         return None
-    turn = (
-        Turn.objects.filter(user=user, idempotency_key=request.idempotency_key)
-        .select_related("session")
-        .first()
-    )
+    turn = Turn.objects.filter(user=user, idempotency_key=key).select_related("session").first()
     if turn is None:
         return None
     if turn.created_at < timezone.now() - IDEMPOTENCY_KEPT and turn.is_final:
         Turn.objects.filter(pk=turn.pk).update(idempotency_key=None)
         return None
-    if turn.request_digest != request.digest:
+    if turn.request_digest != digest:
         raise PantheonError(
             "idempotency_mismatch", "This Idempotency-Key was used for another request. Use a new key."
         )

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from accounts.tests.clients import refused
+from billing.tests.budgets import make_budget
 from orchestration.tests.providers import OpenAIServer
 from sessions.models import Turn
 from sessions.tests.conftest import Api
-from sessions.tests.factories import make_agent, make_room, make_session
+from sessions.tests.factories import make_agent, make_model, make_room, make_session
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -65,3 +67,27 @@ def test_what_one_says(api: Api, alice, agent, openai_server: OpenAIServer) -> N
     assert pages(api, "usage", say) == calls[::-1]
     said = [str(pk) for pk in session.messages.order_by("-seq").values_list("pk", flat=True)]
     assert pages(api, f"sessions/{session.pk}/messages", say) == said
+
+
+@pytest.mark.parametrize("path", ["models", "budgets"])
+def test_what_is_read_whole_has_pages_too(api: Api, alice, openai_server: OpenAIServer, path) -> None:
+    for number in range(5):
+        if path == "models":
+            make_model(openai_server, f"model-{number}")
+        else:
+            make_budget("user", alice, usd=number + 1)
+    there = api.get(path).json()
+    assert (len(there["results"]) >= 5, there["next"], there["previous"]) == (True, None, None)
+    seen, addresses = [], [f"http://testserver/api/v1/{path}?limit=2"]
+    while addresses[-1]:
+        page = api.client.get(addresses[-1]).json()
+        seen += page["results"]
+        addresses.append(page["next"])
+    assert seen == there["results"]
+    last = api.client.get(addresses[-2]).json()
+    for address in addresses[-3:0:-1]:
+        assert last["previous"] == address
+        last = api.client.get(address).json()
+    for wrong in ("limit=0", "limit=x", "cursor=x", "cursor=cm93IC0x", "cursor=é"):
+        refused(api.get(f"{path}?{wrong}"), 400, "invalid_parameter")
+    assert api.get(f"{path}?cursor=").json() == there

@@ -69,6 +69,9 @@ class TestStart:
             response = api.client.generic("POST", f"/api/v1/{place}/sessions", content_type=content_type)
             assert (response.status_code, response.json()["title"]) == (201, "")
 
+    def test_a_stranger_is_not_told_what_is_wrong_with_it(self, stranger: Api, place: str) -> None:
+        refused(stranger.post(f"{place}/sessions", {"title": "t" * 201}), 404, "not_found")
+
     @pytest.mark.parametrize("title", ["", "  Plans  ", "t" * 200, "🎉"])
     def test_takes_a_title(self, api: Api, place: str, title: str) -> None:
         assert api.post(f"{place}/sessions", {"title": title}).json()["title"] == title.strip()

@@ -234,6 +234,10 @@ def test_the_same_key_is_the_same_turn_and_another_body_is_refused(client, agent
     other = ask(client, "agent:ana", "Else?", headers=headers)
     refused(other, 409, "idempotency_mismatch")
     assert other["x-should-retry"] == "false"
+    refused(ask(client, "agent:ana", headers=headers, bogus=True), 409, "idempotency_mismatch")
+    agents[0].key = "renamed"
+    agents[0].save()
+    assert ask(client, "agent:ana", headers=headers).json() == first.json()
     assert (len(openai_server.served), ChatSession.objects.count()) == (1, 1)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from billing.models import UsageEvent
 from orchestration.tests.providers import Answer
-from sessions.models import Turn
+from sessions.models import RoomAgent, Turn
 from sessions.tests.councils import ROUTE, SYNTHESIZE, council, decision, last_text, says
 from sessions.tests.factories import make_agent, make_model
 from sessions.tests.ledger import assert_ledger_matches
@@ -138,6 +138,18 @@ def test_a_new_version_is_idempotent_and_nobody_elses(
     assert Turn.objects.count() == 2
 
 
+def test_a_known_key_comes_before_all_that_may_be_refused_by_now(api, alice, agents, openai_server) -> None:
+    first = api.post(council(alice, agents, mode="roundtable"), {"message": "Go"}).json()
+    path, headers = f"turns/{first['id']}/rerun", {"Idempotency-Key": "k"}
+    one = api.post(path, {"agents": ["bob"]}, headers=headers)
+    assert one.status_code == 201
+    RoomAgent.objects.all().delete()
+    two = api.post(path, {"agents": ["bob"]}, headers=headers)
+    assert (two.status_code, two.json()["id"]) == (201, one.json()["id"])
+    other = api.post(path, {"agents": ["nobody"]}, headers=headers)
+    assert other.json()["error"]["code"] == "idempotency_mismatch"
+
+
 def test_a_fork_goes_on_from_an_earlier_turn_at_no_cost(
     api, stranger, anonymous, alice, agents, openai_server
 ) -> None:
@@ -161,6 +173,8 @@ def test_a_fork_goes_on_from_an_earlier_turn_at_no_cost(
     assert "First, better" in told
     assert "Second" not in told
     assert api.post(f"{session}/fork", {"after_turn": 0}).status_code == 201
+    untitled = council(alice, agents).removesuffix("/turns")
+    assert api.post(f"{untitled}/fork", {"after_turn": 0}).json()["title"] == ""
     for bad in (9, 1, -1, "x"):
         assert api.post(f"{session}/fork", {"after_turn": bad}).status_code == 422
     assert stranger.post(f"{session}/fork", {"after_turn": 0}).status_code == 404

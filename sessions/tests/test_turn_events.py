@@ -78,6 +78,17 @@ def test_a_reader_resumes_after_what_it_has(api, session, how) -> None:
     assert read_all(response) == everything[3:]
 
 
+def test_the_head_of_a_stream_is_answered_at_once(api, stranger, session, openai_server) -> None:
+    gate = Gate()
+    openai_server.default = Answer("Late.", head_gate=gate)
+    api.post(f"sessions/{session.pk}/turns", {"message": "@ana hello", "background": True})
+    path = f"/api/v1/turns/{Turn.objects.get().pk}/events"
+    head = api.client.head(path)
+    assert (head.status_code, head["Content-Type"], head.content) == (200, "text/event-stream", b"")
+    assert stranger.client.head(path).status_code == 404
+    gate.open()
+
+
 def test_a_reader_that_has_everything_gets_204(api, session) -> None:
     last = ask(api, session)[-1].id
     turn = Turn.objects.get()
@@ -94,7 +105,9 @@ def test_where_the_log_is_gone_one_snapshot_stands_in(api, session) -> None:
     assert (snapshot.type, snapshot.id) == ("turn.snapshot", last)
     assert snapshot.data["turn"]["status"] == "completed"
     assert [step["text"] for step in snapshot.data["turn"]["steps"]] == ["Hello from the test server."] * 2
-    (end,) = read_all(api.get(f"turns/{turn.pk}/events?after=3"))
+    (again,) = read_all(api.get(f"turns/{turn.pk}/events?after=3"))
+    assert (again.type, again.id, again.data["turn"]) == ("turn.snapshot", last, snapshot.data["turn"])
+    (end,) = read_all(api.get(f"turns/{turn.pk}/events?after={last - 1}"))
     assert (end.type, end.id) == ("turn.completed", last)
 
 
@@ -223,5 +236,6 @@ async def test_a_lost_announcement_hangs_nobody(api, session) -> None:
 
     await read_in_request(end)
     async with asyncio.timeout(10):
-        events = parse_sse("".join([chunk async for chunk in stream_events(turn.pk, 4)]))
-    assert [(event.id, event.type) for event in events] == [(9, "turn.failed")]
+        for after, kind in ((8, "turn.failed"), (4, "turn.snapshot")):
+            (event,) = parse_sse("".join([chunk async for chunk in stream_events(turn.pk, after)]))
+            assert (event.id, event.type) == (9, kind)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
+from django.utils import timezone
 
 from billing.models import UsageEvent
-from orchestration.tests.providers import Answer, Gate, OpenAIServer
-from sessions.models import Turn
+from orchestration.tests.providers import Answer, Gate, OpenAIServer, Silence
+from sessions.api.events import wait_until_final
+from sessions.models import Agent, Turn
 from sessions.tests.factories import make_agent, make_room, make_session
 from sessions.tests.sse import read_all
 
@@ -78,6 +82,16 @@ def test_the_same_key_and_body_is_the_same_turn(api, path, openai_server) -> Non
     replayed = api.post(path, {"message": "@ana hello", "stream": True}, headers={"Idempotency-Key": "k-2"})
     assert read_all(streamed) == read_all(replayed)
     assert Turn.objects.count() == 2
+
+
+def test_a_known_key_comes_before_all_that_may_be_refused(api, path) -> None:
+    headers = {"Idempotency-Key": "k"}
+    first = api.post(path, {"message": "@ana hello"}, headers=headers).json()
+    for bad in ({}, {"message": ""}, {"message": "@ana hello", "mode": "none"}):
+        assert api.post(path, bad, headers=headers).json()["error"]["code"] == "idempotency_mismatch"
+    Agent.objects.update(deleted_at=timezone.now())
+    again = api.post(path, {"message": "@ana hello"}, headers=headers)
+    assert (again.status_code, again.json()["id"]) == (201, first["id"])
 
 
 def test_while_it_runs_the_second_request_attaches(api, path, openai_server) -> None:
@@ -195,3 +209,25 @@ def test_the_history_is_told_to_the_model(api, path, openai_server) -> None:
     messages = openai_server.served[1].body["messages"]
     assert [message["role"] for message in messages] == ["system", "user", "assistant", "user"]
     assert messages[2]["content"] == "My name is Ana."
+
+
+@pytest.mark.parametrize("place", ["sessions", "rooms"])
+def test_what_is_deleted_spends_nothing_more(api, session, path, openai_server, place) -> None:
+    gate = Gate()
+    openai_server.default = Answer("Late.", head_gate=gate)
+    turn = Turn.objects.get(pk=api.post(path, {"message": "@ana hello", "background": True}).json()["id"])
+    gate.wait_until_reached()
+    assert api.delete(f"{place}/{session.pk if place == 'sessions' else session.room_id}").status_code == 204
+    assert asyncio.run(wait_until_final(turn.pk, 10))
+    turn.refresh_from_db()
+    assert (turn.status, turn.stop_reason) == ("cancelled", "cancelled")
+    gate.open()
+
+
+def test_an_error_says_once_whether_the_same_may_succeed(api, path, openai_server, settings) -> None:
+    settings.PANTHEON_PROVIDER_FIRST_TOKEN_TIMEOUT_S = 0.2
+    openai_server.default = Answer(at={0: Silence()})
+    error = api.post(path, {"message": "@ana hello"}).json()["error"]
+    stored = api.get(f"turns/{error['details']['turn_id']}").json()["error"]
+    assert (error["code"], error["retryable"]) == (stored["code"], stored["retryable"])
+    assert error["code"] == "provider_timeout"

@@ -108,8 +108,9 @@ export class TurnView {
     if (known?.open) return known;
     const lane = new Lane(step);
     this.lanes.set(step.step_id, lane);
-    // A step that failed, as a snapshot had it, and is tried again.
-    if (known) known.element.replaceWith(lane.element);
+    // A step that failed, as a snapshot had it, and is tried again; or one that was stored before its events were read.
+    const shown = known?.element ?? this.element.querySelector(`[data-step="${CSS.escape(step.step_id)}"]`);
+    if (shown) shown.replaceWith(lane.element);
     else this.rowFor(step).append(lane.element);
     noteSteps(this.element);
     announce(`${lane.name} is answering.`);

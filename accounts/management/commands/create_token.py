@@ -40,5 +40,6 @@ class Command(BaseCommand):
                 user=user, name=options["name"], scopes=options["scopes"], expires_at=expires_at
             )
         except ValidationFailed as error:
-            raise CommandError(f"{error.message} {error.details['fields']}") from error
+            told = (f"{name}: {' '.join(sentences)}" for name, sentences in error.details["fields"].items())
+            raise CommandError(" ".join(told)) from error
         self.stdout.write(secret)

@@ -8,6 +8,9 @@ from django.http import JsonResponse
 
 from pantheon.errors import PantheonError
 
+OPENAI_PREFIX = "/v1/"
+"""Where addresses begin whose answers OpenAI's clients read."""
+
 TYPES = {
     401: "authentication_error",
     402: "insufficient_quota",

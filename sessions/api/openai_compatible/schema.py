@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiResponse
+from drf_spectacular.utils import OpenApiResponse, extend_schema_field
 from rest_framework import serializers
 
 from accounts.api_schema import EXTRA_SCHEMAS
@@ -109,10 +109,15 @@ class AnswerShape(serializers.Serializer[Any]):
     )
 
 
+@extend_schema_field({"type": "null"})
+class Nothing(serializers.JSONField):
+    """What OpenAI's shape has and we do not."""
+
+
 class ChoiceShape(serializers.Serializer[Any]):
     index = count("Always 0.")
     message = AnswerShape(help_text="The answer.")
-    logprobs = serializers.JSONField(allow_null=True, help_text="Always null.")
+    logprobs = Nothing(help_text="Always null.")
     finish_reason = one_of("`length`: an answer reached its limit of tokens.", "stop", "length")
 
 

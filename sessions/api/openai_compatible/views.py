@@ -27,7 +27,7 @@ from sessions.api.openai_compatible.schema import (
 )
 from sessions.api.openai_compatible.streaming import completion_stream, error_of
 from sessions.api.turn_schema import PLAN_ERRORS, PROVIDER_ERRORS, WRITTEN
-from sessions.api.turns import idempotency_key, request_digest, token_of
+from sessions.api.turns import idempotency_key, known_turn, request_digest, token_of
 from sessions.live.database import read_in_request
 from sessions.models import Agent, Room, Turn
 from sessions.selectors.turns import turn_json_by_id
@@ -107,12 +107,15 @@ class CompletionsView(LimitedAsTurns, OpenAiView):
         return Response(answer, headers=headers)
 
     def _accept(self, request: Request) -> tuple[CompletionRequest, Accepted]:
+        known = known_turn(request)
         asked = read_request(request.data)
+        if known is not None:
+            return asked, known
         wanted = TurnRequest(
             message=asked.message,
             client=asked.client,
             idempotency_key=idempotency_key(request),
-            digest=request_digest(request.path, request.data),
+            digest=request_digest(request),
         )
         user = signed_in(request)
         place = place_of(user, asked.model)
