@@ -28,7 +28,10 @@ class RoomNewView(PageView):
         form, seats = RoomForm(request.POST), posted_seats(request, self.user)
         if form.is_valid():
             try:
-                room = room_create(owner=self.user, agents=taken(seats), **form.cleaned_data)
+                agents = taken(seats)
+                room = room_create(owner=self.user, agents=agents, **form.cleaned_data)
+                if agents:
+                    session_create(owner=self.user, room=room)  # so that one can ask at once
                 return redirect("room", room.pk)
             except ValidationFailed as error:
                 add_errors(form, error)

@@ -68,6 +68,7 @@ def test_a_room_is_made_with_its_agents_in_order(alice, agents):
     assert response["Location"] == url("room", room)
     assert (room.owner, room.name, room.goal, room.mode) == (alice, "Harbour", "Decide.", "manual")
     assert keys(room) == ["cleo", "ana"]
+    assert b"data-composer" in client.get(response["Location"], follow=True).content
 
 
 def test_an_empty_room_can_be_made_and_says_how_to_fill_it(alice):
