@@ -65,6 +65,16 @@ def child_of(production: ServerProcess, role: str) -> int | None:
     return next((pid for pid in children(production.pid) if role in command(pid)), None)
 
 
+def kill_when_up(production: ServerProcess, role: str) -> int:
+    """`kill -9` the process of a role; return which it was."""
+    until(lambda: child_of(production, role), timeout_s=60)
+    pid = child_of(production, role)
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: child_of(production, role) != pid)
+    return pid
+
+
 def gone(pids: list[int]) -> Callable[[], bool]:
     return lambda: not any(command(pid) for pid in pids)
 
@@ -94,9 +104,9 @@ def test_all_processes_start_work_and_stop(
 def test_one_that_dies_is_started_again(
     production, alice, openai_model, openai_server: OpenAIServer, role
 ) -> None:
-    victim = child_of(production, role)
-    others = [pid for pid in children(production.pid) if pid != victim]
-    os.kill(victim, signal.SIGKILL)
+    before = children(production.pid)
+    victim = kill_when_up(production, role)
+    others = [pid for pid in before if pid != victim]
     until(lambda: child_of(production, role) not in (None, victim), timeout_s=60)
     until(production.is_up, timeout_s=60)
     assert set(others) < set(children(production.pid))
@@ -114,9 +124,7 @@ def test_one_that_dies_is_started_again(
 def test_one_that_dies_again_and_again_takes_the_others_with_it(production) -> None:
     pids = descendants(production.pid)
     for _ in range(processes.MOST_ENDS):
-        until(lambda: child_of(production, "quiet beat"), timeout_s=60)
-        os.kill(child_of(production, "quiet beat"), signal.SIGKILL)
-        until(lambda: not child_of(production, "quiet beat"))
+        kill_when_up(production, "quiet beat")
     assert production.wait() == 1
     until(gone(pids))
     assert production.log().count("it is started again") == processes.MOST_ENDS - 1
@@ -126,9 +134,7 @@ def test_one_that_dies_again_and_again_takes_the_others_with_it(production) -> N
 @needs_postgres
 def test_a_stop_does_not_wait_for_the_next_start(production) -> None:
     for _ in range(processes.MOST_ENDS - 1):
-        until(lambda: child_of(production, "quiet beat"), timeout_s=60)
-        os.kill(child_of(production, "quiet beat"), signal.SIGKILL)
-        until(lambda: not child_of(production, "quiet beat"))
+        kill_when_up(production, "quiet beat")
     pids = descendants(production.pid)
     assert production.stop() == 0
     until(gone(pids))
