@@ -185,6 +185,21 @@ def check_url(**kwargs: Any) -> list[CheckMessage]:
     return [Error(f"PANTHEON_URL is {url!r}.", hint=hint, id="pantheon.E005")]
 
 
+def check_public_address(**kwargs: Any) -> list[CheckMessage]:
+    """Warn of an address without encryption. For `check --deploy`."""
+    if settings.IS_HTTPS:
+        return []
+    problem = f"is {settings.PANTHEON_URL!r}" if settings.PANTHEON_URL else "is not set"
+    return [
+        Warning(
+            f"PANTHEON_URL {problem}: cookies are sent over plain connections too, and nothing leads to https.",
+            hint="Set PANTHEON_URL=https://council.example.org, the address people use; secure cookies, redirects "
+            "and HSTS follow from it.",
+            id="pantheon.W002",
+        )
+    ]
+
+
 def check_web_processes(**kwargs: Any) -> list[CheckMessage]:
     """Refuse several web processes without Redis: turns and their events would live in the memory of one."""
     wanted = web_processes()
