@@ -12,21 +12,26 @@ from django.db import connection
 from django.http import HttpResponse, StreamingHttpResponse
 
 from accounts.instants import instant
+from billing.budget_words import Line as BudgetLine
 from billing.fields import usd_text
-from billing.figures import Listing
+from billing.figures import Figures, Listing, changes_of, figures_of, formula
 from billing.models import UsageEvent
 from billing.ranges import DayRange
 from billing.selectors.events import emails_of, event_chunks
 from billing.selectors.filters import Filters
 from billing.selectors.reports import Chargeback, Dashboard
-from billing.selectors.sums import Sums
 
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 
 SHOWN = (
     *("table", "id", "name", "cost_usd", "estimated_cost_usd", "orchestration_cost_usd", "unpriced_calls"),
     *("calls", "input_tokens", "cached_tokens", "output_tokens"),
+    *("fresh_input_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens", "reasoning_tokens"),
+    *("cost_share", "cached_share", "orchestration_share", "cost_change", "calls_change", "tokens_change"),
+    *("limit_usd", "used", "held_usd", "available_usd", "note"),
 )
+"""Columns that a row does not have stay empty; a budget's cost is what was spent of it."""
+
 PLAIN = (
     *("session_id", "turn_id", "agent_id", "agent_key", "mode", "purpose", "round", "attempt", "provider"),
     *("model_asked", "model_served", "provider_request_id", "input_tokens", "cache_read_tokens"),
@@ -40,9 +45,11 @@ PLAIN = (
     ),
     *("latency_ms", "first_token_ms", "price_id", "corrects_id"),
 )
+"""The fields of an event that are written as they are."""
+
 EVENT = (
     *("id", "created_at", "cost_usd", "provider_cost_usd", "user_id", "user", "team_id", "team", "room_id"),
-    *("room", "model", *PLAIN),
+    *("room", "model", *PLAIN, "flags"),
 )
 
 
@@ -72,19 +79,36 @@ def amount(pico: int | None) -> Amount | None:
     return None if text is None else Amount(text)
 
 
-def shown_csv(report: Dashboard, listings: Sequence[Listing]) -> HttpResponse:
-    """Return what the dashboard shows: figures, tables, and the chart's amounts."""
+def shown_csv(report: Dashboard, listings: Sequence[Listing], budgets: Sequence[BudgetLine]) -> HttpResponse:
+    """Return what the dashboard shows: figures, tables, budgets, and the chart's amounts."""
     days, projection = report.days, report.projection
-    rows: list[Sequence[Any]] = [SHOWN]
-    rows.append(shown("total", "", str(days), report.totals))
-    rows.append(shown("range before", "", str(days.before()), report.before))
-    rows.append(("projected month", "", str(projection.month), amount(projection.projected_pico)))
+    totals, before = figures_of(report.totals), figures_of(report.before)
+    rows = [
+        {"table": "total", "name": days, **shown(totals), **changes_shown(report)},
+        {"table": "range before", "name": days.before(), **shown(before)},
+        {
+            "table": "projected month",
+            "name": projection.month,
+            "cost_usd": amount(projection.projected_pico),
+            "note": formula(projection),
+        },
+    ]
     for listing in listings:
-        rows += [shown(listing.group, line.key, line.label, line.figures.sums) for line in listing.lines]
+        rows += [
+            {"table": listing.group, "id": line.key, "name": line.label, "cost_share": line.percent}
+            | shown(line.figures)
+            for line in listing.lines
+        ]
+    rows += [budget_shown(line) for line in budgets]
     for series in report.series:
         of_days = zip(days.days, series.costs, strict=True)
-        rows += [("chart", str(day), series.label, amount(cost)) for day, cost in of_days if cost]
-    return attachment(HttpResponse(lines(rows)), f"costs-{days.first}-{days.last}.csv")
+        rows += [
+            {"table": "chart", "id": day, "name": series.label, "cost_usd": amount(cost)}
+            for day, cost in of_days
+            if cost
+        ]
+    table = [SHOWN, *(tuple(row.get(name, "") for name in SHOWN) for row in rows)]
+    return attachment(HttpResponse(lines(table)), f"costs-{days.first}-{days.last}.csv")
 
 
 def months_csv(found: Chargeback) -> HttpResponse:
@@ -95,16 +119,46 @@ def months_csv(found: Chargeback) -> HttpResponse:
     return attachment(HttpResponse(lines(rows)), f"teams-{found.months[0].first:%Y-%m}.csv")
 
 
-def shown(table: str, key: str, name: str, sums: Sums) -> tuple[Any, ...]:
-    return (
-        *(table, key, name),
-        *(
-            amount(sums.priced_cost_pico),
-            amount(sums.estimated_cost_pico),
-            amount(sums.orchestration_cost_pico),
-        ),
-        *(sums.unpriced_calls, sums.calls, sums.total_input, sums.cache_read_tokens, sums.output_tokens),
-    )
+def shown(figures: Figures) -> dict[str, Any]:
+    sums = figures.sums
+    return {
+        "cost_usd": amount(sums.priced_cost_pico),
+        "estimated_cost_usd": amount(sums.estimated_cost_pico),
+        "orchestration_cost_usd": amount(sums.orchestration_cost_pico),
+        "unpriced_calls": sums.unpriced_calls,
+        "calls": sums.calls,
+        "input_tokens": sums.total_input,
+        "cached_tokens": sums.cache_read_tokens,
+        "output_tokens": sums.output_tokens,
+        "fresh_input_tokens": sums.input_tokens,
+        "cache_write_5m_tokens": sums.cache_write_5m_tokens,
+        "cache_write_1h_tokens": sums.cache_write_1h_tokens,
+        "reasoning_tokens": sums.reasoning_tokens,
+        "cached_share": figures.cached_percent,
+        "orchestration_share": figures.orchestration_percent,
+    }
+
+
+def changes_shown(report: Dashboard) -> dict[str, Amount]:
+    """Return the changes against the range before; their signs are ours."""
+    changes = changes_of(report.totals, report.before)
+    return {f"{name}_change": Amount(change) for name, change in changes.items()}
+
+
+def budget_shown(line: BudgetLine) -> dict[str, Any]:
+    fill = line.meter.fill
+    kind = "hard" if line.budget.hard else "soft"
+    return {
+        "table": "budget",
+        "id": line.budget.pk,
+        "name": line.title,
+        "cost_usd": amount(fill.spent_pico),
+        "limit_usd": amount(line.budget.limit_pico),
+        "used": line.meter.percent,
+        "held_usd": amount(fill.held_pico),
+        "available_usd": amount(fill.available_pico),
+        "note": f"{kind}, {line.period}. It begins anew {instant(fill.resets_at)}. {line.note}".strip(),
+    }
 
 
 def events_csv(days: DayRange, filters: Filters) -> StreamingHttpResponse:
@@ -131,6 +185,7 @@ def event_row(event: UsageEvent, email: str) -> tuple[Any, ...]:
         *(event.user_id, email, event.team_id, event.team_name, event.room_id, event.room_name),
         event.model.alias,
         *(getattr(event, name) for name in PLAIN),
+        " ".join(event.flags),
     )
 
 

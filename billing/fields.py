@@ -10,6 +10,9 @@ from django.core.exceptions import ValidationError
 from django.db import models
 
 PICO_PER_USD = 10**12
+MTOK = 10**6
+"""Prices are written per million tokens."""
+
 MAX_USD = 10**6
 MAX_PICO = MAX_USD * PICO_PER_USD
 """One amount is at most USD 1 million; a BigIntegerField holds nine times as much."""

@@ -105,6 +105,15 @@ def change(now: int, before: int) -> str:
     return f"{(found * 100).quantize(Decimal('0.1'), ROUND_HALF_EVEN):+} %"
 
 
+def changes_of(now: Sums, before: Sums) -> dict[str, str]:
+    """Return the change of the figures against the range before."""
+    return {
+        "cost": change(now.cost_pico, before.cost_pico),
+        "calls": change(now.calls, before.calls),
+        "tokens": change(now.total_input + now.output_tokens, before.total_input + before.output_tokens),
+    }
+
+
 def formula(projection: Projection) -> str:
     """Return how the projected month comes about."""
     so_far, month = projection.so_far, projection.month

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from billing.fields import pico_to_usd, usd_text
+from billing.fields import MTOK, pico_to_usd, usd_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,11 @@ def money(pico: int | None) -> Money:
     if pico is None or exact is None:
         return Money("unpriced", "")
     return Money(short_usd(pico_to_usd(pico)), exact)
+
+
+def rate_text(pico_per_token: int) -> str | None:
+    """Return a rate as USD per million tokens, exactly."""
+    return usd_text(pico_per_token * MTOK)
 
 
 def short_usd(usd: Decimal) -> str:

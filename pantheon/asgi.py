@@ -1,11 +1,13 @@
 """The web process: Django, and turns with the periodic work that keeps them going where no workers run them."""
 
-import os
 import warnings
 
 from django.core.asgi import get_asgi_application
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pantheon.settings")
+from pantheon.startup import settings_load
+
+# After this exit code gunicorn starts no other worker (gunicorn.arbiter.Arbiter.WORKER_BOOT_ERROR).
+settings_load(exit_code=3)
 
 # Static files are read by synchronous middleware; they are small, and this would be said once per process.
 warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")

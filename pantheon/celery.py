@@ -9,7 +9,6 @@ lease who does it, and recovery sends again what was lost. So a message that com
 
 from __future__ import annotations
 
-import io
 import logging
 import os
 import ssl
@@ -26,7 +25,6 @@ from celery import Celery, signals
 from celery.beat import Scheduler, SchedulingError
 from celery.exceptions import CPendingDeprecationWarning, Reject
 from django.conf import settings
-from django.core.management import call_command
 from django.db import Error as DbError
 from kombu.exceptions import OperationalError
 from kombu.transport import redis
@@ -34,7 +32,10 @@ from prometheus_client import start_http_server
 from redis.exceptions import RedisError
 
 from pantheon import lifecycle
+from pantheon.startup import settings_check, settings_load
 from sessions.dispatch import dispatch, use_dispatcher
+
+settings_load()
 
 log = logging.getLogger(__name__)
 
@@ -237,7 +238,7 @@ def keep_logging(**kwargs: Any) -> None:
 @signals.worker_init.connect
 def check(**kwargs: Any) -> None:
     """Refuse to start with a configuration that cannot work."""
-    call_command("check", stdout=io.StringIO())
+    settings_check()
 
 
 @signals.worker_ready.connect

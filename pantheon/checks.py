@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -50,7 +51,6 @@ COUNTS = (
     "PANTHEON_MAX_ROUNDS",
     "PANTHEON_MAX_SELECTIONS",
     "PANTHEON_MAX_SPECIALIST_CALLS",
-    "PANTHEON_SUMMARY_TRIGGER",
     "PANTHEON_SUMMARY_EVERY_TURNS",
     "PANTHEON_WORKERS",
     "PANTHEON_WORKER_TURNS",
@@ -103,6 +103,45 @@ def check_counts(**kwargs: Any) -> list[CheckMessage]:
     ]
 
 
+def check_summary_trigger(**kwargs: Any) -> list[CheckMessage]:
+    """Refuse what is no part of a whole."""
+    part = settings.PANTHEON_SUMMARY_TRIGGER
+    if 0 < part <= 1:
+        return []
+    hint = "Set a part of the input budget, above 0 and at most 1; 0.7 is the default."
+    return [Error(f"PANTHEON_SUMMARY_TRIGGER is {part}.", hint=hint, id="pantheon.E015")]
+
+
+def check_metrics_port(**kwargs: Any) -> list[CheckMessage]:
+    port = settings.PANTHEON_METRICS_PORT
+    if 0 <= port <= 65535:
+        return []
+    hint = "Set a port from 1 to 65535, or 0 for none."
+    return [Error(f"PANTHEON_METRICS_PORT is {port}.", hint=hint, id="pantheon.E016")]
+
+
+def check_key_files(**kwargs: Any) -> list[CheckMessage]:
+    """Refuse a provider's key in a file that cannot be read: its models would be offered, and every call would fail."""
+    named = {name: path for name, path in os.environ.items() if name.endswith("_API_KEY_FILE") and path}
+    return [
+        Error(
+            f"{name} names a file that {problem}.",
+            hint=f"Write the key into that file, readable for Pantheon, or unset {name}.",
+            id="pantheon.E017",
+        )
+        for name, path in sorted(named.items())
+        if (problem := problem_of_key_file(path))
+    ]
+
+
+def problem_of_key_file(path: str) -> str:
+    """Return what keeps a key from being read, empty where nothing does."""
+    try:
+        return "" if Path(path).read_text(encoding="utf-8").strip() else "is empty"
+    except (OSError, ValueError) as error:
+        return f"cannot be read ({getattr(error, 'strerror', None) or 'it is no text'})"
+
+
 def check_lease(**kwargs: Any) -> list[CheckMessage]:
     """Refuse a lease that a healthy process may lose."""
     lease_s = settings.PANTHEON_LEASE_S
@@ -144,6 +183,21 @@ def check_url(**kwargs: Any) -> list[CheckMessage]:
         return []
     hint = "Set scheme and host, with a port if need be and no path: https://council.example.org"
     return [Error(f"PANTHEON_URL is {url!r}.", hint=hint, id="pantheon.E005")]
+
+
+def check_public_address(**kwargs: Any) -> list[CheckMessage]:
+    """Warn of an address without encryption. For `check --deploy`."""
+    if settings.IS_HTTPS:
+        return []
+    problem = f"is {settings.PANTHEON_URL!r}" if settings.PANTHEON_URL else "is not set"
+    return [
+        Warning(
+            f"PANTHEON_URL {problem}: cookies are sent over plain connections too, and nothing leads to https.",
+            hint="Set PANTHEON_URL=https://council.example.org, the address people use; secure cookies, redirects "
+            "and HSTS follow from it.",
+            id="pantheon.W002",
+        )
+    ]
 
 
 def check_web_processes(**kwargs: Any) -> list[CheckMessage]:
@@ -267,6 +321,9 @@ SETTINGS_CHECKS = (
     check_times,
     check_not_negative,
     check_counts,
+    check_summary_trigger,
+    check_metrics_port,
+    check_key_files,
     check_lease,
     check_journal,
     check_url,

@@ -1,4 +1,4 @@
-"""The environment as the settings read it: a value that is no number is said in one line, without a traceback."""
+"""The environment as the settings read it: a value that cannot be meant is an ImproperlyConfigured of one line."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 SMTP_SCHEMES = ("smtp", "smtp+tls", "smtp+ssl")
+DATABASES = ("django.db.backends.sqlite3", "django.db.backends.postgresql")
+ON, OFF = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -19,6 +21,11 @@ class Environment(environ.FileAwareEnv):
     def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().get_value(var, *args, **kwargs)
+        except (OSError, UnicodeDecodeError) as error:
+            raise ImproperlyConfigured(
+                f"{var}_FILE names a file that cannot be read: "
+                f"{getattr(error, 'strerror', None) or 'it is no text'}."
+            ) from error
         except ValueError as error:
             raise ImproperlyConfigured(
                 f"{var} must be a number; correct it in the environment or in .env."
@@ -31,12 +38,33 @@ class Environment(environ.FileAwareEnv):
             raise ImproperlyConfigured(f"{var} must be one of {', '.join(LOG_LEVELS)}.")
         return level
 
+    def switch(self, var: str, default: bool) -> bool:
+        """Return whether something is on."""
+        text: str = self.str(var, default="").strip().lower()
+        if text not in ("", *ON, *OFF):
+            raise ImproperlyConfigured(f"{var} must be 1 or 0.")
+        return text in ON if text else default
+
     def choice(self, var: str, default: str, choices: Sequence[str]) -> str:
         """Return one of a few words."""
         chosen: str = self.str(var, default=default)
         if chosen not in choices:
             raise ImproperlyConfigured(f"{var} must be one of {', '.join(choices)}.")
         return chosen
+
+
+def database_settings(url: str) -> dict[str, Any]:
+    """Return Django's settings of a database's address."""
+    try:
+        config: dict[str, Any] = environ.Env.db_url_config(url)
+        if config.get("ENGINE") not in DATABASES:
+            raise ValueError("another database")
+    except (ImproperlyConfigured, ValueError) as error:
+        # The address may hold a password: it is not repeated.
+        raise ImproperlyConfigured(
+            "DATABASE_URL must be postgres://user:password@host:5432/name or sqlite:////path/to/file."
+        ) from error
+    return config
 
 
 def mail_settings(url: str) -> dict[str, Any]:

@@ -15,9 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 
 from pantheon import lifecycle
+from pantheon.environment import Environment
 from pantheon.logs import JSON, TEXT, logging_config
+from pantheon.startup import refuse
 
 environ.Env.read_env(
     os.environ.get("PANTHEON_ENV_FILE", str(Path(__file__).resolve().parent.parent / ".env"))
@@ -36,9 +39,14 @@ keepalive = (
 )
 control_socket_disable = True
 
+try:
+    loglevel = Environment().log_level("PANTHEON_LOG_LEVEL", default="INFO")
+except ImproperlyConfigured as error:
+    refuse(error)
+
 if (os.environ.get("PANTHEON_LOG_FORMAT") or TEXT) == JSON:
-    logconfig_dict = logging_config(log_format=JSON, level="INFO")
-    logconfig_dict["loggers"]["gunicorn.error"] = {"handlers": [], "propagate": True, "level": "INFO"}
+    logconfig_dict = logging_config(log_format=JSON, level=loglevel)
+    logconfig_dict["loggers"]["gunicorn.error"] = {"handlers": [], "propagate": True, "level": loglevel}
 
 if int(os.environ.get("WEB_CONCURRENCY") or 1) > 1 and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
     # The workers' counters are added up from files in here. Set before the library is loaded.

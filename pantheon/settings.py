@@ -7,9 +7,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import environ
-from django.core.exceptions import ImproperlyConfigured
 
-from pantheon.environment import Environment, host_of, mail_settings
+from pantheon.environment import Environment, database_settings, host_of, mail_settings
 from pantheon.logs import FORMATS, TEXT, logging_config
 from pantheon.secret_key import load_or_make_secret_key
 
@@ -28,7 +27,7 @@ SECRET_KEY = env.str("PANTHEON_SECRET_KEY", default="") or load_or_make_secret_k
     PANTHEON_DATA_DIR / "secret_key"
 )
 SECRET_KEY_FALLBACKS = env.list("PANTHEON_SECRET_KEY_FALLBACKS", default=[])
-DEBUG = env.bool("PANTHEON_DEBUG", default=False)
+DEBUG = env.switch("PANTHEON_DEBUG", default=False)
 
 PANTHEON_URL = env.str("PANTHEON_URL", default="").rstrip("/")
 IS_HTTPS = PANTHEON_URL.startswith("https://")
@@ -93,9 +92,7 @@ TEMPLATES = [
 def database() -> dict[str, Any]:
     """Return the database of DATABASE_URL; a SQLite file with WAL and IMMEDIATE transactions where none is named."""
     url = env.str("DATABASE_URL", default="") or f"sqlite:///{PANTHEON_DATA_DIR / 'pantheon.sqlite3'}"
-    config: dict[str, Any] = env.db_url_config(url)
-    if config.get("ENGINE") not in ("django.db.backends.sqlite3", "django.db.backends.postgresql"):
-        raise ImproperlyConfigured("DATABASE_URL must begin with postgres:// or sqlite:///.")
+    config = database_settings(url)
     options = config.setdefault("OPTIONS", {})
     if config["ENGINE"] == "django.db.backends.sqlite3":
         options.update(
@@ -200,12 +197,15 @@ X_FRAME_OPTIONS = "DENY"
 # How many proxies of ours add to X-Forwarded-For: with https there is one, which ends the encryption and says so.
 PANTHEON_PROXIES = env.int("PANTHEON_PROXIES", default=1 if IS_HTTPS else 0)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if IS_HTTPS and PANTHEON_PROXIES else None
-SECURE_SSL_REDIRECT = env.bool("PANTHEON_HTTPS_REDIRECT", default=IS_HTTPS)
+SECURE_SSL_REDIRECT = env.switch("PANTHEON_HTTPS_REDIRECT", default=IS_HTTPS)
 SECURE_SSL_HOST = urlsplit(PANTHEON_URL).netloc if IS_HTTPS else None
 SECURE_REDIRECT_EXEMPT = [r"^api/v1/(health|ready)$"]  # asked for by what watches the process, past the proxy
 SECURE_HSTS_SECONDS = env.int("PANTHEON_HSTS_S", default=30 * 24 * 3600 if IS_HTTPS else 0)
 # Promises for other hosts of the domain (subdomains, browsers' preload lists) are not ours to give.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+if not IS_HTTPS:
+    # HSTS, redirects and secure cookies follow from PANTHEON_URL: pantheon.W002 says so, once.
+    SILENCED_SYSTEM_CHECKS += ["security.W004", "security.W008", "security.W012", "security.W016"]
 SECURE_REFERRER_POLICY = "same-origin"
 
 # --- API --------------------------------------------------------------------------------------------------------------
@@ -264,7 +264,7 @@ PANTHEON_SIGNUP = env.str("PANTHEON_SIGNUP", default="invite")
 PANTHEON_SIGN_IN_ATTEMPTS_PER_EMAIL = env.int("PANTHEON_SIGN_IN_ATTEMPTS_PER_EMAIL", default=10)
 PANTHEON_SIGN_IN_ATTEMPTS_PER_ADDRESS = env.int("PANTHEON_SIGN_IN_ATTEMPTS_PER_ADDRESS", default=100)
 PANTHEON_SIGN_IN_WINDOW_S = env.float("PANTHEON_SIGN_IN_WINDOW_S", default=900.0)
-PANTHEON_STAFF_READ_MESSAGES = env.bool("PANTHEON_STAFF_READ_MESSAGES", default=False)
+PANTHEON_STAFF_READ_MESSAGES = env.switch("PANTHEON_STAFF_READ_MESSAGES", default=False)
 
 # --- Models -----------------------------------------------------------------------------------------------------------
 
@@ -289,7 +289,7 @@ PANTHEON_DEMO_WORDS_PER_S = env.float("PANTHEON_DEMO_WORDS_PER_S", default=25.0)
 PANTHEON_MAX_ROUNDS = env.int("PANTHEON_MAX_ROUNDS", default=3)
 PANTHEON_MAX_SELECTIONS = env.int("PANTHEON_MAX_SELECTIONS", default=3)
 PANTHEON_MAX_SPECIALIST_CALLS = env.int("PANTHEON_MAX_SPECIALIST_CALLS", default=12)
-PANTHEON_ALWAYS_SYNTHESIZE = env.bool("PANTHEON_ALWAYS_SYNTHESIZE", default=False)
+PANTHEON_ALWAYS_SYNTHESIZE = env.switch("PANTHEON_ALWAYS_SYNTHESIZE", default=False)
 PANTHEON_SUMMARY_TRIGGER = env.float("PANTHEON_SUMMARY_TRIGGER", default=0.7)
 PANTHEON_SUMMARY_EVERY_TURNS = env.int("PANTHEON_SUMMARY_EVERY_TURNS", default=40)
 PANTHEON_VERBATIM_TURNS = env.int("PANTHEON_VERBATIM_TURNS", default=4)

@@ -19,14 +19,14 @@ from accounts.models import Team
 from billing.budget_words import staff_line
 from billing.charts import stacked_chart
 from billing.export import events_csv, months_csv, shown_csv
-from billing.figures import TITLES, change, figures_of, formula, listing_of
+from billing.figures import TITLES, changes_of, figures_of, formula, listing_of
 from billing.models import UsageEvent
 from billing.money import Money, money
 from billing.ranges import PRESETS, DayRange
 from billing.reading import Asked, read_forgiving, utc_today
 from billing.selectors.budgets import fullest_budgets, people_of, states_of, target_names
 from billing.selectors.events import events_url, events_urls
-from billing.selectors.filters import key_text
+from billing.selectors.filters import MODES, key_text
 from billing.selectors.labels import labels_for
 from billing.selectors.reports import GROUPS, Chargeback, Dashboard, chargeback, dashboard
 from billing.selectors.sums import Key
@@ -80,13 +80,7 @@ class CostsView(CostsPage):
             now=figures_of(totals),
             before=figures_of(before),
             days_before=asked.days.before(),
-            changes={
-                "cost": change(totals.cost_pico, before.cost_pico),
-                "calls": change(totals.calls, before.calls),
-                "tokens": change(
-                    totals.total_input + totals.output_tokens, before.total_input + before.output_tokens
-                ),
-            },
+            changes=changes_of(totals, before),
             projected=money(report.projection.projected_pico),
             projection=report.projection,
             formula=formula(report.projection),
@@ -108,7 +102,7 @@ class CostsCsvView(CostsPage):
         today = utc_today()
         asked, _ = read_forgiving(request.GET, today=today)
         report = dashboard(asked.days, asked.filters, asked.group, today=today)
-        return shown_csv(report, listings_of(report, asked))
+        return shown_csv(report, listings_of(report, asked), budgets_now(request, today)["budgets"])
 
 
 class EventsCsvView(CostsPage):
@@ -232,6 +226,7 @@ def choices() -> dict[str, Any]:
                 list(LlmModel.objects.order_by("alias").values_list("pk", "alias")),
             ),
             ("provider", "Provider", "All providers", list(Provider.objects.values_list("pk", "name"))),
+            ("mode", "Mode", "All modes", [(mode, mode) for mode in MODES]),
             ("purpose", "Purpose", "All purposes", UsageEvent.Purpose.choices),
         ],
     }

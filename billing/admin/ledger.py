@@ -11,10 +11,11 @@ from django.contrib import admin
 from django.db.models import CharField, OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from accounts.admin_links import LinkedAdmin, Way, costs_way, list_way, row_way
-from accounts.admin_readonly import ReadOnlyAdmin, page_link
+from accounts.admin_readonly import SEARCHED_BACK, ReadOnlyAdmin, page_link
 from accounts.models import Team, User
 from billing.fields import usd_text
 from billing.models import DailyUsage, UsageEvent
@@ -48,6 +49,21 @@ class PricedFilter(admin.SimpleListFilter):
         return queryset.filter(cost_pico__isnull=False) if self.value() == "yes" else queryset
 
 
+class FlaggedFilter(admin.SimpleListFilter):
+    """Calls whose usage did not add up. No index finds them, so it looks back as far as a search does."""
+
+    title = "flags"
+    parameter_name = "flagged"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", f"Flagged, of the last {SEARCHED_BACK.days} days")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() != "yes":
+            return queryset
+        return queryset.filter(created_at__gte=timezone.now() - SEARCHED_BACK).exclude(flags=[])
+
+
 class PurposeFilter(admin.SimpleListFilter):
     """By what a call is for. A plain column would be asked for all its values, which reads the whole table."""
 
@@ -78,7 +94,18 @@ class UsageEventAdmin(LinkedAdmin, ReadOnlyAdmin):
         ),
         *("source", "room_name", "team_name", "turn_link"),
     )
-    list_filter = ("created_at", PricedFilter, "source", "status", "purpose", "model__provider", "model")
+    list_filter = (
+        *(
+            "created_at",
+            PricedFilter,
+            FlaggedFilter,
+            "source",
+            "status",
+            "purpose",
+            "model__provider",
+            "model",
+        ),
+    )
     list_select_related = ("model",)
     # Sorting by anything else would read the whole ledger.
     sortable_by = ("created_at",)

@@ -16,8 +16,9 @@ from django.utils.safestring import SafeString
 from accounts.admin_audit import AuditedAdmin
 from accounts.admin_links import LinkedAdmin, Way, costs_way, list_way
 from accounts.admin_readonly import ReadOnlyAdmin
-from billing.admin.prices_page import PricesPage, rate_text
+from billing.admin.prices_page import PricesPage
 from billing.models import ModelPrice
+from billing.money import rate_text
 from billing.pricing import price_for
 from billing.services.prices import Rates, price_add, rate_pico
 from orchestration.admin import LlmModelAdmin

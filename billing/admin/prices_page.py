@@ -14,16 +14,10 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views import View
 
-from billing.fields import usd_text
 from billing.models import ModelPrice
+from billing.money import rate_text
 from billing.pricing import tiers_in_effect
-from billing.services.prices import MTOK
 from orchestration.models import LlmModel
-
-
-def rate_text(pico_per_token: int) -> str | None:
-    """Return a rate as USD per million tokens."""
-    return usd_text(pico_per_token * MTOK)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,9 @@ from orchestration.models import LlmModel, Provider
 NONE = "none"
 """Stands for calls without a team, a room or an agent."""
 
+MODES = ("direct", "manual", "roundtable", "orchestrator", "summary")
+"""What forms offer: the modes of turns, which are defined in a layer above."""
+
 MODE = re.compile(r"\A[a-z_]{1,16}\Z", re.ASCII)
 
 

@@ -23,8 +23,9 @@ from accounts.tests.clients import make_user
 from billing.export import cell
 from billing.fields import usd_text
 from billing.models import UsageEvent
+from billing.tests.budgets import make_budget, spend
 from billing.tests.daily import bill
-from billing.tests.factories import USAGE_PICO, make_model
+from billing.tests.factories import USAGE_PICO, make_model, report
 
 __all__ = ["static_files_as_they_are"]
 
@@ -218,6 +219,53 @@ def test_the_file_is_what_the_page_shows(usage):
         assert [(name.removeprefix("'"), cost, calls) for name, cost, calls in found] == shown
 
 
+def test_the_file_has_every_figure_of_the_page(usage):
+    spend(make_budget(usd=10), 250, held_cents=50)
+    client = superuser()
+    context = client.get(COSTS).context
+    rows = {row["table"]: row for row in rows_of(client.get(reverse("costs-csv")))}
+    total, now = rows["total"], context["now"]
+    for column, shown in {
+        "fresh_input_tokens": now.sums.input_tokens,
+        "cache_write_5m_tokens": now.sums.cache_write_5m_tokens,
+        "cache_write_1h_tokens": now.sums.cache_write_1h_tokens,
+        "reasoning_tokens": now.sums.reasoning_tokens,
+        "cached_share": now.cached_percent,
+        "orchestration_share": now.orchestration_percent,
+        **{f"{name}_change": change for name, change in context["changes"].items()},
+    }.items():
+        assert total[column] == str(shown) != "", column
+    assert rows["range before"]["cached_share"] == context["before"].cached_percent
+    assert rows["projected month"]["note"] == context["formula"]
+    budget, meter = rows["budget"], context["budgets"][0].meter
+    assert (budget["name"], budget["limit_usd"], budget["held_usd"]) == ("Everyone", "10.00", "0.50")
+    assert (budget["cost_usd"], budget["used"]) == (meter.spent.exact, meter.percent)
+    assert budget["available_usd"] == meter.available.exact
+    assert budget["note"].startswith(("hard, ", "soft, "))
+
+
+def test_a_share_and_a_change_are_written_as_the_page_has_them(usage):
+    client = superuser()
+    before = client.get(COSTS).context["days_before"]
+    bill(make_model("other"), make_user("carol"), before.end - dt.timedelta(hours=1))
+    page = client.get(COSTS).context
+    rows = rows_of(client.get(reverse("costs-csv")))
+    assert rows[0]["cost_change"] == page["changes"]["cost"] == "+100.0 %"
+    for listing in page["listings"]:
+        shares = [row["cost_share"] for row in rows if row["table"] == listing.group]
+        assert shares == [line.percent for line in listing.lines]
+
+
+def test_the_form_has_a_select_for_the_mode(usage):
+    bill(make_model("chat"), make_user("dan"), hours_ago(1), mode="roundtable")
+    client = superuser()
+    response = client.get(COSTS, {"mode": "roundtable"})
+    assert response.context["now"].sums.calls == 1
+    page = text_of(response)
+    assert '<option value="roundtable" selected>roundtable</option>' in page
+    assert page.count('name="mode"') == 1
+
+
 def test_the_events_as_a_file(usage):
     response = superuser().get(reverse("costs-events-csv"), {"purpose": "reply"})
     assert response["Content-Type"] == "text/csv; charset=utf-8"
@@ -226,6 +274,13 @@ def test_the_events_as_a_file(usage):
     assert [row["user"] for row in rows] == ["alice@example.com", "bob@example.com"]
     assert [row["cost_usd"] for row in rows] == [usd_text(USAGE_PICO), ""]
     assert rows[0]["team"] == "Legal"
+
+
+def test_a_file_of_events_has_what_did_not_add_up():
+    odd = report(flags=("missing_input", "unknown_usage_key"))
+    bill(make_model(), make_user("alice"), hours_ago(1), report=odd)
+    [row] = rows_of(superuser().get(reverse("costs-events-csv")))
+    assert row["flags"] == "missing_input unknown_usage_key"
 
 
 def test_a_long_file_has_every_event_once():

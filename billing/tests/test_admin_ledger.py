@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 
 import pytest
+from django.db import transaction
 from django.forms.models import model_to_dict
+from django.utils import timezone
 
+from accounts.admin_readonly import SEARCHED_BACK
 from accounts.models import User
 from accounts.tests.admin_site import page, signed_in, static_files_as_they_are, superuser
 from billing.models import DailyUsage, ModelPrice, UsageEvent
+from billing.services.usage import usage_stage
+from billing.tests.factories import call, payer, report
 from orchestration.models import LlmModel, Provider
 
 __all__ = ["static_files_as_they_are"]
@@ -142,6 +148,23 @@ def test_unpriced_calls_are_told_and_filtered(event):
         response = client.get(page(UsageEvent, "changelist"), {"priced": choice} if choice else {})
         assert response.context["cl"].result_count == count
     assert "unpriced" in client.get(page(UsageEvent, "change", unpriced.pk)).content.decode()
+
+
+def test_flagged_calls_are_filtered(model):
+    now = timezone.now()
+    odd = report(flags=("missing_input",))
+    with transaction.atomic():
+        usage_stage(
+            payer=payer(),
+            calls=[
+                call(model, ended_at=now),
+                call(model, ended_at=now, report=odd),
+                call(model, ended_at=now - SEARCHED_BACK - dt.timedelta(hours=1), report=odd),
+            ],
+        )
+    listed = superuser().get(page(UsageEvent, "changelist"), {"flagged": "yes"})
+    [found] = listed.context["cl"].result_list
+    assert (found.flags, found.created_at) == (["missing_input"], now)
 
 
 def test_the_ledger_outlives_a_person(event):

@@ -6,7 +6,7 @@ from importlib import import_module
 
 import pytest
 from django.apps import apps
-from django.db import IntegrityError, connection, models, transaction
+from django.db import IntegrityError, ProgrammingError, connection, models, transaction
 from django.db.models import QuerySet
 
 from billing.models import ModelPrice, UsageEvent
@@ -86,3 +86,27 @@ def test_a_test_may_break_the_ledger_on_purpose() -> None:
     assert UsageEvent.objects.get().cost_pico == 1
     with pytest.raises(IntegrityError, match="append-only"):
         run("DELETE FROM billing_usageevent")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "TRUNCATE billing_usageevent CASCADE",
+        "ALTER TABLE billing_usageevent DISABLE TRIGGER ALL",
+        "DROP TABLE billing_usageevent CASCADE",
+        "DROP FUNCTION billing_refuse_change() CASCADE",
+        "DELETE FROM billing_usageevent",
+    ],
+)
+def test_a_role_that_owns_nothing_can_add_and_no_more(event: UsageEvent, sql: str) -> None:
+    """The grants are those of docs/operations.md."""
+    run("CREATE ROLE pantheon_app")
+    run("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO pantheon_app")
+    run("GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO pantheon_app")
+    run("SET LOCAL ROLE pantheon_app")
+    with transaction.atomic():
+        usage_stage(payer=payer(), calls=[call(event.model)])
+    with pytest.raises((ProgrammingError, IntegrityError)):
+        run(sql)
+    run("RESET ROLE")
+    assert UsageEvent.objects.count() == 2

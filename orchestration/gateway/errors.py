@@ -1,6 +1,7 @@
 """What goes wrong at a provider, as the `Failed` of the engine: a code, a sentence for the user, and whether it cost.
 
-The sentence never holds the provider's own text, which goes to the log instead, without keys.
+The sentence never holds the provider's own text, which goes to the log instead, without keys and without what it quotes
+of the request.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import logging
 import math
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -19,6 +20,7 @@ import httpx2
 from orchestration.engine.ports import Failed
 from orchestration.engine.specs import ModelSpec, UsageReport
 from orchestration.gateway.keys import redact
+from orchestration.gateway.quotations import without_quotations
 from orchestration.gateway.sse import NotAnEventStream
 
 logger = logging.getLogger(__name__)
@@ -85,16 +87,18 @@ class TimedOut(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Whose error it is: for the message, and to keep the key out of the log."""
+    """Whose error it is: for the message, and to keep the key and the conversation out of the log."""
 
     model: ModelSpec
     key: str = field(repr=False)
     request_id: str = ""
+    texts: Sequence[str] = field(default=(), repr=False)
+    """The texts that were sent, which the provider may quote."""
 
     def log(self, level: int, what: str, text: str) -> None:
-        """Write the provider's own text to the log, on one line and without keys."""
+        """Write the provider's own text to the log, on one line, without keys and without quotations of the request."""
         model = self.model
-        quoted = ascii(redact(text, self.key)[:LOGGED_CHARS])
+        quoted = ascii(without_quotations(redact(text, self.key), self.texts)[:LOGGED_CHARS])
         logger.log(
             level,
             "%s %s: %s (request %s): %s",

@@ -51,7 +51,9 @@ class Gateway:
         except NotConfigured as error:
             yield Failed("provider_error", str(error), retryable=False, may_have_cost=False)
             return
-        events = model_events(wire, request, Origin(request.model, endpoint.key), self._config)
+        texts = [request.system, *(message.text for message in request.messages)]
+        origin = Origin(request.model, endpoint.key, texts=texts)
+        events = model_events(wire, request, origin, self._config)
         try:
             async for event in events:
                 yield event

@@ -16,6 +16,8 @@ MAX_LINE_BYTES = 16 * 1024 * 1024
 DONE = "[DONE]"
 FIELD = re.compile(rb"[A-Za-z][\w-]*:")
 BOM = b"\xef\xbb\xbf"
+SHOWN_CHARS = 60
+"""How much of what cannot be read is shown: enough to know a web page from JSON, too little for an answer's text."""
 
 
 class NotAnEventStream(Exception):
@@ -65,7 +67,7 @@ class SseReader:
                     self.payloads += 1
                     yield payload
         elif not line.startswith(b":") and not FIELD.match(line):
-            raise NotAnEventStream(line[:500].decode("utf-8", "replace"))
+            raise NotAnEventStream(line.decode("utf-8", "replace")[:SHOWN_CHARS])
 
 
 def parse(payload: str) -> dict[str, Any]:
@@ -73,9 +75,9 @@ def parse(payload: str) -> dict[str, Any]:
     try:
         value = json.loads(payload)
     except (ValueError, RecursionError) as error:
-        raise NotAnEventStream(payload[:500]) from error
+        raise NotAnEventStream(payload[:SHOWN_CHARS]) from error
     if not isinstance(value, dict):
-        raise NotAnEventStream(payload[:500])
+        raise NotAnEventStream(payload[:SHOWN_CHARS])
     return value
 
 

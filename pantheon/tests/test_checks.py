@@ -30,6 +30,10 @@ def test_the_defaults_are_fine():
         ("PANTHEON_URL", "https://example.org/council", "pantheon.E005"),
         ("PANTHEON_WORKERS", 0, "pantheon.E010"),
         ("PANTHEON_WORKER_TURNS", -1, "pantheon.E010"),
+        ("PANTHEON_SUMMARY_TRIGGER", 7.0, "pantheon.E015"),
+        ("PANTHEON_SUMMARY_TRIGGER", 0.0, "pantheon.E015"),
+        ("PANTHEON_METRICS_PORT", 99999, "pantheon.E016"),
+        ("PANTHEON_METRICS_PORT", -1, "pantheon.E016"),
     ],
 )
 def test_a_bad_value_is_an_error_with_its_cure(name, value, check_id, settings):
@@ -39,6 +43,19 @@ def test_a_bad_value_is_an_error_with_its_cure(name, value, check_id, settings):
     assert message.level == checks.ERROR
     assert message.hint
     assert "hunter2" not in str(message)
+
+
+@pytest.mark.parametrize(("content", "problem"), [(None, "cannot be read"), ("\n", "is empty"), ("key", "")])
+def test_a_key_file_is_looked_into(content, problem, monkeypatch, tmp_path):
+    path = tmp_path / "key"
+    if content is not None:
+        path.write_text(content)
+    monkeypatch.setenv("OPENAI_API_KEY_FILE", str(path))
+    messages = found()
+    assert [message.id for message in messages] == (["pantheon.E017"] if problem else [])
+    for message in messages:
+        assert "OPENAI_API_KEY_FILE" in message.msg
+        assert problem in message.msg
 
 
 @pytest.fixture

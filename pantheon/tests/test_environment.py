@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from pantheon.environment import Environment, mail_settings
+from pantheon.environment import Environment, database_settings, mail_settings
 
 
 @pytest.mark.parametrize("text", ["abc", "", "ten"])
@@ -54,3 +54,26 @@ def test_what_is_no_mail_server_is_said_without_its_password(url):
     with pytest.raises(ImproperlyConfigured, match="EMAIL_URL must be") as raised:
         mail_settings(url)
     assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize("url", ["mysql://u:hunter2@db/x", "postgres://u:hunter2@db:many/x"])
+def test_what_is_no_database_is_said_without_its_password(url):
+    with pytest.raises(ImproperlyConfigured, match="DATABASE_URL must be") as raised:
+        database_settings(url)
+    assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "on"), [("1", True), ("0", False), ("True", True), ("no", False), ("", True), (None, True)]
+)
+def test_switches(text, on, monkeypatch):
+    if text is not None:
+        monkeypatch.setenv("PANTHEON_SWITCH", text)
+    assert Environment().switch("PANTHEON_SWITCH", default=True) is on
+
+
+@pytest.mark.parametrize("text", ["2", "maybe", "1 # on"])
+def test_what_is_no_switch_is_named(text, monkeypatch):
+    monkeypatch.setenv("PANTHEON_SWITCH", text)
+    with pytest.raises(ImproperlyConfigured, match="PANTHEON_SWITCH must be 1 or 0"):
+        Environment().switch("PANTHEON_SWITCH", default=False)

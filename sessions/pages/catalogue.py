@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from billing.fields import pico_to_usd
+from billing.fields import MTOK, pico_to_usd
 from billing.models import ModelPrice
 from billing.money import short_usd
 from billing.selectors.prices import Tiers, current_tiers
-from billing.services.prices import MTOK
 from orchestration.models import LlmModel
 
 PRICE_HELP = "Prices are for a million tokens in and out; the window is how many tokens a call can hold."

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from billing.models import UsageEvent
+from billing.money import rate_text
 from sessions.models import Call
 from sessions.pages.money import Money, money
 from sessions.selectors.pages import TurnRows
@@ -16,6 +18,23 @@ PURPOSES = {
     "synthesize": "Conclude",
     "summarize": "Summarize",
 }
+BUCKETS = {
+    "input": "fresh",
+    "cache_read": "cache read",
+    "cache_write_5m": "cache write 5 min",
+    "cache_write_1h": "cache write 1 h",
+    "output": "output",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """Tokens that have one rate. Tokens x rate, summed over a call's buckets, is its cost."""
+
+    name: str
+    tokens: int
+    rate: str | None
+    """USD per million tokens, exact; None of an unpriced call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +48,10 @@ class Line:
     attempt: int
     status: str
     input_tokens: int | None
-    cached_tokens: int | None
     output_tokens: int | None
+    reasoning_tokens: int
+    buckets: Sequence[Bucket]
+    priced: bool
     estimated: bool
     cost: Money | None
 
@@ -53,13 +74,24 @@ def receipt_of(rows: TurnRows) -> list[Line]:
                 attempt=call.attempt,
                 status=call.status,
                 input_tokens=usage.total_input if usage else None,
-                cached_tokens=usage.cache_read if usage else None,
                 output_tokens=usage.output if usage else None,
+                reasoning_tokens=usage.reasoning if usage else 0,
+                buckets=buckets_of(event) if event else [],
+                priced=event is not None and event.price is not None,
                 estimated=event is not None and event.source == UsageEvent.Source.ESTIMATED,
                 cost=money(event.cost_pico) if event else None,
             )
         )
     return lines
+
+
+def buckets_of(event: UsageEvent) -> list[Bucket]:
+    """Return how a call's tokens divide, each with the rate of the price row that it was billed with."""
+    usage, price = event.usage, event.price
+    return [
+        Bucket(name, getattr(usage, field), rate_text(getattr(price, f"{field}_pico")) if price else None)
+        for field, name in BUCKETS.items()
+    ]
 
 
 def who_made(call: Call) -> str:

@@ -30,6 +30,11 @@ RECEIPT_FIELDS = (
     "cache_write_1h_tokens",
     "output_tokens",
     "reasoning_tokens",
+    "price__input_pico",
+    "price__cache_read_pico",
+    "price__cache_write_5m_pico",
+    "price__cache_write_1h_pico",
+    "price__output_pico",
 )
 
 
@@ -144,7 +149,7 @@ def turn_rows(turns: Sequence[Turn]) -> list[TurnRows]:
     messages = grouped(Message.objects.filter(turn_id__in=ids).order_by("seq"))
     attempts = Call.objects.filter(turn_id__in=ids).select_related("model").order_by("number")
     calls = grouped(attempts.defer("text", "context", "usage"))
-    billed = UsageEvent.objects.filter(turn_id__in=ids)
+    billed = UsageEvent.objects.filter(turn_id__in=ids).select_related("price")
     events = grouped(corrected(billed.only("turn_id", "price", "corrects", *RECEIPT_FIELDS)))
     versions = versions_of(turns)
     return [

@@ -1,4 +1,4 @@
-"""`bin/run --production`: starts all processes, stops all of them, and does not go on with less."""
+"""`bin/run --production`: starts all processes, starts again what dies, stops all of them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import processes
 import pytest
 from django.conf import settings
 
@@ -59,6 +60,21 @@ def command(pid: int) -> str:
     return shown.stdout
 
 
+def child_of(production: ServerProcess, role: str) -> int | None:
+    """Return the process of a role that runs."""
+    return next((pid for pid in children(production.pid) if role in command(pid)), None)
+
+
+def kill_when_up(production: ServerProcess, role: str) -> int:
+    """`kill -9` the process of a role; return which it was."""
+    until(lambda: child_of(production, role), timeout_s=60)
+    pid = child_of(production, role)
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: child_of(production, role) != pid)
+    return pid
+
+
 def gone(pids: list[int]) -> Callable[[], bool]:
     return lambda: not any(command(pid) for pid in pids)
 
@@ -85,13 +101,43 @@ def test_all_processes_start_work_and_stop(
 
 @needs_postgres
 @pytest.mark.parametrize("role", ["gunicorn", "quiet worker", "quiet beat"])
-def test_one_that_dies_takes_the_others_with_it(production, role) -> None:
+def test_one_that_dies_is_started_again(
+    production, alice, openai_model, openai_server: OpenAIServer, role
+) -> None:
+    before = children(production.pid)
+    victim = kill_when_up(production, role)
+    others = [pid for pid in before if pid != victim]
+    until(lambda: child_of(production, role) not in (None, victim), timeout_s=60)
+    until(production.is_up, timeout_s=60)
+    assert set(others) < set(children(production.pid))
+    assert "ended with code -9; it is started again in 0.5 s" in production.log()
+    openai_server.default = Answer("Hello.")
+    session = make_session(alice, make_agent(alice, "ana", openai_model))
+    status, turn = production.post(f"sessions/{session.pk}/turns", {"message": "Hi"})
+    assert (status, turn["status"]) == (201, "completed")
     pids = descendants(production.pid)
-    victim = next(pid for pid in children(production.pid) if role in command(pid))
-    os.kill(victim, signal.SIGKILL)
+    assert production.stop() == 0
+    until(gone(pids))
+
+
+@needs_postgres
+def test_one_that_dies_again_and_again_takes_the_others_with_it(production) -> None:
+    pids = descendants(production.pid)
+    for _ in range(processes.MOST_ENDS):
+        kill_when_up(production, "quiet beat")
     assert production.wait() == 1
     until(gone(pids))
+    assert production.log().count("it is started again") == processes.MOST_ENDS - 1
     assert "ended with code -9; stopping the others" in production.log()
+
+
+@needs_postgres
+def test_a_stop_does_not_wait_for_the_next_start(production) -> None:
+    for _ in range(processes.MOST_ENDS - 1):
+        kill_when_up(production, "quiet beat")
+    pids = descendants(production.pid)
+    assert production.stop() == 0
+    until(gone(pids))
 
 
 @needs_postgres

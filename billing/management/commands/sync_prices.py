@@ -8,10 +8,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from billing.fields import usd_text
+from billing.fields import MTOK, usd_text
 from billing.management.additions import additions_audited
 from billing.management.dates import utc_date
-from billing.services.prices import MTOK, Rates
+from billing.services.prices import Rates
 
 
 class Command(BaseCommand):

@@ -196,6 +196,16 @@ class TestRefusals:
         assert "Incorrect API key provided: [key]" in caplog.text
         assert KEY not in caplog.text + end.message
 
+    async def test_what_was_said_stays_out_of_the_log(
+        self, gateway: Gateway, server: ProviderServer, model: ModelSpec, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        said, told = "my bank PIN is 4711, do not tell", "You are Ana, keeper of secrets."
+        server.queue(Answer(status=400, error_message=f'1 validation error: input: "{said}" after "{told}"'))
+        await ask(gateway, request(model, said, system=told))
+        assert "1 validation error" in caplog.text
+        assert "4711" not in caplog.text
+        assert "keeper" not in caplog.text
+
     async def test_an_error_page_that_is_no_json(
         self, gateway: Gateway, server: ProviderServer, model: ModelSpec
     ) -> None:

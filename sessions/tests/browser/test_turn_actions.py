@@ -279,3 +279,19 @@ def test_an_answer_says_how_long_it_took(alices: Page, session: ChatSession) -> 
     said = time.inner_text()
     alices.reload()
     expect(time).to_have_text(said)
+
+
+def test_a_receipts_rates_are_seen_whole_on_a_phone(alices: Page, session: ChatSession) -> None:
+    alices.set_viewport_size({"width": 360, "height": 740})
+    open_session(alices, session)
+    send(alices, "@ana what now?")
+    ended(alices)
+    turn(alices).get_by_text("Receipt").click()
+    rates = turn(alices).locator(".receipt-rates div")
+    expect(rates).to_contain_text("× 10.00")
+    box = rates.bounding_box()
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 360
+    turn(alices).locator(".receipt-scroll").evaluate("(table) => table.scrollTo(1000, 0)")
+    assert rates.bounding_box() == box

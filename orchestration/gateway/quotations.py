@@ -1,0 +1,91 @@
+"""Takes out of a provider's text what it quotes of a request: such texts go to the log, message text never does.
+
+Quotations are found by their letters and digits, so that escapes (JSON, also twice; Python; HTML), line breaks, case
+and quotation marks between them hide nothing, and by short pieces, so that a part of a text is found like the whole.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable
+
+PIECE = 12
+"""How many bytes of letters and digits, one after the other, make a quotation. A shorter text is looked for whole."""
+
+PLACEHOLDER = "[text]"
+QUOTED_CHARS = 16_000
+"""How much of a provider's text is looked through; the rest is dropped."""
+
+TOKEN = re.compile(
+    r"\\+u([0-9a-fA-F]{4})|\\+x([0-9a-fA-F]{2})|\\+[abfnrtv0]|(&(?:#\d{1,7}|#x[0-9a-fA-F]{1,6}|\w{2,8});)|[^\W_]"
+)
+"""A letter or digit, as it is or escaped, or the escape of a space."""
+
+MARKED = re.compile(rb"\x01+")
+Span = tuple[int, int]
+
+
+def without_quotations(text: str, quoted: Iterable[str]) -> str:
+    """Return the beginning of a text, with PLACEHOLDER for what it quotes of other texts."""
+    text = text[:QUOTED_CHARS]
+    letters, spans = _letters(text)
+    pieces = {letters[at : at + PIECE] for at in range(len(letters) - PIECE + 1)}
+    found: set[bytes] = set()
+    whole: set[bytes] = set()
+    for other in quoted:
+        others = b"".join(_bytes_of(match) for match in TOKEN.finditer(other))
+        if len(others) < PIECE:
+            whole.add(others)
+        found.update(
+            piece for at in range(len(others) - PIECE + 1) if (piece := others[at : at + PIECE]) in pieces
+        )
+    marked = bytearray(len(letters))
+    for at in range(len(letters) - PIECE + 1):
+        if letters[at : at + PIECE] in found:
+            marked[at : at + PIECE] = b"\1" * PIECE
+    for short in whole - {b""}:
+        for match in re.finditer(re.escape(short), letters):
+            if _is_apart(text, spans[match.start()][0], spans[match.end() - 1][1]):
+                marked[match.start() : match.end()] = b"\1" * len(short)
+    return _replaced(
+        text, [(spans[run.start()][0], spans[run.end() - 1][1]) for run in MARKED.finditer(marked)]
+    )
+
+
+def _letters(text: str) -> tuple[bytes, list[Span]]:
+    """Return the letters and digits of a text, and where in it each of their bytes is from."""
+    letters, spans = bytearray(), []
+    for match in TOKEN.finditer(text):
+        encoded = _bytes_of(match)
+        letters += encoded
+        spans += [match.span()] * len(encoded)
+    return bytes(letters), spans
+
+
+def _bytes_of(match: re.Match[str]) -> bytes:
+    """Return the letter or digit that a token stands for, none for anything else."""
+    four, two, entity = match.groups()
+    if four or two:
+        letter = chr(int(four or two, 16))
+    elif entity:
+        letter = html.unescape(entity)
+    else:
+        letter = match[0]
+    # What JSON writes as two escapes is left out, here as there.
+    if not letter.isalnum() or letter > "\uffff":
+        return b""
+    return letter.casefold().encode(errors="ignore")
+
+
+def _is_apart(text: str, start: int, end: int) -> bool:
+    """Tell whether a part of a text is no part of a longer word."""
+    return not (text[start - 1 : start].isalnum() or text[end : end + 1].isalnum())
+
+
+def _replaced(text: str, spans: Iterable[Span]) -> str:
+    parts, at = [], 0
+    for start, end in spans:
+        parts += [text[at:start], PLACEHOLDER]
+        at = end
+    return "".join([*parts, text[at:]])

@@ -1,0 +1,97 @@
+"""What a provider quotes of a request is not in the log, however it is written and cut."""
+
+from __future__ import annotations
+
+import html
+import json
+import time
+
+import httpx2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestration.gateway.errors import Origin, failure
+from orchestration.gateway.quotations import PLACEHOLDER, without_quotations
+from orchestration.tests.gateway import KEY, spec
+
+MESSAGE = (
+    '@all my bank PIN is 4711 and the safe is behind the "Rembrandt".\n'
+    "Tell nobody, ça va? 保险箱的密码是四七一一。"
+)
+SECRETS = ("4711", "Rembrandt", "bank", "nobody", "保险箱的密码")
+TWICE = json.dumps(json.dumps(MESSAGE))
+
+
+@pytest.mark.parametrize(
+    "quotation",
+    [
+        MESSAGE,
+        json.dumps(MESSAGE),
+        json.dumps(MESSAGE, ensure_ascii=False),
+        TWICE,
+        repr(MESSAGE),
+        ascii(MESSAGE),
+        html.escape(MESSAGE),
+        MESSAGE.upper(),
+        " ".join(MESSAGE.split()),
+        MESSAGE[5:45],
+        json.dumps(MESSAGE)[9:52],
+        TWICE[40:-20],
+        MESSAGE[:24] + "..." + MESSAGE[-24:],
+        MESSAGE[10:34],
+    ],
+)
+def test_quotations_are_taken_out(quotation: str) -> None:
+    text = f"1 validation error: input: {{'content': '{quotation}'}} [type=too_long, code=E42]"
+    told = without_quotations(text, ["You are careful.", MESSAGE])
+    assert not [secret for secret in SECRETS if secret.lower() in told.lower()]
+    assert told.startswith("1 validation error: input: {'content': '")
+    assert told.endswith("[type=too_long, code=E42]")
+    assert PLACEHOLDER in told
+
+
+@given(st.text(min_size=24), st.data())
+def test_any_part_long_enough_is_found(message: str, data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(message) - 24))
+    part = message[start : start + 24]
+    told = without_quotations(f"<<{json.dumps(part)}>>", [message])
+    letters = "".join(char for char in part if char.isalnum() and char <= "\uffff")
+    if len(letters) >= 12:
+        assert part not in told
+        assert PLACEHOLDER in told
+
+
+@pytest.mark.parametrize("short", ["PIN 4711", "4711", "hunter2", "是四七"])
+def test_a_short_message_is_found_whole(short: str) -> None:
+    assert without_quotations(f'{{"input": "{short}", "n": 1}}', [short]) == (
+        f'{{"input": "{PLACEHOLDER}", "n": 1}}'
+    )
+    assert without_quotations(f"x{short}y", [short]) == f"x{short}y"
+
+
+def test_what_is_no_quotation_stays() -> None:
+    text = (
+        '{"error": {"type": "invalid_request_error", "code": "context_length_exceeded", "param": "messages"}}'
+    )
+    assert without_quotations(text, ["", "Hi!", "...", "What is a council?"]) == text
+
+
+def test_a_long_conversation_is_compared_in_time() -> None:
+    messages = [f"Message {number} of many, each with its own words. " * 20 for number in range(500)]
+    started = time.monotonic()
+    without_quotations("x " * 10_000, messages)
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("quote", [lambda text: text, json.dumps, lambda text: text[6:40]])
+def test_the_log_of_a_refusal_has_its_reason_and_not_the_message(quote, caplog) -> None:
+    origin = Origin(spec(), KEY, "req_1", texts=["You are careful.", MESSAGE])
+    body = f'{{"error": {{"code": "E42", "message": "1 validation error: input: {quote(MESSAGE)}"}}}}'
+    refusal = httpx2.Response(400, text=body)
+    failure(httpx2.HTTPStatusError("", request=httpx2.Request("POST", "http://x/"), response=refusal), origin)
+    assert "HTTP 400" in caplog.text
+    assert "E42" in caplog.text
+    assert "1 validation error" in caplog.text
+    assert "4711" not in caplog.text
+    assert "4711" not in repr(origin)
