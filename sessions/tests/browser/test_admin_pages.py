@@ -18,6 +18,7 @@ from accounts.tests.admin_site import page as page_of
 from accounts.tests.admin_site import static_files_as_they_are
 from billing.selectors.reports import GROUPS
 from sessions.tests.admin_rows import make_rows
+from sessions.tests.browser.looking import LONG_NAME
 from sessions.tests.browser.steps import Opened, address_of, sign_in
 from sessions.tests.server_process import ServerProcess
 
@@ -33,7 +34,7 @@ APPS = sorted({model._meta.app_label for model in admin.site._registry})
 
 @pytest.fixture
 def root() -> User:
-    return User.objects.create_superuser("root@example.com", name="Root")
+    return User.objects.create_superuser("root@example.com", name=LONG_NAME)
 
 
 def rows_of(model: type[Model]) -> list[str]:
