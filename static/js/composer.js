@@ -1,6 +1,8 @@
 // Where the next message is written: Enter sends, the draft is kept, chips insert tags, Send becomes Stop.
 import { keepDraft, readDraft } from "./drafts.js";
 
+const FINE_POINTER = "(hover: hover) and (pointer: fine)";
+
 export class Composer {
   /** `onSend(text)` and `onStop()` do the work. */
   constructor(form, sessionId, { onSend, onStop }) {
@@ -62,6 +64,13 @@ export class Composer {
       const chip = this.form.querySelector(`[data-tag="${key}"]`);
       chip?.parentElement.append(chip);
     }
+  }
+
+  /** Let who opens a session write at once: not with a finger, for which a keyboard would cover it, nor who is elsewhere. */
+  welcome() {
+    if (location.hash || document.activeElement !== document.body || !matchMedia(FINE_POINTER).matches) return;
+    this.box.focus({ preventScroll: true });
+    this.box.setSelectionRange(this.text.length, this.text.length);
   }
 
   /** The message was accepted: forget the draft, unless something else has been written since. */

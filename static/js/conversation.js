@@ -59,6 +59,7 @@ class Conversation {
       this.composer.reorder(keys);
     });
     this.resume();
+    this.composer.welcome();
   }
 
   /** Who can be tagged in this room. */

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from accounts.models import User
 from orchestration.models import LlmModel
-from sessions.models import ChatSession, Message, Summary, Turn
+from sessions.models import ChatSession, Message, Room, Summary, Turn
 from sessions.tests.browser.looking import DESK, PHONE
 from sessions.tests.browser.steps import Opened, address_of, open_session, sign_in
 from sessions.tests.factories import make_agent, make_room, make_session
@@ -90,3 +90,59 @@ def test_a_jump_from_the_summary_leaves_the_page_where_it_is(
         workspace.get_by_role("button", name="Council").click()
     workspace.get_by_role("link", name="Go to message 4").click()
     expect(workspace.locator(f"#message-{answer_of(turns[1]).pk}")).to_be_focused()
+    expect(workspace.locator("#panel-council")).to_be_visible(visible=not is_narrow(workspace))
+
+
+def test_the_total_is_in_the_header_whatever_the_room_is_called(
+    workspace: Page, session: ChatSession, turns: Any
+) -> None:
+    Room.objects.update(name="Neighbourhood bakery council and friends of sourdough")
+    open_session(workspace, session)
+    total = workspace.locator(".conversation-total")
+    expect(total).to_have_text("· unpriced", use_inner_text=True)
+    title, seen = workspace.locator(".conversation-title").bounding_box(), total.bounding_box()
+    assert title is not None
+    assert seen is not None
+    assert seen["x"] + seen["width"] <= title["x"] + title["width"]
+
+
+def test_what_is_written_has_the_width_of_a_phone(workspace: Page, session: ChatSession) -> None:
+    open_session(workspace, session)
+    box = workspace.get_by_label("Message", exact=True)
+    box.fill("@ana We want to open a small neighbourhood bakery.")
+    expect(workspace.locator("[data-estimate]")).not_to_be_empty()
+    written, around = box.bounding_box(), workspace.locator(".composer-box").bounding_box()
+    button = workspace.get_by_role("button", name="Send").bounding_box()
+    assert written
+    assert around
+    assert button
+    beneath = button["y"] >= written["y"] + written["height"]
+    assert beneath == is_narrow(workspace)
+    assert written["width"] > around["width"] * 0.7
+
+
+def test_a_session_opens_ready_to_write(workspace: Page, session: ChatSession, turns: Any) -> None:
+    open_session(workspace, session)
+    expect(workspace.get_by_label("Message", exact=True)).to_be_focused()
+    open_session(workspace, session)
+    workspace.goto(f"/sessions/{session.pk}#turn-{turns[2].pk}")
+    workspace.reload()
+    expect(workspace.locator(f"#turn-{turns[2].pk}")).to_be_focused()
+
+
+def test_a_skip_link_leads_to_the_message_box(workspace: Page, session: ChatSession, turns: Any) -> None:
+    open_session(workspace, session)
+    workspace.get_by_role("link", name="Skip to the message box").focus()
+    workspace.keyboard.press("Enter")
+    expect(workspace.get_by_label("Message", exact=True)).to_be_focused()
+
+
+def test_with_a_finger_no_keyboard_covers_a_session_that_opens(
+    open_context: Opened, server: ServerProcess, alice: User, session: ChatSession
+) -> None:
+    context = open_context(viewport=PHONE, has_touch=True, is_mobile=True)
+    sign_in(context, address_of(server), alice)
+    page = context.new_page()
+    open_session(page, session)
+    expect(page.get_by_role("button", name="Send")).to_be_enabled()
+    expect(page.locator("body")).to_be_focused()
