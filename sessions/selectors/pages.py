@@ -64,11 +64,14 @@ def sessions_of_place(
 
 
 def unused_session(*, room: Room | None = None, agent: Agent | None = None) -> ChatSession | None:
-    """Return a session of this place in which nothing has been said, so that none piles up."""
+    """Return a session of this place that nobody has touched, so that none piles up.
+
+    A title tells of a purpose: somebody gave it, or the session is a fork that something is to be asked in.
+    """
     session: ChatSession | None = (
         ChatSession.objects.alive()
         .listed()
-        .filter(room=room, agent=agent, turns__isnull=True)
+        .filter(room=room, agent=agent, title="", turns__isnull=True)
         .order_by("-created_at")
         .first()
     )
