@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from billing.models import UsageEvent
 from sessions.models import Call
+from sessions.pages.answers import finish_of
 from sessions.pages.money import Money, money
 from sessions.selectors.pages import TurnRows
 
@@ -16,6 +17,7 @@ PURPOSES = {
     "synthesize": "Conclude",
     "summarize": "Summarize",
 }
+CUTS = {"length": "length limit", "content_filter": "filtered"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class Line:
     round: int
     attempt: int
     status: str
+    cut: str
+    """Why the answer is not whole, though nothing failed."""
     input_tokens: int | None
     cached_tokens: int | None
     output_tokens: int | None
@@ -52,6 +56,7 @@ def receipt_of(rows: TurnRows) -> list[Line]:
                 round=call.round,
                 attempt=call.attempt,
                 status=call.status,
+                cut=CUTS.get(finish_of(call), ""),
                 input_tokens=usage.total_input if usage else None,
                 cached_tokens=usage.cache_read if usage else None,
                 output_tokens=usage.output if usage else None,

@@ -146,7 +146,7 @@ def turn_rows(turns: Sequence[Turn]) -> list[TurnRows]:
     ids = [turn.pk for turn in turns]
     messages = grouped(Message.objects.filter(turn_id__in=ids).order_by("seq"))
     attempts = Call.objects.filter(turn_id__in=ids).select_related("model").order_by("number")
-    calls = grouped(attempts.defer("text", "context", "usage"))
+    calls = grouped(attempts.defer("text", "usage"))
     billed = UsageEvent.objects.filter(turn_id__in=ids)
     events = grouped(corrected(billed.only("turn_id", "price", "corrects", *RECEIPT_FIELDS)))
     versions = versions_of(turns)

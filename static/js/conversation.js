@@ -149,7 +149,7 @@ class Conversation {
 
   async ended(costUsd, { status, error, usage }) {
     const { view } = this;
-    view.end({ status, cost_usd: costUsd, error });
+    view.end({ status, cost_usd: costUsd, error, usage });
     this.addToTotal(costUsd, usage);
     this.showConnection(true);
     this.composer.set("ready");
