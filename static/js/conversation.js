@@ -5,6 +5,7 @@ import { ApiError, getJson, newKey, postJson } from "./api.js";
 import { audienceOf } from "./audience.js";
 import { addCopyButtons } from "./code-blocks.js";
 import { Composer } from "./composer.js";
+import { Elsewhere } from "./elsewhere.js";
 import { Estimate } from "./estimate.js";
 import { Follower } from "./follow.js";
 import { startJumps } from "./jumps.js";
@@ -49,6 +50,11 @@ class Conversation {
       onBegun: () => this.composer.set("sending"),
       onEnded: (costUsd, usage) => this.summarized(costUsd, usage),
     });
+    this.elsewhere = new Elsewhere(this.sessionId, {
+      isFree: () => this.composer.state === "ready" && !transcript.querySelector("[data-question-editor]"),
+      lastIndex: () => this.lastIndex,
+      onTurns: (turns) => this.join(turns),
+    });
     new TurnActions(transcript, {
       isFree: () => this.composer.state === "ready",
       onAgain: (turn, replaced) => this.again(turn, replaced),
@@ -91,12 +97,37 @@ class Conversation {
     replaced.replaceWith(view.element);
     this.follower.toEnd();
     this.watch(view);
+    this.elsewhere.tell();
+  }
+
+  /** Show turns of the API, oldest first, that were asked elsewhere, and join the one that runs. */
+  async join(turns) {
+    if (turns[0].index > this.lastIndex + 1) return location.reload(); // more than are listed at once
+    const shown = turns.filter(({ id }) => !turns.some(({ replaces }) => replaces === id));
+    const elements = await Promise.all(shown.map(({ id }) => loadTurn(this.urlOf(id))));
+    if (this.composer.state !== "ready") return this.elsewhere.look();
+    this.refusal.clear();
+    transcript.querySelector("[data-empty]")?.remove();
+    announce("More was said in another tab or on another device.");
+    shown.forEach((turn, place) => {
+      const version = shownVersion(turn, turns);
+      if (version) swap(version, elements[place]);
+      else transcript.append(elements[place]);
+    });
+    for (const { usage, completed_at: ended } of turns) if (ended) this.addToTotal(usage.cost_usd, usage);
+    const newest = turns.at(-1);
+    this.lastIndex = newest.index;
+    if (!this.composer.text.trim()) this.audience.asked(newest.message); // who is being written to stays
+    if (!newest.completed_at) this.watch(new TurnView(elements.at(-1), this.agents));
+    this.follower.news();
+    if (turns[0].index === 1) this.readTitle();
   }
 
   /** A summary on demand has ended. */
   summarized(costUsd, usage) {
     this.composer.set("ready");
     if (usage) this.addToTotal(costUsd, usage);
+    this.elsewhere.catchUp();
   }
 
   async send(text) {
@@ -114,6 +145,7 @@ class Conversation {
       if (!error.unreachable) this.unanswered = null;
       this.composer.set("ready");
       this.refusal.show(error, [...this.agents.keys()]);
+      this.elsewhere.catchUp();
       return;
     }
     this.unanswered = null;
@@ -126,6 +158,7 @@ class Conversation {
     transcript.append(view.element);
     this.follower.toEnd();
     this.watch(view);
+    this.elsewhere.tell();
     if (turn.index === 1) this.readTitle();
   }
 
@@ -155,6 +188,7 @@ class Conversation {
     this.composer.set("ready");
     this.tellBehind(status);
     await this.showStored(view);
+    this.elsewhere.catchUp();
   }
 
   /** The events cannot be had: the turn has ended, or it is no longer ours to see. */
@@ -251,6 +285,12 @@ class Conversation {
     document.title = `${session.title} · Pantheon`;
     for (const element of document.querySelectorAll("[data-session-title]")) element.textContent = session.title;
   }
+}
+
+/** Return the version on the page that a turn takes the place of, null for what was said anew. */
+function shownVersion({ replaces }, turns) {
+  if (!replaces) return null;
+  return document.getElementById(`turn-${replaces}`) ?? shownVersion(turns.find(({ id }) => id === replaces) ?? {}, turns);
 }
 
 addCopyButtons(transcript);
