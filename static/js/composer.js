@@ -11,6 +11,7 @@ export class Composer {
     this.box = form.querySelector("[data-message]");
     this.sendButton = form.querySelector("[data-send]");
     this.stopButton = form.querySelector("[data-stop]");
+    this.busy = form.querySelector("[data-busy]");
     this.onSend = onSend;
     this.onStop = onStop;
     this.set("ready");
@@ -46,7 +47,9 @@ export class Composer {
   }
 
   send() {
-    if (this.state === "ready" && this.text.trim()) this.onSend(this.text);
+    if (!this.text.trim()) return;
+    if (this.state === "ready") this.onSend(this.text);
+    else if (this.state !== "sending") this.busy.textContent = "Not sent yet: an answer is coming. Wait for it, or stop it.";
   }
 
   /** Put text where the cursor is, set apart from the word before it. */
@@ -84,6 +87,7 @@ export class Composer {
   set(state) {
     const hadFocus = this.form.contains(document.activeElement);
     this.state = state;
+    this.busy.textContent = "";
     const running = state === "running" || state === "stopping";
     this.sendButton.hidden = running;
     this.sendButton.disabled = state === "sending";

@@ -60,6 +60,7 @@ class Conversation {
       onAgain: (turn, replaced) => this.again(turn, replaced),
       onRefused: (error) => this.refusal.show(error, [...this.agents.keys()]),
     });
+    this.composer.box.addEventListener("input", () => this.heed());
     document.addEventListener("council-order", ({ detail: keys }) => {
       tagList?.reorder(keys);
       this.composer.reorder(keys);
@@ -72,6 +73,12 @@ class Conversation {
   taggable() {
     const agents = [...this.agents].map(([key, { name }]) => ({ key, name }));
     return agents.length > 1 ? [...agents, { key: "all", name: "Everybody" }] : agents;
+  }
+
+  /** Who is asked has been said, or nothing is to be sent: that refusal is of no use any more. */
+  heed() {
+    const heeded = this.audience.tagged().length > 0 || !this.composer.text.trim();
+    if (this.refusal.code === "no_valid_tagged_agents" && heeded) this.refusal.clear();
   }
 
   /** Take up the turn that ran when the page was loaded. */
