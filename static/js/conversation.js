@@ -23,6 +23,7 @@ import { TurnView } from "./turn-view.js";
 const transcript = document.querySelector("[data-transcript]");
 const scroll = document.querySelector("[data-scroll]");
 const composerForm = document.querySelector("[data-composer]");
+const RUNNING = '[data-turn]:is([data-status="queued"], [data-status="running"])';
 
 class Conversation {
   constructor() {
@@ -83,7 +84,7 @@ class Conversation {
 
   /** Take up the turn that ran when the page was loaded. */
   resume() {
-    const running = transcript.querySelector('[data-turn]:is([data-status="queued"], [data-status="running"])');
+    const running = transcript.querySelector(RUNNING);
     if (running) this.watch(new TurnView(running, this.agents));
     else this.summary.resume();
   }
@@ -112,7 +113,9 @@ class Conversation {
     if (turns[0].index > this.lastIndex + 1) return location.reload(); // more than are listed at once
     const shown = turns.filter(({ id }) => !turns.some(({ replaces }) => replaces === id));
     const elements = await Promise.all(shown.map(({ id }) => loadTurn(this.urlOf(id))));
-    if (this.composer.state !== "ready") return this.elsewhere.look();
+    const newest = turns.at(-1);
+    const endedMeanwhile = !newest.completed_at && !elements.at(-1).matches(RUNNING);
+    if (this.composer.state !== "ready" || endedMeanwhile) return this.elsewhere.look();
     this.refusal.clear();
     transcript.querySelector("[data-empty]")?.remove();
     announce("More was said in another tab or on another device.");
@@ -122,7 +125,6 @@ class Conversation {
       else transcript.append(elements[place]);
     });
     for (const { usage, completed_at: ended } of turns) if (ended) this.addToTotal(usage.cost_usd, usage);
-    const newest = turns.at(-1);
     this.lastIndex = newest.index;
     if (!this.composer.text.trim()) this.audience.asked(newest.message); // who is being written to stays
     if (!newest.completed_at) this.watch(new TurnView(elements.at(-1), this.agents));
