@@ -63,7 +63,8 @@ async def probe(model: ModelSpec, model_ids: Collection[str] = (), *, limit_s: f
     said = f"It works: the list of models came after {took_s:.1f} s."
     if unproven:
         said += " This server shows its list to everybody, so that the key itself is not proven."
-    return Probe(True, said, tuple(name for name in model_ids if not is_listed(name, listed)))
+    asked = dict.fromkeys(model_ids)  # several aliases may share one
+    return Probe(True, said, tuple(name for name in asked if not is_listed(name, listed)))
 
 
 NETWORK = "check this machine's network and the provider's base URL."

@@ -13,6 +13,8 @@ from sessions.selectors.pages import TurnRows
 
 HUES = 8
 """Colours by which agents are told apart; static/css/tokens.css has them."""
+CUTS = {"length": "Ended at the length limit.", "content_filter": "Cut by the provider’s filter."}
+"""What is said of answers that the provider ended early, by its reason."""
 
 
 def hue(key: str) -> int:
@@ -34,6 +36,8 @@ class Answer:
     html: str
     error: str
     cost: Money | None
+    cut: str = ""
+    """Why it is not whole, though nothing failed."""
     latency_ms: int | None = None
     carried: bool = False
     """Kept from the version before, at no cost."""
@@ -142,6 +146,7 @@ def spoken(message: Message, calls: Sequence[Call], cost: Money | None, *, carri
         state=message.status,
         html=render_markdown(message.text),
         error=error_of(calls[-1]) if calls else "",
+        cut=CUTS.get(finish_of(calls[-1]), "") if calls else "",
         cost=cost,
         latency_ms=calls[-1].latency_ms if calls else None,
         carried=carried,
@@ -162,6 +167,11 @@ def unspoken(call: Call, cost: Money | None) -> Answer:
         cost=cost,
         latency_ms=call.latency_ms,
     )
+
+
+def finish_of(call: Call) -> str:
+    """Return why a provider ended an answer, empty where it did not say."""
+    return str(call.context.get("finish_reason", ""))
 
 
 def error_of(call: Call) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from billing.models import UsageEvent
 from billing.money import rate_text
 from sessions.models import Call
+from sessions.pages.answers import finish_of
 from sessions.pages.money import Money, money
 from sessions.selectors.pages import TurnRows
 
@@ -18,6 +19,7 @@ PURPOSES = {
     "synthesize": "Conclude",
     "summarize": "Summarize",
 }
+CUTS = {"length": "length limit", "content_filter": "filtered"}
 BUCKETS = {
     "input": "fresh",
     "cache_read": "cache read",
@@ -47,6 +49,8 @@ class Line:
     round: int
     attempt: int
     status: str
+    cut: str
+    """Why the answer is not whole, though nothing failed."""
     input_tokens: int | None
     output_tokens: int | None
     reasoning_tokens: int
@@ -73,6 +77,7 @@ def receipt_of(rows: TurnRows) -> list[Line]:
                 round=call.round,
                 attempt=call.attempt,
                 status=call.status,
+                cut=CUTS.get(finish_of(call), ""),
                 input_tokens=usage.total_input if usage else None,
                 output_tokens=usage.output if usage else None,
                 reasoning_tokens=usage.reasoning if usage else 0,

@@ -36,6 +36,8 @@ class TurnView:
     rounds: Sequence[Round]
     synthesis: Answer | None
     cost: Money | None
+    partly_priced: bool
+    """Some of its calls have a price, others have none: it cost more than is known."""
     error: str
     receipt: Sequence[Line]
     versions: Sequence[uuid.UUID]
@@ -99,6 +101,7 @@ def turn_view(rows: TurnRows, *, newest: bool = False) -> TurnView:
     turn = rows.turn
     answers = answers_of(rows)
     question = next((message.text for message in rows.messages if message.role == Message.Role.USER), "")
+    costs = [event.cost_pico for event in rows.events] if turn.is_final else []
     names = {call.agent_key: call.agent_name for call in rows.calls if call.agent_name}
     names |= {message.agent_key: message.agent_name for message in rows.messages if message.agent_name}
     return TurnView(
@@ -106,7 +109,8 @@ def turn_view(rows: TurnRows, *, newest: bool = False) -> TurnView:
         message=visible_text(question),
         rounds=rounds_of(turn, answers, names),
         synthesis=next((answer for answer in answers if answer.purpose == "synthesize"), None),
-        cost=money(total_cost(event.cost_pico for event in rows.events)) if turn.is_final else None,
+        cost=money(total_cost(costs)) if turn.is_final else None,
+        partly_priced=None in costs and total_cost(costs) is not None,
         error="" if answers or not turn.error else turn.error["message"],
         receipt=receipt_of(rows),
         versions=rows.versions,

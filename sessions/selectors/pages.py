@@ -69,11 +69,14 @@ def sessions_of_place(
 
 
 def unused_session(*, room: Room | None = None, agent: Agent | None = None) -> ChatSession | None:
-    """Return a session of this place in which nothing has been said, so that none piles up."""
+    """Return a session of this place that nobody has touched, so that none piles up.
+
+    A title tells of a purpose: somebody gave it, or the session is a fork that something is to be asked in.
+    """
     session: ChatSession | None = (
         ChatSession.objects.alive()
         .listed()
-        .filter(room=room, agent=agent, turns__isnull=True)
+        .filter(room=room, agent=agent, title="", turns__isnull=True)
         .order_by("-created_at")
         .first()
     )
@@ -148,7 +151,7 @@ def turn_rows(turns: Sequence[Turn]) -> list[TurnRows]:
     ids = [turn.pk for turn in turns]
     messages = grouped(Message.objects.filter(turn_id__in=ids).order_by("seq"))
     attempts = Call.objects.filter(turn_id__in=ids).select_related("model").order_by("number")
-    calls = grouped(attempts.defer("text", "context", "usage"))
+    calls = grouped(attempts.defer("text", "usage"))
     billed = UsageEvent.objects.filter(turn_id__in=ids).select_related("price")
     events = grouped(corrected(billed.only("turn_id", "price", "corrects", *RECEIPT_FIELDS)))
     versions = versions_of(turns)

@@ -8,6 +8,7 @@ from django.urls import reverse
 from accounts.tests.admin_site import static_files_as_they_are
 from sessions.models import Agent, ChatSession, Room
 from sessions.selectors.pages import agents_in
+from sessions.services.fork import session_fork
 from sessions.tests.factories import make_agent, make_room, make_session
 from sessions.tests.pages import assert_leads_to_sign_in, browser, text_of
 
@@ -143,6 +144,15 @@ def test_a_new_session_is_begun_once_until_something_is_said(alice, room):
     first = client.post(url("room-session-new", room))["Location"]
     assert client.post(url("room-session-new", room))["Location"] == first
     assert ChatSession.objects.get().room == room
+
+
+def test_a_new_session_is_none_that_somebody_meant_for_something(alice, room):
+    client = browser(alice)
+    session_fork(user=alice, session=make_session(alice, room), after_turn=0)
+    ChatSession.objects.filter(title="").update(title="For the board")
+    client.post(url("room-session-new", room))
+    assert ChatSession.objects.filter(title="").count() == 1
+    assert ChatSession.objects.count() == 3
 
 
 def test_a_deleted_room_is_gone_with_its_sessions(alice, room):

@@ -283,3 +283,37 @@ def test_a_session_is_deleted(alice, session):
     assert client.get(url("session", session)).status_code == 404
     agent = make_agent(alice, "solo")
     assert client.post(url("session-delete", make_session(alice, agent)))["Location"] == reverse("home")
+
+
+@runs_turns
+def test_a_turn_tells_that_one_of_its_calls_has_no_price(api, alice, session, openai_server):
+    turn = ask(api, session, "@ana hello")
+    page = text_of(browser(alice).get(url("session-turn", session, turn["id"])))
+    assert "data-turn-unpriced hidden" in page
+    free = make_agent(alice, "cy", make_model(openai_server, "unpriced-test", priced=False))
+    mixed = make_session(alice, make_room(alice, session.room.agents.get(key="ana"), free))
+    turn = ask(api, mixed, "@all hello")
+    page = text_of(browser(alice).get(url("session-turn", mixed, turn["id"])))
+    assert re.search(r">Turn \$0\.\d+</span><span data-turn-unpriced> \+ unpriced<", page)
+    turn = ask(api, mixed, "@cy hello")
+    page = text_of(browser(alice).get(url("session-turn", mixed, turn["id"])))
+    assert re.search(r">Turn unpriced</span><span data-turn-unpriced hidden>", page)
+
+
+@runs_turns
+@pytest.mark.parametrize(
+    ("reason", "note", "status"),
+    [
+        ("length", "Ended at the length limit.", "ok · length limit"),
+        ("content_filter", "Cut by the provider’s filter.", "ok · filtered"),
+        ("stop", "", "ok"),
+    ],
+)
+def test_an_answer_that_was_ended_early_tells_so(
+    api, alice, session, openai_server, reason: str, note: str, status: str
+):
+    openai_server.default = Answer("As I was", finish_reason=reason)
+    ask(api, session, "@ana speak")
+    page = text_of(browser(alice).get(url("session", session)))
+    assert re.findall('class="lane-cut">(.*?)<', page) == [note] * bool(note)
+    assert f"<td>{status}</td>" in page

@@ -66,9 +66,6 @@ class Addressees extends Audience {
     this.element.hidden = !keys.length;
     this.place.replaceChildren(...keys.map(chipOf));
     this.box.placeholder = keys.length ? `Ask ${AND.format(keys.map(tag))}` : this.placeholder;
-    for (const offered of this.form.querySelectorAll(".chips-offered [data-tag]")) {
-      offered.hidden = keys.includes(offered.dataset.tag);
-    }
     this.look();
     this.changed();
   }
@@ -81,9 +78,13 @@ class Addressees extends Audience {
     if (hadFocus) (this.place.children[place] ?? this.place.lastElementChild ?? this.box).focus();
   }
 
-  /** Tags in the text win: show that nobody else is asked. */
+  /** Tags in the text win: say so in place of those who would be asked, and offer these, too. */
   look() {
-    this.element.classList.toggle("addressees-replaced", this.tagged().length > 0);
+    const replaced = this.tagged().length > 0;
+    this.element.classList.toggle("addressees-replaced", replaced);
+    for (const offered of this.form.querySelectorAll(".chips-offered [data-tag]")) {
+      offered.hidden = !replaced && this.list.includes(offered.dataset.tag);
+    }
   }
 }
 

@@ -1,6 +1,8 @@
 // Where the next message is written: Enter sends, the draft is kept, chips insert tags, Send becomes Stop.
 import { keepDraft, readDraft } from "./drafts.js";
 
+const FINE_POINTER = "(hover: hover) and (pointer: fine)";
+
 export class Composer {
   /** `onSend(text)` and `onStop()` do the work. */
   constructor(form, sessionId, { onSend, onStop }) {
@@ -9,6 +11,7 @@ export class Composer {
     this.box = form.querySelector("[data-message]");
     this.sendButton = form.querySelector("[data-send]");
     this.stopButton = form.querySelector("[data-stop]");
+    this.busy = form.querySelector("[data-busy]");
     this.onSend = onSend;
     this.onStop = onStop;
     this.set("ready");
@@ -44,7 +47,9 @@ export class Composer {
   }
 
   send() {
-    if (this.state === "ready" && this.text.trim()) this.onSend(this.text);
+    if (!this.text.trim()) return;
+    if (this.state === "ready") this.onSend(this.text);
+    else if (this.state !== "sending") this.busy.textContent = "Not sent yet: an answer is coming. Wait for it, or stop it.";
   }
 
   /** Put text where the cursor is, set apart from the word before it. */
@@ -64,6 +69,13 @@ export class Composer {
     }
   }
 
+  /** Let who opens a session write at once: not with a finger, for which a keyboard would cover it, nor who is elsewhere. */
+  welcome() {
+    if (location.hash || document.activeElement !== document.body || !matchMedia(FINE_POINTER).matches) return;
+    this.box.focus({ preventScroll: true });
+    this.box.setSelectionRange(this.text.length, this.text.length);
+  }
+
   /** The message was accepted: forget the draft, unless something else has been written since. */
   accepted(text) {
     if (this.text === text) this.box.value = "";
@@ -75,6 +87,7 @@ export class Composer {
   set(state) {
     const hadFocus = this.form.contains(document.activeElement);
     this.state = state;
+    this.busy.textContent = "";
     const running = state === "running" || state === "stopping";
     this.sendButton.hidden = running;
     this.sendButton.disabled = state === "sending";

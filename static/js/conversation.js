@@ -5,6 +5,7 @@ import { ApiError, getJson, newKey, postJson } from "./api.js";
 import { audienceOf } from "./audience.js";
 import { addCopyButtons } from "./code-blocks.js";
 import { Composer } from "./composer.js";
+import { Elsewhere } from "./elsewhere.js";
 import { Estimate } from "./estimate.js";
 import { Follower } from "./follow.js";
 import { startJumps } from "./jumps.js";
@@ -22,6 +23,7 @@ import { TurnView } from "./turn-view.js";
 const transcript = document.querySelector("[data-transcript]");
 const scroll = document.querySelector("[data-scroll]");
 const composerForm = document.querySelector("[data-composer]");
+const RUNNING = '[data-turn]:is([data-status="queued"], [data-status="running"])';
 
 class Conversation {
   constructor() {
@@ -49,16 +51,23 @@ class Conversation {
       onBegun: () => this.composer.set("sending"),
       onEnded: (costUsd, usage) => this.summarized(costUsd, usage),
     });
+    this.elsewhere = new Elsewhere(this.sessionId, {
+      isFree: () => this.composer.state === "ready" && !transcript.querySelector("[data-question-editor]"),
+      lastIndex: () => this.lastIndex,
+      onTurns: (turns) => this.join(turns),
+    });
     new TurnActions(transcript, {
       isFree: () => this.composer.state === "ready",
       onAgain: (turn, replaced) => this.again(turn, replaced),
       onRefused: (error) => this.refusal.show(error, [...this.agents.keys()]),
     });
+    this.composer.box.addEventListener("input", () => this.heed());
     document.addEventListener("council-order", ({ detail: keys }) => {
       tagList?.reorder(keys);
       this.composer.reorder(keys);
     });
     this.resume();
+    this.composer.welcome();
   }
 
   /** Who can be tagged in this room. */
@@ -67,9 +76,15 @@ class Conversation {
     return agents.length > 1 ? [...agents, { key: "all", name: "Everybody" }] : agents;
   }
 
+  /** Who is asked has been said, or nothing is to be sent: that refusal is of no use any more. */
+  heed() {
+    const heeded = this.audience.tagged().length > 0 || !this.composer.text.trim();
+    if (this.refusal.code === "no_valid_tagged_agents" && heeded) this.refusal.clear();
+  }
+
   /** Take up the turn that ran when the page was loaded. */
   resume() {
-    const running = transcript.querySelector('[data-turn]:is([data-status="queued"], [data-status="running"])');
+    const running = transcript.querySelector(RUNNING);
     if (running) this.watch(new TurnView(running, this.agents));
     else this.summary.resume();
   }
@@ -90,12 +105,38 @@ class Conversation {
     replaced.replaceWith(view.element);
     this.follower.toEnd();
     this.watch(view);
+    this.elsewhere.tell();
+  }
+
+  /** Show turns of the API, oldest first, that were asked elsewhere, and join the one that runs. */
+  async join(turns) {
+    if (turns[0].index > this.lastIndex + 1) return location.reload(); // more than are listed at once
+    const shown = turns.filter(({ id }) => !turns.some(({ replaces }) => replaces === id));
+    const elements = await Promise.all(shown.map(({ id }) => loadTurn(this.urlOf(id))));
+    const newest = turns.at(-1);
+    const endedMeanwhile = !newest.completed_at && !elements.at(-1).matches(RUNNING);
+    if (this.composer.state !== "ready" || endedMeanwhile) return this.elsewhere.look();
+    this.refusal.clear();
+    transcript.querySelector("[data-empty]")?.remove();
+    announce("More was said in another tab or on another device.");
+    shown.forEach((turn, place) => {
+      const version = shownVersion(turn, turns);
+      if (version) swap(version, elements[place]);
+      else transcript.append(elements[place]);
+    });
+    for (const { usage, completed_at: ended } of turns) if (ended) this.addToTotal(usage.cost_usd, usage);
+    this.lastIndex = newest.index;
+    if (!this.composer.text.trim()) this.audience.asked(newest.message); // who is being written to stays
+    if (!newest.completed_at) this.watch(new TurnView(elements.at(-1), this.agents));
+    this.follower.news();
+    if (turns[0].index === 1) this.readTitle();
   }
 
   /** A summary on demand has ended. */
   summarized(costUsd, usage) {
     this.composer.set("ready");
     if (usage) this.addToTotal(costUsd, usage);
+    this.elsewhere.catchUp();
   }
 
   async send(text) {
@@ -113,6 +154,7 @@ class Conversation {
       if (!error.unreachable) this.unanswered = null;
       this.composer.set("ready");
       this.refusal.show(error, [...this.agents.keys()]);
+      this.elsewhere.catchUp();
       return;
     }
     this.unanswered = null;
@@ -125,6 +167,7 @@ class Conversation {
     transcript.append(view.element);
     this.follower.toEnd();
     this.watch(view);
+    this.elsewhere.tell();
     if (turn.index === 1) this.readTitle();
   }
 
@@ -148,12 +191,13 @@ class Conversation {
 
   async ended(costUsd, { status, error, usage }) {
     const { view } = this;
-    view.end({ status, cost_usd: costUsd, error });
+    view.end({ status, cost_usd: costUsd, error, usage });
     this.addToTotal(costUsd, usage);
     this.showConnection(true);
     this.composer.set("ready");
     this.tellBehind(status);
     await this.showStored(view);
+    this.elsewhere.catchUp();
   }
 
   /** The events cannot be had: the turn has ended, or it is no longer ours to see. */
@@ -250,6 +294,12 @@ class Conversation {
     document.title = `${session.title} · Pantheon`;
     for (const element of document.querySelectorAll("[data-session-title]")) element.textContent = session.title;
   }
+}
+
+/** Return the version on the page that a turn takes the place of, null for what was said anew. */
+function shownVersion({ replaces }, turns) {
+  if (!replaces) return null;
+  return document.getElementById(`turn-${replaces}`) ?? shownVersion(turns.find(({ id }) => id === replaces) ?? {}, turns);
 }
 
 addCopyButtons(transcript);

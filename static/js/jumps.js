@@ -10,6 +10,7 @@ export function startJumps(transcript, onJump) {
     const steps = place.closest("[data-steps]");
     if (steps) steps.open = true;
     reveal(place);
+    document.dispatchEvent(new Event("jump"));
     point(place);
     return true;
   };

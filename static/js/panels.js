@@ -1,4 +1,5 @@
-// Side panels of the workspace that a narrow window hides: opened by their button, closed by Escape or a click outside.
+// Side panels of the workspace that a narrow window hides: opened by their button, closed by Escape, a click outside
+// or a link in them that leads into the conversation, which they cover.
 
 export function startPanels() {
   const openers = [...document.querySelectorAll("[data-panel-open]")];
@@ -32,6 +33,7 @@ export function startPanels() {
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") closeAll({ refocus: true });
   });
+  document.addEventListener("jump", () => closeAll({ refocus: false }));
   document.addEventListener("click", (event) => {
     if (!event.target.closest("[data-panel], [data-panel-open]")) closeAll({ refocus: false });
   });

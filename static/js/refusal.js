@@ -8,6 +8,7 @@ export class Refusal {
   }
 
   clear() {
+    this.code = null;
     this.element.hidden = true;
     this.element.replaceChildren();
     clearInterval(this.countdown);
@@ -16,6 +17,7 @@ export class Refusal {
   /** Show an ApiError. `keys` are the agents that can be tagged. */
   show(error, keys) {
     this.clear();
+    this.code = error.code;
     const { sentence, until, actions } = advice(error, keys);
     const text = document.createElement("p");
     text.append(sentence);

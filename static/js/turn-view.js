@@ -163,13 +163,14 @@ export class TurnView {
     this.tick();
   }
 
-  end({ status, cost_usd: costUsd, error }) {
+  end({ status, cost_usd: costUsd, error, usage }) {
     clearInterval(this.timer);
     this.element.dataset.status = status;
     for (const lane of this.lanes.values()) if (lane.open) lane.stop();
     this.element.querySelector("[data-turn-stage]").hidden = true;
     this.element.querySelector("[data-turn-status]").textContent = STATUS_TEXT[status] ?? "";
     showMoney(this.element.querySelector("[data-turn-cost]"), picoOf(costUsd), "Turn ");
+    this.element.querySelector("[data-turn-unpriced]").hidden = !usage.unpriced_calls || picoOf(costUsd) === null;
     if (!this.lanes.size && error) {
       const place = this.element.querySelector("[data-turn-error]");
       place.hidden = false;

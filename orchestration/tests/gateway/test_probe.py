@@ -55,7 +55,7 @@ async def test_a_server_that_shows_its_list_to_everybody_proves_no_key(
 
 
 async def test_a_model_that_is_not_in_the_list_is_named(kind: str, server: ProviderServer) -> None:
-    found = await probe(spec(kind, server.base_url), ["test-model-1", "test-model-9"])
+    found = await probe(spec(kind, server.base_url), ["test-model-1", "test-model-9", "test-model-9"])
     assert found.works
     assert found.unlisted == ("test-model-9",)
 

@@ -13,6 +13,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 DESK, PHONE = {"width": 1280, "height": 860}, {"width": 360, "height": 740}
+LONG_NAME = "Augusta Ada King-Noel, Countess of Lovelace"
+"""Of who looks: it stands in the bar of every page."""
 AXE = {"resultTypes": ["violations"], "preload": False}
 """Without the rule that would copy style sheets into the page, which the Content-Security-Policy refuses."""
 Scheme = Literal["light", "dark"]

@@ -19,6 +19,7 @@ from sessions.models import ChatSession, Room
 from sessions.services.agents import agent_delete
 from sessions.services.chats import session_delete
 from sessions.services.rooms import room_delete
+from sessions.tests.browser.looking import LONG_NAME
 from sessions.tests.browser.steps import ended, open_session, send
 from sessions.tests.browser.watching import Watch
 from sessions.tests.councils import ROUTE, SYNTHESIZE, decision, says
@@ -39,7 +40,7 @@ SUMMARY = (
 
 @pytest.fixture
 def root(openai_model: LlmModel) -> User:
-    return User.objects.create_superuser("root@example.com", name="Root")
+    return User.objects.create_superuser("root@example.com", name=LONG_NAME)
 
 
 @pytest.fixture
@@ -141,7 +142,7 @@ def test_ones_own_pages(look_as: Any, root: User, council: ChatSession, openai_m
     page.locator("summary", has_text="Delete this agent").click()
     page.get_by_role("button", name="Delete this agent").click()
     look.here("home undo")
-    page.locator("summary", has_text="Root").click()
+    page.locator("summary", has_text=LONG_NAME).click()
     look.here("home menu")
     look.at("/deleted")
     assert not look.wrong, "\n".join(look.wrong)

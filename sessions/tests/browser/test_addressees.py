@@ -69,6 +69,11 @@ def test_tags_in_the_text_win(alices: Page, alice: User, agents, openai_server: 
     box.fill("so ")
     alices.get_by_role("group", name="Tag an agent").get_by_role("button", name="@cy").click()
     expect(box).to_have_value("so @cy ")
+    expect(alices.get_by_text("The tags in the message say who is asked.")).to_be_visible()
+    expect(alices.get_by_role("button", name="Remove @bob")).to_be_hidden()
+    expect(
+        alices.get_by_role("group", name="Tag an agent").get_by_role("button", name="@bob")
+    ).to_be_visible()
     box.press("Enter")
     answered(alices, 2)
     assert said(2) == "so @cy "

@@ -18,7 +18,10 @@ from accounts.tests.admin_site import page as page_of
 from accounts.tests.admin_site import static_files_as_they_are
 from billing.selectors.reports import GROUPS
 from sessions.tests.admin_rows import make_rows
+from sessions.tests.browser.looking import LONG_NAME
 from sessions.tests.browser.steps import Opened, address_of, sign_in
+from sessions.tests.factories import make_model, make_room, make_session
+from sessions.tests.pages import add_turns
 from sessions.tests.server_process import ServerProcess
 
 __all__ = ["static_files_as_they_are"]
@@ -33,7 +36,7 @@ APPS = sorted({model._meta.app_label for model in admin.site._registry})
 
 @pytest.fixture
 def root() -> User:
-    return User.objects.create_superuser("root@example.com", name="Root")
+    return User.objects.create_superuser("root@example.com", name=LONG_NAME)
 
 
 def rows_of(model: type[Model]) -> list[str]:
@@ -114,3 +117,18 @@ def test_the_bar_leads_back_to_the_rooms(open_context: Opened, server: ServerPro
     page.get_by_role("link", name="Back to the rooms").click()
     expect(page).to_have_url(re.compile("/$"))
     expect(page.get_by_role("heading", name="Rooms")).to_be_visible()
+
+
+def test_a_long_room_name_leaves_the_other_columns_in_sight(
+    open_context: Opened, server: ServerProcess, root: User
+) -> None:
+    session = make_session(root, make_room(root, name="Neighbourhood bakery council " * 4))
+    add_turns(session, make_model(), 1)
+    context = open_context()
+    sign_in(context, address_of(server), root)
+    page = context.new_page()
+    page.goto(reverse("admin:chat_sessions_turn_changelist"))
+    place = page.locator("td.field-place").bounding_box()
+    assert place is not None
+    assert place["width"] < 300
+    expect(page.locator("#nav-sidebar").get_by_role("link", name="Turns", exact=True)).to_be_visible()

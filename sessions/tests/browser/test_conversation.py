@@ -12,7 +12,17 @@ from orchestration.models import LlmModel
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
 from sessions.models import ChatSession, Message, Turn
 from sessions.tests.browser.network import network
-from sessions.tests.browser.steps import Opened, ended, lane, open_session, send, sign_in, text_of_lane, turn
+from sessions.tests.browser.steps import (
+    Opened,
+    address_of,
+    ended,
+    lane,
+    open_session,
+    send,
+    sign_in,
+    text_of_lane,
+    turn,
+)
 from sessions.tests.browser.watching import Watch
 from sessions.tests.councils import ROUTE, SYNTHESIZE, decision, says
 from sessions.tests.factories import make_agent, make_model, make_room, make_session
@@ -143,11 +153,40 @@ def test_a_reload_in_mid_stream_says_no_word_twice(
     assert len(openai_server.served) == 1
 
 
-def test_two_tabs_see_the_same(alices: Page, alice, agents, openai_server, watch: Watch) -> None:
+def test_tabs_of_one_browser_hear_of_a_turn_at_once(
+    alices: Page, alice, agents, openai_server: OpenAIServer
+) -> None:
     session = council(alice, agents)
     answer, gate = held("Alpha ", "beta.")
-    openai_server.when(says("ana"), answer)
+    openai_server.when(says("ana"), answer, Answer("Anew."))
     other = alices.context.new_page()
+    open_session(other, session)
+    open_session(alices, session)
+    send(alices, "@ana speak")
+    expect(text_of_lane(other, "ana")).to_have_text("Alpha")
+    expect(other.get_by_role("button", name="Stop")).to_be_visible()
+    gate.open()
+    for page in (alices, other):
+        ended(page)
+        expect(text_of_lane(page, "ana")).to_have_text("Alpha beta.")
+    turn(other).get_by_role("button", name="Regenerate", exact=True).click()
+    for page in (alices, other):
+        expect(text_of_lane(page, "ana")).to_have_text("Anew.")
+        ended(page)
+        expect(page.locator("[data-turn]")).to_have_count(1)
+        expect(turn(page)).to_contain_text("version 2/2")
+    assert len({page.locator(".conversation-total").inner_text() for page in (alices, other)}) == 1
+
+
+def test_another_device_sees_the_same(
+    open_context: Opened, server: ServerProcess, alices: Page, alice, agents, openai_server, watch: Watch
+) -> None:
+    session = council(alice, agents)
+    answer, gate = held("Alpha ", "beta.")
+    openai_server.when(says("ana"), answer, Answer("Two."), Answer("Three."), Answer("Four."))
+    context = open_context()
+    sign_in(context, address_of(server), alice)
+    other = context.new_page()
     open_session(other, session)
     open_session(alices, session)
     send(alices, "@ana speak")
@@ -162,7 +201,19 @@ def test_two_tabs_see_the_same(alices: Page, alice, agents, openai_server, watch
     for page in (alices, other):
         ended(page)
         expect(text_of_lane(page, "ana")).to_have_text("Alpha beta.")
-    assert Turn.objects.count() == 1
+    for number in (2, 3):
+        send(alices, "@ana go on")
+        expect(alices.locator("[data-turn]")).to_have_count(number)
+        ended(alices)
+    turn(alices).get_by_role("button", name="Regenerate", exact=True).click()
+    expect(text_of_lane(alices, "ana")).to_have_text("Four.")
+    ended(alices)
+    expect(other.locator("[data-turn]")).to_have_count(1)
+    other.evaluate("dispatchEvent(new Event('focus'))")
+    expect(other.locator("[data-turn]")).to_have_count(3)
+    expect(other.locator("[data-step] [data-text]")).to_have_text(["Alpha beta.", "Two.", "Four."])
+    expect(other.get_by_label("Message", exact=True)).to_have_value("@bob speak too")
+    assert len({page.locator(".conversation-total").inner_text() for page in (alices, other)}) == 1
 
 
 def test_a_lost_network_is_told_and_made_good(

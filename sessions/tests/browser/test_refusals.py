@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from accounts.models import User
 from billing.tests.budgets import make_budget, spend
 from orchestration.models import LlmModel
-from orchestration.tests.providers import Answer, OpenAIServer
+from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
 from sessions.models import ChatSession, Turn
 from sessions.tests.browser.steps import ended, lane, open_session, send, text_of_lane, turn
 from sessions.tests.browser.watching import Watch
@@ -39,6 +39,39 @@ def test_a_message_without_a_tag_offers_the_tags(alices: Page, session: ChatSess
     expect(alert).to_be_hidden()
 
 
+def test_the_offer_of_tags_goes_when_it_is_heeded(alices: Page, session: ChatSession, watch: Watch) -> None:
+    open_session(alices, session)
+    watch.expect(422)
+    box, alert = alices.get_by_label("Message", exact=True), alices.get_by_role("alert")
+    send(alices, "what now?")
+    expect(alert).to_contain_text("Say who is asked")
+    box.press_sequentially(" @bo")
+    expect(alert).to_be_visible()
+    box.press_sequentially("b")
+    expect(alert).to_be_hidden()
+    send(alices, "what now?")
+    expect(alert).to_be_visible()
+    box.fill("")
+    expect(alert).to_be_hidden()
+
+
+def test_enter_while_an_answer_comes_says_why_nothing_is_sent(
+    alices: Page, session: ChatSession, openai_server: OpenAIServer
+) -> None:
+    gate = Gate()
+    openai_server.when(says("ana"), Answer(("One ", "two."), at={1: Hold(gate)}))
+    open_session(alices, session)
+    send(alices, "@ana count")
+    expect(text_of_lane(alices, "ana")).to_have_text("One")
+    said = alices.get_by_text("Not sent yet")
+    send(alices, "@bob and you?")
+    expect(said).to_be_visible()
+    expect(alices.get_by_label("Message", exact=True)).to_have_value("@bob and you?")
+    gate.open()
+    ended(alices)
+    expect(said).to_be_hidden()
+
+
 def test_a_hard_budget_says_which_and_until_when(
     alices: Page, alice: User, session: ChatSession, watch: Watch, openai_server: OpenAIServer
 ) -> None:
@@ -66,7 +99,7 @@ def test_a_provider_that_fails_can_be_asked_again(
     ended(alices)
     expect(lane(alices, "bob")).to_have_attribute("data-state", "failed")
     expect(turn(alices)).to_contain_text("Not everybody answered")
-    lane(alices, "bob").get_by_role("button", name="Try again").click()
+    lane(alices, "bob").locator(".lane-fault").get_by_role("button", name="Try again").click()
     expect(text_of_lane(alices, "bob")).to_have_text("Here again.")
     ended(alices)
     expect(text_of_lane(alices, "ana")).to_have_text("I am well.")
