@@ -125,6 +125,7 @@ def queue_turn(
             before_seq=before_seq,
             summary_id=plan.summary_id,
             client=plan.client,
+            redone_summary_id=plan.redone_summary_id,
         ),
         idempotency_key=request.idempotency_key,
         request_digest=request.digest,
