@@ -25,7 +25,7 @@ def session_fork(*, user: User, session: ChatSession, after_turn: int) -> ChatSe
     if any(not turn.is_final for turn in turns):
         raise ValidationFailed({"after_turn": ["This turn is still running."]})
     fork = ChatSession.objects.create(
-        owner=user, room=session.room, agent=session.agent, title=f"Fork of {session.title}"[:200]
+        owner=user, room=session.room, agent=session.agent, title=f"Branch of {session.title}"[:200]
     )
     copies = {turn.pk: copy_of(turn, fork, index) for index, turn in enumerate(turns, start=1)}
     Turn.objects.bulk_create(copies.values())

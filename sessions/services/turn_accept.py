@@ -176,5 +176,5 @@ def refuse_old_version(request: TurnRequest, index: int) -> None:
     """Refuse a new version of anything but the newest turn. Raises `turn_conflict`."""
     old = request.replaces
     if old is not None and old.index != index - 1:
-        message = "Only the newest turn can be made again. Fork the session before this one instead."
+        message = "Only the newest turn can be made again. Branch the session before this one instead."
         raise PantheonError("turn_conflict", message, {"newest": index - 1, "index": old.index})
