@@ -16,6 +16,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from accounts.access import access_token
 from accounts.forms import NewPassword
 from accounts.models import ApiToken, User
+from accounts.once import one_time_value, taken_first
 from accounts.page_base import PageView, add_errors
 from accounts.passwords import password_change
 from accounts.services import allowed_scopes, token_create, token_delete, user_rename
@@ -58,6 +59,7 @@ class TokenForm(forms.Form):
     )
     days = forms.ChoiceField(label="Expires after", choices=LIFETIMES, initial="90")
     scopes = forms.MultipleChoiceField(label="May", widget=forms.CheckboxSelectMultiple)
+    once = forms.CharField(widget=forms.HiddenInput, initial=one_time_value, required=False)
 
     def __init__(self, user: User, data: Any = None) -> None:
         super().__init__(data, initial={"scopes": [ApiToken.Scope.READ, ApiToken.Scope.CHAT]})
@@ -129,13 +131,16 @@ class AccountPasswordView(AccountFormPage):
 
 
 class AccountTokensView(AccountFormPage):
-    """Make a token. Its secret is in this one answer and nowhere else."""
+    """Make a token. Its secret is in this one answer and nowhere else, so the form makes one token alone."""
 
     def post(self, request: HttpRequest) -> HttpResponse:
         form = TokenForm(self.user, request.POST)
         if not form.is_valid():
             return self.show(request, token_form=form)
         data = form.cleaned_data
+        if not taken_first(self.user, data["once"]):
+            messages.warning(request, "This form was sent before or is a day old. It made no further token.")
+            return redirect("account")
         token, secret = token_create(
             user=self.user, name=data["token_name"], scopes=data["scopes"], expires_at=form.expires_at
         )

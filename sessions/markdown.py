@@ -20,12 +20,15 @@ from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_core import StateCore
+from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from markdown_it.utils import OptionsDict
 from pygments import highlight  # type: ignore[import-untyped]
 from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
 from pygments.lexers import get_lexer_by_name  # type: ignore[import-untyped]
 from pygments.token import STANDARD_TYPES  # type: ignore[import-untyped]
+
+from sessions.mathematics import keep_mathematics
 
 RICH_LIMIT = 100_000
 """Characters of a text up to which it is read as Markdown."""
@@ -66,6 +69,10 @@ _ALIGN = {
     "text-align:center": "align-center",
     "text-align:right": "align-right",
 }
+_LINE_BREAK = re.compile(r"<br ?/?>", re.IGNORECASE)
+_TASK = re.compile(r"\[([ xX])\]\s")
+_SIDED = ("blockquote_open", "bullet_list_open", "ordered_list_open")
+"""What has its bar, bullets or numbers on the side where its text begins."""
 _FORMATTER = HtmlFormatter(nowrap=True)
 
 _TAGS = {
@@ -77,11 +84,16 @@ _CLEANER = nh3.Cleaner(
     tags=_TAGS,
     clean_content_tags={"script", "style"},
     attributes={"a": {"href", "title"}, "ol": {"start"}},
-    tag_attribute_values={"div": {"tabindex": {"0"}}, "pre": {"tabindex": {"0"}}},
+    tag_attribute_values={
+        **{tag: {"dir": {"auto"}} for tag in ("blockquote", "ol", "table", "ul")},
+        **{tag: {"tabindex": {"0"}} for tag in ("div", "pre")},
+    },
     allowed_classes={
+        "code": {"math"},
         "div": {"code-block", "code-language", "table-scroll"},
-        "pre": {"plain-text"},
-        "span": {name for name in STANDARD_TYPES.values() if name},
+        "li": {"task"},
+        "pre": {"math", "plain-text"},
+        "span": {"task-box", *(name for name in STANDARD_TYPES.values() if name)},
         "td": _CELL_CLASSES,
         "th": _CELL_CLASSES,
     },
@@ -92,7 +104,7 @@ _CLEANER = nh3.Cleaner(
 
 
 def render_markdown(text: str) -> str:
-    """Return safe HTML for a model's text: CommonMark with tables, strikethrough and bare links."""
+    """Return safe HTML for a model's text: CommonMark with tables, tasks, strikethrough and bare links."""
     text = visible_text(text)
     if len(text) > RICH_LIMIT:
         shown = f'<pre class="plain-text" tabindex="0">{html.escape(text)}</pre>'
@@ -133,16 +145,50 @@ def _leave_long_paragraphs(state: StateCore) -> None:
 
 
 def _shape(state: StateCore) -> None:
-    """Bring the tokens into the page's shape: headings below the page's own, aligned cells, images as links."""
-    for token in state.tokens:
+    """Bring the tokens into the page's shape: headings below the page's own, aligned cells, tasks, images as links."""
+    for place, token in enumerate(state.tokens):
         if token.type in ("heading_open", "heading_close"):
             token.tag = f"h{min(6, int(token.tag[1]) + 2)}"
+        elif token.type in _SIDED:
+            token.attrs["dir"] = "auto"
         elif token.type in ("td_open", "th_open"):
             align = _ALIGN.get(str(token.attrs.pop("style", "")))
             if align:
                 token.attrs["class"] = align
         elif token.children:
             token.children = _images_as_links(token.children)
+            if place > 1 and state.tokens[place - 2].type == "list_item_open":
+                _tick(state.tokens[place - 2], token.children)
+
+
+def _tick(item: Token, children: list[Token]) -> None:
+    """Draw the box of a task. The plugin for it takes long for long lists, and writes form fields."""
+    if children[0].type != "text" or not (task := _TASK.match(children[0].content)):
+        return
+    item.attrSet("class", "task")
+    children[0].content = children[0].content[task.end() :]
+    children.insert(0, Token("task_box", "span", 0, content="☐" if task[1] == " " else "☑"))
+
+
+def _render_task_box(
+    renderer: RendererHTML,
+    tokens: Sequence[Token],
+    index: int,
+    options: OptionsDict,
+    env: MutableMapping[str, Any],
+) -> str:
+    return f'<span class="task-box">{tokens[index].content}</span> '
+
+
+def _break_line(state: StateInline, silent: bool) -> bool:
+    """Take `<br>`, the only way to break a line in a table's cell. No other tag means anything."""
+    found = _LINE_BREAK.match(state.src, state.pos, state.posMax)
+    if not found:
+        return False
+    if not silent:
+        state.push("hardbreak", "br", 0)
+    state.pos = found.end()
+    return True
 
 
 def _images_as_links(children: Sequence[Token]) -> list[Token]:
@@ -184,8 +230,18 @@ def _render_code(
     )
 
 
+def _render_math(
+    renderer: RendererHTML,
+    tokens: Sequence[Token],
+    index: int,
+    options: OptionsDict,
+    env: MutableMapping[str, Any],
+) -> str:
+    return f'<pre class="math" tabindex="0">{html.escape(tokens[index].content)}</pre>\n'
+
+
 def _open_table(*_: Any) -> str:
-    return '<div class="table-scroll" tabindex="0"><table>\n'
+    return '<div class="table-scroll" tabindex="0"><table dir="auto">\n'
 
 
 def _close_table(*_: Any) -> str:
@@ -204,8 +260,12 @@ def _make_parser() -> MarkdownIt:
     parser.block.ruler.before("table", "leave_deep_nesting", _leave_deep_nesting)
     parser.core.ruler.before("inline", "leave_long_paragraphs", _leave_long_paragraphs)
     parser.core.ruler.push("shape", _shape)
+    parser.inline.ruler.before("autolink", "break_line", _break_line)
+    keep_mathematics(parser)
     for rule in ("fence", "code_block"):
         parser.add_render_rule(rule, _render_code)
+    parser.add_render_rule("math_block", _render_math)
+    parser.add_render_rule("task_box", _render_task_box)
     parser.add_render_rule("table_open", _open_table)
     parser.add_render_rule("table_close", _close_table)
     return parser

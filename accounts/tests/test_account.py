@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.core.cache import cache
@@ -12,6 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import ApiToken, AuditEntry, User, secret_digest
+from accounts.once import VALID_FOR_S, one_time_value
 from accounts.services import token_create
 from accounts.tests.admin_site import signed_in, static_files_as_they_are
 from accounts.tests.clients import PASSWORD, bearer
@@ -23,6 +26,11 @@ ACCOUNT = reverse("account")
 NEW = "quite another passphrase"
 PASSWORDS = {"old_password": PASSWORD, "password": NEW, "password_again": NEW}
 TOKEN = {"token_name": "reports", "days": "30", "scopes": ["read", "chat"]}
+
+
+def token_form(**changed: Any) -> dict[str, Any]:
+    """Return the form as a page that was just opened sends it."""
+    return {**TOKEN, "once": one_time_value(), **changed}
 
 
 def text(response: Any) -> str:
@@ -102,7 +110,7 @@ def test_guessing_the_old_password_is_limited(alice: User, settings: Any) -> Non
 
 def test_a_token_is_made_and_shown_once(alice: User) -> None:
     client, before = signed_in(alice), timezone.now()
-    response = client.post(reverse("account-tokens"), TOKEN)
+    response = client.post(reverse("account-tokens"), token_form())
     secret = response.context["secret"]
     assert text(response).count(secret) == 1
     assert "no-store" in response["Cache-Control"]
@@ -115,8 +123,43 @@ def test_a_token_is_made_and_shown_once(alice: User) -> None:
     assert Client(headers={"Authorization": f"Bearer {secret}"}).get("/api/v1/auth/me").status_code == 200
 
 
+def test_a_form_that_is_sent_again_makes_no_second_token(alice: User, bob: User) -> None:
+    client = signed_in(alice)
+    form = {**TOKEN, "once": client.get(ACCOUNT).context["token_form"]["once"].value()}
+    secret = client.post(reverse("account-tokens"), form).context["secret"]
+    again = client.post(reverse("account-tokens"), form)
+    assert (again.status_code, again["Location"]) == (302, ACCOUNT)
+    page = text(client.get(ACCOUNT))
+    assert "It made no further token." in page
+    assert secret not in page
+    assert ApiToken.objects.count() == 1
+    signed_in(bob).post(reverse("account-tokens"), form)
+    assert ApiToken.objects.count() == 2, "what one has sent stands in nobody else's way"
+
+
+def test_a_refused_form_is_sent_again(alice: User) -> None:
+    client = signed_in(alice)
+    refused = client.post(reverse("account-tokens"), token_form(token_name=" "))
+    once = refused.context["token_form"]["once"].value()
+    assert f'name="once" value="{once}"' in text(refused)
+    assert client.post(reverse("account-tokens"), token_form(once=once)).context["secret"]
+
+
+@pytest.mark.parametrize("once", ["", "forged", "0" * 32 + ":1:x"])
+def test_a_form_of_nobodys_makes_no_token(alice: User, once: str) -> None:
+    assert signed_in(alice).post(reverse("account-tokens"), token_form(once=once)).status_code == 302
+    assert not ApiToken.objects.exists()
+
+
+def test_a_form_of_yesterday_makes_no_token(alice: User) -> None:
+    with mock.patch("django.core.signing.time.time", return_value=time.time() - VALID_FOR_S - 1):
+        form = token_form()
+    signed_in(alice).post(reverse("account-tokens"), form)
+    assert not ApiToken.objects.exists()
+
+
 def test_a_token_may_never_expire(alice: User) -> None:
-    signed_in(alice).post(reverse("account-tokens"), {**TOKEN, "days": "never"})
+    signed_in(alice).post(reverse("account-tokens"), token_form(days="never"))
     assert ApiToken.objects.get().expires_at is None
 
 
@@ -124,7 +167,7 @@ def test_a_token_may_never_expire(alice: User) -> None:
     "changed", [{"token_name": " "}, {"scopes": []}, {"scopes": ["admin"]}, {"days": "9999"}, {"days": ""}]
 )
 def test_a_token_that_cannot_be_made(alice: User, changed: dict[str, Any]) -> None:
-    response = signed_in(alice).post(reverse("account-tokens"), {**TOKEN, **changed})
+    response = signed_in(alice).post(reverse("account-tokens"), token_form(**changed))
     assert response.status_code == 200
     assert "field-refused" in text(response)
     assert not ApiToken.objects.exists()
@@ -132,7 +175,7 @@ def test_a_token_that_cannot_be_made(alice: User, changed: dict[str, Any]) -> No
 
 def test_staff_may_give_a_token_the_scope_admin(alice: User) -> None:
     User.objects.filter(pk=alice.pk).update(is_staff=True)
-    signed_in(alice).post(reverse("account-tokens"), {**TOKEN, "scopes": ["admin"]})
+    signed_in(alice).post(reverse("account-tokens"), token_form(scopes=["admin"]))
     assert ApiToken.objects.get().scopes == ["admin"]
 
 

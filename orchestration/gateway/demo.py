@@ -1,7 +1,8 @@
 """The built-in demo model: no AI, the same words for the same request, in the role of the agent that it speaks for.
 
-It lets a council be tried without a key: it keeps the JSON contracts of the manager and of the summarizer, streams
-at a human pace and reports usage (an estimate, four characters a token, called the provider's own).
+It lets a council be tried without a key: it names whom it heard before it in the turn, keeps the JSON contracts of the
+manager and of the summarizer, streams at a human pace and reports usage (an estimate, four characters a token, called
+the provider's own).
 """
 
 from __future__ import annotations
@@ -20,7 +21,18 @@ CHARS_PER_TOKEN = 4
 QUOTED_CHARS = 160
 CODE_WORDS = re.compile(r"(?i)\b(code|function|python|script|sql|json|algorithm|class|bug)\b")
 MESSAGE_NUMBER = re.compile(r"(?m)^\W{0,3}#?(\d+)\b")
+HEARD = re.compile(r"(?m)^\[([^\]\n]{1,120}) \(@[\w-]+\)\]: ")
+"""What opens another member's answer, as orchestration.engine.context attributes it."""
+MARKS = re.compile(r"[^\w\s.,;:!?'’%€$-]+")
+HEARD_CHARS = 60
+MAX_HEARD = 3
 MAX_SELECTIONS = 2
+OPENINGS = (
+    "In that role I would look at:",
+    "From there I would ask about:",
+    "What I would weigh first:",
+)
+POINTS = ("what **{}** means for you", "who decides about **{}**", "what **{}** takes, and when")
 
 
 async def demo_events(request: ModelRequest, words_per_s: float) -> AsyncGenerator[ModelEvent, None]:
@@ -56,12 +68,14 @@ def _reply(request: ModelRequest) -> str:
     name = request.speaker_name or "the agent"
     question = _question(request)
     role = _first_sentence(request.speaker_role) or "to help with what you ask"
+    manner = zlib.crc32(name.encode("utf-8", "replace")) >> 2
     paragraphs = [
         f"I speak for **{name}**, but I am the built-in demo: a script, not an AI. "
         "With an API key in the environment, a real model answers here.",
         f"> {_quote(question)}",
-        f"My role: {role}. In that role I would look at:",
-        "\n".join(f"- {point}" for point in _points(question, name)),
+        *_heard(request),
+        f"My role: {role}. {OPENINGS[manner % len(OPENINGS)]}",
+        "\n".join(f"- {point}" for point in _points(question, name, POINTS[manner % len(POINTS)])),
     ]
     if CODE_WORDS.search(question) or zlib.crc32(question.encode("utf-8", "replace")) % 4 == 0:
         paragraphs.append(
@@ -87,11 +101,38 @@ def _question(request: ModelRequest) -> str:
     return asked or request.question or _last_user_text(request)
 
 
-def _points(question: str, name: str) -> Iterator[str]:
+def _heard(request: ModelRequest) -> Iterator[str]:
+    """Yield a sentence that names who answered before in this turn, with a few words of each; nothing without any."""
+    told = "\n\n".join(["", *(message.text for message in request.messages if message.role == "user"), ""])
+    _, asked, since = told.rpartition(f"\n\n{request.question}\n\n")
+    if not asked or not request.question:
+        return
+    _, *answers = HEARD.split(since)
+    said = dict(zip(answers[::2], answers[1::2], strict=True))
+    named = [
+        f"{_plain(name)} (“{_gist(text)}”)" for name, text in said.items() if name != request.speaker_name
+    ]
+    if named:
+        yield f"Before me I heard {' and '.join(named[-MAX_HEARD:])}. I add to that."
+
+
+def _gist(text: str) -> str:
+    """Return a few words of an answer: its first point, or how it begins."""
+    points = re.findall(r"(?m)^- (.+)", text)
+    words = _plain(points[0] if points else text)
+    return words if len(words) <= HEARD_CHARS else words[:HEARD_CHARS].rsplit(" ", 1)[0] + " …"
+
+
+def _plain(text: str) -> str:
+    """Return a text on one line, with nothing in it that Markdown could take for a mark."""
+    return " ".join(MARKS.sub(" ", text).split())
+
+
+def _points(question: str, name: str, manner: str) -> Iterator[str]:
     """Yield three points that take up the longest words of the question."""
     words = dict.fromkeys(word.lower() for word in re.findall(r"[^\W\d_]{5,}", question))
     longest = sorted(words, key=len, reverse=True)[:2]
-    yield from (f"what **{word}** means for you" for word in longest)
+    yield from (manner.format(word) for word in longest)
     yield from ["what you know already", "what would change your mind"][: 2 - len(longest)]
     yield f"what only {name} can add"
 

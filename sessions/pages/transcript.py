@@ -27,6 +27,10 @@ STOP_NOTES = {
 }
 
 
+LONG_CHARS = 1_000
+LONG_LINES = 12
+
+
 @dataclass(frozen=True, slots=True)
 class TurnView:
     """A turn: the user's message, the rounds in which it was answered, and what came of them."""
@@ -47,6 +51,11 @@ class TurnView:
     @property
     def running(self) -> bool:
         return not self.turn.is_final
+
+    @property
+    def message_is_long(self) -> bool:
+        """Whether the message is folded; static/js/question-fold.js says the same."""
+        return len(self.message) > LONG_CHARS or self.message.count("\n") >= LONG_LINES
 
     @property
     def replies(self) -> list[Answer]:

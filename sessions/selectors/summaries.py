@@ -15,10 +15,28 @@ def newest_summary(session_id: uuid.UUID) -> Summary | None:
     return Summary.objects.filter(session_id=session_id).order_by("-through_seq").first()
 
 
+def usable_summary(session_id: uuid.UUID) -> Summary | None:
+    """Return the newest summary that a model gave."""
+    return Summary.objects.filter(session_id=session_id, used_fallback=False).order_by("-through_seq").first()
+
+
 def summary_spec(summary: Summary) -> SummarySpec:
     """Return a summary as the engine reads it."""
     lists = {field: tuple(SummaryItem(**item) for item in getattr(summary, field)) for field in FIELDS}
     return SummarySpec(summary.text, **lists)
+
+
+def continued_spec(earlier: Summary | None, redone: Summary | None) -> SummarySpec | None:
+    """Return what a new summary continues: the earlier one, with the lists of `redone`, in whose place it comes."""
+    if redone is None:
+        return summary_spec(earlier) if earlier else None
+    before = summary_spec(earlier) if earlier else SummarySpec("")
+    told = summary_spec(redone)
+    lists = {
+        field: (*getattr(told, field), *(item for item in getattr(before, field) if not item.pinned))
+        for field in FIELDS
+    }
+    return SummarySpec(before.text, **lists) if earlier or any(lists.values()) else None
 
 
 def summary_json(summary: Summary) -> dict[str, Any]:

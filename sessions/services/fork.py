@@ -24,7 +24,7 @@ def session_fork(*, user: User, session: ChatSession, after_turn: int) -> ChatSe
         raise ValidationFailed({"after_turn": ["This session has no such turn, or it has been replaced."]})
     if any(not turn.is_final for turn in turns):
         raise ValidationFailed({"after_turn": ["This turn is still running."]})
-    title = f"Fork of {session.title}"[:200] if session.title else ""  # the first message is to name it
+    title = f"Branch of {session.title}"[:200] if session.title else ""  # the first message is to name it
     fork = ChatSession.objects.create(owner=user, room=session.room, agent=session.agent, title=title)
     copies = {turn.pk: copy_of(turn, fork, index) for index, turn in enumerate(turns, start=1)}
     Turn.objects.bulk_create(copies.values())

@@ -26,7 +26,7 @@ from orchestration.selectors import default_model, model_by_alias, model_spec
 from pantheon.errors import PantheonError
 from sessions.models import Agent, ChatSession, Message, Room, Summary, Turn
 from sessions.selectors.calibration import calibration
-from sessions.selectors.summaries import summary_spec
+from sessions.selectors.summaries import continued_spec
 from sessions.services.client_context import client_from, client_json, client_lines
 from sessions.services.turn_request import ClientContext
 
@@ -99,6 +99,7 @@ def snapshot_of(
     before_seq: int,
     summary_id: uuid.UUID | None,
     client: ClientContext | None = None,
+    redone_summary_id: uuid.UUID | None = None,
 ) -> dict[str, Any]:
     """Return the JSON that `spec_of` and `payer_of` read.
 
@@ -116,6 +117,7 @@ def snapshot_of(
         "carried": [dataclasses.asdict(answer) for answer in spec.carried],
         "instructions": dict(spec.instructions),
         "summary_id": summary_id and str(summary_id),
+        "redone_summary_id": redone_summary_id and str(redone_summary_id),
         "summarize": spec.summarize and dataclasses.asdict(spec.summarize),
         "before_seq": before_seq,
         "client": client_json(client),
@@ -167,7 +169,8 @@ def verbatim_from_seq(
 def spec_of(turn: Turn) -> TurnSpec:
     """Return the spec that an accepted turn was stored with, its texts read from the transcript."""
     data = turn.snapshot
-    summary = Summary.objects.filter(pk=data["summary_id"]).first() if data["summary_id"] else None
+    summary = summary_by_id(data["summary_id"])
+    redone = summary_by_id(data.get("redone_summary_id"))
     said = Message.objects.filter(turn=turn, role=Message.Role.USER).first()
     client = client_from(data.get("client"))
     roster = tuple(AgentSpec(**{**agent, "model": ModelSpec(**agent["model"])}) for agent in data["roster"])
@@ -195,9 +198,13 @@ def spec_of(turn: Turn) -> TurnSpec:
             ),
         ),
         client_system=client.system if client else "",
-        summary=summary_spec(summary) if summary else None,
+        summary=continued_spec(summary, redone),
         summarize=SummaryPlan(**data["summarize"]) if data["summarize"] else None,
     )
+
+
+def summary_by_id(pk: str | None) -> Summary | None:
+    return Summary.objects.filter(pk=pk).first() if pk else None
 
 
 def payer_of(turn: Turn) -> Payer:

@@ -12,7 +12,7 @@ from orchestration.engine.specs import SummaryPlan, TurnSpec
 from orchestration.engine.summary import FIELDS, MAX_ITEM_CHARS, MAX_ITEMS, MAX_SUMMARY_CHARS
 from pantheon.errors import PantheonError, ValidationFailed
 from sessions.models import ChatSession, Summary, Turn
-from sessions.selectors.summaries import newest_summary, summary_spec
+from sessions.selectors.summaries import continued_spec, newest_summary, usable_summary
 from sessions.services.snapshot import agent_specs, history_of, summarizer_spec
 from sessions.services.turn_accept import Accepted, next_seq, queue_turn, turn_of_key
 from sessions.services.turn_plan import Plan, agents_of, limits_of
@@ -24,6 +24,7 @@ def summary_request(
 ) -> Accepted:
     """Accept a turn that only summarizes: run, committed and recovered like any other.
 
+    Where the newest summary was made without a model, what was said since the last usable one is summarized again.
     Raises ValidationFailed where nothing new was said, `turn_in_progress` while a turn runs.
     """
     try:
@@ -42,8 +43,10 @@ def summary_request(
 @transaction.atomic(durable=True)
 def _accept_summary(user: User, session: ChatSession, request: TurnRequest, token: ApiToken | None) -> Turn:
     newest = newest_summary(session.pk)
+    redone = newest if newest and newest.used_fallback else None
+    earlier = usable_summary(session.pk) if redone else newest
     before_seq = next_seq(session)
-    history = history_of(session.pk, after_seq=newest.through_seq if newest else 0, before_seq=before_seq)
+    history = history_of(session.pk, after_seq=earlier.through_seq if earlier else 0, before_seq=before_seq)
     if not history:
         raise ValidationFailed({"session": ["Nothing was said since the last summary."]})
     roster = agent_specs(agents_of(session))
@@ -59,10 +62,15 @@ def _accept_summary(user: User, session: ChatSession, request: TurnRequest, toke
         limits=limits_of(session.room, request),
         summarizer=summarizer_spec(roster),
         history=history,
-        summary=summary_spec(newest) if newest else None,
+        summary=continued_spec(earlier, redone),
         summarize=SummaryPlan(through_seq=history[-1].seq, first=True),
     )
-    plan = Plan(spec, unknown_tags=(), summary_id=newest.pk if newest else None)
+    plan = Plan(
+        spec,
+        unknown_tags=(),
+        summary_id=earlier.pk if earlier else None,
+        redone_summary_id=redone.pk if redone else None,
+    )
     return queue_turn(plan, user=user, session=session, request=request, token=token, before_seq=before_seq)
 
 

@@ -125,6 +125,7 @@ def queue_turn(
             before_seq=before_seq,
             summary_id=plan.summary_id,
             client=plan.client,
+            redone_summary_id=plan.redone_summary_id,
         ),
         idempotency_key=request.idempotency_key,
         request_digest=request.digest,
@@ -171,5 +172,5 @@ def refuse_old_version(request: TurnRequest, index: int) -> None:
     """Refuse a new version of anything but the newest turn. Raises `turn_conflict`."""
     old = request.replaces
     if old is not None and old.index != index - 1:
-        message = "Only the newest turn can be made again. Fork the session before this one instead."
+        message = "Only the newest turn can be made again. Branch the session before this one instead."
         raise PantheonError("turn_conflict", message, {"newest": index - 1, "index": old.index})

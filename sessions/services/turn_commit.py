@@ -97,7 +97,16 @@ def message_of(session_id: uuid.UUID, turn_id: uuid.UUID, seq: int, answer: Step
 
 
 def summary_add(session_id: uuid.UUID, turn_id: uuid.UUID, result: SummaryResult) -> None:
-    """Keep a new summary; it continues the one before (inside a transaction)."""
+    """Keep a new summary; it continues the one before (inside a transaction).
+
+    A usable one comes in the place of those that were made without a model of what it covers. One that is not leaves
+    the one that ends where it ends, which may have been edited.
+    """
+    covered = Summary.objects.filter(session_id=session_id, used_fallback=True)
+    if not result.used_fallback:
+        covered.filter(from_seq__gte=result.from_seq).delete()
+    elif covered.filter(through_seq=result.through_seq).update(turn_id=turn_id):
+        return
     lists = {field: [dataclasses.asdict(item) for item in getattr(result.summary, field)] for field in FIELDS}
     Summary.objects.create(
         session_id=session_id,

@@ -33,6 +33,8 @@ class Plan:
     unknown_tags: tuple[str, ...]
     summary_id: uuid.UUID | None
     client: ClientContext | None = None
+    redone_summary_id: uuid.UUID | None = None
+    """The summary in whose place a new one comes."""
 
 
 def plan_turn(session: ChatSession, request: TurnRequest, *, index: int, before_seq: int) -> Plan:

@@ -18,7 +18,7 @@ from sessions.markdown import (
     visible_text,
 )
 
-ALLOWED_ATTRIBUTES = {"href", "title", "rel", "class", "tabindex", "start"}
+ALLOWED_ATTRIBUTES = {"href", "title", "rel", "class", "tabindex", "start", "dir"}
 
 
 class Page(HTMLParser):
@@ -65,12 +65,12 @@ def test_shows_markdown():
     assert "<strong>bread</strong>" in html
     assert "<s>cake</s>" in html
     assert "<li>bake</li>" in html
-    assert "<blockquote>" in html
+    assert '<blockquote dir="auto">' in html
 
 
 def test_aligns_tables_by_class_and_lets_them_scroll():
     html = render_markdown("| item | USD |\n|:-----|----:|\n| oven | 900 |")
-    assert '<div class="table-scroll" tabindex="0"><table>' in html
+    assert '<div class="table-scroll" tabindex="0"><table dir="auto">' in html
     assert '<td class="align-right">900</td>' in html
     assert "style" not in html
 
@@ -119,6 +119,31 @@ def test_images_are_links_with_their_description():
     assert "inner" in page
 
 
+def test_tasks_have_their_boxes():
+    html = render_markdown(
+        "- [ ] bake\n- [x] **sell**\n  - [X] rolls\n- [] no\n- [x](https://a.example) link"
+    )
+    assert html.count('<li class="task">') == 3
+    assert '<span class="task-box">☐</span> bake' in html
+    assert '<span class="task-box">☑</span> <strong>sell</strong>' in html
+    assert '<span class="task-box">☑</span> rolls' in html
+    assert "<li>[] no</li>" in html
+    assert Page(html).links == ["https://a.example"]
+    assert "[ ] no list" in render_markdown("[ ] no list")
+    assert_harmless(html)
+
+
+def test_a_line_break_is_the_only_tag_that_means_anything():
+    html = render_markdown("|a|\n|-|\n|w<br>x<br/>y<br />z|\n\n`<br>` <br class=x> <wbr> <b>")
+    assert Page(html).tags.count("br") == 3
+    assert "<code>&lt;br&gt;</code> &lt;br class=x&gt; &lt;wbr&gt; &lt;b&gt;" in html
+
+
+def test_what_has_a_side_takes_that_of_its_text():
+    html = render_markdown("> a\n\n- b\n\n1. c\n\n|d|\n|-|\n|e|")
+    assert html.count('dir="auto"') == 4
+
+
 HOSTILE = [
     "<script>alert(1)</script>",
     "<img src=x onerror=alert(1)>",
@@ -152,6 +177,10 @@ HOSTILE = [
     "**[x](javascript:alert(1)**)",
     "[a](<javascript:alert(1)>) [b]( javascript:alert(1) ) [c](\tjavascript:alert(1))",
     "&lt;script&gt;alert(1)&lt;/script&gt;",
+    "<br onclick=alert(1)> <br/onclick=alert(1)> <br\nid=composer>",
+    "$<img src=x onerror=alert(1)>$ \\(<script>alert(1)</script>\\) \\[</code><svg onload=alert(1)>\\]",
+    "$$\n</pre><script>alert(1)</script>\n$$\n\\begin{align}\n<iframe srcdoc=x>\n\\end{align}",
+    "- [x] <input autofocus onfocus=alert(1)>\n- [ ] [x](javascript:alert(1))",
 ]
 
 
@@ -199,6 +228,10 @@ LONG = [
     ("lists", "".join("  " * depth + "- a\n" for depth in range(400))[:RICH_LIMIT]),
     ("a table of many rows", "|a|b|\n|-|-|\n" + "|x|y|\n" * ((RICH_LIMIT - 20) // 6)),
     ("a table of many columns", "|" + "a|" * 16_000 + "\n|" + "-|" * 16_000 + "\n|x|\n|y|"),
+    ("tasks", "- [ ] a\n" * (RICH_LIMIT // 8)),
+    ("formulas left open", "".join(["\\[ x\n", "$$ y\n", "\\begin{align} z\n"] * (RICH_LIMIT // 27))),
+    ("formulas left open in lists", "- \\[\n" * (RICH_LIMIT // 5)),
+    ("formulas left open in a line", (("\\( a \\[ $b_" * 800)[: INLINE_LIMIT - 2] + "\n\n") * 10),
     ("code", "```python\n" + '"' * CODE_LIMIT + "\n```"),
 ]
 
@@ -239,7 +272,7 @@ def test_what_is_nested_too_deeply_is_kept(text):
 
 def test_lists_nest_as_deeply_as_anybody_writes_them():
     html = render_markdown("".join("  " * depth + f"- {depth}\n" for depth in range(8)))
-    assert html.count("<ul>") == 8
+    assert html.count("<ul ") == 8
     assert "code-block" not in html
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import socket
+from html import unescape
 
 import pytest
+from django.core.management import call_command
 from django.urls import reverse
 
 from accounts.models import User
@@ -35,6 +38,15 @@ def server(request, monkeypatch):
     Provider.objects.filter(base_url=server.base_url).update(key_env="TEST_KEY")
     monkeypatch.setenv("TEST_KEY", KEY)
     return server
+
+
+def test_the_commands_for_other_servers_are_what_they_say(staff):
+    page = unescape(text_of(staff.get(reverse("welcome")))).replace("\\\n", "")
+    commands = re.findall(r"bin/manage (add_\S+) ([^\n<]+)", page)
+    assert [name for name, _ in commands] == ["add_provider", "add_model"] * 2
+    for name, arguments in commands:
+        call_command(name, *arguments.split())
+    assert {"ollama", "openrouter"} <= set(Provider.objects.values_list("name", flat=True))
 
 
 def address_of(server):

@@ -74,6 +74,12 @@ def test_the_newest_summary_is_shown_with_its_lists_and_sources(alice, session):
     assert "# Summary\n\nNew.\n\n## Facts\n\n- It rains. (#1)\n- Nobody knows whence.\n\n## Decisions" in page
 
 
+def test_it_says_how_far_it_reaches_with_what_it_continues(alice, session):
+    add_summary(session, through_seq=2)
+    add_summary(session, from_seq=3, through_seq=4)
+    assert "Messages 1 to 4 " in panel(browser(alice), session)
+
+
 def test_a_source_in_a_replaced_turn_leads_to_that_version(alice, session):
     add_summary(session, key_facts=[item("It rained.", 4)])
     first, second, _ = session.turns.order_by("index")

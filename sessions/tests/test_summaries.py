@@ -154,6 +154,50 @@ def test_summarize_now_runs_alone_and_once(api, session, openai_server) -> None:
     assert Turn.objects.filter(mode="summary").count() == 1
 
 
+def test_a_summary_made_without_a_model_is_made_again(api, session, openai_server) -> None:
+    path = f"sessions/{session.pk}/summaries"
+    fact = {"text": "The budget is 100.", "message_seq": 1}
+    openai_server.when(MINUTES, Answer(summary_text("One.", key_facts=[fact])))
+    ask(api, session, "Where to?")
+    api.post(path)
+    ask(api, session, "When?")
+    openai_server.when(MINUTES, Answer("no json"), Answer("no json"))
+    fallback = api.post(path).json()
+    assert (fallback["from_seq"], fallback["through_seq"], fallback["used_fallback"]) == (4, 6, True)
+    pinned = {"text": "Not on Sundays.", "message_seq": 4, "pinned": True}
+    api.patch(f"summaries/{fallback['id']}", {"text": "Edited.", "decisions": [pinned]})
+
+    openai_server.when(MINUTES, Answer("no json"), Answer("no json"))
+    again = api.post(path)
+    assert (again.status_code, again.json()["id"], again.json()["text"]) == (201, fallback["id"], "Edited.")
+
+    openai_server.when(MINUTES, Answer(summary_text("Two.")))
+    made = api.post(path).json()
+    assert (made["from_seq"], made["through_seq"], made["used_fallback"]) == (4, 6, False)
+    assert (made["text"], made["decisions"]) == ("Two.", [pinned])
+    assert [row["text"] for row in api.get(path).json()["results"]] == ["Two.", "One."]
+    told = [s.body["messages"][1]["content"] for s in openai_server.served if MINUTES in str(s.body)][-1]
+    for part in ("One.", "The budget is 100. (message 1)", "Not on Sundays.", "#4 User: When?"):
+        assert part in told
+    assert "Edited." not in told
+    assert api.post(path).status_code == 422
+    assert_ledger_matches(openai_server)
+
+
+def test_made_again_a_summary_covers_all_that_no_model_summarized(api, session, openai_server) -> None:
+    path = f"sessions/{session.pk}/summaries"
+    openai_server.when(MINUTES, *[Answer("no json")] * 4)
+    for message in ("Where to?", "When?"):
+        ask(api, session, message)
+        assert api.post(path).json()["used_fallback"]
+    ask(api, session, "How?")
+    openai_server.when(MINUTES, Answer(summary_text("All.")))
+    made = api.post(path).json()
+    assert (made["from_seq"], made["through_seq"], made["text"]) == (1, 9, "All.")
+    assert api.get(path).json()["results"] == [made]
+    assert_ledger_matches(openai_server)
+
+
 def test_pinned_items_are_in_every_later_summary(api, stranger, anonymous, session, openai_server) -> None:
     path = f"sessions/{session.pk}/summaries"
     fact = {"text": "The budget is 100.", "message_seq": 1}

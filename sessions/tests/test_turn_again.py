@@ -161,6 +161,7 @@ def test_a_fork_goes_on_from_an_earlier_turn_at_no_cost(
     events = UsageEvent.objects.count()
     fork = api.post(f"{session}/fork", {"after_turn": 2})
     assert fork.status_code == 201
+    assert fork.json()["title"].startswith("Branch of ")
     turns = api.get(f"sessions/{fork.json()['id']}/turns").json()["results"]
     assert [(turn["index"], turn["message"], turn["usage"]["calls"]) for turn in turns] == [
         (1, "First, better", 0)

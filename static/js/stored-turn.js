@@ -24,19 +24,21 @@ export function graft(shown, stored) {
   }
 }
 
-/** Put a stored turn in place of what was streamed; steps that stood open, the chosen tab and the focus stay. */
+/** Put a stored turn in place of what was streamed; folds that stood open, the chosen tab and the focus stay. */
 export function swap(shown, stored) {
-  const wereOpen = shown.querySelector("[data-steps]").open;
-  if (wereOpen) stored.querySelector("[data-steps]").open = true;
+  for (const fold of ["[data-steps]", "[data-question-fold]"]) {
+    if (shown.querySelector(fold).open) stored.querySelector(fold).open = true;
+  }
   const focused = shown.contains(document.activeElement) ? document.activeElement : null;
   shown.replaceWith(stored);
   keepChosen(shown, stored);
   if (focused) placeOf(focused, stored)?.focus({ preventScroll: true });
 }
 
-/** Return what stands in a stored turn where something stood: a tab, or the question that a new version began at. */
+/** Return what stands in a stored turn where something stood: a tab, a fold, the question that a new version began at. */
 function placeOf(element, stored) {
   if (element.id) return document.getElementById(element.id);
+  if (element.closest("[data-question-fold]")) return stored.querySelector("[data-question-fold] > summary");
   const question = element.matches("[data-question]") && stored.querySelector("[data-question]");
   if (question) question.tabIndex = -1;
   return question || null;

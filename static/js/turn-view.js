@@ -2,6 +2,7 @@
 import { announce } from "./announce.js";
 import { Lane } from "./lane.js";
 import { picoOf, showMoney } from "./money.js";
+import { foldQuestion } from "./question-fold.js";
 import { noteSteps, roundOf, routingCard } from "./rounds.js";
 import { showTime } from "./times.js";
 import { stageOf } from "./turn-stage.js";
@@ -37,6 +38,7 @@ export class TurnView {
     element.id = `turn-${turn.id}`;
     Object.assign(element.dataset, { turn: turn.id, index: turn.index, mode: turn.mode, status: turn.status });
     element.querySelector("[data-question]").textContent = turn.message;
+    foldQuestion(element, turn.message);
     showTime(element.querySelector("[data-time]"), new Date(turn.created_at));
     if (turn.unknown_tags.length) {
       const tags = turn.unknown_tags.map((tag) => `@${tag}`).join(", ");

@@ -40,6 +40,33 @@ async def test_it_speaks_for_its_agent_and_says_what_it_is(gateway: Gateway) -> 
     assert "\n- " in text
 
 
+async def test_the_members_of_the_first_council_speak_differently(gateway: Gateway) -> None:
+    said = {}
+    for name in ("Strategist", "Skeptic", "Builder"):
+        text = text_of(await ask(gateway, request(DEMO, "Should we move the archive?", speaker_name=name)))
+        said[name] = set(text.replace(name, "").splitlines())
+    for name, lines in said.items():
+        assert all(len(lines - others) > 2 for other, others in said.items() if other != name)
+
+
+async def test_it_names_whom_it_heard_in_this_turn(gateway: Gateway) -> None:
+    first = text_of(await ask(gateway, request(DEMO, "Shall we?", question="Shall we?", speaker_name="Ada")))
+    assert "heard" not in first
+    said = f"Shall we?\n\n[Old (@old)]: Long ago.\n\nShall we?\n\n[Ada (@ada)]: {first}\n\n"
+    said += "[Bob *B* (@bob)]: <b>Not</b> [now](https://example.com): " + "wait " * 40
+    asked = request(DEMO, said, question="Shall we?", speaker_name="Cleo")
+    events = await ask(gateway, asked)
+    text = text_of(events)
+    point = first.split("\n- ")[1].splitlines()[0].replace("**", "")
+    assert f"Before me I heard Ada (“{point}”) and Bob B (“b Not b now" in text
+    assert "…”). I add to that." in text
+    assert "Old" not in text
+    assert "example.com)" not in text
+    assert completed(events).report.usage.output == -(-len(text) // 4)
+    last_turn = request(DEMO, "[Ada (@ada)]: Yes.\n\nAnd now?", question="And now?", speaker_name="Cleo")
+    assert "heard" not in text_of(await ask(gateway, last_turn))
+
+
 async def test_the_same_request_gets_the_same_words(gateway: Gateway) -> None:
     assert await ask(gateway, request(DEMO)) == await ask(gateway, request(DEMO))
 

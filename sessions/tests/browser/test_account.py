@@ -37,7 +37,9 @@ def test_a_token_is_made_copied_and_shown_once(alices: Page, server: ServerProce
     me = alices.request.get("/api/v1/auth/me", headers={"Authorization": f"Bearer {secret}"})
     assert me.json()["email"] == "alice@example.com"
 
-    alices.goto("/account")
+    alices.reload()
+    expect(alices.get_by_role("status").filter(has_text="made no further token")).to_be_visible()
+    assert ApiToken.objects.count() == 1
     assert secret not in alices.content()
     expect(alices.locator(".token-rows")).to_contain_text("last used")
     alices.get_by_role("button", name="Delete the token reports").click()

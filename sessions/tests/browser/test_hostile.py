@@ -58,7 +58,7 @@ FOREIGN_PARTS = """(root) => {
     "A", "BLOCKQUOTE", "BR", "BUTTON", "CODE", "DIV", "EM", "H3", "H4", "H5", "H6", "HR", "LI", "OL", "P", "PRE", "S",
     "SPAN", "STRONG", "TABLE", "TBODY", "TD", "TH", "THEAD", "TR", "UL",
   ]);
-  const named = new Set(["href", "title", "rel", "class", "tabindex", "start", "type"]);
+  const named = new Set(["href", "title", "rel", "class", "tabindex", "start", "type", "dir"]);
   const wrong = [];
   for (const element of root.querySelectorAll("[data-text] *")) {
     if (!known.has(element.tagName)) wrong.push(element.tagName);

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from accounts.models import User
 from orchestration.models import LlmModel, Provider
@@ -40,9 +40,24 @@ def test_a_provider_is_tested_on_the_page(
     expect(result).to_contain_text("did not accept the key")
 
 
+def test_what_is_to_be_put_elsewhere_is_copied(alices: Page, alice: User) -> None:
+    User.objects.filter(pk=alice.pk).update(is_staff=True)
+    Provider.objects.create(name="locked", kind="openai", key_env="TEST_NO_SUCH_KEY")
+    alices.goto("/welcome")
+    alices.get_by_role("button", name="Copy the line of locked").click()
+    expect(alices.get_by_role("button", name="Copy the line of locked")).to_have_text("Copied")
+    assert alices.evaluate("navigator.clipboard.readText()") == "TEST_NO_SUCH_KEY=your-key"
+    alices.get_by_text("Other servers").click()
+    alices.get_by_role("button", name="Copy the commands for Ollama").click()
+    expect(alices.get_by_role("button", name="Copy the commands for Ollama")).to_have_text("Copied")
+    assert "add_provider ollama --kind openai" in alices.evaluate("navigator.clipboard.readText()")
+
+
 def test_the_page_of_a_result(look_as: object, root: User, openai_server: OpenAIServer) -> None:
     look = look_as(root)  # type: ignore[operator]
     look.page.goto("/welcome")
+    look.page.get_by_text("Other servers").click()
+    look.here("welcome other servers")
     look.page.get_by_role("button", name="Test openai-test").click()
     expect(look.page.locator("[data-result]").first).to_contain_text("It works")
     look.here("welcome tested")

@@ -156,7 +156,7 @@ def test_a_branch_goes_on_by_itself(alices: Page, session: ChatSession, openai_s
         send(alices, message)
         ended(alices)
     turn(alices, 0).get_by_role("button", name="Branch").click()
-    expect(alices.get_by_role("heading", level=1)).to_have_text("Fork of @ana one")
+    expect(alices.get_by_role("heading", level=1)).to_have_text("Branch of @ana one")
     expect(alices.locator("[data-turn]")).to_have_count(1)
     send(alices, "@bob three")
     ended(alices)

@@ -1,0 +1,31 @@
+"""Forms that do what they do once: sent again, by a reload or a second click, they do nothing more.
+
+What was sent is remembered in Django's cache, as long as the form may be sent.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+from django.core import signing
+from django.core.cache import cache
+
+from accounts.models import User
+
+VALID_FOR_S = 24 * 60 * 60
+
+_signer = signing.TimestampSigner(salt="form that is sent once")
+
+
+def one_time_value() -> str:
+    """Return what a form carries: another value each time that it is shown."""
+    return _signer.sign(uuid.uuid4().hex)
+
+
+def taken_first(user: User, value: str) -> bool:
+    """Take a form's value, which one of several at once can; False where it is taken, too old or none of ours."""
+    try:
+        name = _signer.unsign(value, max_age=VALID_FOR_S)
+    except signing.BadSignature:
+        return False
+    return cache.add(f"sent-form-{user.pk}-{name}", 1, timeout=VALID_FOR_S)
