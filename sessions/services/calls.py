@@ -5,16 +5,18 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import uuid
+from collections.abc import Iterable
 
 from django.db import transaction
 from django.db.models import Case, IntegerField, Value, When
 from django.utils import timezone
 
 from billing.pricing import cost_pico, price_for
+from billing.services.holds import Used
 from orchestration.engine.ports import CallError, CallIntent, CallOutcome, PastCall
 from orchestration.engine.specs import Usage, UsageReport
 from orchestration.engine.tokens import BYTES_PER_TOKEN
-from sessions.models import Call, Turn
+from sessions.models import Call
 from sessions.services.fence import turn_fence
 
 
@@ -98,8 +100,8 @@ def journal_try() -> None:
     transaction.set_rollback(True)
 
 
-def calls_interrupt(*, turn_id: uuid.UUID) -> int:
-    """Close the calls that a dead runner left open, billed as estimated (inside a transaction). Return how many."""
+def calls_interrupt(*, turn_id: uuid.UUID) -> list[Call]:
+    """Close the calls that a dead runner left open, billed as estimated (inside a transaction), and return them."""
     calls = list(Call.objects.select_for_update().filter(turn_id=turn_id, status=Call.Status.STARTED))
     for call in calls:
         usage = Usage(
@@ -109,7 +111,7 @@ def calls_interrupt(*, turn_id: uuid.UUID) -> int:
         call.usage = UsageReport(usage=usage, source="estimated").as_dict()
         call.finished_at = timezone.now()
     Call.objects.bulk_update(calls, ["status", "usage", "finished_at"])
-    return len(calls)
+    return calls
 
 
 def calls_note_received(*, received: dict[uuid.UUID, int]) -> None:
@@ -121,21 +123,20 @@ def calls_note_received(*, received: dict[uuid.UUID, int]) -> None:
         )
 
 
-def past_calls(turn: Turn) -> dict[str, PastCall]:
-    """Return slot -> the newest call of earlier claims, for a turn that is resumed."""
+def past_calls(calls: Iterable[Call]) -> dict[str, PastCall]:
+    """Return slot -> the newest of a turn's calls, which are ended and in order, for a turn that is resumed."""
     past: dict[str, PastCall] = {}
-    for call in turn.calls.exclude(status=Call.Status.STARTED).order_by("number"):
+    for call in calls:
         error = call.error and CallError(call.error["code"], call.error["message"], call.error["retryable"])
         final = call.error["final"] if call.error else True
         past[call.slot] = PastCall(str(call.step_id), call.attempt, call.status, call.text, error, final)  # type: ignore[arg-type]
     return past
 
 
-def calls_used(turn: Turn) -> list[tuple[uuid.UUID, Usage, dt.datetime]]:
-    """Return model, usage and end of every call of a turn that has ended."""
-    ended = turn.calls.exclude(status=Call.Status.STARTED)
+def calls_used(calls: Iterable[Call]) -> list[Used]:
+    """Return model, usage and end of calls that have ended."""
     return [
-        (model_id, UsageReport.from_dict(usage).usage, at)
-        for model_id, usage, at in ended.values_list("model_id", "usage", "finished_at")
-        if usage is not None and at is not None
+        (call.model_id, UsageReport.from_dict(call.usage).usage, call.finished_at)
+        for call in calls
+        if call.usage is not None and call.finished_at is not None
     ]
