@@ -15,7 +15,7 @@ from billing.pricing import cost_pico, price_for
 from billing.services.holds import Used
 from orchestration.engine.ports import CallError, CallIntent, CallOutcome, PastCall
 from orchestration.engine.specs import Usage, UsageReport
-from orchestration.engine.tokens import BYTES_PER_TOKEN
+from orchestration.engine.tokens import tokens_of_bytes, utf8_bytes
 from sessions.models import Call
 from sessions.services.fence import turn_fence
 
@@ -70,7 +70,7 @@ def call_close(call: Call, outcome: CallOutcome, *, at: dt.datetime) -> None:
         None if outcome.error is None else {**dataclasses.asdict(outcome.error), "final": outcome.final}
     )
     call.text = outcome.text
-    call.received_chars = max(call.received_chars, len(outcome.text))
+    call.received_bytes = max(call.received_bytes, utf8_bytes(outcome.text))
     call.usage = outcome.report.as_dict()
     call.model_served = outcome.model_served[:200]
     call.provider_request_id = outcome.provider_request_id[:200]
@@ -105,7 +105,7 @@ def calls_interrupt(*, turn_id: uuid.UUID) -> list[Call]:
     calls = list(Call.objects.select_for_update().filter(turn_id=turn_id, status=Call.Status.STARTED))
     for call in calls:
         usage = Usage(
-            input=call.context.get("estimate_after", 0), output=-(-call.received_chars // BYTES_PER_TOKEN)
+            input=call.context.get("estimate_after", 0), output=tokens_of_bytes(call.received_bytes)
         )
         call.status = Call.Status.INTERRUPTED
         call.usage = UsageReport(usage=usage, source="estimated").as_dict()
@@ -115,11 +115,11 @@ def calls_interrupt(*, turn_id: uuid.UUID) -> list[Call]:
 
 
 def calls_note_received(*, received: dict[uuid.UUID, int]) -> None:
-    """Store how many characters each open call has received, in one statement."""
+    """Store how many bytes each open call has received, in one statement."""
     if received:
-        cases = [When(pk=call_id, then=Value(chars)) for call_id, chars in received.items()]
+        cases = [When(pk=call_id, then=Value(size)) for call_id, size in received.items()]
         Call.objects.filter(pk__in=received, status=Call.Status.STARTED).update(
-            received_chars=Case(*cases, output_field=IntegerField())
+            received_bytes=Case(*cases, output_field=IntegerField())
         )
 
 

@@ -152,7 +152,7 @@ def test_killed_during_calls_and_between_them(new_server, session, openai_server
     silent.wait_until_reached()
     reader.wait_for(lambda event: event.data.get("text") == "I am not")
     reader.wait_for(lambda event: event.type == "step.completed")
-    until(Call.objects.filter(agent_key="bob", received_chars=8).exists)
+    until(Call.objects.filter(agent_key="bob", received_bytes=8).exists)
     first.kill()
     turn = resumed(new_server(), turn, reader)
     assert_answered(turn)
