@@ -121,6 +121,10 @@ class Budget(models.Model):
         last = start if self.period == self.Period.DAY else month_of(start).last
         return dt.datetime.combine(last + dt.timedelta(days=1), dt.time(), dt.UTC)
 
+    def left_pico(self, *, spent_pico: int, held_pico: int) -> int:
+        """Return what is left of a period; to what is held belongs what open holds carry over from earlier ones."""
+        return max(0, self.limit_pico - spent_pico - held_pico)
+
 
 class BudgetPeriod(models.Model):
     """What one period of a budget has spent, and what running turns may still spend of it. Pico-USD."""
@@ -154,11 +158,33 @@ class Hold(models.Model):
     class Meta:
         ordering: ClassVar = ["-created_at"]
         indexes: ClassVar = [
-            models.Index(fields=["turn_id"], name="hold_open", condition=Q(resolved_at__isnull=True))
+            # What holds of earlier days have set aside: every accept asks.
+            models.Index(fields=["created_at"], name="hold_open", condition=Q(resolved_at__isnull=True))
         ]
 
     def __str__(self) -> str:
         return f"hold of turn {self.turn_id}"
+
+
+class HoldLineQuerySet(models.QuerySet["HoldLine"]):
+    def carried_over(self, today: dt.date) -> HoldLineQuerySet:
+        """Keep what open holds have taken of periods that were over before a UTC day.
+
+        Their calls count in the period in which they end, so this is set aside of the one that runs.
+        """
+        over = Q(period__budget__period=Budget.Period.DAY, period__start__lt=today) | Q(
+            period__budget__period=Budget.Period.MONTH, period__start__lt=month_of(today).first
+        )
+        made_before = dt.datetime.combine(today, dt.time(), dt.UTC)
+        return self.filter(over, hold__resolved_at=None, hold__created_at__lt=made_before)
+
+    def by_member(self) -> dict[tuple[uuid.UUID, uuid.UUID], int]:
+        """Return (budget, member) -> pico-USD: one statement."""
+        rows = self.order_by().values_list("period__budget_id", "period__member_id")
+        return {
+            (budget, member): int(taken)
+            for budget, member, taken in rows.annotate(taken=models.Sum("amount_pico"))
+        }
 
 
 class HoldLine(models.Model):
@@ -168,6 +194,8 @@ class HoldLine(models.Model):
     hold = models.ForeignKey(Hold, on_delete=models.CASCADE, related_name="lines")
     period = models.ForeignKey(BudgetPeriod, on_delete=models.CASCADE, related_name="lines")
     amount_pico = PicoUsdField("amount")
+
+    objects = HoldLineQuerySet.as_manager()
 
     class Meta:
         ordering: ClassVar = ["id"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from typing import Any, ClassVar
 
+from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
@@ -18,6 +19,9 @@ from orchestration.engine.specs import Usage
 
 ZERO_UUID = uuid.UUID(int=0)
 """Stands for "none" in rollup keys, where NULLs would never be equal."""
+
+MAX_TIER_TOKENS = 2**31 - 1
+"""What every database takes as a number of tokens at which a tier begins."""
 
 
 class LedgerIsAppendOnly(Exception):
@@ -67,6 +71,7 @@ class ModelPrice(AppendOnlyModel):
     effective_from = models.DateTimeField(default=timezone.now)
     min_input_tokens = models.PositiveIntegerField(
         default=0,
+        validators=[MaxValueValidator(MAX_TIER_TOKENS)],
         help_text="The row with the largest value not above a call's total input prices the whole call.",
     )
     input_pico = PicoUsdField("input")

@@ -10,12 +10,23 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Exists, F, FilteredRelation, FloatField, OuterRef, Q, QuerySet, Subquery, Window
+from django.db.models import (
+    Exists,
+    F,
+    FilteredRelation,
+    FloatField,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+    Window,
+)
 from django.db.models.aggregates import Count
 from django.db.models.functions import Cast, Coalesce, NullIf, RowNumber
 
 from accounts.models import User
-from billing.models import ZERO_UUID, Budget, BudgetNotice, BudgetPeriod, UsageEvent
+from billing.models import ZERO_UUID, Budget, BudgetNotice, BudgetPeriod, HoldLine, UsageEvent
 from billing.ranges import month_of
 from billing.rooms import known_rooms
 from billing.selectors.labels import labels_for
@@ -35,10 +46,11 @@ class Fill:
     start: dt.date
     spent_pico: int = 0
     held_pico: int = 0
+    """What open holds have set aside, those carried over from earlier periods among them."""
 
     @property
     def available_pico(self) -> int:
-        return max(0, self.budget.limit_pico - self.spent_pico - self.held_pico)
+        return self.budget.left_pico(spent_pico=self.spent_pico, held_pico=self.held_pico)
 
     @property
     def percent(self) -> Decimal:
@@ -90,7 +102,7 @@ def not_overridden() -> Q:
 
 
 def states_of(budgets: Iterable[Budget], *, today: dt.date, members: int = MEMBERS) -> list[BudgetState]:
-    """Return budgets as they stand today, in the same order: one statement."""
+    """Return budgets as they stand today, in the same order: two statements."""
     budgets = list(budgets)
     if not budgets:
         return []
@@ -114,12 +126,21 @@ def states_of(budgets: Iterable[Budget], *, today: dt.date, members: int = MEMBE
     found: dict[uuid.UUID, list[tuple[uuid.UUID, int, int, int]]] = defaultdict(list)
     for budget_id, *row in rows:
         found[budget_id].append(tuple(row))
-    return [state_of(budget, found[budget.pk], budget.start_of(today)) for budget in budgets]
+    carried = HoldLine.objects.carried_over(today).filter(period__budget__in=budgets).by_member()
+    return [state_of(budget, found[budget.pk], carried, budget.start_of(today)) for budget in budgets]
 
 
-def state_of(budget: Budget, rows: Sequence[tuple[uuid.UUID, int, int, int]], start: dt.date) -> BudgetState:
-    fills = [Fill(budget, member, start, spent, held) for member, spent, held, _ in rows]
-    current = fills[0] if fills else Fill(budget, ZERO_UUID, start)
+def state_of(
+    budget: Budget,
+    rows: Sequence[tuple[uuid.UUID, int, int, int]],
+    carried: Mapping[tuple[uuid.UUID, uuid.UUID], int],
+    start: dt.date,
+) -> BudgetState:
+    fills = [
+        Fill(budget, member, start, spent, held + carried.get((budget.pk, member), 0))
+        for member, spent, held, _ in rows
+    ]
+    current = fills[0] if fills else Fill(budget, ZERO_UUID, start, 0, carried.get((budget.pk, ZERO_UUID), 0))
     if budget.applies == Budget.Applies.TOTAL:
         return BudgetState(budget, current)
     return BudgetState(budget, current, fills, rows[0][3] if rows else 0)
@@ -150,10 +171,14 @@ def own_fills(user: User, *, today: dt.date) -> list[Fill]:
     now = Q(period=Budget.Period.DAY, periods__start=today) | Q(
         period=Budget.Period.MONTH, periods__start=month_of(today).first
     )
+    lines = HoldLine.objects.carried_over(today).filter(
+        period__budget=OuterRef("pk"), period__member_id__in=[ZERO_UUID, user.pk]
+    )
+    carried = lines.order_by().values("period__budget").annotate(sum=Sum("amount_pico")).values("sum")
     rows: Any = Budget.objects.filter(targets).annotate(
         now=FilteredRelation("periods", condition=mine & now),
         spent=Coalesce(F("now__spent_pico"), 0),
-        held=Coalesce(F("now__held_pico"), 0),
+        held=Coalesce(F("now__held_pico"), 0) + Coalesce(Subquery(carried), 0),
     )
     found: list[Any] = binding(rows, user.pk)
     fills = [Fill(row, row.member_of(user.pk), row.start_of(today), row.spent, row.held) for row in found]

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from billing.models import BudgetPeriod, UsageEvent
 from billing.pricing import call_bound_pico, cost_pico, price_for
-from billing.services.holds import Prices, binding, prices_of
+from billing.services.holds import Prices, binding, carried_pico, key_of, prices_of
 from billing.services.spending import budgets_of
 from billing.services.usage import Payer
 from orchestration.engine.forecast import (
@@ -83,16 +83,20 @@ def least_left_pico(payer: Payer, now: dt.datetime) -> int | None:
     today = now.astimezone(dt.UTC).date()
     budgets = budgets_of([payer.team_id, payer.user_id, payer.room_id])
     hard = [budget for budget in binding(budgets, payer.user_id) if budget.hard]
-    periods = BudgetPeriod.objects.filter(budget__in=hard)
-    taken = {
-        (period.budget_id, period.member_id, period.start): period.spent_pico + period.held_pico
-        for period in periods.filter(start__in={budget.start_of(today) for budget in hard})
-    }
-    left = [
-        budget.limit_pico - taken.get((budget.pk, budget.member_of(payer.user_id), budget.start_of(today)), 0)
-        for budget in hard
-    ]
-    return max(0, min(left)) if left else None
+    keys = {budget: key_of(budget, payer.user_id, today) for budget in hard}
+    periods = BudgetPeriod.objects.filter(
+        budget__in=hard,
+        member_id__in={member for _, member, _ in keys.values()},
+        start__in={start for *_, start in keys.values()},
+    )
+    rows = {(period.budget_id, period.member_id, period.start): period for period in periods}
+    carried = carried_pico(keys.values(), today)
+    left = []
+    for budget, key in keys.items():
+        row = rows.get(key) or BudgetPeriod()
+        held = row.held_pico + carried.get(key[:2], 0)
+        left.append(budget.left_pico(spent_pico=row.spent_pico, held_pico=held))
+    return min(left, default=None)
 
 
 def priced(calls: Sequence[Asked], prices: Prices, at: dt.datetime, cost: Cost, choose: Choose) -> int | None:

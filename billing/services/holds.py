@@ -5,17 +5,25 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from django.db.models import Q
+from django.db.models import F
 from django.utils import timezone
 
 from accounts.instants import instant
 from billing.fields import usd_text
-from billing.models import Budget, BudgetPeriod, Hold, HoldLine, ModelPrice
+from billing.models import Budget, Hold, HoldLine, ModelPrice
 from billing.pricing import call_bound_pico, cost_pico, price_for
-from billing.services.spending import budget_book_share, budgets_of, own_periods
+from billing.services.spending import (
+    Change,
+    PeriodKey,
+    budget_book_hold,
+    budgets_of,
+    own_periods,
+    periods_add,
+)
 from orchestration.engine.forecast import Asked, CallSize, at_most, expected_calls, first_call
 from orchestration.engine.specs import ModelRequest, TurnSpec, Usage
 from orchestration.engine.tokens import estimate_calibrated
@@ -25,6 +33,19 @@ if TYPE_CHECKING:
     from billing.services.usage import Payer
 
 Prices = Mapping[uuid.UUID, Sequence[ModelPrice]]
+
+Used = tuple[uuid.UUID, Usage, dt.datetime]
+"""Model, usage and end of a call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Headroom:
+    """What there is left in the current period of a budget, whose row is locked."""
+
+    budget: Budget
+    key: PeriodKey
+    period_id: int
+    left_pico: int
 
 
 def hold_stage(*, payer: Payer, spec: TurnSpec) -> Hold | None:
@@ -43,25 +64,55 @@ def hold_stage(*, payer: Payer, spec: TurnSpec) -> Hold | None:
     first_pico = size_bound_pico(first, prices, at=now) if first else 0
     if bound == 0:
         return None
-    takes: list[tuple[BudgetPeriod, int]] = []
-    for period in periods_lock(budgets, payer.user_id, now):
-        left = max(0, period.budget.limit_pico - period.spent_pico - period.held_pico)
-        if first_pico > left:
-            raise budget_exceeded(period, needed_pico=first_pico, available_pico=left)
-        takes.append((period, min(bound, left)))
-    hold = Hold.objects.create(turn_id=payer.turn_id, amount_pico=min(take for _, take in takes))
+    today = now.astimezone(dt.UTC).date()
+    headrooms = headroom_lock({budget: key_of(budget, payer.user_id, today) for budget in budgets}, today)
+    for headroom in headrooms:
+        if first_pico > headroom.left_pico:
+            raise budget_exceeded(headroom, needed_pico=first_pico)
+    takes = {headroom: min(bound, headroom.left_pico) for headroom in headrooms}
+    # Made when its periods were chosen: what was carried over is told by that moment.
+    hold = Hold.objects.create(turn_id=payer.turn_id, amount_pico=min(takes.values()), created_at=now)
     HoldLine.objects.bulk_create(
-        HoldLine(hold=hold, period=period, amount_pico=take) for period, take in takes
+        HoldLine(hold=hold, period_id=headroom.period_id, amount_pico=take)
+        for headroom, take in takes.items()
     )
-    for period, take in takes:
-        period.held_pico += take
-    BudgetPeriod.objects.bulk_update([period for period, _ in takes], ["held_pico"])
+    periods_add({headroom.key: Change(held=take) for headroom, take in takes.items()})
     return hold
+
+
+def hold_raise(*, turn_id: uuid.UUID, by_pico: int) -> None:
+    """Set aside as much more for a turn, or what is left (inside the transaction that claims it).
+
+    For calls that are made again: a hold pays for each of its calls once. Each budget gives what the period has left
+    in which the calls will end, and the line keeps its own period.
+    """
+    budget_book_hold()
+    lines = list(HoldLine.objects.filter(hold=turn_id).select_related("period__budget"))
+    today = timezone.now().astimezone(dt.UTC).date()
+    own = {
+        line.period.budget: (line.period.budget_id, line.period.member_id, line.period.start)
+        for line in lines
+    }
+    current = {
+        budget: (budget_id, member, max(start, budget.start_of(today)))
+        for budget, (budget_id, member, start) in own.items()
+    }
+    raises = {
+        headroom.budget: min(by_pico, headroom.left_pico) if headroom.budget.hard else by_pico
+        for headroom in headroom_lock(current, today, beside=own.values())
+    }
+    for line in lines:
+        line.amount_pico += raises[line.period.budget]
+    HoldLine.objects.bulk_update(lines, ["amount_pico"])
+    periods_add({own[budget]: Change(held=more) for budget, more in raises.items()})
+    least = min((line.amount_pico for line in lines), default=None)
+    hold = Hold.objects.filter(turn_id=turn_id)
+    hold.update(amount_pico=F("amount_pico") + by_pico if least is None else least)
 
 
 def hard_budgets(payer: Payer) -> list[Budget]:
     """Return the hard budgets that bind a turn of this payer; a user's own takes the place of those for each member."""
-    budget_book_share()
+    budget_book_hold()
     budgets = budgets_of([payer.team_id, payer.user_id, payer.room_id])
     return [budget for budget in binding(budgets, payer.user_id) if budget.hard]
 
@@ -77,26 +128,36 @@ def binding(budgets: Iterable[Budget], user_id: uuid.UUID) -> list[Budget]:
     ]
 
 
-def periods_lock(budgets: Sequence[Budget], user_id: uuid.UUID, now: dt.datetime) -> list[BudgetPeriod]:
-    """Return the budgets' current periods, locked in one order until the transaction ends; missing ones are made."""
-    today = now.astimezone(dt.UTC).date()
-    keys = sorted(
-        ((budget.pk, budget.member_of(user_id), budget.start_of(today)) for budget in budgets),
-        key=lambda key: [str(part) for part in key],
-    )
-    BudgetPeriod.objects.bulk_create(
-        (BudgetPeriod(budget_id=budget, member_id=member, start=start) for budget, member, start in keys),
-        ignore_conflicts=True,
-    )
-    wanted = Q()
-    for budget, member, start in keys:
-        wanted |= Q(budget_id=budget, member_id=member, start=start)
-    rows = BudgetPeriod.objects.select_for_update().filter(wanted).order_by("budget_id", "member_id", "start")
-    by_id = {budget.pk: budget for budget in budgets}
-    periods = list(rows)
-    for period in periods:
-        period.budget = by_id[period.budget_id]
-    return periods
+def key_of(budget: Budget, user_id: uuid.UUID, today: dt.date) -> PeriodKey:
+    return budget.pk, budget.member_of(user_id), budget.start_of(today)
+
+
+def carried_pico(keys: Collection[PeriodKey], today: dt.date) -> dict[tuple[uuid.UUID, uuid.UUID], int]:
+    """Return (budget, member) -> what open holds of earlier periods have set aside: one statement."""
+    budgets, members, _ = zip(*keys, strict=True) if keys else ((), (), ())
+    lines = HoldLine.objects.carried_over(today)
+    return lines.filter(period__budget__in=budgets, period__member_id__in=members).by_member()
+
+
+def headroom_lock(
+    keys: Mapping[Budget, PeriodKey], today: dt.date, *, beside: Iterable[PeriodKey] = ()
+) -> list[Headroom]:
+    """Return what the periods of these keys have left, in the order of their budgets; missing ones are made.
+
+    They, and those `beside` them, are locked in one order until the transaction ends. What is carried over is read
+    after that, since whoever adds to it locks the same rows.
+    """
+    rows = periods_add({key: Change() for key in (*keys.values(), *beside)})
+    carried = carried_pico(keys.values(), today)
+    return [
+        Headroom(
+            budget,
+            key,
+            rows[key].id,
+            budget.left_pico(spent_pico=rows[key].spent, held_pico=rows[key].held + carried.get(key[:2], 0)),
+        )
+        for budget, key in sorted(keys.items(), key=lambda item: str(item[0].pk))
+    ]
 
 
 def prices_of(spec: TurnSpec) -> Prices:
@@ -137,8 +198,8 @@ def size_bound_pico(size: CallSize, prices: Prices, *, at: dt.datetime) -> int:
     return bound
 
 
-def budget_exceeded(period: BudgetPeriod, *, needed_pico: int, available_pico: int) -> PantheonError:
-    budget = period.budget
+def budget_exceeded(headroom: Headroom, *, needed_pico: int) -> PantheonError:
+    budget, (*_, start) = headroom.budget, headroom.key
     whose = {
         Budget.Scope.EVERYONE: "everyone's",
         Budget.Scope.TEAM: "your team's",
@@ -147,11 +208,11 @@ def budget_exceeded(period: BudgetPeriod, *, needed_pico: int, available_pico: i
     }[Budget.Scope(budget.scope)]
     if budget.applies == Budget.Applies.EACH:
         whose = "your"
-    resets_at = budget.resets_at(period.start)
+    resets_at = budget.resets_at(start)
     return PantheonError(
         "budget_exceeded",
-        f"This needs up to USD {usd_text(needed_pico)}, and USD {usd_text(available_pico)} of {whose} budget for this "
-        f"{budget.period} is left. It begins anew at {resets_at:%Y-%m-%d %H:%M} UTC.",
+        f"This needs up to USD {usd_text(needed_pico)}, and USD {usd_text(headroom.left_pico)} of {whose} budget for "
+        f"this {budget.period} is left. It begins anew at {resets_at:%Y-%m-%d %H:%M} UTC.",
         {
             "budget": {
                 "id": str(budget.pk),
@@ -161,7 +222,7 @@ def budget_exceeded(period: BudgetPeriod, *, needed_pico: int, available_pico: i
                 "limit_usd": usd_text(budget.limit_pico),
             },
             "needed_usd": usd_text(needed_pico),
-            "available_usd": usd_text(available_pico),
+            "available_usd": usd_text(headroom.left_pico),
             "resets_at": instant(resets_at),
         },
     )
@@ -193,15 +254,34 @@ class Purse:
         reserved = self._reserved.pop(call_id, 0)
         self.left_pico += reserved - (reserved if cost is None else cost)
 
-    def pay(self, model_id: uuid.UUID, usage: Usage, at: dt.datetime) -> None:
-        """Take off a call that an earlier claim made."""
-        price = price_for(self._prices.get(model_id, ()), total_input=usage.total_input, at=at)
-        self.left_pico -= cost_pico(usage, price) or 0
+    def pay(self, calls: Iterable[Used]) -> None:
+        """Take off calls that earlier claims made."""
+        self.left_pico -= used_pico(calls, self._prices)
 
 
-def purse_open(*, turn_id: uuid.UUID, spec: TurnSpec) -> Purse | None:
-    """Return the purse of a turn that has a hold, None for one that no hard budget binds."""
-    amount = (
-        Hold.objects.filter(turn_id=turn_id, resolved_at=None).values_list("amount_pico", flat=True).first()
+def used_pico(calls: Iterable[Used], prices: Prices) -> int:
+    """Return what calls cost at the prices of their ends; those without a price nothing."""
+    return sum(
+        cost_pico(usage, price_for(prices.get(model_id, ()), total_input=usage.total_input, at=at)) or 0
+        for model_id, usage, at in calls
     )
-    return None if amount is None else Purse(amount, prices_of(spec))
+
+
+def purse_open(
+    *, turn_id: uuid.UUID, spec: TurnSpec, lost: Sequence[Used] = (), paid: Sequence[Used] = ()
+) -> Purse | None:
+    """Return the purse of a turn that has a hold, None for one that no hard budget binds (inside a transaction).
+
+    `lost`: calls that will be made again, for which the hold is raised. `paid`: all that were made, lost ones too.
+    """
+    hold = Hold.objects.filter(turn_id=turn_id, resolved_at=None).values_list("amount_pico", flat=True)
+    amount = hold.first()
+    if amount is None:
+        return None
+    prices = prices_of(spec)
+    if by := used_pico(lost, prices):
+        hold_raise(turn_id=turn_id, by_pico=by)
+        amount = hold.get()
+    purse = Purse(amount, prices)
+    purse.pay(paid)
+    return purse

@@ -11,6 +11,7 @@ from decimal import Decimal, InvalidOperation
 from django.db import transaction
 
 from billing.models import ModelPrice
+from billing.models.ledger import MAX_TIER_TOKENS
 from billing.services.prices import Rates, price_add, rate_pico
 from orchestration.models import LlmModel
 from pantheon.errors import ValidationFailed
@@ -18,7 +19,6 @@ from pantheon.errors import ValidationFailed
 RATES = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output")
 REQUIRED = ("input", "output")
 COLUMNS = ("alias", "effective_from", "min_input_tokens", *RATES)
-MAX_TOKENS = 2**31 - 1
 
 
 class PriceFileRefused(Exception):
@@ -122,7 +122,7 @@ def tier_of(text: str) -> int:
     """Return the tier's first total of input tokens; empty is 0."""
     if not text:
         return 0
-    if not (text.isascii() and text.isdigit() and int(text) <= MAX_TOKENS):
+    if not (text.isascii() and text.isdigit() and int(text) <= MAX_TIER_TOKENS):
         raise ValueError(f"min_input_tokens: {text!r} is no number of tokens")
     return int(text)
 

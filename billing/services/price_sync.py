@@ -82,13 +82,13 @@ def compared(model: LlmModel, rows: Sequence[ModelPrice], *, now: dt.datetime, r
     }
     stale = {first: rates for first, rates in wanted.items() if first in current and older(current[first])}
     note = "" if listed.listed_as == model.model_id else f"listed as {listed.listed_as}"
-    by_hand = any(not row.source.startswith(PACKAGE) for row in current.values())
-    if differing and by_hand and not replace:
+    by_hand = next((row.source for row in current.values() if not row.source.startswith(PACKAGE)), None)
+    if differing and by_hand is not None and not replace:
         outcome, added = SyncedModel.KEPT, {}
-        note = f"entered by hand ({next(iter(current.values())).source}); the data differ"
+        note = f"entered by hand ({by_hand}); the data differ"
     elif differing:
         outcome, added = SyncedModel.ADDED, {**differing, **stale}
-    elif stale and not by_hand:
+    elif stale and by_hand is None:
         outcome, added = SyncedModel.CONFIRMED, stale
     else:
         outcome, added = SyncedModel.UNCHANGED, {}

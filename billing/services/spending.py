@@ -11,7 +11,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection
 from django.db.models import Q
@@ -31,6 +31,18 @@ class Change:
     held: int = 0
 
 
+class Standing(NamedTuple):
+    """A budget period's row, as it is once it was added to. Pico-USD."""
+
+    id: int
+    spent: int
+    held: int
+
+
+CHANGEOVER = dt.timedelta(seconds=10)
+"""How long before and after the end of a UTC day holds are taken one at a time."""
+
+
 def budget_book_lock() -> None:
     """Keep turns from being accepted and committed until this transaction ends; readers go on."""
     if connection.vendor == "postgresql":
@@ -43,6 +55,23 @@ def budget_book_share() -> None:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(f"LOCK TABLE {Budget._meta.db_table} IN ROW SHARE MODE")
+
+
+def budget_book_hold() -> None:
+    """Keep what budgets count as it is, as `budget_book_share` does, for one who takes a hold.
+
+    Around the end of a day alone: whoever takes the first hold of a period has to see the last ones of the period
+    before, and no row that both would lock is there for certain.
+    """
+    if day_ends_about(timezone.now()):
+        budget_book_lock()
+    else:
+        budget_book_share()
+
+
+def day_ends_about(now: dt.datetime) -> bool:
+    before, after = (now.astimezone(dt.UTC) + by for by in (-CHANGEOVER, CHANGEOVER))
+    return before.date() != after.date()
 
 
 def budgets_of(targets: Collection[uuid.UUID]) -> list[Budget]:
@@ -70,7 +99,7 @@ def spending_add(*, events: Sequence[UsageEvent], turn_id: uuid.UUID | None = No
     after = periods_add(changes)
     overridden = own_periods(budgets)
     notices_add(
-        (budget, after[key][0], after[key][1] - change.spent, after[key][1])
+        (budget, after[key].id, after[key].spent - change.spent, after[key].spent)
         for budget in budgets
         for key, change in changes.items()
         if key[0] == budget.pk
@@ -115,8 +144,8 @@ def hold_release(turn_id: uuid.UUID, changes: dict[PeriodKey, Change]) -> None:
         hold.update(resolved_at=timezone.now())
 
 
-def periods_add(changes: Mapping[PeriodKey, Change]) -> dict[PeriodKey, tuple[int, int]]:
-    """Add to periods in one statement, making those that are not there; return key -> (id, spent after).
+def periods_add(changes: Mapping[PeriodKey, Change]) -> dict[PeriodKey, Standing]:
+    """Add to periods in one statement, making those that are not there; return how they stand then, locked.
 
     Raw SQL because the ORM's upsert can only replace, not add. The rows are sorted, so that all lock in one order.
     """
@@ -135,13 +164,13 @@ def periods_add(changes: Mapping[PeriodKey, Change]) -> dict[PeriodKey, tuple[in
         f"ON CONFLICT (budget_id, member_id, start) DO UPDATE "
         f"SET spent_pico = {table}.spent_pico + EXCLUDED.spent_pico, "
         f"held_pico = {table}.held_pico + EXCLUDED.held_pico "
-        f"RETURNING budget_id, member_id, start, id, spent_pico"
+        f"RETURNING budget_id, member_id, start, id, spent_pico, held_pico"
     )
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
         return {
-            (_uuid(budget), _uuid(member), _date(start)): (period_id, spent)
-            for budget, member, start, period_id, spent in cursor.fetchall()
+            (_uuid(budget), _uuid(member), _date(start)): Standing(*row)
+            for budget, member, start, *row in cursor.fetchall()
         }
 
 

@@ -309,13 +309,14 @@ def test_a_list_takes_as_many_statements_for_many_as_for_few(api, alice, legal, 
     make_budget("user", alice)
     spend(make_budget(applies="each"), 10, by=make_user("bob"))
     api.get(URL)
-    # The token, the budgets, how they stand, the names of teams and people, and of the members listed.
-    with django_assert_num_queries(6):
+    # The token, the budgets, how they stand, what is carried over, the names of teams and people, and of the
+    # members listed.
+    with django_assert_num_queries(7):
         api.get(URL)
     for number in range(4):
         person = make_user(f"p{number}")
         make_budget("user", person)
         make_budget("team", Team.objects.create(name=person.name))
         spend(make_budget(applies="each", period="day"), 10, by=person)
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         api.get(URL)

@@ -6,8 +6,11 @@ import datetime as dt
 from decimal import Decimal
 
 import pytest
+from django.forms import modelform_factory
 from django.utils import timezone
 
+from billing.admin.prices import PriceForm
+from billing.models import ModelPrice
 from billing.pricing import price_for
 from billing.services.prices import Rates, price_add, priced_model_add, rate_pico
 from orchestration.models import LlmModel, Provider
@@ -66,6 +69,22 @@ class TestPriceAdd:
                 rates=Rates(input_pico=1, output_pico=1),
                 source=source,
             )
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("tokens", "taken"), [(2**31 - 1, True), (2**31, False), (99_999_999_999, False)])
+def test_the_form_takes_tiers_as_far_as_a_file_does(tokens: int, taken: bool) -> None:
+    fields = {
+        "model": LlmModel.objects.get(alias="demo").pk,
+        "effective_from": timezone.now(),
+        "min_input_tokens": tokens,
+        "source": "me",
+        "input_pico": "1",
+        "output_pico": "1",
+    }
+    form = modelform_factory(ModelPrice, PriceForm)(fields)
+    assert form.is_valid() is taken
+    assert taken or "min_input_tokens" in form.errors
 
 
 @pytest.mark.django_db

@@ -115,6 +115,12 @@ def test_a_tier_that_is_no_more_costs_what_the_tier_below_it_does(bare: LlmModel
     assert "new: unchanged" in command()
 
 
+def test_of_several_tiers_the_one_that_a_person_entered_is_named(bare: LlmModel) -> None:
+    command()
+    make_price(bare, source="contract 7", min_input_tokens=5, effective_from=timezone.now())
+    assert "new: kept, entered by hand (contract 7)" in command()
+
+
 def test_what_a_person_entered_is_kept(bare: LlmModel) -> None:
     make_price(bare, source="our contract", input_pico=1)
     said = command()

@@ -141,8 +141,8 @@ class Journal(Protocol):
         """Make the outcome durable. Raises where this runner no longer holds the turn."""
         ...
 
-    def received(self, call_id: str, chars: int) -> None:
-        """Note how much has arrived so far, for the bill of a killed worker."""
+    def received(self, call_id: str, size: int) -> None:
+        """Note how many bytes (UTF-8) have arrived so far, for the bill of a killed worker."""
         ...
 
 

@@ -30,7 +30,8 @@ class Received:
     text: list[str] = field(default_factory=list)
     """What the guard let through. What it holds back was paid for all the same."""
     reasoning: list[str] = field(default_factory=list)
-    chars: int = 0
+    bytes: int = 0
+    """UTF-8, reasoning and what the guard holds back included."""
     sent: bool = False
     opened: Opened = field(default_factory=Opened)
     partial: PartialUsage | None = None

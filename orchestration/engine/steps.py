@@ -25,6 +25,7 @@ from orchestration.engine.ports import (
 )
 from orchestration.engine.received import GUARDED, NO_USAGE, Received
 from orchestration.engine.specs import AgentSpec, ModelRequest, Purpose
+from orchestration.engine.tokens import utf8_bytes
 
 EXHAUSTED = CallError(
     "internal_error", "The worker that ran this turn died several times; it was given up.", retryable=True
@@ -151,10 +152,10 @@ async def receive(plan: StepPlan, step_id: str, call_id: str, received: Received
         async for event in stream:
             match event:
                 case TextDelta(text) | ReasoningDelta(text):
-                    received.chars += len(text)
+                    received.bytes += utf8_bytes(text)
                     if received.first_token_s is None:
                         received.first_token_s = ports.clock.monotonic_s()
-                    ports.journal.received(call_id, received.chars)
+                    ports.journal.received(call_id, received.bytes)
                     if isinstance(event, TextDelta):
                         publish(plan, step_id, "text", guard.feed(text), received, ports)
                     else:

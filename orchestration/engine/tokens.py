@@ -11,7 +11,16 @@ MESSAGE_OVERHEAD = 4
 
 def estimate_tokens(text: str) -> int:
     """Return a token estimate: UTF-8 bytes / 4, which serves scripts of two and three bytes a letter as well."""
-    return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN)
+    return tokens_of_bytes(utf8_bytes(text))
+
+
+def utf8_bytes(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def tokens_of_bytes(size: int) -> int:
+    """Return the token estimate of a text of so many bytes."""
+    return -(-size // BYTES_PER_TOKEN)
 
 
 def estimate_input(request: ModelRequest) -> int:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
+from accounts.admin_links import address
 from billing.admin.costs import CostsPage
 from billing.models import UsageEvent
 from billing.ranges import PRESETS, DayRange
 from billing.reading import read_range, utc_today
 from pantheon.errors import PantheonError
 from sessions.selectors.ledger_audit import INVARIANTS
-from sessions.selectors.ledger_findings import Audited, Finding, audited
+from sessions.selectors.ledger_findings import Audited, Finding, Part, audited
 
 ALL = "all"
 RANGES = {ALL: "All days", **PRESETS}
@@ -31,8 +33,12 @@ PAGES = {
     "event": "billing_usageevent",
     "message": "chat_sessions_message",
     "session": "chat_sessions_chatsession",
+    "budget": "billing_budget",
 }
 """What a finding calls a row -> its page in the administration."""
+
+DAYS = {"day": 1, "week": 7}
+"""What a rollup is of -> how many days of *Costs* that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +113,12 @@ def line_of(found: Audited) -> Line:
 
 
 def linked(finding: Finding) -> list[tuple[str, str]]:
-    return [
-        (part.text, reverse(f"admin:{PAGES[part.kind]}_change", args=[part.text]) if part.kind else "")
-        for part in finding.parts
-    ]
+    return [(part.text, address_of(part)) for part in finding.parts]
+
+
+def address_of(part: Part) -> str:
+    if part.kind in DAYS:
+        first = dt.date.fromisoformat(part.text)
+        last = first + dt.timedelta(days=DAYS[part.kind] - 1)
+        return address("costs", {"range": "custom", "from": first, "to": last})
+    return reverse(f"admin:{PAGES[part.kind]}_change", args=[part.text]) if part.kind else ""

@@ -193,7 +193,7 @@ class CallAdmin(LinkedAdmin, CallColumns, ReadOnlyAdmin):
                 )
             },
         ),
-        ("Outcome", {"fields": ("status", "error_code", "received_chars", "committed", "cost")}),
+        ("Outcome", {"fields": ("status", "error_code", "received_bytes", "committed", "cost")}),
         ("Tokens and context", {"fields": ("usage", "context")}),
         ("Time", {"fields": ("started_at", "finished_at", "latency_ms", "first_token_ms")}),
     )

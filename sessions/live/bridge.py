@@ -70,7 +70,7 @@ class Bridge:
         """The run is over: nothing more is published but the turn's end, whose seq goes into the commit. A turn that is
         no longer held is now a turn that is final."""
         self.progress: dict[uuid.UUID, int] = {}
-        """Open calls -> characters received, for the lease renewal."""
+        """Open calls -> bytes received, for the lease renewal."""
         self.lanes: dict[str, Lane] = {}
         self._log = log
         self._loop = asyncio.get_running_loop()
@@ -102,8 +102,8 @@ class Bridge:
             html = await asyncio.to_thread(render_markdown, outcome.text)
             self._finished[outcome.call_id] = Finished(usage_of_report(outcome.report), usd_text(cost), html)
 
-    def received(self, call_id: str, chars: int) -> None:
-        self.progress[uuid.UUID(call_id)] = chars
+    def received(self, call_id: str, size: int) -> None:
+        self.progress[uuid.UUID(call_id)] = size
 
     # --- Events -------------------------------------------------------------------------------------------------------
 

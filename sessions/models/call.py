@@ -39,8 +39,10 @@ class Call(models.Model):
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.STARTED)
     error = models.JSONField(null=True, blank=True)
     text = models.TextField(blank=True)
-    received_chars = models.PositiveIntegerField(
-        default=0, help_text="How much had arrived at the last lease renewal."
+    received_bytes = models.PositiveIntegerField(
+        db_column="received_chars",
+        default=0,
+        help_text="How much text (UTF-8) had arrived at the last lease renewal.",
     )
     usage = models.JSONField(
         null=True, blank=True, help_text="The report as the gateway gave it: buckets, source, raw, flags."

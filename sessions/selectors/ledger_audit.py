@@ -22,8 +22,12 @@ from billing.selectors.budgets import events_of_period
 from billing.services.rollup import KEY, SUMS, TOKENS, TOTAL_KEY, TOTAL_SUMS, monday_of
 from orchestration.gateway.usage import total_input_told
 from sessions.models import Call, Message, Turn
+from sessions.selectors.ledger_losses import disagreements, lost_periods
 
 CHUNK = 2_000
+
+ANSWERS = (UsageEvent.Purpose.REPLY, UsageEvent.Purpose.SYNTHESIZE)
+"""Purposes of calls whose text is a message."""
 
 Audit = Callable[[], Iterator[str]]
 
@@ -55,6 +59,18 @@ def commits() -> Iterator[str]:
     )
     answers = Message.objects.exclude(role=Message.Role.USER)
     yield from lines(answers.exclude(final), "a turn that is not final published message")
+    asked = Message.objects.filter(role=Message.Role.USER, turn=OuterRef("pk"))
+    yield from lines(
+        Turn.objects.spoken().filter(status__in=Turn.FINAL).exclude(Exists(asked)),
+        "no message of a person is left of the final turn",
+    )
+    # A failed turn has no answers: one that broke whenever it was run is given up with those that its journal has.
+    heard = Q(committed=True, status=Call.Status.OK, purpose__in=ANSWERS)
+    said = answers.filter(pk=OuterRef("step_id"), turn=OuterRef("turn"))
+    yield from lines(
+        Call.objects.filter(final, heard).exclude(Exists(said)).exclude(turn__status=Turn.Status.FAILED),
+        "no message has the answer of call",
+    )
     answered = Turn.objects.spoken().filter(status__in=[Turn.Status.COMPLETED, Turn.Status.PARTIAL])
     yield from lines(
         answered.exclude(Exists(answers.filter(turn=OuterRef("pk")))), "nobody answered in the completed turn"
@@ -78,6 +94,7 @@ def pairs() -> Iterator[str]:
         UsageEvent.objects.filter(Exists(turn), corrects=None).exclude(Exists(call)),
         "no call was made for event",
     )
+    yield from disagreements()
 
 
 # --- 3. Every hold is resolved once; none outlives its turn -----------------------------------------------------------
@@ -95,10 +112,9 @@ def holds() -> Iterator[str]:
     )
     taken = HoldLine.objects.filter(period=OuterRef("pk"), hold__resolved_at=None).order_by().values("period")
     open_sum = Coalesce(Subquery(taken.annotate(sum=Sum("amount_pico")).values("sum")), 0)
-    yield from lines(
-        BudgetPeriod.objects.annotate(taken=open_sum).exclude(held_pico=F("taken")),
-        "held is not the sum of the open holds of budget period",
-    )
+    wrong = BudgetPeriod.objects.annotate(taken=open_sum).exclude(held_pico=F("taken")).order_by("pk")
+    for pk, budget_id in wrong.values_list("pk", "budget_id").iterator(chunk_size=CHUNK):
+        yield f"held is not the sum of the open holds in period {pk} of budget {budget_id}"
 
 
 # --- 4. What a budget period has spent is the sum of its events -------------------------------------------------------
@@ -108,7 +124,8 @@ def spending() -> Iterator[str]:
     for period in BudgetPeriod.objects.select_related("budget").order_by("pk").iterator(chunk_size=CHUNK):
         spent, summed = period_sums(period.pk)
         if spent != summed and (spent, summed) == period_sums(period.pk):  # a commit in between changes both
-            yield f"budget period {period.pk} has spent {spent}, its events make {summed}"
+            yield f"period {period.pk} of budget {period.budget_id} has spent {spent}, its events make {summed}"
+    yield from lost_periods()
 
 
 def period_sums(period_id: int) -> tuple[int, int]:
@@ -150,7 +167,9 @@ def rollups() -> Iterator[str]:
                 if again.get(key) == found[key]:
                     names = KEY if len(key) == len(KEY) else TOTAL_KEY
                     yield "rollup " + " ".join(
-                        f"{name}={part}" for name, part in zip(names, key, strict=True)
+                        f"{name}={part}"
+                        for name, part in zip(names, key, strict=True)
+                        if part not in (ZERO_UUID, "")
                     )
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from django.db.models import F
 from django.db.models.functions import Coalesce
 
-from billing.models import UsageEvent
+from billing.models import Budget, UsageEvent
 from billing.ranges import DayRange
 from sessions.models import Call, ChatSession, Message, Turn
 from sessions.selectors.ledger_audit import Invariant
@@ -26,7 +26,9 @@ BATCH = 500
 """Lines whose rows are looked up together."""
 
 NAMED = re.compile(r"(?P<word>[a-z]+)(?:_id=| )(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
-DAY = re.compile(r"\bday=(\d{4}-\d{2}-\d{2})")
+DAY = re.compile(r"\bday=(?P<day>\d{4}-\d{2}-\d{2})")
+WEEKLY = "cut=week:"
+"""Where a rollup's line has this, its day is a Monday and stands for seven."""
 
 MOMENTS: Mapping[str, tuple[Any, Any]] = {
     "turn": (Turn, Coalesce("completed_at", "created_at")),
@@ -35,19 +37,21 @@ MOMENTS: Mapping[str, tuple[Any, Any]] = {
     "event": (UsageEvent, F("created_at")),
     "message": (Message, F("created_at")),
     "session": (ChatSession, None),
+    "budget": (Budget, None),
 }
-"""What a line calls a row -> its model, and when it was. A session has many days; a hold has the id of its turn."""
+"""What a line calls a row -> its model, and when it was. Sessions and budgets have many days; a hold has the id of its
+turn."""
 
 Found = dict[tuple[str, uuid.UUID], dt.datetime | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A piece of a line: plain text, or the id of a row that exists."""
+    """A piece of a line: plain text, the id of a row that exists, or the day of a rollup."""
 
     text: str
     kind: str = ""
-    """A key of MOMENTS, "" for plain text."""
+    """A key of MOMENTS, `day` or `week`, "" for plain text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +109,20 @@ def rows_named(lines: Sequence[str]) -> Found:
 
 
 def finding_of(line: str, rows: Found) -> Finding:
-    parts: list[Part] = []
-    days: list[dt.date] = [dt.date.fromisoformat(day) for day in DAY.findall(line)]
-    position = 0
+    days = [dt.date.fromisoformat(day) for day in DAY.findall(line)]
+    span = "week" if WEEKLY in line else "day"
+    places = [(match.span("day"), span) for match in DAY.finditer(line)]
     for match in NAMED.finditer(line):
         key = (match["word"], uuid.UUID(match["id"]))
         if key not in rows:
             continue
-        parts += [Part(line[position : match.start("id")]), Part(match["id"], match["word"])]
-        position = match.end("id")
+        places.append((match.span("id"), match["word"]))
         if (at := rows[key]) is not None:
             days.append(at.astimezone(dt.UTC).date())
+    parts: list[Part] = []
+    position = 0
+    for (start, end), kind in sorted(places):
+        parts += [Part(line[position:start]), Part(line[start:end], kind)]
+        position = end
     parts.append(Part(line[position:]))
     return Finding([part for part in parts if part.text], days[0] if days else None)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import uuid
+from collections.abc import Iterable
 
 from django.db import transaction
 from django.db.models import Case, IntegerField, Value, When
 from django.utils import timezone
 
 from billing.pricing import cost_pico, price_for
+from billing.services.holds import Used
 from orchestration.engine.ports import CallError, CallIntent, CallOutcome, PastCall
 from orchestration.engine.specs import Usage, UsageReport
-from orchestration.engine.tokens import BYTES_PER_TOKEN
-from sessions.models import Call, Turn
+from orchestration.engine.tokens import tokens_of_bytes, utf8_bytes
+from sessions.models import Call
 from sessions.services.fence import turn_fence
 
 
@@ -68,7 +70,7 @@ def call_close(call: Call, outcome: CallOutcome, *, at: dt.datetime) -> None:
         None if outcome.error is None else {**dataclasses.asdict(outcome.error), "final": outcome.final}
     )
     call.text = outcome.text
-    call.received_chars = max(call.received_chars, len(outcome.text))
+    call.received_bytes = max(call.received_bytes, utf8_bytes(outcome.text))
     call.usage = outcome.report.as_dict()
     call.model_served = outcome.model_served[:200]
     call.provider_request_id = outcome.provider_request_id[:200]
@@ -98,44 +100,43 @@ def journal_try() -> None:
     transaction.set_rollback(True)
 
 
-def calls_interrupt(*, turn_id: uuid.UUID) -> int:
-    """Close the calls that a dead runner left open, billed as estimated (inside a transaction). Return how many."""
+def calls_interrupt(*, turn_id: uuid.UUID) -> list[Call]:
+    """Close the calls that a dead runner left open, billed as estimated (inside a transaction), and return them."""
     calls = list(Call.objects.select_for_update().filter(turn_id=turn_id, status=Call.Status.STARTED))
     for call in calls:
         usage = Usage(
-            input=call.context.get("estimate_after", 0), output=-(-call.received_chars // BYTES_PER_TOKEN)
+            input=call.context.get("estimate_after", 0), output=tokens_of_bytes(call.received_bytes)
         )
         call.status = Call.Status.INTERRUPTED
         call.usage = UsageReport(usage=usage, source="estimated").as_dict()
         call.finished_at = timezone.now()
     Call.objects.bulk_update(calls, ["status", "usage", "finished_at"])
-    return len(calls)
+    return calls
 
 
 def calls_note_received(*, received: dict[uuid.UUID, int]) -> None:
-    """Store how many characters each open call has received, in one statement."""
+    """Store how many bytes each open call has received, in one statement."""
     if received:
-        cases = [When(pk=call_id, then=Value(chars)) for call_id, chars in received.items()]
+        cases = [When(pk=call_id, then=Value(size)) for call_id, size in received.items()]
         Call.objects.filter(pk__in=received, status=Call.Status.STARTED).update(
-            received_chars=Case(*cases, output_field=IntegerField())
+            received_bytes=Case(*cases, output_field=IntegerField())
         )
 
 
-def past_calls(turn: Turn) -> dict[str, PastCall]:
-    """Return slot -> the newest call of earlier claims, for a turn that is resumed."""
+def past_calls(calls: Iterable[Call]) -> dict[str, PastCall]:
+    """Return slot -> the newest of a turn's calls, which are ended and in order, for a turn that is resumed."""
     past: dict[str, PastCall] = {}
-    for call in turn.calls.exclude(status=Call.Status.STARTED).order_by("number"):
+    for call in calls:
         error = call.error and CallError(call.error["code"], call.error["message"], call.error["retryable"])
         final = call.error["final"] if call.error else True
         past[call.slot] = PastCall(str(call.step_id), call.attempt, call.status, call.text, error, final)  # type: ignore[arg-type]
     return past
 
 
-def calls_used(turn: Turn) -> list[tuple[uuid.UUID, Usage, dt.datetime]]:
-    """Return model, usage and end of every call of a turn that has ended."""
-    ended = turn.calls.exclude(status=Call.Status.STARTED)
+def calls_used(calls: Iterable[Call]) -> list[Used]:
+    """Return model, usage and end of calls that have ended."""
     return [
-        (model_id, UsageReport.from_dict(usage).usage, at)
-        for model_id, usage, at in ended.values_list("model_id", "usage", "finished_at")
-        if usage is not None and at is not None
+        (call.model_id, UsageReport.from_dict(call.usage).usage, call.finished_at)
+        for call in calls
+        if call.usage is not None and call.finished_at is not None
     ]

@@ -60,29 +60,21 @@ def turn_claim(*, turn_id: uuid.UUID, runner_id: uuid.UUID) -> Claimed | None:
     )
     if not won:
         return None
-    calls_interrupt(turn_id=turn_id)
+    lost = calls_interrupt(turn_id=turn_id)
     turn = Turn.objects.get(pk=turn_id)
+    calls = list(turn.calls.order_by("number"))
     spec = spec_of(turn)
     return Claimed(
         turn_id=turn_id,
         claim=turn.claim,
         spec=spec,
         payer=payer_of(turn),
-        past=past_calls(turn),
-        calls_made=turn.calls.count(),
+        past=past_calls(calls),
+        calls_made=len(calls),
         exhausted=turn.claim - turn.handovers > MAX_CLAIMS,
         cancelled=turn.cancel_requested_at is not None,
-        purse=purse_of(turn, spec),
+        purse=purse_open(turn_id=turn_id, spec=spec, lost=calls_used(lost), paid=calls_used(calls)),
     )
-
-
-def purse_of(turn: Turn, spec: TurnSpec) -> Purse | None:
-    """Return what is left of a turn's hold after the calls that earlier claims made."""
-    purse = purse_open(turn_id=turn.pk, spec=spec)
-    if purse is not None and turn.claim > 1:
-        for model_id, usage, at in calls_used(turn):
-            purse.pay(model_id, usage, at)
-    return purse
 
 
 @dataclass(frozen=True, slots=True)

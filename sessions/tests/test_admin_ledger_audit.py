@@ -20,8 +20,9 @@ from django.utils.html import escape
 
 from accounts.models import User
 from accounts.tests.admin_site import page, signed_in, static_files_as_they_are, superuser
-from billing.models import DailyUsage, UsageEvent
+from billing.models import ZERO_UUID, Budget, DailyUsage, UsageEvent, UsageTotal
 from billing.ranges import month_of
+from billing.services.budgets import budget_save
 from billing.tests.append_only import changes_allowed
 from sessions.admin import ledger_audit
 from sessions.models import Call, Turn
@@ -146,6 +147,36 @@ def test_a_hold_leads_to_its_turn(turn) -> None:
     [finding] = audited(Invariant(3, "", lambda: iter([line])), days=month_of(at), most=5).findings
     assert (str(finding), finding.day) == (line, at)
     assert ledger_audit.linked(finding)[-1] == (str(turn.pk), page(Turn, "change", turn.pk))
+
+
+def test_what_a_budget_period_lacks_leads_to_its_budget(turn) -> None:
+    budget = budget_save(budget=Budget(scope="everyone", limit_pico=10**15))
+    budget.periods.update(spent_pico=1, held_pico=1)
+    link = f'<a href="{page(Budget, "change", budget.pk)}">{budget.pk}</a>'
+    client = superuser()
+    text = text_of(client.get(AUDIT))
+    assert f"of budget {link} has spent" in text
+    assert (
+        f"held is not the sum of the open holds in period {budget.periods.get().pk} of budget {link}" in text
+    )
+    budget.periods.all().delete()
+    assert f"is there of budget {link}" in text_of(client.get(AUDIT))
+
+
+def test_a_rollup_leads_to_the_costs_of_its_days_and_names_what_it_has(turn) -> None:
+    UsageTotal.objects.filter(cut__in=["total", "week:user"]).update(calls=7)
+    client = superuser()
+    response = client.get(AUDIT)
+    lines = [found for line in response.context["lines"] for found in line.findings]
+    assert len(lines) == 2
+    for finding, days in zip(lines, (1, 7), strict=True):
+        [(day, link)] = [(text, url) for text, url in finding if url]
+        last = dt.date.fromisoformat(day) + dt.timedelta(days=days - 1)
+        assert link == f"{reverse('costs')}?range=custom&from={day}&to={last}"
+        assert client.get(link).status_code == 200
+    assert shown(response)[0] == f"rollup cut=total day={lines[0][1][0]}"
+    assert f"user_id={turn.user_id}" in shown(response)[1]
+    assert str(ZERO_UUID) not in text_of(response)
 
 
 @pytest.mark.parametrize("query", [{"range": "soon"}, {"range": "custom", "from": "yesterday"}])

@@ -15,7 +15,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.db.migrations import RemoveConstraint
 from django.db.migrations.state import ProjectState
-from django.db.models import F, Model
+from django.db.models import F, Model, QuerySet
 from django.utils import timezone
 
 from billing.models import (
@@ -33,8 +33,12 @@ from billing.services.reprice import events_reprice
 from billing.services.rollup import rollup_add
 from billing.services.usage import usage_stage
 from billing.tests.append_only import changes_allowed
+from orchestration.engine.specs import UsageReport
+from orchestration.engine.turn import TurnResult
+from orchestration.models import LlmModel
 from sessions.models import Call, Message, Turn
 from sessions.selectors.ledger_audit import INVARIANTS
+from sessions.services.fork import session_fork
 from sessions.services.leases import turn_claim
 from sessions.services.snapshot import payer_of
 from sessions.services.turn_accept import turn_accept
@@ -65,11 +69,12 @@ def copy_of(row: Any, **changes: Any) -> Any:
 
 
 def book(call: Call, **changes: Any) -> UsageEvent:
-    """Add a finished call to the books with an event that is not as usage_stage writes it; the rollup agrees."""
+    """Bill another attempt of a call's step with an event that is not as usage_stage writes it; the rollup agrees."""
     event = copy_of(UsageEvent.objects.get(pk=call.pk), **changes)
     event.save()
     number = Call.objects.filter(turn=call.turn).count() + 1
-    copy_of(call, id=event.pk, number=number, step_id=uuid.uuid4()).save()
+    report = UsageReport(event.usage, event.source)
+    copy_of(call, id=event.pk, number=number, attempt=number, usage=report.as_dict()).save()
     with transaction.atomic():
         rollup_add([event])
     return event
@@ -168,12 +173,55 @@ def test_1_a_turn_that_committed_a_call_before_its_end(running) -> None:
 
 def test_1_a_final_turn_without_answers(turn) -> None:
     Message.objects.filter(turn=turn).exclude(role="user").delete()
-    assert broken() == {1: [f"nobody answered in the completed turn {turn.pk}"]}
+    lost = turn.calls.order_by("pk")
+    assert broken() == {
+        1: [
+            *(f"no message has the answer of call {call.pk}" for call in lost),
+            f"nobody answered in the completed turn {turn.pk}",
+        ]
+    }
+
+
+@pytest.mark.parametrize("purpose", ["reply", "synthesize"])
+@pytest.mark.parametrize("status", ["completed", "partial", "cancelled"])
+def test_1_an_answer_that_is_gone(turn, call, purpose, status) -> None:
+    Call.objects.filter(pk=call.pk).update(purpose=purpose)
+    Turn.objects.filter(pk=turn.pk).update(status=status)
+    assert broken() == {}
+    Message.objects.filter(pk=call.step_id).delete()
+    assert broken() == {1: [f"no message has the answer of call {call.pk}"]}
+
+
+@pytest.mark.parametrize("changes", [{"purpose": "route"}, {"status": "failed"}, {"status": "cancelled"}])
+def test_1_what_is_no_answer_needs_no_message(turn, call, changes) -> None:
+    Call.objects.filter(pk=call.pk).update(**changes)
+    Message.objects.filter(pk=call.step_id).delete()
+    assert 1 not in broken()
+
+
+def test_1_a_turn_that_was_given_up_has_lost_its_answers_lawfully(turn) -> None:
+    Message.objects.filter(turn=turn).exclude(role="user").delete()
+    Turn.objects.filter(pk=turn.pk).update(status="failed")
+    assert broken() == {}
+
+
+def test_1_the_message_of_a_person_that_is_gone(turn) -> None:
+    Message.objects.get(turn=turn, role="user").delete()
+    assert broken() == {1: [f"no message of a person is left of the final turn {turn.pk}"]}
+
+
+def test_1_forks_summaries_and_purged_sessions_lack_nothing(turn, alice, running) -> None:
+    session_fork(user=alice, session=turn.session, after_turn=1)
+    summary = copy_of(turn, mode="summary", index=None)
+    summary.save()
+    assert broken() == {}
+    turn.session.delete()
+    assert broken() == {}
 
 
 def test_1_an_answer_before_the_end(turn, running) -> None:
     Message.objects.filter(turn=turn, role="agent").update(turn=running)
-    assert len(broken()[1]) == 3
+    assert len(broken()[1]) == 5
 
 
 def test_1_a_final_turn_whose_last_event_nobody_knows(turn) -> None:
@@ -185,7 +233,7 @@ def test_1_a_final_turn_whose_last_event_nobody_knows(turn) -> None:
 
 
 def test_2_a_call_without_event(turn, call) -> None:
-    lost = copy_of(call, number=9, step_id=uuid.uuid4())
+    lost = copy_of(call, number=9, attempt=2)
     lost.save()
     assert broken() == {2: [f"no event bills call {lost.pk}"]}
 
@@ -199,6 +247,24 @@ def test_2_an_event_outlives_the_turn_that_was_erased_with_its_person(turn) -> N
     turn.session.delete()
     assert UsageEvent.objects.count() == 2
     assert broken() == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("status", "failed"), ("source", "estimated"), ("output_tokens", 99), ("model", None)]
+)
+def test_2_an_event_that_is_not_as_its_call_was(turn, running, call, name, value) -> None:
+    if name == "model":
+        value = LlmModel.objects.get(alias="another").pk
+    with changes_allowed():
+        QuerySet(UsageEvent).filter(pk=call.pk).update(**{name: value})
+    told = name.removesuffix("_tokens")
+    assert broken()[2] == [f"not as its call has it ({told}): event {call.pk}"]
+
+
+def test_2_a_call_that_has_lost_its_usage(turn, call) -> None:
+    Call.objects.filter(pk=call.pk).update(usage=None)
+    [line] = broken()[2]
+    assert "source, input, cache_read" in line
 
 
 # --- 3 ----------------------------------------------------------------------------------------------------------------
@@ -217,7 +283,7 @@ def test_3_a_hold_that_outlives_its_turn(budget, turn) -> None:
     assert broken() == {
         3: [
             f"no running turn has the open hold {turn.pk}",
-            f"held is not the sum of the open holds of budget period {line.period_id}",
+            f"held is not the sum of the open holds in period {line.period_id} of budget {budget.pk}",
         ]
     }
 
@@ -230,7 +296,9 @@ def test_3_a_hold_that_was_resolved_too_early(budget, running) -> None:
 def test_3_more_is_held_than_the_holds_have_taken(budget, running) -> None:
     period = budget.periods.get()
     BudgetPeriod.objects.filter(pk=period.pk).update(held_pico=F("held_pico") + 1)
-    assert broken() == {3: [f"held is not the sum of the open holds of budget period {period.pk}"]}
+    assert broken() == {
+        3: [f"held is not the sum of the open holds in period {period.pk} of budget {budget.pk}"]
+    }
 
 
 # --- 4 ----------------------------------------------------------------------------------------------------------------
@@ -243,7 +311,43 @@ def test_4_more_was_spent_than_the_events_cost(turn, fields) -> None:
     period = budget.periods.get()
     BudgetPeriod.objects.filter(pk=period.pk).update(spent_pico=F("spent_pico") + 1)
     spent = period.spent_pico
-    assert broken() == {4: [f"budget period {period.pk} has spent {spent + 1}, its events make {spent}"]}
+    line = f"period {period.pk} of budget {budget.pk} has spent {spent + 1}, its events make {spent}"
+    assert broken() == {4: [line]}
+
+
+@pytest.mark.parametrize("period", ["day", "month"])
+@pytest.mark.parametrize("fields", [{}, {"applies": "each"}, {"scope": "user"}])
+def test_4_a_period_that_is_gone(turn, alice, fields, period) -> None:
+    target = {"target_id": alice.pk} if fields.get("scope") else {}
+    made = Budget(**{"scope": "everyone", "limit_pico": 10**15, "period": period, **fields, **target})
+    budget = budget_save(budget=made)
+    start = budget.periods.get().start
+    budget.periods.all().delete()
+    whose = f" for user {alice.pk}" if fields.get("applies") else ""
+    assert broken() == {4: [f"no period from {start}{whose} is there of budget {budget.pk}"]}
+
+
+def test_4_a_budget_needs_no_period_of_what_it_does_not_count(turn, alice) -> None:
+    """Nothing was spent since it counts, or by nobody whom it counts."""
+    tomorrow = timezone.now().date() + dt.timedelta(days=1)
+    later = budget_save(budget=Budget(scope="everyone", limit_pico=10**15, period="day"))
+    other = budget_save(budget=Budget(scope="user", target_id=uuid.uuid4(), limit_pico=10**15))
+    Budget.objects.filter(pk=later.pk).update(counts_from=tomorrow)
+    BudgetPeriod.objects.filter(budget__in=[later, other]).delete()
+    assert broken() == {}
+
+
+def test_4_what_cost_nothing_makes_no_period(alice) -> None:
+    made = budget_save(budget=Budget(scope="everyone", applies="each", limit_pico=10**15))
+    agent = make_agent(alice, "demo", LlmModel.objects.get(alias="demo"))
+    session = make_session(alice, agent)
+    free = turn_accept(user=alice, session=session, request=TurnRequest(message="Hi")).turn
+    claimed = turn_claim(turn_id=free.pk, runner_id=uuid.uuid4())
+    assert claimed is not None
+    commit(claimed, TurnResult("completed", (finish_call(claimed, "demo", 1),)))
+    assert UsageEvent.objects.get().cost_pico == 0
+    assert not made.periods.exists()
+    assert broken() == {}
 
 
 # --- 5 ----------------------------------------------------------------------------------------------------------------
@@ -377,7 +481,7 @@ def test_8_one_key_two_turns(turn, alice) -> None:
     with without(Turn, "turn_idempotency_key_once"):
         twin = copy_of(turn, index=2, idempotency_key="again", status="failed")
         twin.save()
-        assert broken() == {8: [f"2 turns have user_id={alice.pk} idempotency_key=again"]}
+        assert broken()[8] == [f"2 turns have user_id={alice.pk} idempotency_key=again"]
         twin.delete()
 
 
@@ -386,7 +490,7 @@ def test_8_one_index_two_turns(turn) -> None:
     with without(Turn, "turn_index_once"):
         twin = copy_of(turn, status="failed")
         twin.save()
-        assert broken() == {8: [f"2 turns have session_id={turn.session_id} index=1"]}
+        assert broken()[8] == [f"2 turns have session_id={turn.session_id} index=1"]
         twin.delete()
 
 

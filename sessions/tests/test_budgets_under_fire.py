@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,12 +20,15 @@ from orchestration.tests.providers import Answer, Served
 from pantheon.errors import PantheonError
 from sessions.live.runtime import runtime
 from sessions.models import ChatSession, Turn
+from sessions.services.leases import turn_claim
 from sessions.services.turn_accept import turn_accept
 from sessions.services.turn_estimate import turn_estimate
 from sessions.services.turn_request import TurnRequest
 from sessions.tests.factories import RATES, bearer, make_agent, make_session, make_user
 from sessions.tests.ledger import assert_ledger_matches, assert_nothing_to_audit
 from sessions.tests.server_process import ServerProcess, until
+from sessions.tests.test_budgets import a_day_ago
+from sessions.tests.test_turn_commit import start_call
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
 
@@ -116,6 +120,63 @@ def test_a_budget_made_while_turns_are_accepted_and_committed_misses_none(sessio
     total = len(sessions) * COST
     assert set(BudgetPeriod.objects.values_list("spent_pico", "held_pico")) == {(total, 0)}
     assert_ledger_matches(openai_server)
+
+
+def left_by_dead_runners(sessions: list[ChatSession]) -> list[Turn]:
+    """Return a turn of each session whose runner died while a model answered."""
+    turns = [turn_accept(user=session.owner, session=session, request=MESSAGE).turn for session in sessions]
+    for turn in turns:
+        claimed = turn_claim(turn_id=turn.pk, runner_id=uuid.uuid4())
+        assert claimed is not None
+        start_call(claimed, "ana", 1)
+    Turn.objects.update(lease_expires_at="2020-01-01T00:00:00Z")
+    return turns
+
+
+def take_over(turns: list[Turn]) -> None:
+    try:
+        for turn in turns:
+            assert turn_claim(turn_id=turn.pk, runner_id=uuid.uuid4()) is not None
+    finally:
+        connections.close_all()
+
+
+@pytest.mark.parametrize("period", ["day", "month"])
+def test_turns_taken_over_while_others_are_accepted_hold_no_more_than_there_is(
+    sessions, openai_server, period
+) -> None:
+    """Some of them since the last period, whose holds the new ones have to see."""
+    openai_server.default = Answer("Yes.", usage=USAGE)
+    one = bound(sessions[0])
+    made = budget_save(budget=Budget(scope="everyone", period=period, limit_pico=9 * one + one // 2))
+    before = left_by_dead_runners(sessions[:4])
+    if period == "day":
+        a_day_ago(made)
+    since = left_by_dead_runners(sessions[4:6])
+    turns = [*before, *since]
+    with ThreadPoolExecutor(4) as pool:
+        jobs = [pool.submit(take_over, turns[number::3]) for number in range(3)]
+        asked = pool.submit(at_once, sessions[6:], 4)
+        for job in jobs:
+            job.result(60)
+        assert asked.result(60)["accepted"] in (2, 3)  # the third, where the others were not taken over yet
+    held = sum(BudgetPeriod.objects.values_list("held_pico", flat=True))
+    assert 8 * one < held <= made.limit_pico
+    assert_nothing_to_audit()
+    Turn.objects.filter(status="running").update(lease_expires_at="2020-01-01T00:00:00Z")
+    with ThreadPoolExecutor(2) as pool:
+        asked = pool.submit(at_once, sessions[6:], 4)
+        for turn in Turn.objects.active():
+            runtime.submit(turn.pk)
+        asked.result(60)
+    until(lambda: not Turn.objects.filter(pk__in=[turn.pk for turn in turns]).active().exists())
+    assert set(Turn.objects.filter(pk__in=[turn.pk for turn in turns]).values_list("status", flat=True)) == {
+        "completed"
+    }
+    today = made.periods.order_by("start").last()
+    assert today is not None
+    assert today.spent_pico + today.held_pico <= made.limit_pico
+    assert_nothing_to_audit()
 
 
 @pytest.fixture

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
-from billing.models import DailyUsage, UsageEvent
+from billing.models import Budget, DailyUsage, UsageEvent
+from billing.services.budgets import budget_save
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
 from sessions.models import Call, Message, Turn
 from sessions.services.turn_accept import turn_accept
+from sessions.services.turn_estimate import turn_estimate
 from sessions.services.turn_request import TurnRequest
 from sessions.tests.councils import ROUTE, SYNTHESIZE, decision, says
 from sessions.tests.factories import bearer, make_agent, make_room, make_session
@@ -150,13 +152,44 @@ def test_killed_during_calls_and_between_them(new_server, session, openai_server
     silent.wait_until_reached()
     reader.wait_for(lambda event: event.data.get("text") == "I am not")
     reader.wait_for(lambda event: event.type == "step.completed")
-    until(Call.objects.filter(agent_key="bob", received_chars=8).exists)
+    until(Call.objects.filter(agent_key="bob", received_bytes=8).exists)
     first.kill()
     turn = resumed(new_server(), turn, reader)
     assert_answered(turn)
     assert requests(openai_server) == {**ONCE, "bob": 2, "cy": 2}
     assert interrupted() == [("reply", "bob"), ("reply", "cy")]
     assert UsageEvent.objects.get(agent_key="bob", status="interrupted").output_tokens == 2
+    assert_ledger_matches(openai_server)
+
+
+def test_killed_under_a_hard_budget_with_room_for_the_calls_that_are_made_again(
+    new_server, alice, openai_model, openai_server
+) -> None:
+    """A hold pays for each call once; what the killed ones cost is held once more."""
+    gates = {key: Gate() for key in AGENTS[:2]}
+    for key, gate in gates.items():
+        cut = Answer([f"I am {key}", ", not heard out."], at={1: Hold(gate)})
+        openai_server.when(says(key), cut, Answer(f"I am {key}."), always=True)
+    agents = [make_agent(alice, key, openai_model) for key in gates]
+    session = make_session(alice, make_room(alice, *agents))
+    message = "@ana @bob Shall we?"
+    bound = turn_estimate(user=alice, session=session, request=TurnRequest(message=message)).high_pico
+    assert bound is not None
+    made = budget_save(budget=Budget(scope="user", target_id=alice.pk, limit_pico=2 * bound))
+    first = new_server()
+    status, asked = first.post(f"sessions/{session.pk}/turns", {"message": message, "background": True})
+    assert status == 202
+    reader = watch(first, Turn.objects.get(pk=asked["id"]))
+    for gate in gates.values():
+        gate.wait_until_reached()
+    assert made.periods.get().held_pico == bound
+    first.kill()
+    turn = resumed(new_server(), Turn.objects.get(pk=asked["id"]), reader)
+    assert (turn.status, turn.stop_reason, turn.claim) == ("completed", None, 2)
+    assert interrupted() == [("reply", "ana"), ("reply", "bob")]
+    period = made.periods.get()
+    assert period.held_pico == 0
+    assert period.spent_pico == sum(event.cost_pico or 0 for event in UsageEvent.objects.all())
     assert_ledger_matches(openai_server)
 
 

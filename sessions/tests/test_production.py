@@ -224,7 +224,7 @@ def test_a_worker_killed_in_mid_turn(processes, session, openai_server: OpenAISe
     turn = ask(web, session)
     reader = watch(web, turn)
     in_the_middle(reader)
-    until(Call.objects.filter(agent_key="ana", received_chars=5).exists)
+    until(Call.objects.filter(agent_key="ana", received_bytes=5).exists)
     worker.kill()
     processes("worker")
     assert_whole(turn, reader.wait())

@@ -102,16 +102,19 @@ def test_a_resumed_turn_asks_only_what_was_not_answered(api, turn, openai_server
     assert UsageEvent.objects.count() == 2
 
 
-def test_a_call_that_was_interrupted_is_billed_as_estimated_and_made_again(api, turn, openai_server) -> None:
+@pytest.mark.parametrize(("half", "tokens"), [("Half ", 2), ("Половина ", 5), ("半分の", 3)])
+def test_a_call_that_was_interrupted_is_billed_as_estimated_and_made_again(
+    api, turn, openai_server, half, tokens
+) -> None:
     gate, bob_gate = Gate(), Gate()
     bob_waits = Answer("From Bob", at={0: Hold(bob_gate)})
-    openai_server.when("You are ana.", Answer(["Half ", "an answer"], at={1: Hold(gate)}), Answer("Whole."))
+    openai_server.when("You are ana.", Answer([half, "an answer"], at={1: Hold(gate)}), Answer("Whole."))
     openai_server.when("You are bob.", bob_waits, always=True)
     use_dispatcher(runtime)
     runtime.submit(turn.pk)
     gate.wait_until_reached()
     bob_gate.wait_until_reached()
-    wait_for_event(turn.pk, '"text":"Half "')
+    wait_for_event(turn.pk, f'"text":"{half}"')
     runtime.stop()
     bob_gate.open()
     turn.refresh_from_db()
@@ -124,7 +127,7 @@ def test_a_call_that_was_interrupted_is_billed_as_estimated_and_made_again(api, 
         ("ana", "estimated", True),
         ("bob", "estimated", True),
     }
-    assert interrupted.get(agent_key="ana").output_tokens == 2
+    assert interrupted.get(agent_key="ana").output_tokens == tokens
     assert UsageEvent.objects.count() == len(openai_server.served)
     assert len({call.step_id for call in Call.objects.filter(agent_key="ana")}) == 2
     assert not Call.objects.filter(committed=False).exists()

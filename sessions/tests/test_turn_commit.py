@@ -49,16 +49,21 @@ def claimed_turn(alice, calls: int) -> tuple[Claimed, TurnResult]:
     return claimed, TurnResult("completed", tuple(answers))
 
 
-def finish_call(claimed: Claimed, key: str, number: int) -> StepResult:
+def start_call(claimed: Claimed, key: str, number: int) -> CallIntent:
     agent = claimed.spec.agent(key)
     request, audit = build_request(claimed.spec, reply_prompt(claimed.spec, agent))
     call_id, step_id = str(uuid.uuid4()), str(uuid.uuid4())
     intent = CallIntent(call_id, step_id, f"reply:1:{key}", 1, request, agent, 1, audit)
     call_start(turn_id=claimed.turn_id, claim=claimed.claim, number=number, intent=intent)
+    return intent
+
+
+def finish_call(claimed: Claimed, key: str, number: int) -> StepResult:
+    intent, agent = start_call(claimed, key, number), claimed.spec.agent(key)
     report = UsageReport(Usage(input=100, output=10 * number), "provider", {"prompt_tokens": 100})
-    outcome = CallOutcome(call_id, "ok", f"Answer {number}", report)
+    outcome = CallOutcome(intent.call_id, "ok", f"Answer {number}", report)
     call_finish(turn_id=claimed.turn_id, claim=claimed.claim, outcome=outcome)
-    return StepResult(step_id, "reply", agent, 1, agent.model.alias, "complete", f"Answer {number}")
+    return StepResult(intent.step_id, "reply", agent, 1, agent.model.alias, "complete", f"Answer {number}")
 
 
 def commit(claimed: Claimed, result: TurnResult) -> None:

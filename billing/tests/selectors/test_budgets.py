@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts.models import Team
 from accounts.tests.clients import make_user
-from billing.models import Budget, BudgetPeriod
+from billing.models import Budget, BudgetPeriod, Hold, HoldLine
 from billing.reading import utc_today
 from billing.selectors.budgets import (
     Fill,
@@ -183,6 +183,34 @@ def test_nothing_is_urgent_in_a_new_period_or_where_it_is_overridden(alice):
     assert urgent_fill(alice, today=TODAY()) is None
 
 
+@pytest.mark.parametrize("applies", ["total", "each"])
+def test_open_holds_of_the_last_period_are_held_of_this_one(alice, applies):
+    day, member = dt.timedelta(days=1), {"member_id": alice.pk} if applies == "each" else {}
+    budget = make_budget(applies=applies, period="day")
+    Budget.objects.update(counts_from=TODAY() - day)
+    over = BudgetPeriod.objects.create(budget=budget, start=TODAY() - day, held_pico=3 * USD, **member)
+    hold = Hold.objects.create(turn_id=uuid.uuid4(), amount_pico=3 * USD, created_at=timezone.now() - day)
+    HoldLine.objects.create(hold=hold, period=over, amount_pico=3 * USD)
+    assert [fill.available_pico for fill in own_fills(alice, today=TODAY())] == [7 * USD]
+    spend(budget, 100, by=alice if member else None, held_cents=100)
+    [state] = states()
+    assert (state.current.held_pico, state.current.available_pico) == (4 * USD, 5 * USD)
+    assert [fill.available_pico for fill in own_fills(alice, today=TODAY())] == [5 * USD]
+    Hold.objects.update(resolved_at=timezone.now())
+    assert states()[0].current.available_pico == 8 * USD
+    assert [fill.available_pico for fill in own_fills(alice, today=TODAY())] == [8 * USD]
+
+
+def test_a_total_that_nothing_was_spent_of_tells_what_is_carried_over(alice):
+    day = dt.timedelta(days=1)
+    budget = make_budget(period="day")
+    over = budget.periods.get()
+    BudgetPeriod.objects.update(start=TODAY() - day, held_pico=USD)
+    hold = Hold.objects.create(turn_id=uuid.uuid4(), amount_pico=USD, created_at=timezone.now() - day)
+    HoldLine.objects.create(hold=hold, period=over, amount_pico=USD)
+    assert states()[0].current.available_pico == 9 * USD
+
+
 def test_names_of_targets(alice, legal):
     gone = uuid.uuid4()
     budgets = [
@@ -203,7 +231,7 @@ def test_as_many_statements_for_many_budgets_as_for_one(alice, legal, django_ass
     budgets = [make_budget("team", legal), make_budget("user", alice), make_budget(applies="each")]
     spend(budgets[2], 10, by=alice)
     for _ in range(2):
-        with django_assert_num_queries(2):  # the budgets themselves, and how they stand
+        with django_assert_num_queries(3):  # the budgets themselves, how they stand, what is carried over
             states()
         with django_assert_num_queries(1):
             own_fills(alice, today=TODAY())

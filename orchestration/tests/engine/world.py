@@ -117,7 +117,7 @@ class World:
     events: list[EngineEvent] = field(default_factory=list)
     pasts: dict[str, PastCall] = field(default_factory=dict)
     slept: list[float] = field(default_factory=list)
-    chars: dict[str, int] = field(default_factory=dict)
+    bytes: dict[str, int] = field(default_factory=dict)
     closed: int = 0
     control: Control = field(default_factory=Control)
     cancel_after: int | None = None
@@ -218,8 +218,8 @@ class World:
         if self.cancel_after == len(self.outcomes):
             self.control.cancel()
 
-    def received(self, call_id: str, chars: int) -> None:
-        self.chars[call_id] = chars
+    def received(self, call_id: str, size: int) -> None:
+        self.bytes[call_id] = size
 
     # Events
     def emit(self, event: EngineEvent) -> None:

@@ -1,0 +1,94 @@
+"""What the audit finds by looking at one row after the other: events unlike their calls, budget periods that are gone.
+
+Parts of invariants 2 and 4 in `sessions.selectors.ledger_audit`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+from django.db.models import DateField, Exists, F, OuterRef, Sum, UUIDField, Value
+from django.db.models.functions import Cast, TruncMonth
+
+from billing.models import ZERO_UUID, Budget, BudgetPeriod, DailyUsage, UsageEvent
+from billing.selectors.budgets import events_of_period
+from orchestration.engine.specs import UsageReport
+from sessions.models import Call
+
+BATCH = 500
+"""Calls that are compared with their events together."""
+
+
+def disagreements() -> Iterator[str]:
+    """Yield the events that say of their call what the call does not; calls without event are another line."""
+    calls = Call.objects.filter(committed=True).order_by("pk").only("turn_id", "status", "model_id", "usage")
+    rows = calls.iterator(chunk_size=BATCH)
+    while batch := list(itertools.islice(rows, BATCH)):
+        events = UsageEvent.objects.calls().defer("raw_usage").in_bulk([call.pk for call in batch])
+        for call in batch:
+            event = events.get(call.pk)
+            if event is None or event.turn_id != call.turn_id:
+                continue
+            made, billed = facts_of_call(call), facts_of_event(event)
+            different = [name for name in billed if made.get(name) != billed[name]]
+            if different:
+                yield f"not as its call has it ({', '.join(different)}): event {event.pk}"
+
+
+def facts_of_call(call: Call) -> dict[str, Any]:
+    facts = {"status": call.status, "model": call.model_id}
+    if call.usage is None:
+        return facts
+    report = UsageReport.from_dict(call.usage)
+    reasoning = min(report.usage.reasoning, report.usage.output)  # as it is billed
+    return {
+        **facts,
+        "source": report.source,
+        **dataclasses.asdict(dataclasses.replace(report.usage, reasoning=reasoning)),
+    }
+
+
+def facts_of_event(event: UsageEvent) -> dict[str, Any]:
+    return {
+        "status": event.status,
+        "model": event.model_id,
+        "source": event.source,
+        **dataclasses.asdict(event.usage),
+    }
+
+
+def lost_periods() -> Iterator[str]:
+    """Yield the periods in which a budget has spent something, and that are not there.
+
+    Looked for in the rollup, which is short, and confirmed by the events.
+    """
+    for budget in Budget.objects.order_by("pk").iterator():
+        each, monthly = budget.applies == Budget.Applies.EACH, budget.period == Budget.Period.MONTH
+        member: Any = F("user_id") if each else Value(ZERO_UUID, UUIDField())
+        start: Any = Cast(TruncMonth("day"), DateField()) if monthly else F("day")
+        spent = DailyUsage.objects.filter(day__gte=budget.counts_from, cost_pico__gt=0, **budget.counted())
+        kept = BudgetPeriod.objects.filter(
+            budget=budget, member_id=OuterRef("member"), start=OuterRef("start")
+        )
+        lost = spent.annotate(member=member, start=start).exclude(Exists(kept))
+        found = lost.order_by("start", "member").values_list("member", "start").distinct()
+        for user_id, first in found.iterator(chunk_size=BATCH):
+            period = BudgetPeriod(budget=budget, member_id=user_id, start=first)
+            if is_lost(period):
+                whose = f" for user {user_id}" if each else ""
+                yield f"no period from {first}{whose} is there of budget {budget.pk}"
+
+
+def is_lost(period: BudgetPeriod) -> bool:
+    """Look again, at what is there by now: whoever changes what a budget counts has its periods made anew."""
+    old = period.budget
+    same = Budget.objects.filter(
+        pk=old.pk, scope=old.scope, target_id=old.target_id, applies=old.applies, period=old.period
+    )
+    if not same.filter(counts_from=old.counts_from).exists():
+        return False
+    kept = BudgetPeriod.objects.filter(budget=old, member_id=period.member_id, start=period.start)
+    return not kept.exists() and bool(events_of_period(period).aggregate(sum=Sum("cost_pico"))["sum"])
