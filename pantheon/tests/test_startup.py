@@ -28,7 +28,7 @@ WRONG = [
         "/nonexistent",
         "PANTHEON_METRICS_TOKEN_FILE names a file that cannot be read",
     ),
-    ("PANTHEON_DEBUG", "yes", "PANTHEON_DEBUG must be 1 or 0"),
+    ("PANTHEON_DEBUG", "maybe", "PANTHEON_DEBUG must be 1 or 0"),
 ]
 
 
