@@ -4,10 +4,14 @@ the ledger, and a reader that was cut against the new process."""
 from __future__ import annotations
 
 import signal
+import sqlite3
+import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from billing.models import Budget, DailyUsage, UsageEvent
 from billing.services.budgets import budget_save
@@ -280,6 +284,32 @@ def everything_written() -> list[Any]:
     return [sorted(model.objects.values_list(), key=str) for model in models]
 
 
+def freeze(server: ServerProcess) -> bool:
+    """Stop a process between two transactions: in one, it would keep its locks. Return whether it stands."""
+    server.signal(signal.SIGSTOP)
+    time.sleep(0.1)
+    if nobody_writes():
+        return True
+    server.signal(signal.SIGCONT)
+    return False
+
+
+def nobody_writes() -> bool:
+    if connection.vendor == "sqlite":
+        with closing(sqlite3.connect(connection.settings_dict["NAME"], timeout=0)) as other:
+            try:
+                other.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return False
+            return True
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+            "AND pid <> pg_backend_pid() AND state <> 'idle'"
+        )
+        return bool(cursor.fetchone()[0] == 0)
+
+
 def test_a_process_that_wakes_after_its_lease_writes_nothing(new_server, session, openai_server) -> None:
     gate = Gate()
     script(openai_server, bob=Answer(["I am", " late."], at={1: Hold(gate)}))
@@ -288,7 +318,7 @@ def test_a_process_that_wakes_after_its_lease_writes_nothing(new_server, session
     reader = watch(sleeper, turn)
     gate.wait_until_reached()
     until(lambda: [event.type for event in reader.events].count("step.completed") == 2)
-    sleeper.signal(signal.SIGSTOP)
+    until(lambda: freeze(sleeper))
     reader.hang_up()
     turn = resumed(new_server(), turn, reader)
     assert_answered(turn)
