@@ -12,7 +12,7 @@ from __future__ import annotations
 import html
 import re
 import threading
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from typing import Any
 
 import nh3
@@ -170,14 +170,8 @@ def _tick(item: Token, children: list[Token]) -> None:
     children.insert(0, Token("task_box", "span", 0, content="☐" if task[1] == " " else "☑"))
 
 
-def _render_task_box(
-    renderer: RendererHTML,
-    tokens: Sequence[Token],
-    index: int,
-    options: OptionsDict,
-    env: MutableMapping[str, Any],
-) -> str:
-    return f'<span class="task-box">{tokens[index].content}</span> '
+def _render_task_box(token: Token) -> str:
+    return f'<span class="task-box">{token.content}</span> '
 
 
 def _break_line(state: StateInline, silent: bool) -> bool:
@@ -209,15 +203,9 @@ def _images_as_links(children: Sequence[Token]) -> list[Token]:
     return shaped
 
 
-def _render_code(
-    renderer: RendererHTML,
-    tokens: Sequence[Token],
-    index: int,
-    options: OptionsDict,
-    env: MutableMapping[str, Any],
-) -> str:
+def _render_code(token: Token) -> str:
     """Write a code block under its language's name."""
-    code, language = tokens[index].content, tokens[index].info.strip().split(maxsplit=1)[:1]
+    code, language = token.content, token.info.strip().split(maxsplit=1)[:1]
     name = language[0].lower() if language else ""
     if name in LANGUAGES and len(code) <= CODE_LIMIT:
         body = highlight(code, get_lexer_by_name(name, stripnl=False, ensurenl=False), _FORMATTER)
@@ -230,14 +218,23 @@ def _render_code(
     )
 
 
-def _render_math(
-    renderer: RendererHTML,
-    tokens: Sequence[Token],
-    index: int,
-    options: OptionsDict,
-    env: MutableMapping[str, Any],
-) -> str:
-    return f'<pre class="math" tabindex="0">{html.escape(tokens[index].content)}</pre>\n'
+def _render_math(token: Token) -> str:
+    return f'<pre class="math" tabindex="0">{html.escape(token.content)}</pre>\n'
+
+
+def _of_token(render: Callable[[Token], str]) -> Callable[..., str]:
+    """Return a rule of the parser that needs to know its token alone."""
+
+    def rule(
+        renderer: RendererHTML,
+        tokens: Sequence[Token],
+        index: int,
+        options: OptionsDict,
+        env: MutableMapping[str, Any],
+    ) -> str:
+        return render(tokens[index])
+
+    return rule
 
 
 def _open_table(*_: Any) -> str:
@@ -262,10 +259,13 @@ def _make_parser() -> MarkdownIt:
     parser.core.ruler.push("shape", _shape)
     parser.inline.ruler.before("autolink", "break_line", _break_line)
     keep_mathematics(parser)
-    for rule in ("fence", "code_block"):
-        parser.add_render_rule(rule, _render_code)
-    parser.add_render_rule("math_block", _render_math)
-    parser.add_render_rule("task_box", _render_task_box)
+    for rule, render in (
+        ("fence", _render_code),
+        ("code_block", _render_code),
+        ("math_block", _render_math),
+        ("task_box", _render_task_box),
+    ):
+        parser.add_render_rule(rule, _of_token(render))
     parser.add_render_rule("table_open", _open_table)
     parser.add_render_rule("table_close", _close_table)
     return parser

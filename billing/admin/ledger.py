@@ -95,16 +95,8 @@ class UsageEventAdmin(LinkedAdmin, ReadOnlyAdmin):
         *("source", "room_name", "team_name", "turn_link"),
     )
     list_filter = (
-        *(
-            "created_at",
-            PricedFilter,
-            FlaggedFilter,
-            "source",
-            "status",
-            "purpose",
-            "model__provider",
-            "model",
-        ),
+        *("created_at", PricedFilter, FlaggedFilter, "source", "status", "purpose"),
+        *("model__provider", "model"),
     )
     list_select_related = ("model",)
     # Sorting by anything else would read the whole ledger.

@@ -30,11 +30,14 @@ export class Elsewhere {
     this.wanted = true;
     if (this.looking) return;
     this.looking = true;
-    while (this.wanted && this.isFree() && !document.hidden) {
-      this.wanted = false;
-      await this.lookOnce();
+    try {
+      while (this.wanted && this.isFree() && !document.hidden) {
+        this.wanted = false;
+        await this.lookOnce();
+      }
+    } finally {
+      this.looking = false;
     }
-    this.looking = false;
   }
 
   /** What was under way has ended. */
