@@ -24,10 +24,10 @@ from sessions.services.leases import turn_claim
 from sessions.services.turn_accept import turn_accept
 from sessions.services.turn_estimate import turn_estimate
 from sessions.services.turn_request import TurnRequest
+from sessions.tests.budgeting import a_day_ago
 from sessions.tests.factories import RATES, bearer, make_agent, make_session, make_user
 from sessions.tests.ledger import assert_ledger_matches, assert_nothing_to_audit
 from sessions.tests.server_process import ServerProcess, until
-from sessions.tests.test_budgets import a_day_ago
 from sessions.tests.test_turn_commit import start_call
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
