@@ -77,9 +77,6 @@ def prepare() -> None:
     from django.core.management import call_command
 
     django.setup()
-    from django.db import connection
-
-    connection.settings_dict["OPTIONS"].pop("pool")  # ours has to survive what is done to the server
     call_command("migrate", interactive=False, verbosity=0)
     call_command("collectstatic", interactive=False, verbosity=0)
 

@@ -18,11 +18,12 @@ from django.conf import settings  # noqa: E402
 
 from pantheon import lifecycle  # noqa: E402  (needs the settings)
 from pantheon.body_bound import BodyBound  # noqa: E402
+from pantheon.request_threads import OnDatabaseThreads  # noqa: E402
 from sessions.dispatch import use_dispatcher  # noqa: E402
 from sessions.live.stopping import set_stop_check  # noqa: E402
 
 application = BodyBound(
-    django_application,
+    OnDatabaseThreads(django_application, settings.PANTHEON_DB_POOL_SIZE),
     max_bytes=8 * settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
     limit_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
 )

@@ -277,12 +277,11 @@ def web_processes() -> str:
 
 
 def check_database(**kwargs: Any) -> list[CheckMessage]:
-    """Refuse a pool that has no connection to spare."""
-    database = settings.DATABASES["default"]
-    pool = database["OPTIONS"].get("pool")
-    if pool and pool["max_size"] < 2:
-        message = f"PANTHEON_DB_POOL_SIZE is {pool['max_size']}."
-        return [Error(message, hint="Set at least 2: requests and turns share the pool.", id="pantheon.E007")]
+    """Refuse to work without a connection to spare."""
+    size = settings.PANTHEON_DB_POOL_SIZE
+    if size < 2:
+        message = f"PANTHEON_DB_POOL_SIZE is {size}."
+        return [Error(message, hint="Set at least 2: requests and turns share them.", id="pantheon.E007")]
     return []
 
 

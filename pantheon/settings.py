@@ -59,15 +59,15 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "pantheon.middleware.request_id_middleware",
     "pantheon.observing.observing_middleware",
-    "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
-    "csp.middleware.CSPMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "pantheon.inline_middleware.InlineSecurity",
+    "pantheon.inline_middleware.InlineWhiteNoise",
+    "pantheon.inline_middleware.InlineCsp",
+    "pantheon.inline_middleware.InlineSession",
+    "pantheon.inline_middleware.InlineCommon",
+    "pantheon.inline_middleware.InlineCsrf",
+    "pantheon.inline_middleware.InlineAuthentication",
+    "pantheon.inline_middleware.InlineMessages",
+    "pantheon.inline_middleware.InlineXFrameOptions",
 ]
 
 ROOT_URLCONF = "pantheon.urls"
@@ -102,21 +102,15 @@ def database() -> dict[str, Any]:
         )
         config["TEST"] = {"NAME": str(Path(config["NAME"]).with_suffix(".test.sqlite3"))}
     elif config["ENGINE"] == "django.db.backends.postgresql":
-        options["pool"] = {
-            "min_size": 1,
-            "max_size": env.int("PANTHEON_DB_POOL_SIZE", default=10),
-            "timeout": 10,
-            # Pauses between attempts to reach a server double: with psycopg's five minutes, one that was gone for a
-            # minute would be found half a minute after it is back. So an attempt is given up with whoever waited for
-            # it, and the next who wants a connection begins anew.
-            "reconnect_timeout": 10,
-        }
-        # What the pool holds is dead after a restart of the server, and would fail a request each.
-        config["CONN_HEALTH_CHECKS"] = True
+        options.setdefault("connect_timeout", 10)
+        config["CONN_MAX_AGE"] = (
+            None  # the threads of sessions.live.database keep theirs, and look after them
+        )
     return config
 
 
 DATABASES = {"default": database()}
+PANTHEON_DB_POOL_SIZE = env.int("PANTHEON_DB_POOL_SIZE", default=10)
 REDIS_URL = env.str("REDIS_URL", default="")
 if REDIS_URL:
     CACHES = {
@@ -298,7 +292,7 @@ PANTHEON_LEASE_S = env.float("PANTHEON_LEASE_S", default=15.0)
 PANTHEON_PURGE_AFTER_DAYS = env.int("PANTHEON_PURGE_AFTER_DAYS", default=7)
 PANTHEON_RECOVER_EVERY_S = env.float("PANTHEON_RECOVER_EVERY_S", default=5.0)
 PANTHEON_WORKERS = env.int("PANTHEON_WORKERS", default=1)
-PANTHEON_WORKER_TURNS = env.int("PANTHEON_WORKER_TURNS", default=64)
+PANTHEON_WORKER_TURNS = env.int("PANTHEON_WORKER_TURNS", default=1000)
 
 # --- Logging ----------------------------------------------------------------------------------------------------------
 

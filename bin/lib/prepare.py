@@ -50,8 +50,6 @@ def prepare(url: str, *, production: bool) -> None:
     if production:
         refuse_if_not_fit()
     call_command("check", stdout=io.StringIO())
-    # A pool would try for half a minute, and log each attempt, before it says that there is no server.
-    connection.settings_dict["OPTIONS"].pop("pool", None)
     executor = MigrationExecutor(connection)
     waiting = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
     if waiting:

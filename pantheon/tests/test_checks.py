@@ -61,7 +61,7 @@ def test_a_key_file_is_looked_into(content, problem, monkeypatch, tmp_path):
 @pytest.fixture
 def production(settings, monkeypatch):
     """PostgreSQL and Redis, as far as the settings go."""
-    database = {"ENGINE": "django.db.backends.postgresql", "OPTIONS": {"pool": {"max_size": 10}}}
+    database = {"ENGINE": "django.db.backends.postgresql", "OPTIONS": {}}
     monkeypatch.setitem(settings.DATABASES, "default", database)
     settings.REDIS_URL = "rediss://redis.example.org/1"
 
@@ -117,9 +117,8 @@ def test_production_says_what_it_lacks(settings, redis_url):
     assert ("REDIS_URL" in str(message.hint)) == (not redis_url)
 
 
-def test_a_pool_without_a_connection_to_spare(settings, monkeypatch):
-    database = {"ENGINE": "django.db.backends.postgresql", "OPTIONS": {"pool": {"max_size": 1}}}
-    monkeypatch.setitem(settings.DATABASES, "default", database)
+def test_no_connection_to_spare(settings):
+    settings.PANTHEON_DB_POOL_SIZE = 1
     assert [message.id for message in found()] == ["pantheon.E007"]
 
 

@@ -1,7 +1,9 @@
-"""DRF around an async handler: its parsing, authentication, throttling and error rendering, without its threads."""
+"""DRF for views that stream or wait: checks and handlers run on a thread, the waiting needs none."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+from inspect import isawaitable
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -22,23 +24,34 @@ class LimitedAsTurns(ApiView):
 
 
 class AsyncAPIView(ApiView):
-    """An ApiView whose handlers are coroutines; what of DRF may touch the database runs in the request's thread."""
+    """An ApiView whose handlers return a response, or a coroutine that does.
+
+    Checks and handler run on a database thread in one go, since each hop between loop and threads costs as much as a
+    small query. The coroutine is awaited on the event loop, where it may wait for as long as it likes.
+    """
+
+    view_is_async = True
 
     async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # type: ignore[override]
         self.args, self.kwargs = args, kwargs
-        drf_request = self.initialize_request(request, *args, **kwargs)
-        self.request = drf_request
+        self.request = drf_request = self.initialize_request(request, *args, **kwargs)
         self.headers = self.default_response_headers
         try:
-            await sync_to_async(self.initial)(drf_request, *args, **kwargs)
-            method = (drf_request.method or "").lower()
-            handler = getattr(self, method, None) if method in self.http_method_names else None
-            response: Any = await (handler or self.refuse_method)(drf_request, *args, **kwargs)
+            answer = await sync_to_async(self.handle)(drf_request, *args, **kwargs)
+            response: Any = await answer if isawaitable(answer) else answer
         except Exception as error:  # noqa: BLE001  (rendered by the one exception handler)
             response = await sync_to_async(self.handle_exception)(error)
-        self.response = await sync_to_async(self.finalize_response)(drf_request, response, *args, **kwargs)
+        self.response = self.finalize_response(drf_request, response, *args, **kwargs)
         return self.response
 
-    async def refuse_method(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        self.http_method_not_allowed(request)
-        raise AssertionError("http_method_not_allowed raises")
+    def handle(
+        self, request: Request, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        """Check the request and call the handler of its method (on a database thread)."""
+        self.initial(request, *args, **kwargs)
+        method = (request.method or "").lower()
+        handler = getattr(self, method, None) if method in self.http_method_names else None
+        answer: HttpResponseBase | Awaitable[HttpResponseBase] = (handler or self.http_method_not_allowed)(
+            request, *args, **kwargs
+        )
+        return answer

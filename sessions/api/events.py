@@ -21,7 +21,7 @@ from pantheon.errors import PantheonError
 from sessions.access import access_turn
 from sessions.api.base import AsyncAPIView
 from sessions.api.turn_schema import STREAM
-from sessions.live.database import UNREACHABLE, read_in_request, release_connections
+from sessions.live.database import UNREACHABLE, read_in_request
 from sessions.live.entries import Entry, entry_of
 from sessions.live.eventlog import event_log
 from sessions.live.stopping import stopping
@@ -50,9 +50,9 @@ class TurnEventsView(AsyncAPIView):
             204: OpenApiResponse(description="Nothing comes after that."),
         },
     )
-    async def get(self, request: Request, turn_id: str) -> HttpResponseBase:
+    def get(self, request: Request, turn_id: str) -> HttpResponseBase:
         after = resume_point(request)
-        turn: Turn = await read_in_request(access_turn, signed_in(request), turn_id)
+        turn = access_turn(signed_in(request), turn_id)
         if turn.is_final and turn.last_event_seq is not None and after >= turn.last_event_seq:
             return HttpResponse(status=204)
         stream = event_stream(turn, after=after)
@@ -175,11 +175,7 @@ def entry_now(turn_id: uuid.UUID, seq: int, kind: str, fields: dict[str, Any]) -
 
 
 async def wait_until_final(turn_id: uuid.UUID, timeout_s: float | None) -> bool:
-    """Return whether the turn ended in time (None: as long as it takes, or until this process stops).
-
-    Holds no database connection while it waits.
-    """
-    await release_connections()
+    """Return whether the turn ended in time (None: as long as it takes, or until this process stops)."""
     try:
         async with asyncio.timeout(timeout_s):
             async for entry in read_events(turn_id, 0):

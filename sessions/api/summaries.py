@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any
 
-from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.http import HttpResponseBase
 from rest_framework import serializers
@@ -69,10 +69,7 @@ class SummariesView(LimitedAsTurns, AsyncAPIView, GenericAPIView[Summary]):
     @operation(
         "List the summaries of a session", parameters=PAGE, answers=page_of("SummaryPage", SummaryShape)
     )
-    async def get(self, request: Request, session_id: str) -> Response:
-        return await sync_to_async(self._list)(request, session_id)
-
-    def _list(self, request: Request, session_id: str) -> Response:
+    def get(self, request: Request, session_id: str) -> Response:
         session = access_session(signed_in(request), session_id)
         page = self.paginate_queryset(Summary.objects.filter(session=session))
         return self.get_paginated_response([summary_json(summary) for summary in page or []])
@@ -84,10 +81,12 @@ class SummariesView(LimitedAsTurns, AsyncAPIView, GenericAPIView[Summary]):
         answers={201: SummaryShape, 202: TurnShape},
         errors=[*SUMMARY_ERRORS, "turn_final"],
     )
-    async def post(self, request: Request, session_id: str) -> HttpResponseBase:
-        accepted, background = await read_in_request(self._accept, request, session_id)
+    def post(self, request: Request, session_id: str) -> Awaitable[HttpResponseBase]:
+        return self._wait(*self._accept(request, session_id))
+
+    async def _wait(self, accepted: Accepted, background: bool) -> HttpResponseBase:
         final = not background and await wait_until_final(accepted.turn.pk, settings.PANTHEON_WAIT_S)
-        return await sync_to_async(self._answer)(accepted, final)
+        return await read_in_request(self._answer, accepted, final)
 
     def _accept(self, request: Request, session_id: str) -> tuple[Accepted, bool]:
         session = access_session(signed_in(request), session_id)

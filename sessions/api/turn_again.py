@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any
 
 from django.http import HttpResponseBase
@@ -30,7 +31,6 @@ from sessions.api.turns import (
     request_digest,
     token_of,
 )
-from sessions.live.database import read_in_request
 from sessions.services.fork import session_fork
 from sessions.services.turn_accept import Accepted
 from sessions.services.turn_again import turn_rerun, turn_retry
@@ -69,9 +69,9 @@ class TurnAgainView(LimitedAsTurns, AsyncAPIView):
     write_scope = ApiToken.Scope.CHAT
     serializer_class: type[AnswerOptions] = AnswerOptions
 
-    async def make(self, request: Request, turn_id: str) -> HttpResponseBase:
-        accepted, options = await read_in_request(self._accept, request, turn_id)
-        return await answer(accepted, stream=options["stream"], background=options["background"])
+    def make(self, request: Request, turn_id: str) -> Awaitable[HttpResponseBase]:
+        accepted, options = self._accept(request, turn_id)
+        return answer(accepted, stream=options["stream"], background=options["background"])
 
     def _accept(self, request: Request, turn_id: str) -> tuple[Accepted, dict[str, Any]]:
         turn = access_turn(signed_in(request), turn_id)
@@ -99,8 +99,8 @@ class TurnRetryView(TurnAgainView):
     """Keep the good answers, ask only those who failed."""
 
     @again("Ask again only those who failed", AnswerOptions)
-    async def post(self, request: Request, turn_id: str) -> HttpResponseBase:
-        return await self.make(request, turn_id)
+    def post(self, request: Request, turn_id: str) -> Awaitable[HttpResponseBase]:
+        return self.make(request, turn_id)
 
     def accept(self, **fields: Any) -> Accepted:
         return turn_retry(**fields)
@@ -112,8 +112,8 @@ class TurnRerunView(TurnAgainView):
     serializer_class = RerunSerializer
 
     @again("Run the newest turn again, with something changed or not", RerunSerializer)
-    async def post(self, request: Request, turn_id: str) -> HttpResponseBase:
-        return await self.make(request, turn_id)
+    def post(self, request: Request, turn_id: str) -> Awaitable[HttpResponseBase]:
+        return self.make(request, turn_id)
 
     def accept(self, **fields: Any) -> Accepted:
         return turn_rerun(**fields)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Awaitable
 from typing import Any
 
-from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.http import HttpResponseBase
 from rest_framework import serializers
@@ -87,10 +87,7 @@ class TurnsView(LimitedAsTurns, AsyncAPIView, GenericAPIView[Turn]):
     write_scope = ApiToken.Scope.CHAT
 
     @operation("List the turns of a session", parameters=PAGE, answers=page_of("TurnPage", TurnShape))
-    async def get(self, request: Request, session_id: str) -> Response:
-        return await sync_to_async(self._list)(request, session_id)
-
-    def _list(self, request: Request, session_id: str) -> Response:
+    def get(self, request: Request, session_id: str) -> Response:
         session = access_session(signed_in(request), session_id)
         page = self.paginate_queryset(Turn.objects.spoken().filter(session=session))
         return self.get_paginated_response(turns_json(page or []))
@@ -102,9 +99,9 @@ class TurnsView(LimitedAsTurns, AsyncAPIView, GenericAPIView[Turn]):
         answers=TURN_ANSWERS,
         errors=TURN_ERRORS,
     )
-    async def post(self, request: Request, session_id: str) -> HttpResponseBase:
-        accepted, options = await read_in_request(self._accept, request, session_id)
-        return await answer(accepted, stream=options["stream"], background=options["background"])
+    def post(self, request: Request, session_id: str) -> Awaitable[HttpResponseBase]:
+        accepted, options = self._accept(request, session_id)
+        return answer(accepted, stream=options["stream"], background=options["background"])
 
     def _accept(self, request: Request, session_id: str) -> tuple[Accepted, dict[str, Any]]:
         session = access_session(signed_in(request), session_id)
@@ -190,10 +187,7 @@ def turn_error(body: dict[str, Any], headers: dict[str, str]) -> PantheonError:
 
 class TurnView(AsyncAPIView):
     @operation("Read a turn", answers=TurnShape)
-    async def get(self, request: Request, turn_id: str) -> Response:
-        return await sync_to_async(self._show)(request, turn_id)
-
-    def _show(self, request: Request, turn_id: str) -> Response:
+    def get(self, request: Request, turn_id: str) -> Response:
         return Response(turn_json(access_turn(signed_in(request), turn_id)))
 
 
@@ -206,9 +200,6 @@ class TurnCancelView(AsyncAPIView):
         answers={202: TurnShape},
         errors=["turn_final"],
     )
-    async def post(self, request: Request, turn_id: str) -> Response:
-        return await sync_to_async(self._cancel)(request, turn_id)
-
-    def _cancel(self, request: Request, turn_id: str) -> Response:
+    def post(self, request: Request, turn_id: str) -> Response:
         turn = turn_cancel(turn=access_turn(signed_in(request), turn_id))
         return Response(turn_json(turn), status=202, headers={"Location": f"/api/v1/turns/{turn.pk}"})

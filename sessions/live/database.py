@@ -1,17 +1,21 @@
-"""How code on the event loop touches the database."""
+"""How code on an event loop touches the database: on threads that keep their connections."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
 import logging
+import select
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg import Error
 
 log = logging.getLogger(__name__)
 
@@ -24,30 +28,76 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+class DatabaseThreads(ThreadPoolExecutor):
+    """Threads for ORM work. Each keeps one connection for as long as it lives, so their number bounds both.
+
+    What is submitted must be a whole unit of work: the next one may run on another thread. A connection that the
+    database has closed is replaced before it is used, so a restart fails no later request.
+    """
+
+    def __init__(self, max_workers: int, name: str) -> None:
+        super().__init__(max_workers=max_workers, thread_name_prefix=name)
+        self._known = threading.local()
+        self._opened: list[BaseDatabaseWrapper] = []
+
+    def submit(self, fn: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:
+        return super().submit(self._unit, fn, *args, **kwargs)
+
+    def _unit(self, fn: Callable[..., R], *args: Any, **kwargs: Any) -> R:
+        wrapper = connections["default"]
+        if not getattr(self._known, "wrapper", False):
+            self._known.wrapper = True
+            self._opened.append(wrapper)
+        if has_news(wrapper) and not wrapper.is_usable():
+            wrapper.close()
+        try:
+            return fn(*args, **kwargs)
+        finally:
+            wrapper.close_if_unusable_or_obsolete()
+
+    def close(self) -> None:
+        """Take no more work, drop what has not begun, and close the connections of idle threads. Never blocks."""
+        self.shutdown(wait=False, cancel_futures=True)
+        for wrapper in self._opened:
+            if not wrapper.in_atomic_block:
+                # The thread that opened it is done with it, and cannot be asked to close it any more.
+                wrapper.inc_thread_sharing()
+                wrapper.close()
+
+
+def has_news(wrapper: BaseDatabaseWrapper) -> bool:
+    """Whether the server has sent something unasked, such as its farewell: a look at the socket, no round trip."""
+    if wrapper.connection is None or wrapper.vendor != "postgresql":
+        return False
+    try:
+        poll = select.poll()
+        poll.register(wrapper.connection.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
+    except Error:
+        return True
+
+
 def executor_size() -> int:
-    """Return how many connections runners may use: one on SQLite, which has one writer, else half of the pool."""
+    """Return how many connections runners may use: one on SQLite, which has one writer, else half of all."""
     if connection.vendor == "sqlite":
         return 1
-    return max(1, int(connection.settings_dict["OPTIONS"]["pool"]["max_size"]) // 2)
+    return max(1, settings.PANTHEON_DB_POOL_SIZE // 2)
 
 
 class Database:
-    """The runners' own threads for ORM work, no more of them than the pool has connections to spare."""
+    """The runners' own threads for ORM work."""
 
     def __init__(self) -> None:
-        self._executor = ThreadPoolExecutor(max_workers=executor_size(), thread_name_prefix="in-db")
+        self._threads = DatabaseThreads(executor_size(), "in-db")
 
     async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call `function` in a database thread and give its connection back."""
+        """Call `function` in a database thread."""
+        context = contextvars.copy_context()  # what log lines are told about
 
         def call() -> R:
-            try:
-                return function(*args, **kwargs)
-            finally:
-                connections.close_all()
+            return context.run(function, *args, **kwargs)
 
-        context = contextvars.copy_context()  # what log lines are told about
-        return await asyncio.get_running_loop().run_in_executor(self._executor, context.run, call)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
     async def persist(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """`run`, and again while the database is gone, for as long as a lease; then raise what it said last.
@@ -70,22 +120,10 @@ class Database:
                 await asyncio.sleep(TRY_EVERY_S)
 
     def close(self) -> None:
-        self._executor.shutdown(wait=True, cancel_futures=False)
-
-
-async def release_connections() -> None:
-    """Give back the connections of this request's thread, before a view streams or waits."""
-    await sync_to_async(connections.close_all)()
+        self._threads.close()
 
 
 async def read_in_request(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Call `function` in this request's thread and hold no connection afterwards."""
-
-    def call() -> R:
-        try:
-            return function(*args, **kwargs)
-        finally:
-            connections.close_all()
-
-    result: R = await sync_to_async(call)()
+    """Call `function` on a thread of the web process; neither thread nor connection is held afterwards."""
+    result: R = await sync_to_async(function)(*args, **kwargs)
     return result

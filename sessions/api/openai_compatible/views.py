@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any
 
-from asgiref.sync import sync_to_async
 from django.http import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -57,10 +57,7 @@ class CompatibleModelsView(OpenAiView):
     """One's rooms and agents, as the models that one can ask."""
 
     @operation("List my rooms and agents as models", answers=CompatibleModelsShape)
-    async def get(self, request: Request) -> Response:
-        return await sync_to_async(self._list)(request)
-
-    def _list(self, request: Request) -> Response:
+    def get(self, request: Request) -> Response:
         user = signed_in(request)
         rooms = [model_json(f"{ROOM}{room.pk}", room, user) for room in Room.objects.of(user)]
         agents = [model_json(f"{AGENT}{agent.key}", agent, user) for agent in Agent.objects.of(user)]
@@ -89,8 +86,10 @@ class CompletionsView(LimitedAsTurns, OpenAiView):
         answers=COMPLETION_ANSWERS,
         errors=["not_found", "idempotency_mismatch", "budget_exceeded", *PLAN_ERRORS, *PROVIDER_ERRORS],
     )
-    async def post(self, request: Request) -> HttpResponseBase:
-        asked, accepted = await read_in_request(self._accept, request)
+    def post(self, request: Request) -> Awaitable[HttpResponseBase]:
+        return self._answer(*self._accept(request))
+
+    async def _answer(self, asked: CompletionRequest, accepted: Accepted) -> HttpResponseBase:
         turn = accepted.turn
         headers = {"Location": f"/api/v1/turns/{turn.pk}"}
         if accepted.replayed:

@@ -1,0 +1,107 @@
+"""Django's middlewares without their hops into threads.
+
+Under ASGI each of them goes to a thread and back for its `process_request` and again for its `process_response`, which
+costs more than what it does there. None of these touches the database or waits, but for the cases named below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from csp.middleware import CSPMiddleware
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.messages.middleware import MessageMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.http import HttpRequest, HttpResponseBase
+from django.middleware.clickjacking import XFrameOptionsMiddleware
+from django.middleware.common import CommonMiddleware
+from django.middleware.csrf import CsrfViewMiddleware
+from django.middleware.security import SecurityMiddleware
+from django.utils.deprecation import MiddlewareMixin
+from whitenoise.middleware import WhiteNoiseMiddleware
+
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
+
+
+class Inline(MiddlewareMixin):
+    """A middleware whose hooks run on the event loop."""
+
+    async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.process_request(request) if hasattr(self, "process_request") else None
+        if response is None:
+            response = await self.get_response(request)  # type: ignore[misc]
+        if not hasattr(self, "process_response"):
+            return response
+        if self.may_block(request):
+            return await sync_to_async(self.process_response)(request, response)
+        answer: HttpResponseBase = self.process_response(request, response)
+        return answer
+
+    def may_block(self, request: HttpRequest) -> bool:
+        """Whether `process_response` has something to store."""
+        return False
+
+
+class InlineSecurity(Inline, SecurityMiddleware):
+    pass
+
+
+class InlineCsp(Inline, CSPMiddleware):
+    pass
+
+
+class InlineCommon(Inline, CommonMiddleware):
+    pass
+
+
+class InlineXFrameOptions(Inline, XFrameOptionsMiddleware):
+    pass
+
+
+class InlineAuthentication(Inline, AuthenticationMiddleware):
+    """The user is looked up by the first who asks, on the view's thread."""
+
+
+class InlineSession(Inline, SessionMiddleware):
+    def may_block(self, request: HttpRequest) -> bool:
+        return bool(request.session.modified)
+
+
+class InlineMessages(Inline, MessageMiddleware):
+    def may_block(self, request: HttpRequest) -> bool:
+        messages: Any = getattr(request, "_messages", None)
+        return messages is not None and bool(messages.used or messages.added_new)
+
+
+class InlineCsrf(Inline, CsrfViewMiddleware):
+    """A refusal renders a page, which may look up who asks."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        super().__init__(get_response)
+        if self.async_mode:
+            self.process_view: Any = self.judge
+
+    async def judge(self, request: HttpRequest, callback: Any, *args: Any) -> HttpResponseBase | None:
+        judge = super().process_view
+        if request.method in SAFE_METHODS or getattr(callback, "csrf_exempt", False):
+            return judge(request, callback, *args)
+        return await sync_to_async(judge)(request, callback, *args)
+
+
+class InlineWhiteNoise(WhiteNoiseMiddleware):
+    """Static files; every other request passes by, where WhiteNoise would hold a thread for as long as it takes."""
+
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        super().__init__(get_response)
+        self.async_mode = iscoroutinefunction(get_response)
+        if self.async_mode:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if self.async_mode and request.path_info in self.files:
+            return sync_to_async(self.serve)(self.files[request.path_info], request)
+        return self.get_response(request) if self.async_mode else super().__call__(request)
