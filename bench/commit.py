@@ -105,6 +105,7 @@ def committed(user: User, model: LlmModel, calls: int, *, metered: bool) -> tupl
     from django.test.utils import CaptureQueriesContext
 
     from orchestration.engine.turn import TurnResult
+    from sessions.services.calls import TurnCalls
     from sessions.services.leases import turn_claim
     from sessions.services.turn_commit import turn_commit
     from sessions.tests.test_turn_commit import finish_call
@@ -116,12 +117,11 @@ def committed(user: User, model: LlmModel, calls: int, *, metered: bool) -> tupl
         finish_call(claimed, key, number) for number, key in enumerate(claimed.spec.addressed, start=1)
     ]
     result = TurnResult("completed", tuple(answers))
+    written = TurnCalls(list(turn.calls.order_by("number")))
     staged = mock.patch("sessions.services.turn_commit.usage_stage") if not metered else mock.MagicMock()
     with staged, CaptureQueriesContext(connection) as queries:
         begun = time.perf_counter()
-        turn_commit(
-            turn_id=turn.pk, claim=claimed.claim, payer=claimed.payer, result=result, last_event_seq=1
-        )
+        turn_commit(claimed=claimed, result=result, last_event_seq=1, written=written)
         took = time.perf_counter() - begun
     return took, len(queries)
 

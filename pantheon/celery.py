@@ -1,6 +1,6 @@
 """Celery, where REDIS_URL names a broker: workers run turns, beat has those recovered that nobody runs.
 
-    celery -A pantheon worker    runs turns, PANTHEON_WORKER_TURNS at once, on one event loop
+    celery -A pantheon worker    runs turns, up to PANTHEON_WORKER_TURNS at once, on one event loop
     celery -A pantheon beat      looks for turns without a runner
 
 Messages carry ids and nothing else, and nothing depends on their arrival: the turn's row says what is to be done, its
@@ -49,6 +49,14 @@ VISIBILITY_TIMEOUT_S = 3600
 that died is noticed by its lease, long before."""
 
 PURGE_EVERY_S = 3600.0
+
+TASK_THREADS = 4
+"""Threads that carry out tasks. None waits for a turn: a task hands its turn to the event loop and is done."""
+
+PLACE_WAIT_S = 1.0
+"""How long a turn waits for a place in a full worker before its message goes back, for another worker to take."""
+
+STOP_S = 10.0
 
 # Said at each lost connection: that tasks go on, which is what is wanted.
 warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
@@ -134,7 +142,7 @@ app.conf.update(
     task_serializer="json",
     accept_content=["json"],
     worker_pool="threads",
-    worker_concurrency=settings.PANTHEON_WORKER_TURNS,
+    worker_concurrency=TASK_THREADS,
     worker_prefetch_multiplier=1,
     worker_cancel_long_running_tasks_on_connection_loss=False,
     beat_scheduler=PeriodicWork,
@@ -184,13 +192,11 @@ class CeleryDispatcher:
 
 @app.task(name="pantheon.run_turn", acks_late=True)
 def run_turn(turn_id: str) -> None:
-    """Run a turn to its end on this process's loop, unless another process has it."""
-    from sessions.live.runtime import RuntimeClosed, runtime
+    """Have a turn run on this process's loop, unless another process has it."""
+    from sessions.live.runtime import runtime
 
-    try:
-        runtime.run(uuid.UUID(turn_id))
-    except RuntimeClosed as error:
-        raise Reject(str(error), requeue=True) from error
+    if not runtime.submit(uuid.UUID(turn_id), wait_s=PLACE_WAIT_S):
+        raise Reject("this worker is full or being stopped", requeue=True)
 
 
 @app.task(name="pantheon.recover_turns")
@@ -204,7 +210,7 @@ def recover_turns() -> None:
         turn_ids = runtime.in_db(turns_to_recover)
     except RuntimeClosed:
         return  # beat asks again, and another worker answers
-    except DbError as error:
+    except (DbError, TimeoutError) as error:
         log.error("turns could not be recovered: %s", error)
         return
     for turn_id in turn_ids:
@@ -222,8 +228,12 @@ def purge_deleted() -> None:
         runtime.in_db(deleted_purge)
     except RuntimeClosed:
         return  # the next hour does it
-    except DbError as error:
+    except (DbError, TimeoutError) as error:
         log.error("deleted rows could not be erased: %s", error)
+
+
+_stopping: threading.Thread | None = None
+"""Hands the turns over, once this worker is told to stop."""
 
 
 # --- Processes --------------------------------------------------------------------------------------------------------
@@ -256,8 +266,17 @@ def begin(**kwargs: Any) -> None:
 
 @signals.worker_shutting_down.connect
 def end(**kwargs: Any) -> None:
-    """Begin to stop, in a thread: this is a signal handler, and the worker waits for the tasks that it ends."""
-    threading.Thread(target=lifecycle.stop, name="hand-over").start()
+    """Begin to stop, in a thread: this is a signal handler."""
+    global _stopping
+    _stopping = threading.Thread(target=lifecycle.stop, name="hand-over")
+    _stopping.start()
+
+
+@signals.worker_shutdown.connect
+def await_end(**kwargs: Any) -> None:
+    """Wait until the turns are handed over: threads are of no use any more once the interpreter ends."""
+    if _stopping is not None:
+        _stopping.join(STOP_S)
 
 
 def hand_over() -> None:

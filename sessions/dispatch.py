@@ -13,7 +13,7 @@ from typing import Protocol
 class Dispatcher(Protocol):
     """Runs turns, or passes them to those who do. Neither call blocks."""
 
-    def submit(self, turn_id: uuid.UUID) -> None: ...
+    def submit(self, turn_id: uuid.UUID) -> object: ...
 
     def cancel(self, turn_id: uuid.UUID) -> None:
         """Stop a turn at once if it runs here; a runner elsewhere sees the flag at its next lease renewal."""

@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from billing.models import BudgetPeriod, UsageEvent
 from billing.pricing import call_bound_pico, cost_pico, price_for
-from billing.services.holds import Prices, binding, carried_pico, key_of, prices_of
+from billing.selectors.price_book import Prices, prices_now
+from billing.services.holds import binding, carried_pico, key_of
 from billing.services.spending import budgets_of
 from billing.services.usage import Payer
 from orchestration.engine.forecast import (
@@ -54,7 +55,7 @@ class Estimate:
 
 def estimate_of(*, payer: Payer, spec: TurnSpec) -> Estimate:
     """Return what a turn may cost, from the calls it may make and today's prices."""
-    now, prices = timezone.now(), prices_of(spec)
+    now, prices = timezone.now(), prices_now()
     usual = expected_calls(spec, as_usual(spec, output_tokens=usual_output_tokens(payer.user_id)))
     low = priced(expected_calls(spec, AT_LEAST), prices, now, expected, cheapest)
     typical = priced(usual, prices, now, expected, average)

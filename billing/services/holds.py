@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,13 +13,15 @@ from django.utils import timezone
 
 from accounts.instants import instant
 from billing.fields import usd_text
-from billing.models import Budget, Hold, HoldLine, ModelPrice
+from billing.models import Budget, Hold, HoldLine
 from billing.pricing import call_bound_pico, cost_pico, price_for
+from billing.selectors.price_book import Prices, prices_now
 from billing.services.spending import (
     Change,
     PeriodKey,
-    budget_book_hold,
-    budgets_of,
+    book_of_a_hold,
+    budget_book_keep,
+    budgets_locked,
     own_periods,
     periods_add,
 )
@@ -32,7 +33,10 @@ from pantheon.errors import PantheonError
 if TYPE_CHECKING:
     from billing.services.usage import Payer
 
-Prices = Mapping[uuid.UUID, Sequence[ModelPrice]]
+HELD_OF_TURN = (
+    f"(SELECT amount_pico FROM {Hold._meta.db_table} WHERE resolved_at IS NULL AND turn_id = {{turn_id}})"
+)
+"""SQL of what a turn holds, NULL where it holds nothing, to be selected along with the turn."""
 
 Used = tuple[uuid.UUID, Usage, dt.datetime]
 """Model, usage and end of a call."""
@@ -58,7 +62,7 @@ def hold_stage(*, payer: Payer, spec: TurnSpec) -> Hold | None:
     if not budgets:
         return None
     now = timezone.now()
-    prices = prices_of(spec)
+    prices = prices_now()
     bound = turn_bound_pico(spec, prices, at=now)
     first = first_call(spec)
     first_pico = size_bound_pico(first, prices, at=now) if first else 0
@@ -86,7 +90,7 @@ def hold_raise(*, turn_id: uuid.UUID, by_pico: int) -> None:
     For calls that are made again: a hold pays for each of its calls once. Each budget gives what the period has left
     in which the calls will end, and the line keeps its own period.
     """
-    budget_book_hold()
+    budget_book_keep(book_of_a_hold())
     lines = list(HoldLine.objects.filter(hold=turn_id).select_related("period__budget"))
     today = timezone.now().astimezone(dt.UTC).date()
     own = {
@@ -112,8 +116,7 @@ def hold_raise(*, turn_id: uuid.UUID, by_pico: int) -> None:
 
 def hard_budgets(payer: Payer) -> list[Budget]:
     """Return the hard budgets that bind a turn of this payer; a user's own takes the place of those for each member."""
-    budget_book_hold()
-    budgets = budgets_of([payer.team_id, payer.user_id, payer.room_id])
+    budgets = budgets_locked([payer.team_id, payer.user_id, payer.room_id], mode=book_of_a_hold())
     return [budget for budget in binding(budgets, payer.user_id) if budget.hard]
 
 
@@ -158,16 +161,6 @@ def headroom_lock(
         )
         for budget, key in sorted(keys.items(), key=lambda item: str(item[0].pk))
     ]
-
-
-def prices_of(spec: TurnSpec) -> Prices:
-    """Return model -> prices of all models that a turn may call."""
-    models = {uuid.UUID(agent.model.id) for agent in spec.roster}
-    models |= {uuid.UUID(model.id) for model in (spec.manager, spec.summarizer) if model is not None}
-    prices: dict[uuid.UUID, list[ModelPrice]] = defaultdict(list)
-    for price in ModelPrice.objects.filter(model_id__in=models):
-        prices[price.model_id].append(price)
-    return prices
 
 
 def turn_bound_pico(spec: TurnSpec, prices: Prices, *, at: dt.datetime) -> int:
@@ -268,20 +261,23 @@ def used_pico(calls: Iterable[Used], prices: Prices) -> int:
 
 
 def purse_open(
-    *, turn_id: uuid.UUID, spec: TurnSpec, lost: Sequence[Used] = (), paid: Sequence[Used] = ()
+    *,
+    turn_id: uuid.UUID,
+    held_pico: int | None,
+    prices: Prices,
+    lost: Sequence[Used] = (),
+    paid: Sequence[Used] = (),
 ) -> Purse | None:
     """Return the purse of a turn that has a hold, None for one that no hard budget binds (inside a transaction).
 
-    `lost`: calls that will be made again, for which the hold is raised. `paid`: all that were made, lost ones too.
+    `held_pico`: the turn's `HELD_OF_TURN`. `lost`: calls that will be made again, for which the hold is raised.
+    `paid`: all that were made, lost ones too.
     """
-    hold = Hold.objects.filter(turn_id=turn_id, resolved_at=None).values_list("amount_pico", flat=True)
-    amount = hold.first()
-    if amount is None:
+    if held_pico is None:
         return None
-    prices = prices_of(spec)
     if by := used_pico(lost, prices):
         hold_raise(turn_id=turn_id, by_pico=by)
-        amount = hold.get()
-    purse = Purse(amount, prices)
+        held_pico = Hold.objects.values_list("amount_pico", flat=True).get(turn_id=turn_id)
+    purse = Purse(held_pico, prices)
     purse.pay(paid)
     return purse

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from billing.models import ZERO_UUID, Budget, BudgetNotice, BudgetPeriod, Hold, UsageEvent
@@ -43,30 +43,29 @@ CHANGEOVER = dt.timedelta(seconds=10)
 """How long before and after the end of a UTC day holds are taken one at a time."""
 
 
+SHARED, ALONE = "ROW SHARE", "EXCLUSIVE"
+"""Lock modes of the budgets' table: any number of transactions may share it, one may have it alone."""
+
+
+def budget_book_keep(mode: str) -> None:
+    """Keep what budgets count as it is until this transaction ends."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"LOCK TABLE {Budget._meta.db_table} IN {mode} MODE")
+
+
 def budget_book_lock() -> None:
     """Keep turns from being accepted and committed until this transaction ends; readers go on."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute(f"LOCK TABLE {Budget._meta.db_table} IN EXCLUSIVE MODE")
+    budget_book_keep(ALONE)
 
 
-def budget_book_share() -> None:
-    """Keep what budgets count as it is until this transaction ends; any number of transactions may."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute(f"LOCK TABLE {Budget._meta.db_table} IN ROW SHARE MODE")
+def book_of_a_hold() -> str:
+    """Return how whoever takes a hold locks the budgets: alone around the end of a day.
 
-
-def budget_book_hold() -> None:
-    """Keep what budgets count as it is, as `budget_book_share` does, for one who takes a hold.
-
-    Around the end of a day alone: whoever takes the first hold of a period has to see the last ones of the period
-    before, and no row that both would lock is there for certain.
+    The first hold of a period has to see the last ones of the period before, and no row that both would lock is there
+    for certain.
     """
-    if day_ends_about(timezone.now()):
-        budget_book_lock()
-    else:
-        budget_book_share()
+    return ALONE if day_ends_about(timezone.now()) else SHARED
 
 
 def day_ends_about(now: dt.datetime) -> bool:
@@ -76,9 +75,30 @@ def day_ends_about(now: dt.datetime) -> bool:
 
 def budgets_of(targets: Collection[uuid.UUID]) -> list[Budget]:
     """Return the budgets of everyone and of these teams, users and rooms."""
-    return list(
-        Budget.objects.filter(Q(scope=Budget.Scope.EVERYONE) | Q(target_id__in=set(targets) - {ZERO_UUID}))
-    )
+    return list(_budgets(targets))
+
+
+def budgets_locked(targets: Collection[uuid.UUID], *, mode: str) -> list[Budget]:
+    """Return the same, kept as they are until this transaction ends: one round trip.
+
+    Raw SQL because the ORM has no table locks. They are two statements, so that the rows are read as they are once the
+    lock was granted; SQLite has one writer, and needs no lock.
+    """
+    rows = _budgets(targets)
+    if connection.vendor != "postgresql":
+        return list(rows)
+    compiler: Any = rows.query.get_compiler(connection=connection)
+    sql, params = compiler.as_sql()
+    with connection.cursor() as cursor:
+        cursor.execute(f"LOCK TABLE {Budget._meta.db_table} IN {mode} MODE; {sql}", params)
+        cursor.nextset()
+        found = cursor.fetchall()
+    names = [field.attname for field in Budget._meta.concrete_fields]
+    return [Budget.from_db(connection.alias, names, row) for row in compiler.results_iter(results=[found])]
+
+
+def _budgets(targets: Collection[uuid.UUID]) -> QuerySet[Budget]:
+    return Budget.objects.filter(Q(scope=Budget.Scope.EVERYONE) | Q(target_id__in=set(targets) - {ZERO_UUID}))
 
 
 def spending_add(*, events: Sequence[UsageEvent], turn_id: uuid.UUID | None = None) -> None:
@@ -86,8 +106,12 @@ def spending_add(*, events: Sequence[UsageEvent], turn_id: uuid.UUID | None = No
 
     Inside the transaction that writes the events; a fixed number of statements, however many events.
     """
-    budget_book_share()
-    budgets = budgets_of({target for event in events for target in targets_of(event)}) if events else []
+    budgets = []
+    if events:
+        targets = {target for event in events for target in targets_of(event)}
+        budgets = budgets_locked(targets, mode=SHARED)
+    elif turn_id is not None:
+        budget_book_keep(SHARED)
     changes: dict[PeriodKey, Change] = defaultdict(Change)
     for event in events:
         for budget in budgets:

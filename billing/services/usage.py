@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -15,6 +14,7 @@ from django.db.transaction import TransactionManagementError
 from billing.fields import MAX_PICO, usd_to_pico
 from billing.models import ZERO_UUID, ModelPrice, UsageEvent
 from billing.pricing import cost_pico, price_for
+from billing.selectors.price_book import Prices, prices_now
 from billing.services.rollup import rollup_add
 from billing.services.spending import spending_add
 from orchestration.engine.specs import UsageReport
@@ -57,20 +57,22 @@ class MeteredCall:
     ended_at: dt.datetime
 
 
-def usage_stage(*, payer: Payer, calls: Sequence[MeteredCall]) -> list[UsageEvent]:
+def usage_stage(
+    *, payer: Payer, calls: Sequence[MeteredCall], prices: Prices | None = None, has_hold: bool = True
+) -> list[UsageEvent]:
     """Write one priced event per call, settle the turn's hold, and add to budgets and rollup (inside a transaction).
 
     A fixed number of statements, however many calls (on SQLite Django inserts some 25 events at a time). A call that
-    was staged before violates the primary key.
+    was staged before violates the primary key. `prices`: as this transaction sees them, where it has read them.
+    `has_hold`: False where the turn is known to have none.
     """
     if not connection.in_atomic_block:
         raise TransactionManagementError("Usage is staged inside the transaction that ends its turn.")
-    prices: dict[uuid.UUID, list[ModelPrice]] = defaultdict(list)
-    for price in ModelPrice.objects.filter(model_id__in={call.model_id for call in calls}):
-        prices[price.model_id].append(price)
-    events = [event_of(payer, call, prices[call.model_id]) for call in calls]
+    if prices is None:
+        prices = prices_now() if calls else {}
+    events = [event_of(payer, call, prices.get(call.model_id, ())) for call in calls]
     UsageEvent.objects.bulk_create(events)
-    spending_add(events=events, turn_id=payer.turn_id)
+    spending_add(events=events, turn_id=payer.turn_id if has_hold else None)
     rollup_add(events)
     return events
 

@@ -74,7 +74,7 @@ class Bridge:
         self.lanes: dict[str, Lane] = {}
         self._log = log
         self._loop = asyncio.get_running_loop()
-        self._number = claimed.calls_made
+        self._past = claimed.past
         self._finished: dict[str, Finished] = {}
         self._live: set[str] = set()
         """Calls whose text readers see."""
@@ -82,22 +82,21 @@ class Bridge:
     # --- Journal ------------------------------------------------------------------------------------------------------
 
     def past(self, slot: str) -> PastCall | None:
-        return self.claimed.past.get(slot)
+        return self._past.get(slot)
 
     async def start(self, intent: CallIntent) -> None:
-        self._number += 1
         structlog.contextvars.bind_contextvars(call_id=intent.call_id)
-        await self.journal.start(self._number, intent)
+        await self.journal.start(intent)
         self.progress[uuid.UUID(intent.call_id)] = 0
         if intent.request.purpose in SHOWN:
             self._live.add(intent.call_id)
 
     async def finish(self, outcome: CallOutcome) -> None:
-        cost = await self.journal.finish(outcome)
+        call_id = uuid.UUID(outcome.call_id)
+        cost = await self.journal.finish(outcome, self.progress.pop(call_id, 0))
         structlog.contextvars.unbind_contextvars("call_id")
-        self.progress.pop(uuid.UUID(outcome.call_id), None)
         if self.claimed.purse is not None:
-            self.claimed.purse.settle(uuid.UUID(outcome.call_id), cost)
+            self.claimed.purse.settle(call_id, cost)
         if outcome.status == "ok" and outcome.call_id in self._live:
             html = await asyncio.to_thread(render_markdown, outcome.text)
             self._finished[outcome.call_id] = Finished(usage_of_report(outcome.report), usd_text(cost), html)

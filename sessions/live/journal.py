@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
-from typing import Protocol
+from collections.abc import Sequence
 
 from django.conf import settings
 from django.db import Error as DbError
@@ -16,12 +16,12 @@ from orchestration.engine.ports import CallIntent, CallOutcome
 from sessions.live.database import Database
 from sessions.models import Call
 from sessions.services.calls import (
+    TurnCalls,
     call_close,
-    call_cost_now,
+    call_cost,
     call_exists,
-    call_finish,
     call_of_intent,
-    call_start,
+    calls_write,
     journal_try,
 )
 from sessions.services.leases import Claimed
@@ -32,68 +32,81 @@ DATABASE, MEMORY = "database", "memory"
 JOURNALS = (DATABASE, MEMORY)
 
 
-class TurnJournal(Protocol):
-    """Writes down the calls of one claim on one turn."""
+class TurnJournal:
+    """Knows the calls of one claim on one turn. This kind writes them with the commit.
 
-    unwritten: list[Call]
-    """Calls that the commit has still to write."""
-
-    async def start(self, number: int, intent: CallIntent) -> None: ...
-
-    async def finish(self, outcome: CallOutcome) -> int | None:
-        """Return what the call cost in pico-USD, None if it is unpriced."""
-        ...
-
-
-class DatabaseJournal:
-    """Every call is a row before it is sent and has its outcome before the next begins. Raises FenceLost."""
+    What a process had asked before it died is neither resumed nor billed.
+    """
 
     def __init__(self, claimed: Claimed, database: Database) -> None:
-        self.unwritten: list[Call] = []
+        self.written = TurnCalls(list(claimed.calls))
         self._claimed = claimed
         self._database = database
+        self._by_id: dict[uuid.UUID, Call] = {}
+        self._again: set[str] = set()
+        """Slots whose next attempt waits for its time."""
 
-    async def start(self, number: int, intent: CallIntent) -> None:
-        turn_id, claim = self._claimed.turn_id, self._claimed.claim
+    async def start(self, intent: CallIntent) -> None:
+        """Note a call that is about to be sent. Raises FenceLost."""
+        turn_id, claim, number = self._claimed.turn_id, self._claimed.claim, len(self.written.calls) + 1
+        call = call_of_intent(turn_id=turn_id, claim=claim, number=number, intent=intent)
+        self.written.calls.append(call)
+        self._by_id[call.pk] = call
+        self._again.discard(call.slot)
+        await self._write_begun(call)
+
+    async def finish(self, outcome: CallOutcome, received_bytes: int) -> int | None:
+        """Note how a call ended; return what it cost in pico-USD, None if it is unpriced. Raises FenceLost."""
+        call = self._by_id.pop(uuid.UUID(outcome.call_id))
+        call.received_bytes = received_bytes
+        call_close(call, outcome, at=timezone.now())
+        if not outcome.final:
+            self._again.add(call.slot)
+        await self._write_ended(call)
+        return call_cost(call, self._claimed.prices)
+
+    async def _write_begun(self, call: Call) -> None:
+        self.written.new.append(call)
+
+    async def _write_ended(self, call: Call) -> None:
+        """Leave it to the commit."""
+
+
+class DatabaseJournal(TurnJournal):
+    """Every call is a row before it is sent and has its outcome before the next begins.
+
+    An outcome is written at once, unless the turn goes on at once: then it is written with what follows, the next
+    call's row or the commit.
+    """
+
+    async def _write_begun(self, call: Call) -> None:
+        ended = tuple(self.written.ended)
         try:
-            await self._database.persist(
-                call_start, turn_id=turn_id, claim=claim, number=number, intent=intent
-            )
+            await self._write(begun=call, ended=ended)
         except IntegrityError:
             # Tried again after the connection broke: the first try may have been committed.
-            if not await self._database.persist(call_exists, turn_id=turn_id, claim=claim, intent=intent):
+            if not await self._database.persist(call_exists, call):
                 raise
+        self._forget(ended)
 
-    async def finish(self, outcome: CallOutcome) -> int | None:
+    async def _write_ended(self, call: Call) -> None:
+        self.written.ended.append(call)
+        if self._again or self.written.are_open:
+            ended = tuple(self.written.ended)
+            await self._write(ended=ended)
+            self._forget(ended)
+
+    async def _write(self, *, begun: Call | None = None, ended: Sequence[Call]) -> None:
         turn_id, claim = self._claimed.turn_id, self._claimed.claim
-        return await self._database.persist(call_finish, turn_id=turn_id, claim=claim, outcome=outcome)
+        await self._database.persist(calls_write, turn_id=turn_id, claim=claim, begun=begun, ended=ended)
 
-
-class MemoryJournal:
-    """Calls are rows from the commit on: what a process had asked before it died is neither resumed nor billed."""
-
-    def __init__(self, claimed: Claimed, database: Database) -> None:
-        self.unwritten: list[Call] = []
-        self._claimed = claimed
-        self._database = database
-        self._open: dict[uuid.UUID, Call] = {}
-
-    async def start(self, number: int, intent: CallIntent) -> None:
-        call = call_of_intent(
-            turn_id=self._claimed.turn_id, claim=self._claimed.claim, number=number, intent=intent
-        )
-        self.unwritten.append(call)
-        self._open[call.pk] = call
-
-    async def finish(self, outcome: CallOutcome) -> int | None:
-        call = self._open.pop(uuid.UUID(outcome.call_id))
-        call_close(call, outcome, at=timezone.now())
-        return await self._database.persist(call_cost_now, call)
+    def _forget(self, ended: Sequence[Call]) -> None:
+        self.written.ended = [call for call in self.written.ended if call not in ended]
 
 
 def journal_for(claimed: Claimed, database: Database) -> TurnJournal:
     """Return a journal of the kind that this process uses."""
-    kind = MemoryJournal if settings.PANTHEON_JOURNAL == MEMORY else DatabaseJournal
+    kind = TurnJournal if settings.PANTHEON_JOURNAL == MEMORY else DatabaseJournal
     return kind(claimed, database)
 
 

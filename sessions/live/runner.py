@@ -7,6 +7,7 @@ import logging
 import random
 import uuid
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from django.conf import settings
@@ -99,8 +100,8 @@ class Runner:
             result = await self._result(claimed, ports, control)
             bridge.flush()
             bridge.committing = True
-            await self._commit(bridge, result)
-            await self._announce(bridge)
+            fields = await self._commit(bridge, result)
+            bridge.publish(f"turn.{fields['status']}", **fields)
         except* FenceLost:
             log.warning("turn %s was taken over by another runner", turn_id)
         finally:
@@ -129,31 +130,26 @@ class Runner:
             "turn.started", session_id=spec.session_id, index=spec.index, mode=spec.mode, roster=roster
         )
 
-    async def _commit(self, bridge: Bridge, result: TurnResult) -> None:
+    async def _commit(self, bridge: Bridge, result: TurnResult) -> dict[str, Any]:
+        """Commit the turn; return the fields of its terminal event."""
         claimed = bridge.claimed
+        turn_id, claim = claimed.turn_id, claimed.claim
         try:
-            await self._database.persist(
+            return await self._database.persist(
                 turn_commit,
-                turn_id=claimed.turn_id,
-                claim=claimed.claim,
-                payer=claimed.payer,
+                claimed=claimed,
                 result=result,
                 last_event_seq=bridge.seq + 1,
-                unwritten=bridge.journal.unwritten,
+                written=bridge.journal.written,
             )
         except FenceLost:
             # Tried again after the connection broke: the first try may have been committed.
-            if not await self._database.persist(
-                turn_was_committed, turn_id=claimed.turn_id, claim=claimed.claim
-            ):
+            if not await self._database.persist(turn_was_committed, turn_id=turn_id, claim=claim):
                 raise
+            return await self._database.persist(terminal_fields, turn_id)
 
     async def reopen_logs(self) -> None:
         """Let the readers of turns whose log vanished go on from a snapshot."""
         for turn_id in self._log.lost() & self.running.keys():
             if (turn := self.running.get(turn_id)) is not None and not turn.bridge.committing:
                 await reopen_log(turn.bridge, self._database)
-
-    async def _announce(self, bridge: Bridge) -> None:
-        fields = await self._database.persist(terminal_fields, bridge.claimed.turn_id)
-        bridge.publish(f"turn.{fields['status']}", **fields)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import threading
 import uuid
-from collections.abc import Callable, Coroutine
-from concurrent.futures import CancelledError, Future
+from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import CancelledError
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -31,6 +30,13 @@ KEEP_LOGS_EVERY_S = 1.0
 PURGE_EVERY_S = 3600.0
 DRAIN_S = 1.0
 """How long the last events may take to leave the process."""
+
+TASKS_END_S = 2.0
+"""How long cancelled tasks may take to end. One that swallows its cancellation is left behind: what it would still
+write is fenced."""
+
+START_S = 30.0
+IN_DB_S = 30.0
 
 R = TypeVar("R")
 
@@ -56,6 +62,13 @@ class Engine:
             runner_id=uuid.uuid4(), models=self.gateway, database=self.database, event_log=event_log
         )
         self.tasks: set[asyncio.Task[None]] = set()
+        self.places = threading.Semaphore(settings.PANTHEON_WORKER_TURNS)
+        """As many turns as may still begin here."""
+
+    def begin(self, turn_id: uuid.UUID) -> None:
+        """Run a turn, for which a place was taken."""
+        task = self.spawn(self.runner.run(turn_id), f"turn {turn_id}")
+        task.add_done_callback(lambda _: self.places.release())
 
     def spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = self.loop.create_task(coroutine, name=name)
@@ -114,8 +127,8 @@ class Engine:
         while True:
             try:
                 for turn_id in await self.database.run(turns_to_recover):
-                    if turn_id not in self.runner.running:
-                        self.spawn(self.runner.run(turn_id), f"turn {turn_id}")
+                    if turn_id not in self.runner.running and self.places.acquire(blocking=False):
+                        self.begin(turn_id)
             except DbError as error:
                 log.error("turns could not be recovered: %s", error)
             notices_mail_aside()
@@ -133,10 +146,7 @@ class Engine:
     async def stop(self) -> list[uuid.UUID]:
         """Stop asking models and give the turns back, so that the next process goes on at once; return them."""
         received = self.received()
-        tasks = list(self.tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(self.tasks)
         turn_ids = []
         try:
             turn_ids = await self.database.run(
@@ -147,20 +157,22 @@ class Engine:
                 "turns could not be handed over: %s; they are recovered when their leases run out", error
             )
         await self.gateway.aclose()
-        self.database.close()
         return turn_ids
+
+
+async def end_tasks(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks and give them a moment to end; no wait depends on their doing so."""
+    if not (left := set(tasks)):
+        return
+    for task in left:
+        task.cancel()
+    _, left = await asyncio.wait(left, timeout=TASKS_END_S)
+    for task in left:
+        log.error("%s did not end when it was cancelled", task.get_name())
 
 
 class RuntimeClosed(Exception):
     """This process is being stopped and runs no turns any more."""
-
-
-def result_of(future: Future[R]) -> R:
-    """Wait for what runs on the loop. Raises RuntimeClosed where the loop ended first."""
-    try:
-        return future.result()
-    except CancelledError as error:
-        raise RuntimeClosed("this process was stopped meanwhile") from error
 
 
 class Runtime:
@@ -174,18 +186,34 @@ class Runtime:
         self._recovering = False
         self._closed = False
 
-    def submit(self, turn_id: uuid.UUID) -> None:
-        """Have a turn run in this process. Where that is being stopped the turn waits for another one."""
-        with contextlib.suppress(RuntimeClosed):
-            self._on_loop(lambda engine: self._until_over(engine, turn_id))
+    def submit(self, turn_id: uuid.UUID, *, wait_s: float = 0.0) -> bool:
+        """Have a turn run in this process, and return at once.
 
-    def run(self, turn_id: uuid.UUID) -> None:
-        """Run a turn in this process and return when it does not run here any more. Raises RuntimeClosed."""
-        result_of(self._on_loop(lambda engine: self._until_over(engine, turn_id)))
+        False where that is being stopped, or is full and has no place within `wait_s`: the turn is for another process.
+        """
+        try:
+            with self._lock:
+                engine = self._started()
+            if not engine.places.acquire(timeout=wait_s):
+                return False
+            with self._lock:
+                # A stop that comes after this finds the turn begun.
+                if self._engine is not engine:
+                    return False
+                self._call(engine, lambda: engine.begin(turn_id))
+        except RuntimeClosed:
+            return False
+        return True
 
     def in_db(self, function: Callable[[], R]) -> R:
-        """Call a function in a database thread and return what it returns. Raises RuntimeClosed."""
-        return result_of(self._on_loop(lambda engine: engine.database.run(function)))
+        """Call a function in a database thread and return what it returns. Raises RuntimeClosed, TimeoutError."""
+        with self._lock:
+            engine = self._started()
+            future = asyncio.run_coroutine_threadsafe(engine.database.run(function), engine.loop)
+        try:
+            return future.result(IN_DB_S)
+        except CancelledError as error:
+            raise RuntimeClosed("this process was stopped meanwhile") from error
 
     def cancel(self, turn_id: uuid.UUID) -> None:
         """Cancel a turn at once if this process runs it."""
@@ -224,7 +252,13 @@ class Runtime:
             self._recovering = False
         if engine is None or thread is None or self._pid != os.getpid():
             return []
-        turn_ids = asyncio.run_coroutine_threadsafe(engine.stop(), engine.loop).result(timeout_s)
+        try:
+            turn_ids = asyncio.run_coroutine_threadsafe(engine.stop(), engine.loop).result(timeout_s)
+        except TimeoutError:
+            log.error(
+                "turns were not handed over in %g s; they are recovered when their leases run out", timeout_s
+            )
+            turn_ids = []
         event_log.drain(DRAIN_S)
         engine.loop.call_soon_threadsafe(engine.loop.stop)
         thread.join(timeout_s)
@@ -233,16 +267,6 @@ class Runtime:
     @staticmethod
     def _call(engine: Engine, function: Callable[[], object]) -> None:
         engine.loop.call_soon_threadsafe(function)
-
-    def _on_loop(self, coroutine_of: Callable[[Engine], Coroutine[Any, Any, R]]) -> Future[R]:
-        """Start a coroutine on the loop. Raises RuntimeClosed; a stop that comes after this finds it begun."""
-        with self._lock:
-            engine = self._started()
-            return asyncio.run_coroutine_threadsafe(coroutine_of(engine), engine.loop)
-
-    @staticmethod
-    async def _until_over(engine: Engine, turn_id: uuid.UUID) -> None:
-        await asyncio.wait((engine.spawn(engine.runner.run(turn_id), f"turn {turn_id}"),))
 
     def _started(self) -> Engine:
         """Return the engine (under the lock), a new one where there is none. Raises RuntimeClosed."""
@@ -255,7 +279,8 @@ class Runtime:
                 target=self._serve, args=(ready,), name="pantheon-runtime", daemon=True
             )
             self._thread.start()
-            ready.wait()
+            if not ready.wait(START_S):
+                raise RuntimeError(f"the event loop for turns did not start in {START_S:g} s")
         assert self._engine is not None
         return self._engine
 
@@ -271,11 +296,9 @@ class Runtime:
             loop.run_forever()
         finally:
             # Whoever still waits in another thread is told that there is nothing more to wait for.
-            left = asyncio.all_tasks(loop)
-            for task in left:
-                task.cancel()
-            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+            loop.run_until_complete(end_tasks(asyncio.all_tasks(loop)))
             loop.close()
+            engine.database.close()
 
 
 runtime = Runtime()

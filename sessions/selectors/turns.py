@@ -122,8 +122,12 @@ def step_json(call: Call, event: UsageEvent | None) -> dict[str, Any]:
 
 def terminal_fields(turn_id: uuid.UUID) -> dict[str, Any]:
     """Return the fields of a final turn's terminal event."""
-    turn = Turn.objects.get(pk=turn_id)
-    usage = usage_of_events(UsageEvent.objects.filter(turn_id=turn_id))
+    return terminal_fields_of(Turn.objects.get(pk=turn_id), UsageEvent.objects.filter(turn_id=turn_id))
+
+
+def terminal_fields_of(turn: Turn, events: Iterable[UsageEvent]) -> dict[str, Any]:
+    """Return the same of a turn and its events that were read, or are just written."""
+    usage = usage_of_events(events)
     return {
         "status": turn.status,
         "stop_reason": turn.stop_reason,

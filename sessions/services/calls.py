@@ -6,12 +6,14 @@ import dataclasses
 import datetime as dt
 import uuid
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from django.db import transaction
 from django.db.models import Case, IntegerField, Value, When
 from django.utils import timezone
 
 from billing.pricing import cost_pico, price_for
+from billing.selectors.price_book import Prices
 from billing.services.holds import Used
 from orchestration.engine.ports import CallError, CallIntent, CallOutcome, PastCall
 from orchestration.engine.specs import Usage, UsageReport
@@ -19,17 +21,45 @@ from orchestration.engine.tokens import tokens_of_bytes, utf8_bytes
 from sessions.models import Call
 from sessions.services.fence import turn_fence
 
+OUTCOME = (
+    *("status", "error", "text", "received_bytes", "usage", "model_served", "provider_request_id", "context"),
+    *("finished_at", "latency_ms", "first_token_ms"),
+)
+"""What of a row is known once its call has ended."""
+
+
+@dataclass(slots=True)
+class TurnCalls:
+    """The calls of a turn that are not billed yet, as its runner knows them, and what of them has no row so far."""
+
+    calls: list[Call] = field(default_factory=list)
+    """All of them, in order."""
+    new: list[Call] = field(default_factory=list)
+    """Those without a row."""
+    ended: list[Call] = field(default_factory=list)
+    """Those whose row has no outcome."""
+
+    @property
+    def are_open(self) -> bool:
+        """Whether a call is under way."""
+        return any(call.status == Call.Status.STARTED for call in self.calls)
+
 
 @transaction.atomic(durable=True)
-def call_start(*, turn_id: uuid.UUID, claim: int, number: int, intent: CallIntent) -> None:
-    """Write down a call that is about to be sent. Raises FenceLost."""
+def calls_write(
+    *, turn_id: uuid.UUID, claim: int, begun: Call | None = None, ended: Iterable[Call] = ()
+) -> None:
+    """Write down how calls ended, and then one that is about to be sent. Raises FenceLost."""
     turn_fence(turn_id=turn_id, claim=claim)
-    call_of_intent(turn_id=turn_id, claim=claim, number=number, intent=intent).save(force_insert=True)
+    for call in ended:
+        call.save(force_update=True, update_fields=OUTCOME)
+    if begun is not None:
+        begun.save(force_insert=True)
 
 
-def call_exists(*, turn_id: uuid.UUID, claim: int, intent: CallIntent) -> bool:
+def call_exists(call: Call) -> bool:
     """Return whether this claim has written the call down."""
-    return Call.objects.filter(pk=intent.call_id, turn_id=turn_id, claim=claim).exists()
+    return Call.objects.filter(pk=call.pk, turn_id=call.turn_id, claim=call.claim).exists()
 
 
 def call_of_intent(*, turn_id: uuid.UUID, claim: int, number: int, intent: CallIntent) -> Call:
@@ -53,16 +83,6 @@ def call_of_intent(*, turn_id: uuid.UUID, claim: int, number: int, intent: CallI
     )
 
 
-@transaction.atomic(durable=True)
-def call_finish(*, turn_id: uuid.UUID, claim: int, outcome: CallOutcome) -> int | None:
-    """Write down how a call ended; return its cost in pico-USD now, None if unpriced. Raises FenceLost."""
-    turn_fence(turn_id=turn_id, claim=claim)
-    call = Call.objects.select_related("model").get(pk=outcome.call_id)
-    call_close(call, outcome, at=timezone.now())
-    call.save()
-    return call_cost_now(call)
-
-
 def call_close(call: Call, outcome: CallOutcome, *, at: dt.datetime) -> None:
     """Note on a row (unsaved) how its call ended."""
     call.status = outcome.status
@@ -80,14 +100,13 @@ def call_close(call: Call, outcome: CallOutcome, *, at: dt.datetime) -> None:
     call.first_token_ms = outcome.first_token_ms
 
 
-def call_cost_now(call: Call) -> int | None:
+def call_cost(call: Call, prices: Prices) -> int | None:
     """Return what a finished call costs in pico-USD at the prices of its end; None if unpriced."""
     assert call.usage is not None
     assert call.finished_at is not None
     usage = UsageReport.from_dict(call.usage).usage
-    return cost_pico(
-        usage, price_for(call.model.prices.all(), total_input=usage.total_input, at=call.finished_at)
-    )
+    rows = prices.get(call.model_id, ())
+    return cost_pico(usage, price_for(rows, total_input=usage.total_input, at=call.finished_at))
 
 
 @transaction.atomic(durable=True)

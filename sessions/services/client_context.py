@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from orchestration.engine.specs import AgentSpec, HistoryMessage
-from sessions.models import ChatSession, Turn
+from sessions.models import Turn
 from sessions.services.turn_request import ClientContext, ClientLine
 
 COUNCIL_NAME = "The council"
@@ -20,17 +20,10 @@ def client_json(client: ClientContext | None) -> dict[str, Any] | None:
 
 
 def client_from(data: dict[str, Any] | None) -> ClientContext | None:
+    """Return what was sent with a turn, which a turn that goes on from there, or replaces it, is told too."""
     if data is None:
         return None
     return ClientContext(**{**data, "history": tuple(ClientLine(**line) for line in data["history"])})
-
-
-def client_before(session: ChatSession, index: int) -> ClientContext | None:
-    """Return what was sent with the turn before, which a turn that goes on from there, or replaces it, is told too."""
-    if index == 1:
-        return None
-    newest = Turn.objects.spoken().filter(session=session).order_by("-index")
-    return client_from(newest.values_list("snapshot__client", flat=True).first())
 
 
 def client_lines(

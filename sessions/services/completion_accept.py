@@ -6,6 +6,7 @@ from django.db import IntegrityError, transaction
 
 from accounts.models import ApiToken, User
 from sessions.models import Agent, ChatSession, Room, Turn
+from sessions.selectors.ends import SessionEnd
 from sessions.services.turn_accept import Accepted, turn_of_key, turn_stage
 from sessions.services.turn_request import TurnRequest
 
@@ -38,4 +39,4 @@ def _accept(user: User, place: Room | Agent, request: TurnRequest, token: ApiTok
         agent=place if isinstance(place, Agent) else None,
         origin=ChatSession.Origin.API,
     )
-    return turn_stage(user=user, session=session, request=request, token=token, index=1)
+    return turn_stage(user=user, session=session, request=request, token=token, end=SessionEnd())

@@ -6,18 +6,21 @@ import datetime as dt
 import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from billing.services.holds import Purse, purse_open
+from billing.selectors.price_book import PRICES_VERSION, Prices, prices_of_version
+from billing.services.holds import HELD_OF_TURN, Purse, purse_open
 from billing.services.usage import Payer
 from orchestration.engine.ports import PastCall
 from orchestration.engine.specs import TurnSpec
-from sessions.models import Turn
+from sessions.models import Call, Turn
 from sessions.services.calls import calls_interrupt, calls_note_received, calls_used, past_calls
+from sessions.services.returning import update_returning
 from sessions.services.snapshot import payer_of, spec_of
 
 MAX_CLAIMS = 3
@@ -34,13 +37,20 @@ class Claimed:
     claim: int
     spec: TurnSpec
     payer: Payer
-    past: dict[str, PastCall]
-    calls_made: int
+    calls: list[Call]
+    """What earlier claims asked, in order; none of it is billed yet."""
+    prices: Prices
+    first_seq: int
+    """The seq of the turn's first answer in its session."""
     exhausted: bool
     """Claimed too often: commit what there is, ask no model."""
     cancelled: bool
     purse: Purse | None
     """What its calls draw on; None where no hard budget binds it."""
+
+    @property
+    def past(self) -> dict[str, PastCall]:
+        return past_calls(self.calls)
 
 
 def lease_end() -> Now:
@@ -55,25 +65,44 @@ def turn_claim(*, turn_id: uuid.UUID, runner_id: uuid.UUID) -> Claimed | None:
     A conditional update, so exactly one of several runners wins.
     """
     free = Q(status=Turn.Status.QUEUED) | Q(status=Turn.Status.RUNNING, lease_expires_at__lt=Now())
-    won = Turn.objects.filter(free, pk=turn_id).update(
-        status=Turn.Status.RUNNING, claim=F("claim") + 1, runner_id=runner_id, lease_expires_at=lease_end()
+    turn: Any = update_returning(
+        Turn.objects.filter(free, pk=turn_id),
+        {
+            "status": Turn.Status.RUNNING,
+            "claim": F("claim") + 1,
+            "runner_id": runner_id,
+            "lease_expires_at": lease_end(),
+        },
+        also={
+            "held_pico": HELD_OF_TURN.format(turn_id=f"{Turn._meta.db_table}.id"),
+            "prices_version": PRICES_VERSION,
+        },
     )
-    if not won:
+    if turn is None:
         return None
-    lost = calls_interrupt(turn_id=turn_id)
-    turn = Turn.objects.get(pk=turn_id)
-    calls = list(turn.calls.order_by("number"))
-    spec = spec_of(turn)
+    prices = prices_of_version(turn.prices_version)
+    lost: list[Call] = []
+    calls: list[Call] = []
+    if turn.claim > 1:
+        lost = calls_interrupt(turn_id=turn_id)
+        calls = list(turn.calls.order_by("number"))
     return Claimed(
         turn_id=turn_id,
         claim=turn.claim,
-        spec=spec,
+        spec=spec_of(turn),
         payer=payer_of(turn),
-        past=past_calls(calls),
-        calls_made=len(calls),
+        calls=calls,
+        prices=prices,
+        first_seq=turn.snapshot["before_seq"] + 1,
         exhausted=turn.claim - turn.handovers > MAX_CLAIMS,
         cancelled=turn.cancel_requested_at is not None,
-        purse=purse_open(turn_id=turn_id, spec=spec, lost=calls_used(lost), paid=calls_used(calls)),
+        purse=purse_open(
+            turn_id=turn_id,
+            held_pico=turn.held_pico,
+            prices=prices,
+            lost=calls_used(lost),
+            paid=calls_used(calls),
+        ),
     )
 
 

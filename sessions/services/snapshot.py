@@ -133,35 +133,35 @@ def snapshot_of(
 def history_of(
     session_id: uuid.UUID, *, after_seq: int, before_seq: int, without: Turn | None = None
 ) -> tuple[HistoryMessage, ...]:
-    """Return what was said in a range: no replaced turns (nor `without`), no failed answers, nothing empty."""
-    messages = (
-        Message.objects.filter(session_id=session_id, seq__gt=after_seq, seq__lt=before_seq)
+    """Return what was said in a range, that of the turn `without` left out."""
+    if before_seq == after_seq + 1:
+        return ()
+    said = transcript(session_id, after_seq=after_seq, through_seq=before_seq - 1)
+    return tuple(
+        line_of_message(message) for message in said if without is None or message.turn_id != without.pk
+    )
+
+
+def transcript(session_id: uuid.UUID, *, after_seq: int, through_seq: int) -> list[Message]:
+    """Return what models are told of a range: no replaced turns, no failed answers, nothing empty."""
+    return list(
+        Message.objects.filter(session_id=session_id, seq__gt=after_seq, seq__lte=through_seq)
         .filter(turn__replaced_by__isnull=True)
         .exclude(status=Message.Status.FAILED)
         .exclude(text="")
         .order_by("seq")
     )
-    if without is not None:
-        messages = messages.exclude(turn=without)
-    return tuple(
-        HistoryMessage(message.seq, message.role, message.text, message.agent_key, message.agent_name)  # type: ignore[arg-type]
-        for message in messages
-    )
 
 
-def verbatim_from_seq(
-    session_id: uuid.UUID, history: Sequence[HistoryMessage], *, without: Turn | None
-) -> tuple[int, int]:
+def line_of_message(message: Message) -> HistoryMessage:
+    return HistoryMessage(message.seq, message.role, message.text, message.agent_key, message.agent_name)  # type: ignore[arg-type]
+
+
+def verbatim_from_seq(history: Sequence[HistoryMessage]) -> tuple[int, int]:
     """Return the seq from which the newest turns stay verbatim, and how many turns the history spans."""
     if not history:
         return 0, 0
-    firsts = list(
-        Message.objects.filter(session_id=session_id, role=Message.Role.USER, seq__gte=history[0].seq)
-        .filter(turn__replaced_by__isnull=True)
-        .exclude(turn=without)
-        .order_by("seq")
-        .values_list("seq", flat=True)
-    )
+    firsts = [line.seq for line in history if line.role == "user"]
     kept = firsts[-settings.PANTHEON_VERBATIM_TURNS :] if settings.PANTHEON_VERBATIM_TURNS else []
     return (kept[0] if kept else history[-1].seq + 1), len(firsts)
 
@@ -171,7 +171,11 @@ def spec_of(turn: Turn) -> TurnSpec:
     data = turn.snapshot
     summary = summary_by_id(data["summary_id"])
     redone = summary_by_id(data.get("redone_summary_id"))
-    said = Message.objects.filter(turn=turn, role=Message.Role.USER).first()
+    said = transcript(
+        turn.session_id,
+        after_seq=summary.through_seq if summary else 0,
+        through_seq=data["before_seq"],
+    )
     client = client_from(data.get("client"))
     roster = tuple(AgentSpec(**{**agent, "model": ModelSpec(**agent["model"])}) for agent in data["roster"])
     return TurnSpec(
@@ -179,7 +183,7 @@ def spec_of(turn: Turn) -> TurnSpec:
         session_id=str(turn.session_id),
         index=turn.index,
         mode=turn.mode,
-        message=said.text if said else "",
+        message=next((message.text for message in said if message.turn_id == turn.pk), ""),
         roster=roster,
         addressed=tuple(data["addressed"]),
         room_name=data["room_name"],
@@ -191,11 +195,7 @@ def spec_of(turn: Turn) -> TurnSpec:
         instructions=data.get("instructions", {}),
         history=(
             *client_lines(client, turn.mode, roster, data["room_name"]),
-            *history_of(
-                turn.session_id,
-                after_seq=summary.through_seq if summary else 0,
-                before_seq=data["before_seq"],
-            ),
+            *(line_of_message(message) for message in said if message.turn_id != turn.pk),
         ),
         client_system=client.system if client else "",
         summary=continued_spec(summary, redone),

@@ -12,9 +12,10 @@ from orchestration.engine.specs import SummaryPlan, TurnSpec
 from orchestration.engine.summary import FIELDS, MAX_ITEM_CHARS, MAX_ITEMS, MAX_SUMMARY_CHARS
 from pantheon.errors import PantheonError, ValidationFailed
 from sessions.models import ChatSession, Summary, Turn
+from sessions.selectors.ends import session_end
 from sessions.selectors.summaries import continued_spec, newest_summary, usable_summary
 from sessions.services.snapshot import agent_specs, history_of, summarizer_spec
-from sessions.services.turn_accept import Accepted, next_seq, queue_turn, turn_of_key
+from sessions.services.turn_accept import Accepted, queue_turn, turn_of_key
 from sessions.services.turn_plan import Plan, agents_of, limits_of
 from sessions.services.turn_request import TurnRequest
 
@@ -45,7 +46,7 @@ def _accept_summary(user: User, session: ChatSession, request: TurnRequest, toke
     newest = newest_summary(session.pk)
     redone = newest if newest and newest.used_fallback else None
     earlier = usable_summary(session.pk) if redone else newest
-    before_seq = next_seq(session)
+    before_seq = session_end(session.pk).seq + 1
     history = history_of(session.pk, after_seq=earlier.through_seq if earlier else 0, before_seq=before_seq)
     if not history:
         raise ValidationFailed({"session": ["Nothing was said since the last summary."]})

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from django.db import IntegrityError, transaction
-from django.db.models import Max
 from django.utils import timezone
 
 from accounts.models import ApiToken, User
@@ -15,6 +14,7 @@ from billing.services.holds import hold_stage
 from pantheon.errors import PantheonError
 from sessions.dispatch import dispatch
 from sessions.models import ChatSession, Message, Turn
+from sessions.selectors.ends import SessionEnd, session_end
 from sessions.services.chats import title_from
 from sessions.services.snapshot import payer_of, snapshot_of
 from sessions.services.turn_plan import Plan, plan_turn
@@ -48,19 +48,20 @@ def turn_accept(
     `budget_exceeded` and the 422 codes.
     """
     for attempt in range(1, ATTEMPTS + 1):
-        expected = None
+        end = None
         try:
             known = turn_of_key(user, request.idempotency_key, request.digest)
             if known is not None:
                 return Accepted(known, replayed=True)
-            expected = next_index(session)
-            return Accepted(_accept(user, session, request, token, expected), replayed=False)
+            end = session_end(session.pk)
+            return Accepted(_accept(user, session, request, token, end), replayed=False)
         except IntegrityError:
             known = turn_of_key(user, request.idempotency_key, request.digest)
             if known is not None:
                 return Accepted(known, replayed=True)
-            refuse_wrong_index(request, next_index(session))
-            if session.turns.active().exists() or next_index(session) != expected:
+            now = session_end(session.pk)
+            refuse_wrong_index(request, now.index + 1)
+            if session.turns.active().exists() or now != end:
                 raise PantheonError(
                     "turn_in_progress",
                     "A turn of this session is still running. Wait for it or cancel it.",
@@ -73,19 +74,19 @@ def turn_accept(
 
 @transaction.atomic(durable=True)
 def _accept(
-    user: User, session: ChatSession, request: TurnRequest, token: ApiToken | None, index: int
+    user: User, session: ChatSession, request: TurnRequest, token: ApiToken | None, end: SessionEnd
 ) -> Turn:
-    return turn_stage(user=user, session=session, request=request, token=token, index=index)
+    return turn_stage(user=user, session=session, request=request, token=token, end=end)
 
 
 def turn_stage(
-    *, user: User, session: ChatSession, request: TurnRequest, token: ApiToken | None, index: int
+    *, user: User, session: ChatSession, request: TurnRequest, token: ApiToken | None, end: SessionEnd
 ) -> Turn:
     """Plan a turn and store it with its message (inside a transaction). Raises like `turn_accept`."""
-    refuse_wrong_index(request, index)
-    before_seq = next_seq(session)
-    refuse_old_version(request, index)
-    plan = plan_turn(session, request, index=index, before_seq=before_seq)
+    refuse_wrong_index(request, end.index + 1)
+    refuse_old_version(request, end.index + 1)
+    plan = plan_turn(session, request, end)
+    before_seq = end.seq + 1
     turn = queue_turn(plan, user=user, session=session, request=request, token=token, before_seq=before_seq)
     Message.objects.create(
         session=session, turn=turn, seq=before_seq, role=Message.Role.USER, text=request.message
@@ -152,14 +153,6 @@ def turn_of_key(user: User, key: str | None, digest: str) -> Turn | None:
             "idempotency_mismatch", "This Idempotency-Key was used for another request. Use a new key."
         )
     return turn
-
-
-def next_index(session: ChatSession) -> int:
-    return (session.turns.aggregate(last=Max("index"))["last"] or 0) + 1
-
-
-def next_seq(session: ChatSession) -> int:
-    return (session.messages.aggregate(last=Max("seq"))["last"] or 0) + 1
 
 
 def refuse_wrong_index(request: TurnRequest, expected: int) -> None:

@@ -4,76 +4,99 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
-from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from django.db import transaction
-from django.db.models import Max
 from django.utils import timezone
 
-from billing.services.usage import MeteredCall, Payer, usage_stage
-from orchestration.engine.specs import UsageReport
+from billing.selectors.price_book import PRICES_VERSION, prices_of_version
+from billing.services.usage import MeteredCall, usage_stage
+from orchestration.engine.specs import ModelSpec, TurnSpec, UsageReport
 from orchestration.engine.steps import StepResult
 from orchestration.engine.summary import FIELDS, SummaryResult
 from orchestration.engine.turn import TurnResult
 from sessions.metrics import turn_observed
 from sessions.models import Call, ChatSession, Message, Summary, Turn
-from sessions.services.fence import turn_fence
+from sessions.selectors.turns import terminal_fields_of
+from sessions.services.calls import OUTCOME, TurnCalls
+from sessions.services.fence import FenceLost
+from sessions.services.leases import Claimed
+from sessions.services.returning import update_returning
 
 
 @transaction.atomic(durable=True)
 def turn_commit(
-    *,
-    turn_id: uuid.UUID,
-    claim: int,
-    payer: Payer,
-    result: TurnResult,
-    last_event_seq: int,
-    unwritten: Sequence[Call] = (),
-) -> None:
-    """Make a turn final, with its messages and every call it made on the bill.
-
-    `unwritten`: finished calls that the journal kept in memory.
+    *, claimed: Claimed, result: TurnResult, last_event_seq: int, written: TurnCalls
+) -> dict[str, Any]:
+    """Make a turn final, with its messages and every call it made on the bill; return its terminal event's fields.
 
     A fixed number of statements, however many calls. Raises FenceLost where another runner holds the turn; then
     nothing is written.
     """
-    turn_fence(turn_id=turn_id, claim=claim)
     now = timezone.now()
-    messages_add(payer.session_id, turn_id, result)
+    turn_id, payer = claimed.turn_id, claimed.payer
+    turn: Any = update_returning(
+        Turn.objects.filter(pk=turn_id, claim=claimed.claim, status=Turn.Status.RUNNING),
+        {
+            "status": result.status,
+            "stop_reason": result.stop_reason,
+            "routing": [{"round": number, **decision.as_dict()} for number, decision in result.routing],
+            "error": None if result.error is None else dataclasses.asdict(result.error),
+            "completed_at": now,
+            "lease_expires_at": None,
+            "runner_id": None,
+            "last_event_seq": last_event_seq,
+        },
+        also={"prices_version": PRICES_VERSION},
+    )
+    if turn is None:
+        raise FenceLost(f"turn {turn_id} is no longer held by claim {claimed.claim}")
+    messages_add(claimed, result)
     if result.summary is not None:
         summary_add(payer.session_id, turn_id, result.summary)
-    Call.objects.bulk_create(unwritten)
-    calls = (
-        Call.objects.filter(turn_id=turn_id, committed=False)
-        .select_related("model__provider")
-        .order_by("number")
-    )
-    bill = [metered(call) for call in calls]
-    Call.objects.filter(turn_id=turn_id).update(committed=True, text="")
+    calls_commit(turn_id, written)
     ChatSession.objects.filter(pk=payer.session_id).update(updated_at=now)
-    Turn.objects.filter(pk=turn_id).update(
-        status=result.status,
-        stop_reason=result.stop_reason,
-        routing=[{"round": number, **decision.as_dict()} for number, decision in result.routing],
-        error=None if result.error is None else dataclasses.asdict(result.error),
-        completed_at=now,
-        lease_expires_at=None,
-        runner_id=None,
-        last_event_seq=last_event_seq,
-    )
+    models = models_of(claimed.spec)
     # Last, because turns that end at the same time wait for each other at the rows that this adds to.
-    events = usage_stage(payer=payer, calls=bill)
+    events = usage_stage(
+        payer=payer,
+        calls=[metered(call, models[str(call.model_id)]) for call in written.calls],
+        prices=prices_of_version(turn.prices_version),
+        has_hold=claimed.purse is not None,
+    )
     transaction.on_commit(partial(turn_observed, mode=payer.mode, status=result.status, events=events))
+    return terminal_fields_of(turn, events)
 
 
-def messages_add(session_id: uuid.UUID, turn_id: uuid.UUID, result: TurnResult) -> None:
-    """Append the answers to the transcript; what was said before a failure or a cancel is kept, marked so."""
+def calls_commit(turn_id: uuid.UUID, written: TurnCalls) -> None:
+    """Mark the turn's calls as billed and blank their replay text, with what the journal left to the commit."""
+    done = {"committed": True, "text": ""}
+    unwritten = [*written.new, *(call for call in written.ended if call not in written.new)]
+    for call in unwritten:
+        call.committed, call.text = True, ""
+    Call.objects.bulk_create(written.new)
+    for call in unwritten[len(written.new) :]:
+        call.save(force_update=True, update_fields=[*OUTCOME, "committed"])
+    if len(unwritten) < len(written.calls):
+        Call.objects.filter(turn_id=turn_id, committed=False).update(**done)
+
+
+def models_of(spec: TurnSpec) -> dict[str, ModelSpec]:
+    """Return id -> the models that a turn's calls were sent to, as they were when it was accepted."""
+    models = [*(agent.model for agent in spec.roster), spec.manager, spec.summarizer]
+    return {model.id: model for model in models if model is not None}
+
+
+def messages_add(claimed: Claimed, result: TurnResult) -> None:
+    """Append the answers to the transcript; what was said before a failure or a cancel is kept, marked so.
+
+    They follow the turn's own message: a session has one turn at a time, and nothing else is added to its transcript.
+    """
     answers = [answer for answer in result.answers if answer.text.strip()]
-    last_seq = Message.objects.filter(session_id=session_id).aggregate(last=Max("seq"))["last"] or 0
     Message.objects.bulk_create(
-        message_of(session_id, turn_id, last_seq + offset, answer)
-        for offset, answer in enumerate(answers, start=1)
+        message_of(claimed.payer.session_id, claimed.turn_id, seq, answer)
+        for seq, answer in enumerate(answers, start=claimed.first_seq)
     )
 
 
@@ -119,7 +142,7 @@ def summary_add(session_id: uuid.UUID, turn_id: uuid.UUID, result: SummaryResult
     )
 
 
-def metered(call: Call) -> MeteredCall:
+def metered(call: Call, model: ModelSpec) -> MeteredCall:
     """Return a finished call as what is billed."""
     assert call.usage is not None
     assert call.finished_at is not None
@@ -130,9 +153,9 @@ def metered(call: Call) -> MeteredCall:
         purpose=call.purpose,
         round=call.round,
         attempt=call.attempt,
-        provider=call.model.provider.name,
+        provider=model.provider,
         model_id=call.model_id,
-        model_asked=call.model.model_id,
+        model_asked=model.model_id,
         model_served=call.model_served,
         provider_request_id=call.provider_request_id,
         report=UsageReport.from_dict(call.usage),

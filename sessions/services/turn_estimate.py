@@ -9,7 +9,7 @@ from billing.models import ZERO_UUID
 from billing.selectors.estimates import Estimate, estimate_of
 from billing.services.usage import Payer
 from sessions.models import ChatSession
-from sessions.services.turn_accept import next_index, next_seq
+from sessions.selectors.ends import session_end
 from sessions.services.turn_plan import plan_turn
 from sessions.services.turn_request import TurnRequest
 
@@ -17,8 +17,7 @@ from sessions.services.turn_request import TurnRequest
 @transaction.atomic
 def turn_estimate(*, user: User, session: ChatSession, request: TurnRequest) -> Estimate:
     """Return what this request would cost now. Raises the 422 codes of `turn_accept`."""
-    before_seq = next_seq(session)
-    plan = plan_turn(session, request, index=next_index(session), before_seq=before_seq)
+    plan = plan_turn(session, request, session_end(session.pk))
     payer = Payer(
         user_id=user.pk,
         team_id=user.team_id or ZERO_UUID,

@@ -13,8 +13,9 @@ from orchestration.engine.specs import AgentSpec, CarriedAnswer, Limits, Summary
 from orchestration.engine.tags import parse_tags
 from pantheon.errors import PantheonError, ValidationFailed
 from sessions.models import Agent, ChatSession, Message, Room, Turn
+from sessions.selectors.ends import SessionEnd
 from sessions.selectors.summaries import newest_summary, summary_spec
-from sessions.services.client_context import answering_as, client_before, client_lines
+from sessions.services.client_context import answering_as, client_from, client_lines
 from sessions.services.snapshot import (
     agent_specs,
     history_of,
@@ -37,22 +38,22 @@ class Plan:
     """The summary in whose place a new one comes."""
 
 
-def plan_turn(session: ChatSession, request: TurnRequest, *, index: int, before_seq: int) -> Plan:
-    """Return the plan of a turn (inside a transaction). Raises the 422 codes."""
+def plan_turn(session: ChatSession, request: TurnRequest, end: SessionEnd) -> Plan:
+    """Return the plan of a turn after `end` (inside a transaction). Raises the 422 codes."""
     mode = mode_of(session, request)
     agents = agents_of(session)
     keys = [agent.key for agent in agents]
-    client = request.client or client_before(session, index)
+    client = request.client or client_from(end.client)
     asks_all = session.origin == ChatSession.Origin.API
     addressed, unknown = addressed_by(mode, request, keys, untagged=keys if asks_all else ())
     carried = carried_answers(mode, request, keys) if request.replaces is not None else ()
     roster = answering_as(client, agent_specs(agents, asked_on=request.model))
     room = session.room
-    newest = newest_summary(session.pk)
+    newest = newest_summary(session.pk) if end.has_summary else None
     spec = TurnSpec(
         turn_id="",
         session_id=str(session.pk),
-        index=index,
+        index=end.index + 1,
         mode=mode,
         message=request.message,
         roster=roster,
@@ -68,7 +69,7 @@ def plan_turn(session: ChatSession, request: TurnRequest, *, index: int, before_
             *history_of(
                 session.pk,
                 after_seq=newest.through_seq if newest else 0,
-                before_seq=before_seq,
+                before_seq=end.seq + 1,
                 without=request.replaces,
             ),
         ),
@@ -76,7 +77,7 @@ def plan_turn(session: ChatSession, request: TurnRequest, *, index: int, before_
         summary=summary_spec(newest) if newest else None,
     )
     refuse_overflow(spec)
-    summarize = summary_plan(session, spec, without=request.replaces)
+    summarize = summary_plan(spec)
     if summarize is not None:
         spec = replace(spec, summarize=summarize, summarizer=summarizer_spec(roster))
     return Plan(spec, unknown, newest.pk if newest else None, client)
@@ -212,13 +213,13 @@ def refuse_overflow(spec: TurnSpec) -> None:
             )
 
 
-def summary_plan(session: ChatSession, spec: TurnSpec, *, without: Turn | None) -> SummaryPlan | None:
+def summary_plan(spec: TurnSpec) -> SummaryPlan | None:
     """Return what is to be summarized in this turn, None where nothing is due.
 
     Due with 70 % of an agent's budget used, or 40 turns since the last summary; the newest turns stay verbatim.
     """
     lines = [line for line in spec.history if line.seq > 0]  # what a client sent, it keeps itself
-    verbatim_seq, turns = verbatim_from_seq(session.pk, lines, without=without)
+    verbatim_seq, turns = verbatim_from_seq(lines)
     through = [line.seq for line in lines if line.seq < verbatim_seq]
     if not through:
         return None

@@ -40,9 +40,9 @@ from sessions.models import Call, Message, Turn
 from sessions.selectors.ledger_audit import INVARIANTS
 from sessions.services.fork import session_fork
 from sessions.services.leases import turn_claim
-from sessions.services.snapshot import payer_of
+from sessions.services.snapshot import payer_of, spec_of
 from sessions.services.turn_accept import turn_accept
-from sessions.services.turn_commit import metered
+from sessions.services.turn_commit import metered, models_of
 from sessions.services.turn_request import TurnRequest
 from sessions.tests.factories import make_agent, make_model, make_session
 from sessions.tests.test_turn_commit import claimed_turn, commit, finish_call
@@ -82,7 +82,9 @@ def book(call: Call, **changes: Any) -> UsageEvent:
 
 def stage(turn: Turn) -> None:
     with transaction.atomic():
-        usage_stage(payer=payer_of(turn), calls=[metered(call) for call in turn.calls.all()])
+        models = models_of(spec_of(turn))
+        calls = [metered(call, models[str(call.model_id)]) for call in turn.calls.all()]
+        usage_stage(payer=payer_of(turn), calls=calls)
 
 
 @contextmanager

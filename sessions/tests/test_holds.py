@@ -9,11 +9,12 @@ import pytest
 from django.utils import timezone
 
 from billing.models import Hold, UsageEvent
+from billing.selectors.price_book import prices_now
 from billing.services.budgets import budget_delete, budget_save
 from orchestration.tests.providers import Answer, Gate
 from orchestration.tests.providers import Hold as Held
 from sessions.models import Call, Turn
-from sessions.services.calls import call_cost_now
+from sessions.services.calls import call_cost
 from sessions.services.leases import turn_claim
 from sessions.services.turn_accept import turn_accept
 from sessions.services.turn_request import TurnRequest
@@ -67,7 +68,7 @@ def claim_again(turn: Turn) -> int:
 
 def lost_pico() -> int:
     call = Call.objects.get(status="interrupted")
-    return call_cost_now(call) or 0
+    return call_cost(call, prices_now()) or 0
 
 
 @pytest.mark.parametrize("more", ["plenty", "little", "nothing"])

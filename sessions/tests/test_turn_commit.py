@@ -7,6 +7,7 @@ import uuid
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from billing.models import Budget, BudgetNotice, BudgetPeriod, DailyUsage, Hold, UsageEvent
 from billing.services.budgets import budget_save
@@ -16,7 +17,7 @@ from orchestration.engine.specs import Usage, UsageReport
 from orchestration.engine.steps import StepResult
 from orchestration.engine.turn import TurnResult
 from sessions.models import Call, Message, Turn
-from sessions.services.calls import call_finish, call_start
+from sessions.services.calls import TurnCalls, call_close, call_of_intent, calls_write
 from sessions.services.fence import FenceLost
 from sessions.services.leases import Claimed, turn_claim
 from sessions.services.turn_accept import turn_accept
@@ -54,7 +55,8 @@ def start_call(claimed: Claimed, key: str, number: int) -> CallIntent:
     request, audit = build_request(claimed.spec, reply_prompt(claimed.spec, agent))
     call_id, step_id = str(uuid.uuid4()), str(uuid.uuid4())
     intent = CallIntent(call_id, step_id, f"reply:1:{key}", 1, request, agent, 1, audit)
-    call_start(turn_id=claimed.turn_id, claim=claimed.claim, number=number, intent=intent)
+    begun = call_of_intent(turn_id=claimed.turn_id, claim=claimed.claim, number=number, intent=intent)
+    calls_write(turn_id=claimed.turn_id, claim=claimed.claim, begun=begun)
     return intent
 
 
@@ -62,14 +64,15 @@ def finish_call(claimed: Claimed, key: str, number: int) -> StepResult:
     intent, agent = start_call(claimed, key, number), claimed.spec.agent(key)
     report = UsageReport(Usage(input=100, output=10 * number), "provider", {"prompt_tokens": 100})
     outcome = CallOutcome(intent.call_id, "ok", f"Answer {number}", report)
-    call_finish(turn_id=claimed.turn_id, claim=claimed.claim, outcome=outcome)
+    call = Call.objects.get(pk=intent.call_id)
+    call_close(call, outcome, at=timezone.now())
+    calls_write(turn_id=claimed.turn_id, claim=claimed.claim, ended=[call])
     return StepResult(intent.step_id, "reply", agent, 1, agent.model.alias, "complete", f"Answer {number}")
 
 
 def commit(claimed: Claimed, result: TurnResult) -> None:
-    turn_commit(
-        turn_id=claimed.turn_id, claim=claimed.claim, payer=claimed.payer, result=result, last_event_seq=7
-    )
+    written = TurnCalls(list(Call.objects.filter(turn_id=claimed.turn_id).order_by("number")))
+    turn_commit(claimed=claimed, result=result, last_event_seq=7, written=written)
 
 
 def assert_nothing() -> None:
