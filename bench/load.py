@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -34,6 +33,7 @@ SLOW_TIMEOUTS = 4
 """How many times its length a slow turn may take."""
 
 SAMPLE_EVERY_S = 1.0
+CLEAN = "clean"
 MIB = 1024 * 1024
 
 JobOf = Callable[..., "Job"]
@@ -95,7 +95,7 @@ def main() -> int:
         report = Bench(given, Path(name)).run()
     if given.json:
         given.json.write_text(json.dumps(report, indent=1) + "\n")
-    return 0
+    return 0 if report.get("audit", CLEAN) == CLEAN else 1
 
 
 # --- What is measured -------------------------------------------------------------------------------------------------
@@ -251,18 +251,18 @@ class Bench:
 
     def _measure(self, streams: int) -> list[dict[str, Any]]:
         """Measure every target at a number of streams, in turn, so that a machine that gets slower is so for all."""
-        from sessions.tests.load.processes import listen
+        from sessions.tests.load.processes import run_job
 
         turns = max(4 * streams, min(self._given.turns, 20 * streams))
         share = max(streams, turns // self._given.rounds)
         found = {name: Measured(streams, name) for name in self._targets}
         for job in self._targets.values():
-            listen(job(self._model, streams=streams, turns=WARM_UP_TURNS * streams))
+            run_job(job(self._model, streams=streams, turns=WARM_UP_TURNS * streams))
         for _ in range(self._given.rounds):
             for name, job in self._targets.items():
                 note(f"{name}, {streams} streams")
                 before = self._machine.cpu_s()
-                report = listen(job(self._model, streams=streams, turns=share))
+                report = run_job(job(self._model, streams=streams, turns=share))
                 used = self._machine.cpu_s()
                 used.subtract(before)
                 found[name].reports.append(report)
@@ -272,13 +272,13 @@ class Bench:
 
     def _slow(self) -> dict[str, Any]:
         """Ask for slow turns all at once; sample the processes until the last one is over."""
-        from sessions.tests.load.processes import ListeningProcess
+        from sessions.tests.load.processes import JobProcess
 
         given = self._given
         before = self._machine.sizes()
         most = dict(before)
         note(f"{given.slow} turns of {given.slow_s:g} s at once")
-        asked = ListeningProcess(
+        asked = JobProcess(
             self._ask_production(
                 self._slow_model,
                 streams=given.slow,
@@ -288,12 +288,11 @@ class Bench:
             )
         )
         open_at_once = 0
-        while not asked.is_over():
+        while (report := asked.report(SAMPLE_EVERY_S)) is None:
             open_at_once = max(open_at_once, self._models.stats()["open"])
             for role, size in self._machine.sizes().items():
                 most[role] = size.most(most[role])
-            time.sleep(SAMPLE_EVERY_S)
-        row = Measured(given.slow, "slow", [asked.report()]).row()
+        row = Measured(given.slow, "slow", [report]).row()
         sizes = {role: {"before": asdict(before[role]), "most": asdict(size)} for role, size in most.items()}
         return {**row, "open_at_once": open_at_once, "sizes": sizes}
 
@@ -303,7 +302,7 @@ class Bench:
             [sys.executable, "manage.py", "audit_ledger"],
             cwd=ROOT, env={**os.environ, "DATABASE_URL": self._production_url}, capture_output=True, text=True,
         )  # fmt: skip
-        return "clean" if audit.returncode == 0 else f"{audit.stdout}{audit.stderr}"
+        return CLEAN if audit.returncode == 0 else f"{audit.stdout}{audit.stderr}"
 
 
 def gateway_job(base_url: str, key: str, model: str | None) -> JobOf:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from signal import SIGKILL
@@ -45,7 +45,9 @@ def running(
             server.stop()
 
 
-def production(directory: Path, authorization: str, *, redis_url: str, **environment: str) -> Any:
+def production(
+    directory: Path, authorization: str, *, redis_url: str, **environment: str
+) -> AbstractContextManager[ServerProcess]:
     """Start two web processes, a worker and beat."""
     return running(
         directory, authorization, "--production", REDIS_URL=redis_url, WEB_CONCURRENCY="2", **environment
@@ -93,10 +95,11 @@ class ModelServer:
         self._process.communicate()
 
 
-class ListeningProcess:
-    """Readers at work in a process of their own."""
+class JobProcess:
+    """Readers that do a job, in a process of their own."""
 
     def __init__(self, job: Job) -> None:
+        self._input: str | None = json.dumps(asdict(job))
         self._process = subprocess.Popen(
             module("readers"),
             cwd=settings.BASE_DIR,
@@ -105,27 +108,24 @@ class ListeningProcess:
             text=True,
             preexec_fn=dies_with_parent(SIGKILL),
         )
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(asdict(job)))
-        self._process.stdin.close()
 
-    def is_over(self) -> bool:
-        return self._process.poll() is not None
-
-    def report(self) -> Report:
-        """Wait for the last reader."""
-        assert self._process.stdout is not None
-        with self._process.stdout as output:
-            text = output.read()
-        code = self._process.wait()
-        assert code == 0, f"the readers ended with {code}"
-        found = json.loads(text)
+    def report(self, timeout_s: float | None = None) -> Report | None:
+        """Return what the readers got; None where they are not done in time, and can be asked again."""
+        given, self._input = self._input, None
+        try:
+            output, _ = self._process.communicate(given, timeout_s)
+        except subprocess.TimeoutExpired:
+            return None
+        assert self._process.returncode == 0, "the readers failed"
+        found = json.loads(output)
         return Report(**{**found, "turns": [Turn(**turn) for turn in found["turns"]]})
 
 
-def listen(job: Job) -> Report:
-    """Have readers ask and read; return what they got."""
-    return ListeningProcess(job).report()
+def run_job(job: Job) -> Report:
+    """Have readers do a job; return what they got."""
+    report = JobProcess(job).report()
+    assert report is not None
+    return report
 
 
 def turns_of(server: ServerProcess, *, authorization: str, room: str, model: str, **options: Any) -> Job:

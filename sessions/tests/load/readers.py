@@ -156,7 +156,7 @@ class Readers:
             async with places, self._client() as client:
                 return await self._session(client)
 
-        async with asyncio.TaskGroup() as group:
+        async with asyncio.timeout(self._job.timeout_s), asyncio.TaskGroup() as group:
             tasks = [group.create_task(one()) for _ in range(self._job.turns)]
         return [task.result() for task in tasks]
 
