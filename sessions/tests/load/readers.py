@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import resource
 import sys
 import time
@@ -23,6 +24,8 @@ LEAST_DELTAS = 5
 """Pieces of text in which an answer has to come, to count as live."""
 
 OPENED_AT_ONCE = 32
+WORD = re.compile(rb'"content": ?"(?!")')
+"""In a chunk of OpenAI's wire format: text, and neither an empty one nor none."""
 
 
 @dataclass(frozen=True)
@@ -78,29 +81,25 @@ class Report:
         return sum(turn.live for turn in self.turns)
 
 
-def is_word(line: bytes) -> bool:
-    return b'"content"' in line and b'"content": ""' not in line and b'"content":""' not in line
-
-
 class Reading:
     """Notes the lines of one response."""
 
     def __init__(self, *, of_gateway: bool) -> None:
         self.turn = Turn()
         self.answer = b""
-        """The newest line, which says what is wrong where it is no event."""
+        """The newest line that is not empty: it says what is wrong where the turn was not completed."""
         self._begun = time.perf_counter()
         self._note: Callable[[bytes], None] = self._note_chunk if of_gateway else self._note_event
 
     def take(self, line: bytes) -> None:
         if line.startswith(b"data:"):
             self._note(line)
-        elif line.strip():
+        if line:
             self.answer = line
 
     def _note_chunk(self, line: bytes) -> None:
         if line.startswith(b"data: {"):
-            if is_word(line):
+            if WORD.search(line):
                 self._note_delta()
         elif b"[DONE]" in line:
             self._note_end()
