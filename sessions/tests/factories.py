@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 from accounts.models import User
 from accounts.services import token_create
 from accounts.tests.clients import make_user
 from billing.models import ModelPrice
 from orchestration.models import LlmModel, Provider
-from orchestration.tests.providers import ProviderServer
 from sessions.models import Agent, ChatSession, Room
 from sessions.services.agents import agent_create
 from sessions.services.chats import session_create
@@ -27,8 +26,15 @@ RATES = {
 """USD 2 in, 0.20 cached, 2.50 and 4 written, 10 out, per million tokens."""
 
 
+class ModelPlace(Protocol):
+    """Where a model is: a server that a test has started."""
+
+    @property
+    def base_url(self) -> str: ...
+
+
 def make_model(
-    server: ProviderServer | None = None,
+    server: ModelPlace | None = None,
     alias: str = "test-model",
     *,
     kind: str = "openai",

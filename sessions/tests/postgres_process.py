@@ -31,6 +31,11 @@ class PostgresProcess:
         return self._cluster
 
     @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def url(self) -> str:
         return self.cluster.url(self.port)
 

@@ -26,6 +26,11 @@ class RedisProcess:
         self._directory = directory
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> Self:
         command = [
             str(find_redis()),

@@ -24,6 +24,7 @@ from sessions.tests.chaos.fleet import Fleet
 from sessions.tests.chaos.load import Load, Person
 from sessions.tests.chaos.weather import AGENTS, Weather
 from sessions.tests.factories import bearer, make_agent, make_model, make_room, make_user
+from sessions.tests.load.processes import UNLIMITED
 from sessions.tests.postgres_process import PostgresProcess
 from sessions.tests.server_process import until
 
@@ -57,9 +58,7 @@ def environment(options: Options) -> dict[str, str]:
         "PANTHEON_RECOVER_EVERY_S": str(options.recover_every_s),
         "PANTHEON_PROVIDER_RETRY_BASE_S": "0.2",
         "PANTHEON_WAIT_S": "20",
-        "PANTHEON_TOKEN_TURNS_PER_MINUTE": "0",
-        "PANTHEON_TOKEN_TURNS_PER_HOUR": "0",
-        "PANTHEON_REQUESTS_PER_MINUTE": "0",
+        **UNLIMITED,
     }
 
 
