@@ -70,7 +70,7 @@ class Count:
 
     @classmethod
     def from_reply(cls, reply: Sequence[int], limits: Mapping[int, int]) -> Count:
-        """Read the reply of WINDOWS_SCRIPT: whether it counted, then requests before and milliseconds of each window."""
+        """Read a reply of WINDOWS_SCRIPT: whether it counted; requests before and milliseconds of each window."""
         counted, *figures = reply
         return cls(
             bool(counted),

@@ -150,7 +150,7 @@ def test_callers_are_counted_apart_and_forgotten(shared: SharedCache, redis_serv
     assert shared.count_request("alice", {MINUTE_S: 1, HOUR_S: 1}, NOW_MS).counted
     assert shared.count_request("bob", {MINUTE_S: 1}, NOW_MS).counted
     with redis_server.client() as client:
-        left_s = {key.rpartition(":")[2]: client.ttl(key) for key in client.keys()}
+        left_s = {key.rpartition(":")[2]: client.ttl(key) for key in client.scan_iter()}
     assert left_s.keys() == {"alice", "bob"}
     assert MINUTE_S < left_s["alice"] <= HOUR_S
     assert 0 < left_s["bob"] <= MINUTE_S
@@ -194,6 +194,6 @@ def test_while_redis_is_gone_the_process_counts_for_itself_and_then_again_there(
         counts = [cache.count_request("alice", limits, NOW_MS) for _ in range(4)]
         assert passed(counts) == 3
         with server.client() as client:
-            assert [client.llen(key) for key in client.keys()] == [3]
+            assert [client.llen(key) for key in client.scan_iter()] == [3]
     assert "the cache is gone, each process counts for itself" in caplog.text
     assert "the cache is back" in caplog.text
