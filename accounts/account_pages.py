@@ -16,11 +16,12 @@ from django.views.decorators.debug import sensitive_post_parameters
 from accounts.access import access_token
 from accounts.forms import NewPassword
 from accounts.models import ApiToken, User
-from accounts.once import one_time_value, taken_first
+from accounts.once import one_time_value, taken_back, taken_first
 from accounts.page_base import PageView, add_errors
 from accounts.passwords import password_change
 from accounts.services import allowed_scopes, token_create, token_delete, user_rename
 from accounts.sign_in_limits import attempt_count, attempt_forgive
+from accounts.throttling import created_token_count
 from pantheon.errors import ValidationFailed
 
 SCOPES = {
@@ -75,7 +76,7 @@ class TokenForm(forms.Form):
 class AccountPage(PageView):
     """Everything on one page; each form is sent to an address of its own, and comes back with what is wrong."""
 
-    def show(self, request: HttpRequest, **context: Any) -> HttpResponse:
+    def show(self, request: HttpRequest, *, status: int = 200, **context: Any) -> HttpResponse:
         user = self.user
         shown = {
             "name_form": NameForm(initial={"name": user.name}),
@@ -84,7 +85,7 @@ class AccountPage(PageView):
             "tokens": list(ApiToken.objects.filter(user=user)),
             "now": timezone.now(),
         }
-        return render(request, "accounts/account.html", {**shown, **context})
+        return render(request, "accounts/account.html", {**shown, **context}, status=status)
 
 
 class AccountView(AccountPage):
@@ -138,12 +139,18 @@ class AccountTokensView(AccountFormPage):
         if not form.is_valid():
             return self.show(request, token_form=form)
         data = form.cleaned_data
+        created_token_count(self.user)
         if not taken_first(self.user, data["once"]):
             messages.warning(request, "This form was sent before or is a day old. It made no further token.")
             return redirect("account")
-        token, secret = token_create(
-            user=self.user, name=data["token_name"], scopes=data["scopes"], expires_at=form.expires_at
-        )
+        try:
+            token, secret = token_create(
+                user=self.user, name=data["token_name"], scopes=data["scopes"], expires_at=form.expires_at
+            )
+        except ValidationFailed as error:
+            taken_back(self.user, data["once"])
+            add_errors(form, error)
+            return self.show(request, status=error.http_status, token_form=form)
         return self.show(request, made=token, secret=secret)
 
 

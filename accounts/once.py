@@ -28,4 +28,13 @@ def taken_first(user: User, value: str) -> bool:
         name = _signer.unsign(value, max_age=VALID_FOR_S)
     except signing.BadSignature:
         return False
-    return cache.add(f"sent-form-{user.pk}-{name}", 1, timeout=VALID_FOR_S)
+    return cache.add(_key(user, name), 1, timeout=VALID_FOR_S)
+
+
+def taken_back(user: User, value: str) -> None:
+    """Let a form be sent again whose value was taken, but which did nothing."""
+    cache.delete(_key(user, _signer.unsign(value)))
+
+
+def _key(user: User, name: str) -> str:
+    return f"sent-form-{user.pk}-{name}"

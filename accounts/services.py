@@ -17,6 +17,8 @@ from accounts.models import ApiToken, SetupLink, User, secret_digest
 from pantheon.errors import NotFound, ValidationFailed
 
 TOUCH_EVERY = dt.timedelta(minutes=1)
+MAX_TOKENS = 20
+"""Unexpired tokens of one user. Limits count per token, so their number must have a bound too."""
 
 
 def fields_of(error: ValidationError) -> dict[str, list[str]]:
@@ -38,7 +40,10 @@ def allowed_scopes(user: User) -> list[str]:
 def token_create(
     *, user: User, name: str, scopes: list[str] | None = None, expires_at: dt.datetime | None = None
 ) -> tuple[ApiToken, str]:
-    """Make a token; return it with its secret, which is stored nowhere and shown once. Raises ValidationFailed."""
+    """Make a token; return it with its secret, which is stored nowhere and shown once.
+
+    Raises ValidationFailed, also if the user has MAX_TOKENS.
+    """
     allowed = allowed_scopes(user)
     chosen = allowed if scopes is None else list(dict.fromkeys(scopes))
     if not chosen or not set(chosen) <= set(allowed):
@@ -56,6 +61,11 @@ def token_create(
         token.full_clean()
     except ValidationError as error:
         raise ValidationFailed(fields_of(error)) from error
+    # The lock lets two that are created at once count each other.
+    User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    if ApiToken.objects.filter(user=user).usable().count() >= MAX_TOKENS:
+        sentence = f"An account has at most {MAX_TOKENS} API tokens. Delete one that is no longer needed."
+        raise ValidationFailed({"non_field_errors": [sentence]}, sentence)
     token.save()
     return token, secret
 

@@ -1,41 +1,37 @@
-"""How much one caller may ask for. Counts live in Django's cache: Redis where configured, else this process."""
+"""How much one caller may ask for. Counts live in Django's cache: Redis if configured, else this process."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
 
 from django.conf import settings
+from django.core.cache import caches
 from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
 
-from accounts.models import ApiToken
+from accounts.models import ApiToken, User
+from accounts.services import MAX_TOKENS
+from accounts.windows import Count, CountingCache, Window
+from pantheon.errors import PantheonError
 
 MINUTE_S, HOUR_S = 60, 3600
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """How full a window is, this request counted."""
-
-    limit: int
-    remaining: int
-    reset_s: int
-    """Seconds until the oldest request in it no longer counts."""
+def request_count(key: str, limits: Mapping[int, int], now_s: float) -> Count:
+    """Count a request of a caller, in Redis or in this process. `limits`: seconds of a window -> its requests."""
+    cache = cast(CountingCache, caches["default"])
+    return cache.count_request(f"windows-{key}", limits, round(now_s * 1000))
 
 
 class CallerThrottle(SimpleRateThrottle):
-    """Sliding windows per token, or per user in the browser. The limits are read at each request; 0 means none.
-
-    A request counts in every window or, where one of them is full, in none: who asks too often is not kept waiting
-    for longer than that.
-    """
+    """Sliding windows per token, or per user in the browser. The limits are read at each request; 0 means none."""
 
     def __init__(self) -> None:
         """Leave DRF's class-level rates alone: ours come from settings."""
-        self.wait_s: float | None = None
+        self.wait_s: int | None = None
         self.windows: list[Window] = []
 
     def limits(self, request: Request) -> dict[int, int]:
@@ -46,34 +42,15 @@ class CallerThrottle(SimpleRateThrottle):
         caller = (
             f"token-{request.auth.pk}" if isinstance(request.auth, ApiToken) else f"user-{request.user.pk}"
         )
-        return f"throttle-{self.scope}-{caller}"
+        return f"{self.scope}-{caller}"
 
     def allow_request(self, request: Request, view: Any) -> bool:
         limits = {window_s: limit for window_s, limit in self.limits(request).items() if limit}
         if not limits or not request.user.is_authenticated:
             return True
-        key, now = self.get_cache_key(request, view), self.timer()
-        longest_s = max(limits)
-        asked: list[float] = [moment for moment in self.cache.get(key, []) if moment > now - longest_s]
-        within = {window_s: [moment for moment in asked if moment > now - window_s] for window_s in limits}
-        waits = [
-            found[-limits[window_s]] + window_s - now
-            for window_s, found in within.items()
-            if len(found) >= limits[window_s]
-        ]
-        self.wait_s = max(waits, default=None)
-        counted = self.wait_s is None
-        if counted:
-            self.cache.set(key, [*asked, now], longest_s)
-        self.windows = [
-            Window(
-                limit=limits[window_s],
-                remaining=max(0, limits[window_s] - len(found) - counted),
-                reset_s=math.ceil((found[0] if found else now) + window_s - now),
-            )
-            for window_s, found in within.items()
-        ]
-        return counted
+        count = request_count(self.get_cache_key(request, view), limits, self.timer())
+        self.wait_s, self.windows = count.wait_s, count.windows
+        return count.counted
 
     def wait(self) -> float | None:
         return self.wait_s
@@ -103,11 +80,11 @@ class TurnThrottle(CallerThrottle):
 
 
 def rate_limit_headers(throttles: Iterable[CallerThrottle]) -> dict[str, str]:
-    """Return `RateLimit-*` of the window that takes the fewest requests now; nothing where there is no limit."""
+    """Return `RateLimit-*` of the window that takes the fewest requests now; nothing if there is no limit."""
     windows = [window for throttle in throttles for window in throttle.windows]
     if not windows:
         return {}
-    nearest = min(windows, key=lambda window: window.remaining)
+    nearest = min(windows, key=lambda window: (window.remaining, -window.reset_s))
     return {
         "RateLimit-Limit": str(nearest.limit),
         "RateLimit-Remaining": str(nearest.remaining),
@@ -116,3 +93,21 @@ def rate_limit_headers(throttles: Iterable[CallerThrottle]) -> dict[str, str]:
 
 
 TURN_THROTTLES = [TurnThrottle]
+
+
+def created_token_count(user: User) -> None:
+    """Count a token that a user creates. Raises `rate_limited` after MAX_TOKENS in an hour.
+
+    The windows of a new token are empty: without this, deleting a token and creating the next would be a way around
+    its limits.
+    """
+    count = request_count(f"created-tokens-user-{user.pk}", {HOUR_S: MAX_TOKENS}, time.time())
+    if not count.counted:
+        wait_s = count.windows[0].reset_s
+        minutes = math.ceil(wait_s / 60)
+        raise PantheonError(
+            "rate_limited",
+            f"Too many new API tokens. Try again in {minutes} minute{'' if minutes == 1 else 's'}.",
+            {"retry_after_s": wait_s},
+            headers={"Retry-After": str(wait_s)},
+        )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -36,9 +38,11 @@ class HealthShape(serializers.Serializer[Any]):
 
 
 class ReadyShape(serializers.Serializer[Any]):
-    status = one_of("Whether turns can run.", "ok", "unavailable")
+    status = one_of("Whether turns are accepted.", "ok", "unavailable")
     checks = serializers.DictField(
-        child=serializers.CharField(), help_text="What a turn needs -> `ok`, or what is missing."
+        child=serializers.CharField(),
+        help_text="What a turn needs -> `ok`, or what is missing. `processes`, if `bin/run` started several, names "
+        "those that ended and are restarting; the status stays `ok`, since turns are accepted and wait.",
     )
 
 
@@ -86,6 +90,15 @@ CHECKS: dict[str, Callable[[], str]] = {
 GOOD = {"ok", *JOURNALS}
 
 
+def processes_state() -> str | None:
+    """Say which processes of bin/run are restarting; None if no supervisor tells, as on several machines."""
+    try:
+        names = Path(os.environ["PANTHEON_RESTARTING"]).read_text().splitlines()
+    except (KeyError, FileNotFoundError):
+        return None
+    return f"restarting: {', '.join(names)}" if names else "ok"
+
+
 class ReadyView(ApiView):
     """Everything that a turn needs answers."""
 
@@ -103,6 +116,9 @@ class ReadyView(ApiView):
                 log.warning("not ready: %s: %s", name, error)
                 checks[name] = "failed"
             ready = ready and checks[name] in GOOD
+        # Without a worker turns are still accepted and wait: no reason to take the web process away.
+        if (processes := processes_state()) is not None:
+            checks["processes"] = processes
         return Response(
             {"status": "ok" if ready else "unavailable", "checks": checks}, status=200 if ready else 503
         )

@@ -121,12 +121,7 @@ if REDIS_URL:
         }
     }
 else:
-    CACHES = {
-        "default": {
-            "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
-            "OPTIONS": {"MAX_ENTRIES": 100_000},  # with few, counting some callers would forget others
-        }
-    }
+    CACHES = {"default": {"BACKEND": "pantheon.cache.MemoryCache"}}
 
 AUTH_USER_MODEL = "accounts.User"
 PASSWORD_HASHERS = [

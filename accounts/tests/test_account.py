@@ -15,9 +15,9 @@ from django.utils import timezone
 
 from accounts.models import ApiToken, AuditEntry, User, secret_digest
 from accounts.once import VALID_FOR_S, one_time_value
-from accounts.services import token_create
+from accounts.services import MAX_TOKENS, token_create
 from accounts.tests.admin_site import signed_in, static_files_as_they_are
-from accounts.tests.clients import PASSWORD, bearer
+from accounts.tests.clients import PASSWORD, bearer, make_user
 
 __all__ = ["static_files_as_they_are"]
 
@@ -143,6 +143,33 @@ def test_a_refused_form_is_sent_again(alice: User) -> None:
     once = refused.context["token_form"]["once"].value()
     assert f'name="once" value="{once}"' in text(refused)
     assert client.post(reverse("account-tokens"), token_form(once=once)).context["secret"]
+
+
+def test_the_number_of_tokens_has_a_bound(alice: User) -> None:
+    """Limits count per token, so many tokens would be a way around them."""
+    client = signed_in(alice)
+    tokens = [token_create(user=alice, name=f"token {number}")[0] for number in range(MAX_TOKENS)]
+    refused = client.post(reverse("account-tokens"), token_form())
+    assert refused.status_code == 422
+    assert f"An account has at most {MAX_TOKENS} API tokens." in text(refused)
+    ApiToken.objects.filter(pk=tokens[0].pk).update(expires_at=timezone.now())
+    once = refused.context["token_form"]["once"].value()
+    assert client.post(reverse("account-tokens"), token_form(once=once)).context["secret"]
+    assert client.post(reverse("account-tokens"), token_form()).status_code == 422
+    assert signed_in(make_user("dora")).post(reverse("account-tokens"), token_form()).status_code == 200
+
+
+def test_deleted_tokens_make_no_room_for_ever_new_ones(alice: User) -> None:
+    """A new token has empty windows."""
+    client = signed_in(alice)
+    for _ in range(MAX_TOKENS):
+        made = client.post(reverse("account-tokens"), token_form()).context["made"]
+        assert client.post(reverse("account-token-delete", args=[made.pk])).status_code == 302
+    refused = client.post(reverse("account-tokens"), token_form())
+    assert refused.status_code == 429
+    assert 0 < int(refused["Retry-After"]) <= 3600
+    assert "Too many new API tokens." in text(refused)
+    assert not ApiToken.objects.exists()
 
 
 @pytest.mark.parametrize("once", ["", "forged", "0" * 32 + ":1:x"])

@@ -12,7 +12,8 @@ from rest_framework.throttling import SimpleRateThrottle
 
 from accounts.models import ApiToken, User
 from accounts.services import token_create
-from accounts.tests.clients import browser_of, client_of, refused
+from accounts.tests.at_once import at_once
+from accounts.tests.clients import bearer, browser_of, client_of, refused
 from accounts.throttling import TURN_THROTTLES
 
 pytestmark = pytest.mark.django_db
@@ -126,6 +127,14 @@ class TestRequests:
     def test_0_is_no_limit(self, api: Client, settings: Any) -> None:
         settings.PANTHEON_REQUESTS_PER_MINUTE = 0
         assert statuses(api, 20) == [200] * 20
+
+
+@pytest.mark.django_db(transaction=True)
+def test_requests_at_the_same_moment_cannot_slip_past(alice: User, settings: Any) -> None:
+    settings.PANTHEON_REQUESTS_PER_MINUTE = 3
+    token = bearer(alice)
+    done = at_once(*[lambda: Client(headers={"Authorization": token}).get(URL).status_code] * 8)
+    assert [done.count(status) for status in (200, 429)] == [3, 5]
 
 
 class TestTurns:

@@ -12,7 +12,8 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import ApiToken, User, secret_digest
-from accounts.services import TOUCH_EVERY, token_create, token_touch
+from accounts.services import MAX_TOKENS, TOUCH_EVERY, token_create, token_touch
+from accounts.tests.at_once import at_once
 from accounts.tests.clients import make_user, refused
 from pantheon.errors import ValidationFailed
 
@@ -181,3 +182,12 @@ class TestCommand:
         with pytest.raises(CommandError, match=says):
             command(*arguments)
         assert not ApiToken.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_tokens_created_at_once_stay_within_the_bound(alice: User) -> None:
+    for _ in range(MAX_TOKENS - 2):
+        token_create(user=alice, name="test")
+    made = at_once(*[lambda: token_create(user=alice, name="test")[0]] * 5)
+    assert sum(isinstance(token, ApiToken) for token in made) == 2
+    assert sum(isinstance(error, ValidationFailed) for error in made) == 3

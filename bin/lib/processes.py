@@ -2,13 +2,15 @@
 
 Without REDIS_URL there is one: the web server, which runs the turns too. With it there are the web server, workers that
 run the turns, and beat, which looks for turns without a runner; they start and stop together. One that dies is started
-again. Where that does not help, all stop: whoever keeps services running decides what comes next.
+again, after a pause that grows, and the others go on meanwhile. Only a web server that cannot start at all stops them.
 
 --only web|worker|beat starts a single one, as containers do.
 """
 
 import argparse
+import contextlib
 import ctypes
+import math
 import os
 import platform
 import signal
@@ -17,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +28,20 @@ STOP_TIMEOUT_S = 20.0
 """The web server needs 10 s for requests that are under way, a worker some seconds to hand its turns over."""
 
 POLL_S = 0.2
+KILL_TIMEOUT_S = 5.0
+"""How long a killed process may take to be gone: one that waits for a broken disk is not."""
+
 FIRST_START_S = 10.0
-"""A process that leaves by itself so early, when it was never started before, cannot work as things are set."""
+"""A web server that exits so early at its first start cannot work with these settings."""
 
-MOST_ENDS = 4
-ENDS_WITHIN_S = 60.0
-"""A process that ends so often in this time is not started again."""
+PAUSE_BASE_S, PAUSE_MAX_S = 0.5, 30.0
+"""The pause before a process is started again. It doubles at each end up to the maximum."""
 
-RESTART_BASE_S = 0.5
-"""The pause before a process is started again, doubled for each of its further ends in that time."""
+STEADY_S = 30.0
+"""A process that has run for so long is well again: its next pause is the shortest."""
+
+RESTARTING_VARIABLE = "PANTHEON_RESTARTING"
+"""Names the file in which `GET /api/v1/ready` finds the processes that are not steady, one per line."""
 
 WEB = ["-m", "gunicorn", "-c", "python:pantheon.gunicorn", "-k", "asgi", "--no-control-socket"]
 WEB_APP = "pantheon.asgi:application"
@@ -80,55 +87,77 @@ def say(text: str) -> None:
 
 @dataclass
 class Child:
-    """A process that is to run, with what is remembered of its ends."""
+    """A process that is to run."""
 
     name: str
     command: list[str]
     process: subprocess.Popen[bytes] | None = None
+    starts: int = 0
     started_s: float = 0.0
-    ends_s: list[float] = field(default_factory=list)
-    """When it ended by itself, as far as that counts."""
+    ends: int = 0
+    """How often it ended since it was last steady."""
+
+    ended_s: float = 0.0
 
     def start(self) -> None:
+        """Raises OSError."""
+        self.starts += 1
+        self.started_s = time.monotonic()
         # A session of its own: Ctrl-C in a terminal is for the supervisor, which then stops all of them once.
         self.process = subprocess.Popen(
             self.command, cwd=ROOT, start_new_session=True, preexec_fn=dies_with_parent(signal.SIGTERM)
         )
-        self.started_s = time.monotonic()
 
-    def note_end(self) -> bool:
-        """Remember that it ended; return whether it is to be started again."""
-        assert self.process is not None
-        now_s = time.monotonic()
-        refused = self.process.returncode >= 0 and now_s - self.started_s < FIRST_START_S and not self.ends_s
+    def note_end(self) -> None:
+        self.ends = 1 if self._ran_s >= STEADY_S else self.ends + 1
         self.process = None
-        self.ends_s = [*(end_s for end_s in self.ends_s if now_s - end_s < ENDS_WITHIN_S), now_s]
-        return not refused and len(self.ends_s) < MOST_ENDS
+        self.ended_s = time.monotonic()
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether it exited right after its first start."""
+        code = None if self.process is None else self.process.returncode
+        return self.starts == 1 and (code is None or code >= 0) and self._ran_s < FIRST_START_S
+
+    @property
+    def is_steady(self) -> bool:
+        return self.process is not None and (not self.ends or self._ran_s >= STEADY_S)
 
     @property
     def pause_s(self) -> float:
         """How long it waits for its next start after it ended."""
-        return float(RESTART_BASE_S * 2 ** (len(self.ends_s) - 1))
+        doublings = min(self.ends - 1, math.ceil(math.log2(PAUSE_MAX_S / PAUSE_BASE_S)))
+        return float(min(PAUSE_MAX_S, PAUSE_BASE_S * 2**doublings))
 
     @property
     def is_due(self) -> bool:
-        return time.monotonic() >= self.ends_s[-1] + self.pause_s
+        return time.monotonic() >= self.ended_s + self.pause_s
+
+    @property
+    def _ran_s(self) -> float:
+        return time.monotonic() - self.started_s
 
 
 class Supervisor:
-    """Owns the processes: starts again what dies, stops all when it is told to, or when one cannot be kept running."""
+    """Owns the processes: starts again what dies, stops all at a signal or if the web server cannot start."""
 
-    def __init__(self, commands: dict[str, list[str]]) -> None:
+    def __init__(self, commands: dict[str, list[str]], restarting_path: Path) -> None:
         self._children = [Child(name, command) for name, command in commands.items()]
+        self._restarting_path = restarting_path
+        self._restarting: list[str] | None = None
+        self._is_refused = False
         self._stopping = False
 
     def run(self) -> int:
-        """Return the exit code: 0 after a signal, 1 where a process did not stay or had to be killed."""
+        """Return the exit code: 0 after a signal, 1 if the web server cannot start or a process had to be killed."""
         for number in stop_signals():
             signal.signal(number, self._stop)
         for child in self._children:
-            child.start()
-        while not self._stopping and all(self._is_kept(child) for child in self._children):
+            self._start(child)
+        while not self._stopping and not self._is_refused:
+            for child in self._children:
+                self._keep(child)
+            self._tell_restarting()
             time.sleep(POLL_S)
         clean = self._stop_all()
         return 0 if self._stopping and clean else 1
@@ -136,18 +165,43 @@ class Supervisor:
     def _stop(self, number: int, frame: object) -> None:
         self._stopping = True
 
-    def _is_kept(self, child: Child) -> bool:
-        """Start a process again that ended, in due time; return whether it is worth it."""
+    def _keep(self, child: Child) -> None:
+        """Start a process again that ended, in due time."""
         if child.process is None:
             if child.is_due:
-                child.start()
+                self._start(child)
         elif (code := child.process.poll()) is not None:
             forget_gauges(child.process.pid)
-            if not child.note_end():
-                say(f"{child.name} ended with code {code}; stopping the others")
-                return False
-            say(f"{child.name} ended with code {code}; it is started again in {child.pause_s:g} s")
-        return True
+            self._note_end(child, f"ended with code {code}")
+
+    def _start(self, child: Child) -> None:
+        try:
+            child.start()
+        except OSError as error:  # no memory or no process left now: the others go on
+            self._note_end(child, f"could not be started ({error})")
+
+    def _note_end(self, child: Child, how: str) -> None:
+        if child.name == "web" and child.is_refused:
+            say(f"{child.name} {how}; stopping the others")
+            self._is_refused = True
+        else:
+            child.note_end()
+            say(f"{child.name} {how}; it is started again in {child.pause_s:g} s")
+
+    def _tell_restarting(self) -> None:
+        """Write down which processes are not steady, whenever that changes."""
+        names = [child.name for child in self._children if not child.is_steady]
+        if names == self._restarting:
+            return
+        for name in set(self._restarting or ()) - set(names):
+            say(f"{name} is running again")
+        self._restarting = names
+        try:
+            written = self._restarting_path.with_suffix(".new")
+            written.write_text("".join(f"{name}\n" for name in names))
+            written.replace(self._restarting_path)
+        except OSError as error:
+            say(f"GET /api/v1/ready cannot tell which processes are restarting: {error}")
 
     def _stop_all(self) -> bool:
         """Stop what runs; return whether all of it ended in time."""
@@ -163,7 +217,8 @@ class Supervisor:
                 say(f"{name} did not stop in {STOP_TIMEOUT_S:.0f} s and is killed")
                 clean = False
                 process.kill()
-                process.wait()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(KILL_TIMEOUT_S)
         return clean
 
 
@@ -220,7 +275,9 @@ def main(arguments: list[str]) -> int:
     say(f"processes: {', '.join(all_of_them)}")
     with tempfile.TemporaryDirectory(prefix="pantheon-metrics-") as metrics:
         os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", metrics)  # /metrics adds up what all of them count
-        return Supervisor(all_of_them).run()
+        restarting_path = Path(metrics) / "restarting"
+        os.environ[RESTARTING_VARIABLE] = str(restarting_path)
+        return Supervisor(all_of_them, restarting_path).run()
 
 
 if __name__ == "__main__":

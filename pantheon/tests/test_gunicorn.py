@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+STOP_TIMEOUT_S = 20
 APP = """
 import asyncio
 import django
@@ -63,7 +64,13 @@ class Server:
         self.log = directory / "log"
         self.process = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", "-c", "python:pantheon.gunicorn", "an_app:application"],
-            env={**os.environ, "PYTHONPATH": f"{ROOT}:{directory}", "PORT": str(self.port)},
+            env={
+                **os.environ,
+                "PYTHONPATH": f"{ROOT}:{directory}",
+                "PORT": str(self.port),
+                # Longer than the tests wait: what ends only with this timeout fails them, on a busy machine too.
+                "GUNICORN_CMD_ARGS": f"--graceful-timeout {3 * STOP_TIMEOUT_S}",
+            },
             cwd=directory,
             stdout=self.log.open("wb"),
             stderr=subprocess.STDOUT,
@@ -102,20 +109,17 @@ def test_a_stop_ends_open_streams_cleanly_and_soon(server, stop):
     assert stream.readline() == b"data: tick\n"
     idle = server.connection()  # as browsers hold them open
 
-    started = time.monotonic()
     if stop == "Ctrl-C":  # a terminal sends it to the whole group
         os.killpg(server.process.pid, signal.SIGINT)
     else:
         server.process.send_signal(signal.Signals[stop])
     rest = stream.read()  # http.client raises IncompleteRead where the end is not clean
-    code = server.process.wait(20)
-    seconds = time.monotonic() - started
+    code = server.process.wait(STOP_TIMEOUT_S)
     idle.close()
 
     log = server.log.read_text()
     assert rest == b"\n"
     assert code == 0, log
-    assert seconds < 4, log  # about 1.3 s on an idle machine; gunicorn's timeout is 10 s
     assert "the generator is closed" in log
     assert "the callback is called" in log
     assert "ERROR" not in log
@@ -133,7 +137,7 @@ def test_a_request_that_is_under_way_gets_its_answer(server):
     server.process.send_signal(signal.SIGTERM)
     waiting.join(20)
     assert answers == [b"an answer"]
-    assert server.process.wait(20) == 0
+    assert server.process.wait(STOP_TIMEOUT_S) == 0
 
 
 def test_host_and_port_come_from_the_env_file_too(tmp_path):

@@ -15,6 +15,7 @@ import pytest
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
+from processes import RESTARTING_VARIABLE
 
 from accounts.tests.clients import client_of, make_user, refused
 from pantheon.cache import Outage
@@ -130,6 +131,25 @@ class TestReady:
         assert answers == [200, 200, 200, 429]
         assert [record.name for record in caplog.records if record.levelname == "ERROR"] == ["pantheon.cache"]
         assert "sk-very-secret" not in caplog.text
+
+    @pytest.mark.parametrize(
+        ("names", "told"),
+        [("", "ok"), ("worker 1\n", "restarting: worker 1"), ("web\nbeat\n", "restarting: web, beat")],
+    )
+    def test_what_bin_run_restarts_is_named_and_takes_nobody_away(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: str, told: str
+    ) -> None:
+        (tmp_path / "restarting").write_text(names)
+        monkeypatch.setenv(RESTARTING_VARIABLE, str(tmp_path / "restarting"))
+        response = Client().get(READY)
+        assert response.status_code == 200
+        assert response.json() == {"status": "ok", "checks": {**ALL_OK, "processes": told}}
+
+    def test_nothing_is_claimed_where_no_supervisor_tells(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv(RESTARTING_VARIABLE, str(tmp_path / "gone"))
+        assert Client().get(READY).json() == {"status": "ok", "checks": ALL_OK}
 
 
 @pytest.mark.django_db(transaction=True)

@@ -9,6 +9,8 @@ import sys
 import pytest
 from django.conf import settings
 
+from sessions.tests.server_process import free_port
+
 GUNICORN = ("-m", "gunicorn", "-c", "python:pantheon.gunicorn", "pantheon.asgi:application")
 CELERY = ("-m", "celery", "-A", "pantheon", "worker")
 COMMANDS = {
@@ -40,7 +42,7 @@ def start(command: tuple[str, ...], tmp_path, **environment: str) -> subprocess.
             **os.environ,
             "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3",
             "REDIS_URL": "",
-            "PORT": "8127",
+            "PORT": str(free_port()),
             "DJANGO_SETTINGS_MODULE": "pantheon.settings",
             **environment,
         },

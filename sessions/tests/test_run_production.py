@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import processes
 import pytest
 from django.conf import settings
 
@@ -18,7 +17,7 @@ from sessions.models import Turn
 from sessions.tests.factories import bearer, make_agent, make_session
 from sessions.tests.ledger import assert_ledger_matches
 from sessions.tests.redis_process import RedisProcess
-from sessions.tests.server_process import ServerProcess, until
+from sessions.tests.server_process import ServerProcess, free_port, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -121,19 +120,29 @@ def test_one_that_dies_is_started_again(
 
 
 @needs_postgres
-def test_one_that_dies_again_and_again_takes_the_others_with_it(production) -> None:
-    pids = descendants(production.pid)
-    for _ in range(processes.MOST_ENDS):
-        kill_when_up(production, "quiet beat")
-    assert production.wait() == 1
-    until(gone(pids))
-    assert production.log().count("it is started again") == processes.MOST_ENDS - 1
-    assert "ended with code -9; stopping the others" in production.log()
+def test_one_that_keeps_dying_takes_nobody_along(
+    production, alice, openai_model, openai_server: OpenAIServer
+) -> None:
+    assert production.get("ready")[1]["checks"]["processes"] == "ok"
+    web = child_of(production, "gunicorn")
+    for _ in range(4):
+        kill_when_up(production, "quiet worker")
+    assert production.log().count("worker 1 ended with code -9; it is started again in") == 4
+    assert child_of(production, "gunicorn") == web
+    session = make_session(alice, make_agent(alice, "ana", openai_model))
+    openai_server.default = Answer("Hello.")
+    # Without a worker turns are accepted all the same, and wait for the next.
+    status, turn = production.post(f"sessions/{session.pk}/turns", {"message": "Hi", "background": True})
+    assert status == 202
+    status, ready = production.get("ready")
+    assert (status, ready["status"], ready["checks"]["processes"]) == (200, "ok", "restarting: worker 1")
+    until(lambda: production.get(f"turns/{turn['id']}")[1]["status"] == "completed", timeout_s=60)
+    assert_ledger_matches(openai_server)
 
 
 @needs_postgres
 def test_a_stop_does_not_wait_for_the_next_start(production) -> None:
-    for _ in range(processes.MOST_ENDS - 1):
+    for _ in range(3):
         kill_when_up(production, "quiet beat")
     pids = descendants(production.pid)
     assert production.stop() == 0
@@ -157,7 +166,7 @@ def test_what_is_missing_is_named_and_nothing_starts(tmp_path: Path, url, cure) 
         **os.environ,
         "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3",
         "REDIS_URL": url,
-        "PORT": "8123",
+        "PORT": str(free_port()),
     }
     ran = subprocess.run(RUN, cwd=settings.BASE_DIR, env=environment, capture_output=True, text=True)
     assert ran.returncode == 1

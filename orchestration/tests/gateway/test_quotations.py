@@ -79,9 +79,9 @@ def test_what_is_no_quotation_stays() -> None:
 
 def test_a_long_conversation_is_compared_in_time() -> None:
     messages = [f"Message {number} of many, each with its own words. " * 20 for number in range(500)]
-    started = time.monotonic()
+    started = time.process_time()
     without_quotations("x " * 10_000, messages)
-    assert time.monotonic() - started < 10
+    assert time.process_time() - started < 10
 
 
 @pytest.mark.parametrize("quote", [lambda text: text, json.dumps, lambda text: text[6:40]])
