@@ -123,6 +123,7 @@ class Measured:
             "turns_per_s": round(len(turns) / sum(report.wall_s for report in self.reports), 1),
             "turns": len(turns),
             "live": sum(report.live for report in self.reports),
+            "snapshots": sum(turn.snapshots > 0 for turn in turns),
             "errors": dict(errors),
             "cpu_ms_per_turn": {
                 role: round(1000 * seconds / max(1, len(turns)), 1) for role, seconds in self.cpu_s.items()
@@ -319,15 +320,25 @@ def note(text: str) -> None:
 
 
 def print_speed(rows: list[dict[str, Any]]) -> None:
-    print(
-        "\n| streams | target | first word: p50 | p95 | turn: p50 | p95 | turns per second | live | errors |"
+    print()
+    columns = (
+        "first word: p50",
+        "p95",
+        "turn: p50",
+        "p95",
+        "turns per second",
+        "live",
+        "snapshots",
+        "errors",
     )
-    print("|---:|---|---:|---:|---:|---:|---:|---:|---:|")
+    print_row("streams", "target", *columns)
+    print("|---:|---" + "|---:" * len(columns) + "|")
     for row in rows:
         first, whole = row["first_word_ms"], row["turn_ms"]
         cells = (row["streams"], row["target"], f"{first['p50']:.0f} ms", f"{first['p95']:.0f} ms")
         cells += (f"{whole['p50']:.0f} ms", f"{whole['p95']:.0f} ms", row["turns_per_s"])
-        print_row(*cells, f"{row['live']} of {row['turns']}", sum(row["errors"].values()))
+        live = f"{row['live']} of {row['turns']}"
+        print_row(*cells, live, row["snapshots"], sum(row["errors"].values()))
     for row in rows:
         for text, count in row["errors"].items():
             note(f"{row['target']}, {row['streams']} streams: {count} times {text}")

@@ -17,7 +17,9 @@ from sessions.tests.load.readers import LEAST_DELTAS, Reading
 from sessions.tests.redis_process import RedisProcess
 
 READERS, TURNS = 24, 120
-MODEL = model_id(words=30, pause_ms=50)
+MODEL = model_id(words=40, pause_ms=100)
+"""Four seconds: processes that are short of time send several words as one delta, and still more than a few deltas."""
+
 QUICK = model_id(words=7, pause_ms=1)
 
 

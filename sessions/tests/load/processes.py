@@ -99,7 +99,6 @@ class JobProcess:
     """Readers that do a job, in a process of their own."""
 
     def __init__(self, job: Job) -> None:
-        self._input: str | None = json.dumps(asdict(job))
         self._process = subprocess.Popen(
             module("readers"),
             cwd=settings.BASE_DIR,
@@ -108,12 +107,15 @@ class JobProcess:
             text=True,
             preexec_fn=dies_with_parent(SIGKILL),
         )
+        assert self._process.stdin is not None
+        with self._process.stdin as given:
+            json.dump(asdict(job), given)
+        self._process.stdin = None  # or communicate() would use it
 
     def report(self, timeout_s: float | None = None) -> Report | None:
         """Return what the readers got; None where they are not done in time, and can be asked again."""
-        given, self._input = self._input, None
         try:
-            output, _ = self._process.communicate(given, timeout_s)
+            output, _ = self._process.communicate(timeout=timeout_s)
         except subprocess.TimeoutExpired:
             return None
         assert self._process.returncode == 0, "the readers failed"
