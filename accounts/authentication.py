@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import CharField, DateTimeField
+from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication, get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.request import Request
 
+from accounts.compiled import CompiledQuery, Slot
 from accounts.models import ApiToken, User, secret_digest
 from accounts.services import token_touch
 from pantheon.errors import PantheonError
+
+TOKEN = CompiledQuery(
+    lambda: (
+        ApiToken.objects.usable_at(Slot("now", DateTimeField()))
+        .select_related("user__team")
+        .filter(digest=Slot("digest", CharField()))
+    )
+)
 
 
 class BearerAuthentication(BaseAuthentication):
@@ -21,7 +32,7 @@ class BearerAuthentication(BaseAuthentication):
         if scheme.lower() != b"bearer":
             return None
         digest = secret_digest(secret.strip().decode("latin-1"))
-        token = ApiToken.objects.usable().select_related("user__team").filter(digest=digest).first()
+        token = TOKEN.first(digest=digest, now=timezone.now())
         if token is None:
             raise AuthenticationFailed("This token is unknown, deleted or expired.")
         if not token.user.is_active:

@@ -106,7 +106,10 @@ class User(AbstractBaseUser, PermissionsMixin):
 
 class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
     def usable(self) -> ApiTokenQuerySet:
-        return self.filter(models.Q(expires_at__isnull=True) | models.Q(expires_at__gt=timezone.now()))
+        return self.usable_at(timezone.now())
+
+    def usable_at(self, moment: Any) -> ApiTokenQuerySet:
+        return self.filter(models.Q(expires_at__isnull=True) | models.Q(expires_at__gt=moment))
 
 
 class ApiToken(models.Model):

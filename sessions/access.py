@@ -6,9 +6,10 @@ import re
 import uuid
 from typing import Any, TypeVar
 
-from django.db.models import Q
+from django.db.models import Q, UUIDField
 
 from accounts.access import parse_id
+from accounts.compiled import CompiledQuery, Slot
 from accounts.models import User
 from orchestration.models import Provider
 from pantheon.errors import NotFound
@@ -17,6 +18,15 @@ from sessions.models.agent import key_validator
 from sessions.selectors.deleted import kept_since
 
 KEY = re.compile(key_validator.regex)
+SESSION: CompiledQuery[ChatSession] = CompiledQuery(
+    lambda: (
+        ChatSession.objects.alive()
+        .filter(owner_id=Slot("owner", UUIDField()), pk=Slot("session_id", UUIDField()))
+        .select_related("room", "agent")
+        .order_by()
+    )
+)
+
 Row = TypeVar("Row", Agent, ChatSession, Room)
 
 
@@ -48,7 +58,10 @@ def access_room(user: User, room_id: str | uuid.UUID) -> Room:
 
 
 def access_session(user: User, session_id: str | uuid.UUID) -> ChatSession:
-    return _one(ChatSession.objects.of(user).select_related("room", "agent"), session_id)
+    session = SESSION.first(owner=user.pk, session_id=parse_id(session_id))
+    if session is None:
+        raise NotFound()
+    return session
 
 
 def access_turn(user: User, turn_id: str | uuid.UUID) -> Turn:

@@ -11,6 +11,7 @@ from decimal import Decimal, InvalidOperation
 from django.db import connection
 from django.db.transaction import TransactionManagementError
 
+from accounts.compiled import insert
 from billing.fields import MAX_PICO, usd_to_pico
 from billing.models import ZERO_UUID, ModelPrice, UsageEvent
 from billing.pricing import cost_pico, price_for
@@ -18,6 +19,9 @@ from billing.selectors.price_book import Prices, prices_now
 from billing.services.rollup import rollup_add
 from billing.services.spending import spending_add
 from orchestration.engine.specs import UsageReport
+
+INSERTED_AT_ONCE = 20
+"""Events of one turn that every database takes in one statement."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +75,10 @@ def usage_stage(
     if prices is None:
         prices = prices_now() if calls else {}
     events = [event_of(payer, call, prices.get(call.model_id, ())) for call in calls]
-    UsageEvent.objects.bulk_create(events)
+    if len(events) <= INSERTED_AT_ONCE:
+        insert(events)
+    else:
+        UsageEvent.objects.bulk_create(events)
     spending_add(events=events, turn_id=payer.turn_id if has_hold else None)
     rollup_add(events)
     return events

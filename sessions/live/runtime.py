@@ -84,9 +84,10 @@ class Engine:
 
     async def renew_leases(self) -> None:
         """Once a second: keep this process's turns, learn which are cancelled, let go of those that were taken."""
+        stored: dict[uuid.UUID, int] = {}
         while True:
             await asyncio.sleep(RENEW_EVERY_S)
-            before = dict(self.runner.running)
+            before, received = dict(self.runner.running), self.received()
             if not before:
                 continue
             try:
@@ -94,11 +95,12 @@ class Engine:
                     leases_renew,
                     runner_id=self.runner.runner_id,
                     turn_ids=list(before),
-                    received=self.received(),
+                    received={call: size for call, size in received.items() if stored.get(call) != size},
                 )
             except DbError as error:
                 log.error("leases could not be renewed: %s", error)
                 continue
+            stored = received
             for turn_id, turn in before.items():
                 if turn_id in renewal.cancelled and not turn.control.cancelled:
                     turn.control.cancel()
@@ -117,7 +119,7 @@ class Engine:
                 log.error("event logs could not be opened anew: %s", error)
 
     def received(self) -> dict[uuid.UUID, int]:
-        """Return the open calls of this process and how many characters each has received."""
+        """Return the open calls of this process and how many bytes each has received."""
         turns = self.runner.running.values()
         return {call: chars for turn in turns for call, chars in turn.bridge.progress.items() if chars}
 

@@ -7,11 +7,13 @@ import datetime as dt
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
-from django.db import transaction
-from django.db.models import Case, IntegerField, Value, When
+from django.db import connection, transaction
+from django.db.models import UUIDField
 from django.utils import timezone
 
+from accounts.compiled import CompiledUpdate, Slot, insert
 from billing.pricing import cost_pico, price_for
 from billing.selectors.price_book import Prices
 from billing.services.holds import Used
@@ -23,9 +25,18 @@ from sessions.services.fence import turn_fence
 
 OUTCOME = (
     *("status", "error", "text", "received_bytes", "usage", "model_served", "provider_request_id", "context"),
-    *("finished_at", "latency_ms", "first_token_ms"),
+    *("finished_at", "latency_ms", "first_token_ms", "committed"),
 )
 """What of a row is known once its call has ended."""
+
+RECEIVED: Any = Call._meta.get_field("received_bytes")
+
+WRITE_OUTCOME = CompiledUpdate(
+    lambda: (
+        Call.objects.filter(pk=Slot("call_id", UUIDField())),
+        {name: Slot(name, Call._meta.get_field(name)) for name in OUTCOME},
+    )
+)
 
 
 @dataclass(slots=True)
@@ -52,9 +63,14 @@ def calls_write(
     """Write down how calls ended, and then one that is about to be sent. Raises FenceLost."""
     turn_fence(turn_id=turn_id, claim=claim)
     for call in ended:
-        call.save(force_update=True, update_fields=OUTCOME)
+        call_write_outcome(call)
     if begun is not None:
-        begun.save(force_insert=True)
+        insert([begun])
+
+
+def call_write_outcome(call: Call) -> None:
+    """Write down how a call ended (inside a transaction)."""
+    WRITE_OUTCOME(call_id=call.pk, **{name: getattr(call, name) for name in OUTCOME})
 
 
 def call_exists(call: Call) -> bool:
@@ -134,12 +150,26 @@ def calls_interrupt(*, turn_id: uuid.UUID) -> list[Call]:
 
 
 def calls_note_received(*, received: dict[uuid.UUID, int]) -> None:
-    """Store how many bytes each open call has received, in one statement."""
-    if received:
-        cases = [When(pk=call_id, then=Value(size)) for call_id, size in received.items()]
-        Call.objects.filter(pk__in=received, status=Call.Status.STARTED).update(
-            received_bytes=Case(*cases, output_field=IntegerField())
-        )
+    """Store how many bytes each open call has received.
+
+    Raw SQL, one statement on PostgreSQL: for a thousand calls the ORM takes a tenth of a second to compile it.
+    """
+    if not received:
+        return
+    column = connection.ops.quote_name(RECEIVED.column)
+    update = f"UPDATE {Call._meta.db_table} AS call SET {column} = "
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(
+                f"{update} now.size FROM unnest(%s::uuid[], %s::integer[]) AS now (id, size) "
+                f"WHERE call.id = now.id AND call.status = %s",
+                [list(received), list(received.values()), Call.Status.STARTED],
+            )
+        else:
+            cursor.executemany(
+                f"{update} %s WHERE id = %s AND status = %s",
+                [(size, call_id.hex, Call.Status.STARTED) for call_id, size in received.items()],
+            )
 
 
 def past_calls(calls: Iterable[Call]) -> dict[str, PastCall]:

@@ -6,6 +6,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.compiled import insert
 from accounts.models import User
 from accounts.services import fields_of
 from pantheon.errors import ValidationFailed
@@ -23,8 +24,17 @@ def session_create(
     *, owner: User, room: Room | None = None, agent: Agent | None = None, title: str = ""
 ) -> ChatSession:
     """Begin a session in a room, or with one agent alone (exactly one of the two). Raises ValidationFailed."""
+    if (room is None) == (agent is None):
+        raise ValidationFailed({"non_field_errors": ["A session is in a room or with one agent."]})
     session = ChatSession(owner=owner, room=room, agent=agent, title=title.strip())
-    return save_session(session)
+    try:
+        session.clean_fields(
+            exclude=["owner", "room", "agent"]
+        )  # rows that were just read: not asked for again
+    except ValidationError as error:
+        raise ValidationFailed(fields_of(error)) from error
+    insert([session])
+    return session
 
 
 @transaction.atomic(durable=True)

@@ -5,12 +5,26 @@ from __future__ import annotations
 import uuid
 
 from django.db import transaction
+from django.db.models import IntegerField, UUIDField
 
+from accounts.compiled import CompiledQuery, Slot
 from sessions.models import Turn
 
 
 class FenceLost(Exception):
     """Another runner holds the turn, or it is final: whoever sees this stops and writes nothing more."""
+
+
+HELD: CompiledQuery[Turn] = CompiledQuery(
+    lambda: (
+        Turn.objects.select_for_update(no_key=True)
+        .filter(
+            pk=Slot("turn_id", UUIDField()), claim=Slot("claim", IntegerField()), status=Turn.Status.RUNNING
+        )
+        .only("pk")
+        .order_by()
+    )  # an order by session would join it, and lock it, too
+)
 
 
 def turn_was_committed(*, turn_id: uuid.UUID, claim: int) -> bool:
@@ -21,8 +35,5 @@ def turn_was_committed(*, turn_id: uuid.UUID, claim: int) -> bool:
 def turn_fence(*, turn_id: uuid.UUID, claim: int) -> None:
     """Lock the turn while this claim holds it (inside a transaction). Raises FenceLost."""
     assert transaction.get_connection().in_atomic_block
-    held = Turn.objects.select_for_update(no_key=True).filter(
-        pk=turn_id, claim=claim, status=Turn.Status.RUNNING
-    )
-    if held.values_list("pk").first() is None:
+    if not HELD(turn_id=turn_id, claim=claim):
         raise FenceLost(f"turn {turn_id} is no longer held by claim {claim}")

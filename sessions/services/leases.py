@@ -10,9 +10,10 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, UUIDField
 from django.db.models.functions import Now
 
+from accounts.compiled import CompiledUpdate, Slot
 from billing.selectors.price_book import PRICES_VERSION, Prices, prices_of_version
 from billing.services.holds import HELD_OF_TURN, Purse, purse_open
 from billing.services.usage import Payer
@@ -20,13 +21,32 @@ from orchestration.engine.ports import PastCall
 from orchestration.engine.specs import TurnSpec
 from sessions.models import Call, Turn
 from sessions.services.calls import calls_interrupt, calls_note_received, calls_used, past_calls
-from sessions.services.returning import update_returning
 from sessions.services.snapshot import payer_of, spec_of
 
 MAX_CLAIMS = 3
 """Claims that may ask models; one more only commits what there is."""
 
 MAX_REDISPATCH_S = 300
+
+
+CLAIM: CompiledUpdate[Turn] = CompiledUpdate(
+    lambda: (
+        Turn.objects.filter(
+            Q(status=Turn.Status.QUEUED) | Q(status=Turn.Status.RUNNING, lease_expires_at__lt=Now()),
+            pk=Slot("turn_id", UUIDField()),
+        ),
+        {
+            "status": Turn.Status.RUNNING,
+            "claim": F("claim") + 1,
+            "runner_id": Slot("runner_id", UUIDField()),
+            "lease_expires_at": lease_end(),
+        },
+    ),
+    also={
+        "held_pico": HELD_OF_TURN.format(turn_id=f"{Turn._meta.db_table}.id"),
+        "prices_version": PRICES_VERSION,
+    },
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +84,7 @@ def turn_claim(*, turn_id: uuid.UUID, runner_id: uuid.UUID) -> Claimed | None:
 
     A conditional update, so exactly one of several runners wins.
     """
-    free = Q(status=Turn.Status.QUEUED) | Q(status=Turn.Status.RUNNING, lease_expires_at__lt=Now())
-    turn: Any = update_returning(
-        Turn.objects.filter(free, pk=turn_id),
-        {
-            "status": Turn.Status.RUNNING,
-            "claim": F("claim") + 1,
-            "runner_id": runner_id,
-            "lease_expires_at": lease_end(),
-        },
-        also={
-            "held_pico": HELD_OF_TURN.format(turn_id=f"{Turn._meta.db_table}.id"),
-            "prices_version": PRICES_VERSION,
-        },
-    )
+    turn: Any = CLAIM.returning(turn_id=turn_id, runner_id=runner_id)
     if turn is None:
         return None
     prices = prices_of_version(turn.prices_version)
@@ -119,9 +126,13 @@ class Renewal:
 def leases_renew(
     *, runner_id: uuid.UUID, turn_ids: Collection[uuid.UUID], received: dict[uuid.UUID, int]
 ) -> Renewal:
-    """Renew a runner's leases and store its calls' progress: three statements, however many turns."""
+    """Renew a runner's leases and store its calls' progress: three statements, however many turns.
+
+    A lease is renewed when a third of it is over: to write each turn's row each second would be most of the writing.
+    """
     mine = Turn.objects.filter(pk__in=turn_ids, runner_id=runner_id, status=Turn.Status.RUNNING)
-    mine.update(lease_expires_at=lease_end())
+    due = Now() + dt.timedelta(seconds=settings.PANTHEON_LEASE_S * 2 / 3)
+    mine.filter(lease_expires_at__lt=due).update(lease_expires_at=lease_end())
     calls_note_received(received=received)
     rows = list(mine.values_list("pk", "claim", "cancel_requested_at"))
     return Renewal({pk: claim for pk, claim, _ in rows}, {pk for pk, _, cancel in rows if cancel is not None})

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
+from django.db.models import IntegerField, UUIDField
 
+from accounts.compiled import CompiledQuery, Slot
 from accounts.models import User
 from billing.models import ZERO_UUID
 from billing.services.usage import Payer
@@ -144,13 +146,22 @@ def history_of(
 
 def transcript(session_id: uuid.UUID, *, after_seq: int, through_seq: int) -> list[Message]:
     """Return what models are told of a range: no replaced turns, no failed answers, nothing empty."""
-    return list(
-        Message.objects.filter(session_id=session_id, seq__gt=after_seq, seq__lte=through_seq)
+    return TRANSCRIPT(session_id=session_id, after_seq=after_seq, through_seq=through_seq)
+
+
+TRANSCRIPT: CompiledQuery[Message] = CompiledQuery(
+    lambda: (
+        Message.objects.filter(
+            session_id=Slot("session_id", UUIDField()),
+            seq__gt=Slot("after_seq", IntegerField()),
+            seq__lte=Slot("through_seq", IntegerField()),
+        )
         .filter(turn__replaced_by__isnull=True)
         .exclude(status=Message.Status.FAILED)
         .exclude(text="")
         .order_by("seq")
     )
+)
 
 
 def line_of_message(message: Message) -> HistoryMessage:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from django.db import IntegrityError, transaction
+from django.db.models import CharField, DateTimeField, UUIDField
 from django.utils import timezone
 
+from accounts.compiled import CompiledUpdate, Slot, insert
 from accounts.models import ApiToken, User
 from billing.services.holds import hold_stage
 from pantheon.errors import PantheonError
@@ -27,6 +29,14 @@ REDISPATCH_AFTER = dt.timedelta(seconds=5)
 
 ATTEMPTS = 3
 """How often a turn is accepted anew where the one that stood in its way ends while it is looked for."""
+
+
+SESSION_ASKED = CompiledUpdate(
+    lambda: (
+        ChatSession.objects.filter(pk=Slot("session_id", UUIDField())),
+        {"title": Slot("title", CharField()), "updated_at": Slot("updated_at", DateTimeField())},
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +98,12 @@ def turn_stage(
     plan = plan_turn(session, request, end)
     before_seq = end.seq + 1
     turn = queue_turn(plan, user=user, session=session, request=request, token=token, before_seq=before_seq)
-    Message.objects.create(
-        session=session, turn=turn, seq=before_seq, role=Message.Role.USER, text=request.message
+    insert(
+        [Message(session=session, turn=turn, seq=before_seq, role=Message.Role.USER, text=request.message)]
     )
     session.title = session.title or title_from(request.message)
     session.updated_at = turn.created_at
-    session.save(update_fields=["title", "updated_at"])
+    SESSION_ASKED(session_id=session.pk, title=session.title, updated_at=session.updated_at)
     return turn
 
 
@@ -132,7 +142,7 @@ def queue_turn(
         request_digest=request.digest,
         dispatch_after=timezone.now() + REDISPATCH_AFTER,
     )
-    turn.save(force_insert=True)
+    insert([turn])
     hold_stage(payer=payer_of(turn), spec=spec)
     transaction.on_commit(partial(dispatch, turn.pk))
     return turn

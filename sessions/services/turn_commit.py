@@ -8,8 +8,10 @@ from functools import partial
 from typing import Any
 
 from django.db import transaction
+from django.db.models import DateTimeField, IntegerField, UUIDField
 from django.utils import timezone
 
+from accounts.compiled import CompiledUpdate, Slot, insert
 from billing.selectors.price_book import PRICES_VERSION, prices_of_version
 from billing.services.usage import MeteredCall, usage_stage
 from orchestration.engine.specs import ModelSpec, TurnSpec, UsageReport
@@ -19,10 +21,32 @@ from orchestration.engine.turn import TurnResult
 from sessions.metrics import turn_observed
 from sessions.models import Call, ChatSession, Message, Summary, Turn
 from sessions.selectors.turns import terminal_fields_of
-from sessions.services.calls import OUTCOME, TurnCalls
+from sessions.services.calls import TurnCalls, call_write_outcome
 from sessions.services.fence import FenceLost
 from sessions.services.leases import Claimed
-from sessions.services.returning import update_returning
+
+RESULT = ("status", "stop_reason", "routing", "error", "completed_at", "last_event_seq")
+MAKE_FINAL: CompiledUpdate[Turn] = CompiledUpdate(
+    lambda: (
+        Turn.objects.filter(
+            pk=Slot("turn_id", UUIDField()),
+            claim=Slot("held_claim", IntegerField()),
+            status=Turn.Status.RUNNING,
+        ),
+        {
+            **{name: Slot(name, Turn._meta.get_field(name)) for name in RESULT},
+            "lease_expires_at": None,
+            "runner_id": None,
+        },
+    ),
+    also={"prices_version": PRICES_VERSION},
+)
+SESSION_ANSWERED = CompiledUpdate(
+    lambda: (
+        ChatSession.objects.filter(pk=Slot("session_id", UUIDField())),
+        {"updated_at": Slot("updated_at", DateTimeField())},
+    )
+)
 
 
 @transaction.atomic(durable=True)
@@ -36,19 +60,15 @@ def turn_commit(
     """
     now = timezone.now()
     turn_id, payer = claimed.turn_id, claimed.payer
-    turn: Any = update_returning(
-        Turn.objects.filter(pk=turn_id, claim=claimed.claim, status=Turn.Status.RUNNING),
-        {
-            "status": result.status,
-            "stop_reason": result.stop_reason,
-            "routing": [{"round": number, **decision.as_dict()} for number, decision in result.routing],
-            "error": None if result.error is None else dataclasses.asdict(result.error),
-            "completed_at": now,
-            "lease_expires_at": None,
-            "runner_id": None,
-            "last_event_seq": last_event_seq,
-        },
-        also={"prices_version": PRICES_VERSION},
+    turn: Any = MAKE_FINAL.returning(
+        turn_id=turn_id,
+        held_claim=claimed.claim,
+        status=result.status,
+        stop_reason=result.stop_reason,
+        routing=[{"round": number, **decision.as_dict()} for number, decision in result.routing],
+        error=None if result.error is None else dataclasses.asdict(result.error),
+        completed_at=now,
+        last_event_seq=last_event_seq,
     )
     if turn is None:
         raise FenceLost(f"turn {turn_id} is no longer held by claim {claimed.claim}")
@@ -56,7 +76,7 @@ def turn_commit(
     if result.summary is not None:
         summary_add(payer.session_id, turn_id, result.summary)
     calls_commit(turn_id, written)
-    ChatSession.objects.filter(pk=payer.session_id).update(updated_at=now)
+    SESSION_ANSWERED(session_id=payer.session_id, updated_at=now)
     models = models_of(claimed.spec)
     # Last, because turns that end at the same time wait for each other at the rows that this adds to.
     events = usage_stage(
@@ -77,7 +97,7 @@ def calls_commit(turn_id: uuid.UUID, written: TurnCalls) -> None:
         call.committed, call.text = True, ""
     Call.objects.bulk_create(written.new)
     for call in unwritten[len(written.new) :]:
-        call.save(force_update=True, update_fields=[*OUTCOME, "committed"])
+        call_write_outcome(call)
     if len(unwritten) < len(written.calls):
         Call.objects.filter(turn_id=turn_id, committed=False).update(**done)
 
@@ -94,9 +114,11 @@ def messages_add(claimed: Claimed, result: TurnResult) -> None:
     They follow the turn's own message: a session has one turn at a time, and nothing else is added to its transcript.
     """
     answers = [answer for answer in result.answers if answer.text.strip()]
-    Message.objects.bulk_create(
-        message_of(claimed.payer.session_id, claimed.turn_id, seq, answer)
-        for seq, answer in enumerate(answers, start=claimed.first_seq)
+    insert(
+        [
+            message_of(claimed.payer.session_id, claimed.turn_id, seq, answer)
+            for seq, answer in enumerate(answers, start=claimed.first_seq)
+        ]
     )
 
 

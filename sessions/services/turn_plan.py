@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from django.conf import settings
+from django.db.models import UUIDField
 
+from accounts.compiled import CompiledQuery, Slot
 from orchestration.engine.context import full_input, least_input, window_of
 from orchestration.engine.specs import AgentSpec, CarriedAnswer, Limits, SummaryPlan, TurnSpec
 from orchestration.engine.tags import parse_tags
@@ -24,6 +26,23 @@ from sessions.services.snapshot import (
     verbatim_from_seq,
 )
 from sessions.services.turn_request import ClientContext, TurnRequest
+
+AGENT: CompiledQuery[Agent] = CompiledQuery(
+    lambda: (
+        Agent.objects.alive()
+        .select_related("model__provider")
+        .filter(pk=Slot("agent_id", UUIDField()))
+        .order_by()
+    )
+)
+AGENTS_OF_ROOM: CompiledQuery[Agent] = CompiledQuery(
+    lambda: (
+        Agent.objects.alive()
+        .select_related("model__provider")
+        .filter(places__room_id=Slot("room_id", UUIDField()))
+        .order_by("places__position")
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +118,13 @@ def mode_of(session: ChatSession, request: TurnRequest) -> str:
 
 def agents_of(session: ChatSession) -> list[Agent]:
     """Return the agents that sit in a session, in room order. Raises `no_room_agents`."""
-    with_models = Agent.objects.alive().select_related("model__provider")
-    if session.room is None:
-        agents = list(with_models.filter(chat_sessions=session))
+    if session.room_id is None:
+        agents = AGENT(agent_id=session.agent_id)
     else:
-        agents = list(with_models.filter(places__room=session.room).order_by("places__position"))
+        agents = AGENTS_OF_ROOM(room_id=session.room_id)
     if not agents:
         message = "Nobody sits in this room yet. Add an agent first."
-        if session.room is None:
+        if session.room_id is None:
             message = "This agent has been deleted. Start a session with another one."
         raise PantheonError("no_room_agents", message)
     return agents
