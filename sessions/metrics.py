@@ -30,6 +30,10 @@ EVENTS_WAITING = Gauge(
 EVENTS_DROPPED = Counter(
     "pantheon_events_dropped", "Events that could not be published; readers got the turn's state instead."
 )
+EVENT_SNAPSHOTS = Counter(
+    "pantheon_event_snapshots",
+    "Readers that got a snapshot while their turn ran: its log lacked what they asked for.",
+)
 
 BUCKETS = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output")
 

@@ -21,6 +21,8 @@ WIRES = {
 }
 """Kind of provider -> the module that speaks to it. An SDK takes a second and 40 MB to import: only when it is used."""
 
+CLOSE_S = 1.0
+
 
 class Gateway:
     """The `Models` port. Used from one event loop: it keeps that loop's connections warm, one client per endpoint."""
@@ -39,10 +41,13 @@ class Gateway:
         return self._stream(request)
 
     async def aclose(self) -> None:
-        """Close every connection. The gateway may be used again."""
+        """Close every connection, as far as they close in time. The gateway may be used again."""
         wires, self._wires = self._wires, {}
-        for wire in wires.values():
-            await wire.aclose()
+        closing = [asyncio.ensure_future(wire.aclose()) for wire in wires.values()]
+        if closing:
+            done, _ = await asyncio.wait(closing, timeout=CLOSE_S)
+            for task in done:
+                task.result()
 
     async def _stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         try:

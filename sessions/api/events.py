@@ -25,6 +25,7 @@ from sessions.live.database import UNREACHABLE, read_in_request
 from sessions.live.entries import Entry, entry_of
 from sessions.live.eventlog import event_log
 from sessions.live.stopping import stopping
+from sessions.metrics import EVENT_SNAPSHOTS
 from sessions.models import Turn
 from sessions.selectors.turns import instant, terminal_fields, turn_json
 
@@ -73,7 +74,7 @@ def resume_point(request: Request) -> int:
 def event_stream(turn: Turn, *, after: int, headers: dict[str, str] | None = None) -> StreamingHttpResponse:
     """Return the turn's events after a seq, then the live tail, to the terminal one."""
     response = StreamingHttpResponse(
-        stream_events(turn.pk, after),
+        stream_events(turn.pk, after, is_running=not turn.is_final),
         content_type="text/event-stream",
         headers={"X-Accel-Buffering": "no", **(headers or {})},
     )
@@ -81,11 +82,11 @@ def event_stream(turn: Turn, *, after: int, headers: dict[str, str] | None = Non
     return response
 
 
-async def stream_events(turn_id: uuid.UUID, after: int) -> AsyncIterator[str]:
+async def stream_events(turn_id: uuid.UUID, after: int, *, is_running: bool = False) -> AsyncIterator[str]:
     """Yield the wire form of `read_events`, with keep-alive comments."""
     yield "retry: 2000\n\n"
     spoke_at = time.monotonic()
-    async for entry in read_events(turn_id, after):
+    async for entry in read_events(turn_id, after, is_running=is_running):
         if entry is not None:
             yield f"id: {entry.seq}\ndata: {entry.data}\n\n"
             spoke_at = time.monotonic()
@@ -94,12 +95,15 @@ async def stream_events(turn_id: uuid.UUID, after: int) -> AsyncIterator[str]:
             spoke_at = time.monotonic()
 
 
-async def read_events(turn_id: uuid.UUID, after: int) -> AsyncIterator[Entry | None]:
+async def read_events(
+    turn_id: uuid.UUID, after: int, *, is_running: bool = False
+) -> AsyncIterator[Entry | None]:
     """Yield each event after a seq once and in order, None when nothing came for a while; ends with the terminal one.
 
-    Where the log lacks what is asked for, one `turn.snapshot` stands in for it.
+    If the log lacks what is asked for, one `turn.snapshot` stands in for it. A caller that has just seen that the turn
+    runs spares its readers the first look at the row.
     """
-    looked = row_was_ahead = False
+    looked, row_was_ahead = is_running, False
     while not stopping():
         entries = await event_log.after(turn_id, after)
         if entries is None:
@@ -108,6 +112,8 @@ async def read_events(turn_id: uuid.UUID, after: int) -> AsyncIterator[Entry | N
                 yield None
                 await asyncio.sleep(LOOK_EVERY_S)
                 continue
+            if not is_final_snapshot(snapshot):
+                EVENT_SNAPSHOTS.inc()
             entries = [snapshot]
         for entry in entries:
             yield entry

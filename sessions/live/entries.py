@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,28 +71,47 @@ def whole(entries: list[Entry], seq: int) -> list[Entry] | None:
 
 @dataclass(slots=True, eq=False)
 class Waiter:
-    """A reader that sleeps on its own loop."""
+    """A reader that sleeps on its own loop, until it is woken or its time is over: no cancellation ends it."""
 
     loop: asyncio.AbstractEventLoop
-    event: asyncio.Event
+    woken: asyncio.Future[bool]
 
     @classmethod
     def here(cls) -> Waiter:
-        return cls(asyncio.get_running_loop(), asyncio.Event())
-
-    def wake(self) -> None:
-        """Callable from any thread."""
-        try:
-            self.loop.call_soon_threadsafe(self.event.set)
-        except RuntimeError:
-            # The reader's loop has closed: nobody is left to be woken.
-            return
+        loop = asyncio.get_running_loop()
+        return cls(loop, loop.create_future())
 
     async def sleep(self, timeout_s: float) -> bool:
         """Return whether it was woken before the time was over."""
+        timer = self.loop.call_later(timeout_s, self.settle, False)
         try:
-            async with asyncio.timeout(timeout_s):
-                await self.event.wait()
-        except TimeoutError:
-            return False
-        return True
+            return await self.woken
+        finally:
+            timer.cancel()
+
+    def settle(self, woken: bool) -> None:
+        if not self.woken.done():
+            self.woken.set_result(woken)
+
+
+def wake(waiters: Iterable[Waiter]) -> None:
+    """Wake readers, from any thread: each of their loops is called once."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[Waiter]] = {}
+    for waiter in waiters:
+        by_loop.setdefault(waiter.loop, []).append(waiter)
+    for loop, group in by_loop.items():
+        call_on(loop, _settle, group)
+
+
+def _settle(waiters: Iterable[Waiter]) -> None:
+    for waiter in waiters:
+        waiter.settle(True)
+
+
+def call_on(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *args: Any) -> None:
+    """Call a function on a loop, from any thread; nothing where the loop has closed: nobody is left on it."""
+    try:
+        loop.call_soon_threadsafe(function, *args)
+    except RuntimeError:
+        if not loop.is_closed():
+            raise

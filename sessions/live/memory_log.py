@@ -13,7 +13,16 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from sessions.live.entries import KEPT_AFTER_END_S, MAX_BYTES_PER_TURN, Entry, Waiter, entry_of, newer, whole
+from sessions.live.entries import (
+    KEPT_AFTER_END_S,
+    MAX_BYTES_PER_TURN,
+    Entry,
+    Waiter,
+    entry_of,
+    newer,
+    wake,
+    whole,
+)
 
 
 @dataclass(slots=True)
@@ -46,9 +55,8 @@ class MemoryEventLog:
                 log.bytes -= len(log.entries.popleft().data)
             if entry.terminal:
                 log.ended_at_s = time.monotonic()
-            waiters = list(log.waiters)
-        for waiter in waiters:
-            waiter.wake()
+            waiters, log.waiters = log.waiters, set()
+        wake(waiters)
 
     def lost(self) -> set[uuid.UUID]:
         return set()

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from sessions.live.entries import KEPT_AFTER_END_S, Entry
+from sessions.live.entries import KEPT_AFTER_END_S, Entry, call_on
 from sessions.metrics import EVENTS_DROPPED, EVENTS_WAITING
 
 log = logging.getLogger(__name__)
@@ -33,7 +32,6 @@ ENTRY_OVERHEAD = 64
 
 PROBE_EVERY_S = 0.5
 LOOK_EVERY_S = 1.0
-DRAIN_POLL_S = 0.01
 PROBE_KEY = "pantheon:events:probe"
 
 
@@ -47,8 +45,11 @@ def stream_id(seq: int) -> str:
 
 
 async def write_probe(client: Redis) -> None:
-    """Write as events are written. Raises RedisError or OSError."""
-    await client.xadd(PROBE_KEY, {"data": ""}, maxlen=1, approximate=False)
+    """Write and publish as events are. Raises RedisError or OSError."""
+    pipe = client.pipeline(transaction=False)
+    pipe.xadd(PROBE_KEY, {"data": ""}, maxlen=1, approximate=False)
+    pipe.publish(PROBE_KEY, "")
+    await pipe.execute()
 
 
 @dataclass(slots=True)
@@ -87,20 +88,23 @@ class Queued:
 class Publisher:
     """A bounded queue in front of Redis, and a bound of bytes for each claim's events.
 
-    `append`, `lost` and `release` from any thread; the rest on its loop.
+    `run` is for its loop, the rest for any thread.
 
-    What cannot be written is dropped, and its turn is lost until its runner opens the log anew with a snapshot: a
+    What cannot be written is dropped, and its turn is lost until its runner opens the log again with a snapshot: a
     reader never takes what came after a gap for what came next.
     """
 
-    def __init__(self, client: Redis, call: Callable[[Callable[[], None]], None]) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, client: Redis, lost: Collection[uuid.UUID] = ()
+    ) -> None:
+        self.progress_s = time.monotonic()
+        """When it last worked as it should."""
+        self._loop = loop
         self._client = client
-        self._call = call
-        """Calls a function on the publisher's loop."""
         self._lock = threading.Lock()
         self._queue: deque[Queued] = deque()
-        self._published: dict[uuid.UUID, Published] = {}
-        self._lost: set[uuid.UUID] = set()
+        self._published = {turn_id: Published() for turn_id in lost}
+        self._lost = set(lost)
         self._dropped = 0
         self._up = True
         self._sending = False
@@ -121,10 +125,10 @@ class Publisher:
             self._queue.append(Queued(turn_id, entry, published.add(entry, max_bytes)))
             first = len(self._queue) == 1
         if first:
-            self._call(self._waiting.set)
+            call_on(self._loop, self._waiting.set)
 
     def lost(self) -> set[uuid.UUID]:
-        """Return turns that are to be opened anew; none while Redis is gone."""
+        """Return turns whose log is to be opened again; none while Redis is gone."""
         with self._lock:
             return set(self._lost) if self._up else set()
 
@@ -132,6 +136,16 @@ class Publisher:
         with self._lock:
             self._published.pop(turn_id, None)
             self._lost.discard(turn_id)
+
+    def turns(self) -> set[uuid.UUID]:
+        """Return the turns that this process publishes."""
+        with self._lock:
+            return set(self._published)
+
+    def is_idle(self) -> bool:
+        """Whether nothing waits to be sent."""
+        with self._lock:
+            return not self._queue and not self._sending
 
     def _drop(self, turn_id: uuid.UUID) -> None:
         self._dropped += 1
@@ -141,12 +155,14 @@ class Publisher:
     # --- On the loop --------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Publish for ever."""
+        """Publish forever."""
         while True:
+            self.progress_s = time.monotonic()
             batch: list[Queued] = []
             try:
                 await self._something_to_do()
                 while batch := self._take():
+                    self.progress_s = time.monotonic()
                     self._lose(await self._send(batch))
                 self._lose(await self._vanished())
             except UNREACHABLE as error:
@@ -159,9 +175,9 @@ class Publisher:
 
     async def _something_to_do(self) -> None:
         """Return when there is something to send, or after a while to look whether the logs are still there."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_EVERY_S):
-                await self._waiting.wait()
+        timer = self._loop.call_later(LOOK_EVERY_S, self._waiting.set)
+        await self._waiting.wait()
+        timer.cancel()
         self._waiting.clear()
 
     async def _vanished(self) -> set[uuid.UUID]:
@@ -178,11 +194,6 @@ class Publisher:
         found = await pipe.execute() if turn_ids else []
         return {turn_id for turn_id, exists in zip(turn_ids, found, strict=True) if not exists}
 
-    async def drained(self) -> None:
-        """Return when nothing waits to be sent."""
-        while self._queue or self._sending:  # noqa: ASYNC110  (asked once, at the end of the process)
-            await asyncio.sleep(DRAIN_POLL_S)
-
     def _take(self) -> list[Queued]:
         with self._lock:
             batch = [self._queue.popleft() for _ in range(min(MAX_BATCH, len(self._queue)))]
@@ -197,24 +208,27 @@ class Publisher:
         for item in batch:
             key = stream_key(item.turn_id)
             pipe.execute_command(*xadd(key, item))
-            sent.append(item)
+            # Also published if the log refuses it: followers pass over a seq that they have, and read the log at a gap.
+            pipe.execute_command("PUBLISH", key, f"{item.entry.seq} {item.entry.type} {item.entry.data}")
+            sent += (item, None)
             if item.entry.opening or item.entry.terminal:
                 pipe.expire(key, KEPT_AFTER_END_S if item.entry.terminal else ABANDONED_AFTER_S)
                 sent.append(None)
         vanished = set()
         for written, reply in zip(sent, await pipe.execute(raise_on_error=False), strict=True):
-            if written is None or is_stale(reply):
-                continue
             if isinstance(reply, Exception):
-                raise reply
-            if reply is None:
+                if written is None or not is_stale(reply):
+                    raise reply
+            elif written is None:
+                continue
+            elif reply is None:
                 vanished.add(written.turn_id)
             elif (published := self._published.get(written.turn_id)) is not None:
                 published.opened = True
         return vanished
 
     def _lose(self, turn_ids: set[uuid.UUID]) -> None:
-        """Open anew what vanished; what is queued behind the gap goes."""
+        """Have vanished logs opened again; drop what is queued behind the gap."""
         if not turn_ids:
             return
         with self._lock:
@@ -237,6 +251,7 @@ class Publisher:
         """Return when Redis takes events again; what was under way is forgotten."""
         self._sending = False
         while True:
+            self.progress_s = time.monotonic()
             try:
                 await write_probe(self._client)
                 break

@@ -20,7 +20,7 @@ from sessions.live.redis_publisher import stream_key
 from sessions.tests.redis_process import RedisProcess
 from sessions.tests.server_process import until
 
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 
 
 @pytest.fixture(scope="module")

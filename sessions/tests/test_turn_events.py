@@ -7,6 +7,7 @@ import uuid
 
 import pytest
 from django.db import connection
+from prometheus_client import REGISTRY
 
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
 from sessions.api.events import LOOK_EVERY_S, read_events, stream_events
@@ -136,6 +137,32 @@ def test_a_trimmed_log_is_opened_with_a_snapshot(api, session, openai_server, mo
     events = read_all(api.get(f"turns/{turn.pk}/events"))
     assert events[0].type == "turn.snapshot"
     assert [event.id for event in events] == sorted({event.id for event in events})
+
+
+def test_a_snapshot_for_a_reader_of_a_running_turn_is_counted(api, session, openai_server) -> None:
+    gate = Gate()
+    openai_server.default = Answer("Late.", head_gate=gate)
+    body = {"message": "@ana hello", "background": True}
+    turn_id = uuid.UUID(api.post(f"sessions/{session.pk}/turns", body).json()["id"])
+    wait_for_event(turn_id, "step.started")
+
+    def first_of(after: int) -> str:
+        async def read() -> Entry | None:
+            return await anext(aiter(read_events(turn_id, after, is_running=True)))
+
+        entry = asyncio.run(read())
+        assert entry is not None
+        return entry.type
+
+    def counted() -> float:
+        return REGISTRY.get_sample_value("pantheon_event_snapshots_total") or 0.0
+
+    before = counted()
+    assert (first_of(0), counted()) == ("turn.started", before)
+    event_log.append(turn_id, 500, {"type": "step.delta", "text": "after a gap"})
+    event_log.drain(10.0)
+    assert (first_of(2), counted()) == ("turn.snapshot", before + 1)
+    gate.open()
 
 
 def test_a_log_that_vanishes_in_mid_turn_goes_on_with_a_snapshot(api, session, openai_server) -> None:

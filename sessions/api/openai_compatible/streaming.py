@@ -41,7 +41,7 @@ async def stream_chunks(turn: Turn, *, model: str, include_usage: bool) -> Async
     composer = Composer(turn.mode)
     yield chunks.delta(role="assistant", content="")
     spoke_at = time.monotonic()
-    async for entry in read_events(turn.pk, 0):
+    async for entry in read_events(turn.pk, 0, is_running=not turn.is_final):
         for channel, text in composer.feed(json.loads(entry.data)) if entry is not None else ():
             yield chunks.delta(**{channel: text})
             spoke_at = time.monotonic()
