@@ -17,11 +17,12 @@ export class ApiError extends Error {
   }
 }
 
-export function getJson(path) {
-  return request(path, { method: "GET" });
+/** `signal` aborts the request: the promise is rejected with its reason, a time-out as unreachable. */
+export function getJson(path, signal = undefined) {
+  return request(path, { method: "GET", signal });
 }
 
-/** `signal` aborts the request: the promise is rejected with its reason. */
+/** `signal` as for `getJson`. */
 export function postJson(path, body, headers = {}, signal = undefined) {
   return send("POST", path, body, headers, signal);
 }
@@ -71,7 +72,7 @@ async function reach(url, options) {
   try {
     return await fetch(url, { credentials: "same-origin", ...options });
   } catch (error) {
-    if (!(error instanceof TypeError)) throw error;
+    if (!(error instanceof TypeError) && error.name !== "TimeoutError") throw error;
     throw new ApiError({ status: 0, code: "unreachable", message: "The server cannot be reached." });
   }
 }

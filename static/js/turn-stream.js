@@ -1,13 +1,17 @@
 // The events of one turn, each once and in order, over any number of connections.
 //
 // The browser reconnects by itself with Last-Event-ID; where it gives up (an error answer, a sleeping phone) this opens
-// a new stream after the last event. The stream is done at a terminal event, or at the snapshot of a final turn.
-import { getJson } from "./api.js";
+// a new stream after the last event. The stream is done at a terminal event, or at the snapshot of a final turn. A
+// hidden page holds no connection: it checks now and then whether the turn has ended, and resumes when it is shown.
+import { ApiError, getJson } from "./api.js";
+import { StreamPlace } from "./stream-place.js";
 
 const FINAL = new Set(["completed", "partial", "failed", "cancelled"]);
 const QUIET_MS = 25_000; // the server speaks at least every 15 s
 const FIRST_RETRY_MS = 1_000;
 const LAST_RETRY_MS = 15_000;
+const HIDDEN_LOOK_MS = 15_000;
+const LOOK_TIMEOUT_MS = 10_000;
 
 export class TurnStream {
   /** `onEvent(event)`; `onConnection(connected)`; `onLost(error, turn)` when the events cannot be had: the final turn instead, or why not. */
@@ -18,33 +22,51 @@ export class TurnStream {
     this.onLost = onLost;
     this.lastId = 0;
     this.done = false;
+    this.source = null;
     this.retryMs = FIRST_RETRY_MS;
-    this.wake = () => this.reopenIfQuiet();
-    addEventListener("online", this.wake);
-    addEventListener("pageshow", this.wake);
-    document.addEventListener("visibilitychange", this.wake);
-    this.open();
+    this.place = new StreamPlace({ onTaken: () => this.open(), onYielded: () => this.disconnect() });
+    this.listening = new AbortController();
+    const { signal } = this.listening;
+    const attend = () => this.attend();
+    for (const type of ["online", "pageshow", "focus"]) addEventListener(type, attend, { signal });
+    document.addEventListener("visibilitychange", attend, { signal });
+    this.attend();
+  }
+
+  /** Hold a connection if the page is visible, none if it is hidden. */
+  attend() {
+    if (document.hidden) this.rest();
+    else if (!this.source || performance.now() - this.heardAt > QUIET_MS) this.place.take();
+  }
+
+  rest() {
+    this.place.leave();
+    this.disconnect();
+    this.lookLater();
   }
 
   open() {
-    this.source?.close();
-    clearTimeout(this.retryTimer);
+    this.disconnect();
     this.heardAt = performance.now();
     const after = this.lastId ? `?after=${this.lastId}` : "";
     const source = new EventSource(`/api/v1/turns/${this.turnId}/events${after}`);
     source.onopen = () => this.connected();
     source.onmessage = (message) => this.receive(message);
-    source.onerror = () => this.failed(source);
+    source.onerror = () => this.failed();
     this.source = source;
+  }
+
+  disconnect() {
+    clearTimeout(this.timer);
+    this.source?.close();
+    this.source = null;
   }
 
   close() {
     this.done = true;
-    this.source.close();
-    clearTimeout(this.retryTimer);
-    removeEventListener("online", this.wake);
-    removeEventListener("pageshow", this.wake);
-    document.removeEventListener("visibilitychange", this.wake);
+    this.disconnect();
+    this.place.close();
+    this.listening.abort();
   }
 
   connected() {
@@ -66,17 +88,18 @@ export class TurnStream {
     this.onEvent(event);
   }
 
-  failed(source) {
-    if (this.done || source !== this.source) return;
+  failed() {
     this.onConnection(false);
-    if (source.readyState === EventSource.CLOSED) this.lookAtTurn();
+    if (this.source.readyState !== EventSource.CLOSED) return; // the browser connects again
+    this.source = null;
+    this.lookAtTurn();
   }
 
-  /** The server refused the stream: find out from the turn itself whether there is anything left to wait for. */
+  /** The events are not being read: find out from the turn itself whether there is anything left to wait for. */
   async lookAtTurn() {
     let refusal = null;
     try {
-      const turn = await getJson(`turns/${this.turnId}`);
+      const turn = await getJson(`turns/${this.turnId}`, AbortSignal.timeout(LOOK_TIMEOUT_MS));
       if (this.done) return;
       if (FINAL.has(turn.status)) {
         this.close();
@@ -84,21 +107,25 @@ export class TurnStream {
         return;
       }
     } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
       refusal = error;
     }
-    if (this.done) return;
+    if (this.done || this.source) return;
     if (refusal && [401, 403, 404].includes(refusal.status)) {
       this.close();
       this.onLost(refusal, null);
       return;
     }
-    this.retryTimer = setTimeout(() => this.open(), this.retryMs);
+    clearTimeout(this.timer);
+    if (document.hidden) {
+      this.lookLater();
+      return;
+    }
+    this.timer = setTimeout(() => this.place.take(), this.retryMs);
     this.retryMs = Math.min(this.retryMs * 2, LAST_RETRY_MS);
   }
 
-  reopenIfQuiet() {
-    if (this.done || document.hidden) return;
-    const quiet = performance.now() - this.heardAt > QUIET_MS;
-    if (quiet || this.source.readyState !== EventSource.OPEN) this.open();
+  lookLater() {
+    this.timer = setTimeout(() => this.lookAtTurn(), HIDDEN_LOOK_MS);
   }
 }

@@ -25,6 +25,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from accounts.models import User
 from sessions.tests.browser.looking import DESK, SCHEMES, Look, Scheme
 from sessions.tests.browser.steps import Opened, address_of, sign_in
+from sessions.tests.browser.tabs import HOST, tabbed_browser
 from sessions.tests.browser.watching import Watch
 from sessions.tests.server_process import ServerProcess
 
@@ -81,6 +82,7 @@ def running_server(chrome: Browser, data_dir: Path, django_db_setup: None) -> It
         PANTHEON_SECRET_KEY=settings.SECRET_KEY,  # so that a test can sign in without the form
         PANTHEON_PROVIDER_RETRIES="0",
         PANTHEON_TURNS_PER_MINUTE="0",
+        PANTHEON_ALLOWED_HOSTS=f"127.0.0.1,{HOST}",
     ) as server:
         yield server
 
@@ -120,6 +122,18 @@ def open_context(chrome: Browser, server: ServerProcess, watch: Watch) -> Iterat
     yield open_
     for context in opened:
         context.close()
+
+
+@pytest.fixture
+def tabs(chrome: Browser, watch: Watch, tmp_path: Path) -> Iterator[BrowserContext]:
+    """A browser whose tabs hide each other, before `HOST`."""
+    executable = chromium()
+    assert executable is not None
+    with tabbed_browser(chrome.browser_type, executable, FLAGS, tmp_path / "profile") as context:
+        context.set_default_timeout(PATIENCE_MS)
+        watch.over(context)
+        watch.allow("Cross-Origin-Opener-Policy header has been ignored")  # it takes https
+        yield context
 
 
 @pytest.fixture

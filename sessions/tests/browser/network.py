@@ -1,14 +1,21 @@
-"""A network between a browser and the server that a test can cut: what runs through it ends, nobody gets through."""
+"""A network between a browser and the server that a test can cut: what runs through it ends, nobody gets through.
+
+It knows on which connections the browser reads events.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import re
 import selectors
 import socket
 import socketserver
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+EVENTS = re.compile(rb"GET /api/v1/turns/[^/ ]+/events[? ]")
+REQUEST = re.compile(rb"[A-Z]+ /")
 
 
 class Network(socketserver.ThreadingTCPServer):
@@ -22,6 +29,8 @@ class Network(socketserver.ThreadingTCPServer):
         self.server_port = server_port
         self.is_cut = threading.Event()
         self.sockets: set[socket.socket] = set()
+        self.streams: set[socket.socket] = set()
+        """Those of the browser's connections whose last request is for events."""
 
     @property
     def address(self) -> str:
@@ -54,6 +63,7 @@ class Connection(socketserver.BaseRequestHandler):
                 pass  # one of the two is gone
             finally:
                 self.server.sockets -= ends.keys()
+                self.server.streams.discard(self.request)
 
     def hand_on(self, ends: dict[socket.socket, socket.socket]) -> None:
         with selectors.DefaultSelector() as selector:
@@ -65,7 +75,15 @@ class Connection(socketserver.BaseRequestHandler):
                     data = key.fileobj.recv(65_536)
                     if not data:
                         return
+                    if key.fileobj is self.request:
+                        self.note_request(data)
                     ends[key.fileobj].sendall(data)
+
+    def note_request(self, data: bytes) -> None:
+        if EVENTS.match(data):
+            self.server.streams.add(self.request)
+        elif REQUEST.match(data):
+            self.server.streams.discard(self.request)
 
 
 @contextmanager

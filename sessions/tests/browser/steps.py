@@ -49,8 +49,8 @@ def lane(page: Page, key: str) -> Locator:
 
 
 def ended(page: Page) -> None:
-    """Wait until no turn runs and the page shows the stored one: its receipt is there."""
-    expect(page.get_by_role("button", name="Send")).to_be_visible()
+    """Wait until no turn runs, nothing is being sent, and the page shows the stored turn: its receipt is there."""
+    expect(page.get_by_role("button", name="Send")).to_be_enabled()  # it is visible while a message is sent
     expect(turn(page).locator(".receipt")).to_be_attached()
 
 

@@ -134,6 +134,7 @@ def works(page: Page, openai_server: OpenAIServer) -> None:
     ended(page)
     expect(text_of_lane(page, "bob").locator("code")).to_have_text("All well.")
     text_of_lane(page, "bob").get_by_role("button", name="Copy", exact=True).click()
+    expect(text_of_lane(page, "bob").get_by_role("button", name="Copied")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()").strip() == "All well."
     turn(page).get_by_role("button", name="Regenerate", exact=True).click()
     expect(turn(page)).to_contain_text("version 2/2")
