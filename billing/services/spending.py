@@ -90,18 +90,13 @@ BUDGETS_OF_THREE: CompiledQuery[Budget] = CompiledQuery(
 
 
 def budgets_locked(targets: Collection[uuid.UUID], *, mode: str) -> list[Budget]:
-    """Return the same, kept as they are until this transaction ends.
-
-    One round trip for the team, user and room of a turn. It is two statements, so that the rows are read as they are
-    once the lock was granted; SQLite has one writer, and needs no lock.
-    """
+    """Return the same, kept as they are until this transaction ends."""
+    budget_book_keep(mode)
     wanted = list(set(targets) - {ZERO_UUID})
     if not 1 <= len(wanted) <= 3:
-        budget_book_keep(mode)
         return budgets_of(wanted)
     first, second, third = (wanted * 3)[:3]
-    lock = f"LOCK TABLE {Budget._meta.db_table} IN {mode} MODE" if connection.vendor == "postgresql" else ""
-    return BUDGETS_OF_THREE(prefix=lock, first=first, second=second, third=third)
+    return BUDGETS_OF_THREE(first=first, second=second, third=third)
 
 
 def spending_add(*, events: Sequence[UsageEvent], turn_id: uuid.UUID | None = None) -> None:

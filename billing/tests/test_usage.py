@@ -209,8 +209,8 @@ def test_takes_as_many_statements_for_50_calls_as_for_one(model: LlmModel, djang
     batch = connection.ops.bulk_batch_size(list(UsageEvent._meta.concrete_fields), one_event * 50) or 50
     for calls in ([call(model)], many):
         inserts = math.ceil(len(calls) / max(batch, 1)) if connection.vendor == "sqlite" else 1
-        # Prices, events, budgets (with their lock), hold, days, totals.
-        with transaction.atomic(), django_assert_num_queries(5 + inserts):
+        # Prices, events, budgets, hold, days, totals.
+        with transaction.atomic(), django_assert_num_queries(5 + inserts + LOCKS):
             usage_stage(payer=payer(), calls=calls)
     assert UsageEvent.objects.count() == 51
 

@@ -20,6 +20,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from sessions.live.entries import MAX_BYTES_PER_TURN, Entry, call_on, entry_of, wake, whole
+from sessions.live.loops import new_loop
 from sessions.live.redis_follower import PAGE, Follower, entries_of
 from sessions.live.redis_publisher import UNREACHABLE, Publisher, stream_id, stream_key, write_probe
 
@@ -149,7 +150,7 @@ class Live:
     def __init__(self, url: str, lost: Collection[uuid.UUID] = ()) -> None:
         self._url = url
         self._stale_since_s: float | None = None
-        self.loop = asyncio.new_event_loop()
+        self.loop = new_loop()
         self.commands = Redis.from_pool(
             BlockingConnectionPool.from_url(
                 url, max_connections=READ_CONNECTIONS, timeout=TIMEOUT_S, **OPTIONS

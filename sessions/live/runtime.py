@@ -18,6 +18,7 @@ from orchestration.gateway.gateway import Gateway, GatewayConfig
 from sessions.live.database import Database
 from sessions.live.eventlog import event_log
 from sessions.live.journal import journal_state
+from sessions.live.loops import new_loop
 from sessions.live.mailing import notices_mail_aside
 from sessions.live.runner import Runner
 from sessions.services.leases import leases_renew, turns_hand_over, turns_to_recover
@@ -287,7 +288,7 @@ class Runtime:
         return self._engine
 
     def _serve(self, ready: threading.Event) -> None:
-        loop = asyncio.new_event_loop()
+        loop = new_loop()
         asyncio.set_event_loop(loop)
         engine = Engine(loop)
         self._engine = engine
