@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import uuid
 
+from django.contrib.auth.models import Permission
+from django.db.models import Q
 from django.http import HttpRequest
 from rest_framework.request import Request
 
@@ -48,10 +50,26 @@ def access_token(user: User, token_id: str) -> ApiToken:
 
 
 def access_person(asker: User, user_id: str) -> User:
-    """Return a person whose account this member of staff may change: an administrator's only administrators may."""
+    """Return a person whose account this member of staff may act on. Raises NotFound, `permission_denied`."""
     person = User.objects.select_related("team").filter(pk=parse_id(user_id)).first()
     if person is None:
         raise NotFound("Nobody has this id.")
-    if person.is_superuser and not asker.is_superuser:
-        raise PantheonError("permission_denied", "Only administrators change an administrator's account.")
+    if not may_act_on(asker, person):
+        raise PantheonError(
+            "permission_denied", "Only administrators can do this: the account has rights that you lack."
+        )
     return person
+
+
+def may_act_on(actor: User, person: User) -> bool:
+    """Tell whether staff may act on an account: superusers on any; others on none of staff or with more rights.
+
+    The person's permissions are read from their tables: `get_all_permissions` of a suspended account is empty.
+    """
+    if actor.is_superuser:
+        return True
+    if person.is_staff or person.is_superuser:
+        return False
+    given = Permission.objects.filter(Q(user=person) | Q(group__user=person)).distinct()
+    held = {f"{label}.{name}" for label, name in given.values_list("content_type__app_label", "codename")}
+    return held <= actor.get_all_permissions()

@@ -31,6 +31,17 @@ def client_address(request: HttpRequest) -> str:
     return str(ip)
 
 
+def sends_mail() -> bool:
+    """Tell whether mails leave: there is a server for them, and an address of ours for the links in them."""
+    return bool(settings.EMAIL_URL and settings.PANTHEON_URL)
+
+
+def mailed_url(path: str) -> str:
+    """Return a link for a mail. Never from a request, whose `Host` is whatever its sender wrote."""
+    assert settings.PANTHEON_URL
+    return f"{settings.PANTHEON_URL}{path}"
+
+
 def instance_url(request: HttpRequest) -> str:
-    """Return the address that links to this instance begin with: PANTHEON_URL, or what the request was sent to."""
+    """Return what links begin with that are shown to whoever asks: PANTHEON_URL, or what the request was sent to."""
     return settings.PANTHEON_URL or request.build_absolute_uri("/").rstrip("/")

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.forms import BaseUserCreationForm, UserChangeForm
+from django.contrib.auth.forms import AdminPasswordChangeForm, BaseUserCreationForm, UserChangeForm
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
@@ -16,15 +17,17 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from accounts import admin_invitations
+from accounts import admin_groups, admin_invitations
+from accounts.access import asker, may_act_on
 from accounts.admin_audit import AuditedAdmin, actor_of
 from accounts.admin_links import LinkedAdmin, Way, budget_ways, costs_way, list_way
 from accounts.admin_passwords import PasswordLinkAdmin
 from accounts.admin_readonly import HidingAdmin, ReadOnlyAdmin, page_link
 from accounts.models import ApiToken, AuditEntry, Team, User
+from accounts.passwords import account_change_mail
 from accounts.services import token_delete, user_reactivate, user_suspend
 
-__all__ = ["admin_invitations"]
+__all__ = ["admin_groups", "admin_invitations"]
 
 
 class PersonCreationForm(BaseUserCreationForm):
@@ -41,15 +44,30 @@ class PersonChangeForm(UserChangeForm):
         field_classes: ClassVar[dict[str, Any]] = {}
 
 
+class PersonPasswordForm(AdminPasswordChangeForm):
+    def save(self, commit: bool = True) -> User:
+        user: User = super().save(commit)
+        account_change_mail(user=user, address=user.email, what="the password")
+        return user
+
+
+RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
+
+
 @admin.register(User)
 class PersonAdmin(LinkedAdmin, AuditedAdmin, PasswordLinkAdmin, DjangoUserAdmin):
     """People sign in with their e-mail address; there is no user name.
 
     Nobody is deleted here: rooms, turns and what they cost hang on a person. Taking *active* away suspends the
     account: its sessions and tokens stop working at once.
+
+    What hands an account over is for superusers alone: its password and its e-mail address, to which links for new
+    passwords are sent; with either, staff could read what a person wrote. So is a new account, whose password whoever
+    makes it would know: other staff invite. Rights are superusers' too.
     """
 
     form = PersonChangeForm
+    change_password_form = PersonPasswordForm
     add_form = PersonCreationForm
     ordering = ("email",)
     actions = ("suspend", "reactivate")
@@ -63,7 +81,7 @@ class PersonAdmin(LinkedAdmin, AuditedAdmin, PasswordLinkAdmin, DjangoUserAdmin)
     fieldsets = (
         (None, {"fields": ("email", "password")}),
         ("Person", {"fields": ("name", "team", "id")}),
-        ("Access", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
+        ("Access", {"fields": ("is_active", *RIGHTS)}),
         ("Dates", {"fields": ("last_login", "created_at")}),
     )
     add_fieldsets = (
@@ -89,23 +107,38 @@ class PersonAdmin(LinkedAdmin, AuditedAdmin, PasswordLinkAdmin, DjangoUserAdmin)
             list_way("Audit log", "accounts_auditentry", object_type="accounts.User", object_id=row.pk),
         ]
 
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
+        """Leave the password out for all but superusers, also as the hash that Django shows."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if asker(request).is_superuser:
+            return fieldsets
+        return [
+            (title, {**options, "fields": [name for name in options["fields"] if name != "password"]})
+            for title, options in fieldsets
+        ]
+
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
-        """Return also what gives rights, unless an administrator asks: nobody raises themselves."""
         fields = tuple(super().get_readonly_fields(request, obj))
-        if getattr(request.user, "is_superuser", False):
-            return fields
-        return (*fields, "is_staff", "is_superuser", "groups", "user_permissions")
+        return fields if asker(request).is_superuser else (*fields, "email", *RIGHTS)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return asker(request).is_superuser
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Refuse other staff an administrator's account: with its password they would have its rights."""
-        if obj is not None and obj.is_superuser and not getattr(request.user, "is_superuser", False):
-            return False
-        return super().has_change_permission(request, obj)
+        allowed = super().has_change_permission(request, obj)
+        return allowed and (obj is None or may_act_on(asker(request), obj))
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return False
 
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if change and "email" in form.changed_data:
+            account_change_mail(user=obj, address=form.initial["email"], what="the e-mail address")
+
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        if not asker(request).is_superuser:
+            raise PermissionDenied
         with transaction.atomic():  # the password and the entry that it changed
             return super().user_change_password(request, id, form_url)
 
@@ -199,6 +232,10 @@ class ApiTokenAdmin(LinkedAdmin, AuditedAdmin, HidingAdmin):
     search_fields = ("name", "hint", "user__email", "user__name")
     fields = ("name", "hint", "user", "scope_list", "created_at", "expires_at", "last_used_at")
     readonly_fields = fields
+
+    def has_delete_permission(self, request: HttpRequest, obj: ApiToken | None = None) -> bool:
+        allowed = super().has_delete_permission(request, obj)
+        return allowed and (obj is None or may_act_on(asker(request), obj.user))
 
     def ways(self, row: ApiToken) -> list[Way]:
         return [list_way("Turns of its person", "chat_sessions_turn", user__id__exact=row.user_id)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.contrib import admin, messages
 from django.db import transaction
 from django.db.models import QuerySet
@@ -15,7 +14,7 @@ from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 
 from accounts.access import asker
-from accounts.addresses import instance_url
+from accounts.addresses import instance_url, sends_mail
 from accounts.admin_readonly import HidingAdmin
 from accounts.invitations import (
     VALID_FOR,
@@ -119,7 +118,7 @@ class InvitationAdmin(HidingAdmin):
             "opts": self.opts,
             "invitation": obj,
             "url": request.invitation_url,  # type: ignore[attr-defined]
-            "mails": bool(settings.EMAIL_URL),
+            "mails": sends_mail(),
         }
         response = render(request, "admin/accounts/invitation_link.html", context)
         add_never_cache_headers(response)

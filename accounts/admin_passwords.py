@@ -14,9 +14,9 @@ from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 
 from accounts.access import access_person, asker
-from accounts.addresses import instance_url
+from accounts.addresses import instance_url, sends_mail
 from accounts.page_base import error_page
-from accounts.passwords import VALID_FOR, password_link
+from accounts.passwords import VALID_FOR, may_make_link, password_link
 from pantheon.errors import PantheonError
 
 if TYPE_CHECKING:
@@ -26,11 +26,28 @@ else:
 
 
 class PasswordLinkAdmin(_Base):
-    """Adds the link to the pages of people; who may change an account may make one, and each is in the audit log."""
+    """Adds the link to the pages of people. Each is in the audit log; superusers see it, others have it mailed."""
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.password_link_view)
         return [path("<id>/password-link/", view, name="accounts_user_password_link"), *super().get_urls()]
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Any = None,
+    ) -> HttpResponse:
+        context["may_make_link"] = (
+            obj is not None
+            and obj.is_active
+            and self.has_change_permission(request, obj)
+            and may_make_link(asker(request))
+        )
+        return super().render_change_form(request, context, add, change, form_url, obj)
 
     def password_link_view(self, request: HttpRequest, id: str) -> HttpResponse:
         if not self.has_change_permission(request):
@@ -40,7 +57,7 @@ class PasswordLinkAdmin(_Base):
         try:
             person = access_person(asker(request), id)
             with transaction.atomic():
-                url = password_link(user=person, actor_id=asker(request).pk, base_url=instance_url(request))
+                url = password_link(user=person, actor=asker(request), base_url=instance_url(request))
         except PantheonError as error:
             return error_page(request, error)
         context: dict[str, Any] = {
@@ -49,6 +66,7 @@ class PasswordLinkAdmin(_Base):
             "opts": self.opts,
             "person": person,
             "url": url,
+            "mails": sends_mail(),
             "expires_at": timezone.now() + VALID_FOR,
         }
         response = render(request, "admin/accounts/password_link.html", context)

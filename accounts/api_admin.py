@@ -8,7 +8,7 @@ from django.db import transaction
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.access import access_person, signed_in
+from accounts.access import access_person, parse_id, signed_in
 from accounts.api_base import AdminApiView
 from accounts.api_schema import operation
 from accounts.api_shapes import ManagedPersonShape
@@ -30,9 +30,9 @@ class UserSuspendView(AdminApiView):
     )
     def post(self, request: Request, user_id: str) -> Response:
         asker = signed_in(request)
-        person = access_person(asker, user_id)
-        if person.pk == asker.pk:
+        if parse_id(user_id) == asker.pk:
             raise ValidationFailed({"id": ["Nobody suspends themselves: ask another administrator."]})
+        person = access_person(asker, user_id)
         with transaction.atomic(durable=True):
             user_suspend(user=person, actor_id=asker.pk)
         return Response(person_json(person))

@@ -14,6 +14,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.addresses import mailed_url, sends_mail
 from accounts.audit import audit_record, values_of
 from accounts.models import ApiToken, Invitation, Team, User, secret_digest
 from accounts.services import fields_of, user_new, user_save
@@ -55,10 +56,10 @@ def invitation_create(
     except IntegrityError as error:
         raise ValidationFailed({"email": ["Somebody else is inviting this address just now."]}) from error
     audit_record(actor_id=actor.pk, action="add", row=invitation, after=values_of(invitation))
-    url = base_url.rstrip("/") + reverse("invitation", args=[secret])
-    if settings.EMAIL_URL:
-        transaction.on_commit(lambda: invitation_mail(invitation=invitation, url=url))
-    return invitation, url
+    path = reverse("invitation", args=[secret])
+    if sends_mail():
+        transaction.on_commit(lambda: invitation_mail(invitation=invitation, path=path))
+    return invitation, base_url.rstrip("/") + path
 
 
 def invitation_check(invitation: Invitation) -> None:
@@ -151,9 +152,9 @@ def no_link() -> NotFound:
     )
 
 
-def invitation_mail(*, invitation: Invitation, url: str) -> None:
+def invitation_mail(*, invitation: Invitation, path: str) -> None:
     """Mail the link and note that it was; a mail server that refuses is logged, for the link can be handed over."""
-    context = {"invitation": invitation, "url": url}
+    context = {"invitation": invitation, "url": mailed_url(path)}
     try:
         send_mail(
             "You are invited to Pantheon",

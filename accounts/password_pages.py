@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from django import forms
-from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.debug import sensitive_post_parameters
 
-from accounts.addresses import instance_url
+from accounts.addresses import sends_mail
 from accounts.forms import NewPassword
 from accounts.page_base import PageView, add_errors, form_page
 from accounts.passwords import password_link_mail, password_link_user, password_reset
@@ -35,17 +34,15 @@ class ForgotPasswordView(PageView):
 
     def post(self, request: HttpRequest) -> HttpResponse:
         form = ForgottenForm(request.POST)
-        if not (settings.EMAIL_URL and form.is_valid()):
+        if not (sends_mail() and form.is_valid()):
             return self.show(request, form)
         email = form.cleaned_data["email"]
         attempt_count(request, email=email)
-        password_link_mail(email=email, base_url=instance_url(request))
+        password_link_mail(email=email)
         return self.show(request, form, asked=email)
 
     def show(self, request: HttpRequest, form: forms.Form, asked: str = "") -> HttpResponse:
-        return form_page(
-            request, "accounts/forgot_password.html", form, asked=asked, mails=bool(settings.EMAIL_URL)
-        )
+        return form_page(request, "accounts/forgot_password.html", form, asked=asked, mails=sends_mail())
 
 
 class ResetPasswordView(PageView):

@@ -21,10 +21,12 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 
 from accounts.access import parse_id
+from accounts.addresses import mailed_url, sends_mail
 from accounts.audit import audit_record
 from accounts.models import User
 from pantheon.errors import NotFound, PantheonError, ValidationFailed
 
+LINK_SUBJECT = "A new password for Pantheon"
 VALID_FOR = dt.timedelta(seconds=settings.PASSWORD_RESET_TIMEOUT)
 
 log = logging.getLogger(__name__)
@@ -42,18 +44,36 @@ def password_change(*, user: User, password: str) -> User:
     return user
 
 
-def password_link(*, user: User, actor_id: uuid.UUID, base_url: str) -> str:
-    """Return a link with which somebody makes a new password, once (inside a transaction). It is stored nowhere.
+def password_link(*, user: User, actor: User, base_url: str) -> str:
+    """Make a link with which somebody sets a new password, once (inside a transaction). It is stored nowhere.
 
-    Raises `account_suspended`.
+    Where there is mail it goes to the person. It is returned to superusers alone, "" to other staff: whoever holds it
+    can take the account over. Raises `account_suspended`, `permission_denied`.
     """
     if not user.is_active:
         raise PantheonError("account_suspended", "A suspended account is reactivated first.")
-    audit_record(actor_id=actor_id, action="password link", row=user)
-    return address_for(user, base_url)
+    if not may_make_link(actor):
+        raise PantheonError("permission_denied", "Without mail only administrators can make this link.")
+    audit_record(actor_id=actor.pk, action="password link", row=user)
+    if sends_mail():
+        text = link_mail(user, actor=actor)
+        transaction.on_commit(lambda: mail_out(user.pk, user.email, LINK_SUBJECT, text))
+    return base_url.rstrip("/") + link_path(user) if actor.is_superuser else ""
 
 
-def password_link_mail(*, email: str, base_url: str) -> None:
+def may_make_link(actor: User) -> bool:
+    """Tell whether a link would reach anybody: the person by mail, or a superuser on the page."""
+    return actor.is_superuser or sends_mail()
+
+
+def account_change_mail(*, user: User, address: str, what: str) -> None:
+    """Tell a person, once this is committed, what an administrator changed of the account; nothing without mail."""
+    if sends_mail():
+        text = render_to_string("accounts/changed_mail.txt", {"user": user, "what": what})
+        transaction.on_commit(lambda: mail_out(user.pk, address, "Your Pantheon account was changed", text))
+
+
+def password_link_mail(*, email: str) -> None:
     """Mail such a link to an address, if it has an account.
 
     The time that an answer takes tells nobody which addresses have one: the mail is written in any case, and leaves
@@ -61,21 +81,24 @@ def password_link_mail(*, email: str, base_url: str) -> None:
     """
     found = User.objects.filter(email=User.normalize_email(email), is_active=True).first()
     user = found or User(email=email)
-    context = {
-        "user": user,
-        "url": address_for(user, base_url),
-        "hours": int(VALID_FOR.total_seconds() // 3600),
-    }
-    text = render_to_string("accounts/password_mail.txt", context)
+    text = link_mail(user)
     if found is not None:
-        threading.Thread(target=mail_out, args=(user.pk, user.email, text), name="password-mail").start()
+        args = (user.pk, user.email, LINK_SUBJECT, text)
+        threading.Thread(target=mail_out, args=args, name="password-mail").start()
 
 
-def mail_out(user_id: uuid.UUID, address: str, text: str) -> None:
+def link_mail(user: User, *, actor: User | None = None) -> str:
+    """Return the text of a mail with a link; `actor` made it, None: whoever knows the address asked for it."""
+    hours = int(VALID_FOR.total_seconds() // 3600)
+    context = {"user": user, "actor": actor, "url": mailed_url(link_path(user)), "hours": hours}
+    return render_to_string("accounts/password_mail.txt", context)
+
+
+def mail_out(user_id: uuid.UUID, address: str, subject: str, text: str) -> None:
     try:
-        send_mail("A new password for Pantheon", text, None, [address])
+        send_mail(subject, text, None, [address])
     except OSError as error:  # smtplib's errors are OSErrors too
-        log.warning("the password link of %s could not be mailed: %s", user_id, error)
+        log.warning("%r for %s could not be mailed: %s", subject, user_id, error)
 
 
 def password_link_user(user_id: str, secret: str) -> User:
@@ -111,10 +134,8 @@ def password_set(user: User, password: str) -> User:
     return user
 
 
-def address_for(user: User, base_url: str) -> str:
-    return base_url.rstrip("/") + reverse(
-        "reset-password", args=[user.pk, default_token_generator.make_token(user)]
-    )
+def link_path(user: User) -> str:
+    return reverse("reset-password", args=[user.pk, default_token_generator.make_token(user)])
 
 
 def no_link() -> NotFound:

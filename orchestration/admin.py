@@ -39,8 +39,14 @@ class CatalogueAdmin(AuditedAdmin, admin.ModelAdmin):
         return super().has_delete_permission(request, obj) and not (obj is not None and is_referenced(obj))
 
 
+DESTINATION = ("kind", "base_url", "base_url_env", "key_env")
+"""Where the key and the conversations of a provider go: superusers alone say so, on a new provider too."""
+
+
 @admin.register(Provider)
 class ProviderAdmin(LinkedAdmin, CatalogueAdmin):
+    """Staff who may change providers rename them, switch them on and off, and test them."""
+
     list_display = ("name", "kind", "base_url", "key_env", "key_found", "models", "enabled")
     list_filter = ("kind", "enabled")
     search_fields = ("name", "base_url", "key_env")
@@ -56,6 +62,13 @@ class ProviderAdmin(LinkedAdmin, CatalogueAdmin):
         "created_at",
     )
     readonly_fields = ("key_found", "models", "created_at")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.is_superuser and super().has_add_permission(request)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Provider | None = None) -> tuple[str, ...]:
+        fields = tuple(super().get_readonly_fields(request, obj))
+        return fields if request.user.is_superuser else (*fields, *DESTINATION)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Provider]:
         return super().get_queryset(request).annotate(model_count=Count("llm_models"))

@@ -12,11 +12,13 @@ from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
 from django.utils import timezone
 
+from orchestration.gateway.keys import KEY_NAME_RULE, is_key_name
+
 alias_validator = RegexValidator(
     r"\A[A-Za-z0-9][A-Za-z0-9._:/-]*\Z", "Use letters, digits and . _ : / - only."
 )
 env_name_validator = RegexValidator(
-    r"\A[A-Z_][A-Z0-9_]*\Z", "Use the name of an environment variable, such as OPENROUTER_API_KEY."
+    r"\A[A-Z_][A-Z0-9_]*\Z", "Use the name of an environment variable, such as OPENROUTER_BASE_URL."
 )
 
 
@@ -33,6 +35,11 @@ def validate_base_url(value: str) -> None:
         raise ValidationError(
             "Use an address without credentials or parameters: a key belongs in its variable."
         )
+
+
+def validate_key_name(value: str) -> None:
+    if not is_key_name(value):
+        raise ValidationError(KEY_NAME_RULE)
 
 
 class Provider(models.Model):
@@ -64,8 +71,9 @@ class Provider(models.Model):
         "key variable",
         max_length=120,
         blank=True,
-        validators=[env_name_validator],
-        help_text="The environment variable that holds the key. Empty: the server wants no key.",
+        validators=[validate_key_name],
+        help_text="The environment variable that holds the key, such as OPENROUTER_API_KEY: its name ends in "
+        "_API_KEY. Leave empty if no key is needed.",
     )
     enabled = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -78,10 +86,26 @@ class Provider(models.Model):
 
     @property
     def has_key(self) -> bool:
-        """Tell whether the key that this provider wants is in the environment (directly or as `NAME_FILE`)."""
-        return not self.key_env or bool(
-            os.environ.get(self.key_env) or os.environ.get(f"{self.key_env}_FILE")
-        )
+        """Tell whether the key that this provider wants is in the environment (directly or as `NAME_FILE`).
+
+        A variable that may hold no key is not looked at.
+        """
+        if not self.key_env:
+            return True
+        given = os.environ.get(self.key_env) or os.environ.get(f"{self.key_env}_FILE")
+        return self.key_name_allowed and bool(given)
+
+    @property
+    def key_name_allowed(self) -> bool:
+        """Tell whether a provider may read its key variable; rows from before the rule may name any."""
+        return not self.key_env or is_key_name(self.key_env)
+
+    @property
+    def key_cure(self) -> str:
+        """Return what to do where the key is missing."""
+        if self.key_name_allowed:
+            return f"set {self.key_env}"
+        return f"choose a key variable that ends in _API_KEY instead of {self.key_env}"
 
 
 class LlmModelQuerySet(models.QuerySet["LlmModel"]):

@@ -29,7 +29,7 @@ def model_by_alias(alias: str) -> LlmModel:
     elif not (model.enabled and model.provider.enabled):
         reason = "is switched off"
     elif not model.provider.has_key:
-        reason = f"lacks its key: set {model.provider.key_env}"
+        reason = f"lacks its key: {model.provider.key_cure}"
     else:
         return model
     raise PantheonError("model_unavailable", f"The model {alias} {reason}.", {"model": alias})

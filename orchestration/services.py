@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import models, transaction
 
+from accounts.audit import audit_record, values_of
 from accounts.services import fields_of
 from orchestration.models import LlmModel, Provider
 from pantheon.errors import ValidationFailed
 
 
+@transaction.atomic(durable=True)
 def provider_add(
     *, name: str, kind: str, base_url: str = "", base_url_env: str = "", key_env: str = ""
 ) -> Provider:
-    """Add a provider. `key_env` names the variable with its key; empty: it wants none. Raises ValidationFailed."""
+    """Add a provider, from the command line. `key_env` names the variable with its key; empty: it wants none.
+
+    Raises ValidationFailed.
+    """
     provider = Provider(name=name, kind=kind, base_url=base_url, base_url_env=base_url_env, key_env=key_env)
     _check(provider)
     provider.save()
+    audit_record(actor_id=None, action="add", row=provider, after=values_of(provider))
     return provider
 
 

@@ -78,6 +78,13 @@ class PantheonAdminSite(admin.AdminSite):
 
         return redirect_to_login(request.GET.get(REDIRECT_FIELD_NAME) or reverse("admin:index"))
 
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Lead to the account page: one place takes the old password, with the limits of signing in."""
+        return redirect("account")
+
+    def password_change_done(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        return redirect("account")
+
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
         """Return the pages in our groups; those of one app as Django has them."""
         apps = super().get_app_list(request, app_label)

@@ -8,9 +8,15 @@ class PantheonConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        from pantheon.checks import SETTINGS_CHECKS, check_default_model, check_public_address
+        from pantheon.checks import (
+            SETTINGS_CHECKS,
+            check_default_model,
+            check_key_variables,
+            check_public_address,
+        )
 
         for check in SETTINGS_CHECKS:
             checks.register(check)
         checks.register(check_public_address, checks.Tags.security, deploy=True)
         checks.register(check_default_model, checks.Tags.database)
+        checks.register(check_key_variables, checks.Tags.database)

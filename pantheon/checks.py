@@ -13,8 +13,10 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 from django.db import connections
+from django.db.models import Model
 
-from orchestration.models import LlmModel
+from orchestration.gateway.keys import KEY_NAME_RULE
+from orchestration.models import LlmModel, Provider
 from sessions.live.journal import JOURNALS, MEMORY
 
 LIMITS = (
@@ -161,6 +163,19 @@ def check_journal(**kwargs: Any) -> list[CheckMessage]:
     return [Error(f"PANTHEON_JOURNAL is {settings.PANTHEON_JOURNAL!r}.", hint=hint, id="pantheon.E011")]
 
 
+def check_mail(**kwargs: Any) -> list[CheckMessage]:
+    """Refuse mail without an address of our own: a link in a mail is never made from what a request says."""
+    if settings.PANTHEON_URL or not settings.EMAIL_URL:
+        return []
+    return [
+        Error(
+            "EMAIL_URL is set and PANTHEON_URL is not: links in mails would have no address to lead to.",
+            hint="Set PANTHEON_URL to the address people use, such as https://council.example.org, or unset EMAIL_URL.",
+            id="pantheon.E021",
+        )
+    ]
+
+
 def check_signup(**kwargs: Any) -> list[CheckMessage]:
     """Refuse a way to make accounts that there is not."""
     if settings.PANTHEON_SIGNUP in SIGNUPS:
@@ -295,17 +310,15 @@ def check_redis(**kwargs: Any) -> list[CheckMessage]:
 def check_default_model(*, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """Warn of a default model that the catalogue does not offer. Asks the database, so `check --database default`."""
     alias = settings.PANTHEON_DEFAULT_MODEL
-    if not alias or "default" not in (databases or ()):
+    if not alias or not is_migrated(LlmModel, databases):
         return []
-    if LlmModel._meta.db_table not in connections["default"].introspection.table_names():
-        return []  # nothing is migrated yet
     model = LlmModel.objects.enabled().filter(alias=alias).first()
     if model is not None and model.provider.has_key:
         return []
     if model is None:
         problem = "no model that is switched on has this alias"
     else:
-        problem = f"its provider {model.provider} has no key: set {model.provider.key_env}"
+        problem = f"its provider {model.provider} has no key: {model.provider.key_cure}"
     return [
         Warning(
             f"PANTHEON_DEFAULT_MODEL is {alias!r}: {problem}.",
@@ -313,6 +326,29 @@ def check_default_model(*, databases: Sequence[str] | None = None, **kwargs: Any
             id="pantheon.W001",
         )
     ]
+
+
+def check_key_variables(*, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Warn of providers whose key is in a variable that no provider may read. Asks the database, as above."""
+    if not is_migrated(Provider, databases):
+        return []
+    return [
+        Warning(
+            f"The provider {provider.name} reads its key from {provider.key_env}, which no provider may: "
+            "its models cannot be used.",
+            hint=f"{KEY_NAME_RULE} Set it, and name it as the provider's key variable in the administration.",
+            id="pantheon.W003",
+        )
+        for provider in Provider.objects.order_by("name")
+        if not provider.key_name_allowed
+    ]
+
+
+def is_migrated(model: type[Model], databases: Sequence[str] | None) -> bool:
+    """Tell whether a check may ask for the rows of a model, and whether there is a table to ask."""
+    if "default" not in (databases or ()):
+        return False
+    return model._meta.db_table in connections["default"].introspection.table_names()
 
 
 SETTINGS_CHECKS = (
@@ -326,6 +362,7 @@ SETTINGS_CHECKS = (
     check_lease,
     check_journal,
     check_url,
+    check_mail,
     check_signup,
     check_web_processes,
     check_shared_database,

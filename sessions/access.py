@@ -30,10 +30,15 @@ SESSION: CompiledQuery[ChatSession] = CompiledQuery(
 Row = TypeVar("Row", Agent, ChatSession, Room)
 
 
-def access_provider(user: User, provider_id: str | uuid.UUID) -> Provider:
-    """Return a provider that is switched on, for staff."""
-    if not user.is_staff:
+def check_providers(user: User) -> None:
+    """Refuse everybody but staff who may change providers. Raises NotFound."""
+    if not (user.is_staff and user.has_perm("orchestration.change_provider")):
         raise NotFound()
+
+
+def access_provider(user: User, provider_id: str | uuid.UUID) -> Provider:
+    """Return a provider that is switched on, for staff who may change providers."""
+    check_providers(user)
     provider = Provider.objects.filter(enabled=True, pk=parse_id(provider_id)).first()
     if provider is None:
         raise NotFound()

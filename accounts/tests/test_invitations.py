@@ -231,7 +231,7 @@ class TestMail:
     def mails(self, settings: Any) -> Any:
         settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
         settings.EMAIL_HOST = "127.0.0.1"
-        settings.EMAIL_URL = "smtp://127.0.0.1"
+        settings.EMAIL_URL, settings.PANTHEON_URL = "smtp://127.0.0.1", BASE
         settings.DEFAULT_FROM_EMAIL = "council@example.org"
         return settings
 

@@ -45,7 +45,12 @@ class AnthropicMessages:
             timeout=timeout,
             # What people write belongs in no trace.
             open_telemetry=False,
-            http_client=anthropic.DefaultAsyncHttpxClient(timeout=timeout, limits=limits),
+            http_client=anthropic.DefaultAsyncHttpxClient(
+                timeout=timeout,
+                limits=limits,
+                # A redirect would take the conversation, and some headers, to an address that nobody configured.
+                follow_redirects=False,
+            ),
         )
         # ANTHROPIC_CUSTOM_HEADERS may be meant for another server than this one.
         self._client._custom_headers = {}

@@ -19,6 +19,15 @@ DEFAULT_BASE_URLS = {
 NO_KEY = "no-key-needed"
 """Sent to a server that wants no key: the SDKs insist on one."""
 
+KEY_NAME = re.compile(
+    r"\A(?!(?:AWS|DATABASE|DJANGO|EMAIL|PANTHEON|POSTGRES|REDIS|SECRET)_)[A-Z][A-Z0-9_]*_API_KEY\Z"
+)
+"""Variables that may be sent to a provider as its key: whoever edits a provider could read any other one with it."""
+
+KEY_NAME_RULE = (
+    "Use a variable that ends in _API_KEY, such as OPENROUTER_API_KEY, and is none of Pantheon's own."
+)
+
 SECRET_PATTERN = re.compile(r"(?i)bearer\s+[^\s\"',}]+|\b(?:sk|pk|rk|gsk|xai)[-_][a-z0-9_*.-]{6,}")
 """What looks like a key in a text that somebody else wrote."""
 
@@ -41,10 +50,21 @@ def resolve(model: ModelSpec) -> Endpoint:
     return Endpoint(model.kind, base_url_of(model), key_of(model))
 
 
+def is_key_name(name: str) -> bool:
+    """Tell whether a variable may hold a provider's key."""
+    return KEY_NAME.match(name) is not None
+
+
 def key_of(model: ModelSpec) -> str:
     """Return the key from the variable, or from the file that `<variable>_FILE` names."""
     if not model.key_env:
         return NO_KEY
+    if not is_key_name(
+        model.key_env
+    ):  # a row or a snapshot from before the rule, or one written past the forms
+        raise NotConfigured(
+            f"The provider {model.provider} cannot have its key in {model.key_env}. {KEY_NAME_RULE}"
+        )
     key = (os.environ.get(model.key_env) or _read_file(model)).strip()
     if not key:
         raise NotConfigured(f"The provider {model.provider} has no key: set {model.key_env}.")

@@ -49,7 +49,12 @@ class OpenAIChat:
             base_url=endpoint.base_url,
             max_retries=0,
             timeout=timeout,
-            http_client=openai.DefaultAsyncHttpxClient(timeout=timeout, limits=limits),
+            http_client=openai.DefaultAsyncHttpxClient(
+                timeout=timeout,
+                limits=limits,
+                # A redirect would take the conversation, and some headers, to an address that nobody configured.
+                follow_redirects=False,
+            ),
         )
         # The SDK fills in what the environment has for OpenAI; to another provider that is none of its business.
         self._client.organization = self._client.project = self._client.admin_api_key = None

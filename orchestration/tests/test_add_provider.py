@@ -7,6 +7,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
+from accounts.models import AuditEntry
 from orchestration.models import Provider
 
 pytestmark = pytest.mark.django_db
@@ -29,14 +30,16 @@ def test_a_provider_with_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
         "OPENROUTER_API_KEY",
         True,
     )
-    assert "once OPENROUTER_API_KEY is set" in said
+    assert "set OPENROUTER_API_KEY" in said
     assert "add_model" in said
+    entry = AuditEntry.objects.get(object_id=str(provider.pk))
+    assert (entry.action, entry.actor_id, entry.after["base_url"]) == ("add", None, url)
 
 
 def test_a_provider_without_a_key() -> None:
     said = add("ollama", "--kind", "openai", "--base-url", "http://ollama:11434/v1")
     assert Provider.objects.get(name="ollama").has_key
-    assert "once" not in said
+    assert "Before" not in said
 
 
 @pytest.mark.parametrize(
@@ -45,6 +48,10 @@ def test_a_provider_without_a_key() -> None:
         (["openai", "--kind", "openai"], "name"),
         (["x", "--kind", "openai", "--base-url", "nowhere"], "base url"),
         (["x", "--kind", "openai", "--key-env", "sk-1"], "key env"),
+        (
+            ["x", "--kind", "openai", "--key-env", "DATABASE_URL"],
+            "key env: Use a variable that ends in _API_KEY",
+        ),
         (["x", "--kind", "demo"], "kind"),
         (["x"], "--kind"),
     ],

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
-import pytest
+from typing import ClassVar
 
-from accounts.tests.admin_site import page, static_files_as_they_are, superuser
+import pytest
+from django.contrib.auth.models import Permission
+
+from accounts.models import AuditEntry, User
+from accounts.tests.admin_site import page, signed_in, static_files_as_they_are, superuser
 from orchestration.models import LlmModel, Provider
 from orchestration.selectors import available_models
 
@@ -54,6 +58,7 @@ def test_a_provider_and_a_model_work_once_they_are_saved(monkeypatch):
     ("field", "value"),
     [
         ("key_env", "sk-this-is-the-key-itself"),
+        ("key_env", "DATABASE_URL"),
         ("base_url", "ftp://example.org"),
         ("base_url", "https://user:secret@example.org"),
         ("kind", "telnet"),
@@ -66,6 +71,73 @@ def test_a_provider_that_cannot_work_is_refused(field, value):
     assert response.status_code == 200
     assert field in response.context["adminform"].errors
     assert not Provider.objects.filter(key_env=form["key_env"]).exists()
+
+
+class TestStaff:
+    """Where keys and conversations go is for superusers to say."""
+
+    FORM: ClassVar = {
+        "name": "lab",
+        "kind": "openai",
+        "base_url": "https://lab.example.org/v1",
+        "base_url_env": "",
+        "key_env": "LAB_API_KEY",
+        "enabled": "on",
+    }
+
+    @pytest.fixture
+    def provider(self):
+        return Provider.objects.create(**{**self.FORM, "enabled": True})
+
+    @pytest.fixture
+    def staff(self):
+        carol = User.objects.create_user("carol@example.org", is_staff=True)
+        carol.user_permissions.set(Permission.objects.filter(content_type__app_label="orchestration"))
+        return signed_in(carol)
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [
+            ("base_url", "https://elsewhere.example.org/v1"),
+            ("base_url", ""),
+            ("base_url_env", "ELSEWHERE_BASE_URL"),
+            ("key_env", "OPENAI_API_KEY"),
+            ("key_env", ""),
+            ("kind", "anthropic"),
+        ],
+    )
+    def test_they_rename_and_switch_but_do_not_redirect(self, staff, provider, field, value):
+        form = {**self.FORM, "name": "laboratory", "enabled": "", field: value}
+        assert staff.post(page(Provider, "change", provider.pk), form).status_code == 302
+        before, after = getattr(provider, field), Provider.objects.get(pk=provider.pk)
+        assert (after.name, after.enabled, getattr(after, field)) == ("laboratory", False, before)
+
+    def test_a_keyless_provider_is_not_redirected_either(self, staff, provider):
+        """What people write to its models would go there too."""
+        Provider.objects.update(key_env="")
+        staff.post(page(Provider, "change", provider.pk), {**self.FORM, "base_url": "https://elsewhere"})
+        assert Provider.objects.get(pk=provider.pk).base_url == self.FORM["base_url"]
+
+    @pytest.mark.parametrize("key_env", ["OPENAI_API_KEY", ""])
+    def test_they_add_none(self, staff, key_env):
+        form = {**self.FORM, "base_url": "https://elsewhere", "key_env": key_env}
+        assert staff.post(page(Provider, "add"), form).status_code == 403
+        assert not Provider.objects.filter(name="lab").exists()
+
+    def test_what_a_superuser_changes_is_in_the_audit_log(self, provider):
+        new = "https://elsewhere.example.org/v1"
+        superuser().post(page(Provider, "change", provider.pk), {**self.FORM, "base_url": new})
+        entry = AuditEntry.objects.get(object_id=str(provider.pk))
+        assert (entry.action, entry.before, entry.after) == (
+            "change",
+            {"base_url": self.FORM["base_url"]},
+            {"base_url": new},
+        )
+
+    def test_an_older_row_with_another_variable_can_still_be_renamed(self, staff, provider):
+        Provider.objects.update(key_env="DATABASE_URL")
+        staff.post(page(Provider, "change", provider.pk), {**self.FORM, "name": "laboratory"})
+        assert Provider.objects.get(pk=provider.pk).name == "laboratory"
 
 
 @pytest.mark.parametrize(("key", "icon"), [("key", "icon-yes"), ("", "icon-no")])

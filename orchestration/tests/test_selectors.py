@@ -52,11 +52,23 @@ def test_a_key_switches_its_provider_on(monkeypatch: pytest.MonkeyPatch) -> None
 def test_other_providers_come_by_name_before_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:
     local_model("zebra", "z-server")
     local_model("llama", "ollama")
-    local_model("keyed", "another", key_env="ANOTHER_KEY")
+    local_model("keyed", "another", key_env="ANOTHER_API_KEY")
     assert [model.alias for model in available_models()] == ["llama", "zebra", "demo"]
     assert default_model().alias == "llama"
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-1")
     assert default_model().alias == "claude-sonnet-5-5"
+
+
+@pytest.mark.parametrize("suffix", ["", "_FILE"])
+def test_a_row_that_names_another_variable_has_no_key(monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
+    """Such rows are older than the rule for names."""
+    model = local_model()
+    Provider.objects.filter(pk=model.provider_id).update(key_env="POSTGRES_PASSWORD")
+    monkeypatch.setenv(f"POSTGRES_PASSWORD{suffix}", "of-the-server")
+    assert [each.alias for each in available_models()] == ["demo"]
+    with pytest.raises(PantheonError, match="a key variable that ends in _API_KEY") as refused:
+        model_by_alias("llama")
+    assert refused.value.code == "model_unavailable"
 
 
 def test_what_is_switched_off_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,6 +54,11 @@ def test_unusable_addresses(url: str) -> None:
         ({"kind": "gopher"}, "kind"),
         ({"key_env": "not a name"}, "key_env"),
         ({"key_env": "sk-proj-a-key-by-mistake"}, "key_env"),
+        ({"key_env": "PANTHEON_SECRET_KEY"}, "key_env"),
+        ({"key_env": "PANTHEON_API_KEY"}, "key_env"),
+        ({"key_env": "DATABASE_URL"}, "key_env"),
+        ({"key_env": "HOME"}, "key_env"),
+        ({"key_env": "OPENAI_API_KEY_FILE"}, "key_env"),
     ],
 )
 def test_a_provider_that_cannot_be_taken(fields: dict[str, str], wrong: str) -> None:

@@ -158,6 +158,27 @@ def test_several_web_processes_cannot_work_without_redis(environment, refused, m
     assert [message.id for message in found()] == (["pantheon.E006"] if refused else [])
 
 
+def test_mail_without_an_address_of_our_own_is_refused(settings):
+    settings.EMAIL_URL = "smtp://user:hunter2@mail.example.org"
+    [message] = found()
+    assert (message.id, message.level) == ("pantheon.E021", checks.ERROR)
+    assert "PANTHEON_URL" in message.hint
+    assert "hunter2" not in str(message)
+    settings.PANTHEON_URL = "https://council.example.org"
+    assert found() == []
+
+
+def test_a_key_variable_that_no_provider_may_read_is_named(db, django_assert_num_queries):
+    Provider.objects.create(name="lab", kind=Provider.Kind.OPENAI, key_env="DATABASE_URL")
+    Provider.objects.create(name="good", kind=Provider.Kind.OPENAI, key_env="GOOD_API_KEY")
+    [message] = found(databases=["default"])
+    assert (message.id, message.level) == ("pantheon.W003", checks.WARNING)
+    assert "lab reads its key from DATABASE_URL" in message.msg
+    assert "_API_KEY" in message.hint
+    with django_assert_num_queries(0):
+        assert found() == []
+
+
 class TestDefaultModel:
     @pytest.fixture(autouse=True)
     def _catalogue(self, db):

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.views.generic import RedirectView
@@ -41,7 +41,7 @@ class Entry:
     """A route of one kind, with the methods it has. What stands in the path belongs to somebody."""
 
     kind: str
-    """public, api, openai (other errors), api-admin, page, page-staff, admin (by permission), admin-open (staff)."""
+    """public, api, openai (other errors), api-admin, page, page-staff and admin (by permission), admin-open (staff)."""
     methods: str = "GET"
 
 
@@ -121,7 +121,7 @@ PAGES = {
     "usage": page(),
     "search": page(),
     "starter": page("POST"),
-    "welcome": page(),
+    "welcome": Entry("page-staff"),
     "welcome/<str:provider_id>/test": Entry("page-staff", "GET POST"),
     "agents/new": page("GET POST"),
     "agents/<str:agent_id>": page("GET POST"),
@@ -402,6 +402,7 @@ def test_ones_own_do(rows: Rows, route: str, method: str) -> None:
     """The refusals above are about who asks, not about a wrong address."""
     if TABLE[route].kind == "page-staff":
         User.objects.filter(pk=rows.user.pk).update(is_staff=True)
+        rows.user.user_permissions.add(Permission.objects.get(codename="change_provider"))
     assert send(browser_of(rows.user), method, route, rows).status_code not in (401, 403, 404, 405)
 
 
@@ -424,6 +425,13 @@ def test_lists_show_nothing_of_others(rows: Rows, bob: User, route: str) -> None
 def test_who_is_not_staff_has_no_admin_api(rows: Rows, bob: User, route: str, method: str) -> None:
     for client in (client_of(bob), browser_of(rows.user)):
         refused(send(client, method, route, rows), 403, "permission_denied")
+
+
+@pytest.mark.parametrize(("route", "method"), of_kind("page-staff"))
+def test_staff_without_the_permission_have_no_page_of_staff(rows: Rows, route: str, method: str) -> None:
+    response = send(browser_of(make_user("carol", is_staff=True)), method, route, rows)
+    assert response.status_code == 404
+    assert rows.model.provider.key_env not in response.content.decode()
 
 
 @pytest.mark.parametrize(("route", "method"), of_kind("api-admin"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import admin
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
@@ -114,15 +112,6 @@ class ChatSessionAdmin(LinkedAdmin, ReadableAdmin, ReadOnlyAdmin):
         made = Coalesce(Subquery(turns.annotate(made=Count("pk")).values("made")), 0)
         sessions = super().get_queryset(request).annotate(turns_made=made)
         return sessions.defer("title", "room__goal", "agent__role_prompt")
-
-    def get_object(
-        self, request: HttpRequest, object_id: str, from_field: str | None = None
-    ) -> ChatSession | None:
-        """Return the session under its id: what a row is called stands in headings and breadcrumbs."""
-        session: Any = super().get_object(request, object_id, from_field)
-        if session is not None:
-            session.title = f"Session {session.pk}"
-        return session
 
     def ways(self, row: ChatSession) -> list[Way]:
         return [

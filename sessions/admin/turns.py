@@ -67,7 +67,7 @@ class CallInline(CallColumns, ReadOnlyInline):
 @admin.register(Turn)
 class TurnAdmin(LinkedAdmin, ReadableAdmin, ErrorColumn, ReadOnlyAdmin):
     read_page = "read-turn"
-    hidden = ("snapshot", "routing", "unknown_tags", "idempotency_key", "request_digest")
+    hidden = ("snapshot", "routing", "unknown_tags", "idempotency_key", "request_digest", "error")
     list_display = (
         *("created_at", "cost", "user", "place", "index", "mode", "status", "error_code", "call_count"),
         *("stop_reason", "completed_at"),
@@ -150,7 +150,7 @@ class TurnAdmin(LinkedAdmin, ReadableAdmin, ErrorColumn, ReadOnlyAdmin):
 class CallAdmin(LinkedAdmin, CallColumns, ReadOnlyAdmin):
     """One attempt at a model. Its text is what a resumed turn would replay, and stays hidden."""
 
-    hidden = ("text",)
+    hidden = ("text", "error")
     list_display = (
         *("started_at", "cost", "purpose", "agent_key", "model", "status", "error_code", "attempt", "round"),
         *("input_tokens", "output_tokens", "latency_ms", "turn_link"),

@@ -58,6 +58,12 @@ class ChatSession(models.Model):
         indexes: ClassVar = [models.Index(fields=["owner", "origin", "-updated_at"], name="session_recent")]
 
     def __str__(self) -> str:
+        # Stands in the administration, where a title must not: it is the first message until renamed.
+        return f"session {self.pk}"
+
+    @property
+    def heading(self) -> str:
+        """Return what the session is called on the pages of its owner."""
         return self.title or "New session"
 
 

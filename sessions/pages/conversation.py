@@ -105,7 +105,7 @@ class SessionDeleteView(PageView):
     def post(self, request: HttpRequest, session_id: str) -> HttpResponse:
         session = access_session(self.user, session_id)
         session_delete(session=session)
-        tell_deleted(request, f"“{session}”", reverse("session-restore", args=[session.pk]))
+        tell_deleted(request, f"“{session.heading}”", reverse("session-restore", args=[session.pk]))
         if session.room is not None:
             return redirect("room", session.room.pk)
         return redirect("home")

@@ -59,7 +59,7 @@ class SessionRestoreView(PageView):
             session_restore(session=session)
         except ValidationFailed as error:
             return not_yet(request, error)
-        messages.success(request, f"“{session}” is back.")
+        messages.success(request, f"“{session.heading}” is back.")
         return redirect("session", session.pk)
 
 

@@ -11,8 +11,7 @@ from accounts.page_base import PageView
 from accounts.page_limits import use_count
 from orchestration.models import Provider
 from orchestration.probing import provider_probe
-from pantheon.errors import NotFound
-from sessions.access import access_provider
+from sessions.access import access_provider, check_providers
 from sessions.selectors.pages import default_alias
 
 TESTS_PER_MINUTE = 20
@@ -33,8 +32,7 @@ class WelcomeView(ProvidersPage):
     """What the administrator sees after the set-up."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        if not self.user.is_staff:
-            raise NotFound()
+        check_providers(self.user)
         return self.show(request)
 
 

@@ -73,7 +73,7 @@ def find_of(row: Message | ChatSession, terms: Terms) -> Find:
         url = reverse("session", args=[row.pk])
         return Find(row, marked(row.title, terms), "", "", [], row.created_at, url)
     said_by = "You" if row.role == Message.Role.USER else row.agent_name or row.agent_key or "Synthesis"
-    title = [Piece(str(row.session), False)]
+    title = [Piece(row.session.heading, False)]
     text = marked(snippet(row.text, terms), terms)
     return Find(row.session, title, said_by, row.agent_key, text, row.created_at, address_of_message(row))
 

@@ -104,18 +104,18 @@ def test_shows_the_price_of_now_and_of_the_lowest_tier(api: Api) -> None:
 def test_leaves_out_what_is_switched_off_or_lacks_its_key(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     make_model(alias="on")
     make_model(alias="off", enabled=False)
-    keyed = Provider.objects.create(name="keyed", kind="openai", key_env="COUNCIL_KEY")
+    keyed = Provider.objects.create(name="keyed", kind="openai", key_env="COUNCIL_API_KEY")
     switched_off = Provider.objects.create(name="switched-off", kind="openai", enabled=False)
     for alias, provider in (("keyed", keyed), ("nowhere", switched_off)):
         LlmModel.objects.create(
             alias=alias, provider=provider, model_id="x", context_window=1024, max_output_tokens=16
         )
-    monkeypatch.delenv("COUNCIL_KEY", raising=False)
+    monkeypatch.delenv("COUNCIL_API_KEY", raising=False)
     assert aliases(api) == ["on"]
-    monkeypatch.setenv("COUNCIL_KEY", "sk-secret")
+    monkeypatch.setenv("COUNCIL_API_KEY", "sk-secret")
     assert aliases(api) == ["keyed", "on"]
     assert "sk-secret" not in api.get("models").content.decode()
-    assert "COUNCIL_KEY" not in api.get("models").content.decode()
+    assert "COUNCIL_API_KEY" not in api.get("models").content.decode()
 
 
 def test_one_is_the_default(api: Api, settings: Any) -> None:

@@ -28,7 +28,11 @@ def all_mailed():
 
 def test_the_server_mails_by_itself(alice, inbox, port, tmp_path):
     spend(make_budget("user", alice), 900)
-    mail = {"EMAIL_URL": f"smtp://127.0.0.1:{port}", "PANTHEON_MAIL_FROM": "council@example.org"}
+    mail = {
+        "EMAIL_URL": f"smtp://127.0.0.1:{port}",
+        "PANTHEON_MAIL_FROM": "council@example.org",
+        "PANTHEON_URL": "http://localhost",
+    }
     with ServerProcess(tmp_path, bearer(alice), **mail):
         until(all_mailed)
         spend(make_budget("user", alice, period="day"), 600)

@@ -72,7 +72,7 @@ class Command(BaseCommand):
             raise CommandError("\n".join(lines)) from error
         self.stdout.write(f"Added the model {model.alias}{'' if rates else ', unpriced'}.")
         if not provider.has_key:
-            self.stdout.write(f"It can be used once {provider.key_env} is set.")
+            self.stdout.write(f"Before it can be used, {provider.key_cure}.")
 
 
 HELP = {

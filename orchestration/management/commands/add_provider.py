@@ -25,7 +25,10 @@ class Command(BaseCommand):
             "--base-url-env", default="", metavar="VAR", help="a variable that holds the base URL"
         )
         parser.add_argument(
-            "--key-env", default="", metavar="VAR", help="the variable that holds the key, if any"
+            "--key-env",
+            default="",
+            metavar="VAR",
+            help="the variable that holds the key, if any; it ends in _API_KEY",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -36,7 +39,7 @@ class Command(BaseCommand):
             raise CommandError(sentences(error)) from error
         self.stdout.write(f"Added the provider {provider.name}.")
         if not provider.has_key:
-            self.stdout.write(f"Its models can be used once {provider.key_env} is set.")
+            self.stdout.write(f"Before its models can be used, {provider.key_cure}.")
         self.stdout.write(f"Next: bin/manage add_model ALIAS --provider {provider.name} --model-id ID ...")
 
 

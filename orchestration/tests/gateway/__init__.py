@@ -9,7 +9,7 @@ from orchestration.engine.ports import Completed, Failed, ModelEvent, Models, Re
 from orchestration.engine.specs import ChatMessage, ModelRequest, ModelSpec
 from orchestration.gateway.streaming import GatewayConfig
 
-KEY_ENV = "TEST_PROVIDER_KEY"
+KEY_ENV = "TEST_PROVIDER_API_KEY"
 KEY = "sk-test-0123456789abcdef"
 QUICK = GatewayConfig(
     connect_timeout_s=2,
@@ -22,7 +22,7 @@ QUICK = GatewayConfig(
 
 
 def spec(kind: str = "openai", base_url: str = "", **fields: Any) -> ModelSpec:
-    """Return a model of the provider `test`, whose key is in TEST_PROVIDER_KEY."""
+    """Return a model of the provider `test`, whose key is in TEST_PROVIDER_API_KEY."""
     values: dict[str, Any] = {
         "id": "00000000-0000-0000-0000-000000000001",
         "alias": "test-model",

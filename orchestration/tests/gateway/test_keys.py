@@ -47,6 +47,28 @@ def test_a_server_that_wants_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     assert resolve(spec(key_env="")).key == NO_KEY
 
 
+NO_KEYS = [
+    *("PATH", "HOME", "DATABASE_URL", "EMAIL_URL", "REDIS_URL", "POSTGRES_PASSWORD", "PANTHEON_SECRET_KEY"),
+    *("DJANGO_SUPERUSER_PASSWORD", "AWS_SECRET_ACCESS_KEY", "TEST_KEY", "TEST_API_KEY_FILE", "_API_KEY"),
+    *("PANTHEON_API_KEY", "DATABASE_API_KEY", "REDIS_API_KEY", "EMAIL_API_KEY", "POSTGRES_API_KEY"),
+    *("DJANGO_API_KEY", "SECRET_API_KEY", "AWS_API_KEY", "test_api_key", "TEST_API_KEY\n", "A B_API_KEY"),
+]
+
+
+@pytest.mark.parametrize("name", NO_KEYS)
+@pytest.mark.parametrize("suffix", ["", "_FILE"])
+def test_no_other_variable_is_read_as_a_key(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, suffix: str
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("of-the-server")
+    value = str(secret) if suffix else "of-the-server"
+    monkeypatch.setattr("os.environ", {f"{name}{suffix}": value})
+    with pytest.raises(NotConfigured, match="ends in _API_KEY") as refused:
+        resolve(spec(key_env=name))
+    assert "of-the-server" not in str(refused.value)
+
+
 def test_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_BASE_URL", "http://variable/v1")
     monkeypatch.setenv("OPENAI_BASE_URL", "http://of-another-provider/v1")

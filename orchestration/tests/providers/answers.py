@@ -102,7 +102,8 @@ class Answer:
     """The model that is said to have answered; empty: the one asked for."""
 
     status: int = 200
-    """400 and above: no answer, but an HTTP error in the provider's own shape."""
+    """300 and above: no answer, but an HTTP error in the provider's own shape; a redirect names its `location` in
+    `headers`."""
     retry_after: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     """More response headers."""

@@ -249,7 +249,7 @@ class ProviderServer:
         answer = self._next_answer(served.body)
         if answer.head_gate:
             await exchange.hold(answer.head_gate)
-        if answer.status >= 400:
+        if answer.status >= 300:
             return await self._refused(exchange, answer)
         served.model = answer.model or served.model
         self._bill(served, answer, output=0, reasoning=0)
@@ -276,7 +276,7 @@ class ProviderServer:
     async def _listed(self, exchange: Exchange, answer: Answer) -> None:
         if answer.head_gate:
             await exchange.hold(answer.head_gate)
-        if answer.status >= 400:
+        if answer.status >= 300:
             return await self._refused(exchange, answer)
         rows = {"object": "list", "data": [{"id": model, "object": "model"} for model in self.models]}
         body = answer.body if answer.body is not None else json.dumps(rows).encode()

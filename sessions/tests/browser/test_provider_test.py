@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.contrib.auth.models import Permission
 from playwright.sync_api import Page, expect
 
 from accounts.models import User
@@ -42,11 +43,12 @@ def test_a_provider_is_tested_on_the_page(
 
 def test_what_is_to_be_put_elsewhere_is_copied(alices: Page, alice: User) -> None:
     User.objects.filter(pk=alice.pk).update(is_staff=True)
-    Provider.objects.create(name="locked", kind="openai", key_env="TEST_NO_SUCH_KEY")
+    alice.user_permissions.add(Permission.objects.get(codename="change_provider"))
+    Provider.objects.create(name="locked", kind="openai", key_env="TEST_NO_SUCH_API_KEY")
     alices.goto("/welcome")
     alices.get_by_role("button", name="Copy the line of locked").click()
     expect(alices.get_by_role("button", name="Copy the line of locked")).to_have_text("Copied")
-    assert alices.evaluate("navigator.clipboard.readText()") == "TEST_NO_SUCH_KEY=your-key"
+    assert alices.evaluate("navigator.clipboard.readText()") == "TEST_NO_SUCH_API_KEY=your-key"
     alices.get_by_text("Other servers").click()
     alices.get_by_role("button", name="Copy the commands for Ollama").click()
     expect(alices.get_by_role("button", name="Copy the commands for Ollama")).to_have_text("Copied")
