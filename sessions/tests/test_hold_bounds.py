@@ -26,7 +26,7 @@ from orchestration.engine.specs import Usage, UsageReport
 from orchestration.engine.steps import StepResult
 from orchestration.engine.turn import TurnResult
 from orchestration.models import LlmModel
-from orchestration.tests.providers import Answer, Cut
+from orchestration.tests.providers import Answer, Cut, Gate
 from pantheon.errors import PantheonError
 from sessions.dispatch import use_dispatcher
 from sessions.models import Call, Room, Turn
@@ -72,7 +72,11 @@ def test_cheap_texts_before_let_no_dear_ones_through(
         assert ask(api_of(user), make_session(user, cheap), SPACES).status_code == 201
     assert calibrations(user.pk) == {model.pk: 0.25}
     made = budget(HALF_A_DOLLAR, "user", target_id=alice.pk)
-    codes = [ask(api, make_session(alice, agent), DENSE, background=True).status_code for _ in range(10)]
+    gate = Gate()
+    openai_server.default = Answer("Yes.", head_gate=gate)
+    sessions = [make_session(alice, agent) for _ in range(10)]
+    codes = [ask(api, session, DENSE, background=True).status_code for session in sessions]
+    gate.open()
     until(lambda: not Turn.objects.active().exists())
     period, through = made.periods.get(), codes.count(202)
     assert set(codes) == {202, 402}
