@@ -62,10 +62,6 @@ class Call(models.Model):
 
     class Meta:
         indexes: ClassVar = [
-            # What a model's provider counted before, for calibrated estimates: its newest good calls.
-            models.Index(
-                fields=["model", "-started_at"], condition=models.Q(status="ok"), name="call_of_model"
-            ),
             models.Index(fields=["-started_at"], name="call_newest"),  # the administration's list
         ]
         ordering: ClassVar = ["turn", "number"]
