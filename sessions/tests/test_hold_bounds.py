@@ -68,8 +68,9 @@ def test_cheap_texts_before_let_no_dear_ones_through(
 ) -> None:
     agent, user = make_agent(alice, "ana", model), alice if who == "herself" else bob
     cheap = agent if user == alice else make_agent(bob, "ana", model)
+    poisoner = api_of(user)
     for _ in range(21):
-        assert ask(api_of(user), make_session(user, cheap), SPACES).status_code == 201
+        assert ask(poisoner, make_session(user, cheap), SPACES).status_code == 201
     assert calibrations(user.pk) == {model.pk: 0.25}
     made = budget(HALF_A_DOLLAR, "user", target_id=alice.pk)
     gate = Gate()
