@@ -174,8 +174,8 @@ def test_the_dearest_way_to_cache_the_input_is_the_bound() -> None:
 
 
 def test_a_lower_tier_that_is_dearer_is_reached_with_less_input() -> None:
-    cheap_from_100 = price(min_input_tokens=100, **dict.fromkeys(RATES, 1))
-    tiers = [price(**dict.fromkeys(RATES, 5)), cheap_from_100]
+    cheap_from_100 = price("cheap", min_input_tokens=100, **dict.fromkeys(RATES, 1))
+    tiers = [price("dear", **dict.fromkeys(RATES, 5)), cheap_from_100]
     assert call_bound_pico(input_tokens=200, output_tokens=10, prices=tiers, at=NOON) == 99 * 5 + 10 * 5
 
 
@@ -199,7 +199,8 @@ def test_no_call_within_its_tokens_costs_more_than_its_bound(
     counts = data.draw(
         st.lists(st.integers(0, most), min_size=4, max_size=4).filter(lambda c: sum(c) <= most)
     )
-    usage = Usage(*counts, data.draw(st.integers(0, output)))
+    fresh, read, write_5m, write_1h = counts
+    usage = Usage(fresh, read, write_5m, write_1h, data.draw(st.integers(0, output)))
     cost = cost_pico(usage, price_for(rows, total_input=usage.total_input, at=NOON))
     assert cost is not None
     assert cost <= bound

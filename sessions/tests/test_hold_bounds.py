@@ -120,17 +120,19 @@ def test_calibrations_are_one_statement(api, alice, openai_server) -> None:
 @pytest.mark.parametrize("hard", [True, False])
 def test_a_garbage_count_is_what_the_call_could_have_used(api, alice, model, openai_server, hard) -> None:
     """So that a budget counts it; what the provider sent is kept beside it."""
-    session = make_session(alice, make_agent(alice, "ana", model))
+    agent = make_agent(alice, "ana", model)
+    session = make_session(alice, agent)
     made = budget(10 * high(api, session), hard=hard)
     openai_server.queue(Answer("Yes.", usage=Usage(input=2**52, output=2**52)))
     assert ask(api, session).status_code == 201
     event, call = UsageEvent.objects.get(), Call.objects.get()
     assert event.usage == call.bound
     assert (event.source, event.flags) == ("estimated", ["cost_out_of_range"])
+    assert event.raw_usage is not None
     assert event.raw_usage["prompt_tokens"] == 2**52
     assert event.cost_pico == made.periods.get().spent_pico > 0
-    assert event.cost_pico <= high(api, make_session(alice, session.agent))
-    assert ask(api, make_session(alice, session.agent)).status_code == 201
+    assert event.cost_pico <= high(api, make_session(alice, agent))
+    assert ask(api, make_session(alice, agent)).status_code == 201
     assert_nothing_to_audit()
 
 
@@ -150,6 +152,7 @@ def test_what_is_cut_is_billed_no_less_after_cheap_texts(api, alice, model, open
     assert (cut.status, lost.status) == ("failed", "interrupted")
     for call in (cut, lost):
         assert call.context["estimate_after"] < call.context["estimate_raw"] / 3
+        assert call.usage is not None
         assert call.usage["source"] == "estimated"
         assert call.usage["usage"]["input"] == call.context["estimate_raw"]
 
@@ -267,7 +270,7 @@ def bound_of(made: Made) -> int:
     bound = call_bound_pico(
         input_tokens=made.most,
         output_tokens=made.intent.request.max_output_tokens,
-        prices=ModelPrice.objects.filter(model_id=made.intent.request.model.id),
+        prices=ModelPrice.objects.filter(model_id=uuid.UUID(made.intent.request.model.id)),
         at=timezone.now(),
     )
     assert bound is not None
