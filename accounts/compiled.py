@@ -188,13 +188,14 @@ def columns_of(model: type[models.Model]) -> list[Any]:
 
 def from_database(field: Any, cell: Any, database: Any) -> Any:
     """Return what a column holds as its field has it."""
-    column = field.cached_col
-    for convert in converters_of(field, database.vendor):
+    column, converters = converters_of(field, database.vendor)
+    for convert in converters:
         cell = convert(cell, column, database)
     return cell
 
 
 @cache
-def converters_of(field: Any, vendor: str) -> list[Any]:
-    database, column = connections[DEFAULT_DB_ALIAS], field.cached_col
-    return [*database.ops.get_db_converters(column), *column.get_db_converters(database)]
+def converters_of(field: Any, vendor: str) -> tuple[Any, list[Any]]:
+    """Return a field's column (a foreign key's holds what its target's key holds), and what makes values of it."""
+    database, column = connections[DEFAULT_DB_ALIAS], field.get_col(field.model._meta.db_table)
+    return column, [*database.ops.get_db_converters(column), *column.get_db_converters(database)]

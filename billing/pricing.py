@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-import math
 from collections.abc import Iterable
-from fractions import Fraction
+from dataclasses import replace
 
+from billing.fields import MAX_PICO
 from billing.models import ModelPrice
-from orchestration.engine.specs import Usage
+from orchestration.engine.specs import Usage, UsageReport
+
+OUT_OF_RANGE = "cost_out_of_range"
+"""Flag of a call whose provider counted what no call can cost."""
 
 
 def price_for(prices: Iterable[ModelPrice], *, total_input: int, at: dt.datetime) -> ModelPrice | None:
@@ -47,19 +50,45 @@ def cost_pico(usage: Usage, price: ModelPrice | None) -> int | None:
     )
 
 
-INPUT_MARGIN = Fraction(5, 4)
-"""How much more input than estimated a call is taken to have when its upper bound is asked."""
+def billed(
+    report: UsageReport, *, bound: Usage, prices: Iterable[ModelPrice], at: dt.datetime
+) -> tuple[UsageReport, ModelPrice | None]:
+    """Return a call's report as it is billed, and its price: None if it is unpriced.
+
+    Counts that cost more than an amount can be are garbage. The most that the call can have used takes their place,
+    as an estimate, so that budgets count it; what the provider sent stays beside it. Where that costs too much as
+    well, the price is garbage, and the call is unpriced.
+    """
+    prices = list(prices)
+    price = price_for(prices, total_input=report.usage.total_input, at=at)
+    if (cost_pico(report.usage, price) or 0) <= MAX_PICO:
+        return report, price
+    report = replace(report, flags=(*report.flags, OUT_OF_RANGE))
+    price = price_for(prices, total_input=bound.total_input, at=at)
+    if (cost_pico(bound, price) or 0) > MAX_PICO:
+        return report, None
+    return replace(report, usage=bound, source="estimated"), price
 
 
 def call_bound_pico(
     *, input_tokens: int, output_tokens: int, prices: Iterable[ModelPrice], at: dt.datetime
 ) -> int | None:
-    """Return the most that a call is taken to cost: a quarter more input than estimated, all the output it may have.
+    """Return the most that a call of up to so many tokens can cost, however its input is cached and counted.
 
-    None where the model is unpriced.
+    A call with less input may be in a dearer tier, so every tier that it can reach is asked. None where there is an
+    input for which the model is unpriced.
     """
-    most = math.ceil(input_tokens * INPUT_MARGIN)
-    price = price_for(prices, total_input=most, at=at)
-    if price is None:
+    tiers = tiers_in_effect(prices, at=at)
+    if 0 not in tiers:
         return None
-    return most * max(price.input_pico, price.cache_read_pico) + output_tokens * price.output_pico
+    reached = [(first, price) for first, price in tiers.items() if first <= input_tokens]
+    ends = [first - 1 for first, _ in reached[1:]] + [input_tokens]
+    return max(
+        most * dearest_input_pico(price) + output_tokens * price.output_pico
+        for (_, price), most in zip(reached, ends, strict=True)
+    )
+
+
+def dearest_input_pico(price: ModelPrice) -> int:
+    """Return the highest rate of an input token: fresh, read from a cache, or written to one."""
+    return max(price.input_pico, price.cache_read_pico, price.cache_write_5m_pico, price.cache_write_1h_pico)

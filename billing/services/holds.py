@@ -27,7 +27,6 @@ from billing.services.spending import (
 )
 from orchestration.engine.forecast import Asked, CallSize, at_most, expected_calls, first_call
 from orchestration.engine.specs import ModelRequest, TurnSpec, Usage
-from orchestration.engine.tokens import estimate_calibrated
 from pantheon.errors import PantheonError
 
 if TYPE_CHECKING:
@@ -164,7 +163,10 @@ def headroom_lock(
 
 
 def turn_bound_pico(spec: TurnSpec, prices: Prices, *, at: dt.datetime) -> int:
-    """Return the most that a turn is taken to cost. Raises `model_unavailable` where a call has no price."""
+    """Return the most that a turn can cost, if an answer has no more than 4 bytes a token.
+
+    Raises `model_unavailable` if a call has no price.
+    """
     return sum(asked_bound_pico(asked, prices, at=at) for asked in expected_calls(spec, at_most(spec)))
 
 
@@ -229,9 +231,9 @@ class Purse:
         self._prices = prices
         self._reserved: dict[uuid.UUID, int] = {}
 
-    def reserve(self, call_id: str, request: ModelRequest) -> bool:
+    def reserve(self, call_id: str, request: ModelRequest, *, input_bound: int) -> bool:
         bound = call_bound_pico(
-            input_tokens=estimate_calibrated(request),
+            input_tokens=input_bound,
             output_tokens=request.max_output_tokens,
             prices=self._prices.get(uuid.UUID(request.model.id), ()),
             at=timezone.now(),

@@ -12,13 +12,13 @@ from django.db import connection
 from django.db.transaction import TransactionManagementError
 
 from accounts.compiled import insert
-from billing.fields import MAX_PICO, usd_to_pico
+from billing.fields import usd_to_pico
 from billing.models import ZERO_UUID, ModelPrice, UsageEvent
-from billing.pricing import cost_pico, price_for
+from billing.pricing import billed, cost_pico
 from billing.selectors.price_book import Prices, prices_now
 from billing.services.rollup import rollup_add
 from billing.services.spending import spending_add
-from orchestration.engine.specs import UsageReport
+from orchestration.engine.specs import Usage, UsageReport
 
 INSERTED_AT_ONCE = 20
 """Events of one turn that every database takes in one statement."""
@@ -55,6 +55,8 @@ class MeteredCall:
     model_served: str
     provider_request_id: str
     report: UsageReport
+    bound: Usage
+    """The most that it can have used, for counts that are garbage."""
     status: str
     latency_ms: int | None
     first_token_ms: int | None
@@ -86,14 +88,8 @@ def usage_stage(
 
 def event_of(payer: Payer, call: MeteredCall, prices: Sequence[ModelPrice]) -> UsageEvent:
     """Return the unsaved event of a call, priced with what is in effect when the call ended."""
-    usage, source = call.report.usage, call.report.source
-    flags = list(call.report.flags)
-    price = price_for(prices, total_input=usage.total_input, at=call.ended_at)
-    cost = cost_pico(usage, price)
-    if cost is not None and cost > MAX_PICO:
-        # No call costs that: the counts are garbage. The event is kept, for a person to look at.
-        price = cost = None
-        flags.append("cost_out_of_range")
+    report, price = billed(call.report, bound=call.bound, prices=prices, at=call.ended_at)
+    usage = report.usage
     return UsageEvent(
         id=call.id,
         user_id=payer.user_id,
@@ -121,12 +117,12 @@ def event_of(payer: Payer, call: MeteredCall, prices: Sequence[ModelPrice]) -> U
         cache_write_1h_tokens=usage.cache_write_1h,
         output_tokens=usage.output,
         reasoning_tokens=min(usage.reasoning, usage.output),
-        source=source,
-        raw_usage=call.report.raw,
-        flags=flags,
+        source=report.source,
+        raw_usage=report.raw,
+        flags=list(report.flags),
         price=price,
-        cost_pico=cost,
-        provider_cost_pico=provider_cost_pico(call.report.provider_cost_usd),
+        cost_pico=cost_pico(usage, price),
+        provider_cost_pico=provider_cost_pico(report.provider_cost_usd),
         status=call.status,
         latency_ms=call.latency_ms,
         first_token_ms=call.first_token_ms,

@@ -83,6 +83,7 @@ def call(model: LlmModel, **fields: Any) -> MeteredCall:
         "model_served": f"{model.model_id}-0815",
         "provider_request_id": "req-1",
         "report": report(),
+        "bound": Usage(input=10_000, output=2_048),
         "status": "ok",
         "latency_ms": 1200,
         "first_token_ms": 300,

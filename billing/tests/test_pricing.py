@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from billing.fields import pico_to_usd
 from billing.models import ModelPrice
-from billing.pricing import cost_pico, price_for
+from billing.pricing import call_bound_pico, cost_pico, price_for
 from billing.tests.factories import NOON, RATES, USAGE, USAGE_PICO
 from orchestration.engine.specs import Usage
 
@@ -158,3 +158,55 @@ def test_the_sum_of_costs_is_the_cost_of_the_sum(counts: list[tuple[int, int]]) 
     costs = [cost_pico(Usage(input=given, output=taken), row) or 0 for given, taken in counts]
     total = Usage(input=sum(given for given, _ in counts), output=sum(taken for _, taken in counts))
     assert sum(costs) == cost_pico(total, row)
+
+
+# --- The most that a call can cost ------------------------------------------------------------------------------------
+
+
+def test_without_a_price_for_every_input_nothing_bounds_a_call() -> None:
+    for prices in ((), (price(min_input_tokens=200),), (price(effective_from=NOON + DAY),)):
+        assert call_bound_pico(input_tokens=500, output_tokens=1, prices=prices, at=NOON) is None
+
+
+def test_the_dearest_way_to_cache_the_input_is_the_bound() -> None:
+    bound = call_bound_pico(input_tokens=1_000, output_tokens=10, prices=[price()], at=NOON)
+    assert bound == 1_000 * RATES["cache_write_1h_pico"] + 10 * RATES["output_pico"]
+
+
+def test_a_lower_tier_that_is_dearer_is_reached_with_less_input() -> None:
+    cheap_from_100 = price("cheap", min_input_tokens=100, **dict.fromkeys(RATES, 1))
+    tiers = [price("dear", **dict.fromkeys(RATES, 5)), cheap_from_100]
+    assert call_bound_pico(input_tokens=200, output_tokens=10, prices=tiers, at=NOON) == 99 * 5 + 10 * 5
+
+
+tier_rows = st.lists(
+    st.tuples(st.integers(1, 60), st.lists(st.integers(0, 9), min_size=5, max_size=5)),
+    max_size=4,
+    unique_by=lambda row: row[0],
+)
+
+
+@given(tier_rows, st.integers(0, 80), st.integers(0, 9), st.data())
+def test_no_call_within_its_tokens_costs_more_than_its_bound(
+    tiers: list[tuple[int, list[int]]], most: int, output: int, data: st.DataObject
+) -> None:
+    rows = [
+        price(f"{first}", min_input_tokens=first, **dict(zip(RATES, five, strict=True)))
+        for first, five in [(0, [3, 1, 4, 1, 5]), *tiers]
+    ]
+    bound = call_bound_pico(input_tokens=most, output_tokens=output, prices=rows, at=NOON)
+    assert bound is not None
+    counts = data.draw(
+        st.lists(st.integers(0, most), min_size=4, max_size=4).filter(lambda c: sum(c) <= most)
+    )
+    fresh, read, write_5m, write_1h = counts
+    usage = Usage(fresh, read, write_5m, write_1h, data.draw(st.integers(0, output)))
+    cost = cost_pico(usage, price_for(rows, total_input=usage.total_input, at=NOON))
+    assert cost is not None
+    assert cost <= bound
+    dearest = [
+        cost_pico(Usage(**{bucket: total}, output=output), price_for(rows, total_input=total, at=NOON)) or 0
+        for total in range(most + 1)
+        for bucket in ("input", "cache_read", "cache_write_5m", "cache_write_1h")
+    ]
+    assert bound == max(dearest), "no more is held than some call can cost"

@@ -16,7 +16,7 @@ from billing.fields import MAX_PICO
 from billing.models import ZERO_UUID, DailyUsage, UsageEvent
 from billing.selectors.price_book import prices_now
 from billing.services.usage import MeteredCall, provider_cost_pico, usage_stage
-from billing.tests.factories import NOON, USAGE_PICO, call, make_model, make_price, payer, report
+from billing.tests.factories import NOON, RATES, USAGE_PICO, call, make_model, make_price, payer, report
 from orchestration.engine.specs import Usage
 from orchestration.models import LlmModel
 
@@ -178,22 +178,37 @@ def test_reasoning_beyond_the_output_is_cut_to_it(model: LlmModel) -> None:
     assert UsageEvent.objects.get().reasoning_tokens == 10
 
 
-def test_garbage_counts_are_kept_for_a_person_to_look_at(model: LlmModel) -> None:
+def test_garbage_counts_cost_what_the_call_could_have_used(model: LlmModel) -> None:
     """2^53 tokens cost more than a column holds; the turn is committed all the same."""
-    stage(call(model, report=report(Usage(input=2**53))), call(model))
-    event = UsageEvent.objects.get(input_tokens=2**53)
-    assert (event.cost_pico, event.price, event.flags) == (None, None, ["cost_out_of_range"])
+    garbage = call(model, report=report(Usage(input=2**53)), bound=Usage(input=3_000, output=500))
+    stage(garbage, call(model))
+    bound_pico = 3_000 * RATES["input_pico"] + 500 * RATES["output_pico"]
+    event = UsageEvent.objects.get(pk=garbage.id)
+    assert (event.usage, event.cost_pico) == (garbage.bound, bound_pico)
+    assert (event.source, event.flags) == ("estimated", ["cost_out_of_range"])
+    assert event.raw_usage == {"prompt_tokens": 2**53}
     row = DailyUsage.objects.get()
-    assert (row.calls, row.cost_pico, row.unpriced_calls) == (2, USAGE_PICO, 1)
+    assert (row.calls, row.cost_pico, row.unpriced_calls) == (2, USAGE_PICO + bound_pico, 0)
+    assert row.estimated_cost_pico == bound_pico
 
 
-def test_the_dearest_call_is_priced(model: LlmModel) -> None:
+def test_the_dearest_call_is_priced_as_counted(model: LlmModel) -> None:
     tokens = MAX_PICO // 2_000_000
+    bound = Usage(input=7)
     stage(
-        call(model, report=report(Usage(input=tokens))), call(model, report=report(Usage(input=tokens + 1)))
+        call(model, report=report(Usage(input=tokens))),
+        call(model, report=report(Usage(input=tokens + 1)), bound=bound),
     )
-    costs = [event.cost_pico for event in UsageEvent.objects.order_by("input_tokens")]
-    assert costs == [MAX_PICO, None]
+    costs = [event.cost_pico for event in UsageEvent.objects.order_by("-input_tokens")]
+    assert costs == [MAX_PICO, 7 * 2_000_000]
+
+
+def test_at_a_garbage_price_even_the_bound_is_unpriced(model: LlmModel) -> None:
+    make_price(model, effective_from=NOON, input_pico=MAX_PICO)
+    stage(call(model, report=report(Usage(input=2)), bound=Usage(input=3)))
+    event = UsageEvent.objects.get()
+    assert (event.cost_pico, event.price, event.usage.input) == (None, None, 2)
+    assert (event.source, event.flags) == ("provider", ["cost_out_of_range"])
 
 
 def test_takes_as_many_statements_for_50_calls_as_for_one(model: LlmModel, django_assert_num_queries) -> None:

@@ -1,20 +1,24 @@
 """Which calls a turn may come to, before any is made: what budgets hold, and what people are told it will cost.
 
-Sizes are counted on the very requests that would be sent. A call that hears answers which are not there yet is taken
-to hear all that they may be, as far as its window lets it.
+Sizes are counted on the very requests that would be sent: estimated for what people are shown, bounded for what is
+held. A call that reads answers which do not exist yet is taken to read all that they may be, as far as its window
+lets it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from orchestration.engine.bounds import most_input
 from orchestration.engine.context import window_of
 from orchestration.engine.orchestrator import Progress, manager_plan
 from orchestration.engine.run import reply_plan
 from orchestration.engine.specs import ModelSpec, Purpose, TurnSpec
 from orchestration.engine.steps import StepPlan
 from orchestration.engine.summary import ATTEMPTS, lines_to_summarize, summary_step
+from orchestration.engine.tokens import BYTES_PER_TOKEN
 
 FRAME_TOKENS = 96
 """What stands around an answer that another call hears: its speaker's name and key, and the chat template."""
@@ -22,7 +26,7 @@ FRAME_TOKENS = 96
 
 @dataclass(frozen=True, slots=True)
 class CallSize:
-    """A call that may be made. Tokens."""
+    """A call that may be made. Tokens: estimated, or at most."""
 
     model: ModelSpec
     purpose: Purpose
@@ -159,11 +163,15 @@ def longest(options: Iterable[CallSize], count: int) -> list[int]:
 def sized(plan: StepPlan, habit: Habit, *, heard: int = 0) -> CallSize:
     """Return a planned call's size, with `heard` more tokens of answers that it may be told."""
     request = plan.request
-    now = plan.context["estimate_after"]
     room = window_of(request.model, request.max_output_tokens).input_budget
-    size = CallSize(request.model, request.purpose, now, request.max_output_tokens)
-    if heard:
-        size = replace(size, input_tokens=max(now, min(now + heard, room)))
-    if habit.output_tokens is not None:
+    size = CallSize(request.model, request.purpose, plan.context["estimate_after"], request.max_output_tokens)
+    if habit.output_tokens is None:
+        # An answer is read as text, and a window takes as many bytes as their estimate lets it.
+        heard *= BYTES_PER_TOKEN
+        frame = most_input(replace(request, system="", messages=()))
+        room = math.ceil(room * BYTES_PER_TOKEN / request.model.calibration) + frame
+        size = replace(size, input_tokens=most_input(request))
+    else:
         size = replace(size, output_tokens=min(habit.output_tokens, size.output_tokens))
-    return size
+    now = size.input_tokens
+    return replace(size, input_tokens=max(now, min(now + heard, room))) if heard else size

@@ -155,15 +155,18 @@ class Events(Protocol):
 class Funds(Protocol):
     """What a turn may still spend."""
 
-    def reserve(self, call_id: str, request: ModelRequest) -> bool:
-        """Set aside the most that a call can cost, until the journal has its outcome; False where that is not left."""
+    def reserve(self, call_id: str, request: ModelRequest, *, input_bound: int) -> bool:
+        """Set aside the most that a call can cost, until the journal has its outcome; False if that is not left.
+
+        `input_bound`: the most input tokens that it can have.
+        """
         ...
 
 
 class Unlimited:
     """The funds of a turn that no budget bounds."""
 
-    def reserve(self, call_id: str, request: ModelRequest) -> bool:
+    def reserve(self, call_id: str, request: ModelRequest, *, input_bound: int) -> bool:
         return True
 
 

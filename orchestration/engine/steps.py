@@ -7,6 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from orchestration.engine.bounds import most_input
 from orchestration.engine.control import Cancelled, Control
 from orchestration.engine.events import StepCompleted, StepDelta, StepFailed, StepStarted
 from orchestration.engine.guard import SpeakerGuard
@@ -123,10 +124,12 @@ async def run_attempt(
         return CallOutcome(call_id, "cancelled", "", NO_USAGE), None
     if control.exhausted:
         return CallOutcome(call_id, "failed", "", NO_USAGE, EXHAUSTED), None
-    if not ports.funds.reserve(call_id, plan.request):
+    bound = most_input(plan.request)
+    if not ports.funds.reserve(call_id, plan.request, input_bound=bound):
         return CallOutcome(call_id, "failed", "", NO_USAGE, BUDGET), None
+    context = {**plan.context, "input_bound": bound, "output_bound": plan.request.max_output_tokens}
     await ports.journal.start(
-        CallIntent(call_id, step_id, plan.slot, attempt, plan.request, plan.agent, plan.round, plan.context)
+        CallIntent(call_id, step_id, plan.slot, attempt, plan.request, plan.agent, plan.round, context)
     )
     received = Received(plan.request, SpeakerGuard(plan.others), began_s=ports.clock.monotonic_s())
     try:

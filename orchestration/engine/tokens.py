@@ -29,18 +29,19 @@ def estimate_input(request: ModelRequest) -> int:
     return texts + estimate_tokens(request.system) + MESSAGE_OVERHEAD
 
 
-def estimate_calibrated(request: ModelRequest) -> int:
-    """Return the estimated input tokens of a request as its model's provider would count them."""
-    return round(estimate_input(request) * request.model.calibration)
+def uncounted_input(request: ModelRequest) -> int:
+    """Return the input tokens that are billed if the provider gave no figure.
+
+    Calibrated, but never below the plain estimate: earlier calls can make no cut call cheaper.
+    """
+    return round(estimate_input(request) * max(1.0, request.model.calibration))
 
 
 def estimate_report(
     request: ModelRequest, partial: Usage | None, raw: dict[str, object] | None, received: str
 ) -> UsageReport:
     """Return the estimate for a call that was cut: the provider's partial figure, else ours, plus the text received."""
-    base = (
-        partial if partial is not None and partial.total_input else Usage(input=estimate_calibrated(request))
-    )
+    base = partial if partial is not None and partial.total_input else Usage(input=uncounted_input(request))
     output = max(partial.output if partial else 0, estimate_tokens(received))
     usage = Usage(base.input, base.cache_read, base.cache_write_5m, base.cache_write_1h, output)
     return UsageReport(usage=usage, source="estimated", raw=raw)

@@ -6,6 +6,8 @@ from typing import ClassVar
 from django.db import models
 from django.utils import timezone
 
+from orchestration.engine.specs import Usage
+
 
 class Call(models.Model):
     """One attempt at a model: journal, step attempt and context audit in one row.
@@ -60,10 +62,6 @@ class Call(models.Model):
 
     class Meta:
         indexes: ClassVar = [
-            # What a model's provider counted before, for calibrated estimates: its newest good calls.
-            models.Index(
-                fields=["model", "-started_at"], condition=models.Q(status="ok"), name="call_of_model"
-            ),
             models.Index(fields=["-started_at"], name="call_newest"),  # the administration's list
         ]
         ordering: ClassVar = ["turn", "number"]
@@ -74,3 +72,12 @@ class Call(models.Model):
 
     def __str__(self) -> str:
         return f"{self.purpose} {self.agent_key} attempt {self.attempt}"
+
+    @property
+    def bound(self) -> Usage:
+        """The most that the call can have used; of one from before bounds were kept, what was estimated."""
+        context = self.context
+        return Usage(
+            input=context.get("input_bound", context.get("estimate_after", 0)),
+            output=context.get("output_bound", 0),
+        )

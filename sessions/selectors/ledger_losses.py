@@ -14,6 +14,7 @@ from django.db.models import DateField, Exists, F, OuterRef, Sum, UUIDField, Val
 from django.db.models.functions import Cast, TruncMonth
 
 from billing.models import ZERO_UUID, Budget, BudgetPeriod, DailyUsage, UsageEvent
+from billing.pricing import OUT_OF_RANGE
 from billing.selectors.budgets import events_of_period
 from orchestration.engine.specs import UsageReport
 from sessions.models import Call
@@ -24,7 +25,11 @@ BATCH = 500
 
 def disagreements() -> Iterator[str]:
     """Yield the events that say of their call what the call does not; calls without event are another line."""
-    calls = Call.objects.filter(committed=True).order_by("pk").only("turn_id", "status", "model_id", "usage")
+    calls = (
+        Call.objects.filter(committed=True)
+        .order_by("pk")
+        .only("turn_id", "status", "model_id", "usage", "context")
+    )
     rows = calls.iterator(chunk_size=BATCH)
     while batch := list(itertools.islice(rows, BATCH)):
         events = UsageEvent.objects.calls().defer("raw_usage").in_bulk([call.pk for call in batch])
@@ -32,17 +37,20 @@ def disagreements() -> Iterator[str]:
             event = events.get(call.pk)
             if event is None or event.turn_id != call.turn_id:
                 continue
-            made, billed = facts_of_call(call), facts_of_event(event)
+            made, billed = facts_of_call(call, event), facts_of_event(event)
             different = [name for name in billed if made.get(name) != billed[name]]
             if different:
                 yield f"not as its call has it ({', '.join(different)}): event {event.pk}"
 
 
-def facts_of_call(call: Call) -> dict[str, Any]:
+def facts_of_call(call: Call, event: UsageEvent) -> dict[str, Any]:
+    """Return what the event should have: the call's bound if the provider's counts are garbage."""
     facts = {"status": call.status, "model": call.model_id}
     if call.usage is None:
         return facts
     report = UsageReport.from_dict(call.usage)
+    if OUT_OF_RANGE in event.flags and event.cost_pico is not None:
+        return {**facts, "source": UsageEvent.Source.ESTIMATED, **dataclasses.asdict(call.bound)}
     reasoning = min(report.usage.reasoning, report.usage.output)  # as it is billed
     return {
         **facts,

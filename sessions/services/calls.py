@@ -14,7 +14,7 @@ from django.db.models import UUIDField
 from django.utils import timezone
 
 from accounts.compiled import CompiledUpdate, Slot, insert
-from billing.pricing import cost_pico, price_for
+from billing.pricing import billed, cost_pico
 from billing.selectors.price_book import Prices
 from billing.services.holds import Used
 from orchestration.engine.ports import CallError, CallIntent, CallOutcome, PastCall
@@ -120,9 +120,13 @@ def call_cost(call: Call, prices: Prices) -> int | None:
     """Return what a finished call costs in pico-USD at the prices of its end; None if unpriced."""
     assert call.usage is not None
     assert call.finished_at is not None
-    usage = UsageReport.from_dict(call.usage).usage
-    rows = prices.get(call.model_id, ())
-    return cost_pico(usage, price_for(rows, total_input=usage.total_input, at=call.finished_at))
+    report, price = billed(
+        UsageReport.from_dict(call.usage),
+        bound=call.bound,
+        prices=prices.get(call.model_id, ()),
+        at=call.finished_at,
+    )
+    return cost_pico(report.usage, price)
 
 
 @transaction.atomic(durable=True)
@@ -139,9 +143,8 @@ def calls_interrupt(*, turn_id: uuid.UUID) -> list[Call]:
     """Close the calls that a dead runner left open, billed as estimated (inside a transaction), and return them."""
     calls = list(Call.objects.select_for_update().filter(turn_id=turn_id, status=Call.Status.STARTED))
     for call in calls:
-        usage = Usage(
-            input=call.context.get("estimate_after", 0), output=tokens_of_bytes(call.received_bytes)
-        )
+        estimates = (call.context.get(name, 0) for name in ("estimate_raw", "estimate_after"))
+        usage = Usage(input=max(estimates), output=tokens_of_bytes(call.received_bytes))
         call.status = Call.Status.INTERRUPTED
         call.usage = UsageReport(usage=usage, source="estimated").as_dict()
         call.finished_at = timezone.now()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -27,15 +27,19 @@ from orchestration.models import LlmModel
 from orchestration.selectors import default_model, model_by_alias, model_spec
 from pantheon.errors import PantheonError
 from sessions.models import Agent, ChatSession, Message, Room, Summary, Turn
-from sessions.selectors.calibration import calibration
 from sessions.selectors.summaries import continued_spec
 from sessions.services.client_context import client_from, client_json, client_lines
 from sessions.services.turn_request import ClientContext
 
 SNAPSHOT_VERSION = 1
 
+Calibrations = Mapping[uuid.UUID, float]
+"""Model -> how its provider counts, compared with our estimates."""
 
-def agent_specs(agents: Sequence[Agent], *, asked_on: LlmModel | None = None) -> tuple[AgentSpec, ...]:
+
+def agent_specs(
+    agents: Sequence[Agent], *, calibrations: Calibrations, asked_on: LlmModel | None = None
+) -> tuple[AgentSpec, ...]:
     """Return the roster, on the agents' own models, the instance's default, or all on `asked_on`.
 
     Raises `model_unavailable`.
@@ -48,7 +52,7 @@ def agent_specs(agents: Sequence[Agent], *, asked_on: LlmModel | None = None) ->
         assert model is not None
         if model.pk not in specs:
             refuse_unavailable(model, agent)
-            specs[model.pk] = calibrated_spec(model)
+            specs[model.pk] = calibrated_spec(model, calibrations)
         roster.append(
             AgentSpec(
                 str(agent.pk),
@@ -63,9 +67,9 @@ def agent_specs(agents: Sequence[Agent], *, asked_on: LlmModel | None = None) ->
     return tuple(roster)
 
 
-def calibrated_spec(model: LlmModel) -> ModelSpec:
+def calibrated_spec(model: LlmModel, calibrations: Calibrations) -> ModelSpec:
     """Return a model with how its provider counts, compared with our estimates."""
-    return dataclasses.replace(model_spec(model), calibration=calibration(model.pk))
+    return dataclasses.replace(model_spec(model), calibration=calibrations.get(model.pk, 1.0))
 
 
 def refuse_unavailable(model: LlmModel, agent: Agent) -> None:
@@ -77,19 +81,19 @@ def refuse_unavailable(model: LlmModel, agent: Agent) -> None:
         )
 
 
-def manager_spec(room: Room, roster: Sequence[AgentSpec]) -> ModelSpec:
+def manager_spec(room: Room, roster: Sequence[AgentSpec], calibrations: Calibrations) -> ModelSpec:
     """Return the manager's model: the room's, the instance's, or that of the room's first agent."""
     if room.manager_model is not None:
-        return calibrated_spec(model_by_alias(room.manager_model.alias))
+        return calibrated_spec(model_by_alias(room.manager_model.alias), calibrations)
     if settings.PANTHEON_MANAGER_MODEL:
-        return calibrated_spec(model_by_alias(settings.PANTHEON_MANAGER_MODEL))
+        return calibrated_spec(model_by_alias(settings.PANTHEON_MANAGER_MODEL), calibrations)
     return roster[0].model
 
 
-def summarizer_spec(roster: Sequence[AgentSpec]) -> ModelSpec:
+def summarizer_spec(roster: Sequence[AgentSpec], calibrations: Calibrations) -> ModelSpec:
     """Return the summarizer's model: the instance's, or that of the room's first agent."""
     if settings.PANTHEON_SUMMARIZER_MODEL:
-        return calibrated_spec(model_by_alias(settings.PANTHEON_SUMMARIZER_MODEL))
+        return calibrated_spec(model_by_alias(settings.PANTHEON_SUMMARIZER_MODEL), calibrations)
     return roster[0].model
 
 

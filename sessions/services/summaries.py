@@ -12,6 +12,7 @@ from orchestration.engine.specs import SummaryPlan, TurnSpec
 from orchestration.engine.summary import FIELDS, MAX_ITEM_CHARS, MAX_ITEMS, MAX_SUMMARY_CHARS
 from pantheon.errors import PantheonError, ValidationFailed
 from sessions.models import ChatSession, Summary, Turn
+from sessions.selectors.calibration import calibrations
 from sessions.selectors.ends import session_end
 from sessions.selectors.summaries import continued_spec, newest_summary, usable_summary
 from sessions.services.snapshot import agent_specs, history_of, summarizer_spec
@@ -50,7 +51,8 @@ def _accept_summary(user: User, session: ChatSession, request: TurnRequest, toke
     history = history_of(session.pk, after_seq=earlier.through_seq if earlier else 0, before_seq=before_seq)
     if not history:
         raise ValidationFailed({"session": ["Nothing was said since the last summary."]})
-    roster = agent_specs(agents_of(session))
+    counts = calibrations(session.owner_id)
+    roster = agent_specs(agents_of(session), calibrations=counts)
     spec = TurnSpec(
         turn_id="",
         session_id=str(session.pk),
@@ -61,7 +63,7 @@ def _accept_summary(user: User, session: ChatSession, request: TurnRequest, toke
         addressed=(),
         room_name=session.room.name if session.room else "",
         limits=limits_of(session.room, request),
-        summarizer=summarizer_spec(roster),
+        summarizer=summarizer_spec(roster, counts),
         history=history,
         summary=continued_spec(earlier, redone),
         summarize=SummaryPlan(through_seq=history[-1].seq, first=True),

@@ -181,6 +181,7 @@ def metered(call: Call, model: ModelSpec) -> MeteredCall:
         model_served=call.model_served,
         provider_request_id=call.provider_request_id,
         report=UsageReport.from_dict(call.usage),
+        bound=call.bound,
         status=call.status,
         latency_ms=call.latency_ms,
         first_token_ms=call.first_token_ms,

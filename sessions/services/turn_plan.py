@@ -15,6 +15,7 @@ from orchestration.engine.specs import AgentSpec, CarriedAnswer, Limits, Summary
 from orchestration.engine.tags import parse_tags
 from pantheon.errors import PantheonError, ValidationFailed
 from sessions.models import Agent, ChatSession, Message, Room, Turn
+from sessions.selectors.calibration import calibrations
 from sessions.selectors.ends import SessionEnd
 from sessions.selectors.summaries import newest_summary, summary_spec
 from sessions.services.client_context import answering_as, client_from, client_lines
@@ -66,7 +67,8 @@ def plan_turn(session: ChatSession, request: TurnRequest, end: SessionEnd) -> Pl
     asks_all = session.origin == ChatSession.Origin.API
     addressed, unknown = addressed_by(mode, request, keys, untagged=keys if asks_all else ())
     carried = carried_answers(mode, request, keys) if request.replaces is not None else ()
-    roster = answering_as(client, agent_specs(agents, asked_on=request.model))
+    counts = calibrations(session.owner_id)
+    roster = answering_as(client, agent_specs(agents, calibrations=counts, asked_on=request.model))
     room = session.room
     newest = newest_summary(session.pk) if end.has_summary else None
     spec = TurnSpec(
@@ -79,7 +81,7 @@ def plan_turn(session: ChatSession, request: TurnRequest, end: SessionEnd) -> Pl
         addressed=addressed,
         room_name=room.name if room else "",
         goal=room.goal if room else "",
-        manager=manager_spec(room, roster) if room and mode == Turn.Mode.ORCHESTRATOR else None,
+        manager=manager_spec(room, roster, counts) if room and mode == Turn.Mode.ORCHESTRATOR else None,
         limits=limits_of(room, request, client),
         carried=carried,
         instructions=instructions_before(mode, request),
@@ -98,7 +100,7 @@ def plan_turn(session: ChatSession, request: TurnRequest, end: SessionEnd) -> Pl
     refuse_overflow(spec)
     summarize = summary_plan(spec)
     if summarize is not None:
-        spec = replace(spec, summarize=summarize, summarizer=summarizer_spec(roster))
+        spec = replace(spec, summarize=summarize, summarizer=summarizer_spec(roster, counts))
     return Plan(spec, unknown, newest.pk if newest else None, client)
 
 

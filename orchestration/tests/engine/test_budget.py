@@ -31,7 +31,7 @@ class Calls:
     purposes: tuple[str, ...] | None = None
     asked: list[str] = field(default_factory=list)
 
-    def reserve(self, call_id: str, request: ModelRequest) -> bool:
+    def reserve(self, call_id: str, request: ModelRequest, *, input_bound: int) -> bool:
         self.asked.append(request.purpose)
         if self.purposes is not None and request.purpose not in self.purposes:
             return False

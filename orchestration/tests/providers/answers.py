@@ -92,7 +92,7 @@ class Answer:
     """The pieces, a delta each; a string is cut into words."""
     reasoning: Sequence[str] = ()
     usage: Usage | None = None
-    """What is billed. None: counted from the request and the answer (see `count_tokens`)."""
+    """What is billed. None: counted from the request (`server.count_input`) and the answer (`count_tokens`)."""
     raw_usage: Mapping[str, Any] | None = None
     """The usage object to send instead of the one made from `usage`."""
     tells_usage: bool = True

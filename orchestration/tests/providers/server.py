@@ -59,6 +59,8 @@ class ProviderServer:
 
     def __init__(self) -> None:
         self.default = Answer()
+        self.count_input: Callable[[str], int] = count_tokens
+        """The tokenizer by which requests are billed whose answer names no usage."""
         self.key: str | None = None
         """The only key that is let in; None: any."""
         self.models: list[str] = []
@@ -350,7 +352,7 @@ class ProviderServer:
         return True
 
     def _bill(self, served: Served, answer: Answer, *, output: int, reasoning: int) -> None:
-        base = answer.usage or Usage(input=count_tokens(self.request_text(served.body)))
+        base = answer.usage or Usage(input=self.count_input(self.request_text(served.body)))
         served.usage = replace(base, output=output, reasoning=reasoning)
 
     def _bill_whole(self, served: Served, answer: Answer) -> None:
