@@ -131,6 +131,7 @@ class Runner:
 
     async def _commit(self, bridge: Bridge, result: TurnResult) -> None:
         claimed = bridge.claimed
+        html = await bridge.html_of(result.answers)
         try:
             await self._database.persist(
                 turn_commit,
@@ -140,6 +141,7 @@ class Runner:
                 result=result,
                 last_event_seq=bridge.seq + 1,
                 unwritten=bridge.journal.unwritten,
+                html=html,
             )
         except FenceLost:
             # Tried again after the connection broke: the first try may have been committed.

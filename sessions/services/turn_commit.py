@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from django.db import transaction
@@ -16,6 +16,7 @@ from orchestration.engine.specs import UsageReport
 from orchestration.engine.steps import StepResult
 from orchestration.engine.summary import FIELDS, SummaryResult
 from orchestration.engine.turn import TurnResult
+from sessions.markdown import RENDERER
 from sessions.metrics import turn_observed
 from sessions.models import Call, ChatSession, Message, Summary, Turn
 from sessions.services.fence import turn_fence
@@ -30,17 +31,18 @@ def turn_commit(
     result: TurnResult,
     last_event_seq: int,
     unwritten: Sequence[Call] = (),
+    html: Mapping[str, str] | None = None,
 ) -> None:
     """Make a turn final, with its messages and every call it made on the bill.
 
-    `unwritten`: finished calls that the journal kept in memory.
+    `unwritten`: finished calls that the journal kept in memory. `html`: of answers, by step.
 
     A fixed number of statements, however many calls. Raises FenceLost where another runner holds the turn; then
     nothing is written.
     """
     turn_fence(turn_id=turn_id, claim=claim)
     now = timezone.now()
-    messages_add(payer.session_id, turn_id, result)
+    messages_add(payer.session_id, turn_id, result, html or {})
     if result.summary is not None:
         summary_add(payer.session_id, turn_id, result.summary)
     Call.objects.bulk_create(unwritten)
@@ -67,17 +69,21 @@ def turn_commit(
     transaction.on_commit(partial(turn_observed, mode=payer.mode, status=result.status, events=events))
 
 
-def messages_add(session_id: uuid.UUID, turn_id: uuid.UUID, result: TurnResult) -> None:
+def messages_add(
+    session_id: uuid.UUID, turn_id: uuid.UUID, result: TurnResult, html: Mapping[str, str]
+) -> None:
     """Append the answers to the transcript; what was said before a failure or a cancel is kept, marked so."""
     answers = [answer for answer in result.answers if answer.text.strip()]
     last_seq = Message.objects.filter(session_id=session_id).aggregate(last=Max("seq"))["last"] or 0
     Message.objects.bulk_create(
-        message_of(session_id, turn_id, last_seq + offset, answer)
+        message_of(session_id, turn_id, last_seq + offset, answer, html.get(answer.step_id))
         for offset, answer in enumerate(answers, start=1)
     )
 
 
-def message_of(session_id: uuid.UUID, turn_id: uuid.UUID, seq: int, answer: StepResult) -> Message:
+def message_of(
+    session_id: uuid.UUID, turn_id: uuid.UUID, seq: int, answer: StepResult, html: str | None
+) -> Message:
     agent = answer.agent
     return Message(
         id=uuid.UUID(answer.step_id),
@@ -90,6 +96,8 @@ def message_of(session_id: uuid.UUID, turn_id: uuid.UUID, seq: int, answer: Step
         agent_name=agent.name if agent else "",
         model=answer.model,
         text=answer.text,
+        html=html or "",
+        html_version=0 if html is None else RENDERER,
         status=answer.status,
         round=answer.round,
         purpose=answer.purpose,
