@@ -25,6 +25,7 @@ application = BodyBound(
     django_application,
     max_bytes=8 * settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
     limit_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
+    idle_s=settings.PANTHEON_SLOW_REQUEST_S,
 )
 
 set_stop_check(lifecycle.stopping)
