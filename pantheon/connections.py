@@ -18,8 +18,12 @@ OTHER_FILES = 256
 
 
 def connections_allowed() -> int:
-    """Return how many connections a worker takes: with all of the process's files open nothing would work."""
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    """Raise the number of files that this process may open as far as it can, and return how many connections it takes.
+
+    With all of its files open, nothing else would work. The lower limit is for programs that call `select`.
+    """
+    _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     return MAX_CONNECTIONS if files < 0 else max(1, min(MAX_CONNECTIONS, files - OTHER_FILES))
 
 

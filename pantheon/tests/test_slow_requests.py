@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 
 from sessions.tests.server_process import ServerProcess
 
@@ -16,6 +19,11 @@ GIVEN_UP_S = 30.0
 """After so long a test says that a connection stayed open."""
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+SHOW = (
+    "import resource; from pantheon.connections import connections_allowed; "
+    "print(connections_allowed(), resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
+)
 
 HEAD = b"POST /api/v1/rooms HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
@@ -119,3 +127,15 @@ def test_connections_beyond_the_limit_are_refused_and_the_others_served(server: 
         assert again.recv(1000).startswith(b"HTTP/1.1 200 ")
     for client in kept:
         client.close()
+
+
+@pytest.mark.parametrize(("files", "connections"), [(1_024, 768), (100, 1), (16_384, 4_000)])
+def test_a_process_takes_no_more_connections_than_it_may_open_files(files: int, connections: int) -> None:
+    shown = subprocess.run(
+        ["/bin/sh", "-c", f"ulimit -Sn 64 && ulimit -Hn {files} && exec {sys.executable} -c '{SHOW}'"],
+        cwd=settings.BASE_DIR,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert shown.stdout == f"{connections} {files}\n"
