@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import Any, Generic, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connections, models
-from django.db.models.expressions import Expression
+from django.db.models.expressions import DatabaseDefault, Expression
 from django.db.models.query import ModelIterable
 from django.db.models.sql import UpdateQuery
 
@@ -161,13 +161,17 @@ def insert(rows: Sequence[models.Model]) -> None:
         return
     database = connections[DEFAULT_DB_ALIAS]
     sql, fields = insert_of(type(rows[0]), len(rows), database.vendor)
-    params = [
-        field.get_db_prep_save(field.pre_save(row, add=True), database) for row in rows for field in fields
-    ]
+    params = [field.get_db_prep_save(value_of(row, field), database) for row in rows for field in fields]
     with database.cursor() as cursor:
         cursor.execute(sql, params)
     for row in rows:
         row._state.adding, row._state.db = False, database.alias
+
+
+def value_of(row: models.Model, field: Any) -> Any:
+    """Return what a new row has in a column; where nothing was set, the value that the database would put there."""
+    value = field.pre_save(row, add=True)
+    return value.expression.value if isinstance(value, DatabaseDefault) else value
 
 
 @cache

@@ -26,6 +26,7 @@ application = BodyBound(
     OnDatabaseThreads(django_application, settings.PANTHEON_DB_POOL_SIZE),
     max_bytes=8 * settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
     limit_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
+    idle_s=settings.PANTHEON_SLOW_REQUEST_S,
 )
 
 set_stop_check(lifecycle.stopping)

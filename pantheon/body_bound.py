@@ -1,11 +1,13 @@
-"""No body fills the disk: Django receives a body whole before any view can refuse it, so that is bounded before Django.
+"""No body fills the disk or takes forever: Django receives a body whole before any view can refuse it.
 
 What is a little over `DATA_UPLOAD_MAX_MEMORY_SIZE` gets its answer from Django, after a look at who asks; what is far
-over it is refused here, unread.
+over it is refused here, unread. So is a body of which nothing comes for a while, or that is slower on the whole than
+BYTES_PER_S.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -20,17 +22,29 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 
+BYTES_PER_S = 10_000
+"""A slow mobile network has more."""
+
+
 class BodyTooLarge(Exception):
     """More came than is read."""
 
 
-class BodyBound:
-    """An ASGI application whose requests have at most `max_bytes`; `limit_bytes` is what people are told."""
+class BodyTooSlow(Exception):
+    """Too little came."""
 
-    def __init__(self, app: Application, *, max_bytes: int, limit_bytes: int) -> None:
+
+class BodyBound:
+    """An ASGI application whose requests have at most `max_bytes`; `limit_bytes` is what people are told.
+
+    `idle_s`: how long a body may pause, and how much longer it may take than BYTES_PER_S has it.
+    """
+
+    def __init__(self, app: Application, *, max_bytes: int, limit_bytes: int, idle_s: float) -> None:
         self.app = app
         self.max_bytes = max_bytes
         self.limit_bytes = limit_bytes
+        self.idle_s = idle_s
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -40,14 +54,24 @@ class BodyBound:
             await self.refuse(scope, send)
             return
         received = 0
-        begun = False
+        begun = whole = False
+        clock = asyncio.get_running_loop().time
+        started_s = clock()
 
         async def bounded_receive() -> Message:
-            nonlocal received
-            message = await receive()
+            nonlocal received, whole
+            if whole:  # what is waited for now is the client's leaving
+                return await receive()
+            due_s = started_s + self.idle_s + received / BYTES_PER_S
+            try:
+                async with asyncio.timeout_at(min(due_s, clock() + self.idle_s)):
+                    message = await receive()
+            except TimeoutError as error:
+                raise BodyTooSlow from error
             received += len(message.get("body", b""))
             if received > self.max_bytes:
                 raise BodyTooLarge
+            whole = not message.get("more_body", False)
             return message
 
         async def watched_send(message: Message) -> None:
@@ -60,6 +84,9 @@ class BodyBound:
         except BodyTooLarge:
             if not begun:
                 await self.refuse(scope, send)
+        except BodyTooSlow:
+            if not begun:
+                await refuse_slow(send)
 
     async def refuse(self, scope: Message, send: Send) -> None:
         """Answer 413 and close: what is still coming is not read."""
@@ -81,6 +108,13 @@ class BodyBound:
         ]
         await send({"type": "http.response.start", "status": error.http_status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+
+async def refuse_slow(send: Send) -> None:
+    """Answer 408 without words, as to a slow head, and close."""
+    headers = [(b"content-length", b"0"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": 408, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
 
 
 def announced_bytes(scope: Message) -> int:

@@ -11,13 +11,17 @@ import signal
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import environ
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from gunicorn.workers import gasgi
 
 from pantheon import lifecycle
+from pantheon.connections import BoundedConnection, connections_allowed
 from pantheon.environment import Environment
 from pantheon.logs import JSON, TEXT, logging_config
 from pantheon.startup import refuse
@@ -33,6 +37,7 @@ bind = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}"]
 worker_class = "asgi"
 asgi_loop = "uvloop"
 asgi_lifespan = "off"  # Django does not speak it: pantheon.lifecycle is ours
+worker_connections = connections_allowed()
 graceful_timeout = 10
 keepalive = (
     75  # longer than a proxy keeps idle connections (60 s, as most do): none is closed under a request
@@ -73,6 +78,8 @@ def when_ready(server: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """Make the worker stop in our way (gunicorn's hook, called in the worker when the app is loaded)."""
     lifecycle.set_worker(worker)
+    # The worker has no setting for the class of its connections.
+    gasgi.ASGIProtocol = partial(BoundedConnection, head_s=settings.PANTHEON_SLOW_REQUEST_S)
     worker.asgi = requests = Requests(worker.asgi)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the master's to answer; its default would be the end
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):

@@ -7,6 +7,7 @@ text or keys.
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import structlog
@@ -23,6 +24,9 @@ QUIET = {
 }
 """The SDKs' HTTP client logs a line per request at INFO, Django a warning per 404, Celery two lines per task."""
 
+REFUSED = "django.security."
+REFUSED_CHARS = 300
+
 
 def logging_config(*, log_format: str, level: str) -> dict[str, Any]:
     """Return the dictConfig. Lines per request (`pantheon.requests`) are for machines: a terminal shows none."""
@@ -35,10 +39,29 @@ def logging_config(*, log_format: str, level: str) -> dict[str, Any]:
             TEXT: {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
             JSON: {"()": "pantheon.logs.json_formatter"},
         },
-        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": log_format}},
+        "filters": {"refusals": {"()": "pantheon.logs.RefusalFilter"}},
+        "handlers": {
+            "console": {"class": "logging.StreamHandler", "formatter": log_format, "filters": ["refusals"]}
+        },
         "root": {"handlers": ["console"], "level": level},
         "loggers": {name: {"level": of_logger} for name, of_logger in levels.items()},
     }
+
+
+class RefusalFilter(logging.Filter):
+    """Makes one line of a request that Django refuses: a wrong host, a filter that is not allowed, too many fields.
+
+    Anybody can send many of them, with anything in them; where in the code one was noticed tells nothing.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.startswith(REFUSED):
+            line = record.getMessage().encode("unicode_escape").decode()
+            record.msg, record.args = line[:REFUSED_CHARS], ()
+            record.exc_info = record.exc_text = record.stack_info = None
+            vars(record).pop("request", None)  # Django's, which JSON would write with all of its address
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
+        return True
 
 
 def json_formatter() -> structlog.stdlib.ProcessorFormatter:

@@ -248,6 +248,7 @@ PANTHEON_TURNS_PER_HOUR = env.int("PANTHEON_TURNS_PER_HOUR", default=600)
 PANTHEON_TOKEN_TURNS_PER_MINUTE = env.int("PANTHEON_TOKEN_TURNS_PER_MINUTE", default=60)
 PANTHEON_TOKEN_TURNS_PER_HOUR = env.int("PANTHEON_TOKEN_TURNS_PER_HOUR", default=2000)
 PANTHEON_REQUESTS_PER_MINUTE = env.int("PANTHEON_REQUESTS_PER_MINUTE", default=600)
+PANTHEON_SLOW_REQUEST_S = env.float("PANTHEON_SLOW_REQUEST_S", default=20.0)
 PANTHEON_WAIT_S = env.float("PANTHEON_WAIT_S", default=55.0)
 
 # --- People -----------------------------------------------------------------------------------------------------------

@@ -10,7 +10,11 @@ class ChatSessionsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from django.db.backends.signals import connection_created
+
         from billing.rooms import use_rooms
         from sessions.selectors.rooms import LivingRooms
+        from sessions.selectors.search import sqlite_function_add
 
         use_rooms(LivingRooms())
+        connection_created.connect(sqlite_function_add)

@@ -1,10 +1,12 @@
 """What a model writes becomes HTML that can neither run nor load anything.
 
 Three layers, each enough alone: the parser knows no raw HTML and no links but http, https and mailto; the renderer
-writes no style, id or image; nh3 lets through what is listed here and nothing else. Every step is linear in the
-length of the text: an answer of more than RICH_LIMIT characters is shown as it is, which it says, a paragraph of more
-than INLINE_LIMIT without emphasis and links, a code block of more than CODE_LIMIT without colours. What is nested
-more than NESTING_LIMIT deep is shown as it is written.
+writes no style, id or image; nh3 lets through what is listed here and nothing else.
+
+Time and output have bounds that hold for any text. A text of more than RICH_LIMIT characters, one that takes more work
+than `markdown_work` gives it, or one whose HTML would be out of proportion is shown as it is, and says so. A paragraph
+of more than INLINE_LIMIT has no emphasis and links, an address of more than LINK_LIMIT is no link, code beyond the
+limits of `code_colours` has no colours, and what is nested more than NESTING_LIMIT deep is shown as it is written.
 """
 
 from __future__ import annotations
@@ -16,40 +18,37 @@ from collections.abc import Callable, MutableMapping, Sequence
 from typing import Any
 
 import nh3
-from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_core import StateCore
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from markdown_it.utils import OptionsDict
-from pygments import highlight  # type: ignore[import-untyped]
-from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
-from pygments.lexers import get_lexer_by_name  # type: ignore[import-untyped]
-from pygments.token import STANDARD_TYPES  # type: ignore[import-untyped]
 
+from sessions.code_colours import CODE_CLASSES, Colours
+from sessions.markdown_work import CountingParser, TooMuchWork
 from sessions.mathematics import keep_mathematics
+
+RENDERER = 1
+"""Stored HTML is of this version. Add one with each change that makes other HTML of the same text."""
 
 RICH_LIMIT = 100_000
 """Characters of a text up to which it is read as Markdown."""
 INLINE_LIMIT = 10_000
 """Characters of a paragraph, heading or cell up to which emphasis and links are looked for."""
-CODE_LIMIT = 20_000
-"""Characters of a code block up to which it is coloured."""
 NESTING_LIMIT = 18
 """Open quotes, lists and their items inside of which no further ones are looked for."""
+INLINE_NESTING_LIMIT = 40
+"""Emphasis and links open at one place: browsers take long for what is nested deeply."""
 LABEL_LIMIT = 24
 
-TOO_LONG = "This text is too long to be laid out. It is shown as it was written."
+HTML_PER_CHAR, HTML_CHARS = 32, 10_000
+"""HTML has at most so many characters for each of the text, and so many more. Code of single signs has 28."""
+TARGETS_PER_CHAR, TARGETS_CHARS = 4, 10_000
+"""The same of the addresses and titles of links: a definition is written once and copied at each use."""
 
-LANGUAGES = frozenset({
-    "bash", "c", "console", "cpp", "csharp", "css", "dart", "diff", "docker", "dockerfile", "elixir", "go",
-    "graphql", "haskell", "hcl", "html", "http", "ini", "java", "javascript", "js", "json", "jsx",
-    "kotlin", "latex", "lua", "make", "makefile", "markdown", "matlab", "md", "nginx", "objective-c",
-    "perl", "php", "powershell", "ps1", "py", "python", "r", "rb", "rs", "ruby", "rust", "scala", "scss",
-    "sh", "shell", "sql", "swift", "tex", "toml", "ts", "tsx", "typescript", "xml", "yaml", "yml", "zsh",
-})  # fmt: skip
-"""The languages that are coloured: what people ask for, and no lexer that nobody has looked at."""
+TOO_LONG = "Too long to format. Shown as plain text."
+TOO_COMPLEX = "Too complex to format. Shown as plain text."
 
 # Overrides, embeddings and isolates of the bidirectional algorithm: they reorder what is read, so they are shown.
 _BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
@@ -63,7 +62,6 @@ _INVISIBLE = re.compile(
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
-_ALLOWED_LINK = re.compile(r"(https?://|mailto:)[^\s]", re.IGNORECASE)
 _ALIGN = {
     "text-align:left": "align-left",
     "text-align:center": "align-center",
@@ -73,7 +71,6 @@ _LINE_BREAK = re.compile(r"<br ?/?>", re.IGNORECASE)
 _TASK = re.compile(r"\[([ xX])\]\s")
 _SIDED = ("blockquote_open", "bullet_list_open", "ordered_list_open")
 """What has its bar, bullets or numbers on the side where its text begins."""
-_FORMATTER = HtmlFormatter(nowrap=True)
 
 _TAGS = {
     "a", "blockquote", "br", "code", "div", "em", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre", "s", "span",
@@ -93,7 +90,7 @@ _CLEANER = nh3.Cleaner(
         "div": {"code-block", "code-language", "table-scroll"},
         "li": {"task"},
         "pre": {"math", "plain-text"},
-        "span": {"task-box", *(name for name in STANDARD_TYPES.values() if name)},
+        "span": {"task-box", *CODE_CLASSES},
         "td": _CELL_CLASSES,
         "th": _CELL_CLASSES,
     },
@@ -107,10 +104,20 @@ def render_markdown(text: str) -> str:
     """Return safe HTML for a model's text: CommonMark with tables, tasks, strikethrough and bare links."""
     text = visible_text(text)
     if len(text) > RICH_LIMIT:
-        shown = f'<pre class="plain-text" tabindex="0">{html.escape(text)}</pre>'
-        return f'<p class="plain-note">{TOO_LONG}</p>{shown}'
+        return _plain(text, TOO_LONG)
+    try:
+        rendered = _parser().render_counted(text)
+    except TooMuchWork:
+        return _plain(text, TOO_COMPLEX)
+    if len(rendered) > HTML_PER_CHAR * len(text) + HTML_CHARS:
+        return _plain(text, TOO_COMPLEX)
     # Once more at the end: `&#x202e;` and its like have only now become characters.
-    return visible_text(_CLEANER.clean(_parser().render(text)))
+    return visible_text(_CLEANER.clean(rendered))
+
+
+def _plain(text: str, note: str) -> str:
+    shown = f'<pre class="plain-text" tabindex="0">{html.escape(text)}</pre>'
+    return f'<p class="plain-note">{note}</p>{shown}'
 
 
 def visible_text(text: str) -> str:
@@ -142,6 +149,16 @@ def _leave_long_paragraphs(state: StateCore) -> None:
     for token in state.tokens:
         if token.type == "inline" and len(token.content) > INLINE_LIMIT:
             token.type = "text"
+
+
+def _refuse_excess(state: StateCore) -> None:
+    """Give up on a text whose links would be copied out of proportion, or whose emphasis is nested too deeply."""
+    left = TARGETS_PER_CHAR * len(state.src) + TARGETS_CHARS
+    for token in state.tokens:
+        for child in token.children or ():
+            left -= sum(len(str(value)) for value in child.attrs.values())
+            if left < 0 or child.level > INLINE_NESTING_LIMIT:
+                raise TooMuchWork
 
 
 def _shape(state: StateCore) -> None:
@@ -203,14 +220,20 @@ def _images_as_links(children: Sequence[Token]) -> list[Token]:
     return shaped
 
 
-def _render_code(token: Token) -> str:
+def _render_code(
+    renderer: RendererHTML,
+    tokens: Sequence[Token],
+    index: int,
+    options: OptionsDict,
+    env: MutableMapping[str, Any],
+) -> str:
     """Write a code block under its language's name."""
-    code, language = token.content, token.info.strip().split(maxsplit=1)[:1]
+    code, language = tokens[index].content, tokens[index].info.strip().split(maxsplit=1)[:1]
     name = language[0].lower() if language else ""
-    if name in LANGUAGES and len(code) <= CODE_LIMIT:
-        body = highlight(code, get_lexer_by_name(name, stripnl=False, ensurenl=False), _FORMATTER)
-    else:
-        body = html.escape(code)
+    if "colours" not in env:
+        env["colours"] = Colours(_parser().share_left)
+    colours: Colours = env["colours"]
+    body = colours.html(code, name) or html.escape(code)
     label = html.escape(name[:LABEL_LIMIT] or "text")
     return (
         f'<div class="code-block"><div class="code-language">{label}</div>'
@@ -245,27 +268,23 @@ def _close_table(*_: Any) -> str:
     return "</table></div>\n"
 
 
-def _make_parser() -> MarkdownIt:
-    parser = MarkdownIt("commonmark", {"html": False, "linkify": True, "xhtmlOut": False})
+def _make_parser() -> CountingParser:
+    parser = CountingParser()
     parser.options["maxNesting"] = NESTING_LIMIT + 2  # a list and its item
-    parser.enable(["table", "strikethrough", "linkify"])
-    parser.validateLink = lambda url: bool(_ALLOWED_LINK.match(url))  # type: ignore[method-assign]
     if parser.linkify is not None:
         # Only what says its scheme: README.md and main.rs are file names, though md and rs are countries.
         parser.linkify.set({"fuzzy_link": False, "fuzzy_email": False, "fuzzy_ip": False})
     # Without an `alt` it ends no paragraph: it is never asked whether it would.
     parser.block.ruler.before("table", "leave_deep_nesting", _leave_deep_nesting)
     parser.core.ruler.before("inline", "leave_long_paragraphs", _leave_long_paragraphs)
+    parser.core.ruler.push("refuse_excess", _refuse_excess)
     parser.core.ruler.push("shape", _shape)
     parser.inline.ruler.before("autolink", "break_line", _break_line)
     keep_mathematics(parser)
-    for rule, render in (
-        ("fence", _render_code),
-        ("code_block", _render_code),
-        ("math_block", _render_math),
-        ("task_box", _render_task_box),
-    ):
-        parser.add_render_rule(rule, _of_token(render))
+    for rule in ("fence", "code_block"):
+        parser.add_render_rule(rule, _render_code)
+    parser.add_render_rule("math_block", _of_token(_render_math))
+    parser.add_render_rule("task_box", _of_token(_render_task_box))
     parser.add_render_rule("table_open", _open_table)
     parser.add_render_rule("table_close", _close_table)
     return parser
@@ -274,9 +293,9 @@ def _make_parser() -> MarkdownIt:
 _parsers = threading.local()
 
 
-def _parser() -> MarkdownIt:
+def _parser() -> CountingParser:
     """Return this thread's parser: looking for bare links keeps its place in the parser itself."""
     if not hasattr(_parsers, "parser"):
         _parsers.parser = _make_parser()
-    parser: MarkdownIt = _parsers.parser
+    parser: CountingParser = _parsers.parser
     return parser

@@ -19,7 +19,9 @@ import asyncio
 import django
 from django.conf import settings
 
-settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], SECRET_KEY="x")
+settings.configure(
+    ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], SECRET_KEY="x", PANTHEON_SLOW_REQUEST_S=20
+)
 django.setup()
 
 from django.core.asgi import get_asgi_application

@@ -219,7 +219,7 @@ class CallAdmin(LinkedAdmin, CallColumns, ReadOnlyAdmin):
 class MessageAdmin(ReadOnlyAdmin):
     """Who spoke, when and how long; not what."""
 
-    hidden = ("text",)
+    hidden = ("text", "html", "html_version")
     list_display = (
         *("created_at", "role", "agent_key", "model", "status", "characters", "purpose", "round", "seq"),
         *("session_link", "turn_link"),

@@ -15,6 +15,7 @@ from accounts.api_shapes import count, identifier, moment, one_of, text
 from sessions.api.chats import MAX_MESSAGES_PER_PAGE, MESSAGES_PER_PAGE, whole_number
 from sessions.models import Message
 from sessions.selectors.search import MAX_QUERY_CHARS, Place, place_of, read_query, result_json, search
+from sessions.selectors.search_terms import MAX_TERMS
 
 
 class FindShape(serializers.Serializer[Any]):
@@ -40,7 +41,8 @@ class SearchView(ApiView):
         parameters=[
             query(
                 "q",
-                f'Words, "phrases", and -unwanted ones: 1 to {MAX_QUERY_CHARS} characters.',
+                f'Words, "phrases", and -unwanted ones: 1 to {MAX_QUERY_CHARS} characters. The first {MAX_TERMS} '
+                "different ones are looked for.",
                 required=True,
             ),
             *PAGE,

@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import datetime as dt
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +23,7 @@ from orchestration.engine.events import (
     StepStarted,
 )
 from orchestration.engine.ports import CallIntent, CallOutcome, PastCall
+from orchestration.engine.steps import StepResult
 from sessions.live.eventlog import EventLog
 from sessions.live.journal import TurnJournal
 from sessions.markdown import render_markdown
@@ -76,6 +78,8 @@ class Bridge:
         self._loop = asyncio.get_running_loop()
         self._past = claimed.past
         self._finished: dict[str, Finished] = {}
+        self._html: dict[str, str] = {}
+        """Of completed steps."""
         self._live: set[str] = set()
         """Calls whose text readers see."""
 
@@ -101,6 +105,13 @@ class Bridge:
             html = await asyncio.to_thread(render_markdown, outcome.text)
             self._finished[outcome.call_id] = Finished(usage_of_report(outcome.report), usd_text(cost), html)
 
+    async def html_of(self, answers: Sequence[StepResult]) -> dict[str, str]:
+        """Return the HTML of all that was said, by step. What no reader has got is rendered now."""
+        for answer in answers:
+            if answer.step_id not in self._html:
+                self._html[answer.step_id] = await asyncio.to_thread(render_markdown, answer.text)
+        return self._html
+
     def received(self, call_id: str, size: int) -> None:
         self.progress[uuid.UUID(call_id)] = size
 
@@ -116,6 +127,7 @@ class Bridge:
             case StepCompleted():
                 self._flush(self.lanes[event.step_id])
                 finished = self._finished.pop(event.call_id)
+                self._html[event.step_id] = finished.html
                 self.publish(
                     "step.completed",
                     step_id=event.step_id,

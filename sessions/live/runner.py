@@ -134,6 +134,7 @@ class Runner:
         """Commit the turn; return the fields of its terminal event."""
         claimed = bridge.claimed
         turn_id, claim = claimed.turn_id, claimed.claim
+        html = await bridge.html_of(result.answers)
         try:
             return await self._database.persist(
                 turn_commit,
@@ -141,6 +142,7 @@ class Runner:
                 result=result,
                 last_event_seq=bridge.seq + 1,
                 written=bridge.journal.written,
+                html=html,
             )
         except FenceLost:
             # Tried again after the connection broke: the first try may have been committed.

@@ -67,6 +67,13 @@ class ChatSession(models.Model):
         return self.title or "New session"
 
 
+class MessageManager(models.Manager["Message"]):
+    """Leaves the HTML in the database: pages alone show it, and ask for it with `defer(None)`."""
+
+    def get_queryset(self) -> models.QuerySet[Message]:
+        return super().get_queryset().defer("html")
+
+
 class Message(models.Model):
     """What somebody said in a session. An answer's id is the id of the step that made it."""
 
@@ -92,10 +99,18 @@ class Message(models.Model):
     agent_name = models.CharField(max_length=120, blank=True)
     model = models.CharField(max_length=120, blank=True, help_text="The alias of the model that answered.")
     text = models.TextField(blank=True)
+    html = models.TextField(
+        blank=True, db_default="", editable=False, help_text="An answer as pages show it."
+    )
+    html_version = models.PositiveSmallIntegerField(
+        db_default=0, editable=False, help_text="The renderer that made the HTML; 0: none has yet."
+    )
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.COMPLETE)
     round = models.PositiveSmallIntegerField(null=True, blank=True)
     purpose = models.CharField(max_length=16, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = MessageManager()
 
     class Meta:
         ordering: ClassVar = ["session", "seq"]

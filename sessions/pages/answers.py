@@ -6,9 +6,9 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sessions.markdown import render_markdown
 from sessions.models import Call, Message, Turn
 from sessions.pages.money import Money, money
+from sessions.selectors.answer_html import answer_html, message_html
 from sessions.selectors.pages import TurnRows
 
 HUES = 8
@@ -118,7 +118,7 @@ def carried_answers(turn: Turn) -> list[Answer]:
             agent_name=names.get(answer["agent_key"], answer["agent_key"]),
             model=answer["model"],
             state=Message.Status.COMPLETE,
-            html=render_markdown(answer["text"]),
+            html=answer_html(answer["text"]),
             error="",
             cost=None,
             carried=True,
@@ -144,7 +144,7 @@ def spoken(message: Message, calls: Sequence[Call], cost: Money | None, *, carri
         agent_name=message.agent_name,
         model=message.model,
         state=message.status,
-        html=render_markdown(message.text),
+        html=message_html(message),
         error=error_of(calls[-1]) if calls else "",
         cut=CUTS.get(finish_of(calls[-1]), "") if calls else "",
         cost=cost,

@@ -15,7 +15,8 @@ from accounts.page_base import PageView
 from sessions.markdown import visible_text
 from sessions.models import ChatSession, Message
 from sessions.pages.places import address_of_message
-from sessions.selectors.search import MAX_QUERY_CHARS, Terms, place_of, places, read_query, search, snippet
+from sessions.selectors.search import MAX_QUERY_CHARS, beginning_of, place_of, read_query, search
+from sessions.selectors.search_terms import MAX_TERMS, Terms, places, snippet
 
 FINDS_PER_PAGE = 20
 
@@ -62,6 +63,7 @@ class SearchView(PageView):
             context |= {
                 "finds": [find_of(row, found.terms) for row in found.rows],
                 "terms": found.terms.wanted,
+                "max_terms": MAX_TERMS if found.terms.more else None,
                 "older": older,
                 "newest": f"?{urlencode({'q': asked})}" if cursor else "",
             }
@@ -74,7 +76,7 @@ def find_of(row: Message | ChatSession, terms: Terms) -> Find:
         return Find(row, marked(row.title, terms), "", "", [], row.created_at, url)
     said_by = "You" if row.role == Message.Role.USER else row.agent_name or row.agent_key or "Synthesis"
     title = [Piece(row.session.heading, False)]
-    text = marked(snippet(row.text, terms), terms)
+    text = marked(snippet(beginning_of(row), terms), terms)
     return Find(row.session, title, said_by, row.agent_key, text, row.created_at, address_of_message(row))
 
 

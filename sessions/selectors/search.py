@@ -1,10 +1,10 @@
-"""Search in one's own messages and titles: full text on PostgreSQL (any word form as it is written), LIKE on SQLite."""
+"""Search in one's own messages and titles: for words on PostgreSQL, for parts of words on SQLite."""
 
 from __future__ import annotations
 
 import binascii
 import datetime as dt
-import re
+import string
 import uuid
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
@@ -13,30 +13,28 @@ from typing import Any
 
 from django.db import connection
 from django.db.models import BooleanField, F, Func, Q, QuerySet, Value
+from django.db.models.expressions import RawSQL
+from django.db.models.functions import Left
 
 from accounts.models import User
 from accounts.pagination import refuse_cursor
 from pantheon.errors import PantheonError
 from sessions.models import ChatSession, Message
+from sessions.selectors.search_terms import (
+    BETWEEN,
+    SEARCHED_CHARS,
+    Terms,
+    fold,
+    read_terms,
+    snippet,
+    text_matches,
+)
 from sessions.selectors.turns import instant
 
 MAX_QUERY_CHARS = 200
-SEARCHED_CHARS = 100_000
-"""How much of a message is searched; the index of PostgreSQL has as much."""
+SQLITE_FUNCTION = "pantheon_text_matches"
 
-SNIPPET_CHARS = 200
-BEFORE_CHARS = 60
-"""How much of a snippet stands before what was found."""
-
-TERM = re.compile(r'(-?)(?:"([^"]*)"?|([^\s"]+))')
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What a query asks for: words and quoted phrases, and those that must not be there."""
-
-    wanted: tuple[str, ...]
-    unwanted: tuple[str, ...] = ()
+_TO_SPACES = dict.fromkeys(map(ord, string.punctuation), " ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +90,12 @@ def is_storable(asked: str) -> bool:
     return "\x00" not in asked and not any("\ud800" <= character <= "\udfff" for character in asked)
 
 
-def read_terms(query: str) -> Terms:
-    """Return the terms of a query. What has neither letter nor digit is none."""
-    found: dict[bool, list[str]] = {True: [], False: []}
-    for minus, phrase, word in TERM.findall(query):
-        term = phrase or word
-        if any(character.isalnum() for character in term):
-            found[bool(minus)].append(term)
-    return Terms(tuple(found[False]), tuple(found[True]))
-
-
 def has_terms(field: str, terms: Terms) -> Func:
-    """PostgreSQL: a text has what is asked for. The left side is the expression of the index `message_search`."""
-    document = Func(
-        F(field), template=f"to_tsvector('simple'::regconfig, left(%(expressions)s, {SEARCHED_CHARS}))"
+    """PostgreSQL: a text has what is asked for. The words of messages are stored, in a column that no model has."""
+    document = (
+        RawSQL("chat_sessions_message.words", [])
+        if field == "text"
+        else Func(F(field), template="to_tsvector('simple'::regconfig, %(expressions)s)")
     )
     asked = Func(
         Value(as_websearch(terms)), template="websearch_to_tsquery('simple'::regconfig, %(expressions)s)"
@@ -117,16 +107,20 @@ def matching(rows: QuerySet[Any], field: str, terms: Terms) -> QuerySet[Any]:
     """Keep the rows whose text has every wanted term and no unwanted one."""
     if connection.vendor == "postgresql":
         return rows.filter(has_terms(field, terms))
-    for term in terms.wanted:
-        rows = rows.filter(**{f"{field}__icontains": term})
-    for term in terms.unwanted:
-        rows = rows.exclude(**{f"{field}__icontains": term})
-    return rows
+    asked = (Value(BETWEEN.join(map(fold, side))) for side in (terms.wanted, terms.unwanted))
+    return rows.filter(Func(F(field), *asked, function=SQLITE_FUNCTION, output_field=BooleanField()))
+
+
+def sqlite_function_add(connection: Any, **_: Any) -> None:
+    """Let a new connection to SQLite call `text_matches`: LIKE takes the product of both lengths for some texts."""
+    if connection.vendor == "sqlite":
+        connection.connection.create_function(SQLITE_FUNCTION, 3, text_matches, deterministic=True)
 
 
 def as_websearch(terms: Terms) -> str:
-    """Return the terms as PostgreSQL's `websearch_to_tsquery` reads them, which takes any text."""
-    return " ".join([*(f'"{term}"' for term in terms.wanted), *(f'-"{term}"' for term in terms.unwanted)])
+    """Return the terms as PostgreSQL's `websearch_to_tsquery` reads them; signs are spaces, as in the texts."""
+    words = [f'"{term.translate(_TO_SPACES)}"' for term in terms.wanted]
+    return " ".join([*words, *(f'-"{term.translate(_TO_SPACES)}"' for term in terms.unwanted)])
 
 
 def search(user: User, query: str, *, after: Place | None, limit: int) -> Found:
@@ -140,7 +134,8 @@ def search(user: User, query: str, *, after: Place | None, limit: int) -> Found:
         return Found([], terms, None)
     sessions = ChatSession.objects.of(user).listed()
     messages = Message.objects.filter(session__in=sessions, turn__replaced_by__isnull=True)
-    messages = messages.select_related("session__room", "session__agent")
+    messages = messages.select_related("session__room", "session__agent").defer("text", "html")
+    messages = messages.annotate(beginning=Left("text", SEARCHED_CHARS))
     rows: list[Message | ChatSession] = [
         *newest(matching(messages, "text", terms), after, limit + 1),
         *newest(matching(sessions.select_related("room", "agent"), "title", terms), after, limit + 1),
@@ -172,27 +167,12 @@ def result_json(row: Message | ChatSession, terms: Terms) -> dict[str, Any]:
         "seq": message.seq if message else None,
         "role": message.role if message else None,
         "agent_key": (message.agent_key or None) if message else None,
-        "snippet": snippet(message.text if message else session.title, terms),
+        "snippet": snippet(beginning_of(row) if isinstance(row, Message) else session.title, terms),
         "created_at": instant(row.created_at),
     }
 
 
-def snippet(text: str, terms: Terms) -> str:
-    """Return a piece of a text around the first term that is found in it, on one line."""
-    first = max(0, min((begin for begin, _ in places(text, terms)), default=0) - BEFORE_CHARS)
-    if first:  # from a whole word on, where one begins soon
-        first = text.find(" ", first, first + BEFORE_CHARS // 2) + 1 or first
-    piece = " ".join(text[first : first + SNIPPET_CHARS].split())
-    return ("…" if first else "") + piece + ("…" if first + SNIPPET_CHARS < len(text) else "")
-
-
-def places(text: str, terms: Terms) -> list[tuple[int, int]]:
-    """Return where a text has the wanted terms, in order: as whole words, or within words where it has no such."""
-    found: list[tuple[int, int]] = []
-    for term in terms.wanted:
-        words = r"[\W_]+".join(re.escape(word) for word in re.split(r"[\W_]+", term) if word)
-        hits: list[tuple[int, int]] = []
-        for pattern in (rf"(?<!\w){words}(?!\w)", words):
-            hits = hits or [match.span() for match in re.finditer(pattern, text, re.IGNORECASE)]
-        found += hits
-    return sorted(found)
+def beginning_of(message: Any) -> str:
+    """Return what is searched of a message that was found."""
+    beginning: str = message.beginning
+    return beginning

@@ -28,7 +28,7 @@ def session_fork(*, user: User, session: ChatSession, after_turn: int) -> ChatSe
     fork = ChatSession.objects.create(owner=user, room=session.room, agent=session.agent, title=title)
     copies = {turn.pk: copy_of(turn, fork, index) for index, turn in enumerate(turns, start=1)}
     Turn.objects.bulk_create(copies.values())
-    messages = list(Message.objects.filter(turn_id__in=copies).order_by("seq"))
+    messages = list(Message.objects.defer(None).filter(turn_id__in=copies).order_by("seq"))
     seqs = {message.seq: seq for seq, message in enumerate(messages, start=1)}
     for message in messages:
         message.pk = uuid.uuid4()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -18,6 +19,7 @@ from orchestration.engine.specs import ModelSpec, TurnSpec, UsageReport
 from orchestration.engine.steps import StepResult
 from orchestration.engine.summary import FIELDS, SummaryResult
 from orchestration.engine.turn import TurnResult
+from sessions.markdown import RENDERER
 from sessions.metrics import turn_observed
 from sessions.models import Call, ChatSession, Message, Summary, Turn
 from sessions.selectors.turns import terminal_fields_of
@@ -51,9 +53,16 @@ SESSION_ANSWERED = CompiledUpdate(
 
 @transaction.atomic(durable=True)
 def turn_commit(
-    *, claimed: Claimed, result: TurnResult, last_event_seq: int, written: TurnCalls
+    *,
+    claimed: Claimed,
+    result: TurnResult,
+    last_event_seq: int,
+    written: TurnCalls,
+    html: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Make a turn final, with its messages and every call it made on the bill; return its terminal event's fields.
+
+    `html`: of answers, by step.
 
     A fixed number of statements, however many calls. Raises FenceLost where another runner holds the turn; then
     nothing is written.
@@ -72,7 +81,7 @@ def turn_commit(
     )
     if turn is None:
         raise FenceLost(f"turn {turn_id} is no longer held by claim {claimed.claim}")
-    messages_add(claimed, result)
+    messages_add(claimed, result, html or {})
     if result.summary is not None:
         summary_add(payer.session_id, turn_id, result.summary)
     calls_commit(turn_id, written)
@@ -108,7 +117,7 @@ def models_of(spec: TurnSpec) -> dict[str, ModelSpec]:
     return {model.id: model for model in models if model is not None}
 
 
-def messages_add(claimed: Claimed, result: TurnResult) -> None:
+def messages_add(claimed: Claimed, result: TurnResult, html: Mapping[str, str]) -> None:
     """Append the answers to the transcript; what was said before a failure or a cancel is kept, marked so.
 
     They follow the turn's own message: a session has one turn at a time, and nothing else is added to its transcript.
@@ -116,13 +125,15 @@ def messages_add(claimed: Claimed, result: TurnResult) -> None:
     answers = [answer for answer in result.answers if answer.text.strip()]
     insert(
         [
-            message_of(claimed.payer.session_id, claimed.turn_id, seq, answer)
+            message_of(claimed.payer.session_id, claimed.turn_id, seq, answer, html.get(answer.step_id))
             for seq, answer in enumerate(answers, start=claimed.first_seq)
         ]
     )
 
 
-def message_of(session_id: uuid.UUID, turn_id: uuid.UUID, seq: int, answer: StepResult) -> Message:
+def message_of(
+    session_id: uuid.UUID, turn_id: uuid.UUID, seq: int, answer: StepResult, html: str | None
+) -> Message:
     agent = answer.agent
     return Message(
         id=uuid.UUID(answer.step_id),
@@ -135,6 +146,8 @@ def message_of(session_id: uuid.UUID, turn_id: uuid.UUID, seq: int, answer: Step
         agent_name=agent.name if agent else "",
         model=answer.model,
         text=answer.text,
+        html=html or "",
+        html_version=0 if html is None else RENDERER,
         status=answer.status,
         round=answer.round,
         purpose=answer.purpose,

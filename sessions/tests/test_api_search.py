@@ -10,7 +10,8 @@ from django.test import Client
 
 from accounts.tests.clients import refused
 from sessions.models import ChatSession, Message, Turn
-from sessions.selectors.search import Terms, matching, read_terms, snippet
+from sessions.selectors.search import matching
+from sessions.selectors.search_terms import Terms, read_terms, snippet
 from sessions.services.chats import session_delete
 from sessions.tests.factories import make_agent, make_session
 
@@ -193,7 +194,7 @@ def test_postgresql_reads_the_index(api, alice, agent) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
     plan = matching(Message.objects.order_by(), "text", Terms(("needle",))).explain()
-    assert "message_search" in plan
+    assert "message_words" in plan
 
 
 def test_terms() -> None:

@@ -11,7 +11,7 @@ from django.urls import reverse
 from accounts.tests.admin_site import static_files_as_they_are
 from sessions.models import ChatSession, Message
 from sessions.pages.search import FINDS_PER_PAGE, marked
-from sessions.selectors.search import Terms, places, snippet
+from sessions.selectors.search_terms import Terms, places, snippet
 from sessions.tests.factories import make_agent, make_model, make_room, make_session
 from sessions.tests.pages import add_turns, assert_leads_to_sign_in, browser, text_of
 

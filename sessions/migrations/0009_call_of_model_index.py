@@ -3,7 +3,7 @@ from django.db import migrations
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("chat_sessions", "0006_call_received_bytes"),
+        ("chat_sessions", "0008_message_words"),
     ]
 
     operations = [

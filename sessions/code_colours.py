@@ -1,0 +1,86 @@
+"""Colour code by its language, as much of it as takes little time however it is written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from pygments import format as write  # type: ignore[import-untyped]
+from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
+from pygments.lexers import get_lexer_by_name  # type: ignore[import-untyped]
+from pygments.token import STANDARD_TYPES  # type: ignore[import-untyped]
+
+LANGUAGES = frozenset({
+    "bash", "c", "console", "cpp", "csharp", "css", "dart", "diff", "docker", "dockerfile", "elixir", "go",
+    "graphql", "haskell", "hcl", "html", "http", "ini", "java", "javascript", "js", "json", "jsx",
+    "kotlin", "latex", "lua", "make", "makefile", "markdown", "matlab", "md", "nginx", "objective-c",
+    "perl", "php", "powershell", "ps1", "py", "python", "r", "rb", "rs", "ruby", "rust", "scala", "scss",
+    "sh", "shell", "sql", "swift", "tex", "toml", "ts", "tsx", "typescript", "xml", "yaml", "yml", "zsh",
+})  # fmt: skip
+"""The languages that are coloured: what people ask for, and no lexer that nobody has looked at."""
+
+CODE_LIMIT = 5_000
+"""Characters of a code block up to which it is coloured."""
+SLOW = {
+    "csharp": 400,
+    "hcl": 1_000,
+    "java": 1_000,
+    "matlab": 1_500,
+    "scala": 1_200,
+    **dict.fromkeys(("make", "makefile", "objective-c"), 2_500),
+}
+"""The same of lexers whose time grows with the square of the length, or worse, for some code."""
+INSTEAD = {"csharp": "cpp", "java": "cpp"}
+"""What colours more than that nearly as well."""
+TEXT_LIMIT, TOKENS_LIMIT = 15_000, 5_000
+"""Characters and tokens of all code blocks of a text; the characters of slow lexers count for more."""
+LINE_LIMIT = 500
+ESCAPES_LIMIT = 100
+"""Escaped quotes: outside of a string, each makes several lexers look for the string's end in all that follows."""
+
+CODE_CLASSES = frozenset(name for name in STANDARD_TYPES.values() if name)
+"""The classes of coloured code."""
+
+_FORMATTER = HtmlFormatter(nowrap=True)
+_LONG = re.compile(rf"[^\n]{{{LINE_LIMIT}}}|\s{{100}}")
+"""Long lines and gaps, in which many lexers look for the same thing from each place."""
+
+
+class TooManyTokens(Exception):
+    """The code blocks of a text have too many tokens."""
+
+
+class Colours:
+    """What of one text is still coloured. `share`: the part of its work that is left for it, at most 1."""
+
+    def __init__(self, share: float) -> None:
+        self._chars = int(TEXT_LIMIT * share)
+        self._tokens = int(TOKENS_LIMIT * share)
+
+    def html(self, code: str, language: str) -> str | None:
+        """Return the HTML of coloured code, None for what is shown without colours."""
+        escapes = code.count('\\"') + code.count("\\'")
+        if language not in LANGUAGES or escapes > ESCAPES_LIMIT or _LONG.search(code):
+            return None
+        for name in (language, INSTEAD.get(language, language)):
+            limit = SLOW.get(name, CODE_LIMIT)
+            cost = len(code) * CODE_LIMIT // limit
+            if len(code) <= limit and cost <= self._chars:
+                self._chars -= cost
+                return self._written(code, name)
+        return None
+
+    def _written(self, code: str, language: str) -> str | None:
+        lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
+        try:
+            return str(write(self._counted(lexer.get_tokens(code)), _FORMATTER))
+        except TooManyTokens:
+            return None
+
+    def _counted(self, tokens: Iterator[Any]) -> Iterator[Any]:
+        for token in tokens:
+            self._tokens -= 1
+            if self._tokens < 0:
+                raise TooManyTokens
+            yield token

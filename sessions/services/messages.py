@@ -1,0 +1,26 @@
+"""Keep the HTML of answers with them."""
+
+from __future__ import annotations
+
+import uuid
+
+from sessions.markdown import RENDERER, render_markdown
+from sessions.models import Message
+
+AT_ONCE = 100
+"""Answers of one statement."""
+
+
+def messages_render() -> int:
+    """Store the HTML of all answers that have none of this renderer, and return how many they were.
+
+    Nothing is locked while an answer is rendered, and nothing is lost by stopping: pages render what is left.
+    """
+    stale = Message.objects.exclude(role=Message.Role.USER).exclude(html_version=RENDERER).order_by("pk")
+    count, last = 0, uuid.UUID(int=0)
+    while batch := list(stale.filter(pk__gt=last).only("pk", "text")[:AT_ONCE]):
+        for message in batch:
+            message.html, message.html_version = render_markdown(message.text), RENDERER
+        Message.objects.bulk_update(batch, ["html", "html_version"])
+        count, last = count + len(batch), batch[-1].pk
+    return count
