@@ -170,7 +170,7 @@ def insert(rows: Sequence[models.Model]) -> None:
 
 def value_of(row: models.Model, field: Any) -> Any:
     """Return what a new row has in a column; where nothing was set, the value that the database would put there."""
-    value = field.pre_save(row, add=True)
+    value: Any = field.pre_save(row, add=True)
     return value.expression.value if isinstance(value, DatabaseDefault) else value
 
 
