@@ -32,6 +32,10 @@ class Slot(Expression):
         return "%s", [self]
 
 
+Bound = tuple[str, list[Any]]
+"""SQL and its parameters, ready to be executed."""
+
+
 class Statement:
     """SQL whose parameters are slots and constants."""
 
@@ -39,18 +43,14 @@ class Statement:
         self.sql = sql
         self._params = tuple(params)
 
-    def run(self, cursor: Any, values: Mapping[str, Any]) -> None:
-        """Execute with these values, prepared as their fields are for saving."""
-        database = cursor.db
-        cursor.execute(
-            self.sql,
-            [
-                param.output_field.get_db_prep_save(values[param.name], database)
-                if isinstance(param, Slot)
-                else param
-                for param in self._params
-            ],
-        )
+    def bind(self, database: Any, values: Mapping[str, Any]) -> Bound:
+        """Return the statement with these values, prepared as their fields are for saving."""
+        return self.sql, [
+            param.output_field.get_db_prep_save(values[param.name], database)
+            if isinstance(param, Slot)
+            else param
+            for param in self._params
+        ]
 
 
 class CompiledQuery(Generic[Row]):
@@ -64,7 +64,7 @@ class CompiledQuery(Generic[Row]):
         database = connections[DEFAULT_DB_ALIAS]
         queryset, compiler, statement = self._plans.get(database.vendor) or self._compile(database)
         with database.cursor() as cursor:
-            statement.run(cursor, values)
+            cursor.execute(*statement.bind(database, values))
             rows = cursor.fetchall()
         # The ORM makes objects of the rows as if it had asked itself.
         answered = copy.copy(compiler)
@@ -105,13 +105,11 @@ class CompiledUpdate(Generic[Row]):
         self._also = also or {}
         self._plans: dict[str, tuple[type[Row], Statement, Statement]] = {}
 
-    def __call__(self, **values: Any) -> int:
-        """Update; return how many rows matched."""
+    def bind(self, **values: Any) -> Bound:
+        """Return the statement, to be run `together` with others."""
         database = connections[DEFAULT_DB_ALIAS]
         _, statement, _ = self._plan(database)
-        with database.cursor() as cursor:
-            statement.run(cursor, values)
-            return int(cursor.rowcount)
+        return statement.bind(database, values)
 
     def returning(self, **values: Any) -> Row | None:
         """Update the one row that matches and return it as it is then, None where none matches.
@@ -122,7 +120,7 @@ class CompiledUpdate(Generic[Row]):
         model, _, statement = self._plan(database)
         fields = columns_of(model)
         with database.cursor() as cursor:
-            statement.run(cursor, values)
+            cursor.execute(*statement.bind(database, values))
             found = cursor.fetchall()
         if not found:
             return None
@@ -152,36 +150,60 @@ class CompiledUpdate(Generic[Row]):
         return plan
 
 
-def insert(rows: Sequence[models.Model]) -> None:
-    """Insert rows of one model, all in one statement; their keys must be set.
+def together(*statements: Bound) -> None:
+    """Run writes of which none needs what another one writes: in one round trip to PostgreSQL.
 
-    For a few rows: SQLite takes a limited number of parameters.
+    They must change different rows: all of them see the tables as they were before.
     """
-    if not rows:
+    if not statements:
         return
     database = connections[DEFAULT_DB_ALIAS]
-    sql, fields = insert_of(type(rows[0]), len(rows), database.vendor)
-    params = [field.get_db_prep_save(value_of(row, field), database) for row in rows for field in fields]
+    if database.vendor == "postgresql":
+        *first, (last, _) = statements
+        parts = ", ".join(f"part{place} AS ({sql})" for place, (sql, _) in enumerate(first))
+        statements = (
+            (f"WITH {parts} {last}" if parts else last, [p for _, params in statements for p in params]),
+        )
     with database.cursor() as cursor:
-        cursor.execute(sql, params)
+        for sql, params in statements:
+            cursor.execute(sql, params)
+
+
+def insertion(rows: Sequence[models.Model], *, where: Bound | None = None) -> Bound:
+    """Return the statement that inserts rows of one model, whose keys are set.
+
+    `where`: a FROM clause, each row of which makes the one row that is inserted. A few rows at a time: SQLite takes a
+    limited number of parameters.
+    """
+    database = connections[DEFAULT_DB_ALIAS]
+    sql, fields = insert_of(type(rows[0]), len(rows), where[0] if where else "", database.vendor)
+    params = [field.get_db_prep_save(value_of(row, field), database) for row in rows for field in fields]
     for row in rows:
         row._state.adding, row._state.db = False, database.alias
+    return sql, [*params, *(where[1] if where else ())]
+
+
+def insert(rows: Sequence[models.Model]) -> None:
+    """Insert rows of one model, if there are any, all in one statement."""
+    if rows:
+        together(insertion(rows))
 
 
 def value_of(row: models.Model, field: Any) -> Any:
     """Return what a new row has in a column; where nothing was set, the value that the database would put there."""
     value: Any = field.pre_save(row, add=True)
-    return value.expression.value if isinstance(value, DatabaseDefault) else value
+    is_default = isinstance(value, DatabaseDefault)
+    return value.expression.value if is_default else value
 
 
 @cache
-def insert_of(model: type[models.Model], count: int, vendor: str) -> tuple[str, list[Any]]:
+def insert_of(model: type[models.Model], count: int, where: str, vendor: str) -> tuple[str, list[Any]]:
     fields = columns_of(model)
     quote = connections[DEFAULT_DB_ALIAS].ops.quote_name
     names = ", ".join(quote(field.column) for field in fields)
-    places = f"({', '.join(['%s'] * len(fields))})"
-    sql = f"INSERT INTO {quote(model._meta.db_table)} ({names}) VALUES {', '.join([places] * count)}"
-    return sql, fields
+    places = ", ".join(["%s"] * len(fields))
+    values = f"SELECT {places} {where}" if where else f"VALUES {', '.join([f'({places})'] * count)}"
+    return f"INSERT INTO {quote(model._meta.db_table)} ({names}) {values}", fields
 
 
 @cache

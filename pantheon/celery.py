@@ -23,9 +23,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pantheon.settings")
 
 from celery import Celery, signals
 from celery.beat import Scheduler, SchedulingError
-from celery.exceptions import CPendingDeprecationWarning, Reject
+from celery.exceptions import CPendingDeprecationWarning
 from django.conf import settings
 from django.db import Error as DbError
+from kombu.entity import Queue
 from kombu.exceptions import OperationalError
 from kombu.transport import redis
 from prometheus_client import start_http_server
@@ -44,17 +45,13 @@ ANSWER_TIMEOUT_S = 2.0
 UNREACHABLE_FOR_S = 2.0
 """After a message could not be sent none is tried for so long: requests do not queue up for a broker that is gone."""
 
-VISIBILITY_TIMEOUT_S = 3600
-"""A message that a worker does not acknowledge is given to another after this time. Longer than turns take; a worker
-that died is noticed by its lease, long before."""
-
 PURGE_EVERY_S = 3600.0
 
 TASK_THREADS = 4
 """Threads that carry out tasks. None waits for a turn: a task hands its turn to the event loop and is done."""
 
 PLACE_WAIT_S = 1.0
-"""How long a turn waits for a place in a full worker before its message goes back, for another worker to take."""
+"""How long a turn waits for a place in a worker that has become full, before it is sent on to another one."""
 
 STOP_S = 10.0
 
@@ -72,31 +69,20 @@ def broker_url(url: str) -> str:
     return f"redis+socket://{user}{parts.path}?virtual_host={number}"
 
 
-class Unacknowledged(redis.QoS):
-    """The messages that this process works on.
+class TakesWhatFits(redis.QoS):
+    """Lets a worker take messages while its event loop has places for turns; the others are for other workers.
 
-    Those of a connection that was lost are left alone: kombu 5.7 runs into an AttributeError there, which ends the
-    worker. They come again after the visibility timeout and then change nothing.
+    Messages are not acknowledged: to remember each one in Redis until its task is done costs as much as the rest of
+    Celery, and a message that is lost with its worker is sent again by recovery.
     """
 
-    def ack(self, delivery_tag: str) -> None:
-        if not self._connection_is_gone():
-            super().ack(delivery_tag)
+    def can_consume(self) -> bool:
+        from sessions.live.runtime import runtime
 
-    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        if not self._connection_is_gone():
-            super().reject(delivery_tag, requeue=requeue)
-
-    def restore_unacked_once(self, stderr: Any = None) -> None:
-        if not self._connection_is_gone():
-            super().restore_unacked_once(stderr)
-
-    def _connection_is_gone(self) -> bool:
-        connection = self.channel.connection
-        return connection is None or connection.client is None
+        return bool(super().can_consume()) and runtime.has_place()
 
 
-redis.Channel.QoS = Unacknowledged
+redis.Channel.QoS = TakesWhatFits
 
 
 class PeriodicWork(Scheduler):
@@ -127,7 +113,6 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
     broker_transport_options={
-        "visibility_timeout": VISIBILITY_TIMEOUT_S,
         "socket_connect_timeout": CONNECT_TIMEOUT_S,
         "socket_timeout": ANSWER_TIMEOUT_S,
         "socket_keepalive": True,
@@ -137,6 +122,7 @@ app.conf.update(
     },
     result_backend=None,
     task_ignore_result=True,
+    task_queues=[Queue("pantheon", no_ack=True)],
     task_default_queue="pantheon",
     task_publish_retry=False,
     task_serializer="json",
@@ -190,13 +176,13 @@ class CeleryDispatcher:
 # --- Tasks ------------------------------------------------------------------------------------------------------------
 
 
-@app.task(name="pantheon.run_turn", acks_late=True)
+@app.task(name="pantheon.run_turn")
 def run_turn(turn_id: str) -> None:
-    """Have a turn run on this process's loop, unless another process has it."""
+    """Have a turn run on this process's loop, unless another process has it; a worker that stops sends it on."""
     from sessions.live.runtime import runtime
 
     if not runtime.submit(uuid.UUID(turn_id), wait_s=PLACE_WAIT_S):
-        raise Reject("this worker is full or being stopped", requeue=True)
+        dispatch(uuid.UUID(turn_id))
 
 
 @app.task(name="pantheon.recover_turns")

@@ -27,6 +27,15 @@ SESSION: CompiledQuery[ChatSession] = CompiledQuery(
     )
 )
 
+ROOM: CompiledQuery[Room] = CompiledQuery(
+    lambda: (
+        Room.objects.alive()
+        .filter(owner_id=Slot("owner", UUIDField()), pk=Slot("room_id", UUIDField()))
+        .select_related("manager_model")
+        .order_by()
+    )
+)
+
 Row = TypeVar("Row", Agent, ChatSession, Room)
 
 
@@ -59,7 +68,10 @@ def access_agent_by_key(user: User, key: str) -> Agent:
 
 
 def access_room(user: User, room_id: str | uuid.UUID) -> Room:
-    return _one(Room.objects.of(user).select_related("manager_model"), room_id)
+    room = ROOM.first(owner=user.pk, room_id=parse_id(room_id))
+    if room is None:
+        raise NotFound()
+    return room
 
 
 def access_session(user: User, session_id: str | uuid.UUID) -> ChatSession:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from django.db.models import F
 from django.utils import timezone
 
+from accounts.compiled import together
 from accounts.instants import instant
 from billing.fields import usd_text
 from billing.models import Budget, Hold, HoldLine
@@ -20,8 +21,7 @@ from billing.services.spending import (
     Change,
     PeriodKey,
     book_of_a_hold,
-    budget_book_keep,
-    budgets_locked,
+    budgets_of_turns,
     own_periods,
     periods_add,
 )
@@ -52,7 +52,9 @@ class Headroom:
 
 
 def hold_stage(*, payer: Payer, spec: TurnSpec) -> Hold | None:
-    """Set aside what a turn may cost of every hard budget that binds it (inside the transaction that accepts it).
+    """Set aside what a turn may cost of every hard budget that binds it.
+
+    Inside the transaction that accepts it, in which an earlier statement has locked the budgets (`book_of_a_hold`).
 
     Takes the turn's upper bound, or what is left. Raises `budget_exceeded` where not even the first call fits, and
     `model_unavailable` for a model without a price. None where no hard budget binds, or nothing can cost anything.
@@ -89,7 +91,7 @@ def hold_raise(*, turn_id: uuid.UUID, by_pico: int) -> None:
     For calls that are made again: a hold pays for each of its calls once. Each budget gives what the period has left
     in which the calls will end, and the line keeps its own period.
     """
-    budget_book_keep(book_of_a_hold())
+    together(*book_of_a_hold())
     lines = list(HoldLine.objects.filter(hold=turn_id).select_related("period__budget"))
     today = timezone.now().astimezone(dt.UTC).date()
     own = {
@@ -115,7 +117,7 @@ def hold_raise(*, turn_id: uuid.UUID, by_pico: int) -> None:
 
 def hard_budgets(payer: Payer) -> list[Budget]:
     """Return the hard budgets that bind a turn of this payer; a user's own takes the place of those for each member."""
-    budgets = budgets_locked([payer.team_id, payer.user_id, payer.room_id], mode=book_of_a_hold())
+    budgets = budgets_of_turns([payer.team_id, payer.user_id, payer.room_id])
     return [budget for budget in binding(budgets, payer.user_id) if budget.hard]
 
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.db.models import Q
 
+from accounts.compiled import together
 from billing.fields import MAX_PICO
 from billing.models import ModelPrice, UsageEvent
 from billing.pricing import cost_pico, price_for
 from billing.services.rollup import rollup_add
-from billing.services.spending import spending_add
+from billing.services.spending import book_shared, spending_add
 from orchestration.models import LlmModel
 
 BATCH = 500
@@ -82,6 +83,7 @@ def _batch_reprice(
     batch = list(events.order_by("created_at", "pk")[:BATCH])
     corrections = [row for event in batch if (row := correction_of(event, prices)) is not None]
     UsageEvent.objects.bulk_create(corrections)
+    together(*book_shared())
     spending_add(events=corrections)
     rollup_add(corrections)
     return batch, corrections

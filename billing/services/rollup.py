@@ -15,6 +15,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import Max, Min
 
+from accounts.compiled import together
 from billing.cuts import CUTS, DAILY, NONE, WEEKLY
 from billing.models import ZERO_UUID, DailyUsage, UsageEvent, UsageTotal
 
@@ -52,7 +53,7 @@ def sums_of(events: Iterable[UsageEvent]) -> dict[tuple[Any, ...], list[int]]:
 
 
 def rollup_add(events: Iterable[UsageEvent]) -> None:
-    """Add events to their days' rows and to the totals, in two statements (inside a transaction)."""
+    """Add events to their days' rows and to the totals (inside a transaction)."""
     sums_add(sums_of(events))
 
 
@@ -70,18 +71,16 @@ def sums_add(sums: dict[tuple[Any, ...], list[int]]) -> None:
     for key, added in rows:
         params += [_prepared(name, part) for name, part in zip(KEY, key, strict=True)]
         params += added
-    totals = totals_of("added", CUTS)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {_daily()} ({COLUMNS}) VALUES {values} {_adding(_daily(), KEY, SUMS)}", params
-        )
+    together(
+        (f"INSERT INTO {_daily()} ({COLUMNS}) VALUES {values} {_adding(_daily(), KEY, SUMS)}", params),
         # WHERE TRUE, because SQLite would take ON CONFLICT for the condition of a join.
-        cursor.execute(
-            f"WITH added ({COLUMNS}) AS (VALUES {values}) INSERT INTO {_total()} ({TOTAL_COLUMNS}) "
-            f"SELECT * FROM ({totals}) AS totals WHERE TRUE ORDER BY {', '.join(TOTAL_KEY)} "
+        (
+            f"INSERT INTO {_total()} ({TOTAL_COLUMNS}) WITH added ({COLUMNS}) AS (VALUES {values}) "
+            f"SELECT * FROM ({totals_of('added', CUTS)}) AS totals WHERE TRUE ORDER BY {', '.join(TOTAL_KEY)} "
             f"{_adding(_total(), TOTAL_KEY, TOTAL_SUMS)}",
             params,
-        )
+        ),
+    )
 
 
 def totals_of(source: str, cuts: Iterable[str]) -> str:

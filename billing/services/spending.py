@@ -1,6 +1,6 @@
 """What budgets have spent: every event is added to the periods it falls in, in the transaction that writes it.
 
-Budgets are read under a lock of their table that all commits share; whoever changes what a budget counts takes it
+Budgets are read under a lock that all commits share; whoever changes what a budget counts takes it
 alone (`budget_book_lock`). So a period's row is either there and added to, or begins with the sum of the rollup.
 """
 
@@ -17,7 +17,7 @@ from django.db import connection
 from django.db.models import Q, UUIDField
 from django.utils import timezone
 
-from accounts.compiled import CompiledQuery, Slot
+from accounts.compiled import Bound, CompiledQuery, Slot, together
 from billing.models import ZERO_UUID, Budget, BudgetNotice, BudgetPeriod, Hold, UsageEvent
 
 PeriodKey = tuple[uuid.UUID, uuid.UUID, dt.date]
@@ -44,29 +44,37 @@ CHANGEOVER = dt.timedelta(seconds=10)
 """How long before and after the end of a UTC day holds are taken one at a time."""
 
 
-SHARED, ALONE = "ROW SHARE", "EXCLUSIVE"
-"""Lock modes of the budgets' table: any number of transactions may share it, one may have it alone."""
-
-
-def budget_book_keep(mode: str) -> None:
-    """Keep what budgets count as it is until this transaction ends."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute(f"LOCK TABLE {Budget._meta.db_table} IN {mode} MODE")
+BOOK = 0x70616E62
+"""The advisory lock of what budgets count: PostgreSQL has one number for each."""
 
 
 def budget_book_lock() -> None:
     """Keep turns from being accepted and committed until this transaction ends; readers go on."""
-    budget_book_keep(ALONE)
+    together(*book_alone())
 
 
-def book_of_a_hold() -> str:
-    """Return how whoever takes a hold locks the budgets: alone around the end of a day.
+def book_alone() -> list[Bound]:
+    """Return the statement that takes the budgets' lock alone; SQLite has one writer and needs none."""
+    return [("SELECT pg_advisory_xact_lock(%s)", [BOOK])] if connection.vendor == "postgresql" else []
+
+
+def book_shared() -> list[Bound]:
+    """Return the statement that keeps what budgets count as it is until the transaction ends; any number may.
+
+    Budgets are to be read by a later statement, which sees what whoever had the lock alone has committed.
+    """
+    if connection.vendor != "postgresql":
+        return []
+    return [("SELECT pg_advisory_xact_lock_shared(%s)", [BOOK])]
+
+
+def book_of_a_hold() -> list[Bound]:
+    """Return the statement by which whoever takes a hold locks the budgets: alone around the end of a day.
 
     The first hold of a period has to see the last ones of the period before, and no row that both would lock is there
     for certain.
     """
-    return ALONE if day_ends_about(timezone.now()) else SHARED
+    return book_alone() if day_ends_about(timezone.now()) else book_shared()
 
 
 def day_ends_about(now: dt.datetime) -> bool:
@@ -89,9 +97,8 @@ BUDGETS_OF_THREE: CompiledQuery[Budget] = CompiledQuery(
 )
 
 
-def budgets_locked(targets: Collection[uuid.UUID], *, mode: str) -> list[Budget]:
-    """Return the same, kept as they are until this transaction ends."""
-    budget_book_keep(mode)
+def budgets_of_turns(targets: Collection[uuid.UUID]) -> list[Budget]:
+    """Return the same, without compiling it for the team, the user and the room of a turn."""
     wanted = list(set(targets) - {ZERO_UUID})
     if not 1 <= len(wanted) <= 3:
         return budgets_of(wanted)
@@ -102,14 +109,11 @@ def budgets_locked(targets: Collection[uuid.UUID], *, mode: str) -> list[Budget]
 def spending_add(*, events: Sequence[UsageEvent], turn_id: uuid.UUID | None = None) -> None:
     """Add events to every budget period they fall in, and resolve the hold of the turn that they end.
 
-    Inside the transaction that writes the events; a fixed number of statements, however many events.
+    Inside the transaction that writes the events, in which an earlier statement has taken the budgets' lock; a fixed
+    number of statements, however many events.
     """
-    budgets = []
-    if events:
-        targets = {target for event in events for target in targets_of(event)}
-        budgets = budgets_locked(targets, mode=SHARED)
-    elif turn_id is not None:
-        budget_book_keep(SHARED)
+    targets = {target for event in events for target in targets_of(event)}
+    budgets = budgets_of_turns(targets) if events else []
     changes: dict[PeriodKey, Change] = defaultdict(Change)
     for event in events:
         for budget in budgets:

@@ -11,13 +11,13 @@ from decimal import Decimal, InvalidOperation
 from django.db import connection
 from django.db.transaction import TransactionManagementError
 
-from accounts.compiled import insert
+from accounts.compiled import Bound, insertion, together
 from billing.fields import usd_to_pico
 from billing.models import ZERO_UUID, ModelPrice, UsageEvent
 from billing.pricing import billed, cost_pico
 from billing.selectors.price_book import Prices, prices_now
 from billing.services.rollup import rollup_add
-from billing.services.spending import spending_add
+from billing.services.spending import book_shared, spending_add
 from orchestration.engine.specs import Usage, UsageReport
 
 INSERTED_AT_ONCE = 20
@@ -64,23 +64,28 @@ class MeteredCall:
 
 
 def usage_stage(
-    *, payer: Payer, calls: Sequence[MeteredCall], prices: Prices | None = None, has_hold: bool = True
+    *,
+    payer: Payer,
+    calls: Sequence[MeteredCall],
+    prices: Prices | None = None,
+    has_hold: bool = True,
+    beside: Sequence[Bound] = (),
 ) -> list[UsageEvent]:
     """Write one priced event per call, settle the turn's hold, and add to budgets and rollup (inside a transaction).
 
     A fixed number of statements, however many calls (on SQLite Django inserts some 25 events at a time). A call that
     was staged before violates the primary key. `prices`: as this transaction sees them, where it has read them.
-    `has_hold`: False where the turn is known to have none.
+    `has_hold`: False where the turn is known to have none. `beside`: writes that are made with the events.
     """
     if not connection.in_atomic_block:
         raise TransactionManagementError("Usage is staged inside the transaction that ends its turn.")
     if prices is None:
         prices = prices_now() if calls else {}
     events = [event_of(payer, call, prices.get(call.model_id, ())) for call in calls]
-    if len(events) <= INSERTED_AT_ONCE:
-        insert(events)
-    else:
+    at_once = [insertion(events)] if 0 < len(events) <= INSERTED_AT_ONCE else []
+    if not at_once:
         UsageEvent.objects.bulk_create(events)
+    together(*beside, *at_once, *book_shared())
     spending_add(events=events, turn_id=payer.turn_id if has_hold else None)
     rollup_add(events)
     return events

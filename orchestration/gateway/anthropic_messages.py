@@ -14,6 +14,7 @@ import httpx2
 
 from orchestration.engine.ports import ModelEvent, PartialUsage, ReasoningDelta, TextDelta
 from orchestration.engine.specs import ModelRequest, UsageReport
+from orchestration.gateway.connections import LIMITS, trusted_certificates
 from orchestration.gateway.errors import ErrorEvent
 from orchestration.gateway.keys import Endpoint
 from orchestration.gateway.sse import clean
@@ -26,8 +27,6 @@ FINISH_REASONS = {
 }
 """Every other stop reason is a stop."""
 
-KEEPALIVE_S = 60.0
-
 
 class AnthropicMessages:
     """A client for one endpoint."""
@@ -35,9 +34,6 @@ class AnthropicMessages:
     request_id_header = "request-id"
 
     def __init__(self, endpoint: Endpoint, timeout: httpx2.Timeout) -> None:
-        limits = httpx2.Limits(
-            max_connections=1000, max_keepalive_connections=100, keepalive_expiry=KEEPALIVE_S
-        )
         self._client = anthropic.AsyncAnthropic(
             api_key=endpoint.key,
             base_url=endpoint.base_url,
@@ -47,7 +43,8 @@ class AnthropicMessages:
             open_telemetry=False,
             http_client=anthropic.DefaultAsyncHttpxClient(
                 timeout=timeout,
-                limits=limits,
+                limits=LIMITS,
+                verify=trusted_certificates(),
                 # A redirect would take the conversation, and some headers, to an address that nobody configured.
                 follow_redirects=False,
             ),

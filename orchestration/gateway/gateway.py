@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 
 from orchestration.engine.ports import Failed, ModelEvent
 from orchestration.engine.specs import ModelRequest
@@ -24,12 +25,25 @@ WIRES = {
 CLOSE_S = 1.0
 
 
+CALLS_PER_CLIENT = 16
+"""A client's pool looks at each of its connections twice for each call, idle ones with a system call: with 64 of them
+that was a third of the loop's time."""
+
+
+@dataclass(slots=True)
+class Client:
+    """An SDK's client with a pool of connections, and how many calls it serves now."""
+
+    wire: Wire
+    calls: int = 0
+
+
 class Gateway:
-    """The `Models` port. Used from one event loop: it keeps that loop's connections warm, one client per endpoint."""
+    """The `Models` port. Used from one event loop: it keeps that loop's connections warm."""
 
     def __init__(self, config: GatewayConfig) -> None:
         self._config = config
-        self._wires: dict[Endpoint, Wire] = {}
+        self._wires: dict[Endpoint, list[Client]] = {}
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         """Call a model: yield its events, the last of them one Completed or Failed.
@@ -42,8 +56,8 @@ class Gateway:
 
     async def aclose(self) -> None:
         """Close every connection, as far as they close in time. The gateway may be used again."""
-        wires, self._wires = self._wires, {}
-        closing = [asyncio.ensure_future(wire.aclose()) for wire in wires.values()]
+        clients, self._wires = [client for group in self._wires.values() for client in group], {}
+        closing = [asyncio.ensure_future(client.wire.aclose()) for client in clients]
         if closing:
             done, _ = await asyncio.wait(closing, timeout=CLOSE_S)
             for task in done:
@@ -52,28 +66,34 @@ class Gateway:
     async def _stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         try:
             endpoint = resolve(request.model)
-            wire = await self._wire(endpoint)
+            client = await self._client(endpoint)
         except NotConfigured as error:
             yield Failed("provider_error", str(error), retryable=False, may_have_cost=False)
             return
         texts = [request.system, *(message.text for message in request.messages)]
         origin = Origin(request.model, endpoint.key, texts=texts)
-        events = model_events(wire, request, origin, self._config)
+        events = model_events(client.wire, request, origin, self._config)
+        client.calls += 1
         try:
             async for event in events:
                 yield event
         finally:
+            client.calls -= 1
             await events.aclose()
 
-    async def _wire(self, endpoint: Endpoint) -> Wire:
-        """Return the client for an endpoint. A new key makes a new client."""
+    async def _client(self, endpoint: Endpoint) -> Client:
+        """Return a client for an endpoint that has room for one more call. A new key makes a new client."""
         if endpoint.kind not in WIRES:
             raise NotConfigured(f"There is no provider of kind {endpoint.kind}.")
-        if endpoint not in self._wires:
+        clients = self._wires.setdefault(endpoint, [])
+        wire: Wire | None = None
+        while (client := next((one for one in clients if one.calls < CALLS_PER_CLIENT), None)) is None:
+            if wire is not None:
+                clients.append(Client(wire))
+                continue
+            # Another call may have made one by the time that this one is made.
             wire = await asyncio.to_thread(make_wire, endpoint, self._config)
-            # Another call may have been here meanwhile.
-            self._wires.setdefault(endpoint, wire)
-        return self._wires[endpoint]
+        return client
 
 
 def make_wire(endpoint: Endpoint, config: GatewayConfig) -> ListingWire:

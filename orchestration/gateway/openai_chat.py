@@ -17,6 +17,7 @@ import openai
 
 from orchestration.engine.ports import ModelEvent, PartialUsage, ReasoningDelta, TextDelta
 from orchestration.engine.specs import ModelRequest, UsageReport
+from orchestration.gateway.connections import LIMITS, trusted_certificates
 from orchestration.gateway.errors import ErrorEvent
 from orchestration.gateway.keys import Endpoint
 from orchestration.gateway.sse import clean
@@ -31,8 +32,6 @@ OPENAI_HOSTS = re.compile(r"(\A|\.)(openai\.com|openai\.azure\.com)\Z")
 REASONING_MODELS = re.compile(r"\A(openai/)?(gpt-[5-9]|o\d)")
 """OpenAI's models that refuse `max_tokens`, on whatever server they are reached."""
 
-KEEPALIVE_S = 60.0
-
 
 class OpenAIChat:
     """A client for one endpoint."""
@@ -41,9 +40,6 @@ class OpenAIChat:
 
     def __init__(self, endpoint: Endpoint, timeout: httpx2.Timeout) -> None:
         self._host = urlsplit(endpoint.base_url).hostname or ""
-        limits = httpx2.Limits(
-            max_connections=1000, max_keepalive_connections=100, keepalive_expiry=KEEPALIVE_S
-        )
         self._client = openai.AsyncOpenAI(
             api_key=endpoint.key,
             base_url=endpoint.base_url,
@@ -51,7 +47,8 @@ class OpenAIChat:
             timeout=timeout,
             http_client=openai.DefaultAsyncHttpxClient(
                 timeout=timeout,
-                limits=limits,
+                limits=LIMITS,
+                verify=trusted_certificates(),
                 # A redirect would take the conversation, and some headers, to an address that nobody configured.
                 follow_redirects=False,
             ),

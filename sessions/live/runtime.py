@@ -66,6 +66,13 @@ class Engine:
         self.places = threading.Semaphore(settings.PANTHEON_WORKER_TURNS)
         """As many turns as may still begin here."""
 
+    @property
+    def has_place(self) -> bool:
+        if not self.places.acquire(blocking=False):
+            return False
+        self.places.release()
+        return True
+
     def begin(self, turn_id: uuid.UUID) -> None:
         """Run a turn, for which a place was taken."""
         task = self.spawn(self.runner.run(turn_id), f"turn {turn_id}")
@@ -207,6 +214,11 @@ class Runtime:
         except RuntimeClosed:
             return False
         return True
+
+    def has_place(self) -> bool:
+        """Whether one more turn may begin here."""
+        engine = self._engine
+        return not self._closed and (engine is None or engine.has_place)
 
     def in_db(self, function: Callable[[], R]) -> R:
         """Call a function in a database thread and return what it returns. Raises RuntimeClosed, TimeoutError."""

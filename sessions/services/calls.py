@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,15 +13,15 @@ from django.db import connection, transaction
 from django.db.models import UUIDField
 from django.utils import timezone
 
-from accounts.compiled import CompiledUpdate, Slot, insert
+from accounts.compiled import Bound, CompiledUpdate, Slot, insertion, together
 from billing.pricing import billed, cost_pico
 from billing.selectors.price_book import Prices
 from billing.services.holds import Used
 from orchestration.engine.ports import CallError, CallIntent, CallOutcome, PastCall
 from orchestration.engine.specs import Usage, UsageReport
 from orchestration.engine.tokens import tokens_of_bytes, utf8_bytes
-from sessions.models import Call
-from sessions.services.fence import turn_fence
+from sessions.models import Call, Turn
+from sessions.services.fence import FenceLost, turn_fence
 
 OUTCOME = (
     *("status", "error", "text", "received_bytes", "usage", "model_served", "provider_request_id", "context"),
@@ -56,21 +56,34 @@ class TurnCalls:
         return any(call.status == Call.Status.STARTED for call in self.calls)
 
 
-@transaction.atomic(durable=True)
 def calls_write(
-    *, turn_id: uuid.UUID, claim: int, begun: Call | None = None, ended: Iterable[Call] = ()
+    *, turn_id: uuid.UUID, claim: int, begun: Call | None = None, ended: Sequence[Call] = ()
 ) -> None:
-    """Write down how calls ended, and then one that is about to be sent. Raises FenceLost."""
-    turn_fence(turn_id=turn_id, claim=claim)
-    for call in ended:
-        call_write_outcome(call)
-    if begun is not None:
-        insert([begun])
+    """Write down how calls ended, and one that is about to be sent, as one transaction. Raises FenceLost."""
+    if begun is not None and not ended:
+        call_write_first(begun, claim)
+        return
+    with transaction.atomic(durable=True):
+        turn_fence(turn_id=turn_id, claim=claim)
+        together(*(outcome_of(call) for call in ended), *([insertion([begun])] if begun is not None else ()))
 
 
-def call_write_outcome(call: Call) -> None:
-    """Write down how a call ended (inside a transaction)."""
-    WRITE_OUTCOME(call_id=call.pk, **{name: getattr(call, name) for name in OUTCOME})
+def call_write_first(call: Call, claim: int) -> None:
+    """Write down a call that is about to be sent: fence and row in one statement. Raises FenceLost."""
+    key: Any = Turn._meta.pk
+    held = f"FROM {Turn._meta.db_table} WHERE id = %s AND claim = %s AND status = %s"
+    if connection.vendor == "postgresql":
+        held += " FOR NO KEY UPDATE"
+    params = [key.get_db_prep_value(call.turn_id, connection), claim, Turn.Status.RUNNING]
+    with connection.cursor() as cursor:
+        cursor.execute(*insertion([call], where=(held, params)))
+        if not cursor.rowcount:
+            raise FenceLost(f"turn {call.turn_id} is no longer held by claim {claim}")
+
+
+def outcome_of(call: Call) -> Bound:
+    """Return the statement that writes down how a call ended."""
+    return WRITE_OUTCOME.bind(call_id=call.pk, **{name: getattr(call, name) for name in OUTCOME})
 
 
 def call_exists(call: Call) -> bool:

@@ -19,11 +19,13 @@ TITLE_LENGTH = 80
 """Characters of the first message that become the title."""
 
 
-@transaction.atomic(durable=True)
 def session_create(
     *, owner: User, room: Room | None = None, agent: Agent | None = None, title: str = ""
 ) -> ChatSession:
-    """Begin a session in a room, or with one agent alone (exactly one of the two). Raises ValidationFailed."""
+    """Begin a session in a room, or with one agent alone (exactly one of the two). Raises ValidationFailed.
+
+    One statement, so a transaction by itself.
+    """
     if (room is None) == (agent is None):
         raise ValidationFailed({"non_field_errors": ["A session is in a room or with one agent."]})
     session = ChatSession(owner=owner, room=room, agent=agent, title=title.strip())

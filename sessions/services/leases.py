@@ -78,7 +78,6 @@ def lease_end() -> Now:
     return Now() + dt.timedelta(seconds=settings.PANTHEON_LEASE_S)  # type: ignore[return-value]
 
 
-@transaction.atomic(durable=True)
 def turn_claim(*, turn_id: uuid.UUID, runner_id: uuid.UUID) -> Claimed | None:
     """Take a turn that is queued, or running with an expired lease; None where another runner has it.
 
@@ -88,11 +87,7 @@ def turn_claim(*, turn_id: uuid.UUID, runner_id: uuid.UUID) -> Claimed | None:
     if turn is None:
         return None
     prices = prices_of_version(turn.prices_version)
-    lost: list[Call] = []
-    calls: list[Call] = []
-    if turn.claim > 1:
-        lost = calls_interrupt(turn_id=turn_id)
-        calls = list(turn.calls.order_by("number"))
+    calls, purse = journal_take_over(turn, prices)
     return Claimed(
         turn_id=turn_id,
         claim=turn.claim,
@@ -103,14 +98,21 @@ def turn_claim(*, turn_id: uuid.UUID, runner_id: uuid.UUID) -> Claimed | None:
         first_seq=turn.snapshot["before_seq"] + 1,
         exhausted=turn.claim - turn.handovers > MAX_CLAIMS,
         cancelled=turn.cancel_requested_at is not None,
-        purse=purse_open(
-            turn_id=turn_id,
-            held_pico=turn.held_pico,
-            prices=prices,
-            lost=calls_used(lost),
-            paid=calls_used(calls),
-        ),
+        purse=purse,
     )
+
+
+def journal_take_over(turn: Any, prices: Prices) -> tuple[list[Call], Purse | None]:
+    """Return the calls that earlier claims made, those they left open closed, and what the turn's calls draw on."""
+    if turn.claim == 1:
+        return [], purse_open(turn_id=turn.pk, held_pico=turn.held_pico, prices=prices)
+    with transaction.atomic(durable=True):
+        lost = calls_used(calls_interrupt(turn_id=turn.pk))
+        calls = list(turn.calls.order_by("number"))
+        paid = calls_used(calls)
+        return calls, purse_open(
+            turn_id=turn.pk, held_pico=turn.held_pico, prices=prices, lost=lost, paid=paid
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from sessions.selectors.calibration import calibrations
 from sessions.selectors.ends import session_end
 from sessions.selectors.summaries import continued_spec, newest_summary, usable_summary
 from sessions.services.snapshot import agent_specs, history_of, summarizer_spec
-from sessions.services.turn_accept import Accepted, queue_turn, turn_of_key
+from sessions.services.turn_accept import Accepted, queue_turn, queued_turn, turn_of_key
 from sessions.services.turn_plan import Plan, agents_of, limits_of
 from sessions.services.turn_request import TurnRequest
 
@@ -74,7 +74,9 @@ def _accept_summary(user: User, session: ChatSession, request: TurnRequest, toke
         summary_id=earlier.pk if earlier else None,
         redone_summary_id=redone.pk if redone else None,
     )
-    return queue_turn(plan, user=user, session=session, request=request, token=token, before_seq=before_seq)
+    turn = queued_turn(plan, user=user, session=session, request=request, token=token, before_seq=before_seq)
+    queue_turn(turn, plan)
+    return turn
 
 
 @transaction.atomic(durable=True)

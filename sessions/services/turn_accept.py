@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,9 +11,10 @@ from django.db import IntegrityError, transaction
 from django.db.models import CharField, DateTimeField, UUIDField
 from django.utils import timezone
 
-from accounts.compiled import CompiledUpdate, Slot, insert
+from accounts.compiled import Bound, CompiledUpdate, Slot, insertion, together
 from accounts.models import ApiToken, User
 from billing.services.holds import hold_stage
+from billing.services.spending import book_of_a_hold
 from pantheon.errors import PantheonError
 from sessions.dispatch import dispatch
 from sessions.models import ChatSession, Message, Turn
@@ -97,17 +99,27 @@ def turn_stage(
     refuse_old_version(request, end.index + 1)
     plan = plan_turn(session, request, end)
     before_seq = end.seq + 1
-    turn = queue_turn(plan, user=user, session=session, request=request, token=token, before_seq=before_seq)
-    insert(
-        [Message(session=session, turn=turn, seq=before_seq, role=Message.Role.USER, text=request.message)]
-    )
+    turn = queued_turn(plan, user=user, session=session, request=request, token=token, before_seq=before_seq)
+    said = Message(session=session, turn=turn, seq=before_seq, role=Message.Role.USER, text=request.message)
     session.title = session.title or title_from(request.message)
     session.updated_at = turn.created_at
-    SESSION_ASKED(session_id=session.pk, title=session.title, updated_at=session.updated_at)
+    asked = SESSION_ASKED.bind(session_id=session.pk, title=session.title, updated_at=session.updated_at)
+    queue_turn(turn, plan, beside=[insertion([said]), asked])
     return turn
 
 
-def queue_turn(
+def queue_turn(turn: Turn, plan: Plan, *, beside: Sequence[Bound] = ()) -> None:
+    """Store a planned turn with its hold, and have it dispatched on commit (inside a transaction).
+
+    `beside`: writes that are made with it. Clashes are IntegrityErrors, found before the budgets are asked. Raises
+    `budget_exceeded`, `model_unavailable`.
+    """
+    together(insertion([turn]), *beside, *book_of_a_hold())
+    hold_stage(payer=payer_of(turn), spec=plan.spec)
+    transaction.on_commit(partial(dispatch, turn.pk))
+
+
+def queued_turn(
     plan: Plan,
     *,
     user: User,
@@ -116,12 +128,9 @@ def queue_turn(
     token: ApiToken | None,
     before_seq: int,
 ) -> Turn:
-    """Store a planned turn with its hold, and have it dispatched on commit (inside a transaction).
-
-    Clashes are IntegrityErrors, found before the budgets are asked. Raises `budget_exceeded`, `model_unavailable`.
-    """
+    """Return the unsaved row of a planned turn."""
     spec = plan.spec
-    turn = Turn(
+    return Turn(
         session=session,
         user=user,
         token_id=token.pk if token else None,
@@ -142,10 +151,6 @@ def queue_turn(
         request_digest=request.digest,
         dispatch_after=timezone.now() + REDISPATCH_AFTER,
     )
-    insert([turn])
-    hold_stage(payer=payer_of(turn), spec=spec)
-    transaction.on_commit(partial(dispatch, turn.pk))
-    return turn
 
 
 def turn_of_key(user: User, key: str | None, digest: str) -> Turn | None:

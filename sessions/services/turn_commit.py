@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import DateTimeField, IntegerField, UUIDField
 from django.utils import timezone
 
-from accounts.compiled import CompiledUpdate, Slot, insert
+from accounts.compiled import Bound, CompiledUpdate, Slot, insertion
 from billing.selectors.price_book import PRICES_VERSION, prices_of_version
 from billing.services.usage import MeteredCall, usage_stage
 from orchestration.engine.specs import ModelSpec, TurnSpec, UsageReport
@@ -23,7 +23,7 @@ from sessions.markdown import RENDERER
 from sessions.metrics import turn_observed
 from sessions.models import Call, ChatSession, Message, Summary, Turn
 from sessions.selectors.turns import terminal_fields_of
-from sessions.services.calls import TurnCalls, call_write_outcome
+from sessions.services.calls import TurnCalls, outcome_of
 from sessions.services.fence import FenceLost
 from sessions.services.leases import Claimed
 
@@ -47,6 +47,16 @@ SESSION_ANSWERED = CompiledUpdate(
     lambda: (
         ChatSession.objects.filter(pk=Slot("session_id", UUIDField())),
         {"updated_at": Slot("updated_at", DateTimeField())},
+    )
+)
+
+BILLED = CompiledUpdate(
+    lambda: (
+        # What is still open in its row has its outcome written in the same statement.
+        Call.objects.filter(turn_id=Slot("turn_id", UUIDField()), committed=False).exclude(
+            status=Call.Status.STARTED
+        ),
+        {"committed": True, "text": ""},
     )
 )
 
@@ -81,11 +91,9 @@ def turn_commit(
     )
     if turn is None:
         raise FenceLost(f"turn {turn_id} is no longer held by claim {claimed.claim}")
-    messages_add(claimed, result, html or {})
     if result.summary is not None:
         summary_add(payer.session_id, turn_id, result.summary)
-    calls_commit(turn_id, written)
-    SESSION_ANSWERED(session_id=payer.session_id, updated_at=now)
+    messages = messages_of(claimed, result, html or {})
     models = models_of(claimed.spec)
     # Last, because turns that end at the same time wait for each other at the rows that this adds to.
     events = usage_stage(
@@ -93,22 +101,30 @@ def turn_commit(
         calls=[metered(call, models[str(call.model_id)]) for call in written.calls],
         prices=prices_of_version(turn.prices_version),
         has_hold=claimed.purse is not None,
+        beside=[
+            *([insertion(messages)] if messages else []),
+            *calls_commit(turn_id, written),
+            SESSION_ANSWERED.bind(session_id=payer.session_id, updated_at=now),
+        ],
     )
     transaction.on_commit(partial(turn_observed, mode=payer.mode, status=result.status, events=events))
     return terminal_fields_of(turn, events)
 
 
-def calls_commit(turn_id: uuid.UUID, written: TurnCalls) -> None:
-    """Mark the turn's calls as billed and blank their replay text, with what the journal left to the commit."""
-    done = {"committed": True, "text": ""}
-    unwritten = [*written.new, *(call for call in written.ended if call not in written.new)]
-    for call in unwritten:
+def calls_commit(turn_id: uuid.UUID, written: TurnCalls) -> list[Bound]:
+    """Return the statements that mark the turn's calls as billed and blank their replay text.
+
+    With what the journal left to the commit: rows that are not there yet, and outcomes.
+    """
+    left = [*written.new, *(call for call in written.ended if call not in written.new)]
+    for call in left:
         call.committed, call.text = True, ""
-    Call.objects.bulk_create(written.new)
-    for call in unwritten[len(written.new) :]:
-        call_write_outcome(call)
-    if len(unwritten) < len(written.calls):
-        Call.objects.filter(turn_id=turn_id, committed=False).update(**done)
+    statements = [outcome_of(call) for call in left[len(written.new) :]]
+    if written.new:
+        statements.append(insertion(written.new))
+    if len(left) < len(written.calls):
+        statements.append(BILLED.bind(turn_id=turn_id))
+    return statements
 
 
 def models_of(spec: TurnSpec) -> dict[str, ModelSpec]:
@@ -117,18 +133,16 @@ def models_of(spec: TurnSpec) -> dict[str, ModelSpec]:
     return {model.id: model for model in models if model is not None}
 
 
-def messages_add(claimed: Claimed, result: TurnResult, html: Mapping[str, str]) -> None:
-    """Append the answers to the transcript; what was said before a failure or a cancel is kept, marked so.
+def messages_of(claimed: Claimed, result: TurnResult, html: Mapping[str, str]) -> list[Message]:
+    """Return the answers that go into the transcript; what was said before a failure or a cancel is kept, marked so.
 
     They follow the turn's own message: a session has one turn at a time, and nothing else is added to its transcript.
     """
     answers = [answer for answer in result.answers if answer.text.strip()]
-    insert(
-        [
-            message_of(claimed.payer.session_id, claimed.turn_id, seq, answer, html.get(answer.step_id))
-            for seq, answer in enumerate(answers, start=claimed.first_seq)
-        ]
-    )
+    return [
+        message_of(claimed.payer.session_id, claimed.turn_id, seq, answer, html.get(answer.step_id))
+        for seq, answer in enumerate(answers, start=claimed.first_seq)
+    ]
 
 
 def message_of(
