@@ -53,8 +53,9 @@ def test_a_broker_that_is_gone_delays_a_request_once(broker, how, caplog) -> Non
     assert "sk-of-redis" not in caplog.text
 
 
-def test_messages_wait_for_the_end_of_a_turn_and_carry_its_id_alone() -> None:
-    assert (run_turn.acks_late, run_turn.ignore_result, recover_turns.ignore_result) == (True, True, True)
+def test_nothing_is_remembered_of_messages() -> None:
+    assert [queue.no_ack for queue in app.conf.task_queues] == [True]
+    assert (run_turn.ignore_result, recover_turns.ignore_result) == (True, True)
     assert app.conf.result_backend is None
     assert app.conf.worker_pool == "threads"
 
