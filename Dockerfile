@@ -10,7 +10,7 @@ FROM python:3.11-slim-bookworm
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOST=0.0.0.0 PORT=8000 PANTHEON_ENV_FILE=/dev/null
 WORKDIR /app
 RUN useradd --system --uid 10001 --home-dir /app --shell /usr/sbin/nologin pantheon \
-    && mkdir -p /app/var && chown pantheon:pantheon /app/var
+    && install --directory --owner=pantheon --group=pantheon --mode=700 /app/var
 COPY --from=environment /app/.venv .venv
 COPY . .
 USER pantheon
