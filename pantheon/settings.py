@@ -99,7 +99,8 @@ def database() -> dict[str, Any]:
         options.update(
             transaction_mode="IMMEDIATE",
             timeout=20,
-            init_command="PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16000;",
+            init_command="PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16000; "
+            "PRAGMA secure_delete=ON;",
         )
         config["TEST"] = {"NAME": str(Path(config["NAME"]).with_suffix(".test.sqlite3"))}
     elif config["ENGINE"] == "django.db.backends.postgresql":
@@ -114,9 +115,9 @@ def database() -> dict[str, Any]:
 
 
 DATABASES = {"default": database()}
-PANTHEON_DB_POOL_SIZE = env.int("PANTHEON_DB_POOL_SIZE", default=10)
 SQLITE_FILE = DATABASES["default"]["NAME"] if "sqlite3" in DATABASES["default"]["ENGINE"] else None
 files_narrow(PANTHEON_DATA_DIR, SQLITE_FILE)
+PANTHEON_DB_POOL_SIZE = env.int("PANTHEON_DB_POOL_SIZE", default=10)
 REDIS_URL = env.str("REDIS_URL", default="")
 if REDIS_URL:
     CACHES = {
