@@ -49,7 +49,7 @@ class Command(BaseCommand):
         except OperationalError as error:
             raise CommandError(
                 f"The database file still contains deleted text: it could not be rewritten ({error}). "
-                "Run VACUUM on it, with as much free disk space as it has bytes."
+                "Run VACUUM on it, with twice its size in free disk space."
             ) from error
         if not scrubbed:
             self.stderr.write(SCRUB_LATER)
