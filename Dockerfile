@@ -1,16 +1,16 @@
 # One image for the web server, the workers and beat: `bin/run --only web|worker|beat`. See compose.yaml.
 
-FROM python:3.11-slim-bookworm AS environment
+FROM python:3.11.14-slim-bookworm AS environment
 WORKDIR /app
 COPY requirements.txt ./
 COPY bin/lib/environment.py bin/lib/
 RUN python -I bin/lib/environment.py
 
-FROM python:3.11-slim-bookworm
+FROM python:3.11.14-slim-bookworm
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOST=0.0.0.0 PORT=8000 PANTHEON_ENV_FILE=/dev/null
 WORKDIR /app
 RUN useradd --system --uid 10001 --home-dir /app --shell /usr/sbin/nologin pantheon \
-    && mkdir -p /app/var && chown pantheon:pantheon /app/var
+    && install --directory --owner=pantheon --group=pantheon --mode=700 /app/var
 COPY --from=environment /app/.venv .venv
 COPY . .
 USER pantheon

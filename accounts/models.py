@@ -241,10 +241,8 @@ class AuditQuerySet(models.QuerySet["AuditEntry"]):
 
     def erase(self, object_ids: Collection[str]) -> int:
         """Take names and values from the entries about these objects: they were a person's, who is erased."""
-        return self.filter(object_id__in=object_ids)._forget()
-
-    def _forget(self) -> int:
-        return super().update(object_label="", before={}, after={})
+        about = self.filter(object_id__in=object_ids)
+        return models.QuerySet.update(about, object_label="", before={}, after={})
 
 
 class AuditEntry(models.Model):

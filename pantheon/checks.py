@@ -17,6 +17,7 @@ from django.db.models import Model
 
 from orchestration.gateway.keys import KEY_NAME_RULE
 from orchestration.models import LlmModel, Provider
+from pantheon.private_files import is_open, secret_files
 from sessions.live.journal import JOURNALS, MEMORY
 
 LIMITS = (
@@ -143,6 +144,20 @@ def problem_of_key_file(path: str) -> str:
         return "" if Path(path).read_text(encoding="utf-8").strip() else "is empty"
     except (OSError, ValueError) as error:
         return f"cannot be read ({getattr(error, 'strerror', None) or 'it is no text'})"
+
+
+def check_private_files(**kwargs: Any) -> list[CheckMessage]:
+    """Warn of a data directory, or a secret file, that other accounts of the machine can look into."""
+    paths = [settings.PANTHEON_DATA_DIR, *secret_files(settings.PANTHEON_DATA_DIR, settings.SQLITE_FILE)]
+    return [
+        Warning(
+            f"{path} is open to other accounts of this machine.",
+            hint=f"As its owner: chmod {'700' if path.is_dir() else '600'} {shlex.quote(str(path))}",
+            id="pantheon.W004",
+        )
+        for path in paths
+        if path.exists() and is_open(path)
+    ]
 
 
 def check_lease(**kwargs: Any) -> list[CheckMessage]:
@@ -360,6 +375,7 @@ SETTINGS_CHECKS = (
     check_summary_trigger,
     check_metrics_port,
     check_key_files,
+    check_private_files,
     check_lease,
     check_journal,
     check_url,

@@ -10,6 +10,7 @@ import environ
 
 from pantheon.environment import Environment, database_settings, host_of, mail_settings
 from pantheon.logs import FORMATS, TEXT, logging_config
+from pantheon.private_files import data_dir_prepare, files_narrow
 from pantheon.secret_key import load_or_make_secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -19,7 +20,7 @@ env = Environment()
 environ.Env.read_env(env.path("PANTHEON_ENV_FILE", default=str(BASE_DIR / ".env"))())
 
 PANTHEON_DATA_DIR = Path(env.str("PANTHEON_DATA_DIR", default=str(BASE_DIR / "var")))
-PANTHEON_DATA_DIR.mkdir(parents=True, exist_ok=True)
+data_dir_prepare(PANTHEON_DATA_DIR, ours=PANTHEON_DATA_DIR == BASE_DIR / "var")
 
 # --- Django -----------------------------------------------------------------------------------------------------------
 
@@ -98,7 +99,8 @@ def database() -> dict[str, Any]:
         options.update(
             transaction_mode="IMMEDIATE",
             timeout=20,
-            init_command="PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16000;",
+            init_command="PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16000; "
+            "PRAGMA secure_delete=ON;",
         )
         config["TEST"] = {"NAME": str(Path(config["NAME"]).with_suffix(".test.sqlite3"))}
     elif config["ENGINE"] == "django.db.backends.postgresql":
@@ -113,6 +115,8 @@ def database() -> dict[str, Any]:
 
 
 DATABASES = {"default": database()}
+SQLITE_FILE = DATABASES["default"]["NAME"] if "sqlite3" in DATABASES["default"]["ENGINE"] else None
+files_narrow(PANTHEON_DATA_DIR, SQLITE_FILE)
 PANTHEON_DB_POOL_SIZE = env.int("PANTHEON_DB_POOL_SIZE", default=10)
 REDIS_URL = env.str("REDIS_URL", default="")
 if REDIS_URL:

@@ -189,7 +189,7 @@ class UsageEventAdmin(LinkedAdmin, ReadOnlyAdmin):
 
     @admin.display(description="Agent")
     def agent(self, event: UsageEvent) -> SafeString | str:
-        return page_link("chat_sessions_agent", event.agent_id, f"@{event.agent_key}")
+        return page_link("chat_sessions_agent", event.agent_id, event.agent_key and f"@{event.agent_key}")
 
 
 @admin.register(DailyUsage)

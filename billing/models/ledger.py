@@ -1,7 +1,8 @@
 """The ledger: prices, usage events, and the rollups that reports read.
 
 No foreign key leaves this package except to the catalogue's model: people, teams, rooms and agents are kept as
-UUIDs (with the name as it was), so that the ledger outlives what it speaks of.
+UUIDs (with the name as it was), so that the ledger outlives what it speaks of. Names of rooms and agents go when their
+person is erased.
 """
 
 from __future__ import annotations
@@ -116,6 +117,11 @@ class UsageEventQuerySet(AppendOnlyQuerySet):
         """Keep calls without a price, neither their own nor by a correction."""
         corrections = self.model._base_manager.filter(corrects=models.OuterRef("pk"))
         return self.calls().filter(~models.Exists(corrections), cost_pico__isnull=True)
+
+    def erase_names(self, user_id: uuid.UUID) -> int:
+        """Blank a person's names of rooms and agents: the one change there is. For billing/services/erase.py."""
+        named = self.filter(user_id=user_id).exclude(room_name="", agent_key="")
+        return models.QuerySet.update(named, room_name="", agent_key="")
 
 
 class UsageEvent(AppendOnlyModel):

@@ -81,14 +81,18 @@ def _exclusively() -> Iterator[None]:
         raise SetupError(
             f"cannot write to {ROOT}: run this as the owner of the directory, or clone it as yourself."
         )
-    (ROOT / "var").mkdir(exist_ok=True)
-    with (ROOT / "var" / "install.lock").open("w") as lock:
+    (ROOT / "var").mkdir(mode=0o700, exist_ok=True)
+    with open(ROOT / "var" / "install.lock", "w", opener=_privately) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             say("another command is installing, waiting for it ...")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _privately(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _make(files: list[str]) -> None:

@@ -29,8 +29,8 @@ DOCUMENT = (Path(settings.BASE_DIR) / "docs" / "operations.md").read_text()
 BLOCKS = re.findall(r"```sh\n(.*?)```", DOCUMENT, flags=re.S)
 
 
-def block(start: str) -> str:
-    (found,) = [text for text in BLOCKS if text.startswith(start)]
+def block(command: str) -> str:
+    (found,) = [text for text in BLOCKS if command in text]
     return str(found)
 
 
@@ -43,6 +43,7 @@ def run(script: str, directory: Path, **environment: str) -> str:
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=directory,
         env={**os.environ, **environment},
+        umask=0o022,  # as a shell has it
         capture_output=True,
         text=True,
     )
@@ -66,6 +67,7 @@ def test_a_backup_of_sqlite(said, tmp_path) -> None:
     with sqlite3.connect(tmp_path / "pantheon-backup.sqlite3") as copy:
         assert copy.execute("SELECT COUNT(*) FROM billing_usageevent").fetchone() == (1,)
         assert copy.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert (tmp_path / "pantheon-backup.sqlite3").stat().st_mode & 0o077 == 0
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="about PostgreSQL")
@@ -75,23 +77,41 @@ def test_a_backup_of_postgresql_restored_elsewhere(said, tmp_path) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"CREATE DATABASE {name}")
     url = urlunsplit(urlsplit(database_url())._replace(path=f"/{name}"))
-    path = {"PATH": f"{programs}:{os.environ['PATH']}"}
+    services = tmp_path / "pg_service.conf"
+    services.write_text(service("pantheon", database_url()) + service("restored", url))
+    (tmp_path / "restored.url").write_text(url)
+    path = {"PATH": f"{programs}:{os.environ['PATH']}", "PGSERVICEFILE": str(services)}
     try:
-        run(block("pg_dump"), tmp_path, DATABASE_URL=database_url(), **path)
-        out = run(block("pg_restore"), tmp_path, NEW_DATABASE_URL=url, **path)
+        run(block("pg_dump"), tmp_path, **path)
+        assert (tmp_path / "pantheon.dump").stat().st_mode & 0o077 == 0
+        out = run(block("pg_restore"), tmp_path, **path)
         assert "broken" not in out
         assert out.count(": ok") == 8
-        count = 'psql --no-align --tuples-only --command="SELECT COUNT(*) FROM {}" "$NEW_DATABASE_URL"'
+        count = 'psql --no-align --tuples-only --command="SELECT COUNT(*) FROM {}" service=restored'
         for model in (UsageEvent, Message):
-            shown = run(count.format(model._meta.db_table), tmp_path, NEW_DATABASE_URL=url, **path)
+            shown = run(count.format(model._meta.db_table), tmp_path, **path)
             assert int(shown) == model.objects.count() > 0
         # The ledger is as locked as before.
-        delete = 'psql --command="DELETE FROM billing_usageevent" "$NEW_DATABASE_URL"'
+        delete = 'psql --command="DELETE FROM billing_usageevent" service=restored'
         with pytest.raises(AssertionError, match="append-only"):
-            run(delete, tmp_path, NEW_DATABASE_URL=url, **path)
+            run(delete, tmp_path, **path)
     finally:
         with connection.cursor() as cursor:
             cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def service(name: str, url: str) -> str:
+    """Return the lines of a service file for a database."""
+    parts = urlsplit(url)
+    facts = {
+        "host": parts.hostname,
+        "port": parts.port,
+        "user": parts.username,
+        "password": parts.password,
+        "dbname": parts.path.removeprefix("/"),
+    }
+    lines = [f"{fact}={value}" for fact, value in facts.items() if value]
+    return "\n".join([f"[{name}]", *lines, ""])
 
 
 def postgres_programs() -> Path:
@@ -124,6 +144,46 @@ def test_a_new_secret_key_signs_nobody_out(alice, settings, client: Client) -> N
     settings.SECRET_KEY_FALLBACKS = []
     assert client.get("/api/v1/auth/me").status_code == 200
     assert away.get("/api/v1/auth/me").status_code == 401
+
+
+DOCUMENTS = sorted(
+    path.relative_to(settings.BASE_DIR)
+    for pattern in ("*.md", "docs/*.md", "bench/*.md", "compose.yaml")
+    for path in Path(settings.BASE_DIR).glob(pattern)
+)
+COMMAND = re.compile(r"(?:\w+=\S+ )*[a-z./][\w./-]* .*")
+SECRET = re.compile(r"\$\{?\w*(URL|PASSWORD|SECRET)\b|\w://[^/\s]*:[^/\s]*@|--?\w*password[ =]\S", re.I)
+
+
+def commands(text: str) -> list[str]:
+    """Return the commands that a document shows, without the variables that are set for them."""
+    blocks = re.findall(r"```sh\n(.*?)```", text, flags=re.S)
+    indented = re.findall(r"^ {4}(\S.*)$", text, flags=re.M)
+    lines = [line.strip() for block in blocks for line in block.splitlines()]
+    shown = [line for line in [*lines, *indented, *re.findall(r"`([^`\n]+)`", text)] if COMMAND.match(line)]
+    return [re.sub(r"^(\w+=\S+ )+", "", line) for line in shown]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=str)
+def test_no_document_has_a_password_on_a_command_line(path: Path) -> None:
+    found = commands((Path(settings.BASE_DIR) / path).read_text())
+    assert [command for command in found if SECRET.search(command)] == []
+
+
+def test_commands_with_passwords_are_known() -> None:
+    text = """
+```sh
+pg_dump --file=x "$DATABASE_URL"
+DATABASE_URL="$NEW_DATABASE_URL" bin/manage migrate
+```
+Run `psql postgres://me:secret@host/name` or `mysql --password=x`; `bin/manage migrate`, `redis://host:6379/0`.
+"""
+    found = [command for command in commands(text) if SECRET.search(command)]
+    assert found == [
+        'pg_dump --file=x "$DATABASE_URL"',
+        "psql postgres://me:secret@host/name",
+        "mysql --password=x",
+    ]
 
 
 def test_every_command_that_is_named_is_there() -> None:

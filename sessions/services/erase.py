@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import uuid
 from functools import partial
 from typing import Any
 
 from django.db import transaction
 from django.db.models.functions import Coalesce, Now
 
-from accounts.models import AuditEntry, Invitation, User
+from accounts.models import AuditEntry, User
 from accounts.services import user_suspend
+from accounts.traces import traces_erase
 from billing.models import Budget
 from billing.services.budgets import budget_delete
+from billing.services.erase import names_erase
 from pantheon.errors import PantheonError, ValidationFailed
 from sessions.dispatch import cancel
 from sessions.models import Agent, ChatSession, Room, Turn
@@ -25,8 +26,8 @@ def user_erase(*, user: User) -> None:
     """Erase a person whose turns have all ended (`user_stop`). Raises `turn_in_progress`, and as `user_stop` does.
 
     Sessions go in steps, each a transaction of its own; the account goes last, so that what broke in between is
-    done again by erasing again. The ledger keeps its rows, under an id that nobody bears any more; entries of the audit
-    log about what was theirs keep when and what was done, and lose names and values.
+    done again by erasing again. The ledger keeps ids and amounts, under a person's id that nobody bears any more; the
+    logs keep when and what was done, and lose names and values. The bytes of a SQLite file need `deleted_scrub` too.
     """
     refuse_last_administrator(user)
     if Turn.objects.active().filter(user=user).exists():
@@ -59,23 +60,25 @@ def refuse_last_administrator(user: User) -> None:
 
 
 def ids_of(user: User) -> list[str]:
-    """Return the ids of all that the audit log may speak of under this person's names."""
+    """Return the ids of all that the logs may speak of under this person's names."""
     owned: list[Any] = [model.objects.filter(owner=user) for model in (Agent, Room, ChatSession)]
-    owned += [user.api_tokens.all(), Invitation.objects.filter(email=user.email)]
-    ids: list[uuid.UUID] = [user.pk]
-    for rows in owned:
-        ids += rows.values_list("pk", flat=True)
-    return [str(row_id) for row_id in ids]
+    owned.append(user.api_tokens.all())
+    return [str(row_id) for rows in owned for row_id in rows.values_list("pk", flat=True)]
 
 
 @transaction.atomic(durable=True)
 def _account_erase(*, user: User, theirs: list[str]) -> None:
+    named = names_erase(user_id=user.pk)
     for budget in Budget.objects.filter(scope=Budget.Scope.USER, target_id=user.pk):
         budget_delete(budget=budget)
-    AuditEntry.objects.erase(theirs)
-    Invitation.objects.filter(email=user.email).delete()
+    traces_erase(user=user, object_ids=theirs)
     user_id = user.pk
     user.delete()
     AuditEntry.objects.create(
-        actor_id=None, action="erase", object_type=User._meta.label, object_id=str(user_id), object_label=""
+        actor_id=None,
+        action="erase",
+        object_type=User._meta.label,
+        object_id=str(user_id),
+        object_label="",
+        after={"usage_events_without_names": named},
     )

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from sessions.models import Agent, ChatSession, Room, Turn
+from sessions.services.scrub import deleted_scrub
 
 AT_ONCE = 50
 """Sessions of one transaction: turns commit in between."""
@@ -32,7 +33,10 @@ def deleted_purge(*, before: dt.datetime | None = None) -> Purged:
     sessions = 0
     while some := _sessions_purge(due):
         sessions += some
-    return Purged(sessions, _rooms_purge(due), _agents_purge(due))
+    purged = Purged(sessions, _rooms_purge(due), _agents_purge(due))
+    if purged != Purged(0, 0, 0):
+        deleted_scrub()
+    return purged
 
 
 @transaction.atomic(durable=True)

@@ -7,20 +7,22 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError
 
 from accounts.management.people import person_of
 from accounts.models import User
 from pantheon.errors import PantheonError, ValidationFailed
 from sessions.models import Turn
 from sessions.services.erase import user_erase, user_stop
+from sessions.services.scrub import deleted_scrub
 
 POLL_S = 0.2
 
+SCRUB_LATER = "Readers of the database kept its -wal file, which may contain deleted text. Restart Pantheon."
+
 
 class Command(BaseCommand):
-    help = (
-        "Erase a person with all that they wrote. The ledger keeps what was spent, under an id nobody bears."
-    )
+    help = "Erase a person with all that they wrote. The ledger keeps ids and amounts, without names."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("email")
@@ -42,6 +44,15 @@ class Command(BaseCommand):
         except PantheonError as error:
             raise CommandError(f"{error.message} The account is suspended; run the command again.") from error
         self.stdout.write("Erased.")
+        try:
+            scrubbed = deleted_scrub(rewrite=True)
+        except OperationalError as error:
+            raise CommandError(
+                f"The database file still contains deleted text: it could not be rewritten ({error}). "
+                "Run VACUUM on it, with twice its size in free disk space."
+            ) from error
+        if not scrubbed:
+            self.stderr.write(SCRUB_LATER)
 
 
 def wait_for_turns(user: User, wait_s: float) -> None:

@@ -1,0 +1,57 @@
+"""What invitations and both logs say of a person who is erased: addresses and names of now and of before."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from django.contrib.admin.models import LogEntry
+from django.db.models import Q
+
+from accounts.models import AuditEntry, Invitation, User
+
+AT_ONCE = 1000
+"""Ids of one statement: databases bound the number of its parameters."""
+
+BELONGS = ("user_id", "owner_id", "accepted_by_id")
+"""Fields with which a row, as the audit log has it, says whose it was."""
+
+
+def traces_erase(*, user: User, object_ids: Collection[str]) -> None:
+    """Delete a person's invitations; take names and values from what the logs say of them (inside a transaction).
+
+    `object_ids`: all that is theirs now. What was deleted before is found in the audit log, which says whose it was.
+    """
+    addresses = addresses_of(user)
+    invitations = Invitation.objects.filter(
+        Q(accepted_by=user) | Q(email__in=addresses, accepted_by__isnull=True)
+    )
+    ids = {str(user.pk), *object_ids}
+    ids.update(str(pk) for pk in invitations.values_list("pk", flat=True))
+    ids.update(AuditEntry.objects.filter(_theirs(user, addresses)).values_list("object_id", flat=True))
+    for some in batches(sorted(ids)):
+        AuditEntry.objects.erase(some)
+        LogEntry.objects.filter(object_id__in=some).update(object_repr="", change_message="")
+    invitations.delete()
+
+
+def addresses_of(user: User) -> set[str]:
+    """Return the addresses that a person has and had, without those that are another's by now."""
+    known = {user.email, *Invitation.objects.filter(accepted_by=user).values_list("email", flat=True)}
+    for entry in AuditEntry.objects.filter(object_type=User._meta.label, object_id=str(user.pk)):
+        known.update(values["email"] for values in (entry.before, entry.after) if "email" in values)
+    others = User.objects.exclude(pk=user.pk)
+    return known - set(others.filter(email__in=known).values_list("email", flat=True))
+
+
+def _theirs(user: User, addresses: Collection[str]) -> Q:
+    """Keep the audit entries about rows that were this person's, or about their addresses; not about other people."""
+    theirs = Q()
+    for name in BELONGS:
+        theirs |= Q(**{f"before__{name}": str(user.pk)}) | Q(**{f"after__{name}": str(user.pk)})
+    addressed = Q(before__email__in=addresses) | Q(after__email__in=addresses)
+    return theirs | (addressed & ~Q(object_type=User._meta.label))
+
+
+def batches(ids: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(ids), AT_ONCE):
+        yield ids[start : start + AT_ONCE]
