@@ -2,7 +2,7 @@
 
 import warnings
 
-from django.core.asgi import get_asgi_application
+import django
 
 from pantheon.startup import settings_load
 
@@ -12,18 +12,19 @@ settings_load(exit_code=3)
 # Static files are read by synchronous middleware; they are small, and this would be said once per process.
 warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 
-django_application = get_asgi_application()
+django.setup(set_prefix=False)
 
 from django.conf import settings  # noqa: E402
 
 from pantheon import lifecycle  # noqa: E402  (needs the settings)
 from pantheon.body_bound import BodyBound  # noqa: E402
+from pantheon.inline_middleware import InlineHandler  # noqa: E402
 from pantheon.request_threads import OnDatabaseThreads  # noqa: E402
 from sessions.dispatch import use_dispatcher  # noqa: E402
 from sessions.live.stopping import set_stop_check  # noqa: E402
 
 application = BodyBound(
-    OnDatabaseThreads(django_application, settings.PANTHEON_DB_POOL_SIZE),
+    OnDatabaseThreads(InlineHandler(), settings.PANTHEON_DB_POOL_SIZE),
     max_bytes=8 * settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
     limit_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
     idle_s=settings.PANTHEON_SLOW_REQUEST_S,

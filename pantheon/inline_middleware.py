@@ -11,9 +11,11 @@ from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from csp.middleware import CSPMiddleware
+from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
+from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpRequest, HttpResponseBase
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.common import CommonMiddleware
@@ -105,3 +107,29 @@ class InlineWhiteNoise(WhiteNoiseMiddleware):
         if self.async_mode and request.path_info in self.files:
             return sync_to_async(self.serve)(self.files[request.path_info], request)
         return self.get_response(request) if self.async_mode else super().__call__(request)
+
+
+INLINE = {
+    "django.middleware.security.SecurityMiddleware": "pantheon.inline_middleware.InlineSecurity",
+    "whitenoise.middleware.WhiteNoiseMiddleware": "pantheon.inline_middleware.InlineWhiteNoise",
+    "csp.middleware.CSPMiddleware": "pantheon.inline_middleware.InlineCsp",
+    "django.contrib.sessions.middleware.SessionMiddleware": "pantheon.inline_middleware.InlineSession",
+    "django.middleware.common.CommonMiddleware": "pantheon.inline_middleware.InlineCommon",
+    "django.middleware.csrf.CsrfViewMiddleware": "pantheon.inline_middleware.InlineCsrf",
+    "django.contrib.auth.middleware.AuthenticationMiddleware": "pantheon.inline_middleware.InlineAuthentication",
+    "django.contrib.messages.middleware.MessageMiddleware": "pantheon.inline_middleware.InlineMessages",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware": "pantheon.inline_middleware.InlineXFrameOptions",
+}
+"""Name of a middleware, as the settings have it (and Django's checks look for it) -> the one that the server runs."""
+
+
+class InlineHandler(ASGIHandler):
+    """Django's ASGI application with these middlewares."""
+
+    def load_middleware(self, is_async: bool = False) -> None:
+        named = settings.MIDDLEWARE
+        settings.MIDDLEWARE = [INLINE.get(name, name) for name in named]
+        try:
+            super().load_middleware(is_async)
+        finally:
+            settings.MIDDLEWARE = named

@@ -11,10 +11,6 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.middleware.clickjacking import XFrameOptionsMiddleware
-from django.middleware.csrf import CsrfViewMiddleware
-from django.middleware.security import SecurityMiddleware
-from django.utils.module_loading import import_string
 
 PRODUCTION = {
     "PANTHEON_URL": "https://council.example.org",
@@ -131,11 +127,3 @@ def test_a_plain_instance_redirects_nobody(client: Any) -> None:
     response = client.get("/api/v1/health")
     assert response.status_code == 200
     assert "Strict-Transport-Security" not in response.headers
-
-
-@pytest.mark.parametrize("middleware", [SecurityMiddleware, CsrfViewMiddleware, XFrameOptionsMiddleware])
-def test_what_djangos_checks_look_for_by_name_is_there(middleware) -> None:
-    assert any(
-        isinstance(found, type) and issubclass(found, middleware)
-        for found in map(import_string, settings.MIDDLEWARE)
-    )
