@@ -32,6 +32,9 @@ class Slot(Expression):
         return "%s", [self]
 
 
+MOST_PARAMETERS = 65_535
+"""Of a statement that PostgreSQL has prepared."""
+
 Bound = tuple[str, list[Any]]
 """SQL and its parameters, ready to be executed."""
 
@@ -172,8 +175,7 @@ def together(*statements: Bound) -> None:
 def insertion(rows: Sequence[models.Model], *, where: Bound | None = None) -> Bound:
     """Return the statement that inserts rows of one model, whose keys are set.
 
-    `where`: a FROM clause, each row of which makes the one row that is inserted. A few rows at a time: SQLite takes a
-    limited number of parameters.
+    `where`: a FROM clause, each row of which makes the one row that is inserted.
     """
     database = connections[DEFAULT_DB_ALIAS]
     sql, fields = insert_of(type(rows[0]), len(rows), where[0] if where else "", database.vendor)
@@ -183,10 +185,18 @@ def insertion(rows: Sequence[models.Model], *, where: Bound | None = None) -> Bo
     return sql, [*params, *(where[1] if where else ())]
 
 
+def insertions(rows: Sequence[models.Model]) -> list[Bound]:
+    """Return the statements that insert rows of one model: one, unless a database takes fewer parameters."""
+    if not rows:
+        return []
+    most = connections[DEFAULT_DB_ALIAS].features.max_query_params or MOST_PARAMETERS
+    size = max(1, most // len(columns_of(type(rows[0]))))
+    return [insertion(rows[start : start + size]) for start in range(0, len(rows), size)]
+
+
 def insert(rows: Sequence[models.Model]) -> None:
-    """Insert rows of one model, if there are any, all in one statement."""
-    if rows:
-        together(insertion(rows))
+    """Insert rows of one model."""
+    together(*insertions(rows))
 
 
 def value_of(row: models.Model, field: Any) -> Any:

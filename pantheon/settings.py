@@ -107,7 +107,7 @@ def database() -> dict[str, Any]:
         options.setdefault("connect_timeout", 10)
         # Statements that come again are planned once for each connection: half of the server's time per turn.
         options.setdefault("server_side_binding", True)
-        options.setdefault("prepare_threshold", 5)
+        options.setdefault("prepare_threshold", 1)
         config["CONN_MAX_AGE"] = (
             None  # the threads of sessions.live.database keep theirs, and look after them
         )

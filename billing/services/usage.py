@@ -11,7 +11,7 @@ from decimal import Decimal, InvalidOperation
 from django.db import connection
 from django.db.transaction import TransactionManagementError
 
-from accounts.compiled import Bound, insertion, together
+from accounts.compiled import Bound, insertions, together
 from billing.fields import usd_to_pico
 from billing.models import ZERO_UUID, ModelPrice, UsageEvent
 from billing.pricing import billed, cost_pico
@@ -19,9 +19,6 @@ from billing.selectors.price_book import Prices, prices_now
 from billing.services.rollup import rollup_add
 from billing.services.spending import book_shared, spending_add
 from orchestration.engine.specs import Usage, UsageReport
-
-INSERTED_AT_ONCE = 20
-"""Events of one turn that every database takes in one statement."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +70,7 @@ def usage_stage(
 ) -> list[UsageEvent]:
     """Write one priced event per call, settle the turn's hold, and add to budgets and rollup (inside a transaction).
 
-    A fixed number of statements, however many calls (on SQLite Django inserts some 25 events at a time). A call that
+    A fixed number of statements, however many calls (SQLite takes some 25 events at a time). A call that
     was staged before violates the primary key. `prices`: as this transaction sees them, where it has read them.
     `has_hold`: False where the turn is known to have none. `beside`: writes that are made with the events.
     """
@@ -82,10 +79,7 @@ def usage_stage(
     if prices is None:
         prices = prices_now() if calls else {}
     events = [event_of(payer, call, prices.get(call.model_id, ())) for call in calls]
-    at_once = [insertion(events)] if 0 < len(events) <= INSERTED_AT_ONCE else []
-    if not at_once:
-        UsageEvent.objects.bulk_create(events)
-    together(*beside, *at_once, *book_shared())
+    together(*beside, *insertions(events), *book_shared())
     spending_add(events=events, turn_id=payer.turn_id if has_hold else None)
     rollup_add(events)
     return events

@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from django.db.models import UUIDField
 from django.utils import timezone
 
-from accounts.compiled import Bound, CompiledUpdate, Slot, insertion, together
+from accounts.compiled import Bound, CompiledUpdate, Slot, insertion, insertions, together
 from billing.pricing import billed, cost_pico
 from billing.selectors.price_book import Prices
 from billing.services.holds import Used
@@ -65,7 +65,7 @@ def calls_write(
         return
     with transaction.atomic(durable=True):
         turn_fence(turn_id=turn_id, claim=claim)
-        together(*(outcome_of(call) for call in ended), *([insertion([begun])] if begun is not None else ()))
+        together(*(outcome_of(call) for call in ended), *insertions([begun] if begun is not None else []))
 
 
 def call_write_first(call: Call, claim: int) -> None:

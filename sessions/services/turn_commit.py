@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import DateTimeField, IntegerField, UUIDField
 from django.utils import timezone
 
-from accounts.compiled import Bound, CompiledUpdate, Slot, insertion
+from accounts.compiled import Bound, CompiledUpdate, Slot, insertions
 from billing.selectors.price_book import PRICES_VERSION, prices_of_version
 from billing.services.usage import MeteredCall, usage_stage
 from orchestration.engine.specs import ModelSpec, TurnSpec, UsageReport
@@ -102,7 +102,7 @@ def turn_commit(
         prices=prices_of_version(turn.prices_version),
         has_hold=claimed.purse is not None,
         beside=[
-            *([insertion(messages)] if messages else []),
+            *insertions(messages),
             *calls_commit(turn_id, written),
             SESSION_ANSWERED.bind(session_id=payer.session_id, updated_at=now),
         ],
@@ -120,8 +120,7 @@ def calls_commit(turn_id: uuid.UUID, written: TurnCalls) -> list[Bound]:
     for call in left:
         call.committed, call.text = True, ""
     statements = [outcome_of(call) for call in left[len(written.new) :]]
-    if written.new:
-        statements.append(insertion(written.new))
+    statements += insertions(written.new)
     if len(left) < len(written.calls):
         statements.append(BILLED.bind(turn_id=turn_id))
     return statements

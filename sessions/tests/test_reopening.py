@@ -74,7 +74,7 @@ def test_a_log_that_is_opened_anew_while_the_turn_commits(
         gate.open()
         await running
         await gateway.aclose()
-        database.close()
+        await asyncio.to_thread(database.close)
         return await log.after(turn.pk, 0)
 
     entries = asyncio.run(run())

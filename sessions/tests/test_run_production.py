@@ -127,7 +127,7 @@ def test_one_that_keeps_dying_takes_nobody_along(
     web = child_of(production, "gunicorn")
     for _ in range(4):
         kill_when_up(production, "quiet worker")
-    assert production.log().count("worker 1 ended with code -9; it is started again in") == 4
+    until(lambda: production.log().count("worker 1 ended with code -9; it is started again in") == 4)
     assert child_of(production, "gunicorn") == web
     session = make_session(alice, make_agent(alice, "ana", openai_model))
     openai_server.default = Answer("Hello.")
