@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 
 from accounts.access import access_token
+from accounts.devices import device_remember
 from accounts.forms import NewPassword
 from accounts.models import ApiToken, User
 from accounts.once import one_time_value, taken_back, taken_first
@@ -116,11 +117,11 @@ class AccountPasswordView(AccountFormPage):
         if not form.is_valid():
             return self.show(request, password_form=form)
         data = form.cleaned_data
-        attempt_count(request, email=user.email)
+        counters = attempt_count(request, purpose="password", email=user.email)
         if not user.check_password(data["old_password"]):
             form.add_error("old_password", "This is not your password.")
             return self.show(request, password_form=form)
-        attempt_forgive(request, email=user.email)
+        attempt_forgive(counters)
         try:
             user = password_change(user=user, password=data["password"])
         except ValidationFailed as error:
@@ -128,7 +129,9 @@ class AccountPasswordView(AccountFormPage):
             return self.show(request, password_form=form)
         update_session_auth_hash(request, user)  # this browser stays signed in
         messages.success(request, "Your password was changed. Other browsers are signed out.")
-        return redirect("account")
+        response = redirect("account")
+        device_remember(request, response, user)
+        return response
 
 
 class AccountTokensView(AccountFormPage):

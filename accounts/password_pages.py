@@ -9,6 +9,7 @@ from django.shortcuts import redirect
 from django.views.decorators.debug import sensitive_post_parameters
 
 from accounts.addresses import sends_mail
+from accounts.devices import device_remember
 from accounts.forms import NewPassword
 from accounts.page_base import PageView, add_errors, form_page
 from accounts.passwords import password_link_mail, password_link_user, password_reset
@@ -37,7 +38,7 @@ class ForgotPasswordView(PageView):
         if not (sends_mail() and form.is_valid()):
             return self.show(request, form)
         email = form.cleaned_data["email"]
-        attempt_count(request, email=email)
+        attempt_count(request, purpose="link", email=email)
         password_link_mail(email=email)
         return self.show(request, form, asked=email)
 
@@ -58,12 +59,14 @@ class ResetPasswordView(PageView):
         user, form = password_link_user(user_id, secret), NewPassword(request.POST)
         if form.is_valid():
             try:
-                password_reset(user_id=user_id, secret=secret, password=form.cleaned_data["password"])
+                user = password_reset(user_id=user_id, secret=secret, password=form.cleaned_data["password"])
             except ValidationFailed as error:
                 add_errors(form, error)
             else:
                 messages.success(request, "Your password was changed. Sign in with it.")
-                return redirect("sign-in")
+                response = redirect("sign-in")
+                device_remember(request, response, user)  # others' attempts do not keep it from signing in
+                return response
         return form_page(request, "accounts/reset_password.html", form, person=user)
 
 
