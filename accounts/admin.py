@@ -68,6 +68,7 @@ class PersonAdmin(LinkedAdmin, AuditedAdmin, PasswordLinkAdmin, DjangoUserAdmin)
 
     form = PersonChangeForm
     change_password_form = PersonPasswordForm
+    change_user_password_template = "admin/accounts/user/change_password.html"  # noqa: S105  (a template)
     add_form = PersonCreationForm
     ordering = ("email",)
     actions = ("suspend", "reactivate")
