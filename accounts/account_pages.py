@@ -14,12 +14,13 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 
 from accounts.access import access_token
-from accounts.forms import NewPassword
+from accounts.devices import device_remember
+from accounts.forms import NewPassword, tokens_sentence
 from accounts.models import ApiToken, User
 from accounts.once import one_time_value, taken_back, taken_first
 from accounts.page_base import PageView, add_errors
 from accounts.passwords import password_change
-from accounts.services import allowed_scopes, token_create, token_delete, user_rename
+from accounts.services import allowed_scopes, token_create, token_delete, token_names, user_rename
 from accounts.sign_in_limits import attempt_count, attempt_forgive
 from accounts.throttling import created_token_count
 from pantheon.errors import ValidationFailed
@@ -80,7 +81,7 @@ class AccountPage(PageView):
         user = self.user
         shown = {
             "name_form": NameForm(initial={"name": user.name}),
-            "password_form": PasswordForm(),
+            "password_form": PasswordForm(user),
             "token_form": TokenForm(user),
             "tokens": list(ApiToken.objects.filter(user=user)),
             "now": timezone.now(),
@@ -112,23 +113,27 @@ class AccountNameView(AccountFormPage):
 
 class AccountPasswordView(AccountFormPage):
     def post(self, request: HttpRequest) -> HttpResponse:
-        user, form = self.user, PasswordForm(request.POST)
+        user = self.user
+        form, names = PasswordForm(user, request.POST), token_names(user)
         if not form.is_valid():
             return self.show(request, password_form=form)
         data = form.cleaned_data
-        attempt_count(request, email=user.email)
+        counters = attempt_count(request, purpose="password", email=user.email)
         if not user.check_password(data["old_password"]):
             form.add_error("old_password", "This is not your password.")
             return self.show(request, password_form=form)
-        attempt_forgive(request, email=user.email)
+        attempt_forgive(counters)
         try:
-            user = password_change(user=user, password=data["password"])
+            user = password_change(user=user, password=data["password"], delete_tokens=form.deletes_tokens)
         except ValidationFailed as error:
             add_errors(form, error)
             return self.show(request, password_form=form)
         update_session_auth_hash(request, user)  # this browser stays signed in
-        messages.success(request, "Your password was changed. Other browsers are signed out.")
-        return redirect("account")
+        still = tokens_sentence(names, deleted=form.deletes_tokens)
+        messages.success(request, f"Your password was changed. Other browsers are signed out.{still}")
+        response = redirect("account")
+        device_remember(request, response, user)
+        return response
 
 
 class AccountTokensView(AccountFormPage):

@@ -59,7 +59,7 @@ class PersonAdmin(LinkedAdmin, AuditedAdmin, PasswordLinkAdmin, DjangoUserAdmin)
     """People sign in with their e-mail address; there is no user name.
 
     Nobody is deleted here: rooms, turns and what they cost hang on a person. Taking *active* away suspends the
-    account: its sessions and tokens stop working at once.
+    account: its sessions and tokens stop working at once, and its running turns are cancelled.
 
     What hands an account over is for superusers alone: its password and its e-mail address, to which links for new
     passwords are sent; with either, staff could read what a person wrote. So is a new account, whose password whoever
@@ -68,6 +68,7 @@ class PersonAdmin(LinkedAdmin, AuditedAdmin, PasswordLinkAdmin, DjangoUserAdmin)
 
     form = PersonChangeForm
     change_password_form = PersonPasswordForm
+    change_user_password_template = "admin/accounts/user/change_password.html"  # noqa: S105  (a template)
     add_form = PersonCreationForm
     ordering = ("email",)
     actions = ("suspend", "reactivate")
@@ -142,7 +143,9 @@ class PersonAdmin(LinkedAdmin, AuditedAdmin, PasswordLinkAdmin, DjangoUserAdmin)
         with transaction.atomic():  # the password and the entry that it changed
             return super().user_change_password(request, id, form_url)
 
-    @admin.action(description="Suspend: sessions and tokens stop working at once", permissions=["change"])
+    @admin.action(
+        description="Suspend: sign out, refuse tokens, cancel running turns", permissions=["change"]
+    )
     def suspend(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         self._each(request, queryset, user_suspend, "Suspended")
 

@@ -18,12 +18,12 @@ from pantheon.errors import ValidationFailed
 
 
 class UserSuspendView(AdminApiView):
-    """Sessions and tokens of the person stop working at once."""
+    """Sessions and tokens stop working at once; running turns are cancelled."""
 
     staff_permissions = {"POST": "accounts.change_user"}
 
     @operation(
-        "Suspend a person: sessions and tokens stop working at once",
+        "Suspend a person: sessions and tokens stop working at once, running turns are cancelled",
         request=None,
         answers=ManagedPersonShape,
         errors=["validation_error"],

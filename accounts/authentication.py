@@ -24,6 +24,10 @@ TOKEN = CompiledQuery(
 )
 
 
+def account_suspended() -> PantheonError:
+    return PantheonError("account_suspended", "This account is suspended. Ask your administrator.")
+
+
 class BearerAuthentication(BaseAuthentication):
     """`Authorization: Bearer <token>`; `request.auth` is the ApiToken."""
 
@@ -36,7 +40,7 @@ class BearerAuthentication(BaseAuthentication):
         if token is None:
             raise AuthenticationFailed("This token is unknown, deleted or expired.")
         if not token.user.is_active:
-            raise PantheonError("account_suspended", "This account is suspended. Ask your administrator.")
+            raise account_suspended()
         token_touch(token=token)
         return token.user, token
 

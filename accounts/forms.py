@@ -6,6 +6,9 @@ from typing import Any
 
 from django import forms
 
+from accounts.models import User
+from accounts.services import token_names
+
 
 class PasswordTwice(forms.Form):
     """A new password, typed twice; whether it is good enough the services judge."""
@@ -30,9 +33,26 @@ class PasswordTwice(forms.Form):
 
 
 class NewPassword(PasswordTwice):
-    """For an account that has a password already."""
+    """For an account that has a password already. API tokens survive a new password, so it offers to delete them."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    delete_tokens = forms.BooleanField(label="Delete my API tokens too", required=False)
+
+    def __init__(self, user: User, data: Any = None) -> None:
+        super().__init__(data)
         self.fields["password"].label = "New password"
         self.fields["password_again"].label = "New password again"
+        if names := token_names(user):
+            self.fields["delete_tokens"].help_text = f"Otherwise they stay valid: {names}."
+        else:
+            del self.fields["delete_tokens"]
+
+    @property
+    def deletes_tokens(self) -> bool:
+        return bool(self.cleaned_data.get("delete_tokens"))
+
+
+def tokens_sentence(names: str, *, deleted: bool) -> str:
+    """Return what a new password has left of the API tokens that there were, to follow another sentence."""
+    if not names:
+        return ""
+    return " Your API tokens were deleted." if deleted else f" These API tokens stay valid: {names}."

@@ -14,6 +14,8 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.views.decorators.debug import sensitive_post_parameters
 
+from accounts.access import asker
+from accounts.devices import device_remember
 from accounts.forms import PasswordTwice
 from accounts.invitations import invitation_accept, invitation_of
 from accounts.models import Invitation, User
@@ -38,9 +40,9 @@ class SignInForm(AuthenticationForm):
         email, password = self.cleaned_data.get("username"), self.cleaned_data.get("password")
         if email and password:
             assert self.request is not None
-            attempt_count(self.request, email=email)
+            counters = attempt_count(self.request, purpose="password", email=email)
             super().clean()
-            attempt_forgive(self.request, email=email)
+            attempt_forgive(counters)
         return self.cleaned_data
 
 
@@ -54,6 +56,11 @@ class SignInView(LoginView):
             return super().dispatch(request, *args, **kwargs)
         except PantheonError as error:
             return error_page(request, error)
+
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        response = super().form_valid(form)
+        device_remember(self.request, response, asker(self.request))
+        return response
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return {
@@ -75,6 +82,14 @@ class AccountForm(PasswordTwice):
     email = forms.EmailField(
         label="E-mail", max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "username"})
     )
+
+
+def signed_in_at(request: HttpRequest, user: User, url_name: str) -> HttpResponse:
+    """Sign a new account in, and lead to its first page."""
+    login(request, user)
+    response = redirect(url_name)
+    device_remember(request, response, user)
+    return response
 
 
 class SetupView(PageView):
@@ -99,8 +114,7 @@ class SetupView(PageView):
         except ValidationFailed as error:
             add_errors(form, error)
             return form_page(request, "accounts/setup.html", form)
-        login(request, user)
-        return redirect("welcome")
+        return signed_in_at(request, user, "welcome")
 
 
 class InvitedForm(AccountForm):
@@ -127,8 +141,7 @@ class InvitationView(PageView):
         except ValidationFailed as error:
             add_errors(form, error)
             return self.show(request, form, invitation)
-        login(request, user)
-        return redirect("home")
+        return signed_in_at(request, user, "home")
 
     def show(self, request: HttpRequest, form: forms.Form, invitation: Invitation) -> HttpResponse:
         return form_page(request, "accounts/invitation.html", form, invitation=invitation)
@@ -151,15 +164,16 @@ class SignUpView(PageView):
         form = AccountForm(request.POST)
         if not form.is_valid():
             return form_page(request, "accounts/sign_up.html", form)
-        attempt_count(request, email=None)  # that an address is taken is something to find out
+        attempt_count(
+            request, purpose="sign-up", email=None
+        )  # that an address is taken is something to find out
         data = form.cleaned_data
         try:
             user = user_sign_up(email=data["email"], name=data["name"], password=data["password"])
         except ValidationFailed as error:
             add_errors(form, error)
             return form_page(request, "accounts/sign_up.html", form)
-        login(request, user)
-        return redirect("home")
+        return signed_in_at(request, user, "home")
 
 
 setup_view = sensitive_post_parameters()(SetupView.as_view())

@@ -9,9 +9,11 @@ from django.shortcuts import redirect
 from django.views.decorators.debug import sensitive_post_parameters
 
 from accounts.addresses import sends_mail
-from accounts.forms import NewPassword
+from accounts.devices import device_remember
+from accounts.forms import NewPassword, tokens_sentence
 from accounts.page_base import PageView, add_errors, form_page
 from accounts.passwords import password_link_mail, password_link_user, password_reset
+from accounts.services import token_names
 from accounts.sign_in_limits import attempt_count
 from pantheon.errors import ValidationFailed
 
@@ -37,7 +39,7 @@ class ForgotPasswordView(PageView):
         if not (sends_mail() and form.is_valid()):
             return self.show(request, form)
         email = form.cleaned_data["email"]
-        attempt_count(request, email=email)
+        attempt_count(request, purpose="link", email=email)
         password_link_mail(email=email)
         return self.show(request, form, asked=email)
 
@@ -52,18 +54,27 @@ class ResetPasswordView(PageView):
 
     def get(self, request: HttpRequest, user_id: str, secret: str) -> HttpResponse:
         user = password_link_user(user_id, secret)
-        return form_page(request, "accounts/reset_password.html", NewPassword(), person=user)
+        return form_page(request, "accounts/reset_password.html", NewPassword(user), person=user)
 
     def post(self, request: HttpRequest, user_id: str, secret: str) -> HttpResponse:
-        user, form = password_link_user(user_id, secret), NewPassword(request.POST)
+        user = password_link_user(user_id, secret)
+        form, names = NewPassword(user, request.POST), token_names(user)
         if form.is_valid():
             try:
-                password_reset(user_id=user_id, secret=secret, password=form.cleaned_data["password"])
+                user = password_reset(
+                    user_id=user_id,
+                    secret=secret,
+                    password=form.cleaned_data["password"],
+                    delete_tokens=form.deletes_tokens,
+                )
             except ValidationFailed as error:
                 add_errors(form, error)
             else:
-                messages.success(request, "Your password was changed. Sign in with it.")
-                return redirect("sign-in")
+                still = tokens_sentence(names, deleted=form.deletes_tokens)
+                messages.success(request, f"Your password was changed. Sign in with it.{still}")
+                response = redirect("sign-in")
+                device_remember(request, response, user)  # others' attempts do not keep it from signing in
+                return response
         return form_page(request, "accounts/reset_password.html", form, person=user)
 
 

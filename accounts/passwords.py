@@ -24,6 +24,7 @@ from accounts.access import parse_id
 from accounts.addresses import mailed_url, sends_mail
 from accounts.audit import audit_record
 from accounts.models import User
+from accounts.services import token_names, tokens_delete
 from pantheon.errors import NotFound, PantheonError, ValidationFailed
 
 LINK_SUBJECT = "A new password for Pantheon"
@@ -32,15 +33,17 @@ VALID_FOR = dt.timedelta(seconds=settings.PASSWORD_RESET_TIMEOUT)
 log = logging.getLogger(__name__)
 
 
-def password_change(*, user: User, password: str) -> User:
+def password_change(*, user: User, password: str, delete_tokens: bool = False) -> User:
     """Give somebody who has shown the old password a new one. Raises ValidationFailed.
 
-    Every other browser is signed out; API tokens go on working.
+    Every other browser is signed out; API tokens stay valid unless they are deleted too.
     """
     user = password_set(user, password)  # before the transaction: it takes a while
     with transaction.atomic(durable=True):
         user.save(update_fields=["password"])
         audit_record(actor_id=user.pk, action="change password", row=user)
+        if delete_tokens:
+            tokens_delete(user=user)
     return user
 
 
@@ -69,7 +72,8 @@ def may_make_link(actor: User) -> bool:
 def account_change_mail(*, user: User, address: str, what: str) -> None:
     """Tell a person, once this is committed, what an administrator changed of the account; nothing without mail."""
     if sends_mail():
-        text = render_to_string("accounts/changed_mail.txt", {"user": user, "what": what})
+        context = {"user": user, "what": what, "tokens": token_names(user)}
+        text = render_to_string("accounts/changed_mail.txt", context)
         transaction.on_commit(lambda: mail_out(user.pk, address, "Your Pantheon account was changed", text))
 
 
@@ -109,8 +113,8 @@ def password_link_user(user_id: str, secret: str) -> User:
     return user
 
 
-def password_reset(*, user_id: str, secret: str, password: str) -> User:
-    """Set the password that a link is for. Raises NotFound, ValidationFailed.
+def password_reset(*, user_id: str, secret: str, password: str, delete_tokens: bool = False) -> User:
+    """Set the password that a link is for; API tokens stay valid unless deleted too. Raises NotFound, ValidationFailed.
 
     The old password's hash is looked at once more under a lock, so of two requests at once exactly one wins.
     """
@@ -121,6 +125,8 @@ def password_reset(*, user_id: str, secret: str, password: str) -> User:
         if not User.objects.filter(pk=user.pk, password=before).update(password=user.password):
             raise no_link()
         audit_record(actor_id=user.pk, action="reset password", row=user)
+        if delete_tokens:
+            tokens_delete(user=user)
     return user
 
 

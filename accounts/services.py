@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from accounts.audit import audit_record
+from accounts.audit import audit_record, values_of
 from accounts.models import ApiToken, SetupLink, User, secret_digest
 from pantheon.errors import NotFound, ValidationFailed
 
@@ -81,6 +81,18 @@ def token_touch(*, token: ApiToken) -> None:
 
 def token_delete(*, token: ApiToken) -> None:
     token.delete()
+
+
+def tokens_delete(*, user: User) -> None:
+    """Delete all API tokens of a user, who asked for it (inside a transaction)."""
+    for token in ApiToken.objects.filter(user=user):
+        audit_record(actor_id=user.pk, action="delete", row=token, before=values_of(token))
+        token_delete(token=token)
+
+
+def token_names(user: User) -> str:
+    """Return the names of a user's valid API tokens; "" if there are none."""
+    return ", ".join(str(token) for token in ApiToken.objects.filter(user=user).usable())
 
 
 @transaction.atomic(durable=True)

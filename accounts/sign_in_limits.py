@@ -1,28 +1,46 @@
-"""How often one may try to sign in. Counts live in Django's cache: Redis where configured, else this process.
+"""How often one may show a password, or ask for a link. Counts live in Django's cache: Redis if configured, else here.
 
 An attempt is counted before a password is looked at, by one atomic step per counter, so that many at once count too;
 one that succeeds is taken back. Windows are fixed: whoever is refused knows until when, and trying on prolongs nothing.
-Addresses that have no account count the same, so that the answer tells nobody which have one.
+Addresses that have no account count the same, so that the answer tells nobody which have one. Each purpose has its own
+counters. A browser that the account knows has a counter of its own and no other: nobody else can have it refused.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
 
 from django.conf import settings
 from django.core.cache import cache
 from django.http import HttpRequest
 
 from accounts.addresses import client_address
+from accounts.devices import device_of
 from accounts.models import User, secret_digest
 from pantheon.errors import PantheonError
 
+Purpose = Literal["password", "link", "sign-up"]
 
-def attempt_count(request: HttpRequest, *, email: str | None) -> None:
-    """Count an attempt for the e-mail address (if one is given) and for the caller's. Raises `rate_limited`."""
-    over = [counted(key) > limit for key, limit in counters(request, email)]
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """Where attempts of a window are counted, and how many it takes."""
+
+    kind: Literal["device", "email", "address"]
+    key: str
+    limit: int
+
+
+def attempt_count(request: HttpRequest, *, purpose: Purpose, email: str | None) -> list[Counter]:
+    """Count an attempt for the e-mail address (if one is given) and for the caller's. Raises `rate_limited`.
+
+    Returns where it was counted, for `attempt_forgive`.
+    """
+    counters = counters_of(request, purpose, email)
+    over = [counted(counter.key) > counter.limit for counter in counters]
     if any(over):
         wait_s = max(1, math.ceil(window_end() - time.time()))
         minutes = math.ceil(wait_s / 60)
@@ -32,29 +50,36 @@ def attempt_count(request: HttpRequest, *, email: str | None) -> None:
             {"retry_after_s": wait_s},
             headers={"Retry-After": str(wait_s)},
         )
+    return counters
 
 
-def attempt_forgive(request: HttpRequest, *, email: str) -> None:
-    """Take back an attempt that succeeded: the e-mail address begins anew, the caller's has one less."""
-    for key, _ in counters(request, None):
-        counted(key, -1)
-    for key, _ in counters(None, email):
-        cache.delete(key)
+def attempt_forgive(counters: list[Counter]) -> None:
+    """Take back an attempt that succeeded: the client's address has one less, the others start over."""
+    for counter in counters:
+        if counter.kind == "address":
+            counted(counter.key, -1)
+        else:
+            cache.delete(counter.key)
 
 
-def counters(request: HttpRequest | None, email: str | None) -> Iterator[tuple[str, int]]:
-    """Yield keys with their limits, without those that are no limit."""
+def counters_of(request: HttpRequest, purpose: Purpose, email: str | None) -> list[Counter]:
+    """Return what an attempt counts against, without limits that are switched off."""
     per_email = settings.PANTHEON_SIGN_IN_ATTEMPTS_PER_EMAIL
-    per_address = settings.PANTHEON_SIGN_IN_ATTEMPTS_PER_ADDRESS
-    if email is not None and per_email:
-        yield key_of("email", User.normalize_email(email)), per_email
-    if request is not None and per_address:
-        yield key_of("address", client_address(request)), per_address
+    if email is not None and (device := device_of(request, email)) is not None:
+        counters = [Counter("device", key_of(purpose, "device", device), per_email)]
+    else:
+        per_address = settings.PANTHEON_SIGN_IN_ATTEMPTS_PER_ADDRESS
+        counters = [Counter("address", key_of(purpose, "address", client_address(request)), per_address)]
+        if email is not None:
+            counters.append(
+                Counter("email", key_of(purpose, "email", User.normalize_email(email)), per_email)
+            )
+    return [counter for counter in counters if counter.limit]
 
 
-def key_of(kind: str, value: str) -> str:
+def key_of(purpose: str, kind: str, value: str) -> str:
     """Return a counter's key, which names nobody."""
-    return f"sign-in-{kind}-{secret_digest(value)}-{int(window_end())}"
+    return f"attempts-{purpose}-{kind}-{secret_digest(value)}-{int(window_end())}"
 
 
 def window_end() -> float:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from decimal import Decimal
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -21,7 +23,17 @@ from billing.selectors.events import emails_of, event_chunks
 from billing.selectors.filters import Filters
 from billing.selectors.reports import Chargeback, Dashboard
 
-FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
+NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?( ?%)?")
+
+FORMULA = re.compile(
+    # Where a cell begins: also after a semicolon or a line break, for readers to whom a comma separates nothing.
+    r"(?:\A|(?<=[;\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]))"
+    # What some spreadsheets drop first: blanks, quotes, control characters and characters of no width.
+    r"(?=[\s\"\x00-\x1f\x7f-\x9f\xad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]*"
+    # Signs with which formulas begin, in every width, and the pipe of DDE; to some a tab or a CR is one too.
+    r"[=+\-@|\t\r\u2212\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20\uff5c])"
+)
+"""The places in a text where a spreadsheet may see a formula begin."""
 
 SHOWN = (
     *("table", "id", "name", "cost_usd", "estimated_cost_usd", "orchestration_cost_usd", "unpriced_calls"),
@@ -53,24 +65,25 @@ EVENT = (
 )
 
 
+class Amount(Decimal):
+    """A number of ours, written without an exponent. CSV gives quotes to text alone."""
+
+    def __str__(self) -> str:
+        return f"{self:f}"
+
+
 def cell(value: Any) -> Any:
-    """Return a value as a spreadsheet may have it: text that would be run as a formula begins with an apostrophe."""
-    if value is None or isinstance(value, int):
+    """Return a value as a spreadsheet may have it: an apostrophe stands before whatever could be run as a formula."""
+    if value is None or isinstance(value, int | Decimal):
         return value
     text = str(value)
-    return f"'{text}" if text.startswith(FORMULA_SIGNS) else text
-
-
-class Amount(str):
-    """A number that we wrote ourselves: a minus in front of it is no formula."""
+    return text if NUMBER.fullmatch(text) else FORMULA.sub("'", text)
 
 
 def lines(rows: Iterable[Sequence[Any]]) -> str:
-    """Return rows as CSV (RFC 4180)."""
+    """Return rows as CSV (RFC 4180), all texts in quotes."""
     file = io.StringIO()
-    csv.writer(file).writerows(
-        [value if isinstance(value, Amount) else cell(value) for value in row] for row in rows
-    )
+    csv.writer(file, quoting=csv.QUOTE_NONNUMERIC).writerows([cell(value) for value in row] for row in rows)
     return file.getvalue()
 
 
@@ -139,10 +152,10 @@ def shown(figures: Figures) -> dict[str, Any]:
     }
 
 
-def changes_shown(report: Dashboard) -> dict[str, Amount]:
-    """Return the changes against the range before; their signs are ours."""
+def changes_shown(report: Dashboard) -> dict[str, str]:
+    """Return the changes against the range before."""
     changes = changes_of(report.totals, report.before)
-    return {f"{name}_change": Amount(change) for name, change in changes.items()}
+    return {f"{name}_change": change for name, change in changes.items()}
 
 
 def budget_shown(line: BudgetLine) -> dict[str, Any]:

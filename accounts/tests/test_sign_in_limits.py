@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +13,10 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from accounts.addresses import client_address
+from accounts.devices import KEPT_FOR
 from accounts.models import User
-from accounts.sign_in_limits import counters
+from accounts.passwords import link_path
+from accounts.sign_in_limits import counters_of
 from accounts.tests.admin_site import signed_in, static_files_as_they_are
 from accounts.tests.at_once import at_once
 from accounts.tests.clients import PASSWORD, make_user
@@ -20,6 +24,7 @@ from accounts.tests.clients import PASSWORD, make_user
 __all__ = ["static_files_as_they_are"]
 
 pytestmark = pytest.mark.django_db
+ROOT = Path(__file__).parents[2]
 SIGN_IN = reverse("sign-in")
 ALICE = "alice@example.com"
 NOBODY = "nobody@example.com"
@@ -86,7 +91,7 @@ def test_a_success_begins_anew_and_is_not_counted() -> None:
 
 def address_keys() -> list[str]:
     request = RequestFactory().get("/", headers={"X-Forwarded-For": "192.0.2.1"})
-    return [key for key, _ in counters(request, None)]
+    return [counter.key for counter in counters_of(request, "password", None)]
 
 
 def test_a_form_that_is_not_filled_in_is_no_attempt() -> None:
@@ -173,6 +178,143 @@ class TestTheTimeItTakes:
         assert response.status_code == 200
         assert "do not belong together" in response.content.decode()
         assert CountedHasher.hashed == 1
+
+
+class TestKnownDevice:
+    """Anybody can use up the attempts for an address, but not those of a browser that has signed in to the account."""
+
+    @pytest.fixture(autouse=True)
+    def _fast_hashes(self, settings: Any, alice: User, bob: User) -> None:
+        settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+        User.objects.update(password=make_password(PASSWORD))
+        alice.refresh_from_db()
+
+    @pytest.fixture
+    def browser(self, alice: User) -> Client:
+        """Return a browser that has signed in to Alice's account before, and has signed out."""
+        client = Client()
+        assert self.sign_in(client).status_code == 302
+        client.post(reverse("sign-out"))
+        assert "pantheon_session" not in client.cookies or not client.cookies["pantheon_session"].value
+        return client
+
+    def sign_in(self, client: Client, email: str = ALICE, password: str = PASSWORD) -> Any:
+        form = {"username": email, "password": password}
+        return client.post(SIGN_IN, form, headers={"X-Forwarded-For": "192.0.2.7"})
+
+    def device(self, client: Client) -> Any:
+        [cookie] = [cookie for name, cookie in client.cookies.items() if name.startswith("pantheon_device_")]
+        return cookie
+
+    def test_is_not_locked_out_by_others(self, browser: Client) -> None:
+        statuses(*[ALICE] * 9)
+        statuses(*[NOBODY] * 9, address="192.0.2.7")
+        assert self.sign_in(Client()).status_code == 429
+        assert self.sign_in(browser).status_code == 302
+
+    def test_has_attempts_of_its_own_and_no_more(self, browser: Client) -> None:
+        tried = [self.sign_in(browser, password="wrong").status_code for _ in range(4)]
+        assert tried == [200, 200, 200, 429]
+        assert self.sign_in(browser).status_code == 429
+        assert attempt(ALICE, PASSWORD).status_code == 302, "what is wrong there stands in no other's way"
+
+    def test_gives_others_no_further_attempts_when_it_signs_in(self, browser: Client) -> None:
+        statuses(*[ALICE] * 3)
+        assert self.sign_in(browser).status_code == 302
+        assert statuses(ALICE) == [429]
+
+    def test_is_known_to_the_accounts_it_has_signed_in_to(self, browser: Client, bob: User) -> None:
+        statuses(*[bob.email] * 3)
+        assert self.sign_in(browser, bob.email).status_code == 429
+        cache.clear()
+        assert self.sign_in(browser, bob.email).status_code == 302
+        browser.post(reverse("sign-out"))
+        for email in (bob.email, ALICE):
+            statuses(*[email] * 3)
+            assert self.sign_in(browser, email).status_code == 302
+            browser.post(reverse("sign-out"))
+
+    def test_is_forgotten_with_the_password(self, browser: Client, alice: User) -> None:
+        alice.set_password("quite another passphrase")
+        alice.save()
+        statuses(*[ALICE] * 3)
+        assert self.sign_in(browser, password="quite another passphrase").status_code == 429
+
+    def test_that_changes_or_resets_the_password_stays_known(self, browser: Client, alice: User) -> None:
+        new = {"password": "quite another passphrase", "password_again": "quite another passphrase"}
+        self.sign_in(browser)
+        browser.post(reverse("account-password"), {"old_password": PASSWORD, **new})
+        browser.post(reverse("sign-out"))
+        statuses(*[ALICE] * 3)
+        assert self.sign_in(browser, password=new["password"]).status_code == 302
+        alice.refresh_from_db()
+        other = Client()
+        assert other.post(link_path(alice), dict.fromkeys(new, "a third long passphrase")).status_code == 302
+        assert self.sign_in(other, password="a third long passphrase").status_code == 302
+
+    def test_needs_a_cookie_that_is_ours(self, browser: Client) -> None:
+        statuses(*[ALICE] * 3)
+        cookie = self.device(browser)
+        signed = cookie.value
+        for forged in ("", "x", signed[:-1], f"x{signed}", signed.replace(".", "", 1)):
+            client = Client()
+            client.cookies[cookie.key] = forged
+            assert self.sign_in(client).status_code == 429
+
+    def test_cookie_is_good_for_nothing_else(self, browser: Client, alice: User) -> None:
+        cookie = self.device(browser)
+        assert (cookie["httponly"], cookie["samesite"], cookie["max-age"]) == (
+            True,
+            "Lax",
+            KEPT_FOR.total_seconds(),
+        )
+        assert alice.email not in f"{cookie.key}{cookie.value}"
+        assert alice.password not in cookie.value
+        assert browser.get(reverse("account")).status_code == 302
+        assert browser.get("/api/v1/auth/me").status_code == 401
+
+    def test_changes_its_password_whatever_others_try(self, browser: Client) -> None:
+        self.sign_in(browser)
+        statuses(*[ALICE] * 3)
+        form = {"old_password": "wrong", "password": "x" * 12, "password_again": "x" * 12}
+        tried = [browser.post(reverse("account-password"), form).status_code for _ in range(4)]
+        assert tried == [200, 200, 200, 429]
+
+
+def test_asking_for_links_and_signing_in_are_counted_apart(settings: Any) -> None:
+    settings.EMAIL_URL, settings.PANTHEON_URL = "smtp://127.0.0.1:1", "http://localhost"
+    forgot = [Client().post(reverse("forgot-password"), {"email": NOBODY}).status_code for _ in range(4)]
+    assert forgot == [200, 200, 200, 429]
+    assert statuses(*[NOBODY] * 4) == [200, 200, 200, 429]
+    statuses(*[ALICE] * 3)
+    assert Client().post(reverse("forgot-password"), {"email": NOBODY.upper()}).status_code == 429
+
+
+@pytest.mark.parametrize("path", [SIGN_IN, reverse("account-password")])
+def test_every_place_that_takes_a_password_counts_the_same(alice: User, path: str) -> None:
+    browser = signed_in(alice)
+    form = {"old_password": "wrong", "password": "x" * 12, "password_again": "x" * 12}
+    for _ in range(3):
+        if path == SIGN_IN:
+            attempt(ALICE, address="192.0.2.1")
+        else:
+            browser.post(path, form)
+    assert attempt(ALICE, PASSWORD, address="192.0.2.2").status_code == 429
+    assert browser.post(reverse("account-password"), form).status_code == 429
+
+
+def test_no_other_form_takes_the_password_that_an_account_has() -> None:
+    """A new place that checks a password must count attempts; this one names those that do."""
+    checks = re.compile(
+        r"\.check_password\(|\bauthenticate\(request|AuthenticationForm\b|\bPasswordChangeForm"
+    )
+    found = {
+        str(path.relative_to(ROOT))
+        for package in ("accounts", "billing", "orchestration", "pantheon", "sessions")
+        for path in (ROOT / package).rglob("*.py")
+        if "tests" not in path.parts and checks.search(path.read_text())
+    }
+    assert found == {"accounts/pages.py", "accounts/account_pages.py"}
 
 
 def test_an_older_hash_is_made_anew_at_sign_in(alice: User) -> None:

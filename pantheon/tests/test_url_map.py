@@ -19,7 +19,6 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.views.generic import RedirectView
 
 from accounts.models import User
-from accounts.services import token_create
 from accounts.tests.admin_site import signed_in, static_files_as_they_are
 from accounts.tests.clients import browser_of, client_of, make_user, refused
 from billing.models import Budget
@@ -267,9 +266,8 @@ def bob() -> User:
 
 def path_of(route: str, rows: Rows) -> str:
     """Return the address of a route, with what belongs to the owner of the rows."""
-    token, _ = token_create(user=rows.user, name="another")
     ids = {
-        "token_id": token.pk,
+        "token_id": rows.token.pk,
         "agent_id": rows.agent.pk,
         "room_id": rows.room.pk,
         "session_id": rows.session.pk,

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
+from django.db.models import F
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiResponse
@@ -17,6 +18,7 @@ from rest_framework.request import Request
 
 from accounts.access import signed_in
 from accounts.api_schema import header, operation, query
+from accounts.authentication import account_suspended
 from pantheon.errors import PantheonError
 from sessions.access import access_turn
 from sessions.api.base import AsyncAPIView
@@ -86,13 +88,16 @@ async def stream_events(turn_id: uuid.UUID, after: int, *, is_running: bool = Fa
     """Yield the wire form of `read_events`, with keep-alive comments."""
     yield "retry: 2000\n\n"
     spoke_at = time.monotonic()
-    async for entry in read_events(turn_id, after, is_running=is_running):
-        if entry is not None:
-            yield f"id: {entry.seq}\ndata: {entry.data}\n\n"
-            spoke_at = time.monotonic()
-        elif time.monotonic() - spoke_at >= KEEP_ALIVE_S:
-            yield ": keep-alive\n\n"
-            spoke_at = time.monotonic()
+    try:
+        async for entry in read_events(turn_id, after, is_running=is_running):
+            if entry is not None:
+                yield f"id: {entry.seq}\ndata: {entry.data}\n\n"
+                spoke_at = time.monotonic()
+            elif time.monotonic() - spoke_at >= KEEP_ALIVE_S:
+                yield ": keep-alive\n\n"
+                spoke_at = time.monotonic()
+    except PantheonError as error:
+        log.info("a stream of events ended: %s", error.code)  # who resumes it is refused, and reads why
 
 
 async def read_events(
@@ -101,7 +106,8 @@ async def read_events(
     """Yield each event after a seq once and in order, None when nothing came for a while; ends with the terminal one.
 
     If the log lacks what is asked for, one `turn.snapshot` stands in for it. A caller that has just seen that the turn
-    runs spares its readers the first look at the row.
+    runs spares its readers the first look at the row. Raises `account_suspended` if the user has been suspended and
+    the turn, which ends for that, has not ended yet.
     """
     looked, row_was_ahead = is_running, False
     while not stopping():
@@ -152,12 +158,15 @@ def is_final_snapshot(entry: Entry) -> bool:
 
 
 async def final_entry(turn_id: uuid.UUID, after: int) -> Entry | None:
-    """Return how a turn ended, read from its row, None while it runs.
+    """Return how a turn ended, read from its row, None while it runs. Raises `account_suspended`.
 
     A reader who lacks more than the end gets a snapshot: the end alone would pass over what was said.
     """
-    turn = await read_in_request(Turn.objects.filter(pk=turn_id).first)
+    turns = Turn.objects.filter(pk=turn_id).annotate(of_active_user=F("user__is_active"))
+    turn = await read_in_request(turns.first)
     if turn is None or not turn.is_final:
+        if turn is not None and not turn.of_active_user:
+            raise account_suspended()
         return None
     seq = turn.last_event_seq or after + 1
     if after == 0 or after < seq - 1:

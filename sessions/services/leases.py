@@ -14,6 +14,7 @@ from django.db.models import F, Q, UUIDField
 from django.db.models.functions import Now
 
 from accounts.compiled import CompiledUpdate, Slot
+from accounts.models import User
 from billing.selectors.price_book import PRICES_VERSION, Prices, prices_of_version
 from billing.services.holds import HELD_OF_TURN, Purse, purse_open
 from billing.services.usage import Payer
@@ -28,6 +29,7 @@ MAX_CLAIMS = 3
 
 MAX_REDISPATCH_S = 300
 
+OF_ACTIVE_USER = f"(SELECT is_active FROM {User._meta.db_table} WHERE id = {Turn._meta.db_table}.user_id)"
 
 CLAIM: CompiledUpdate[Turn] = CompiledUpdate(
     lambda: (
@@ -45,6 +47,7 @@ CLAIM: CompiledUpdate[Turn] = CompiledUpdate(
     also={
         "held_pico": HELD_OF_TURN.format(turn_id=f"{Turn._meta.db_table}.id"),
         "prices_version": PRICES_VERSION,
+        "of_active_user": OF_ACTIVE_USER,
     },
 )
 
@@ -65,6 +68,7 @@ class Claimed:
     exhausted: bool
     """Claimed too often: commit what there is, ask no model."""
     cancelled: bool
+    """Somebody asked for it, or the user is suspended."""
     purse: Purse | None
     """What its calls draw on; None where no hard budget binds it."""
 
@@ -97,7 +101,7 @@ def turn_claim(*, turn_id: uuid.UUID, runner_id: uuid.UUID) -> Claimed | None:
         prices=prices,
         first_seq=turn.snapshot["before_seq"] + 1,
         exhausted=turn.claim - turn.handovers > MAX_CLAIMS,
-        cancelled=turn.cancel_requested_at is not None,
+        cancelled=turn.cancel_requested_at is not None or not turn.of_active_user,
         purse=purse,
     )
 
@@ -131,13 +135,17 @@ def leases_renew(
     """Renew a runner's leases and store its calls' progress: three statements, however many turns.
 
     A lease is renewed when a third of it is over: to write each turn's row each second would be most of the writing.
+    A turn of a suspended user counts as cancelled: suspension need not know of turns, nor race with one being accepted.
     """
     mine = Turn.objects.filter(pk__in=turn_ids, runner_id=runner_id, status=Turn.Status.RUNNING)
     due = Now() + dt.timedelta(seconds=settings.PANTHEON_LEASE_S * 2 / 3)
     mine.filter(lease_expires_at__lt=due).update(lease_expires_at=lease_end())
     calls_note_received(received=received)
-    rows = list(mine.values_list("pk", "claim", "cancel_requested_at"))
-    return Renewal({pk: claim for pk, claim, _ in rows}, {pk for pk, _, cancel in rows if cancel is not None})
+    rows = list(mine.values_list("pk", "claim", "cancel_requested_at", "user__is_active"))
+    return Renewal(
+        held={pk: claim for pk, claim, _, _ in rows},
+        cancelled={pk for pk, _, asked_at, is_active in rows if asked_at is not None or not is_active},
+    )
 
 
 @transaction.atomic(durable=True)

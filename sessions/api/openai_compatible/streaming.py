@@ -40,17 +40,13 @@ async def stream_chunks(turn: Turn, *, model: str, include_usage: bool) -> Async
     chunks = Chunks(turn, model=model, include_usage=include_usage)
     composer = Composer(turn.mode)
     yield chunks.delta(role="assistant", content="")
-    spoke_at = time.monotonic()
-    async for entry in read_events(turn.pk, 0, is_running=not turn.is_final):
-        for channel, text in composer.feed(json.loads(entry.data)) if entry is not None else ():
-            yield chunks.delta(**{channel: text})
-            spoke_at = time.monotonic()
-        if time.monotonic() - spoke_at >= KEEP_ALIVE_S:
-            yield ": keep-alive\n\n"
-            spoke_at = time.monotonic()
-    body = await read_in_request(turn_json_by_id, turn.pk)
-    error = error_of(body)
-    if error is not None:
+    try:
+        async for chunk in stream_words(turn, chunks, composer):
+            yield chunk
+        body = await read_in_request(turn_json_by_id, turn.pk)
+        if (error := error_of(body)) is not None:
+            raise error
+    except PantheonError as error:
         yield wire(openai_error(error.as_dict()["error"], error.http_status))
     else:
         if rest := composer.rest(body):
@@ -59,6 +55,18 @@ async def stream_chunks(turn: Turn, *, model: str, include_usage: bool) -> Async
         if include_usage:
             yield chunks.usage(usage_of(body))
     yield DONE
+
+
+async def stream_words(turn: Turn, chunks: Chunks, composer: Composer) -> AsyncIterator[str]:
+    """Yield what is said until the turn ends, with keep-alive comments."""
+    spoke_at = time.monotonic()
+    async for entry in read_events(turn.pk, 0, is_running=not turn.is_final):
+        for channel, text in composer.feed(json.loads(entry.data)) if entry is not None else ():
+            yield chunks.delta(**{channel: text})
+            spoke_at = time.monotonic()
+        if time.monotonic() - spoke_at >= KEEP_ALIVE_S:
+            yield ": keep-alive\n\n"
+            spoke_at = time.monotonic()
 
 
 def error_of(body: dict[str, Any]) -> PantheonError | None:
