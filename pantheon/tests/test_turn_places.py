@@ -1,4 +1,4 @@
-"""The process's event loop for turns: how many it takes, and that nothing keeps it from stopping."""
+"""How many turns a process takes, and that nothing keeps it from stopping."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -21,6 +21,13 @@ from sessions.tests.factories import make_agent, make_session
 from sessions.tests.server_process import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left() -> Iterator[None]:
+    yield
+    use_dispatcher(None)
+    runtime.stop()
 
 
 @pytest.fixture
