@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
+from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -24,6 +25,7 @@ from rest_framework.response import Response
 from accounts.api_base import ApiView
 from accounts.api_schema import operation
 from accounts.api_shapes import one_of, text
+from sessions.api.base import AsyncAPIView
 from sessions.live.eventlog import event_log
 from sessions.live.journal import JOURNALS, journal_state
 
@@ -46,15 +48,20 @@ class ReadyShape(serializers.Serializer[Any]):
     )
 
 
-class HealthView(ApiView):
-    """The process is up. Asks nothing of anything else."""
+class HealthView(AsyncAPIView):
+    """The process is up. Asks nothing of anything else, not even for a thread: all may be waiting for the database."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
 
+    async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # type: ignore[override]
+        if request.method in ("GET", "HEAD"):
+            return self.get(request)
+        return await super().dispatch(request, *args, **kwargs)
+
     @operation("Is the process up", answers=HealthShape)
-    def get(self, request: Request) -> Response:
-        return Response({"status": "ok", "version": settings.VERSION})
+    def get(self, request: HttpRequest) -> HttpResponseBase:
+        return JsonResponse({"status": "ok", "version": settings.VERSION})
 
 
 def check_database() -> str:

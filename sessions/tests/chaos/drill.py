@@ -177,7 +177,10 @@ def report(
         "calls": {"served": len(weather.served), **vars(figures)},
         "audit": audit or "clean",
         "recovery_s": verdict.summary_of(verdict.recovery_s(faults.done)),
-        "first_event_s": verdict.summary_of(record.first_event_s),
+        "first_event_s": verdict.summary_of(verdict.first_event_s(record.first_events, ())),
+        "first_event_outside_of_outages_s": verdict.summary_of(
+            verdict.first_event_s(record.first_events, faults.done)
+        ),
         "tracebacks": dict(logs.most_common(20)),
         "breaches": breaches,
     }

@@ -64,7 +64,8 @@ class Record:
     transcripts: list[Transcript] = field(default_factory=list)
     answers: Counter[str] = field(default_factory=Counter)
     """Status and code, or the error of the connection -> how often."""
-    first_event_s: list[float] = field(default_factory=list)
+    first_events: list[tuple[float, float]] = field(default_factory=list)
+    """When streamed turns were asked, and when their first event came, in seconds since the epoch."""
 
     def breach(self, text: str) -> None:
         self.breaches.append(text)
@@ -218,7 +219,7 @@ class Load:
     async def _stream(self, person: Person, path: str, body: dict[str, Any], headers: dict[str, str]) -> str:
         headers = {"Authorization": person.authorization, **headers}
         transcript: Transcript | None = None
-        begun = time.monotonic()
+        begun = time.time()
         try:
             async with self._client.stream(
                 "POST", f"{self._url()}/api/v1/{path}", json=body, headers=headers
@@ -231,7 +232,7 @@ class Load:
                 async for line in response.aiter_lines():
                     transcript.line(line)
                     if transcript.last and "Idempotent-Replayed" not in response.headers and begun:
-                        self.record.first_event_s.append(time.monotonic() - begun)
+                        self.record.first_events.append((begun, time.time()))
                         begun = 0.0
         except httpx2.TransportError as error:
             self._note(error, f"POST {path}")

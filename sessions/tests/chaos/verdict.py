@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -147,6 +147,15 @@ def interruptions(done: Sequence[Done]) -> Iterator[str]:
         began, ended = span(call)
         if not any(began <= one.until and one.at <= ended for one in at_workers):
             yield f"call {call.pk} of turn {call.turn_id} was cut from {began} to {ended}, and nobody died"
+
+
+def first_event_s(asked: Iterable[tuple[float, float]], outages: Collection[Done]) -> list[float]:
+    """Return how long first events of streamed turns took, of those that no outage touched."""
+    return [
+        came - begun
+        for begun, came in asked
+        if not any(begun < outage.until and came > outage.at for outage in outages)
+    ]
 
 
 def recovery_s(done: Sequence[Done]) -> list[float]:
