@@ -156,7 +156,8 @@ class CompiledUpdate(Generic[Row]):
 def together(*statements: Bound) -> None:
     """Run writes of which none needs what another one writes: in one round trip to PostgreSQL.
 
-    They must change different rows: all of them see the tables as they were before.
+    They must change different rows: all of them see the tables as they were before. PostgreSQL carries out the last one
+    first, then the others from the end; a SELECT that is not the last one is not carried out at all.
     """
     if not statements:
         return

@@ -105,6 +105,15 @@ def database() -> dict[str, Any]:
         config["TEST"] = {"NAME": str(Path(config["NAME"]).with_suffix(".test.sqlite3"))}
     elif config["ENGINE"] == "django.db.backends.postgresql":
         options.setdefault("connect_timeout", 10)
+        # A server that vanished without a word is given up within seconds, not after the quarter of an hour of TCP.
+        silence = {
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 10_000,
+        }
+        for name, value in silence.items():
+            options.setdefault(name, value)
         # Statements that come again are planned once for each connection: half of the server's time per turn.
         options.setdefault("server_side_binding", True)
         options.setdefault("prepare_threshold", 1)

@@ -71,7 +71,8 @@ def sums_add(sums: dict[tuple[Any, ...], list[int]]) -> None:
     for key, added in rows:
         params += [_prepared(name, part) for name, part in zip(KEY, key, strict=True)]
         params += added
-    together(
+    # Apart, so that the tables are locked in one order: whoever rebuilds them locks both, the days first.
+    for statement in (
         (f"INSERT INTO {_daily()} ({COLUMNS}) VALUES {values} {_adding(_daily(), KEY, SUMS)}", params),
         # WHERE TRUE, because SQLite would take ON CONFLICT for the condition of a join.
         (
@@ -80,7 +81,8 @@ def sums_add(sums: dict[tuple[Any, ...], list[int]]) -> None:
             f"{_adding(_total(), TOTAL_KEY, TOTAL_SUMS)}",
             params,
         ),
-    )
+    ):
+        together(statement)
 
 
 def totals_of(source: str, cuts: Iterable[str]) -> str:

@@ -220,7 +220,7 @@ def test_takes_as_many_statements_for_50_calls_as_for_one(model: LlmModel, djang
     ]
     prices_now()  # the process knows them from now on, and looks only whether one was added
     for calls in ([call(model)], many):
-        statements = 5  # prices, events with the budgets' lock, budgets, hold, days with totals
+        statements = 6  # prices, events with the budgets' lock, budgets, hold, days, totals
         if (
             connection.vendor == "sqlite"
         ):  # which takes a limited number of parameters, and one thing at a time

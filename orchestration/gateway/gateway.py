@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import logging
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ from orchestration.gateway.demo import demo_events
 from orchestration.gateway.errors import Origin
 from orchestration.gateway.keys import Endpoint, NotConfigured, resolve
 from orchestration.gateway.streaming import GatewayConfig, ListingWire, Wire, model_events
+
+log = logging.getLogger(__name__)
 
 __all__ = ["Gateway", "GatewayConfig"]
 
@@ -61,7 +64,8 @@ class Gateway:
         if closing:
             done, _ = await asyncio.wait(closing, timeout=CLOSE_S)
             for task in done:
-                task.result()
+                if (error := task.exception()) is not None:
+                    log.warning("a client could not be closed: %s", type(error).__name__)
 
     async def _stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         try:

@@ -169,6 +169,12 @@ class Bridge:
         for lane in self.lanes.values():
             self._flush(lane)
 
+    def close(self) -> None:
+        """Publish nothing more: a run that broke leaves text that waits for its time."""
+        for lane in self.lanes.values():
+            if lane.timer is not None:
+                lane.timer.cancel()
+
     def _collect(self, lane: Lane, delta: StepDelta) -> None:
         """Publish a delta at once, or together with those of the same 40 ms."""
         if delta.kind == "text":

@@ -39,6 +39,8 @@ class DatabaseThreads(ThreadPoolExecutor):
         super().__init__(max_workers=max_workers, thread_name_prefix=name)
         self._known = threading.local()
         self._opened: list[BaseDatabaseWrapper] = []
+        self._busy: set[int] = set()
+        """Connections (by identity) that a unit of work is using."""
 
     def submit(self, fn: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:
         return super().submit(self._unit, fn, *args, **kwargs)
@@ -50,16 +52,18 @@ class DatabaseThreads(ThreadPoolExecutor):
             self._opened.append(wrapper)
         if has_news(wrapper) and not wrapper.is_usable():
             wrapper.close()
+        self._busy.add(id(wrapper))
         try:
             return fn(*args, **kwargs)
         finally:
             wrapper.close_if_unusable_or_obsolete()
+            self._busy.discard(id(wrapper))
 
     def close(self) -> None:
         """Take no more work, drop what has not begun, and close the connections of idle threads. Never blocks."""
         self.shutdown(wait=False, cancel_futures=True)
         for wrapper in self._opened:
-            if not wrapper.in_atomic_block:
+            if id(wrapper) not in self._busy:
                 # The thread that opened it is done with it, and cannot be asked to close it any more.
                 wrapper.inc_thread_sharing()
                 wrapper.close()
@@ -87,8 +91,8 @@ def executor_size() -> int:
 class Database:
     """The runners' own threads for ORM work."""
 
-    def __init__(self) -> None:
-        self._threads = DatabaseThreads(executor_size(), "in-db")
+    def __init__(self, threads: int | None = None) -> None:
+        self._threads = DatabaseThreads(threads or executor_size(), "in-db")
 
     async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Call `function` in a database thread."""

@@ -76,7 +76,10 @@ class Runner:
         """Run a turn to its end, unless another runner has it."""
         if turn_id in self.running:
             return
-        claimed = await self._database.persist(turn_claim, turn_id=turn_id, runner_id=self.runner_id)
+        try:
+            claimed = await self._database.persist(turn_claim, turn_id=turn_id, runner_id=self.runner_id)
+        except FenceLost:
+            return
         if claimed is None:
             return
         structlog.contextvars.clear_contextvars()
@@ -106,6 +109,7 @@ class Runner:
             log.warning("turn %s was taken over by another runner", turn_id)
         finally:
             self.running.pop(turn_id, None)
+            bridge.close()
             self._log.release(turn_id)
 
     async def _result(self, claimed: Claimed, ports: Ports, control: Control) -> TurnResult:

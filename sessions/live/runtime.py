@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import threading
 import uuid
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import CancelledError
 from typing import Any, TypeVar
 
@@ -20,7 +21,9 @@ from sessions.live.eventlog import event_log
 from sessions.live.journal import journal_state
 from sessions.live.loops import new_loop
 from sessions.live.mailing import notices_mail_aside
-from sessions.live.runner import Runner
+from sessions.live.runner import Runner, RunningTurn
+from sessions.services.calls import calls_write
+from sessions.services.fence import FenceLost
 from sessions.services.leases import leases_renew, turns_hand_over, turns_to_recover
 from sessions.services.purge import deleted_purge
 
@@ -58,6 +61,8 @@ class Engine:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.database = Database()
+        self.heart = Database(threads=1)
+        """Renews leases: whoever else waits for the database must not keep it from that."""
         self.gateway = Gateway(gateway_config())
         self.runner = Runner(
             runner_id=uuid.uuid4(), models=self.gateway, database=self.database, event_log=event_log
@@ -99,7 +104,7 @@ class Engine:
             if not before:
                 continue
             try:
-                renewal = await self.database.run(
+                renewal = await self.heart.run(
                     leases_renew,
                     runner_id=self.runner.runner_id,
                     turn_ids=list(before),
@@ -107,6 +112,9 @@ class Engine:
                 )
             except DbError as error:
                 log.error("leases could not be renewed: %s", error)
+                continue
+            except Exception:  # all turns of this process depend on this loop
+                log.exception("leases could not be renewed")
                 continue
             stored = received
             for turn_id, turn in before.items():
@@ -125,6 +133,8 @@ class Engine:
                 await self.runner.reopen_logs()
             except DbError as error:
                 log.error("event logs could not be opened anew: %s", error)
+            except Exception:  # one turn's log must not keep those of all others from being opened
+                log.exception("event logs could not be opened anew")
 
     def received(self) -> dict[uuid.UUID, int]:
         """Return the open calls of this process and how many bytes each has received."""
@@ -136,11 +146,15 @@ class Engine:
         await self.database.run(journal_state.open)
         while True:
             try:
-                for turn_id in await self.database.run(turns_to_recover):
+                # With no place for a turn none is looked for: it would only be put off for longer each time.
+                found = await self.database.run(turns_to_recover) if self.has_place else []
+                for turn_id in found:
                     if turn_id not in self.runner.running and self.places.acquire(blocking=False):
                         self.begin(turn_id)
             except DbError as error:
                 log.error("turns could not be recovered: %s", error)
+            except Exception:  # nobody else looks after abandoned turns
+                log.exception("turns could not be recovered")
             notices_mail_aside()
             await asyncio.sleep(settings.PANTHEON_RECOVER_EVERY_S)
 
@@ -155,9 +169,13 @@ class Engine:
 
     async def stop(self) -> list[uuid.UUID]:
         """Stop asking models and give the turns back, so that the next process goes on at once; return them."""
-        received = self.received()
+        received, turns = self.received(), dict(self.runner.running)
         await end_tasks(self.tasks)
         turn_ids = []
+        try:
+            await self.keep_outcomes(turns)
+        except DbError as error:
+            log.error("answers could not be written down: %s; they are asked for again", error)
         try:
             turn_ids = await self.database.run(
                 turns_hand_over, runner_id=self.runner.runner_id, received=received
@@ -168,6 +186,13 @@ class Engine:
             )
         await self.gateway.aclose()
         return turn_ids
+
+    async def keep_outcomes(self, turns: Mapping[uuid.UUID, RunningTurn]) -> None:
+        """Write down what turns that are handed over had left to their commit: no answer is to be bought again."""
+        for turn_id, turn in turns.items():
+            if ended := tuple(turn.bridge.journal.written.ended):
+                with contextlib.suppress(FenceLost):  # it was committed after all
+                    await self.database.run(calls_write, turn_id=turn_id, claim=turn.claim, ended=ended)
 
 
 async def end_tasks(tasks: Iterable[asyncio.Task[Any]]) -> None:
@@ -314,6 +339,7 @@ class Runtime:
             loop.run_until_complete(end_tasks(asyncio.all_tasks(loop)))
             loop.close()
             engine.database.close()
+            engine.heart.close()
 
 
 runtime = Runtime()

@@ -5,9 +5,7 @@ Only the user's own calls count, so that nobody's texts move what somebody else 
 
 from __future__ import annotations
 
-import time
 import uuid
-from collections.abc import Mapping
 from typing import Any
 
 from django.db import connection
@@ -15,7 +13,7 @@ from django.db import connection
 from billing.models import UsageEvent
 from sessions.models import Call
 
-SAMPLE = 50
+SAMPLE = 30
 """The user's newest calls, from which calibrations are taken."""
 
 LEAST_TOKENS = 100
@@ -25,11 +23,13 @@ BOUNDS = (0.25, 4.0)
 
 
 _SQL = (
-    "SELECT newest.model_id, SUM(newest.counted), SUM(CAST(call.context ->> 'estimate_raw' AS BIGINT)) FROM ("
-    "SELECT id, model_id, source, input_tokens + cache_read_tokens + cache_write_5m_tokens + cache_write_1h_tokens "
-    f"AS counted FROM {UsageEvent._meta.db_table} WHERE user_id = %s AND status = 'ok' AND corrects_id IS NULL "
-    f"ORDER BY created_at DESC LIMIT {SAMPLE}) AS newest JOIN {Call._meta.db_table} AS call ON call.id = newest.id "
-    "WHERE newest.source = 'provider' GROUP BY newest.model_id"
+    "SELECT model_id, SUM(counted), SUM(estimated) FROM ("
+    "SELECT model_id, source, input_tokens + cache_read_tokens + cache_write_5m_tokens + cache_write_1h_tokens "
+    # Not a join: without statistics PostgreSQL would read all calls there are.
+    f"AS counted, (SELECT CAST(call.context ->> 'estimate_raw' AS BIGINT) FROM {Call._meta.db_table} AS call "
+    f"WHERE call.id = event.id) AS estimated FROM {UsageEvent._meta.db_table} AS event "
+    "WHERE user_id = %s AND status = 'ok' AND corrects_id IS NULL "
+    f"ORDER BY created_at DESC LIMIT {SAMPLE}) AS newest WHERE source = 'provider' GROUP BY model_id"
 )
 
 
@@ -49,20 +49,3 @@ def calibrations(user_id: uuid.UUID) -> dict[uuid.UUID, float]:
         for model_id, counted, estimated in sums
         if counted and estimated and estimated >= LEAST_TOKENS
     }
-
-
-KEPT_S = 60.0
-KEPT_USERS = 10_000
-
-_kept: dict[uuid.UUID, tuple[float, Mapping[uuid.UUID, float]]] = {}
-
-
-def recent_calibrations(user_id: uuid.UUID) -> Mapping[uuid.UUID, float]:
-    """Return the same, up to a minute old: it changes slowly, and is a third of what a turn's acceptance reads."""
-    now_s = time.monotonic()
-    kept = _kept.get(user_id)
-    if kept is None or kept[0] < now_s:
-        if len(_kept) >= KEPT_USERS:
-            _kept.clear()
-        kept = _kept[user_id] = now_s + KEPT_S, calibrations(user_id)
-    return kept[1]

@@ -198,10 +198,18 @@ def past_calls(calls: Iterable[Call]) -> dict[str, PastCall]:
     return past
 
 
-def calls_used(calls: Iterable[Call]) -> list[Used]:
-    """Return model, usage and end of calls that have ended."""
+def calls_used(calls: Iterable[Call], prices: Prices) -> list[Used]:
+    """Return model, usage as it is billed, and end of calls that have ended."""
     return [
-        (call.model_id, UsageReport.from_dict(call.usage).usage, call.finished_at)
+        (call.model_id, billed_usage(call, prices), call.finished_at)
         for call in calls
         if call.usage is not None and call.finished_at is not None
     ]
+
+
+def billed_usage(call: Call, prices: Prices) -> Usage:
+    assert call.usage is not None
+    assert call.finished_at is not None
+    rows = prices.get(call.model_id, ())
+    report, _ = billed(UsageReport.from_dict(call.usage), bound=call.bound, prices=rows, at=call.finished_at)
+    return report.usage

@@ -51,8 +51,8 @@ def session_rename(*, session: ChatSession, title: str) -> ChatSession:
 @transaction.atomic(durable=True)
 def session_delete(*, session: ChatSession) -> None:
     """Delete softly: the session is gone from every list; the ledger stays. A turn that runs is stopped."""
+    turns_stop(session.turns.all())  # first: a commit locks its turn, and then its session
     session = lock_alive(session)
-    turns_stop(session.turns.all())
     session.deleted_at = timezone.now()
     session.save(update_fields=["deleted_at"])
 

@@ -22,7 +22,8 @@ from orchestration.engine.ports import PastCall
 from orchestration.engine.specs import TurnSpec
 from sessions.models import Call, Turn
 from sessions.services.calls import calls_interrupt, calls_note_received, calls_used, past_calls
-from sessions.services.snapshot import payer_of, spec_of
+from sessions.services.fence import turn_fence
+from sessions.services.snapshot import QUESTION_OF_TURN, payer_of, spec_of
 
 MAX_CLAIMS = 3
 """Claims that may ask models; one more only commits what there is."""
@@ -47,6 +48,7 @@ CLAIM: CompiledUpdate[Turn] = CompiledUpdate(
     also={
         "held_pico": HELD_OF_TURN.format(turn_id=f"{Turn._meta.db_table}.id"),
         "prices_version": PRICES_VERSION,
+        "question": QUESTION_OF_TURN.format(turn_id=f"{Turn._meta.db_table}.id"),
         "of_active_user": OF_ACTIVE_USER,
     },
 )
@@ -85,7 +87,8 @@ def lease_end() -> Now:
 def turn_claim(*, turn_id: uuid.UUID, runner_id: uuid.UUID) -> Claimed | None:
     """Take a turn that is queued, or running with an expired lease; None where another runner has it.
 
-    A conditional update, so exactly one of several runners wins.
+    A conditional update, so exactly one of several runners wins. If what else is read fails, the turn is anybody's when
+    its lease runs out. Raises FenceLost if that happens meanwhile.
     """
     turn: Any = CLAIM.returning(turn_id=turn_id, runner_id=runner_id)
     if turn is None:
@@ -95,7 +98,7 @@ def turn_claim(*, turn_id: uuid.UUID, runner_id: uuid.UUID) -> Claimed | None:
     return Claimed(
         turn_id=turn_id,
         claim=turn.claim,
-        spec=spec_of(turn),
+        spec=spec_of(turn, question=turn.question),
         payer=payer_of(turn),
         calls=calls,
         prices=prices,
@@ -111,9 +114,10 @@ def journal_take_over(turn: Any, prices: Prices) -> tuple[list[Call], Purse | No
     if turn.claim == 1:
         return [], purse_open(turn_id=turn.pk, held_pico=turn.held_pico, prices=prices)
     with transaction.atomic(durable=True):
-        lost = calls_used(calls_interrupt(turn_id=turn.pk))
+        turn_fence(turn_id=turn.pk, claim=turn.claim)
+        lost = calls_used(calls_interrupt(turn_id=turn.pk), prices)
         calls = list(turn.calls.order_by("number"))
-        paid = calls_used(calls)
+        paid = calls_used(calls, prices)
         return calls, purse_open(
             turn_id=turn.pk, held_pico=turn.held_pico, prices=prices, lost=lost, paid=paid
         )

@@ -181,16 +181,26 @@ def verbatim_from_seq(history: Sequence[HistoryMessage]) -> tuple[int, int]:
     return (kept[0] if kept else history[-1].seq + 1), len(firsts)
 
 
-def spec_of(turn: Turn) -> TurnSpec:
-    """Return the spec that an accepted turn was stored with, its texts read from the transcript."""
+QUESTION_OF_TURN = (
+    f"(SELECT text FROM {Message._meta.db_table} WHERE role = 'user' AND turn_id = {{turn_id}})"
+)
+"""SQL of what a turn asks, NULL if it only summarizes, to be selected along with the turn."""
+
+
+def spec_of(turn: Turn, *, question: str | None = None) -> TurnSpec:
+    """Return the spec that an accepted turn was stored with, its texts read from the transcript.
+
+    `question`: the turn's `QUESTION_OF_TURN`, if it was selected: the first turn of a session needs nothing more.
+    """
     data = turn.snapshot
     summary = summary_by_id(data["summary_id"])
     redone = summary_by_id(data.get("redone_summary_id"))
-    said = transcript(
-        turn.session_id,
-        after_seq=summary.through_seq if summary else 0,
-        through_seq=data["before_seq"],
-    )
+    after_seq = summary.through_seq if summary else 0
+    said: list[Message] = []
+    if question is None or data["before_seq"] > after_seq + 1:
+        said = transcript(turn.session_id, after_seq=after_seq, through_seq=data["before_seq"])
+    if question is None:
+        question = next((message.text for message in said if message.turn_id == turn.pk), "")
     client = client_from(data.get("client"))
     roster = tuple(AgentSpec(**{**agent, "model": ModelSpec(**agent["model"])}) for agent in data["roster"])
     return TurnSpec(
@@ -198,7 +208,7 @@ def spec_of(turn: Turn) -> TurnSpec:
         session_id=str(turn.session_id),
         index=turn.index,
         mode=turn.mode,
-        message=next((message.text for message in said if message.turn_id == turn.pk), ""),
+        message=question,
         roster=roster,
         addressed=tuple(data["addressed"]),
         room_name=data["room_name"],

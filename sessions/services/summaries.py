@@ -12,7 +12,7 @@ from orchestration.engine.specs import SummaryPlan, TurnSpec
 from orchestration.engine.summary import FIELDS, MAX_ITEM_CHARS, MAX_ITEMS, MAX_SUMMARY_CHARS
 from pantheon.errors import PantheonError, ValidationFailed
 from sessions.models import ChatSession, Summary, Turn
-from sessions.selectors.calibration import recent_calibrations
+from sessions.selectors.calibration import calibrations
 from sessions.selectors.ends import session_end
 from sessions.selectors.summaries import continued_spec, newest_summary, usable_summary
 from sessions.services.snapshot import agent_specs, history_of, summarizer_spec
@@ -51,7 +51,7 @@ def _accept_summary(user: User, session: ChatSession, request: TurnRequest, toke
     history = history_of(session.pk, after_seq=earlier.through_seq if earlier else 0, before_seq=before_seq)
     if not history:
         raise ValidationFailed({"session": ["Nothing was said since the last summary."]})
-    counts = recent_calibrations(session.owner_id)
+    counts = calibrations(session.owner_id)
     roster = agent_specs(agents_of(session), calibrations=counts)
     spec = TurnSpec(
         turn_id="",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import uuid
 from collections.abc import Mapping
@@ -116,14 +117,19 @@ def calls_commit(turn_id: uuid.UUID, written: TurnCalls) -> list[Bound]:
 
     With what the journal left to the commit: rows that are not there yet, and outcomes.
     """
-    left = [*written.new, *(call for call in written.ended if call not in written.new)]
-    for call in left:
-        call.committed, call.text = True, ""
-    statements = [outcome_of(call) for call in left[len(written.new) :]]
-    statements += insertions(written.new)
-    if len(left) < len(written.calls):
+    new = [billed_copy(call) for call in written.new]
+    ended = [billed_copy(call) for call in written.ended if call not in written.new]
+    statements = [*(outcome_of(call) for call in ended), *insertions(new)]
+    if len(new) + len(ended) < len(written.calls):
         statements.append(BILLED.bind(turn_id=turn_id))
     return statements
+
+
+def billed_copy(call: Call) -> Call:
+    """Return a call as it is once it is billed; the journal keeps it as it is until then."""
+    billed = copy.copy(call)
+    billed.committed, billed.text = True, ""
+    return billed
 
 
 def models_of(spec: TurnSpec) -> dict[str, ModelSpec]:

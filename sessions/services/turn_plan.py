@@ -15,7 +15,7 @@ from orchestration.engine.specs import AgentSpec, CarriedAnswer, Limits, Summary
 from orchestration.engine.tags import parse_tags
 from pantheon.errors import PantheonError, ValidationFailed
 from sessions.models import Agent, ChatSession, Message, Room, Turn
-from sessions.selectors.calibration import recent_calibrations
+from sessions.selectors.calibration import calibrations
 from sessions.selectors.ends import SessionEnd
 from sessions.selectors.summaries import newest_summary, summary_spec
 from sessions.services.client_context import answering_as, client_from, client_lines
@@ -67,7 +67,7 @@ def plan_turn(session: ChatSession, request: TurnRequest, end: SessionEnd) -> Pl
     asks_all = session.origin == ChatSession.Origin.API
     addressed, unknown = addressed_by(mode, request, keys, untagged=keys if asks_all else ())
     carried = carried_answers(mode, request, keys) if request.replaces is not None else ()
-    counts = recent_calibrations(session.owner_id)
+    counts = calibrations(session.owner_id)
     roster = answering_as(client, agent_specs(agents, calibrations=counts, asked_on=request.model))
     room = session.room
     newest = newest_summary(session.pk) if end.has_summary else None

@@ -27,7 +27,7 @@ def request(**fields) -> TurnRequest:
     return TurnRequest(**{"message": "hello", **fields})
 
 
-FIRST_WRITE = {"sqlite": "BEGIN", "postgresql": 'WITH part0 AS (INSERT INTO "chat_sessions_turn"'}
+FIRST_WRITE = {"sqlite": "BEGIN", "postgresql": 'INSERT INTO "chat_sessions_turn"'}
 """The last moment at which a rival can come in between: SQLite has one writer from BEGIN IMMEDIATE on."""
 
 
