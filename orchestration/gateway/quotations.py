@@ -18,9 +18,11 @@ QUOTED_CHARS = 16_000
 """How much of a provider's text is looked through; the rest is dropped."""
 
 TOKEN = re.compile(
-    r"\\+u([0-9a-fA-F]{4})|\\+x([0-9a-fA-F]{2})|\\+[abfnrtv0]|(&(?:#\d{1,7}|#x[0-9a-fA-F]{1,6}|\w{2,8});)|[^\W_]"
+    r"(?<!\\)\\++(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|[abfnrtv0])"
+    r"|(&(?:#\d{1,7}|#x[0-9a-fA-F]{1,6}|\w{2,8});)|[^\W_]"
 )
-"""A letter or digit, as it is or escaped, or the escape of a space."""
+"""A letter or digit, as it is or escaped, or the escape of a space. A run of backslashes is looked at once, as a whole:
+to look at each of its ends would take minutes for a long one."""
 
 MARKED = re.compile(rb"\x01+")
 Span = tuple[int, int]

@@ -84,6 +84,13 @@ def test_a_long_conversation_is_compared_in_time() -> None:
     assert time.process_time() - started < 10
 
 
+def test_a_long_run_of_backslashes_is_looked_through_in_time() -> None:
+    started = time.process_time()
+    without_quotations("An error.", ["\\" * 200_000])
+    without_quotations("\\" * 16_000, [MESSAGE])
+    assert time.process_time() - started < 10
+
+
 @pytest.mark.parametrize("quote", [lambda text: text, json.dumps, lambda text: text[6:40]])
 def test_the_log_of_a_refusal_has_its_reason_and_not_the_message(quote, caplog) -> None:
     origin = Origin(spec(), KEY, "req_1", texts=["You are careful.", MESSAGE])
