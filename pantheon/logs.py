@@ -8,12 +8,15 @@ text or keys.
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any
 
 import structlog
 
 TEXT, JSON = "text", "json"
 FORMATS = (TEXT, JSON)
+
+ONE_TIME_LINK = re.compile(r"(/(?:setup|invite|reset-password)/)\S+")
 
 QUIET = {
     "httpx2": "WARNING",
@@ -39,13 +42,32 @@ def logging_config(*, log_format: str, level: str) -> dict[str, Any]:
             TEXT: {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
             JSON: {"()": "pantheon.logs.json_formatter"},
         },
-        "filters": {"refusals": {"()": "pantheon.logs.RefusalFilter"}},
+        "filters": {
+            "links": {"()": "pantheon.logs.LinkFilter"},
+            "refusals": {"()": "pantheon.logs.RefusalFilter"},
+        },
         "handlers": {
-            "console": {"class": "logging.StreamHandler", "formatter": log_format, "filters": ["refusals"]}
+            "console": {
+                "class": "logging.StreamHandler",
+                "formatter": log_format,
+                "filters": ["links", "refusals"],
+            }
         },
         "root": {"handlers": ["console"], "level": level},
         "loggers": {name: {"level": of_logger} for name, of_logger in levels.items()},
     }
+
+
+class LinkFilter(logging.Filter):
+    """Takes the secrets of one-time links out of the addresses that Django logs: whoever has one takes the account."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.startswith("django."):
+            message = record.getMessage()
+            if (safe := ONE_TIME_LINK.sub(r"\1[secret]", message)) != message:
+                record.msg, record.args = safe, ()
+            vars(record).pop("request", None)  # which JSON would write with all of its address
+        return True
 
 
 class RefusalFilter(logging.Filter):
@@ -59,7 +81,6 @@ class RefusalFilter(logging.Filter):
             line = record.getMessage().encode("unicode_escape").decode()
             record.msg, record.args = line[:REFUSED_CHARS], ()
             record.exc_info = record.exc_text = record.stack_info = None
-            vars(record).pop("request", None)  # Django's, which JSON would write with all of its address
             record.levelno, record.levelname = logging.WARNING, "WARNING"
         return True
 

@@ -74,6 +74,13 @@ def test_a_form_of_too_many_fields(lines: Callable[[], list[str]]) -> None:
     assert "django.security.TooManyFieldsSent" in line
 
 
+@pytest.mark.parametrize("address", ["/setup/{}", "/invite/{}", "/reset-password/1/{}"])
+def test_the_secret_of_a_one_time_link(lines: Callable[[], list[str]], address: str) -> None:
+    Client(enforce_csrf_checks=True).post(address.format("s3cr3t-of-the-link"))
+    assert any("[secret]" in line for line in lines())
+    assert "s3cr3t" not in "".join(lines())
+
+
 def test_what_breaks_in_us_keeps_its_traceback(lines: Callable[[], list[str]]) -> None:
     try:
         raise ValueError("no good")
