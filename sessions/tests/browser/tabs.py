@@ -17,6 +17,8 @@ from processes import dies_with_parent
 from sessions.tests.server_process import until
 
 HOST = "pantheon.test"
+START_S = 120.0
+"""How long a browser may take to start and to be connected to, beside other tests with browsers of their own."""
 END_S = 10.0
 
 
@@ -39,9 +41,10 @@ def tabbed_browser(
     )
     port_file = directory / "DevToolsActivePort"
     try:
-        until(lambda: port_file.exists() and "\n" in port_file.read_text())
+        until(lambda: port_file.exists() and "\n" in port_file.read_text(), timeout_s=START_S)
         port, path = port_file.read_text().split()
-        browser = browser_type.connect_over_cdp(f"ws://127.0.0.1:{port}{path}", no_defaults=True)
+        address = f"ws://127.0.0.1:{port}{path}"
+        browser = browser_type.connect_over_cdp(address, no_defaults=True, timeout=START_S * 1000)
         yield browser.contexts[0]
         browser.close()
     finally:
