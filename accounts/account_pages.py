@@ -19,10 +19,11 @@ from accounts.forms import NewPassword, tokens_sentence
 from accounts.models import ApiToken, User
 from accounts.once import one_time_value, taken_back, taken_first
 from accounts.page_base import PageView, add_errors
+from accounts.page_limits import use_count
 from accounts.passwords import password_change
-from accounts.services import allowed_scopes, token_create, token_delete, token_names, user_rename
+from accounts.services import MAX_TOKENS, allowed_scopes, token_create, token_delete, token_names, user_rename
 from accounts.sign_in_limits import attempt_count, attempt_forgive
-from accounts.throttling import created_token_count
+from accounts.throttling import HOUR_S
 from pantheon.errors import ValidationFailed
 
 SCOPES = {
@@ -144,7 +145,9 @@ class AccountTokensView(AccountFormPage):
         if not form.is_valid():
             return self.show(request, token_form=form)
         data = form.cleaned_data
-        created_token_count(self.user)
+        # A new token has new windows: without this, deleting one and creating the next would be a way around them.
+        said = "Too many new API tokens."
+        use_count(self.user, "created-tokens", limit=MAX_TOKENS, window_s=HOUR_S, said=said)
         if not taken_first(self.user, data["once"]):
             messages.warning(request, "This form was sent before or is a day old. It made no further token.")
             return redirect("account")

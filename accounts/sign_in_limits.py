@@ -20,7 +20,7 @@ from django.http import HttpRequest
 from accounts.addresses import client_address
 from accounts.devices import device_of
 from accounts.models import User, secret_digest
-from pantheon.errors import PantheonError
+from pantheon.errors import RateLimited
 
 Purpose = Literal["password", "link", "sign-up"]
 
@@ -42,14 +42,7 @@ def attempt_count(request: HttpRequest, *, purpose: Purpose, email: str | None) 
     counters = counters_of(request, purpose, email)
     over = [counted(counter.key) > counter.limit for counter in counters]
     if any(over):
-        wait_s = max(1, math.ceil(window_end() - time.time()))
-        minutes = math.ceil(wait_s / 60)
-        raise PantheonError(
-            "rate_limited",
-            f"Too many attempts. Try again in {minutes} minute{'' if minutes == 1 else 's'}.",
-            {"retry_after_s": wait_s},
-            headers={"Retry-After": str(wait_s)},
-        )
+        raise RateLimited("Too many attempts.", window_end() - time.time())
     return counters
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
@@ -12,15 +10,13 @@ from django.core.cache import caches
 from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
 
-from accounts.models import ApiToken, User
-from accounts.services import MAX_TOKENS
+from accounts.models import ApiToken
 from accounts.windows import Count, CountingCache, Window
-from pantheon.errors import PantheonError
 
 MINUTE_S, HOUR_S = 60, 3600
 
 
-def request_count(key: str, limits: Mapping[int, int], now_s: float) -> Count:
+def caller_count(key: str, limits: Mapping[int, int], now_s: float) -> Count:
     """Count a request of a caller, in Redis or in this process. `limits`: seconds of a window -> its requests."""
     cache = cast(CountingCache, caches["default"])
     return cache.count_request(f"windows-{key}", limits, round(now_s * 1000))
@@ -48,7 +44,7 @@ class CallerThrottle(SimpleRateThrottle):
         limits = {window_s: limit for window_s, limit in self.limits(request).items() if limit}
         if not limits or not request.user.is_authenticated:
             return True
-        count = request_count(self.get_cache_key(request, view), limits, self.timer())
+        count = caller_count(self.get_cache_key(request, view), limits, self.timer())
         self.wait_s, self.windows = count.wait_s, count.windows
         return count.counted
 
@@ -93,21 +89,3 @@ def rate_limit_headers(throttles: Iterable[CallerThrottle]) -> dict[str, str]:
 
 
 TURN_THROTTLES = [TurnThrottle]
-
-
-def created_token_count(user: User) -> None:
-    """Count a token that a user creates. Raises `rate_limited` after MAX_TOKENS in an hour.
-
-    The windows of a new token are empty: without this, deleting a token and creating the next would be a way around
-    its limits.
-    """
-    count = request_count(f"created-tokens-user-{user.pk}", {HOUR_S: MAX_TOKENS}, time.time())
-    if not count.counted:
-        wait_s = count.windows[0].reset_s
-        minutes = math.ceil(wait_s / 60)
-        raise PantheonError(
-            "rate_limited",
-            f"Too many new API tokens. Try again in {minutes} minute{'' if minutes == 1 else 's'}.",
-            {"retry_after_s": wait_s},
-            headers={"Retry-After": str(wait_s)},
-        )

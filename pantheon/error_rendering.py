@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from typing import Any
 
 from django.conf import settings
@@ -15,7 +14,7 @@ from redis.exceptions import RedisError
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from pantheon.errors import NotFound, PantheonError, ValidationFailed
+from pantheon.errors import NotFound, PantheonError, RateLimited, ValidationFailed
 
 log = logging.getLogger(__name__)
 
@@ -73,11 +72,7 @@ def as_pantheon_error(exc: Exception) -> PantheonError | None:
         case exceptions.MethodNotAllowed():
             return PantheonError("method_not_allowed", str(exc.detail))
         case exceptions.Throttled():
-            wait_s = max(1, math.ceil(getattr(exc, "wait", None) or 1))
-            message = f"Too many requests. Try again in {wait_s} s."
-            return PantheonError(
-                "rate_limited", message, {"retry_after_s": wait_s}, headers={"Retry-After": str(wait_s)}
-            )
+            return RateLimited("Too many requests.", getattr(exc, "wait", None) or 1)
         case OperationalError() | InterfaceError() | RedisError():
             log.error("the database or Redis did not answer: %s", exc)
             return PantheonError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 HTTP_STATUS: dict[str, int] = {
@@ -85,6 +86,20 @@ class NotFound(PantheonError):
 
     def __init__(self, message: str = "There is nothing here, or it is not yours.") -> None:
         super().__init__("not_found", message)
+
+
+class RateLimited(PantheonError):
+    """Too much in a while. `said` is a sentence; the same is taken again in `wait_s` seconds, at least 1."""
+
+    def __init__(self, said: str, wait_s: float) -> None:
+        whole_s = max(1, math.ceil(wait_s))
+        when = f"{whole_s} s" if whole_s < 100 else f"{math.ceil(whole_s / 60)} minutes"
+        super().__init__(
+            "rate_limited",
+            f"{said} Try again in {when}.",
+            {"retry_after_s": whole_s},
+            headers={"Retry-After": str(whole_s)},
+        )
 
 
 class ValidationFailed(PantheonError):

@@ -45,5 +45,6 @@ class ProviderTestView(ProvidersPage):
 
     def post(self, request: HttpRequest, provider_id: str) -> HttpResponse:
         provider = access_provider(self.user, provider_id)
-        use_count(self.user, "provider-test", limit=TESTS_PER_MINUTE, window_s=60)
+        said = f"Providers were tested {TESTS_PER_MINUTE} times just now."
+        use_count(self.user, "provider-test", limit=TESTS_PER_MINUTE, window_s=60, said=said)
         return self.show(request, tested=provider, result=provider_probe(provider))
