@@ -68,6 +68,8 @@ class Engine:
             runner_id=uuid.uuid4(), models=self.gateway, database=self.database, event_log=event_log
         )
         self.tasks: set[asyncio.Task[None]] = set()
+        self.stored: dict[uuid.UUID, int] = {}
+        """The bytes received that the rows of open calls have."""
         self.places = threading.Semaphore(settings.PANTHEON_WORKER_TURNS)
         """As many turns as may still begin here."""
 
@@ -95,77 +97,73 @@ class Engine:
             # The turn stays claimed; when its lease runs out, recovery takes it from the journal.
             log.error("%s failed", task.get_name(), exc_info=error)
 
+    def repeat(self, work: Callable[[], Coroutine[Any, Any, None]], *, every_s: float, failure: str) -> None:
+        """Do something now and every so many seconds; what fails is logged, and tried again in its time."""
+
+        async def forever() -> None:
+            while True:
+                try:
+                    await work()
+                except DbError as error:
+                    log.error("%s: %s", failure, error)
+                except Exception:  # all turns of this process depend on these loops
+                    log.exception("%s", failure)
+                await asyncio.sleep(every_s)
+
+        self.spawn(forever(), work.__name__)
+
     async def renew_leases(self) -> None:
-        """Once a second: keep this process's turns, learn which are cancelled, let go of those that were taken."""
-        stored: dict[uuid.UUID, int] = {}
-        while True:
-            await asyncio.sleep(RENEW_EVERY_S)
-            before, received = dict(self.runner.running), self.received()
-            if not before:
-                continue
-            try:
-                renewal = await self.heart.run(
-                    leases_renew,
-                    runner_id=self.runner.runner_id,
-                    turn_ids=list(before),
-                    received={call: size for call, size in received.items() if stored.get(call) != size},
-                )
-            except DbError as error:
-                log.error("leases could not be renewed: %s", error)
-                continue
-            except Exception:  # all turns of this process depend on this loop
-                log.exception("leases could not be renewed")
-                continue
-            stored = received
-            for turn_id, turn in before.items():
-                if turn_id in renewal.cancelled and not turn.control.cancelled:
-                    turn.control.cancel()
-                elif renewal.held.get(turn_id) != turn.claim and not turn.bridge.committing:
-                    log.warning("turn %s was taken over by another runner", turn_id)
-                    turn.task.cancel()
+        """Keep this process's turns, learn which are cancelled, let go of those that were taken."""
+        before, received = dict(self.runner.running), self.received()
+        if not before:
+            return
+        renewal = await self.heart.run(
+            leases_renew,
+            runner_id=self.runner.runner_id,
+            turn_ids=list(before),
+            received={call: size for call, size in received.items() if self.stored.get(call) != size},
+        )
+        self.stored = received
+        for turn_id, turn in before.items():
+            if turn_id in renewal.cancelled and not turn.control.cancelled:
+                turn.control.cancel()
+            elif renewal.held.get(turn_id) != turn.claim and not turn.bridge.committing:
+                log.warning("turn %s was taken over by another runner", turn_id)
+                turn.task.cancel()
 
     async def keep_logs(self) -> None:
-        """Once a second: open anew the logs that vanished, forget those that ended long ago."""
-        while True:
-            await asyncio.sleep(KEEP_LOGS_EVERY_S)
-            event_log.expire()
-            try:
-                await self.runner.reopen_logs()
-            except DbError as error:
-                log.error("event logs could not be opened anew: %s", error)
-            except Exception:  # one turn's log must not keep those of all others from being opened
-                log.exception("event logs could not be opened anew")
+        """Open anew the event logs that vanished, forget those that ended long ago."""
+        event_log.expire()
+        await self.runner.reopen_logs()
 
     def received(self) -> dict[uuid.UUID, int]:
         """Return the open calls of this process and how many bytes each has received."""
         turns = self.runner.running.values()
         return {call: chars for turn in turns for call, chars in turn.bridge.progress.items() if chars}
 
-    async def recover(self) -> None:
-        """Every few seconds: claim turns whose runner died, dispatch again what nobody claimed."""
+    def begin_recovery(self) -> None:
+        """Begin the periodic work of the web process."""
+        self.spawn(self.tell_journal(), "journal")
+        self.repeat(
+            self.recover, every_s=settings.PANTHEON_RECOVER_EVERY_S, failure="turns could not be recovered"
+        )
+        self.repeat(self.purge, every_s=PURGE_EVERY_S, failure="deleted rows could not be erased")
+
+    async def tell_journal(self) -> None:
         await self.database.run(journal_state.open)
-        while True:
-            try:
-                # With no place for a turn none is looked for: it would only be put off for longer each time.
-                found = await self.database.run(turns_to_recover) if self.has_place else []
-                for turn_id in found:
-                    if turn_id not in self.runner.running and self.places.acquire(blocking=False):
-                        self.begin(turn_id)
-            except DbError as error:
-                log.error("turns could not be recovered: %s", error)
-            except Exception:  # nobody else looks after abandoned turns
-                log.exception("turns could not be recovered")
-            notices_mail_aside()
-            await asyncio.sleep(settings.PANTHEON_RECOVER_EVERY_S)
+
+    async def recover(self) -> None:
+        """Claim turns whose runner died, dispatch again what nobody claimed."""
+        notices_mail_aside()
+        if not self.has_place:
+            return  # with no place for a turn it would only be put off for longer each time
+        for turn_id in await self.database.run(turns_to_recover):
+            if turn_id not in self.runner.running and self.places.acquire(blocking=False):
+                self.begin(turn_id)
 
     async def purge(self) -> None:
-        """Once an hour: erase what people deleted some days ago."""
-        while True:
-            try:
-                await self.database.run(deleted_purge)
-            except DbError as error:
-                log.error("deleted rows could not be erased: %s", error)
-            await asyncio.sleep(PURGE_EVERY_S)
+        """Erase what people deleted some days ago."""
+        await self.database.run(deleted_purge)
 
     async def stop(self) -> list[uuid.UUID]:
         """Stop asking models and give the turns back, so that the next process goes on at once; return them."""
@@ -275,8 +273,7 @@ class Runtime:
             if self._recovering:
                 return
             self._recovering = True
-        self._call(engine, lambda: engine.spawn(engine.recover(), "recovery"))
-        self._call(engine, lambda: engine.spawn(engine.purge(), "purge"))
+        self._call(engine, engine.begin_recovery)
 
     def close(self) -> list[uuid.UUID]:
         """Stop for good."""
@@ -329,8 +326,10 @@ class Runtime:
         asyncio.set_event_loop(loop)
         engine = Engine(loop)
         self._engine = engine
-        engine.spawn(engine.renew_leases(), "lease renewal")
-        engine.spawn(engine.keep_logs(), "keeping event logs")
+        engine.repeat(engine.renew_leases, every_s=RENEW_EVERY_S, failure="leases could not be renewed")
+        engine.repeat(
+            engine.keep_logs, every_s=KEEP_LOGS_EVERY_S, failure="event logs could not be opened anew"
+        )
         loop.call_soon(ready.set)
         try:
             loop.run_forever()
