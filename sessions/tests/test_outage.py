@@ -22,7 +22,7 @@ from sessions.live.database import Database
 from sessions.live.entries import Entry
 from sessions.live.eventlog import event_log
 from sessions.live.runner import Runner
-from sessions.live.runtime import gateway_config, runtime
+from sessions.live.runtime import Engine, gateway_config, runtime
 from sessions.models import Call, Turn
 from sessions.services.turn_accept import turn_accept
 from sessions.services.turn_request import TurnRequest
@@ -160,3 +160,22 @@ def test_what_was_committed_and_not_told_is_not_done_again(ask, openai_server: O
     assert (entries[-1].type, entries[-1].seq) == ("turn.completed", turn.last_event_seq)
     assert Call.objects.count() == len(openai_server.served) == 1
     assert_ledger_matches(openai_server)
+
+
+async def test_periodic_work_that_broke_once_is_done_again(caplog) -> None:
+    engine, again, tries = Engine(asyncio.get_running_loop()), asyncio.Event(), []
+
+    async def work() -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            raise ValueError("no good")
+        again.set()
+
+    engine.repeat(work, every_s=0.01, failure="it could not be done")
+    try:
+        await asyncio.wait_for(again.wait(), 30)
+    finally:
+        await engine.stop()
+        await asyncio.to_thread(engine.database.close)
+        await asyncio.to_thread(engine.heart.close)
+    assert "it could not be done" in caplog.text
