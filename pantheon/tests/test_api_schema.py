@@ -16,7 +16,7 @@ from drf_spectacular.validation import validate_schema
 
 from accounts.tests.admin_site import static_files_as_they_are
 from pantheon.errors import HTTP_STATUS
-from pantheon.tests.test_url_map import routes
+from pantheon.tests.url_map import routes
 
 __all__ = ["static_files_as_they_are"]
 

@@ -19,7 +19,7 @@ from accounts.passwords import link_path
 from accounts.services import setup_link_issue
 from accounts.tests.admin_site import static_files_as_they_are
 from accounts.tests.clients import CSRF_TOKEN, PASSWORD, bearer, browser_of, client_of, make_user
-from pantheon.tests.test_url_map import RETURNS_CONNECTIONS, TABLE, of_kind, path_of, send
+from pantheon.tests.url_map import RETURNS_CONNECTIONS, TABLE, of_kind, path_of, send
 from sessions.dispatch import use_dispatcher
 from sessions.tests.admin_rows import Rows, make_rows
 
