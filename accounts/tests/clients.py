@@ -21,6 +21,8 @@ from pantheon.errors import HTTP_STATUS
 
 PASSWORD = "correct horse battery"
 CSRF_TOKEN = "c" * 32
+BASE = "https://council.example.org"
+"""Where the installation says that it is."""
 
 
 @functools.cache

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.core.cache import cache
 from django.test import Client
 
 from accounts.models import User
-from accounts.tests.clients import browser_of, client_of, make_user
+from accounts.tests.clients import BASE, browser_of, client_of, make_user
 
 
 @pytest.fixture(autouse=True)
@@ -45,3 +46,14 @@ def browser(alice: User) -> Client:
 def stranger(bob: User) -> Client:
     """Bob's program."""
     return client_of(bob)
+
+
+@pytest.fixture
+def mails(settings: Any) -> Any:
+    """The settings of an installation that sends mail; a test sets EMAIL_PORT to its server's."""
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_URL = "127.0.0.1", "smtp://127.0.0.1"
+    settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
+    settings.DEFAULT_FROM_EMAIL = "council@example.org"
+    settings.PANTHEON_URL = BASE
+    return settings

@@ -15,14 +15,13 @@ from django.urls import reverse
 from accounts.models import ApiToken, AuditEntry, User
 from accounts.services import token_create
 from accounts.tests.admin_site import page, signed_in, static_files_as_they_are, superuser
-from accounts.tests.clients import PASSWORD, client_of, make_user, refused
+from accounts.tests.clients import BASE, PASSWORD, client_of, make_user, refused
 from accounts.tests.mail_server import mail_server
 
 __all__ = ["static_files_as_they_are"]
 
 pytestmark = pytest.mark.django_db
 NEW = "quite another passphrase"
-BASE = "https://council.example.org"
 OF_PEOPLE = ("view_user", "add_user", "change_user", "delete_user", "view_apitoken", "delete_apitoken")
 
 
@@ -153,15 +152,8 @@ def test_a_password_is_not_shown_as_a_hash_either(carol: User, alice: User) -> N
     assert link_page(alice) not in shown  # without mail a link would reach nobody
 
 
+@pytest.mark.usefixtures("mails")
 class TestMail:
-    @pytest.fixture(autouse=True)
-    def mails(self, settings: Any) -> Any:
-        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-        settings.EMAIL_HOST, settings.EMAIL_URL = "127.0.0.1", "smtp://127.0.0.1"
-        settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
-        settings.PANTHEON_URL = BASE
-        return settings
-
     def mailed(self, mails: Any, callbacks: Any, do: Any) -> tuple[Any, list[tuple[list[str], str]]]:
         """Return what `do` returns, and the mails that leave with it: recipients and text."""
         with mail_server() as server:

@@ -25,6 +25,7 @@ from accounts.invitations import (
 from accounts.models import AuditEntry, Invitation, Team, User, secret_digest
 from accounts.tests.admin_site import static_files_as_they_are
 from accounts.tests.at_once import at_once
+from accounts.tests.clients import BASE
 from accounts.tests.mail_server import mail_server
 from pantheon.errors import NotFound, ValidationFailed
 
@@ -33,7 +34,6 @@ __all__ = ["static_files_as_they_are"]
 pytestmark = pytest.mark.django_db
 PASSWORD = "a fine long passphrase"
 FIELDS = {"name": "Dora", "password": PASSWORD, "password_again": PASSWORD}
-BASE = "https://council.example.org"
 
 
 def invite(actor: User, address: str = "Dora@Example.org ", **fields: Any) -> tuple[Invitation, str]:
@@ -227,14 +227,6 @@ def test_of_two_at_once_one_makes_the_account(alice: User) -> None:
 
 
 class TestMail:
-    @pytest.fixture
-    def mails(self, settings: Any) -> Any:
-        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-        settings.EMAIL_HOST = "127.0.0.1"
-        settings.EMAIL_URL, settings.PANTHEON_URL = "smtp://127.0.0.1", BASE
-        settings.DEFAULT_FROM_EMAIL = "council@example.org"
-        return settings
-
     def test_the_link_is_mailed_once_it_is_committed(
         self, alice: User, mails: Any, django_capture_on_commit_callbacks: Any
     ) -> None:

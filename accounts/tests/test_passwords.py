@@ -20,7 +20,7 @@ from accounts.models import AuditEntry, User
 from accounts.passwords import VALID_FOR, password_link, password_reset
 from accounts.tests.admin_site import signed_in, static_files_as_they_are
 from accounts.tests.at_once import at_once
-from accounts.tests.clients import PASSWORD
+from accounts.tests.clients import BASE, PASSWORD
 from accounts.tests.mail_server import mail_server
 from pantheon.errors import NotFound
 
@@ -30,7 +30,6 @@ pytestmark = pytest.mark.django_db
 NEW = "quite another passphrase"
 PASSWORDS = {"password": NEW, "password_again": NEW}
 FORGOT = reverse("forgot-password")
-BASE = "https://council.example.org"
 
 
 def link_for(user: User) -> str:
@@ -129,15 +128,8 @@ class TestByStaff:
         assert "/reset-password/" not in text(response)
 
 
+@pytest.mark.usefixtures("mails")
 class TestByMail:
-    @pytest.fixture(autouse=True)
-    def mails(self, settings: Any) -> Any:
-        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-        settings.EMAIL_HOST, settings.EMAIL_URL = "127.0.0.1", "smtp://127.0.0.1"
-        settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
-        settings.PANTHEON_URL = BASE
-        return settings
-
     def ask(self, client: Client, address: str) -> Any:
         """Ask for a link, and wait until the mail has left."""
         response = client.post(FORGOT, {"email": address})
