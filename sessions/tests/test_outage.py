@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -14,21 +13,20 @@ from django.db import OperationalError
 
 from accounts.models import User
 from billing.models import UsageEvent
-from orchestration.gateway.gateway import Gateway
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
 from sessions.api.events import read_events
 from sessions.dispatch import use_dispatcher
 from sessions.live.database import Database
 from sessions.live.entries import Entry
 from sessions.live.eventlog import event_log
-from sessions.live.runner import Runner
-from sessions.live.runtime import Engine, gateway_config, runtime
+from sessions.live.runtime import Engine, runtime
 from sessions.models import Call, Turn
 from sessions.services.turn_accept import turn_accept
 from sessions.services.turn_request import TurnRequest
 from sessions.tests.factories import make_agent, make_session
 from sessions.tests.ledger import assert_ledger_matches, assert_nothing_to_audit
 from sessions.tests.outage import cut_connections, outage
+from sessions.tests.running import runner_on
 from sessions.tests.server_process import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -143,13 +141,9 @@ def test_what_was_committed_and_not_told_is_not_done_again(ask, openai_server: O
     turn = ask()
 
     async def run() -> list[Entry] | None:
-        database, gateway = Forgetful(), Gateway(gateway_config())
-        runner = Runner(runner_id=uuid.uuid4(), models=gateway, database=database, event_log=event_log)
-        try:
+        database = Forgetful()
+        async with runner_on(database) as runner:
             await runner.run(turn.pk)
-        finally:
-            await gateway.aclose()
-            await asyncio.to_thread(database.close)
         assert {"calls_write", "turn_commit"} < database.broke
         return await event_log.after(turn.pk, 0)
 

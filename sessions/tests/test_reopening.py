@@ -8,18 +8,16 @@ from typing import Any
 
 import pytest
 
-from orchestration.gateway.gateway import Gateway
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
 from sessions.live.database import Database
 from sessions.live.entries import Entry
 from sessions.live.memory_log import MemoryEventLog
-from sessions.live.runner import Runner
-from sessions.live.runtime import gateway_config
 from sessions.selectors.turns import turn_json_by_id
 from sessions.services.turn_accept import turn_accept
 from sessions.services.turn_commit import turn_commit
 from sessions.services.turn_request import TurnRequest
 from sessions.tests.factories import make_agent, make_session
+from sessions.tests.running import runner_on
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
 
@@ -64,17 +62,15 @@ def test_a_log_that_is_opened_anew_while_the_turn_commits(
     turn = turn_accept(user=alice, session=session, request=TurnRequest(message="hello")).turn
 
     async def run() -> list[Entry] | None:
-        database, gateway = Overtaken(), Gateway(gateway_config())
-        runner = Runner(runner_id=uuid.uuid4(), models=gateway, database=database, event_log=log)
-        running = asyncio.create_task(runner.run(turn.pk))
-        await asyncio.to_thread(gate.wait_until_reached)
-        log.vanished = {turn.pk}
-        database.reopening = asyncio.create_task(runner.reopen_logs())
-        await database.reading.wait()
-        gate.open()
-        await running
-        await gateway.aclose()
-        await asyncio.to_thread(database.close)
+        database = Overtaken()
+        async with runner_on(database, log) as runner:
+            running = asyncio.create_task(runner.run(turn.pk))
+            await asyncio.to_thread(gate.wait_until_reached)
+            log.vanished = {turn.pk}
+            database.reopening = asyncio.create_task(runner.reopen_logs())
+            await database.reading.wait()
+            gate.open()
+            await running
         return await log.after(turn.pk, 0)
 
     entries = asyncio.run(run())

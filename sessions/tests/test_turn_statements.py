@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,15 +13,12 @@ from django.db import connection
 from billing.models import Budget
 from billing.selectors.price_book import prices_now
 from billing.services.budgets import budget_save
-from orchestration.gateway.gateway import Gateway
 from orchestration.tests.providers import Answer, OpenAIServer
 from sessions.live.database import Database
-from sessions.live.eventlog import event_log
-from sessions.live.runner import Runner
-from sessions.live.runtime import gateway_config
 from sessions.models import Turn
 from sessions.tests.conftest import Api
 from sessions.tests.factories import make_agent, make_room, make_session
+from sessions.tests.running import runner_on
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
 
@@ -78,13 +74,8 @@ class CountedDatabase(Database):
 
 def run(turn: Turn, statements: Statements) -> None:
     async def run() -> None:
-        database, gateway = CountedDatabase(statements), Gateway(gateway_config())
-        runner = Runner(runner_id=uuid.uuid4(), models=gateway, database=database, event_log=event_log)
-        try:
+        async with runner_on(CountedDatabase(statements)) as runner:
             await runner.run(turn.pk)
-        finally:
-            await gateway.aclose()
-            await asyncio.to_thread(database.close)
 
     asyncio.run(run())
 

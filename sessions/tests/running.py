@@ -1,0 +1,25 @@
+"""A runner on a database of the test's own making."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from orchestration.gateway.gateway import Gateway
+from sessions.live.database import Database
+from sessions.live.eventlog import EventLog, event_log
+from sessions.live.runner import Runner
+from sessions.live.runtime import gateway_config
+
+
+@asynccontextmanager
+async def runner_on(database: Database, log: EventLog = event_log) -> AsyncIterator[Runner]:
+    """Yield a runner; close its gateway and the database afterwards."""
+    gateway = Gateway(gateway_config())
+    try:
+        yield Runner(runner_id=uuid.uuid4(), models=gateway, database=database, event_log=log)
+    finally:
+        await gateway.aclose()
+        await asyncio.to_thread(database.close)
