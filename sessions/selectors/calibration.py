@@ -14,13 +14,12 @@ from billing.models import UsageEvent
 from sessions.models import Call
 
 SAMPLE = 30
-"""The user's newest calls, from which calibrations are taken."""
+"""How many of the user's newest calls calibrations are taken from."""
 
 LEAST_TOKENS = 100
 """Below this much evidence an estimate stays as it is."""
 
 BOUNDS = (0.25, 4.0)
-
 
 _SQL = (
     "SELECT model_id, SUM(counted), SUM(estimated) FROM ("
@@ -37,7 +36,7 @@ def calibrations(user_id: uuid.UUID) -> dict[uuid.UUID, float]:
     """Return model -> tokens that its provider counted per token of our estimate: one statement.
 
     Models without enough of the user's own calls are missing: their estimates stay as they are. Raw SQL so that the
-    database adds up: to read fifty contexts for each turn takes longer than the rest of its acceptance.
+    database adds up: to read the contexts for each turn takes longer than the rest of its acceptance.
     """
     key: Any = UsageEvent._meta.get_field("user_id")
     model: Any = UsageEvent._meta.pk

@@ -114,9 +114,8 @@ def queue_turn(turn: Turn, plan: Plan, *, beside: Sequence[Bound] = ()) -> None:
     `beside`: writes that are made with it. Clashes are IntegrityErrors, found before the budgets are asked. Raises
     `budget_exceeded`, `model_unavailable`.
     """
-    together(
-        insertion([turn])
-    )  # first and alone: a clash waits for the turn before, and must hold nothing meanwhile
+    # First and alone: a clash waits for the turn before, and must hold nothing meanwhile.
+    together(insertion([turn]))
     together(*beside, *book_of_a_hold())
     hold_stage(payer=payer_of(turn), spec=plan.spec)
     transaction.on_commit(partial(dispatch, turn.pk))
