@@ -24,6 +24,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from accounts.models import User
 from sessions.tests.browser.looking import DESK, SCHEMES, Look, Scheme
+from sessions.tests.browser.network import Network, network
 from sessions.tests.browser.steps import Opened, address_of, sign_in
 from sessions.tests.browser.tabs import HOST, tabbed_browser
 from sessions.tests.browser.watching import Watch
@@ -125,8 +126,15 @@ def open_context(chrome: Browser, server: ServerProcess, watch: Watch) -> Iterat
 
 
 @pytest.fixture
-def tabs(chrome: Browser, watch: Watch, tmp_path: Path) -> Iterator[BrowserContext]:
-    """A browser whose tabs hide each other, before `HOST`."""
+def between(server: ServerProcess) -> Iterator[Network]:
+    """A network before the server. What uses it asks for it first: pages that outlive it complain of its end."""
+    with network(server.port) as between:
+        yield between
+
+
+@pytest.fixture
+def tabs(between: Network, chrome: Browser, watch: Watch, tmp_path: Path) -> Iterator[BrowserContext]:
+    """A browser whose tabs hide each other; it finds the server through `between`, at `HOST`."""
     executable = chromium()
     assert executable is not None
     with tabbed_browser(chrome.browser_type, executable, FLAGS, tmp_path / "profile") as context:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -14,11 +13,11 @@ from accounts.models import User
 from orchestration.models import LlmModel
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
 from sessions.models import ChatSession
-from sessions.tests.browser.network import Network, network
+from sessions.tests.browser.network import Network
 from sessions.tests.browser.steps import Opened, ended, open_session, send, sign_in, text_of_lane
 from sessions.tests.browser.tabs import HOST, freeze
 from sessions.tests.factories import make_agent, make_session
-from sessions.tests.server_process import ServerProcess, until
+from sessions.tests.server_process import until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
 
@@ -62,13 +61,7 @@ def talks(alice: User, openai_model: LlmModel, openai_server: OpenAIServer) -> l
 
 
 @pytest.fixture
-def between(server: ServerProcess) -> Iterator[Network]:
-    with network(server.port) as between:
-        yield between
-
-
-@pytest.fixture
-def windows(open_context: Opened, between: Network, alice: User) -> BrowserContext:
+def windows(between: Network, open_context: Opened, alice: User) -> BrowserContext:
     """Alice's browser, every page of which is visible, as in a window of its own."""
     context = open_context(base_url=between.address)
     sign_in(context, between.address, alice)
