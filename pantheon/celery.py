@@ -81,6 +81,9 @@ class TakesWhatFits(redis.QoS):
 
         return bool(super().can_consume()) and runtime.has_place()
 
+    def ack(self, delivery_tag: str) -> None:
+        """Nothing is noted. Celery acknowledges all the same, which is a round trip and a growing set of tags."""
+
 
 redis.Channel.QoS = TakesWhatFits
 

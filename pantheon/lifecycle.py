@@ -38,6 +38,7 @@ def set_out() -> None:
     import_module("pantheon.urls")  # which the first request would load
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def set_worker(worker: Worker) -> None:

@@ -55,7 +55,11 @@ class AnthropicMessages:
     def open(self, request: ModelRequest) -> AbstractAsyncContextManager[Any]:
         """Send the request; the context's value has the response as `http_response`."""
         create: Any = self._client.messages.with_streaming_response.create
-        response: AbstractAsyncContextManager[Any] = create(**request_body(request))
+        body = request_body(request)
+        # Whole, as the SDK's `extra_body`: what it is given as arguments it walks through, message by message.
+        response: AbstractAsyncContextManager[Any] = create(
+            model=body["model"], messages=[], max_tokens=body["max_tokens"], stream=True, extra_body=body
+        )
         return response
 
     async def list_models(self) -> httpx2.Response:
@@ -69,7 +73,7 @@ class AnthropicMessages:
 
 
 def request_body(request: ModelRequest) -> dict[str, Any]:
-    """Return the arguments of the SDK's `messages.create`."""
+    """Return the request's JSON."""
     model = request.model
     body: dict[str, Any] = {
         "model": model.model_id,
@@ -80,8 +84,7 @@ def request_body(request: ModelRequest) -> dict[str, Any]:
     if request.system:
         body["system"] = request.system
     if request.temperature is not None and model.temperature:
-        # The SDK has no parameter for it any more; older models and compatible servers still take one.
-        body["extra_body"] = {"temperature": request.temperature}
+        body["temperature"] = request.temperature
     if request.json_schema is not None and model.json_schema:
         body["output_config"] = {"format": {"type": "json_schema", "schema": request.json_schema}}
     return body

@@ -60,7 +60,11 @@ class OpenAIChat:
     def open(self, request: ModelRequest) -> AbstractAsyncContextManager[Any]:
         """Send the request; the context's value has the response as `http_response`."""
         create: Any = self._client.chat.completions.with_streaming_response.create
-        response: AbstractAsyncContextManager[Any] = create(**request_body(request, self._host))
+        body = request_body(request, self._host)
+        # Whole, as the SDK's `extra_body`: what it is given as arguments it walks through, message by message.
+        response: AbstractAsyncContextManager[Any] = create(
+            model=body["model"], messages=[], stream=True, extra_body=body
+        )
         return response
 
     async def list_models(self) -> httpx2.Response:

@@ -7,7 +7,7 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Any
 
 from django.db.models import F
@@ -84,17 +84,17 @@ def event_stream(turn: Turn, *, after: int, headers: dict[str, str] | None = Non
     return response
 
 
-async def stream_events(turn_id: uuid.UUID, after: int, *, is_running: bool = False) -> AsyncIterator[str]:
-    """Yield the wire form of `read_events`, with keep-alive comments."""
-    yield "retry: 2000\n\n"
+async def stream_events(turn_id: uuid.UUID, after: int, *, is_running: bool = False) -> AsyncIterator[bytes]:
+    """Yield the wire form of `read_batches`, with keep-alive comments."""
+    yield b"retry: 2000\n\n"
     spoke_at = time.monotonic()
     try:
-        async for entry in read_events(turn_id, after, is_running=is_running):
-            if entry is not None:
-                yield f"id: {entry.seq}\ndata: {entry.data}\n\n"
+        async for entries in read_batches(turn_id, after, is_running=is_running):
+            if entries:
+                yield "".join(f"id: {entry.seq}\ndata: {entry.data}\n\n" for entry in entries).encode()
                 spoke_at = time.monotonic()
             elif time.monotonic() - spoke_at >= KEEP_ALIVE_S:
-                yield ": keep-alive\n\n"
+                yield b": keep-alive\n\n"
                 spoke_at = time.monotonic()
     except PantheonError as error:
         log.info("a stream of events ended: %s", error.code)  # who resumes it is refused, and reads why
@@ -103,11 +103,22 @@ async def stream_events(turn_id: uuid.UUID, after: int, *, is_running: bool = Fa
 async def read_events(
     turn_id: uuid.UUID, after: int, *, is_running: bool = False
 ) -> AsyncIterator[Entry | None]:
-    """Yield each event after a seq once and in order, None when nothing came for a while; ends with the terminal one.
+    """Yield the events of `read_batches` one by one, None when nothing came for a while."""
+    async for entries in read_batches(turn_id, after, is_running=is_running):
+        if not entries:
+            yield None
+        for entry in entries:
+            yield entry
 
-    If the log lacks what is asked for, one `turn.snapshot` stands in for it. A caller that has just seen that the turn
-    runs spares its readers the first look at the row. Raises `account_suspended` if the user has been suspended and
-    the turn, which ends for that, has not ended yet.
+
+async def read_batches(
+    turn_id: uuid.UUID, after: int, *, is_running: bool = False
+) -> AsyncIterator[Sequence[Entry]]:
+    """Yield the events after a seq as they come, each once and in order; ends with the terminal one.
+
+    An empty batch says that nothing came for a while. If the log lacks what is asked for, one `turn.snapshot` stands in
+    for it. A caller that has just seen that the turn runs spares its readers the first look at the row. Raises
+    `account_suspended` if the user has been suspended and the turn, which ends for that, has not ended yet.
     """
     looked, row_was_ahead = is_running, False
     while not stopping():
@@ -115,18 +126,17 @@ async def read_events(
         if entries is None:
             snapshot = await known(snapshot_entry(turn_id, await event_log.last_seq(turn_id)))
             if snapshot is None:
-                yield None
+                yield ()
                 await asyncio.sleep(LOOK_EVERY_S)
                 continue
             if not is_final_snapshot(snapshot):
                 EVENT_SNAPSHOTS.inc()
             entries = [snapshot]
-        for entry in entries:
-            yield entry
-            after = max(after, entry.seq)
-            if entry.terminal or is_final_snapshot(entry):
-                return
         if entries:
+            yield entries
+            if any(entry.terminal or is_final_snapshot(entry) for entry in entries):
+                return
+            after = max(after, *(entry.seq for entry in entries))
             continue
         if looked and await event_log.wait(turn_id, after, LOOK_EVERY_S):
             continue
@@ -137,10 +147,10 @@ async def read_events(
                 row_was_ahead = True
                 await event_log.wait(turn_id, after, LOOK_EVERY_S)
                 continue
-            yield final
+            yield (final,)
             return
         if looked:
-            yield None
+            yield ()
         looked = True
 
 

@@ -30,7 +30,8 @@ from sessions.markdown import render_markdown
 from sessions.selectors.usage import usage_of_report
 from sessions.services.leases import Claimed
 
-DELTAS_PER_S = 25
+DELTA_EVERY_S = 0.05
+"""Text is published once in each of these periods, which all turns share: what they have to say is one batch."""
 SHOWN = ("reply", "synthesize")
 """Purposes whose text is rendered for readers."""
 
@@ -71,8 +72,8 @@ class Bridge:
         self.committing = False
         """The run is over: nothing more is published but the turn's end, whose seq goes into the commit. A turn that is
         no longer held is now a turn that is final."""
-        self.progress: dict[uuid.UUID, int] = {}
-        """Open calls -> bytes received, for the lease renewal."""
+        self.progress: dict[str, int] = {}
+        """Ids of open calls -> bytes received, for the lease renewal."""
         self.lanes: dict[str, Lane] = {}
         self._log = log
         self._loop = asyncio.get_running_loop()
@@ -91,13 +92,13 @@ class Bridge:
     async def start(self, intent: CallIntent) -> None:
         structlog.contextvars.bind_contextvars(call_id=intent.call_id)
         await self.journal.start(intent)
-        self.progress[uuid.UUID(intent.call_id)] = 0
+        self.progress[intent.call_id] = 0
         if intent.request.purpose in SHOWN:
             self._live.add(intent.call_id)
 
     async def finish(self, outcome: CallOutcome) -> None:
         call_id = uuid.UUID(outcome.call_id)
-        cost = await self.journal.finish(outcome, self.progress.pop(call_id, 0))
+        cost = await self.journal.finish(outcome, self.progress.pop(outcome.call_id, 0))
         structlog.contextvars.unbind_contextvars("call_id")
         if self.claimed.purse is not None:
             self.claimed.purse.settle(call_id, cost)
@@ -113,7 +114,7 @@ class Bridge:
         return self._html
 
     def received(self, call_id: str, size: int) -> None:
-        self.progress[uuid.UUID(call_id)] = size
+        self.progress[call_id] = size
 
     # --- Events -------------------------------------------------------------------------------------------------------
 
@@ -176,7 +177,7 @@ class Bridge:
                 lane.timer.cancel()
 
     def _collect(self, lane: Lane, delta: StepDelta) -> None:
-        """Publish a delta at once, or together with those of the same 40 ms."""
+        """Publish a delta at once, or at the end of a period in which some text was published already."""
         if delta.kind == "text":
             lane.text.append(delta.text)
         lane.pending.setdefault(delta.kind, []).append(delta.text)
@@ -195,4 +196,4 @@ class Bridge:
         for kind, texts in lane.pending.items():
             self.publish("step.delta", step_id=lane.started.step_id, kind=kind, text="".join(texts))
         lane.pending = {}
-        lane.flush_at = self._loop.time() + 1 / DELTAS_PER_S
+        lane.flush_at = (round(self._loop.time() / DELTA_EVERY_S) + 1) * DELTA_EVERY_S

@@ -139,7 +139,9 @@ class Engine:
     def received(self) -> dict[uuid.UUID, int]:
         """Return the open calls of this process and how many bytes each has received."""
         turns = self.runner.running.values()
-        return {call: chars for turn in turns for call, chars in turn.bridge.progress.items() if chars}
+        return {
+            uuid.UUID(call): size for turn in turns for call, size in turn.bridge.progress.items() if size
+        }
 
     def begin_recovery(self) -> None:
         """Begin the periodic work of the web process."""

@@ -224,14 +224,14 @@ async def test_many_readers_hear_the_live_tail_and_hold_no_connection(
 
     async def read() -> list[Sse]:
         nonlocal waiting
-        text = ""
+        text = b""
         async for chunk in stream_events(turn.pk, 0):
-            if '"text":"Good "' in chunk:
+            if b'"text":"Good "' in chunk:
                 waiting += 1
                 if waiting == 40:
                     heard.set()
             text += chunk
-        return parse_sse(text)
+        return parse_sse(text.decode())
 
     readers = [asyncio.create_task(read()) for _ in range(40)]
     async with asyncio.timeout(30):
@@ -264,5 +264,5 @@ async def test_a_lost_announcement_hangs_nobody(api, session) -> None:
     await read_in_request(end)
     async with asyncio.timeout(10):
         for after, kind in ((8, "turn.failed"), (4, "turn.snapshot")):
-            (event,) = parse_sse("".join([chunk async for chunk in stream_events(turn.pk, after)]))
+            (event,) = parse_sse(b"".join([chunk async for chunk in stream_events(turn.pk, after)]).decode())
             assert (event.id, event.type) == (9, kind)
