@@ -143,7 +143,7 @@ class Requests:
 
     async def _serve(self, scope: Message, receive: Receive, send: Send) -> None:
         is_stream = asyncio.Event()
-        is_complete = False
+        is_received = is_complete = False
 
         async def watched_send(message: Message) -> None:
             nonlocal is_complete
@@ -155,14 +155,19 @@ class Requests:
             await send(message)
 
         async def receive_or_stop() -> Message:
+            nonlocal is_received
+            if not is_received:  # nothing is streamed before
+                message = await receive()
+                is_received = not message.get("more_body", False)
+                return message
             end = asyncio.ensure_future(self._end_of(is_stream))
-            message = asyncio.ensure_future(receive())
+            more = asyncio.ensure_future(receive())
             try:
-                await asyncio.wait((message, end), return_when=asyncio.FIRST_COMPLETED)
-                return message.result() if message.done() else {"type": "http.disconnect"}
+                await asyncio.wait((more, end), return_when=asyncio.FIRST_COMPLETED)
+                return more.result() if more.done() else {"type": "http.disconnect"}
             finally:
                 end.cancel()
-                message.cancel()
+                more.cancel()
 
         await self.app(scope, receive_or_stop, watched_send)
         if is_stream.is_set() and not is_complete and self.end_streams.is_set():

@@ -10,7 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from csp.constants import HEADER
 from csp.middleware import CSPMiddleware
+from csp.utils import build_policy
 from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
@@ -22,9 +24,21 @@ from django.middleware.common import CommonMiddleware
 from django.middleware.csrf import CsrfViewMiddleware
 from django.middleware.security import SecurityMiddleware
 from django.utils.deprecation import MiddlewareMixin
+from django.utils.functional import cached_property
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
+API_PATHS = ("/api/v1/", "/v1/")
+POLICY_ATTRIBUTES = ("_csp_config", "_csp_update", "_csp_replace", "_csp_exempt")
+"""What django-csp's decorators leave on a response whose policy is another one."""
+
+
+def is_of_program(request: HttpRequest) -> bool:
+    """Whether a request shows a token to the API: no cookie says who it is from, so none has to be looked at."""
+    return (
+        request.path_info.startswith(API_PATHS)
+        and request.headers.get("Authorization", "")[:7].lower() == "bearer "
+    )
 
 
 class Inline(MiddlewareMixin):
@@ -46,12 +60,33 @@ class Inline(MiddlewareMixin):
         return False
 
 
+class ForBrowsers(Inline):
+    """A middleware that has nothing to do for programs."""
+
+    async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
+        if is_of_program(request):
+            response: HttpResponseBase = await self.get_response(request)  # type: ignore[misc]
+            return response
+        return await super().__acall__(request)
+
+
 class InlineSecurity(Inline, SecurityMiddleware):
     pass
 
 
 class InlineCsp(Inline, CSPMiddleware):
-    pass
+    """Writes the policy of the settings out once for all programs, not for each response."""
+
+    @cached_property
+    def policy(self) -> str:
+        return str(build_policy())
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if is_of_program(request) and not any(hasattr(response, name) for name in POLICY_ATTRIBUTES):
+            response.headers.setdefault(HEADER, self.policy)
+            return response
+        answer: HttpResponseBase = super().process_response(request, response)
+        return answer
 
 
 class InlineCommon(Inline, CommonMiddleware):
@@ -62,22 +97,22 @@ class InlineXFrameOptions(Inline, XFrameOptionsMiddleware):
     pass
 
 
-class InlineAuthentication(Inline, AuthenticationMiddleware):
+class InlineAuthentication(ForBrowsers, AuthenticationMiddleware):
     """The user is looked up by the first who asks, on the view's thread."""
 
 
-class InlineSession(Inline, SessionMiddleware):
+class InlineSession(ForBrowsers, SessionMiddleware):
     def may_block(self, request: HttpRequest) -> bool:
         return bool(request.session.modified)
 
 
-class InlineMessages(Inline, MessageMiddleware):
+class InlineMessages(ForBrowsers, MessageMiddleware):
     def may_block(self, request: HttpRequest) -> bool:
         messages: Any = getattr(request, "_messages", None)
         return messages is not None and bool(messages.used or messages.added_new)
 
 
-class InlineCsrf(Inline, CsrfViewMiddleware):
+class InlineCsrf(ForBrowsers, CsrfViewMiddleware):
     """A refusal renders a page, which may look up who asks."""
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
