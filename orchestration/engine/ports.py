@@ -114,6 +114,8 @@ class CallOutcome:
     finish_reason: str = ""
     latency_ms: int = 0
     first_token_ms: int | None = None
+    may_be_unseen: bool = False
+    """It was cut, no output was counted by the provider and no thoughts were shown: `report` may lack some."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,7 @@ class Received:
                 error = CallError(end.code, end.message, end.retryable)
                 report = end.report or (self.estimate() if end.may_have_cost else NO_USAGE)
         first_s = self.first_token_s
+        is_cut = report.source == "estimated" and (status != "ok" or self.guard.tripped)
         return CallOutcome(
             call_id=call_id,
             status=status,
@@ -85,6 +86,7 @@ class Received:
             finish_reason=self.end.finish_reason if isinstance(self.end, Completed) else "",
             latency_ms=round((ended_s - self.began_s) * 1000),
             first_token_ms=None if first_s is None else round((first_s - self.began_s) * 1000),
+            may_be_unseen=is_cut and not self.reasoning and not (self.partial and self.partial.usage.output),
         )
 
 

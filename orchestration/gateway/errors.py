@@ -110,15 +110,21 @@ class Origin:
         )
 
 
-def failure(error: Exception, origin: Origin, report: UsageReport | None = None) -> Failed:
-    """Return what an exception of the SDK, of the HTTP client or of our reading means; log the provider's text."""
+def failure(
+    error: Exception, origin: Origin, report: UsageReport | None = None, *, answered: bool = True
+) -> Failed:
+    """Return what an exception of the SDK, of the HTTP client or of our reading means; log the provider's text.
+
+    `answered`: some of the answer had arrived. A connection that is closed before has cost nothing.
+    """
     response = getattr(error, "response", None)
     if isinstance(response, httpx2.Response):
         return _of_response(response, origin)
     if isinstance(error, ErrorEvent):
         return _of_event(error.error, origin, report)
     code, message, retryable, sent = _of_exception(error, origin)
-    return Failed(code, message, retryable, may_have_cost=sent, report=report)
+    timed_out = code == "provider_timeout"
+    return Failed(code, message, retryable, may_have_cost=sent and (answered or timed_out), report=report)
 
 
 def _of_exception(error: Exception, origin: Origin) -> tuple[str, str, bool, bool]:
@@ -134,7 +140,7 @@ def _of_exception(error: Exception, origin: Origin) -> tuple[str, str, bool, boo
                 "provider_error",
                 f"The provider {provider} answered with no event stream: check {address}.",
                 False,
-                True,
+                not error.is_page,
             )
         case NotAnEventStream():
             origin.log(logging.WARNING, "unreadable", str(error))

@@ -25,6 +25,8 @@ class NotAnEventStream(Exception):
 
     from_start = False
     """Nothing in the response was an event: most likely this is no model server."""
+    is_page = False
+    """The response was a web page: no model has worked on it."""
 
 
 class SseReader:

@@ -97,6 +97,8 @@ class _Deadline:
         self._total_s = now_s + config.total_timeout_s
         self._silence_s = now_s + config.first_token_timeout_s
         self._speaking = False
+        self.has_heard = False
+        """Whether any byte of the answer has arrived, a keep-alive among them."""
 
     def heard(self, *, speaking: bool) -> None:
         """Bytes arrived; once the model speaks they move the limit on."""
@@ -150,7 +152,8 @@ async def model_events(
         if isinstance(refusal, httpx2.Response):
             origin = replace(origin, request_id=_identifier(refusal.headers.get(wire.request_id_header)))
             yield Opened(origin.request_id)
-        end = _end_after(deadline.expired() if isinstance(error, TimeoutError) else error, reader, origin)
+        broke = deadline.expired() if isinstance(error, TimeoutError) else error
+        end = _end_after(broke, reader, origin, answered=deadline.has_heard)
     yield end
 
 
@@ -159,12 +162,14 @@ async def _payloads(
 ) -> AsyncGenerator[dict[str, Any], None]:
     """Yield the events of a response until it ends or the reader has what it needs."""
     events = SseReader()
-    is_stream = "event-stream" in response.headers.get("content-type", "")
+    content_type = response.headers.get("content-type", "")
+    is_stream = "event-stream" in content_type
     try:
         async with aclosing(response.aiter_bytes()) as chunks:
             while not reader.ended:
                 async with deadline.wait():
                     chunk = await anext(chunks, None)
+                deadline.has_heard = deadline.has_heard or bool(chunk)
                 for payload in events.finish() if chunk is None else events.feed(chunk):
                     if payload == DONE:
                         reader.ended = True
@@ -176,9 +181,10 @@ async def _payloads(
             else:
                 await _drain(chunks)
         if not events.payloads and not is_stream:
-            raise NotAnEventStream(f"no events in a response of type {response.headers.get('content-type')}")
+            raise NotAnEventStream(f"no events in a response of type {content_type}")
     except NotAnEventStream as error:
         error.from_start = not events.payloads and not is_stream
+        error.is_page = error.from_start and "html" in content_type
         raise
 
 
@@ -192,13 +198,13 @@ async def _drain(chunks: AsyncGenerator[bytes, None]) -> None:
         logger.debug("a response did not end with its answer: %s", type(error).__name__)
 
 
-def _end_after(error: Exception, reader: Reader, origin: Origin) -> Completed | Failed:
+def _end_after(error: Exception, reader: Reader, origin: Origin, *, answered: bool) -> Completed | Failed:
     """Return how a call ends that broke: whole where the provider had already said why it stopped."""
     report = reader.final_report()
     if reader.finish_reason and not isinstance(error, ErrorEvent):
         origin.log(logging.WARNING, "broke after the answer was whole", f"{type(error).__name__}: {error}")
         return Completed(report or NO_FIGURE, reader.finish_reason)
-    return failure(error, origin, report)
+    return failure(error, origin, report, answered=answered)
 
 
 def _identifier(value: str | None) -> str:

@@ -18,6 +18,7 @@ from sessions.models import Call
 from sessions.services.calls import (
     TurnCalls,
     call_close,
+    call_close_unseen,
     call_cost,
     call_exists,
     call_of_intent,
@@ -60,6 +61,8 @@ class TurnJournal:
         call = self._by_id.pop(uuid.UUID(outcome.call_id))
         call.received_bytes = received_bytes
         call_close(call, outcome, at=timezone.now())
+        if outcome.may_be_unseen:
+            await self._database.persist(call_close_unseen, call, is_held=self._claimed.purse is not None)
         if not outcome.final:
             self._again.add(call.slot)
         await self._write_ended(call)

@@ -16,6 +16,7 @@ from django.utils import timezone
 from accounts.compiled import Bound, CompiledUpdate, Slot, insertion, insertions, together
 from billing.pricing import billed, cost_pico
 from billing.selectors.price_book import Prices
+from billing.selectors.unseen import with_unseen_output
 from billing.services.holds import Used
 from orchestration.engine.ports import CallError, CallIntent, CallOutcome, PastCall
 from orchestration.engine.specs import Usage, UsageReport
@@ -129,6 +130,23 @@ def call_close(call: Call, outcome: CallOutcome, *, at: dt.datetime) -> None:
     call.first_token_ms = outcome.first_token_ms
 
 
+def call_close_unseen(call: Call, *, is_held: bool) -> None:
+    """Add to an ended call (unsaved) what its model may have written unseen.
+
+    `is_held`: a hard budget binds its turn.
+    """
+    assert call.usage is not None
+    silent_ms = call.latency_ms if call.first_token_ms is None else call.first_token_ms
+    report = with_unseen_output(
+        UsageReport.from_dict(call.usage),
+        model_id=call.model_id,
+        purpose=call.purpose,
+        most_output=call.bound.output,
+        unseen_ms=silent_ms if is_held else None,
+    )
+    call.usage = report.as_dict()
+
+
 def call_cost(call: Call, prices: Prices) -> int | None:
     """Return what a finished call costs in pico-USD at the prices of its end; None if unpriced."""
     assert call.usage is not None
@@ -161,6 +179,7 @@ def calls_interrupt(*, turn_id: uuid.UUID) -> list[Call]:
         call.status = Call.Status.INTERRUPTED
         call.usage = UsageReport(usage=usage, source="estimated").as_dict()
         call.finished_at = timezone.now()
+        call_close_unseen(call, is_held=False)
     Call.objects.bulk_update(calls, ["status", "usage", "finished_at"])
     return calls
 

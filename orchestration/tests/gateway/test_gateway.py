@@ -259,7 +259,7 @@ class TestBrokenStreams:
         async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as rude:
             url = f"http://127.0.0.1:{rude.sockets[0].getsockname()[1]}"
             end = failed(await ask(gateway, request(spec(kind, url))))
-        assert (end.code, end.retryable, end.may_have_cost) == ("provider_unavailable", True, True)
+        assert (end.code, end.retryable, end.may_have_cost) == ("provider_unavailable", True, False)
 
     async def test_an_end_without_a_finish_reason(
         self, gateway: Gateway, server: ProviderServer, model: ModelSpec
