@@ -41,6 +41,10 @@ class Figures:
     """Answers that came with their usage, to a runner that died before it wrote that down: billed as estimates."""
 
 
+NAMELESS = {("estimated", "interrupted"), ("estimated", "failed"), ("none", "failed")}
+"""Source and status of events that name no request: their runner died, they timed out, or the connection broke."""
+
+
 def bills(served: Iterable[Served]) -> dict[Slot, Bill]:
     """Return both counts by slot: an agent's requests and events for one question."""
     found: dict[Slot, Bill] = defaultdict(Bill)
@@ -76,7 +80,7 @@ def differences(slot: Slot, bill: Bill, figures: Figures) -> Iterator[str]:
     for request_id in named:
         yield f"{slot}: the provider knows nothing of {request_id}"
     for event in nameless:
-        if (event.source, event.status) not in {("estimated", "interrupted"), ("estimated", "failed")}:
+        if (event.source, event.status) not in NAMELESS:
             yield f"{slot}: event {event.pk} names no request and is {event.source}, {event.status}"
     interrupted = [event for event in nameless if event.status == "interrupted"]
     spoke = [exchange for exchange in unmatched if exchange.status]
