@@ -114,6 +114,11 @@ class LlmModelAdmin(CatalogueAdmin):
     )
     readonly_fields: ClassVar[tuple[str, ...]] = ("key_found", "created_at")
 
+    def get_readonly_fields(self, request: HttpRequest, obj: LlmModel | None = None) -> tuple[str, ...]:
+        fields = tuple(super().get_readonly_fields(request, obj))
+        # Another provider is another address and another key, for all who use the model: see DESTINATION.
+        return fields if obj is None or request.user.is_superuser else (*fields, "provider")
+
     @admin.display(boolean=True, description="Key found")
     def key_found(self, model: LlmModel) -> bool | None:
         return None if model._state.adding else model.provider.has_key

@@ -134,6 +134,46 @@ class TestStaff:
             {"base_url": new},
         )
 
+    def model_form(self, model: LlmModel, **fields: object) -> dict[str, object]:
+        names = ("alias", "model_id", "context_window", "max_output_tokens", "position")
+        return {**{name: getattr(model, name) for name in names}, "provider": model.provider_id, **fields}
+
+    def test_they_do_not_move_a_model_to_another_provider(self, staff, provider):
+        """What people write to it would go there, under that provider's key."""
+        model = make_model()
+        other = Provider.objects.create(name="elsewhere", kind="openai", base_url="https://elsewhere")
+        form = self.model_form(model, provider=other.pk, position=7)
+        body = staff.get(page(LlmModel, "change", model.pk)).content.decode()
+        assert 'name="position"' in body
+        assert 'name="provider"' not in body
+        assert staff.post(page(LlmModel, "change", model.pk), form).status_code == 302
+        after = LlmModel.objects.get(pk=model.pk)
+        assert (after.position, after.provider_id) == (7, model.provider_id)
+
+    def test_nor_by_the_list_of_models(self, staff, provider):
+        model = make_model()
+        other = Provider.objects.create(name="elsewhere", kind="openai", base_url="https://elsewhere")
+        rows = {"form-TOTAL_FORMS": 1, "form-INITIAL_FORMS": 1, "form-0-id": model.pk, "_save": "Save"}
+        staff.post(page(LlmModel, "changelist"), {**rows, "form-0-provider": other.pk})
+        staff.post(
+            page(LlmModel, "change", model.pk), self.model_form(model, provider=other.pk, _saveasnew=1)
+        )
+        assert set(LlmModel.objects.filter(alias="lab-1").values_list("provider", flat=True)) == {
+            model.provider_id
+        }
+
+    def test_that_a_superuser_moves_a_model_is_in_the_audit_log(self, provider):
+        model = make_model()
+        other = Provider.objects.create(name="elsewhere", kind="openai", base_url="https://elsewhere")
+        form = self.model_form(model, provider=other.pk, json_schema="on", temperature="on", enabled="on")
+        assert superuser().post(page(LlmModel, "change", model.pk), form).status_code == 302
+        entry = AuditEntry.objects.get(object_id=str(model.pk))
+        assert (entry.action, entry.before, entry.after) == (
+            "change",
+            {"provider_id": str(model.provider_id)},
+            {"provider_id": str(other.pk)},
+        )
+
     def test_an_older_row_with_another_variable_can_still_be_renamed(self, staff, provider):
         Provider.objects.update(key_env="DATABASE_URL")
         staff.post(page(Provider, "change", provider.pk), {**self.FORM, "name": "laboratory"})
