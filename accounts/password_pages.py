@@ -9,7 +9,7 @@ from django.shortcuts import redirect
 from django.views.decorators.debug import sensitive_post_parameters
 
 from accounts.addresses import sends_mail
-from accounts.devices import device_remember
+from accounts.devices import device_of, device_remember
 from accounts.forms import NewPassword, tokens_sentence
 from accounts.page_base import PageView, add_errors, form_page
 from accounts.passwords import password_link_mail, password_link_user, password_reset
@@ -40,7 +40,7 @@ class ForgotPasswordView(PageView):
             return self.show(request, form)
         email = form.cleaned_data["email"]
         attempt_count(request, purpose="link", email=email)
-        password_link_mail(email=email)
+        password_link_mail(email=email, device=device_of(request, email))
         return self.show(request, form, asked=email)
 
     def show(self, request: HttpRequest, form: forms.Form, asked: str = "") -> HttpResponse:

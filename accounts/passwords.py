@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import threading
+import time
 import uuid
 
 from django.conf import settings
@@ -23,12 +24,16 @@ from django.urls import reverse
 from accounts.access import parse_id
 from accounts.addresses import mailed_url, sends_mail
 from accounts.audit import audit_record
-from accounts.models import User
+from accounts.models import User, secret_digest
 from accounts.services import token_names, tokens_delete
+from accounts.throttling import HOUR_S, caller_count, caller_forget
 from pantheon.errors import NotFound, PantheonError, ValidationFailed
 
 LINK_SUBJECT = "A new password for Pantheon"
 VALID_FOR = dt.timedelta(seconds=settings.PASSWORD_RESET_TIMEOUT)
+
+LINKS_PER_HOUR = 3
+"""Valid links that an address is mailed because somebody asked; for a browser that the account knows, as many more."""
 
 log = logging.getLogger(__name__)
 
@@ -77,18 +82,36 @@ def account_change_mail(*, user: User, address: str, what: str) -> None:
         transaction.on_commit(lambda: mail_out(user.pk, address, "Your Pantheon account was changed", text))
 
 
-def password_link_mail(*, email: str) -> None:
-    """Mail such a link to an address, if it has an account.
+def password_link_mail(*, email: str, device: str | None = None) -> None:
+    """Mail such a link to an address, if it has an account and was not mailed LINKS_PER_HOUR that are still valid.
 
-    The time that an answer takes tells nobody which addresses have one: the mail is written in any case, and leaves
-    from a thread. A mail server that refuses is logged: whoever waits in vain asks again.
+    `device`: a browser that the account knows asks; what others asked for does not count for it.
+
+    Whoever asks learns nothing of it, nor from the time that an answer takes which addresses have an account: the mail
+    is counted and written in any case, and leaves from a thread. A mail server that refuses is logged: whoever waits in
+    vain asks again.
     """
     found = User.objects.filter(email=User.normalize_email(email), is_active=True).first()
-    user = found or User(email=email)
+    user = found or User(email=User.normalize_email(email))
+    key = links_key(user, device)
+    is_due = caller_count(key, {HOUR_S: LINKS_PER_HOUR}, time.time()).counted
     text = link_mail(user)
-    if found is not None:
-        args = (user.pk, user.email, LINK_SUBJECT, text)
-        threading.Thread(target=mail_out, args=args, name="password-mail").start()
+    if found is not None and is_due:
+        threading.Thread(target=link_out, args=(user, key, text), name="password-mail").start()
+
+
+def links_key(user: User, device: str | None) -> str:
+    """Return where mailed links are counted.
+
+    What ends their validity begins another count: whoever is mailed no more has one that works.
+    """
+    return f"links-{secret_digest(f'{user.email} {user.password} {user.last_login} {device}')}"
+
+
+def link_out(user: User, key: str, text: str) -> None:
+    """Mail a link that somebody asked for; one that was refused is not counted."""
+    if not mail_out(user.pk, user.email, LINK_SUBJECT, text):
+        caller_forget(key)
 
 
 def link_mail(user: User, *, actor: User | None = None) -> str:
@@ -98,11 +121,14 @@ def link_mail(user: User, *, actor: User | None = None) -> str:
     return render_to_string("accounts/password_mail.txt", context)
 
 
-def mail_out(user_id: uuid.UUID, address: str, subject: str, text: str) -> None:
+def mail_out(user_id: uuid.UUID, address: str, subject: str, text: str) -> bool:
+    """Mail a text; False where the server refuses it, which is logged."""
     try:
         send_mail(subject, text, None, [address])
     except OSError as error:  # smtplib's errors are OSErrors too
         log.warning("%r for %s could not be mailed: %s", subject, user_id, error)
+        return False
+    return True
 
 
 def password_link_user(user_id: str, secret: str) -> User:

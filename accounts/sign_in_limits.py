@@ -4,6 +4,7 @@ An attempt is counted before a password is looked at, by one atomic step per cou
 one that succeeds is taken back. Windows are fixed: whoever is refused knows until when, and trying on prolongs nothing.
 Addresses that have no account count the same, so that the answer tells nobody which have one. Each purpose has its own
 counters. A browser that the account knows has a counter of its own and no other: nobody else can have it refused.
+Links are counted for whoever asks, not for the e-mail address: `password_link_mail` bounds in silence how many it gets.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Counter:
 
 
 def attempt_count(request: HttpRequest, *, purpose: Purpose, email: str | None) -> list[Counter]:
-    """Count an attempt for the e-mail address (if one is given) and for the caller's. Raises `rate_limited`.
+    """Count an attempt for the caller's address, and for the e-mail address if one is given. Raises `rate_limited`.
 
     Returns where it was counted, for `attempt_forgive`.
     """
@@ -63,7 +64,7 @@ def counters_of(request: HttpRequest, purpose: Purpose, email: str | None) -> li
     else:
         per_address = settings.PANTHEON_SIGN_IN_ATTEMPTS_PER_ADDRESS
         counters = [Counter("address", key_of(purpose, "address", client_address(request)), per_address)]
-        if email is not None:
+        if email is not None and purpose != "link":  # or anybody could keep its owner from asking
             counters.append(
                 Counter("email", key_of(purpose, "email", User.normalize_email(email)), per_email)
             )

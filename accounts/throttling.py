@@ -22,6 +22,11 @@ def caller_count(key: str, limits: Mapping[int, int], now_s: float) -> Count:
     return cache.count_request(f"windows-{key}", limits, round(now_s * 1000))
 
 
+def caller_forget(key: str) -> None:
+    """Have a caller's count begin anew."""
+    caches["default"].delete(f"windows-{key}")
+
+
 class CallerThrottle(SimpleRateThrottle):
     """Sliding windows per token, or per user in the browser. The limits are read at each request; 0 means none."""
 

@@ -7,6 +7,7 @@ import email
 import email.policy
 import re
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import AuditEntry, User
-from accounts.passwords import VALID_FOR, password_link, password_reset
+from accounts.passwords import LINKS_PER_HOUR, VALID_FOR, password_link, password_reset
 from accounts.tests.admin_site import signed_in, static_files_as_they_are
 from accounts.tests.at_once import at_once
 from accounts.tests.clients import BASE, PASSWORD
@@ -130,9 +131,9 @@ class TestByStaff:
 
 @pytest.mark.usefixtures("mails")
 class TestByMail:
-    def ask(self, client: Client, address: str) -> Any:
+    def ask(self, client: Client, address: str, *, caller: str = "192.0.2.1") -> Any:
         """Ask for a link, and wait until the mail has left."""
-        response = client.post(FORGOT, {"email": address})
+        response = client.post(FORGOT, {"email": address}, REMOTE_ADDR=caller)
         for thread in threading.enumerate():
             if thread.name == "password-mail":
                 thread.join(10)
@@ -181,10 +182,81 @@ class TestByMail:
         assert f"for {alice.pk} could not be mailed" in caplog.text
         assert "/reset-password/" not in caplog.text
 
-    def test_it_is_limited_like_signing_in(self, client: Client, mails: Any) -> None:
+    def test_whoever_asks_too_often_is_refused(self, client: Client, mails: Any) -> None:
+        mails.PANTHEON_SIGN_IN_ATTEMPTS_PER_ADDRESS = 2
+        tried = [self.ask(client, f"{name}@example.com").status_code for name in ("a", "b", "c")]
+        assert tried == [200, 200, 429]
+        assert self.ask(client, "c@example.com", caller="192.0.2.2").status_code == 200
+
+    def test_an_address_is_mailed_a_few_and_nobody_learns_of_it(
+        self, client: Client, alice: User, mails: Any
+    ) -> None:
         mails.PANTHEON_SIGN_IN_ATTEMPTS_PER_EMAIL = 2
-        statuses = [self.ask(client, "nobody@example.com").status_code for _ in range(3)]
-        assert statuses == [200, 200, 429]
+        with mail_server() as server:
+            mails.EMAIL_PORT = server.port
+            pages = [
+                self.ask(client, address, caller=f"192.0.2.{number}")
+                for address in (alice.email, "nobody@example.com")
+                for number in range(LINKS_PER_HOUR + 3)
+            ]
+        said = {text(page).replace(alice.email, "…").replace("nobody@example.com", "…") for page in pages}
+        assert {page.status_code for page in pages} == {200}
+        assert len(said) == 1
+        assert len(server.messages) == LINKS_PER_HOUR
+
+    def test_what_the_owner_was_mailed_before_still_works(
+        self, client: Client, alice: User, mails: Any
+    ) -> None:
+        with mail_server() as server:
+            mails.EMAIL_PORT = server.port
+            for _ in range(LINKS_PER_HOUR + 1):
+                self.ask(client, alice.email)
+            first = email.message_from_string(server.messages[0][1], policy=email.policy.default)
+            link = re.search(rf"{BASE}(/reset-password/\S+)", first.get_content())
+            assert link is not None
+            assert client.post(link[1], PASSWORDS).status_code == 302
+            # The others are worth nothing now: whoever forgets the new password, too, gets another.
+            self.ask(Client(), alice.email)
+        assert len(server.messages) == LINKS_PER_HOUR + 1
+
+    def test_a_browser_that_the_account_knows_is_mailed_its_own(
+        self, client: Client, alice: User, mails: Any
+    ) -> None:
+        assert (
+            client.post(reverse("sign-in"), {"username": alice.email, "password": PASSWORD}).status_code
+            == 302
+        )
+        mails.PANTHEON_SIGN_IN_ATTEMPTS_PER_ADDRESS = LINKS_PER_HOUR
+        with mail_server() as server:
+            mails.EMAIL_PORT = server.port
+            tried = [self.ask(Client(), alice.email).status_code for _ in range(LINKS_PER_HOUR + 1)]
+            assert tried == [200] * LINKS_PER_HOUR + [429]
+            for _ in range(LINKS_PER_HOUR + 1):
+                assert self.ask(client, alice.email).status_code == 200
+        assert len(server.messages) == 2 * LINKS_PER_HOUR
+
+    def test_a_mail_that_was_refused_is_not_counted(self, client: Client, alice: User, mails: Any) -> None:
+        with mail_server(refuses=True) as server:
+            mails.EMAIL_PORT = server.port
+            for _ in range(LINKS_PER_HOUR + 1):
+                self.ask(client, alice.email)
+        with mail_server() as server:
+            mails.EMAIL_PORT = server.port
+            self.ask(client, alice.email)
+        assert len(server.messages) == 1
+
+    def test_an_hour_later_there_are_more(
+        self, client: Client, alice: User, mails: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        now = [time.time()]
+        monkeypatch.setattr("accounts.passwords.time.time", lambda: now[0])
+        with mail_server() as server:
+            mails.EMAIL_PORT = server.port
+            for _ in range(LINKS_PER_HOUR + 1):
+                self.ask(client, alice.email)
+            now[0] += 3601
+            self.ask(client, alice.email)
+        assert len(server.messages) == LINKS_PER_HOUR + 1
 
 
 def test_without_mail_the_page_says_whom_to_ask(client: Client, alice: User, settings: Any) -> None:
