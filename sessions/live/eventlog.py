@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from typing import Any, Protocol
 
 from django.conf import settings
@@ -50,8 +51,12 @@ class EventLog(Protocol):
         """
         ...
 
-    async def forget(self, turn_id: uuid.UUID) -> None:
-        """Drop a turn's events; its readers fall back to a snapshot."""
+    def forget(self, turn_ids: Collection[uuid.UUID]) -> None:
+        """Drop turns' events; their readers fall back to a snapshot. Blocks; what Redis does not take expires there."""
+        ...
+
+    def held(self) -> list[uuid.UUID]:
+        """Return the turns whose events are in this process alone, so that no other can forget them."""
         ...
 
     def expire(self) -> None:

@@ -10,6 +10,7 @@ import threading
 import time
 import uuid
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -89,9 +90,14 @@ class MemoryEventLog:
                 if not log.waiters and not log.entries:
                     self._logs.pop(turn_id, None)
 
-    async def forget(self, turn_id: uuid.UUID) -> None:
+    def forget(self, turn_ids: Collection[uuid.UUID]) -> None:
         with self._lock:
-            self._logs.pop(turn_id, None)
+            for turn_id in turn_ids:
+                self._logs.pop(turn_id, None)
+
+    def held(self) -> list[uuid.UUID]:
+        with self._lock:
+            return list(self._logs)
 
     def expire(self) -> None:
         horizon = time.monotonic() - KEPT_AFTER_END_S

@@ -13,6 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Collection, Coroutine
+from concurrent.futures import CancelledError
 from typing import Any, TypeVar
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -38,6 +39,9 @@ UNREACHABLE_FOR_S = 1.0
 STALLED_AFTER_S = 5.0
 GRACE_S = 1.0
 STALLED = "no progress for 5 s, restarting"
+
+FORGOTTEN_AT_ONCE = 1000
+"""Logs that one command deletes: Redis answers nobody else meanwhile."""
 
 CLOSE_S = 1.0
 DRAIN_POLL_S = 0.002
@@ -77,10 +81,20 @@ class RedisEventLog:
     async def wait(self, turn_id: uuid.UUID, seq: int, timeout_s: float) -> bool:
         return await self._started().tails.wait(turn_id, seq, timeout_s)
 
-    async def forget(self, turn_id: uuid.UUID) -> None:
+    def forget(self, turn_ids: Collection[uuid.UUID]) -> None:
         live = self._started()
-        live.tails.forget(turn_id)
-        await self._ask(live, live.forget(turn_id), None)
+        for turn_id in turn_ids:
+            live.tails.forget(turn_id)
+        deletion = asyncio.run_coroutine_threadsafe(live.forget(turn_ids), live.loop)
+        try:
+            deletion.result(2 * TIMEOUT_S)
+        except (*UNREACHABLE, CancelledError) as error:
+            deletion.cancel()
+            log.warning("events of %d turns stay until they expire: %s", len(turn_ids), type(error).__name__)
+
+    def held(self) -> list[uuid.UUID]:
+        """Return none: any process can delete what is in Redis, and tails that nobody reads are dropped in seconds."""
+        return []
 
     def expire(self) -> None:
         """Redis does it."""
@@ -192,8 +206,10 @@ class Live:
         newest = entries_of(await self.commands.xrevrange(stream_key(turn_id), count=1))
         return newest[0].seq if newest else 0
 
-    async def forget(self, turn_id: uuid.UUID) -> None:
-        await self.commands.delete(stream_key(turn_id))
+    async def forget(self, turn_ids: Collection[uuid.UUID]) -> None:
+        keys = [stream_key(turn_id) for turn_id in turn_ids]
+        for start in range(0, len(keys), FORGOTTEN_AT_ONCE):
+            await self.commands.unlink(*keys[start : start + FORGOTTEN_AT_ONCE])
 
     def close(self) -> None:
         call_on(self.loop, self.loop.stop)

@@ -22,6 +22,7 @@ from sessions.live.journal import journal_state
 from sessions.live.loops import new_loop
 from sessions.live.mailing import notices_mail_aside
 from sessions.live.runner import Runner, RunningTurn
+from sessions.selectors.turns import turns_gone
 from sessions.services.calls import calls_write
 from sessions.services.fence import FenceLost
 from sessions.services.leases import leases_renew, turns_hand_over, turns_to_recover
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 RENEW_EVERY_S = 1.0
 KEEP_LOGS_EVERY_S = 1.0
 PURGE_EVERY_S = 3600.0
+FORGET_EVERY_S = 30.0
 DRAIN_S = 1.0
 """How long the last events may take to leave the process."""
 
@@ -150,6 +152,11 @@ class Engine:
             self.recover, every_s=settings.PANTHEON_RECOVER_EVERY_S, failure="turns could not be recovered"
         )
         self.repeat(self.purge, every_s=PURGE_EVERY_S, failure="deleted rows could not be erased")
+        self.repeat(
+            self.forget_erased,
+            every_s=FORGET_EVERY_S,
+            failure="events of erased turns could not be looked for",
+        )
 
     async def tell_journal(self) -> None:
         await self.database.run(journal_state.open)
@@ -166,6 +173,11 @@ class Engine:
     async def purge(self) -> None:
         """Erase what people deleted some days ago."""
         await self.database.run(deleted_purge)
+
+    async def forget_erased(self) -> None:
+        """Forget the events of turns that are gone: a command erases in a process of its own, and reaches no other."""
+        if held := event_log.held():
+            event_log.forget(await self.database.run(turns_gone, held))
 
     async def stop(self) -> list[uuid.UUID]:
         """Stop asking models and give the turns back, so that the next process goes on at once; return them."""

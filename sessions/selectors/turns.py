@@ -15,6 +15,9 @@ from orchestration.engine.specs import UsageReport
 from sessions.models import Call, Message, Turn
 from sessions.selectors.usage import usage_of_buckets, usage_of_events, usage_of_report
 
+AT_ONCE = 1000
+"""Ids of one statement: databases bound the number of its parameters."""
+
 
 def turn_json(turn: Turn, *, with_text: bool = False) -> dict[str, Any]:
     """Return one turn as the API shows it; `with_text` adds to each step what it has said so far."""
@@ -23,6 +26,15 @@ def turn_json(turn: Turn, *, with_text: bool = False) -> dict[str, Any]:
 
 def turn_json_by_id(turn_id: uuid.UUID, *, with_text: bool = False) -> dict[str, Any]:
     return turn_json(Turn.objects.get(pk=turn_id), with_text=with_text)
+
+
+def turns_gone(turn_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
+    """Return which of these turns have no row any more."""
+    gone = set(turn_ids)
+    for start in range(0, len(turn_ids), AT_ONCE):
+        some = turn_ids[start : start + AT_ONCE]
+        gone.difference_update(Turn.objects.filter(pk__in=some).order_by().values_list("pk", flat=True))
+    return gone
 
 
 def turns_json(turns: Sequence[Turn], *, with_text: bool = False) -> list[dict[str, Any]]:

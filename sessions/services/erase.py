@@ -17,6 +17,7 @@ from billing.services.erase import names_erase
 from pantheon.errors import PantheonError, ValidationFailed
 from sessions.dispatch import cancel
 from sessions.models import Agent, ChatSession, Room, Turn
+from sessions.services.purge import sessions_erase
 
 AT_ONCE = 200
 """Sessions that one transaction deletes."""
@@ -35,7 +36,7 @@ def user_erase(*, user: User) -> None:
     theirs = ids_of(user)
     while sessions := list(ChatSession.objects.filter(owner=user).values_list("pk", flat=True)[:AT_ONCE]):
         with transaction.atomic(durable=True):
-            ChatSession.objects.filter(pk__in=sessions).delete()
+            sessions_erase(sessions)
     _account_erase(user=user, theirs=theirs)
 
 

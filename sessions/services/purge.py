@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from sessions.live.eventlog import event_log
 from sessions.models import Agent, ChatSession, Room, Turn
 from sessions.services.scrub import deleted_scrub
 
@@ -44,8 +48,19 @@ def _sessions_purge(due: dt.datetime) -> int:
     running = Turn.objects.active().values("session")
     rows = ChatSession.objects.filter(deleted_at__lt=due).exclude(pk__in=running)
     ids = list(rows.order_by("deleted_at").values_list("pk", flat=True)[:AT_ONCE])
-    ChatSession.objects.filter(pk__in=ids).delete()
+    sessions_erase(ids)
     return len(ids)
+
+
+def sessions_erase(session_ids: Collection[uuid.UUID]) -> None:
+    """Delete sessions for good (inside a transaction), and their turns' events once it is committed.
+
+    Where the event log cannot be reached, its events expire: nothing that is erased waits for it.
+    """
+    assert transaction.get_connection().in_atomic_block
+    turn_ids = list(Turn.objects.filter(session__in=session_ids).order_by().values_list("pk", flat=True))
+    ChatSession.objects.filter(pk__in=session_ids).delete()
+    transaction.on_commit(partial(event_log.forget, turn_ids), robust=True)
 
 
 @transaction.atomic(durable=True)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import datetime as dt
 import io
 import json
 import sqlite3
+import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.apps import apps
+from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
@@ -24,12 +28,16 @@ from billing.selectors.labels import labels_for
 from billing.services.budgets import budget_save
 from billing.services.erase import names_erase
 from orchestration.tests.providers import Answer, Gate
+from sessions.live.eventlog import event_log
+from sessions.live.runtime import runtime
 from sessions.models import Agent, Call, ChatSession, Message, Room, Summary, Turn
 from sessions.services.chats import session_delete
-from sessions.services.purge import deleted_purge
+from sessions.services.purge import deleted_purge, sessions_erase
 from sessions.services.rooms import room_delete
 from sessions.tests.factories import make_agent, make_room, make_session, make_user
 from sessions.tests.ledger import assert_nothing_to_audit
+from sessions.tests.server_process import until
+from sessions.tests.waiting import wait_for_event
 
 __all__ = ["static_files_as_they_are"]
 
@@ -49,6 +57,11 @@ def erase(email: str, *options: str) -> str:
     out = io.StringIO()
     call_command("erase_user", email, "--yes", *options, stdout=out)
     return out.getvalue()
+
+
+def events_of(turn_id: uuid.UUID) -> int:
+    """Return the newest seq of a turn's events, 0 where nothing is known of it."""
+    return asyncio.run(event_log.last_seq(turn_id))
 
 
 def ledger() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -150,6 +163,38 @@ def test_the_ledger_is_left_by_others_names_and_reports_say_deleted(
     kept = UsageEvent.objects.get(user_id=bob.pk)
     assert (kept.room_name, kept.agent_key) == ("Bob's room", "ana")
     assert AuditEntry.objects.get(action="erase").after == {"usage_events_without_names": 1}
+
+
+def test_the_events_of_their_turns_are_forgotten(alice, bob, session, api_of, openai_model) -> None:
+    room = make_room(bob, make_agent(bob, "ana", openai_model))
+    path = f"sessions/{make_session(bob, room).pk}/turns"
+    assert api_of(bob).post(path, {"message": "@ana hello"}).status_code == 201
+    mine, theirs = Turn.objects.get(user=alice), Turn.objects.get(user=bob)
+    for turn in (mine, theirs):
+        wait_for_event(turn.pk, "turn.completed")
+    erase(alice.email)
+    assert events_of(mine.pk) == 0
+    assert events_of(theirs.pk) > 0
+
+
+def test_what_is_not_erased_keeps_its_events(session) -> None:
+    turn = session.turns.get()
+    wait_for_event(turn.pk, "turn.completed")
+    with contextlib.suppress(ZeroDivisionError), transaction.atomic():
+        sessions_erase([session.pk])
+        raise ZeroDivisionError
+    assert events_of(turn.pk) > 0
+
+
+@pytest.mark.skipif(bool(settings.REDIS_URL), reason="about events in a process's memory")
+def test_what_another_process_erased_is_forgotten_here_too(session) -> None:
+    """As `bin/manage erase_user` beside a server without Redis."""
+    gone = session.turns.get().pk
+    wait_for_event(gone, "turn.completed")
+    session.delete()
+    assert events_of(gone) > 0
+    runtime.start_recovery()
+    until(lambda: events_of(gone) == 0)
 
 
 def test_names_go_inside_the_transaction_that_says_so(alice, session) -> None:

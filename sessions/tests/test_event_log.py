@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -237,10 +238,16 @@ async def test_a_reader_that_vanishes_leaves_nothing(log, turn_id) -> None:
 
 
 async def test_a_forgotten_log_knows_nothing(log, turn_id) -> None:
-    write(log, turn_id, 1, 2)
-    await log.forget(turn_id)
-    assert await log.after(turn_id, 0) == []
-    assert await log.last_seq(turn_id) == 0
+    other, kept = uuid.uuid4(), uuid.uuid4()
+    for written in (turn_id, other, kept):
+        write(log, written, 1, 2)
+        assert await log.last_seq(written) == 2
+    log.forget([turn_id, other, uuid.uuid4()])
+    for forgotten in (turn_id, other):
+        assert await log.after(forgotten, 0) == []
+        assert await log.last_seq(forgotten) == 0
+    assert await log.last_seq(kept) == 2
+    log.forget([])
 
 
 # --- Redis alone ------------------------------------------------------------------------------------------------------
@@ -280,6 +287,31 @@ async def test_an_ended_log_is_kept_for_an_hour(own_redis, remote, turn_id) -> N
         assert 3600 < client.ttl(stream_key(turn_id)) <= 24 * 3600
         write(remote, turn_id, 3, kind="turn.failed")
         assert 0 < client.ttl(stream_key(turn_id)) <= 3600
+
+
+async def test_a_forgotten_log_leaves_nothing_in_redis(
+    own_redis, remote, turn_id, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sessions.live.redis_log.FORGOTTEN_AT_ONCE", 2)
+    turn_ids = [turn_id, *(uuid.uuid4() for _ in range(4))]
+    for written in turn_ids:
+        write(remote, written, 1, 2)
+    remote.forget(turn_ids)
+    write(remote, turn_id, 3, kind="turn.completed")  # what comes late makes no log
+    with own_redis.client() as client:
+        assert client.keys() == []
+
+
+@pytest.mark.parametrize("how", ["kill", "freeze"])
+async def test_forgetting_does_not_wait_for_a_redis_that_is_gone(
+    own_redis, remote, turn_id, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(remote, turn_id, 1, 2)
+    getattr(own_redis, how)()
+    began_s = time.monotonic()
+    remote.forget([turn_id])
+    assert time.monotonic() - began_s < PATIENCE_S
+    assert "events of 1 turns stay until they expire" in caplog.text
 
 
 async def test_readers_leave_nothing_in_redis_and_share_connections(own_redis, remote, turn_id) -> None:

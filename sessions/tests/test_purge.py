@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import io
 
@@ -10,6 +11,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from billing.models import UsageEvent
+from sessions.live.eventlog import event_log
 from sessions.models import Agent, Call, ChatSession, Message, Room, Turn
 from sessions.services.agents import agent_delete
 from sessions.services.chats import session_delete
@@ -17,6 +19,7 @@ from sessions.services.purge import Purged, deleted_purge
 from sessions.services.rooms import room_delete
 from sessions.tests.factories import make_agent, make_room, make_session
 from sessions.tests.ledger import assert_nothing_to_audit
+from sessions.tests.waiting import wait_for_event
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -47,6 +50,21 @@ def test_what_was_deleted_long_ago_goes_and_its_bill_stays(api, alice, openai_mo
     assert set(Call.objects.values_list("turn__session", flat=True)) == {kept.pk}
     assert UsageEvent.objects.count() == 5
     assert_nothing_to_audit()
+
+
+def test_its_events_go_with_it(api, alice, openai_model) -> None:
+    agent = make_agent(alice, "ana", openai_model)
+    gone, kept = (make_session(alice, agent) for _ in range(2))
+    for session in (gone, kept):
+        assert api.post(f"sessions/{session.pk}/turns", {"message": "hi"}).status_code == 201
+    turns = [session.turns.get().pk for session in (gone, kept)]
+    for turn_id in turns:
+        wait_for_event(turn_id, "turn.completed")
+    session_delete(session=gone)
+    assert all(asyncio.run(event_log.last_seq(turn_id)) for turn_id in turns)  # it may still be taken back
+    long_ago()
+    assert deleted_purge() == Purged(1, 0, 0)
+    assert [bool(asyncio.run(event_log.last_seq(turn_id))) for turn_id in turns] == [False, True]
 
 
 def test_a_session_whose_turn_runs_waits(api, alice, openai_model, nobody_runs) -> None:

@@ -101,7 +101,7 @@ def test_a_reader_that_has_everything_gets_204(api, session) -> None:
 def test_where_the_log_is_gone_one_snapshot_stands_in(api, session) -> None:
     last = ask(api, session)[-1].id
     turn = Turn.objects.get()
-    asyncio.run(event_log.forget(turn.pk))
+    event_log.forget([turn.pk])
     (snapshot,) = read_all(api.get(f"turns/{turn.pk}/events"))
     assert (snapshot.type, snapshot.id) == ("turn.snapshot", last)
     assert snapshot.data["turn"]["status"] == "completed"
@@ -116,7 +116,7 @@ def test_a_reader_of_what_has_ended_need_not_wait(api, session) -> None:
     """The log is gone: the row is looked at before the first wait, which would take as long as the patience here."""
     ask(api, session)
     turn = Turn.objects.get()
-    asyncio.run(event_log.forget(turn.pk))
+    event_log.forget([turn.pk])
 
     async def first() -> Entry | None:
         async with asyncio.timeout(LOOK_EVERY_S / 2):
@@ -173,7 +173,7 @@ def test_a_log_that_vanishes_in_mid_turn_goes_on_with_a_snapshot(api, session, o
     turn_id = uuid.UUID(api.post(f"sessions/{session.pk}/turns", body).json()["id"])
     wait_for_event(turn_id, '"text":"Good "')
     seen = asyncio.run(event_log.last_seq(turn_id))
-    asyncio.run(event_log.forget(turn_id))
+    event_log.forget([turn_id])
     ana.open()
     if isinstance(event_log, RedisEventLog):
         wait_for_event(turn_id, '"type":"turn.snapshot"')
