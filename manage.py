@@ -7,7 +7,7 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pantheon.settings")
     from django.core.management import execute_from_command_line
 
-    from pantheon.startup import settings_load
+    from pantheon.config.startup import settings_load
 
     settings_load()
     execute_from_command_line(sys.argv)

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from rest_framework.request import Request
 
 from accounts.models import ApiToken, Invitation, User
-from pantheon.errors import NotFound, PantheonError
+from web.errors import NotFound, PantheonError
 
 
 def parse_id(text: str | uuid.UUID) -> uuid.UUID:

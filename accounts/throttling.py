@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
 
 from accounts.models import ApiToken
-from accounts.windows import Count, CountingCache, Window
+from web.windows import Count, CountingCache, Window
 
 MINUTE_S, HOUR_S = 60, 3600
 

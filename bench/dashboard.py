@@ -218,8 +218,9 @@ def fill(events: int) -> None:
     from django.db import connection
     from django.utils import timezone
 
-    from billing.cuts import CUTS
-    from billing.services.rollup import TOKENS, TOTAL_COLUMNS, totals_of
+    from billing.models.rollup_columns import TOKENS, TOTAL_COLUMNS
+    from billing.models.rollup_cuts import CUTS
+    from billing.services.rollup import totals_of
 
     started = time.perf_counter()
     begin = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0) - dt.timedelta(days=DAYS - 1)
@@ -267,7 +268,8 @@ def check(first: dt.date) -> None:
     """Exit where a rollup is not the sum of the events: all in all, and row by row on some days and their weeks."""
     from django.db import connection
 
-    from billing.services.rollup import TOKENS, rollup_wrong_rows
+    from billing.models.rollup_columns import TOKENS
+    from billing.services.rollup import rollup_wrong_rows
 
     tokens = {"all_tokens": " + ".join(TOKENS)}
     with connection.cursor() as cursor:
@@ -349,8 +351,9 @@ def address_of(path: str) -> Callable[[str], str]:
     def events(query: str) -> str:
         from django.http import QueryDict
 
-        from billing.reading import read, utc_today
-        from billing.selectors.events import events_url
+        from billing.days import utc_today
+        from billing.reports.events import events_url
+        from billing.reports.query import read
 
         asked = read(QueryDict(f"{query}&{path.removeprefix('events:')}"), today=utc_today())
         return events_url(asked.days, asked.filters)

@@ -88,7 +88,7 @@ def council_turns(server: ProviderServer, turns: int) -> list[tuple[float, float
 
 async def events_of(turn_id: uuid.UUID) -> list[dict[str, str]]:
     """Return a turn's events once it is over."""
-    from sessions.live.eventlog import event_log
+    from sessions.events.eventlog import event_log
 
     while True:
         entries = await event_log.after(turn_id, 0) or []

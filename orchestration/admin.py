@@ -12,9 +12,9 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from accounts.admin_audit import AuditedAdmin
-from accounts.admin_links import LinkedAdmin, Way, costs_way, list_way
+from accounts.admin.audited import AuditedAdmin
 from orchestration.models import LlmModel, Provider
+from web.admin.links import LinkedAdmin, Way, costs_way, list_way
 
 
 def is_referenced(row: Model) -> bool:

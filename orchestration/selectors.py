@@ -6,7 +6,7 @@ from django.conf import settings
 
 from orchestration.engine.specs import ModelSpec
 from orchestration.models import LlmModel, Provider
-from pantheon.errors import PantheonError
+from web.errors import PantheonError
 
 FIRST_PROVIDERS = ("openai", "anthropic")
 """Providers that come first; then the others by name, the demo last."""

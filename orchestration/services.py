@@ -5,10 +5,10 @@ from __future__ import annotations
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 
-from accounts.audit import audit_record, values_of
-from accounts.services import fields_of
+from accounts.services.audit import audit_record, values_of
 from orchestration.models import LlmModel, Provider
-from pantheon.errors import ValidationFailed
+from web.errors import ValidationFailed
+from web.validation import fields_of
 
 
 @transaction.atomic(durable=True)

@@ -12,7 +12,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api_base import AlwaysJson, ApiView
+from accounts.api.base import AlwaysJson, ApiView
 
 
 @functools.cache

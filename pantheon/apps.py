@@ -8,7 +8,7 @@ class PantheonConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        from pantheon.checks import (
+        from pantheon.config.checks import (
             SETTINGS_CHECKS,
             check_default_model,
             check_key_variables,

@@ -4,7 +4,7 @@ import warnings
 
 import django
 
-from pantheon.startup import settings_load
+from pantheon.config.startup import settings_load
 
 # After this exit code gunicorn starts no other worker (gunicorn.arbiter.Arbiter.WORKER_BOOT_ERROR).
 settings_load(exit_code=3)
@@ -17,9 +17,9 @@ django.setup(set_prefix=False)
 from django.conf import settings  # noqa: E402
 
 from pantheon import lifecycle  # noqa: E402  (needs the settings)
-from pantheon.body_bound import BodyBound  # noqa: E402
-from pantheon.inline_middleware import InlineHandler  # noqa: E402
-from pantheon.request_threads import OnDatabaseThreads  # noqa: E402
+from pantheon.http.body_limit import BodyBound  # noqa: E402
+from pantheon.http.inline_middleware import InlineHandler  # noqa: E402
+from pantheon.http.request_threads import OnDatabaseThreads  # noqa: E402
 from sessions.dispatch import use_dispatcher  # noqa: E402
 from sessions.live.stopping import set_stop_check  # noqa: E402
 

@@ -33,7 +33,7 @@ from prometheus_client import start_http_server
 from redis.exceptions import RedisError
 
 from pantheon import lifecycle
-from pantheon.startup import settings_check, settings_load
+from pantheon.config.startup import settings_check, settings_load
 from sessions.dispatch import dispatch, use_dispatcher
 
 settings_load()

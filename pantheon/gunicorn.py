@@ -21,10 +21,10 @@ from django.core.exceptions import ImproperlyConfigured
 from gunicorn.workers import gasgi
 
 from pantheon import lifecycle
-from pantheon.connections import BoundedConnection, connections_allowed
-from pantheon.environment import Environment
-from pantheon.logs import JSON, TEXT, logging_config
-from pantheon.startup import refuse
+from pantheon.config.environment import Environment
+from pantheon.config.logs import JSON, TEXT, logging_config
+from pantheon.config.startup import refuse
+from pantheon.http.connections import BoundedConnection, connections_allowed
 
 environ.Env.read_env(
     os.environ.get("PANTHEON_ENV_FILE", str(Path(__file__).resolve().parent.parent / ".env"))

@@ -22,12 +22,12 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api_base import ApiView
-from accounts.api_schema import operation
-from accounts.api_shapes import one_of, text
+from accounts.api.base import ApiView
 from sessions.api.base import AsyncAPIView
-from sessions.live.eventlog import event_log
+from sessions.events.eventlog import event_log
 from sessions.live.journal import JOURNALS, journal_state
+from web.api.schema import operation
+from web.api.shapes import one_of, text
 
 log = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 import environ
 
-from pantheon.environment import Environment, database_settings, host_of, mail_settings
-from pantheon.logs import FORMATS, TEXT, logging_config
-from pantheon.private_files import data_dir_prepare, files_narrow
-from pantheon.secret_key import load_or_make_secret_key
+from pantheon.config.environment import Environment, database_settings, host_of, mail_settings
+from pantheon.config.logs import FORMATS, TEXT, logging_config
+from pantheon.config.private_files import data_dir_prepare, files_narrow
+from pantheon.config.secret_key import load_or_make_secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VERSION = "0.1.0"
@@ -58,8 +58,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "pantheon.middleware.request_id_middleware",
-    "pantheon.observing.observing_middleware",
+    "pantheon.http.request_id.request_id_middleware",
+    "pantheon.http.metrics.observing_middleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -131,13 +131,13 @@ REDIS_URL = env.str("REDIS_URL", default="")
 if REDIS_URL:
     CACHES = {
         "default": {
-            "BACKEND": "pantheon.cache.SharedCache",
+            "BACKEND": "web.cache.SharedCache",
             "LOCATION": REDIS_URL,
             "KEY_PREFIX": "pantheon",
         }
     }
 else:
-    CACHES = {"default": {"BACKEND": "pantheon.cache.MemoryCache"}}
+    CACHES = {"default": {"BACKEND": "web.cache.MemoryCache"}}
 
 AUTH_USER_MODEL = "accounts.User"
 PASSWORD_HASHERS = [
@@ -172,7 +172,7 @@ STATIC_ROOT = PANTHEON_DATA_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "pantheon.static_storage.HashedStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "pantheon.http.static_storage.HashedStaticFilesStorage"},
 }
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -197,7 +197,7 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_HTTPS
 SESSION_COOKIE_NAME = "pantheon_session"
 CSRF_COOKIE_NAME = "pantheon_csrf"
-CSRF_FAILURE_VIEW = "pantheon.error_pages.csrf_failure"
+CSRF_FAILURE_VIEW = "pantheon.http.error_pages.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
 # How many proxies of ours add to X-Forwarded-For: with https there is one, which ends the encryption and says so.
 PANTHEON_PROXIES = env.int("PANTHEON_PROXIES", default=1 if IS_HTTPS else 0)
@@ -217,16 +217,16 @@ SECURE_REFERRER_POLICY = "same-origin"
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "accounts.authentication.BearerAuthentication",
-        "accounts.authentication.CookieAuthentication",
+        "accounts.api.authentication.BearerAuthentication",
+        "accounts.api.authentication.CookieAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.SignedInWithScope"],
+    "DEFAULT_PERMISSION_CLASSES": ["accounts.api.permissions.SignedInWithScope"],
     "DEFAULT_THROTTLE_CLASSES": ["accounts.throttling.RequestThrottle"],
-    "DEFAULT_PAGINATION_CLASS": "accounts.pagination.NewestFirst",
+    "DEFAULT_PAGINATION_CLASS": "web.api.pagination.NewestFirst",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["accounts.parsing.BoundedJSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "accounts.api_schema.OperationSchema",
-    "EXCEPTION_HANDLER": "pantheon.error_rendering.exception_handler",
+    "DEFAULT_PARSER_CLASSES": ["web.api.parsing.BoundedJSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "web.api.schema.OperationSchema",
+    "EXCEPTION_HANDLER": "web.error_rendering.exception_handler",
     "URL_FORMAT_OVERRIDE": None,
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "DATETIME_FORMAT": "iso-8601",
@@ -239,10 +239,10 @@ SPECTACULAR_SETTINGS = {
     "string of USD. Lists are newest first, with an opaque cursor.",
     "OAS_VERSION": "3.1.1",
     "SERVERS": [{"url": "/"}],
-    "PREPROCESSING_HOOKS": ["accounts.api_schema.only_ours"],
+    "PREPROCESSING_HOOKS": ["web.api.schema.only_ours"],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "accounts.api_schema.finish",
+        "web.api.schema.finish",
     ],
     "ENUM_NAME_OVERRIDES": {
         "MessageRoleEnum": ["user", "agent", "manager"],

@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 from django.db.models import Q, UUIDField
 
 from accounts.access import parse_id
-from accounts.compiled import CompiledQuery, Slot
 from accounts.models import User
 from orchestration.models import Provider
-from pantheon.errors import NotFound
 from sessions.models import Agent, ChatSession, Room, Summary, Turn
 from sessions.models.agent import key_validator
 from sessions.selectors.deleted import kept_since
+from web.compiled import CompiledQuery, Slot
+from web.errors import NotFound
 
 KEY = re.compile(key_validator.regex)
 SESSION: CompiledQuery[ChatSession] = CompiledQuery(

@@ -12,7 +12,7 @@ class ChatSessionsConfig(AppConfig):
     def ready(self) -> None:
         from django.db.backends.signals import connection_created
 
-        from billing.rooms import use_rooms
+        from billing.ports import use_rooms
         from sessions.selectors.rooms import LivingRooms
         from sessions.selectors.search import sqlite_function_add
 

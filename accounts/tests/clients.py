@@ -16,8 +16,8 @@ from django.db import close_old_connections
 from django.test import Client
 
 from accounts.models import User
-from accounts.services import token_create
-from pantheon.errors import HTTP_STATUS
+from accounts.services.people import token_create
+from web.errors import HTTP_STATUS
 
 PASSWORD = "correct horse battery"
 CSRF_TOKEN = "c" * 32

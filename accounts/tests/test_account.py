@@ -14,8 +14,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import ApiToken, AuditEntry, User, secret_digest
-from accounts.once import VALID_FOR_S, one_time_value
-from accounts.services import MAX_TOKENS, token_create
+from accounts.pages.once import VALID_FOR_S, one_time_value
+from accounts.services.people import MAX_TOKENS, token_create
 from accounts.tests.admin_site import signed_in, static_files_as_they_are
 from accounts.tests.clients import PASSWORD, bearer, make_user
 

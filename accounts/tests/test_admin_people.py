@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth.models import Permission
 
 from accounts.models import ApiToken, Team, User
-from accounts.services import token_create
+from accounts.services.people import token_create
 from accounts.tests.admin_site import page, signed_in, static_files_as_they_are, superuser
 
 __all__ = ["static_files_as_they_are"]

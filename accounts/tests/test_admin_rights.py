@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import ApiToken, AuditEntry, User
-from accounts.services import token_create
+from accounts.services.people import token_create
 from accounts.tests.admin_site import page, signed_in, static_files_as_they_are, superuser
 from accounts.tests.clients import BASE, PASSWORD, client_of, make_user, refused
 from accounts.tests.mail_server import mail_server

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from accounts.models import ApiToken, User
-from accounts.services import token_create
+from accounts.services.people import token_create
 from accounts.tests.clients import CSRF_TOKEN, bearer, client_of, refused
 
 pytestmark = pytest.mark.django_db

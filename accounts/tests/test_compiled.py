@@ -11,8 +11,8 @@ from django.db.models import BooleanField, CharField, F, UUIDField
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts.compiled import CompiledQuery, CompiledUpdate, Slot, insert, insertion, together
 from accounts.models import ApiToken, Team, User
+from web.compiled import CompiledQuery, CompiledUpdate, Slot, insert, insertion, together
 
 pytestmark = pytest.mark.django_db
 

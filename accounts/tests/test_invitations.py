@@ -14,7 +14,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.invitations import (
+from accounts.models import AuditEntry, Invitation, Team, User, secret_digest
+from accounts.services.invitations import (
     MAX_VALID_FOR,
     VALID_FOR,
     invitation_accept,
@@ -22,12 +23,11 @@ from accounts.invitations import (
     invitation_create,
     invitation_revoke,
 )
-from accounts.models import AuditEntry, Invitation, Team, User, secret_digest
 from accounts.tests.admin_site import static_files_as_they_are
 from accounts.tests.at_once import at_once
 from accounts.tests.clients import BASE
 from accounts.tests.mail_server import mail_server
-from pantheon.errors import NotFound, ValidationFailed
+from web.errors import NotFound, ValidationFailed
 
 __all__ = ["static_files_as_they_are"]
 

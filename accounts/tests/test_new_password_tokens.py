@@ -12,8 +12,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import ApiToken, AuditEntry, User
-from accounts.passwords import link_path
-from accounts.services import token_create
+from accounts.services.passwords import link_path
+from accounts.services.people import token_create
 from accounts.tests.admin_site import page, signed_in, static_files_as_they_are, superuser
 from accounts.tests.clients import PASSWORD
 

@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 
 from accounts.models import User
-from accounts.services import setup_link_issue
+from accounts.services.people import setup_link_issue
 from accounts.tests.admin_site import static_files_as_they_are
 
 __all__ = ["static_files_as_they_are"]

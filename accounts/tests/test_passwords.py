@@ -18,12 +18,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import AuditEntry, User
-from accounts.passwords import LINKS_PER_HOUR, VALID_FOR, password_link, password_reset
+from accounts.services.passwords import LINKS_PER_HOUR, VALID_FOR, password_link, password_reset
 from accounts.tests.admin_site import signed_in, static_files_as_they_are
 from accounts.tests.at_once import at_once
 from accounts.tests.clients import BASE, PASSWORD
 from accounts.tests.mail_server import mail_server
-from pantheon.errors import NotFound
+from web.errors import NotFound
 
 __all__ = ["static_files_as_they_are"]
 
@@ -249,7 +249,7 @@ class TestByMail:
         self, client: Client, alice: User, mails: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         now = [time.time()]
-        monkeypatch.setattr("accounts.passwords.time.time", lambda: now[0])
+        monkeypatch.setattr("accounts.services.passwords.time.time", lambda: now[0])
         with mail_server() as server:
             mails.EMAIL_PORT = server.port
             for _ in range(LINKS_PER_HOUR + 1):

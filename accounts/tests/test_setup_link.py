@@ -10,10 +10,10 @@ import pytest
 from django.core.management import call_command
 
 from accounts.models import SetupLink, User, secret_digest
-from accounts.services import administrator_create, setup_link_is_open, setup_link_issue
+from accounts.services.people import administrator_create, setup_link_is_open, setup_link_issue
 from accounts.tests.at_once import at_once
 from accounts.tests.clients import PASSWORD, make_user
-from pantheon.errors import NotFound, ValidationFailed
+from web.errors import NotFound, ValidationFailed
 
 pytestmark = pytest.mark.django_db
 

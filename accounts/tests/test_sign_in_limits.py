@@ -12,14 +12,14 @@ from django.core.cache import cache
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
-from accounts.addresses import client_address
-from accounts.devices import KEPT_FOR
 from accounts.models import User
-from accounts.passwords import link_path
-from accounts.sign_in_limits import counters_of
+from accounts.pages.devices import KEPT_FOR
+from accounts.pages.sign_in_limits import counters_of
+from accounts.services.passwords import link_path
 from accounts.tests.admin_site import signed_in, static_files_as_they_are
 from accounts.tests.at_once import at_once
 from accounts.tests.clients import PASSWORD, make_user
+from web.addresses import client_address
 
 __all__ = ["static_files_as_they_are"]
 
@@ -104,7 +104,7 @@ def test_a_form_that_is_not_filled_in_is_no_attempt() -> None:
 def test_a_window_ends(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     settings.PANTHEON_SIGN_IN_WINDOW_S = 900.0
     now = [900_000_000.0 + 100]
-    monkeypatch.setattr("accounts.sign_in_limits.time.time", lambda: now[0])
+    monkeypatch.setattr("accounts.pages.sign_in_limits.time.time", lambda: now[0])
     assert statuses(*[ALICE] * 4) == [200, 200, 200, 429]
     response = attempt(ALICE)
     assert response["Retry-After"] == "800"
@@ -317,7 +317,7 @@ def test_no_other_form_takes_the_password_that_an_account_has() -> None:
         for path in (ROOT / package).rglob("*.py")
         if "tests" not in path.parts and checks.search(path.read_text())
     }
-    assert found == {"accounts/pages.py", "accounts/account_pages.py"}
+    assert found == {"accounts/pages/sign_in.py", "accounts/pages/account.py"}
 
 
 def test_an_older_hash_is_made_anew_at_sign_in(alice: User) -> None:

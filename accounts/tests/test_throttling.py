@@ -11,7 +11,7 @@ from rest_framework.test import APIRequestFactory
 from rest_framework.throttling import SimpleRateThrottle
 
 from accounts.models import ApiToken, User
-from accounts.services import token_create
+from accounts.services.people import token_create
 from accounts.tests.at_once import at_once
 from accounts.tests.clients import bearer, browser_of, client_of, refused
 from accounts.throttling import TURN_THROTTLES

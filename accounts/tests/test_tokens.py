@@ -12,10 +12,10 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import ApiToken, User, secret_digest
-from accounts.services import MAX_TOKENS, TOUCH_EVERY, token_create, token_touch
+from accounts.services.people import MAX_TOKENS, TOUCH_EVERY, token_create, token_touch
 from accounts.tests.at_once import at_once
 from accounts.tests.clients import make_user, refused
-from pantheon.errors import ValidationFailed
+from web.errors import ValidationFailed
 
 pytestmark = pytest.mark.django_db
 

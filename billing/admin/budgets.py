@@ -14,18 +14,18 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
-from accounts.admin_audit import AuditedAdmin
-from accounts.admin_links import LinkedAdmin, Way, costs_way, row_way
+from accounts.admin.audited import AuditedAdmin
 from accounts.models import ApiToken, Team, User
-from billing.budget_words import Line, staff_line, whose
+from billing.budget_text import Line, staff_line, whose
+from billing.days import utc_today
 from billing.fields import MAX_USD, PicoUsdFormField, usd_text
 from billing.models import ZERO_UUID, Budget
 from billing.models.budgets import default_thresholds, valid_thresholds
-from billing.reading import utc_today
 from billing.selectors.budgets import people_of, states_of, target_names
 from billing.services.budget_changes import budget_check
 from billing.services.budgets import budget_delete, budget_save
-from pantheon.errors import ValidationFailed
+from web.admin.links import LinkedAdmin, Way, costs_way, row_way
+from web.errors import ValidationFailed
 
 PEOPLE = ApiToken._meta.get_field("user")
 """The administration completes what a relation leads to; budgets have none, and this one leads to people."""

@@ -16,20 +16,20 @@ from django.urls import reverse
 from django.views import View
 
 from accounts.models import Team
-from billing.budget_words import staff_line
-from billing.charts import stacked_chart
-from billing.export import events_csv, months_csv, shown_csv
-from billing.figures import TITLES, changes_of, figures_of, formula, listing_of
+from billing.budget_text import staff_line
+from billing.days import PRESETS, DayRange, utc_today
 from billing.models import UsageEvent
 from billing.money import Money, money
-from billing.ranges import PRESETS, DayRange
-from billing.reading import Asked, read_forgiving, utc_today
+from billing.reports.charts import stacked_chart
+from billing.reports.events import events_url, events_urls
+from billing.reports.export import events_csv, months_csv, shown_csv
+from billing.reports.filters import MODES, key_text
+from billing.reports.query import Asked, read_forgiving
+from billing.reports.report import GROUPS, Chargeback, Dashboard, chargeback, dashboard
+from billing.reports.tables import TITLES, changes_of, figures_of, formula, listing_of
 from billing.selectors.budgets import fullest_budgets, people_of, states_of, target_names
-from billing.selectors.events import events_url, events_urls
-from billing.selectors.filters import MODES, key_text
+from billing.selectors.keys import Key
 from billing.selectors.labels import labels_for
-from billing.selectors.reports import GROUPS, Chargeback, Dashboard, chargeback, dashboard
-from billing.selectors.sums import Key
 from orchestration.models import LlmModel, Provider
 
 PERMISSION = "billing.view_usageevent"

@@ -14,11 +14,11 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from accounts.admin_links import LinkedAdmin, Way, costs_way, list_way, row_way
-from accounts.admin_readonly import SEARCHED_BACK, ReadOnlyAdmin, page_link
 from accounts.models import Team, User
 from billing.fields import usd_text
 from billing.models import DailyUsage, UsageEvent
+from web.admin.links import LinkedAdmin, Way, costs_way, list_way, row_way
+from web.admin.readonly import SEARCHED_BACK, ReadOnlyAdmin, page_link
 
 TOKENS = (
     *("input_tokens", "cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens"),

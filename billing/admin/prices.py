@@ -13,9 +13,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from accounts.admin_audit import AuditedAdmin
-from accounts.admin_links import LinkedAdmin, Way, costs_way, list_way
-from accounts.admin_readonly import ReadOnlyAdmin
+from accounts.admin.audited import AuditedAdmin
 from billing.admin.prices_page import PricesPage
 from billing.models import ModelPrice
 from billing.money import rate_text
@@ -23,6 +21,8 @@ from billing.pricing import price_for
 from billing.services.prices import Rates, price_add, rate_pico
 from orchestration.admin import LlmModelAdmin
 from orchestration.models import LlmModel
+from web.admin.links import LinkedAdmin, Way, costs_way, list_way
+from web.admin.readonly import ReadOnlyAdmin
 
 RATES = ("input_pico", "cache_read_pico", "cache_write_5m_pico", "cache_write_1h_pico", "output_pico")
 AS_INPUT = "Empty: what input costs."

@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import Model
 from django.db.models.signals import post_save
 
-from accounts.audit import audit_record, values_of
+from accounts.services.audit import audit_record, values_of
 from billing.models import ModelPrice
 from orchestration.models import LlmModel
 

@@ -15,9 +15,9 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from billing.days import month_of
 from billing.fields import PicoUsdField
 from billing.models.ledger import ZERO_UUID
-from billing.ranges import month_of
 
 MAX_THRESHOLDS = 10
 

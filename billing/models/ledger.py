@@ -332,8 +332,8 @@ class DailyUsage(UsageSums):
 class UsageTotal(UsageSums):
     """Daily usage once more, summed over some columns of its key, or over a week: few rows for a long range.
 
-    `cut` names which columns are left (billing/cuts.py); the others are the zero UUID or "". A weekly row lies on
-    its Monday.
+    `cut` names which columns are left (billing/models/rollup_cuts.py); the others are the zero UUID or "". A weekly row
+    lies on its Monday.
     """
 
     id = models.BigAutoField(primary_key=True)

@@ -26,11 +26,11 @@ from django.db.models.aggregates import Count
 from django.db.models.functions import Cast, Coalesce, NullIf, RowNumber
 
 from accounts.models import User
+from billing.days import month_of
 from billing.models import ZERO_UUID, Budget, BudgetNotice, BudgetPeriod, HoldLine, UsageEvent
-from billing.ranges import month_of
-from billing.rooms import known_rooms
+from billing.ports import known_rooms
+from billing.selectors.binding import binding
 from billing.selectors.labels import labels_for
-from billing.services.holds import binding
 
 MEMBERS = 5
 """How many members of a budget for each member are shown, the fullest first."""

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from django.utils import timezone
 
 from billing.models import BudgetPeriod, UsageEvent
+from billing.payer import Payer
 from billing.pricing import call_bound_pico, cost_pico, price_for
+from billing.selectors.binding import binding, budgets_of, carried_pico, key_of
 from billing.selectors.price_book import Prices, prices_now
-from billing.services.holds import binding, carried_pico, key_of
-from billing.services.spending import budgets_of
-from billing.services.usage import Payer
 from orchestration.engine.forecast import (
     AT_LEAST,
     Asked,

@@ -10,7 +10,7 @@ from django.db import connection
 
 from accounts.models import Team, User
 from billing.models import ZERO_UUID, UsageEvent
-from billing.selectors.sums import Key, fetch, key_of, prepared
+from billing.selectors.keys import Key, fetch, key_of, prepared
 from orchestration.models import LlmModel, Provider
 
 AT_ONCE = 1000

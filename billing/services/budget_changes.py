@@ -7,13 +7,13 @@ from typing import Any
 
 from django.db import transaction
 
-from accounts.audit import audit_record, values_of
 from accounts.models import Team, User
+from accounts.services.audit import audit_record, values_of
 from billing.models import ZERO_UUID, Budget
-from billing.rooms import known_rooms
+from billing.ports import known_rooms
 from billing.services.budgets import budget_delete, budget_save
 from billing.services.spending import budget_book_lock
-from pantheon.errors import NotFound, ValidationFailed
+from web.errors import NotFound, ValidationFailed
 
 
 def budget_check(budget: Budget) -> None:

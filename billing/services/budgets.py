@@ -10,10 +10,10 @@ from django.db import transaction
 from django.db.models import Sum
 from django.utils import timezone
 
-from accounts.services import fields_of
 from billing.models import ZERO_UUID, Budget, BudgetPeriod, DailyUsage
 from billing.services.spending import budget_book_lock, notices_add
-from pantheon.errors import ValidationFailed
+from web.errors import ValidationFailed
+from web.validation import fields_of
 
 COUNTED = ("scope", "target_id", "applies", "period")
 """What decides which events a budget counts."""

@@ -4,33 +4,29 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from django.db.models import F
 from django.utils import timezone
 
-from accounts.compiled import together
-from accounts.instants import instant
 from billing.fields import usd_text
 from billing.models import Budget, Hold, HoldLine
+from billing.payer import Payer
 from billing.pricing import call_bound_pico, cost_pico, price_for
-from billing.selectors.price_book import Prices, prices_now
-from billing.services.spending import (
-    Change,
+from billing.selectors.binding import (
     PeriodKey,
-    book_of_a_hold,
-    budgets_of_turns,
-    own_periods,
-    periods_add,
+    carried_pico,
+    hard_budgets,
+    key_of,
 )
+from billing.selectors.price_book import Prices, prices_now
+from billing.services.spending import Change, book_of_a_hold, periods_add
 from orchestration.engine.forecast import Asked, CallSize, at_most, expected_calls, first_call
 from orchestration.engine.specs import ModelRequest, TurnSpec, Usage
-from pantheon.errors import PantheonError
-
-if TYPE_CHECKING:
-    from billing.services.usage import Payer
+from web.compiled import together
+from web.errors import PantheonError
+from web.instants import instant
 
 HELD_OF_TURN = (
     f"(SELECT amount_pico FROM {Hold._meta.db_table} WHERE resolved_at IS NULL AND turn_id = {{turn_id}})"
@@ -113,34 +109,6 @@ def hold_raise(*, turn_id: uuid.UUID, by_pico: int) -> None:
     least = min((line.amount_pico for line in lines), default=None)
     hold = Hold.objects.filter(turn_id=turn_id)
     hold.update(amount_pico=F("amount_pico") + by_pico if least is None else least)
-
-
-def hard_budgets(payer: Payer) -> list[Budget]:
-    """Return the hard budgets that bind a turn of this payer; a user's own takes the place of those for each member."""
-    budgets = budgets_of_turns([payer.team_id, payer.user_id, payer.room_id])
-    return [budget for budget in binding(budgets, payer.user_id) if budget.hard]
-
-
-def binding(budgets: Iterable[Budget], user_id: uuid.UUID) -> list[Budget]:
-    """Return the budgets of a user without those for each member that a budget of their own overrides."""
-    budgets = list(budgets)
-    own = own_periods(budgets)
-    return [
-        budget
-        for budget in budgets
-        if budget.applies == Budget.Applies.TOTAL or (user_id, budget.period) not in own
-    ]
-
-
-def key_of(budget: Budget, user_id: uuid.UUID, today: dt.date) -> PeriodKey:
-    return budget.pk, budget.member_of(user_id), budget.start_of(today)
-
-
-def carried_pico(keys: Collection[PeriodKey], today: dt.date) -> dict[tuple[uuid.UUID, uuid.UUID], int]:
-    """Return (budget, member) -> what open holds of earlier periods have set aside: one statement."""
-    budgets, members, _ = zip(*keys, strict=True) if keys else ((), (), ())
-    lines = HoldLine.objects.carried_over(today)
-    return lines.filter(period__budget__in=budgets, period__member_id__in=members).by_member()
 
 
 def headroom_lock(

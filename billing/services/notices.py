@@ -19,9 +19,9 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import User
-from billing.budget_words import notice_mail
+from billing.budget_text import notice_mail
+from billing.days import utc_today
 from billing.models import ZERO_UUID, Budget, BudgetNotice, BudgetPeriod
-from billing.reading import utc_today
 from billing.selectors.budgets import in_current_period, not_overridden, notice_names
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from billing.models import ModelPrice
 from billing.models.ledger import MAX_TIER_TOKENS
 from billing.services.prices import Rates, price_add, rate_pico
 from orchestration.models import LlmModel
-from pantheon.errors import ValidationFailed
+from web.errors import ValidationFailed
 
 RATES = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output")
 REQUIRED = ("input", "output")

@@ -11,8 +11,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from billing.models import ModelPrice
-from billing.price_data import PACKAGE, NotListed, data_source, listed_price
 from billing.pricing import tiers_in_effect
+from billing.services.price_source import PACKAGE, NotListed, data_source, listed_price
 from billing.services.prices import Rates, price_add
 from orchestration.models import LlmModel, Provider
 

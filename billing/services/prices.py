@@ -10,12 +10,12 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.services import fields_of
 from billing.fields import MTOK
 from billing.models import ModelPrice
 from orchestration.models import LlmModel, Provider
 from orchestration.services import model_add
-from pantheon.errors import ValidationFailed
+from web.errors import ValidationFailed
+from web.validation import fields_of
 
 MAX_USD_PER_MTOK = Decimal(1_000_000)
 

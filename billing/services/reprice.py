@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.db.models import Q
 
-from accounts.compiled import together
 from billing.fields import MAX_PICO
 from billing.models import ModelPrice, UsageEvent
 from billing.pricing import cost_pico, price_for
 from billing.services.rollup import rollup_add
 from billing.services.spending import book_shared, spending_add
 from orchestration.models import LlmModel
+from web.compiled import together
 
 BATCH = 500
 """Calls per transaction: turns commit in between."""

@@ -2,7 +2,7 @@
 
 An event counts as a call, with its tokens and its cost, or as an unpriced call. A correction is no call: it adds the
 cost of the call it prices and takes the unpriced call back. So a row is the plain sum of its events: in `DailyUsage`
-by everything a report groups by, in `UsageTotal` by less, or by week (see `billing.cuts`).
+by everything a report groups by, in `UsageTotal` by less, or by week (see `billing.models.rollup_cuts`).
 """
 
 from __future__ import annotations
@@ -15,27 +15,20 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import Max, Min
 
-from accounts.compiled import together
-from billing.cuts import CUTS, DAILY, NONE, WEEKLY
+from billing.days import monday_of
 from billing.models import ZERO_UUID, DailyUsage, UsageEvent, UsageTotal
-
-KEY = ("day", "team_id", "user_id", "room_id", "agent_id", "model_id", "purpose", "mode")
-TOKENS = (
-    "input_tokens",
-    "cache_read_tokens",
-    "cache_write_5m_tokens",
-    "cache_write_1h_tokens",
-    "output_tokens",
-    "reasoning_tokens",
+from billing.models.rollup_columns import (
+    COLUMNS,
+    KEY,
+    ORCHESTRATION,
+    SUMS,
+    TOKENS,
+    TOTAL_COLUMNS,
+    TOTAL_KEY,
+    TOTAL_SUMS,
 )
-SUMS = ("calls", *TOKENS, "cost_pico", "estimated_cost_pico", "unpriced_calls")
-COLUMNS = ", ".join((*KEY, *SUMS))
-ORCHESTRATION = "CASE WHEN purpose <> 'reply' THEN cost_pico ELSE 0 END"
-"""The cost of a daily row where it is not a reply's: routing, evaluation, synthesis, summaries."""
-
-TOTAL_KEY = ("cut", *KEY)
-TOTAL_SUMS = (*SUMS, "orchestration_cost_pico")
-TOTAL_COLUMNS = ", ".join((*TOTAL_KEY, *TOTAL_SUMS))
+from billing.models.rollup_cuts import CUTS, DAILY, NONE, WEEKLY
+from web.compiled import together
 
 
 def sums_of(events: Iterable[UsageEvent]) -> dict[tuple[Any, ...], list[int]]:
@@ -121,10 +114,6 @@ MONDAY = {
     "sqlite": "date(day, 'weekday 0', '-6 days')",
 }
 """The first day of a day's week."""
-
-
-def monday_of(day: dt.date) -> dt.date:
-    return day - dt.timedelta(days=day.weekday())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,19 +9,16 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from django.db import connection
-from django.db.models import Q, UUIDField
 from django.utils import timezone
 
-from accounts.compiled import Bound, CompiledQuery, Slot, together
-from billing.models import ZERO_UUID, Budget, BudgetNotice, BudgetPeriod, Hold, UsageEvent
-
-PeriodKey = tuple[uuid.UUID, uuid.UUID, dt.date]
-"""Budget, member, start: in this order rows are locked."""
+from billing.models import Budget, BudgetNotice, BudgetPeriod, Hold, UsageEvent
+from billing.selectors.binding import PeriodKey, budgets_of_turns, own_periods
+from web.compiled import Bound, together
 
 
 @dataclass(slots=True)
@@ -82,30 +79,6 @@ def day_ends_about(now: dt.datetime) -> bool:
     return before.date() != after.date()
 
 
-def budgets_of(targets: Collection[uuid.UUID]) -> list[Budget]:
-    """Return the budgets of everyone and of these teams, users and rooms."""
-    return list(
-        Budget.objects.filter(Q(scope=Budget.Scope.EVERYONE) | Q(target_id__in=set(targets) - {ZERO_UUID}))
-    )
-
-
-BUDGETS_OF_THREE: CompiledQuery[Budget] = CompiledQuery(
-    lambda: Budget.objects.filter(
-        Q(scope=Budget.Scope.EVERYONE)
-        | Q(target_id__in=[Slot(name, UUIDField()) for name in ("first", "second", "third")])
-    )
-)
-
-
-def budgets_of_turns(targets: Collection[uuid.UUID]) -> list[Budget]:
-    """Return the same, without compiling it for the team, the user and the room of a turn."""
-    wanted = list(set(targets) - {ZERO_UUID})
-    if not 1 <= len(wanted) <= 3:
-        return budgets_of(wanted)
-    first, second, third = (wanted * 3)[:3]
-    return BUDGETS_OF_THREE(first=first, second=second, third=third)
-
-
 def spending_add(*, events: Sequence[UsageEvent], turn_id: uuid.UUID | None = None) -> None:
     """Add events to every budget period they fall in, and resolve the hold of the turn that they end.
 
@@ -144,11 +117,6 @@ def period_of(budget: Budget, event: UsageEvent) -> PeriodKey | None:
     if not counted or start < budget.counts_from:
         return None
     return budget.pk, budget.member_of(event.user_id), start
-
-
-def own_periods(budgets: Iterable[Budget]) -> set[tuple[uuid.UUID, str]]:
-    """Return (user, period) for which a user has a budget of their own, which overrides those for each member."""
-    return {(budget.target_id, budget.period) for budget in budgets if budget.scope == Budget.Scope.USER}
 
 
 def hold_release(turn_id: uuid.UUID, changes: dict[PeriodKey, Change]) -> None:

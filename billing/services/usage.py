@@ -11,29 +11,15 @@ from decimal import Decimal, InvalidOperation
 from django.db import connection
 from django.db.transaction import TransactionManagementError
 
-from accounts.compiled import Bound, insertions, together
 from billing.fields import usd_to_pico
 from billing.models import ZERO_UUID, ModelPrice, UsageEvent
+from billing.payer import Payer
 from billing.pricing import billed, cost_pico
 from billing.selectors.price_book import Prices, prices_now
 from billing.services.rollup import rollup_add
 from billing.services.spending import book_shared, spending_add
 from orchestration.engine.specs import Usage, UsageReport
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Payer:
-    """Who and what a turn's calls are booked on, with names as they were when it was accepted."""
-
-    user_id: uuid.UUID
-    team_id: uuid.UUID
-    team_name: str
-    token_id: uuid.UUID | None
-    room_id: uuid.UUID
-    room_name: str
-    session_id: uuid.UUID
-    turn_id: uuid.UUID
-    mode: str
+from web.compiled import Bound, insertions, together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,9 +11,9 @@ from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from billing import charts
-from billing.figures import Line
 from billing.money import Money
+from billing.reports import charts
+from billing.reports.tables import Line
 
 register = template.Library()
 

@@ -6,8 +6,8 @@ import uuid
 from typing import Any
 
 from accounts.models import User
+from billing.days import utc_today
 from billing.models import Budget, BudgetNotice, BudgetPeriod
-from billing.reading import utc_today
 from billing.services.budgets import budget_save
 from billing.services.spending import notices_add
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from accounts.models import Team, User
 from billing.models import ZERO_UUID, DailyUsage
-from billing.services.rollup import KEY, SUMS, sums_add
+from billing.models.rollup_columns import KEY, SUMS
+from billing.services.rollup import sums_add
 from billing.services.usage import usage_stage
 from billing.tests.factories import call, make_model, payer
 

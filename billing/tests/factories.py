@@ -7,7 +7,8 @@ import uuid
 from typing import Any
 
 from billing.models import ModelPrice
-from billing.services.usage import MeteredCall, Payer
+from billing.payer import Payer
+from billing.services.usage import MeteredCall
 from orchestration.engine.specs import Usage, UsageReport
 from orchestration.models import LlmModel, Provider
 

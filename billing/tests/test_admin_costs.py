@@ -20,9 +20,9 @@ from django.utils import timezone
 from accounts.models import Team, User
 from accounts.tests.admin_site import signed_in, static_files_as_they_are, superuser
 from accounts.tests.clients import make_user
-from billing.export import cell
 from billing.fields import usd_text
 from billing.models import UsageEvent
+from billing.reports.export import cell
 from billing.tests.budgets import make_budget, spend
 from billing.tests.daily import bill
 from billing.tests.factories import USAGE_PICO, make_model, report

@@ -8,13 +8,13 @@ from django.db import transaction
 from django.forms.models import model_to_dict
 from django.utils import timezone
 
-from accounts.admin_readonly import SEARCHED_BACK
 from accounts.models import User
 from accounts.tests.admin_site import page, signed_in, static_files_as_they_are, superuser
 from billing.models import DailyUsage, ModelPrice, UsageEvent
 from billing.services.usage import usage_stage
 from billing.tests.factories import call, payer, report
 from orchestration.models import LlmModel, Provider
+from web.admin.readonly import SEARCHED_BACK
 
 __all__ = ["static_files_as_they_are"]
 

@@ -17,7 +17,7 @@ from accounts.models import Team, User
 from accounts.tests.admin_site import signed_in, static_files_as_they_are
 from accounts.tests.clients import browser_of, client_of, make_user, refused
 from billing.fields import usd_text
-from billing.selectors.reports import GROUPS
+from billing.reports.report import GROUPS
 from billing.tests.daily import bill
 from billing.tests.factories import USAGE_PICO, make_model
 

@@ -10,17 +10,17 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
+from billing.days import month_of
 from billing.fields import PICO_PER_USD
 from billing.models import ZERO_UUID, Budget, BudgetNotice, BudgetPeriod, UsageEvent
-from billing.ranges import month_of
+from billing.selectors.binding import binding
 from billing.selectors.budgets import events_of_period
 from billing.services.budgets import budget_delete, budget_save
-from billing.services.holds import binding
 from billing.services.reprice import events_reprice
 from billing.services.usage import usage_stage
 from billing.tests.factories import USAGE_PICO, call, make_model, make_price, payer
 from orchestration.models import LlmModel
-from pantheon.errors import ValidationFailed
+from web.errors import ValidationFailed
 
 pytestmark = pytest.mark.django_db
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from accounts.tests.admin_site import static_files_as_they_are, superuser
 from accounts.tests.clients import make_user
-from billing.export import amount, cell, lines
+from billing.reports.export import amount, cell, lines
 from billing.tests.daily import bill
 from billing.tests.factories import make_model
 
@@ -102,4 +102,4 @@ def test_every_csv_file_is_written_by_one_function() -> None:
         for path in (ROOT / package).rglob("*.py")
         if "tests" not in path.parts and re.search(r"csv\.(writer|DictWriter)", path.read_text())
     ]
-    assert writers == ["billing/export.py"]
+    assert writers == ["billing/reports/export.py"]

@@ -15,8 +15,8 @@ from django.urls import reverse
 from accounts.models import Team, User
 from accounts.tests.admin_site import page, signed_in, static_files_as_they_are, superuser
 from accounts.tests.clients import make_user
+from billing.days import utc_today
 from billing.models import Budget, BudgetPeriod
-from billing.reading import utc_today
 from billing.tests.budgets import make_budget, spend
 
 __all__ = ["static_files_as_they_are"]

@@ -14,7 +14,7 @@ from billing.models import ModelPrice
 from billing.pricing import price_for
 from billing.services.prices import Rates, price_add, priced_model_add, rate_pico
 from orchestration.models import LlmModel, Provider
-from pantheon.errors import ValidationFailed
+from web.errors import ValidationFailed
 
 
 @pytest.mark.parametrize(

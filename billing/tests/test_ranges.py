@@ -6,8 +6,8 @@ import datetime as dt
 
 import pytest
 
-from billing.ranges import MAX_DAYS, DayRange, custom_range, preset_range
-from pantheon.errors import PantheonError
+from billing.days import MAX_DAYS, DayRange, custom_range, preset_range
+from web.errors import PantheonError
 
 TODAY = dt.date(2026, 3, 15)
 

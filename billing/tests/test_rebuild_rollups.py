@@ -18,7 +18,8 @@ from hypothesis.extra.django import TestCase
 
 from accounts.tests.at_once import at_once
 from billing.models import DailyUsage, UsageEvent, UsageTotal
-from billing.services.rollup import KEY, SUMS, TOTAL_KEY, TOTAL_SUMS, rollup_rebuild, rollup_wrong_rows
+from billing.models.rollup_columns import KEY, SUMS, TOTAL_KEY, TOTAL_SUMS
+from billing.services.rollup import rollup_rebuild, rollup_wrong_rows
 from billing.services.usage import MeteredCall, usage_stage
 from billing.tests.factories import NOON, USAGE_PICO, call, make_model, make_price, payer, report
 from orchestration.engine.specs import Usage

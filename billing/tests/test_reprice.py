@@ -15,12 +15,13 @@ from django.db import transaction
 
 from accounts.tests.admin_site import page, static_files_as_they_are, superuser
 from accounts.tests.at_once import at_once
-from billing.corrections import corrected
 from billing.models import DailyUsage, UsageEvent
+from billing.models.rollup_columns import KEY, SUMS
 from billing.pricing import cost_pico
+from billing.reports.corrections import corrected
 from billing.services import reprice
 from billing.services.reprice import events_reprice
-from billing.services.rollup import KEY, SUMS, rollup_rebuild, rollup_wrong_rows
+from billing.services.rollup import rollup_rebuild, rollup_wrong_rows
 from billing.services.usage import MeteredCall, usage_stage
 from billing.tests.factories import NOON, RATES, USAGE_PICO, call, make_model, make_price, payer, report
 from orchestration.engine.specs import Usage

@@ -14,9 +14,10 @@ from django.db.models import Case, Count, F, Q, Sum, Value, When
 from django.db.models.functions import Coalesce, TruncDate
 
 from accounts.tests.at_once import at_once
-from billing.cuts import CUTS
 from billing.models import ZERO_UUID, DailyUsage, UsageEvent, UsageTotal
-from billing.services.rollup import KEY, SUMS, TOKENS, TOTAL_KEY, TOTAL_SUMS, rollup_add
+from billing.models.rollup_columns import KEY, SUMS, TOKENS, TOTAL_KEY, TOTAL_SUMS
+from billing.models.rollup_cuts import CUTS
+from billing.services.rollup import rollup_add
 from billing.services.usage import MeteredCall, usage_stage
 from billing.tests.factories import NOON, USAGE_PICO, call, make_model, payer, report
 from orchestration.engine.specs import Usage

@@ -20,8 +20,8 @@ from genai_prices.types import Usage as PackageUsage
 from accounts.tests.at_once import at_once
 from billing.fields import pico_to_usd
 from billing.models import ModelPrice
-from billing.price_data import NotListed, data_source, tiers_of
 from billing.pricing import cost_pico, price_for
+from billing.services.price_source import NotListed, data_source, tiers_of
 from billing.services.price_sync import price_sync
 from billing.services.prices import Rates
 from billing.tests.factories import make_price

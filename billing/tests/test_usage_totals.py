@@ -10,9 +10,19 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from billing.cuts import CUTS, DAILY, EVERYTHING, FEW, NONE, WEEKLY, daily_cut, is_small, weekly_cut
 from billing.models import UsageTotal
-from billing.services.rollup import TOTAL_KEY, TOTAL_SUMS
+from billing.models.rollup_columns import TOTAL_KEY, TOTAL_SUMS
+from billing.models.rollup_cuts import (
+    CUTS,
+    DAILY,
+    EVERYTHING,
+    FEW,
+    NONE,
+    WEEKLY,
+    daily_cut,
+    is_small,
+    weekly_cut,
+)
 from billing.tests.daily import TODAY, day_row
 from billing.tests.factories import make_model
 from billing.tests.usage_rows import make_usage

@@ -8,7 +8,8 @@ import uuid
 from typing import Any
 
 from billing.models import UsageEvent
-from billing.services.rollup import KEY, SUMS, sums_add
+from billing.models.rollup_columns import KEY, SUMS
+from billing.services.rollup import sums_add
 from billing.tests.daily import TODAY
 from billing.tests.factories import make_model
 from orchestration.models import Provider

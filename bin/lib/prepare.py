@@ -70,7 +70,7 @@ def refuse_if_not_fit() -> None:
     """Say what --production lacks. Raises SystemCheckError."""
     from django.core.management.base import SystemCheckError
 
-    from pantheon.checks import check_production
+    from pantheon.config.checks import check_production
 
     if errors := check_production():
         raise SystemCheckError("\n".join(str(error) for error in errors))

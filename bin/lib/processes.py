@@ -261,7 +261,7 @@ def main(arguments: list[str]) -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pantheon.settings")
     from django.conf import settings
 
-    from pantheon.startup import settings_load
+    from pantheon.config.startup import settings_load
 
     settings_load()
     all_of_them = commands(settings)  # reads .env

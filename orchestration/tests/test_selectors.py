@@ -9,7 +9,7 @@ import pytest
 from orchestration.models import LlmModel, Provider
 from orchestration.selectors import available_models, default_model, model_by_alias, model_spec
 from orchestration.services import model_add, provider_add
-from pantheon.errors import PantheonError
+from web.errors import PantheonError
 
 pytestmark = pytest.mark.django_db
 

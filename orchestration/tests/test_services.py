@@ -8,7 +8,7 @@ import pytest
 
 from orchestration.models import LlmModel, Provider
 from orchestration.services import model_add, provider_add
-from pantheon.errors import ValidationFailed
+from web.errors import ValidationFailed
 
 pytestmark = pytest.mark.django_db
 

@@ -11,11 +11,11 @@ from django.urls import path
 from redis.exceptions import ConnectionError as RedisConnectionError
 from rest_framework.request import Request
 
-from accounts.api_base import ApiView
-from pantheon.errors import PantheonError
+from accounts.api.base import ApiView
 from pantheon.urls import handler400, handler403, handler404, handler500
 from pantheon.urls import urlpatterns as real_urls
 from sessions.api.base import AsyncAPIView
+from web.errors import PantheonError
 
 __all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"]
 

@@ -13,12 +13,12 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.admin_links import LinkedAdmin
 from accounts.models import ApiToken, AuditEntry, Invitation, Team, User
 from accounts.tests.admin_site import page, signed_in, static_files_as_they_are, superuser
 from billing.models import Budget, DailyUsage, UsageEvent
 from sessions.models import Call, ChatSession, Message, Room, Turn
 from sessions.tests.admin_rows import make_rows
+from web.admin.links import LinkedAdmin
 
 __all__ = ["static_files_as_they_are"]
 

@@ -15,8 +15,8 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 
 from accounts.tests.admin_site import static_files_as_they_are
-from pantheon.errors import HTTP_STATUS
 from pantheon.tests.url_map import routes
+from web.errors import HTTP_STATUS
 
 __all__ = ["static_files_as_they_are"]
 

@@ -15,8 +15,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.models import User
-from accounts.passwords import link_path
-from accounts.services import setup_link_issue
+from accounts.services.passwords import link_path
+from accounts.services.people import setup_link_issue
 from accounts.tests.admin_site import static_files_as_they_are
 from accounts.tests.clients import CSRF_TOKEN, PASSWORD, bearer, browser_of, client_of, make_user
 from pantheon.tests.url_map import RETURNS_CONNECTIONS, TABLE, of_kind, path_of, send

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pantheon.body_bound import BodyBound, Message, Receive, Send
+from pantheon.http.body_limit import BodyBound, Message, Receive, Send
 
 CHUNK = b"x" * 40
 

@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from accounts.windows import Count, Window
-from pantheon.cache import MemoryCache, Outage, SharedCache
 from sessions.tests.redis_process import RedisProcess
+from web.cache import MemoryCache, Outage, SharedCache
+from web.windows import Count, Window
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW_MS = 1_800_000_000_000
@@ -32,7 +32,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisProc
 
 @pytest.fixture
 def shared(redis_server: RedisProcess, monkeypatch: pytest.MonkeyPatch) -> SharedCache:
-    monkeypatch.setattr("pantheon.cache.outage", Outage())
+    monkeypatch.setattr("web.cache.outage", Outage())
     cache = SharedCache(redis_server.url, {})
     cache.clear()
     cache.local.clear()
@@ -95,7 +95,7 @@ def test_processes_count_together(shared: SharedCache, redis_server: RedisProces
 import sys
 import django
 django.setup()
-from pantheon.cache import SharedCache
+from web.cache import SharedCache
 cache = SharedCache({redis_server.url!r}, {{}})
 cache.get("connected")
 print("ready", flush=True)
@@ -177,7 +177,7 @@ def test_requests_share_connections(shared: SharedCache, redis_server: RedisProc
 def test_while_redis_is_gone_the_process_counts_for_itself_and_then_again_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("pantheon.cache.outage", Outage())
+    monkeypatch.setattr("web.cache.outage", Outage())
     limits = {MINUTE_S: 3}
     with RedisProcess(tmp_path) as server:
         cache = SharedCache(server.url, {})
@@ -188,8 +188,8 @@ def test_while_redis_is_gone_the_process_counts_for_itself_and_then_again_there(
         assert left == [2, 1, 0, 0]
         server.kill()
         server.start()  # it knows neither the script nor the callers
-        monkeypatch.setattr("pantheon.cache.GONE_FOR_S", 0.0)
-        monkeypatch.setattr("pantheon.cache.outage", outage := Outage())
+        monkeypatch.setattr("web.cache.GONE_FOR_S", 0.0)
+        monkeypatch.setattr("web.cache.outage", outage := Outage())
         outage.begin(OSError())
         counts = [cache.count_request("alice", limits, NOW_MS) for _ in range(4)]
         assert passed(counts) == 3

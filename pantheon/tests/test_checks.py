@@ -4,7 +4,7 @@ import pytest
 from django.core import checks
 
 from orchestration.models import LlmModel, Provider
-from pantheon.checks import check_production
+from pantheon.config.checks import check_production
 
 
 def found(**kwargs):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from pantheon.environment import Environment, database_settings, mail_settings
+from pantheon.config.environment import Environment, database_settings, mail_settings
 
 
 @pytest.mark.parametrize("text", ["abc", "", "ten"])

@@ -15,9 +15,9 @@ from django.test import Client
 from rest_framework import exceptions
 
 from accounts.tests.clients import browser_of, make_user, refused
-from pantheon.error_rendering import as_pantheon_error, flatten
-from pantheon.errors import HTTP_STATUS, RETRYABLE, NotFound, PantheonError, ValidationFailed
 from pantheon.tests.failing_urls import SECRET
+from web.error_rendering import as_pantheon_error, flatten
+from web.errors import HTTP_STATUS, RETRYABLE, NotFound, PantheonError, ValidationFailed
 
 # The table of the contract, and `unavailable`: the server itself lacks its database or Redis.
 CODES = {

@@ -18,8 +18,8 @@ from django.test import Client
 from processes import RESTARTING_VARIABLE
 
 from accounts.tests.clients import client_of, make_user, refused
-from pantheon.cache import Outage
-from sessions.live.redis_log import RedisEventLog
+from sessions.events.redis_log import RedisEventLog
+from web.cache import Outage
 
 HEALTH, READY = "/api/v1/health", "/api/v1/ready"
 ALL_OK = {**dict.fromkeys(("database", "migrations", "broker", "event_log"), "ok"), "journal": "database"}
@@ -71,7 +71,7 @@ class TestHealth:
 
 
 NOWHERE = "redis://:sk-very-secret@127.0.0.1:1/0"
-UNREACHABLE = {"default": {"BACKEND": "pantheon.cache.SharedCache", "LOCATION": NOWHERE}}
+UNREACHABLE = {"default": {"BACKEND": "web.cache.SharedCache", "LOCATION": NOWHERE}}
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def without_redis(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     log = RedisEventLog(NOWHERE)
     settings.REDIS_URL, settings.CACHES = NOWHERE, UNREACHABLE
     monkeypatch.setattr("pantheon.health.event_log", log)
-    monkeypatch.setattr("pantheon.cache.outage", Outage())
+    monkeypatch.setattr("web.cache.outage", Outage())
     yield
     log.close()
 
@@ -129,7 +129,7 @@ class TestReady:
         client = client_of(make_user("alice"))
         answers = [client.get("/api/v1/auth/me").status_code for _ in range(4)]
         assert answers == [200, 200, 200, 429]
-        assert [record.name for record in caplog.records if record.levelname == "ERROR"] == ["pantheon.cache"]
+        assert [record.name for record in caplog.records if record.levelname == "ERROR"] == ["web.cache"]
         assert "sk-very-secret" not in caplog.text
 
     @pytest.mark.parametrize(

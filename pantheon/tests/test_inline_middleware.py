@@ -11,9 +11,9 @@ from django.conf import settings
 from django.test import Client
 from django.utils.module_loading import import_string
 
-from accounts.services import token_create
+from accounts.services.people import token_create
 from accounts.tests.clients import make_user
-from pantheon.inline_middleware import INLINE, InlineHandler
+from pantheon.http.inline_middleware import INLINE, InlineHandler
 
 
 def test_each_middleware_of_others_has_one_that_runs_inline() -> None:

@@ -12,7 +12,7 @@ from django.test import Client
 
 from accounts.tests.admin_site import static_files_as_they_are
 from accounts.tests.clients import make_user
-from pantheon.logs import FORMATS, REFUSED_CHARS, logging_config
+from pantheon.config.logs import FORMATS, REFUSED_CHARS, logging_config
 
 __all__ = ["static_files_as_they_are"]
 

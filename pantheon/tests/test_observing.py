@@ -17,7 +17,7 @@ from accounts.tests.clients import make_user
 from billing.fields import pico_to_usd
 from billing.models import UsageEvent
 from orchestration.tests.providers import Answer
-from pantheon.logs import logging_config
+from pantheon.config.logs import logging_config
 from sessions.dispatch import use_dispatcher
 from sessions.live.runtime import runtime
 from sessions.models import Turn

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pantheon.private_files import data_dir_prepare
+from pantheon.config.private_files import data_dir_prepare
 from pantheon.tests.test_deployment import run
 
 OPEN_AND_WRITE = """

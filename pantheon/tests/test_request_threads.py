@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from pantheon.inline_middleware import InlineHandler
-from pantheon.request_threads import OnDatabaseThreads
+from pantheon.http.inline_middleware import InlineHandler
+from pantheon.http.request_threads import OnDatabaseThreads
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

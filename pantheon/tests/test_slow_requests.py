@@ -21,7 +21,7 @@ GIVEN_UP_S = 30.0
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SHOW = (
-    "import resource; from pantheon.connections import connections_allowed; "
+    "import resource; from pantheon.http.connections import connections_allowed; "
     "print(connections_allowed(), resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
 )
 

@@ -7,10 +7,10 @@ from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 
-from accounts.admin_links import LinkedAdmin, Way, budget_ways, costs_way, list_way
-from accounts.admin_readonly import ReadOnlyAdmin, ReadOnlyInline
 from sessions.admin.reading import ReadableAdmin
 from sessions.models import Agent, ChatSession, Room, RoomAgent, Turn
+from web.admin.links import LinkedAdmin, Way, budget_ways, costs_way, list_way
+from web.admin.readonly import ReadOnlyAdmin, ReadOnlyInline
 
 DELETED = ("deleted_at", admin.EmptyFieldListFilter)
 

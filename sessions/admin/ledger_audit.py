@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from accounts.admin_links import address
 from billing.admin.costs import CostsPage
+from billing.days import PRESETS, DayRange, utc_today
 from billing.models import UsageEvent
-from billing.ranges import PRESETS, DayRange
-from billing.reading import read_range, utc_today
-from pantheon.errors import PantheonError
+from billing.reports.query import read_range
 from sessions.selectors.ledger_audit import INVARIANTS
 from sessions.selectors.ledger_findings import Audited, Finding, Part, audited
+from web.admin.links import address
+from web.errors import PantheonError
 
 ALL = "all"
 RANGES = {ALL: "All days", **PRESETS}

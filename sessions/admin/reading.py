@@ -13,9 +13,9 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 
-from accounts.admin_audit import actor_of
-from accounts.audit import audit_record
-from accounts.page_base import PageView
+from accounts.admin.audited import actor_of
+from accounts.pages.base import PageView
+from accounts.services.audit import audit_record
 from sessions.access import any_session, any_turn
 from sessions.models import ChatSession, Summary, Turn
 from sessions.pages.conversation import index_from

@@ -10,12 +10,12 @@ from django.db.models.functions import Coalesce, Length
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from accounts.admin_links import LinkedAdmin, Way, list_way, row_way
-from accounts.admin_readonly import ReadOnlyAdmin, ReadOnlyInline, page_link
 from billing.fields import usd_text
 from billing.models import UsageEvent
 from sessions.admin.reading import ReadableAdmin
 from sessions.models import Call, Message, Summary, Turn
+from web.admin.links import LinkedAdmin, Way, list_way, row_way
+from web.admin.readonly import ReadOnlyAdmin, ReadOnlyInline, page_link
 
 
 def with_cost(calls: QuerySet[Call]) -> QuerySet[Call]:

@@ -12,13 +12,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.access import signed_in
-from accounts.api_base import ApiView
-from accounts.api_schema import operation
+from accounts.api.base import ApiView
 from accounts.models import ApiToken
 from sessions.access import access_agent
 from sessions.api.fields import ModelAliasField
 from sessions.models import Agent
 from sessions.services.agents import agent_create, agent_delete, agent_update
+from web.api.schema import operation
 
 
 class AgentSerializer(serializers.ModelSerializer[Agent]):

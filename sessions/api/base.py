@@ -10,7 +10,7 @@ from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponseBase
 from rest_framework.request import Request
 
-from accounts.api_base import ApiView
+from accounts.api.base import ApiView
 from accounts.throttling import TURN_THROTTLES
 
 

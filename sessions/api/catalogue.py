@@ -8,16 +8,16 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api_base import ApiView
-from accounts.api_schema import PAGE, operation, page_of
-from accounts.pagination import page_of_rows
+from accounts.api.base import ApiView
 from billing.fields import PICO_PER_USD
 from billing.models import ModelPrice
 from billing.selectors.prices import current_tiers
 from orchestration.models import LlmModel
 from orchestration.selectors import available_models, default_model
-from pantheon.errors import PantheonError
 from sessions.api.shapes import ModelShape
+from web.api.pagination import page_of_rows
+from web.api.schema import PAGE, operation, page_of
+from web.errors import PantheonError
 
 
 class ModelsView(ApiView):

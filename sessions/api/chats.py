@@ -11,15 +11,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.access import signed_in
-from accounts.api_base import ApiView
-from accounts.api_schema import operation, page_of, query
+from accounts.api.base import ApiView
 from accounts.models import ApiToken
-from pantheon.errors import PantheonError
 from sessions.access import access_agent, access_room, access_session
 from sessions.api.shapes import MessageShape
 from sessions.models import ChatSession, Message
 from sessions.selectors.turns import message_json
 from sessions.services.chats import session_create, session_delete, session_rename
+from web.api.schema import operation, page_of, query
+from web.errors import PantheonError
 
 MESSAGES_PER_PAGE = 50
 MAX_MESSAGES_PER_PAGE = 200

@@ -17,19 +17,19 @@ from drf_spectacular.utils import OpenApiResponse
 from rest_framework.request import Request
 
 from accounts.access import signed_in
-from accounts.api_schema import header, operation, query
-from accounts.authentication import account_suspended
-from pantheon.errors import PantheonError
+from accounts.api.authentication import account_suspended
 from sessions.access import access_turn
 from sessions.api.base import AsyncAPIView
 from sessions.api.turn_schema import STREAM
+from sessions.events.entries import Entry, entry_of
+from sessions.events.eventlog import event_log
 from sessions.live.database import UNREACHABLE, read_in_request
-from sessions.live.entries import Entry, entry_of
-from sessions.live.eventlog import event_log
 from sessions.live.stopping import stopping
 from sessions.metrics import EVENT_SNAPSHOTS
 from sessions.models import Turn
 from sessions.selectors.turns import instant, terminal_fields, turn_json
+from web.api.schema import header, operation, query
+from web.errors import PantheonError
 
 log = logging.getLogger(__name__)
 

@@ -9,11 +9,11 @@ from drf_spectacular.types import OpenApiTypes
 from rest_framework.request import Request
 
 from accounts.access import signed_in
-from accounts.api_base import ApiView
-from accounts.api_schema import operation, query
-from pantheon.errors import PantheonError
+from accounts.api.base import ApiView
 from sessions.access import access_session
 from sessions.selectors.export import file_name, session_document, session_markdown
+from web.api.schema import operation, query
+from web.errors import PantheonError
 
 
 class SessionExportView(ApiView):

@@ -13,16 +13,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.access import signed_in
-from accounts.api_base import ApiView
-from accounts.api_schema import operation
+from accounts.api.base import ApiView
 from accounts.models import ApiToken, User
-from pantheon.errors import NotFound, ValidationFailed
 from sessions.access import access_agent, access_room
 from sessions.api.agents import AgentSerializer
 from sessions.api.fields import ModelAliasField
 from sessions.models import Agent, Room
 from sessions.selectors.rooms import rooms_with_agents, seated
 from sessions.services.rooms import MAX_AGENTS, room_create, room_delete, room_set_agents, room_update
+from web.api.schema import operation
+from web.errors import NotFound, ValidationFailed
 
 
 class RoomSerializer(serializers.ModelSerializer[Room]):

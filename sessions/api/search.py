@@ -9,13 +9,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.access import signed_in
-from accounts.api_base import ApiView
-from accounts.api_schema import PAGE, operation, page_of, query
-from accounts.api_shapes import count, identifier, moment, one_of, text
+from accounts.api.base import ApiView
 from sessions.api.chats import MAX_MESSAGES_PER_PAGE, MESSAGES_PER_PAGE, whole_number
 from sessions.models import Message
 from sessions.selectors.search import MAX_QUERY_CHARS, Place, place_of, read_query, result_json, search
 from sessions.selectors.search_terms import MAX_TERMS
+from web.api.schema import PAGE, operation, page_of, query
+from web.api.shapes import count, identifier, moment, one_of, text
 
 
 class FindShape(serializers.Serializer[Any]):

@@ -6,8 +6,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from accounts.api_shapes import count, flag, identifier, moment, one_of, text, usd
 from sessions.models import Call, Message, Turn
+from web.api.shapes import count, flag, identifier, moment, one_of, text, usd
 
 ASKED_MODES = [choice for choice in Turn.Mode.choices if choice[0] != Turn.Mode.SUMMARY]
 """What a turn may be asked for."""

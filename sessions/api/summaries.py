@@ -13,10 +13,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.access import signed_in
-from accounts.api_base import ApiView
-from accounts.api_schema import PAGE, operation, page_of
+from accounts.api.base import ApiView
 from accounts.models import ApiToken
-from pantheon.errors import PantheonError
 from sessions.access import access_session, access_summary
 from sessions.api.base import AsyncAPIView, LimitedAsTurns
 from sessions.api.events import wait_until_final
@@ -30,6 +28,8 @@ from sessions.selectors.turns import turn_json_by_id
 from sessions.services.summaries import summary_request, summary_update
 from sessions.services.turn_accept import Accepted
 from sessions.services.turn_request import TurnRequest
+from web.api.schema import PAGE, operation, page_of
+from web.errors import PantheonError
 
 SUMMARY_ERRORS = (
     *("turn_in_progress", "idempotency_mismatch", "budget_exceeded", "model_unavailable"),

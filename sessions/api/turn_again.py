@@ -11,8 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.access import signed_in
-from accounts.api_base import ApiView
-from accounts.api_schema import operation
+from accounts.api.base import ApiView
 from accounts.models import ApiToken
 from sessions.access import access_session, access_turn
 from sessions.api.base import AsyncAPIView, LimitedAsTurns
@@ -34,6 +33,7 @@ from sessions.api.turns import (
 from sessions.services.fork import session_fork
 from sessions.services.turn_accept import Accepted
 from sessions.services.turn_again import turn_rerun, turn_retry
+from web.api.schema import operation
 
 
 class RerunSerializer(AnswerOptions):

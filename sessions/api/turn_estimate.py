@@ -6,8 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.access import signed_in
-from accounts.api_base import ApiView
-from accounts.api_schema import operation
+from accounts.api.base import ApiView
 from accounts.models import ApiToken
 from billing.fields import usd_text
 from sessions.access import access_session
@@ -16,6 +15,7 @@ from sessions.api.turn_schema import PLAN_ERRORS
 from sessions.api.turns import TurnRequestSerializer
 from sessions.services.turn_estimate import turn_estimate
 from sessions.services.turn_request import TurnRequest
+from web.api.schema import operation
 
 
 class TurnEstimateView(ApiView):

@@ -6,8 +6,8 @@ from typing import Any
 
 from drf_spectacular.utils import OpenApiResponse
 
-from accounts.api_schema import answer_header, header
 from sessions.api.shapes import TurnShape
+from web.api.schema import answer_header, header
 
 PLAN_ERRORS = (
     *("no_valid_tagged_agents", "no_room_agents", "room_goal_required", "context_overflow"),

@@ -15,9 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.access import signed_in
-from accounts.api_schema import PAGE, operation, page_of
 from accounts.models import ApiToken
-from pantheon.errors import HTTP_STATUS, PantheonError, ValidationFailed
 from sessions.access import access_session, access_turn
 from sessions.api.base import AsyncAPIView, LimitedAsTurns
 from sessions.api.events import event_stream, wait_until_final
@@ -29,6 +27,8 @@ from sessions.selectors.turns import turn_json, turn_json_by_id, turns_json
 from sessions.services.turn_accept import Accepted, turn_accept, turn_of_key
 from sessions.services.turn_cancel import turn_cancel
 from sessions.services.turn_request import TurnRequest
+from web.api.schema import PAGE, operation, page_of
+from web.errors import HTTP_STATUS, PantheonError, ValidationFailed
 
 MAX_MESSAGE_CHARS = 100_000
 MAX_KEY_CHARS = 255

@@ -12,7 +12,6 @@ from typing import Any
 
 import structlog
 
-from accounts.instants import instant
 from billing.fields import usd_text
 from orchestration.engine.events import (
     EngineEvent,
@@ -24,11 +23,12 @@ from orchestration.engine.events import (
 )
 from orchestration.engine.ports import CallIntent, CallOutcome, PastCall
 from orchestration.engine.steps import StepResult
-from sessions.live.eventlog import EventLog
+from sessions.events.eventlog import EventLog
 from sessions.live.journal import TurnJournal
 from sessions.markdown import render_markdown
 from sessions.selectors.usage import usage_of_report
 from sessions.services.leases import Claimed
+from web.instants import instant
 
 DELTA_EVERY_S = 0.05
 """Text is published once in each of these periods, which all turns share: what they have to say is one batch."""

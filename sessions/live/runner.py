@@ -16,9 +16,9 @@ from orchestration.engine.control import Control
 from orchestration.engine.ports import Models, Ports, Unlimited
 from orchestration.engine.steps import EXHAUSTED, RetryPolicy
 from orchestration.engine.turn import TurnResult, run_turn
+from sessions.events.eventlog import EventLog
 from sessions.live.bridge import Bridge
 from sessions.live.database import Database
-from sessions.live.eventlog import EventLog
 from sessions.live.journal import journal_for
 from sessions.live.reopening import reopen_log
 from sessions.selectors.turns import terminal_fields, turn_json_by_id

@@ -16,10 +16,10 @@ from django.conf import settings
 from django.db import Error as DbError
 
 from orchestration.gateway.gateway import Gateway, GatewayConfig
+from sessions.events.eventlog import event_log
+from sessions.events.loops import new_loop
 from sessions.live.database import Database
-from sessions.live.eventlog import event_log
 from sessions.live.journal import journal_state
-from sessions.live.loops import new_loop
 from sessions.live.mailing import notices_mail_aside
 from sessions.live.runner import Runner, RunningTurn
 from sessions.selectors.turns import turns_gone

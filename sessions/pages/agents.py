@@ -6,8 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
-from accounts.page_base import PageView, add_errors, form_page
-from pantheon.errors import PantheonError, ValidationFailed
+from accounts.pages.base import PageView, add_errors, form_page
 from sessions.access import access_agent
 from sessions.models import Agent
 from sessions.pages.conversation import every_session
@@ -16,6 +15,7 @@ from sessions.pages.mine import tell_deleted
 from sessions.selectors.pages import SessionList, sessions_of_place, unused_session
 from sessions.services.agents import agent_create, agent_delete, agent_update
 from sessions.services.chats import session_create
+from web.errors import PantheonError, ValidationFailed
 
 
 class AgentNewView(PageView):

@@ -10,8 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
-from accounts.page_base import PageView
-from pantheon.errors import NotFound, PantheonError, ValidationFailed
+from accounts.pages.base import PageView
 from sessions.access import access_session, access_turn
 from sessions.models import Agent, ChatSession, Room, Turn
 from sessions.pages.addressees import last_addressees
@@ -33,6 +32,7 @@ from sessions.selectors.pages import (
 )
 from sessions.services.chats import session_delete, session_rename
 from sessions.services.starter import STARTER_QUESTION
+from web.errors import NotFound, PantheonError, ValidationFailed
 
 
 class SessionView(PageView):

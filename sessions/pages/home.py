@@ -9,10 +9,9 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 
 from accounts.models import User
-from accounts.page_base import PageView
-from billing.ranges import month_of
-from billing.reading import utc_today
-from billing.selectors.sums import Sums, room_sums
+from accounts.pages.base import PageView
+from billing.days import month_of, utc_today
+from billing.reports.sums import Sums, room_sums
 from sessions.models import Room
 from sessions.pages.money import Money, money
 from sessions.selectors.pages import agents_of, default_alias, recent_sessions

@@ -9,14 +9,14 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 
-from accounts.page_base import PageView
-from billing.export import stream
-from pantheon.errors import PantheonError, ValidationFailed
+from accounts.pages.base import PageView
+from billing.reports.export import stream
 from sessions.access import access_restorable
 from sessions.models import Agent, ChatSession, Room
 from sessions.selectors.deleted import recently_deleted
 from sessions.selectors.person import person_json
 from sessions.services.restore import agent_restore, room_restore, session_restore
+from web.errors import PantheonError, ValidationFailed
 
 PIECE_CHARS = 64 * 1024
 

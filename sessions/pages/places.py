@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.urls import reverse
 
-from pantheon.errors import NotFound
 from sessions.models import ChatSession, Message, Turn
 from sessions.selectors.pages import is_on_newest_page, is_replaced
+from web.errors import NotFound
 
 
 def address_of_message(message: Message) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
-from accounts.page_base import PageView
-from accounts.page_limits import use_count
+from accounts.pages.base import PageView
+from accounts.pages.limits import use_count
 from orchestration.models import Provider
 from orchestration.probing import provider_probe
 from sessions.access import access_provider, check_providers

@@ -9,8 +9,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 
 from accounts.models import User
-from accounts.page_base import PageView, add_errors, form_page
-from pantheon.errors import ValidationFailed
+from accounts.pages.base import PageView, add_errors, form_page
 from sessions.access import access_agent, access_room, access_session
 from sessions.models import Agent, Room
 from sessions.pages.forms import ModeForm, RoomForm, Seat, seats_from, seats_of
@@ -18,6 +17,7 @@ from sessions.pages.mine import tell_deleted
 from sessions.selectors.pages import agents_in, agents_of, default_alias, sessions_of_place, unused_session
 from sessions.services.chats import session_create
 from sessions.services.rooms import room_create, room_delete, room_update
+from web.errors import ValidationFailed
 
 
 class RoomNewView(PageView):

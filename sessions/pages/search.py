@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
-from accounts.page_base import PageView
+from accounts.pages.base import PageView
 from sessions.markdown import visible_text
 from sessions.models import ChatSession, Message
 from sessions.pages.places import address_of_message

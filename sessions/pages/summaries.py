@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
-from accounts.page_base import PageView
+from accounts.pages.base import PageView
 from orchestration.engine.summary import FIELDS
 from sessions.access import access_session
 from sessions.markdown import visible_text

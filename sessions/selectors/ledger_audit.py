@@ -15,11 +15,12 @@ from typing import Any
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
-from billing.cuts import DAILY, NONE, WEEKLY
+from billing.days import monday_of
 from billing.models import ZERO_UUID, BudgetPeriod, DailyUsage, Hold, HoldLine, UsageEvent, UsageTotal
+from billing.models.rollup_columns import KEY, SUMS, TOKENS, TOTAL_KEY, TOTAL_SUMS
+from billing.models.rollup_cuts import DAILY, NONE, WEEKLY
 from billing.pricing import cost_pico
 from billing.selectors.budgets import events_of_period
-from billing.services.rollup import KEY, SUMS, TOKENS, TOTAL_KEY, TOTAL_SUMS, monday_of
 from orchestration.gateway.usage import total_input_told
 from sessions.models import Call, Message, Turn
 from sessions.selectors.ledger_losses import disagreements, lost_periods

@@ -17,8 +17,8 @@ from typing import Any
 from django.db.models import F
 from django.db.models.functions import Coalesce
 
+from billing.days import DayRange
 from billing.models import Budget, UsageEvent
-from billing.ranges import DayRange
 from sessions.models import Call, ChatSession, Message, Turn
 from sessions.selectors.ledger_audit import Invariant
 

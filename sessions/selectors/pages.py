@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from django.db.models import Count, Exists, OuterRef, Q, Subquery, Sum
 
 from accounts.models import User
-from billing.corrections import corrected
 from billing.models import UsageEvent
+from billing.reports.corrections import corrected
 from orchestration.selectors import default_model
-from pantheon.errors import PantheonError
 from sessions.models import Agent, Call, ChatSession, Message, Room, Summary, Turn
 from sessions.selectors.turns import grouped
+from web.errors import PantheonError
 
 RECENT_SESSIONS = 8
 SESSIONS_LISTED = 50

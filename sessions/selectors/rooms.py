@@ -28,7 +28,7 @@ def seated(room: Room) -> list[Agent]:
 
 
 class LivingRooms:
-    """What billing asks about rooms (`billing.rooms.Rooms`)."""
+    """What billing asks about rooms (`billing.ports.Rooms`)."""
 
     def names(self, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
         return dict(Room.objects.alive().filter(pk__in=ids).values_list("pk", "name"))

@@ -17,8 +17,6 @@ from django.db.models.expressions import RawSQL
 from django.db.models.functions import Left
 
 from accounts.models import User
-from accounts.pagination import refuse_cursor
-from pantheon.errors import PantheonError
 from sessions.models import ChatSession, Message
 from sessions.selectors.search_terms import (
     BETWEEN,
@@ -30,6 +28,8 @@ from sessions.selectors.search_terms import (
     text_matches,
 )
 from sessions.selectors.turns import instant
+from web.api.pagination import refuse_cursor
+from web.errors import PantheonError
 
 MAX_QUERY_CHARS = 200
 SQLITE_FUNCTION = "pantheon_text_matches"

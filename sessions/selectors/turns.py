@@ -7,13 +7,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from accounts import instants
-from billing.corrections import corrected
 from billing.fields import usd_text
 from billing.models import UsageEvent
+from billing.reports.corrections import corrected
 from orchestration.engine.specs import UsageReport
 from sessions.models import Call, Message, Turn
 from sessions.selectors.usage import usage_of_buckets, usage_of_events, usage_of_report
+from web import instants
 
 AT_ONCE = 1000
 """Ids of one statement: databases bound the number of its parameters."""

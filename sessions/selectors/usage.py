@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from billing.corrections import corrected
 from billing.fields import usd_text
 from billing.models import UsageEvent
+from billing.reports.corrections import corrected
 from orchestration.engine.specs import Usage, UsageReport
 
 

@@ -9,11 +9,11 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts.models import User
-from accounts.services import fields_of
-from pantheon.errors import PantheonError, ValidationFailed
 from sessions.models import Agent
 from sessions.models.agent import RESERVED_KEYS
 from sessions.services.alive import lock_alive
+from web.errors import PantheonError, ValidationFailed
+from web.validation import fields_of
 
 AGENT_FIELDS = frozenset({"key", "name", "model", "role_prompt", "temperature", "max_output_tokens"})
 

@@ -6,8 +6,8 @@ from typing import TypeVar
 
 from django.db import transaction
 
-from pantheon.errors import NotFound
 from sessions.models import Agent, ChatSession, Room
+from web.errors import NotFound
 
 Row = TypeVar("Row", Agent, ChatSession, Room)
 

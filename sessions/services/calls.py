@@ -13,7 +13,6 @@ from django.db import connection, transaction
 from django.db.models import UUIDField
 from django.utils import timezone
 
-from accounts.compiled import Bound, CompiledUpdate, Slot, insertion, insertions, together
 from billing.pricing import billed, cost_pico
 from billing.selectors.price_book import Prices
 from billing.selectors.unseen import with_unseen_output
@@ -23,6 +22,7 @@ from orchestration.engine.specs import Usage, UsageReport
 from orchestration.engine.tokens import tokens_of_bytes, utf8_bytes
 from sessions.models import Call, Turn
 from sessions.services.fence import FenceLost, turn_fence
+from web.compiled import Bound, CompiledUpdate, Slot, insertion, insertions, together
 
 OUTCOME = (
     *("status", "error", "text", "received_bytes", "usage", "model_served", "provider_request_id", "context"),

@@ -6,14 +6,14 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.compiled import insert
 from accounts.models import User
-from accounts.services import fields_of
-from pantheon.errors import ValidationFailed
 from sessions.markdown import visible_text
 from sessions.models import Agent, ChatSession, Room
 from sessions.services.alive import lock_alive
 from sessions.services.turn_cancel import turns_stop
+from web.compiled import insert
+from web.errors import ValidationFailed
+from web.validation import fields_of
 
 TITLE_LENGTH = 80
 """Characters of the first message that become the title."""

@@ -9,15 +9,15 @@ from django.db import transaction
 from django.db.models.functions import Coalesce, Now
 
 from accounts.models import AuditEntry, User
-from accounts.services import user_suspend
+from accounts.services.people import user_suspend
 from accounts.traces import traces_erase
 from billing.models import Budget
 from billing.services.budgets import budget_delete
 from billing.services.erase import names_erase
-from pantheon.errors import PantheonError, ValidationFailed
 from sessions.dispatch import cancel
 from sessions.models import Agent, ChatSession, Room, Turn
 from sessions.services.purge import sessions_erase
+from web.errors import PantheonError, ValidationFailed
 
 AT_ONCE = 200
 """Sessions that one transaction deletes."""

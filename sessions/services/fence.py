@@ -7,8 +7,8 @@ import uuid
 from django.db import transaction
 from django.db.models import IntegerField, UUIDField
 
-from accounts.compiled import CompiledQuery, Slot
 from sessions.models import Turn
+from web.compiled import CompiledQuery, Slot
 
 
 class FenceLost(Exception):

@@ -8,8 +8,8 @@ from django.db import transaction
 
 from accounts.models import User
 from orchestration.engine.summary import FIELDS
-from pantheon.errors import ValidationFailed
 from sessions.models import ChatSession, Message, Summary, Turn
+from web.errors import ValidationFailed
 
 
 @transaction.atomic(durable=True)

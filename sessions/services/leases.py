@@ -13,17 +13,17 @@ from django.db import transaction
 from django.db.models import F, Q, UUIDField
 from django.db.models.functions import Now
 
-from accounts.compiled import CompiledUpdate, Slot
 from accounts.models import User
+from billing.payer import Payer
 from billing.selectors.price_book import PRICES_VERSION, Prices, prices_of_version
 from billing.services.holds import HELD_OF_TURN, Purse, purse_open
-from billing.services.usage import Payer
 from orchestration.engine.ports import PastCall
 from orchestration.engine.specs import TurnSpec
 from sessions.models import Call, Turn
 from sessions.services.calls import calls_interrupt, calls_note_received, calls_used, past_calls
 from sessions.services.fence import turn_fence
 from sessions.services.snapshot import QUESTION_OF_TURN, payer_of, spec_of
+from web.compiled import CompiledUpdate, Slot
 
 MAX_CLAIMS = 3
 """Claims that may ask models; one more only commits what there is."""

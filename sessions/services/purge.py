@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from sessions.live.eventlog import event_log
+from sessions.events.eventlog import event_log
 from sessions.models import Agent, ChatSession, Room, Turn
 from sessions.services.scrub import deleted_scrub
 

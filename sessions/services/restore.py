@@ -6,8 +6,8 @@ from typing import TypeVar
 
 from django.db import IntegrityError, transaction
 
-from pantheon.errors import NotFound, PantheonError, ValidationFailed
 from sessions.models import Agent, ChatSession, Room
+from web.errors import NotFound, PantheonError, ValidationFailed
 
 Row = TypeVar("Row", Agent, ChatSession, Room)
 

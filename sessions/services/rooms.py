@@ -10,11 +10,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
-from accounts.services import fields_of
-from pantheon.errors import ValidationFailed
 from sessions.models import Agent, Room, RoomAgent, Turn
 from sessions.services.alive import lock_alive
 from sessions.services.turn_cancel import turns_stop
+from web.errors import ValidationFailed
+from web.validation import fields_of
 
 ROOM_FIELDS = frozenset({"name", "goal", "mode", "manager_model", "max_rounds"})
 MAX_AGENTS = 20

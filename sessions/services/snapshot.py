@@ -10,10 +10,9 @@ from typing import Any
 from django.conf import settings
 from django.db.models import IntegerField, UUIDField
 
-from accounts.compiled import CompiledQuery, Slot
 from accounts.models import User
 from billing.models import ZERO_UUID
-from billing.services.usage import Payer
+from billing.payer import Payer
 from orchestration.engine.specs import (
     AgentSpec,
     CarriedAnswer,
@@ -25,11 +24,12 @@ from orchestration.engine.specs import (
 )
 from orchestration.models import LlmModel
 from orchestration.selectors import default_model, model_by_alias, model_spec
-from pantheon.errors import PantheonError
 from sessions.models import Agent, ChatSession, Message, Room, Summary, Turn
 from sessions.selectors.summaries import continued_spec
 from sessions.services.client_context import client_from, client_json, client_lines
 from sessions.services.turn_request import ClientContext
+from web.compiled import CompiledQuery, Slot
+from web.errors import PantheonError
 
 SNAPSHOT_VERSION = 1
 

@@ -10,7 +10,6 @@ from django.db import IntegrityError, transaction
 from accounts.models import ApiToken, User
 from orchestration.engine.specs import SummaryPlan, TurnSpec
 from orchestration.engine.summary import FIELDS, MAX_ITEM_CHARS, MAX_ITEMS, MAX_SUMMARY_CHARS
-from pantheon.errors import PantheonError, ValidationFailed
 from sessions.models import ChatSession, Summary, Turn
 from sessions.selectors.calibration import calibrations
 from sessions.selectors.ends import session_end
@@ -19,6 +18,7 @@ from sessions.services.snapshot import agent_specs, history_of, summarizer_spec
 from sessions.services.turn_accept import Accepted, queue_turn, queued_turn, turn_of_key
 from sessions.services.turn_plan import Plan, agents_of, limits_of
 from sessions.services.turn_request import TurnRequest
+from web.errors import PantheonError, ValidationFailed
 
 
 def summary_request(

@@ -11,11 +11,9 @@ from django.db import IntegrityError, transaction
 from django.db.models import CharField, DateTimeField, UUIDField
 from django.utils import timezone
 
-from accounts.compiled import Bound, CompiledUpdate, Slot, insertion, together
 from accounts.models import ApiToken, User
 from billing.services.holds import hold_stage
 from billing.services.spending import book_of_a_hold
-from pantheon.errors import PantheonError
 from sessions.dispatch import dispatch
 from sessions.models import ChatSession, Message, Turn
 from sessions.selectors.ends import SessionEnd, session_end
@@ -23,6 +21,8 @@ from sessions.services.chats import title_from
 from sessions.services.snapshot import payer_of, snapshot_of
 from sessions.services.turn_plan import Plan, plan_turn
 from sessions.services.turn_request import TurnRequest
+from web.compiled import Bound, CompiledUpdate, Slot, insertion, together
+from web.errors import PantheonError
 
 IDEMPOTENCY_KEPT = dt.timedelta(hours=24)
 REDISPATCH_AFTER = dt.timedelta(seconds=5)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from accounts.models import ApiToken, User
 from orchestration.models import LlmModel
-from pantheon.errors import ValidationFailed
 from sessions.models import ChatSession, Message, Turn
 from sessions.services.turn_accept import Accepted, turn_accept
 from sessions.services.turn_plan import agents_of, message_of_turn
 from sessions.services.turn_request import TurnRequest
+from web.errors import ValidationFailed
 
 
 def turn_rerun(

@@ -8,9 +8,9 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Coalesce, Now
 
-from pantheon.errors import PantheonError
 from sessions.dispatch import cancel
 from sessions.models import Turn
+from web.errors import PantheonError
 
 
 @transaction.atomic(durable=True)

@@ -13,7 +13,6 @@ from django.db import transaction
 from django.db.models import DateTimeField, IntegerField, UUIDField
 from django.utils import timezone
 
-from accounts.compiled import Bound, CompiledUpdate, Slot, insertions
 from billing.selectors.price_book import PRICES_VERSION, prices_of_version
 from billing.services.usage import MeteredCall, usage_stage
 from orchestration.engine.specs import ModelSpec, TurnSpec, UsageReport
@@ -27,6 +26,7 @@ from sessions.selectors.turns import terminal_fields_of
 from sessions.services.calls import TurnCalls, outcome_of
 from sessions.services.fence import FenceLost
 from sessions.services.leases import Claimed
+from web.compiled import Bound, CompiledUpdate, Slot, insertions
 
 RESULT = ("status", "stop_reason", "routing", "error", "completed_at", "last_event_seq")
 MAKE_FINAL: CompiledUpdate[Turn] = CompiledUpdate(

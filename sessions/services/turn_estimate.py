@@ -6,8 +6,8 @@ from django.db import transaction
 
 from accounts.models import User
 from billing.models import ZERO_UUID
+from billing.payer import Payer
 from billing.selectors.estimates import Estimate, estimate_of
-from billing.services.usage import Payer
 from sessions.models import ChatSession
 from sessions.selectors.ends import session_end
 from sessions.services.turn_plan import plan_turn

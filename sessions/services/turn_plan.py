@@ -9,11 +9,9 @@ from dataclasses import dataclass, replace
 from django.conf import settings
 from django.db.models import UUIDField
 
-from accounts.compiled import CompiledQuery, Slot
 from orchestration.engine.context import full_input, least_input, window_of
 from orchestration.engine.specs import AgentSpec, CarriedAnswer, Limits, SummaryPlan, TurnSpec
 from orchestration.engine.tags import parse_tags
-from pantheon.errors import PantheonError, ValidationFailed
 from sessions.models import Agent, ChatSession, Message, Room, Turn
 from sessions.selectors.calibration import calibrations
 from sessions.selectors.ends import SessionEnd
@@ -27,6 +25,8 @@ from sessions.services.snapshot import (
     verbatim_from_seq,
 )
 from sessions.services.turn_request import ClientContext, TurnRequest
+from web.compiled import CompiledQuery, Slot
+from web.errors import PantheonError, ValidationFailed
 
 AGENT: CompiledQuery[Agent] = CompiledQuery(
     lambda: (

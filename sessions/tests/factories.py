@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from accounts.models import User
-from accounts.services import token_create
+from accounts.services.people import token_create
 from accounts.tests.clients import make_user
 from billing.models import ModelPrice
 from orchestration.models import LlmModel, Provider

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from orchestration.gateway.gateway import Gateway
+from sessions.events.eventlog import EventLog, event_log
 from sessions.live.database import Database
-from sessions.live.eventlog import EventLog, event_log
 from sessions.live.runner import Runner
 from sessions.live.runtime import gateway_config
 

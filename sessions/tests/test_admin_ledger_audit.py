@@ -20,8 +20,8 @@ from django.utils.html import escape
 
 from accounts.models import User
 from accounts.tests.admin_site import page, signed_in, static_files_as_they_are, superuser
+from billing.days import month_of
 from billing.models import ZERO_UUID, Budget, DailyUsage, UsageEvent, UsageTotal
-from billing.ranges import month_of
 from billing.services.budgets import budget_save
 from billing.tests.append_only import changes_allowed
 from sessions.admin import ledger_audit

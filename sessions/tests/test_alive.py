@@ -7,12 +7,12 @@ import threading
 import pytest
 from django.db import connections
 
-from pantheon.errors import NotFound
 from sessions.models import Agent, Room, RoomAgent
 from sessions.services.agents import agent_delete, agent_update
 from sessions.services.chats import session_delete, session_rename
 from sessions.services.rooms import room_delete, room_set_agents, room_update
 from sessions.tests.factories import make_agent, make_model, make_room, make_session
+from web.errors import NotFound
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -18,7 +18,6 @@ from billing.selectors.price_book import prices_now
 from billing.services.budgets import budget_save
 from orchestration.engine.specs import Usage
 from orchestration.tests.providers import Answer, Served
-from pantheon.errors import PantheonError
 from sessions.live.runtime import runtime
 from sessions.models import ChatSession, Turn
 from sessions.services.leases import turn_claim
@@ -30,6 +29,7 @@ from sessions.tests.factories import RATES, bearer, make_agent, make_session, ma
 from sessions.tests.ledger import assert_ledger_matches, assert_nothing_to_audit
 from sessions.tests.server_process import ServerProcess, until
 from sessions.tests.test_turn_commit import start_call
+from web.errors import PantheonError
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
 

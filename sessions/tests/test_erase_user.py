@@ -21,14 +21,14 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.models import ApiToken, AuditEntry, Invitation, User
-from accounts.services import user_suspend
+from accounts.services.people import user_suspend
 from accounts.tests.admin_site import page, static_files_as_they_are, superuser
 from billing.models import Budget, DailyUsage, Hold, UsageEvent
 from billing.selectors.labels import labels_for
 from billing.services.budgets import budget_save
 from billing.services.erase import names_erase
 from orchestration.tests.providers import Answer, Gate
-from sessions.live.eventlog import event_log
+from sessions.events.eventlog import event_log
 from sessions.live.runtime import runtime
 from sessions.models import Agent, Call, ChatSession, Message, Room, Summary, Turn
 from sessions.services.chats import session_delete

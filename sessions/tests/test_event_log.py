@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from redis.exceptions import RedisError
 
-from sessions.live.entries import Entry
-from sessions.live.eventlog import EventLog
-from sessions.live.memory_log import MemoryEventLog
-from sessions.live.redis_log import RedisEventLog
-from sessions.live.redis_publisher import stream_key
+from sessions.events.entries import Entry
+from sessions.events.eventlog import EventLog
+from sessions.events.memory_log import MemoryEventLog
+from sessions.events.redis_log import RedisEventLog
+from sessions.events.redis_publisher import stream_key
 from sessions.tests.redis_process import RedisProcess
 from sessions.tests.server_process import until
 
@@ -292,7 +292,7 @@ async def test_an_ended_log_is_kept_for_an_hour(own_redis, remote, turn_id) -> N
 async def test_a_forgotten_log_leaves_nothing_in_redis(
     own_redis, remote, turn_id, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sessions.live.redis_log.FORGOTTEN_AT_ONCE", 2)
+    monkeypatch.setattr("sessions.events.redis_log.FORGOTTEN_AT_ONCE", 2)
     turn_ids = [turn_id, *(uuid.uuid4() for _ in range(4))]
     for written in turn_ids:
         write(remote, written, 1, 2)

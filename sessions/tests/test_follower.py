@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from sessions.live.redis_log import STALLED, RedisEventLog
-from sessions.live.redis_publisher import stream_key
+from sessions.events.redis_log import STALLED, RedisEventLog
+from sessions.events.redis_publisher import stream_key
 from sessions.tests.redis_process import RedisProcess
 from sessions.tests.server_process import until
 from sessions.tests.tcp_proxy import Proxy

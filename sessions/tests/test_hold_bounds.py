@@ -28,7 +28,6 @@ from orchestration.engine.steps import StepResult
 from orchestration.engine.turn import TurnResult
 from orchestration.models import LlmModel
 from orchestration.tests.providers import Answer, Cut, Gate
-from pantheon.errors import PantheonError
 from sessions.dispatch import use_dispatcher
 from sessions.models import Call, Room, Turn
 from sessions.selectors.calibration import calibrations
@@ -42,6 +41,7 @@ from sessions.tests.factories import RATES, make_agent, make_model, make_room, m
 from sessions.tests.ledger import assert_ledger_matches, assert_nothing_to_audit
 from sessions.tests.server_process import until
 from sessions.tests.test_turn_commit import start_call
+from web.errors import PantheonError
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

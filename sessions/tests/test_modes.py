@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from billing.models import UsageEvent
-from billing.selectors.filters import MODES
+from billing.reports.filters import MODES
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
 from sessions.models import Call, Message, Turn
 from sessions.tests.conftest import Api

@@ -12,7 +12,7 @@ from accounts.tests.admin_site import static_files_as_they_are
 from billing.models import Budget, HoldLine, UsageEvent
 from billing.services.budgets import budget_save
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
-from sessions.live.eventlog import event_log
+from sessions.events.eventlog import event_log
 from sessions.models import ChatSession, Message, Turn
 from sessions.tests.councils import ROUTE, SYNTHESIZE, decision, last_text, says
 from sessions.tests.factories import RATES, bearer, make_agent, make_room

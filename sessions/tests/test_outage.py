@@ -16,9 +16,9 @@ from billing.models import UsageEvent
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
 from sessions.api.events import read_events
 from sessions.dispatch import use_dispatcher
+from sessions.events.entries import Entry
+from sessions.events.eventlog import event_log
 from sessions.live.database import Database
-from sessions.live.entries import Entry
-from sessions.live.eventlog import event_log
 from sessions.live.runtime import Engine, runtime
 from sessions.models import Call, Turn
 from sessions.services.turn_accept import turn_accept

@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from accounts.models import User
 from accounts.tests.admin_site import static_files_as_they_are
-from billing.reading import utc_today
+from billing.days import utc_today
 from billing.tests.daily import USD, day_row
 from orchestration.models import Provider
 from sessions.models import Agent, ChatSession, Room

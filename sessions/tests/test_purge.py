@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from billing.models import UsageEvent
-from sessions.live.eventlog import event_log
+from sessions.events.eventlog import event_log
 from sessions.models import Agent, Call, ChatSession, Message, Room, Turn
 from sessions.services.agents import agent_delete
 from sessions.services.chats import session_delete

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from billing.models import UsageEvent
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
 from sessions.dispatch import use_dispatcher
-from sessions.live.eventlog import event_log
+from sessions.events.eventlog import event_log
 from sessions.live.runtime import runtime
 from sessions.models import Call, Message, Turn
 from sessions.services.leases import leases_renew, turn_claim, turns_hand_over, turns_to_recover

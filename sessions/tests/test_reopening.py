@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
+from sessions.events.entries import Entry
+from sessions.events.memory_log import MemoryEventLog
 from sessions.live.database import Database
-from sessions.live.entries import Entry
-from sessions.live.memory_log import MemoryEventLog
 from sessions.selectors.turns import turn_json_by_id
 from sessions.services.turn_accept import turn_accept
 from sessions.services.turn_commit import turn_commit

@@ -12,7 +12,6 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.tests.admin_site import static_files_as_they_are
-from pantheon.errors import NotFound, PantheonError, ValidationFailed
 from sessions.models import Agent, ChatSession, Room
 from sessions.selectors.deleted import recently_deleted
 from sessions.selectors.pages import agents_in
@@ -23,6 +22,7 @@ from sessions.services.restore import agent_restore, room_restore, session_resto
 from sessions.services.rooms import room_delete, room_set_agents
 from sessions.tests.factories import make_agent, make_room, make_session
 from sessions.tests.pages import browser, text_of
+from web.errors import NotFound, PantheonError, ValidationFailed
 
 __all__ = ["static_files_as_they_are"]
 

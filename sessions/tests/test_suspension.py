@@ -16,7 +16,6 @@ from billing.services.budgets import budget_save
 from billing.tests.budgets import make_budget
 from orchestration.tests.providers import Answer, Gate, OpenAIServer
 from orchestration.tests.providers import Hold as HoldBack
-from pantheon.errors import PantheonError
 from sessions.api.events import stream_events, wait_until_final
 from sessions.api.openai_compatible.streaming import stream_chunks
 from sessions.dispatch import use_dispatcher
@@ -27,6 +26,7 @@ from sessions.tests.factories import make_agent, make_room, make_session
 from sessions.tests.ledger import assert_nothing_to_audit
 from sessions.tests.sse import read_all
 from sessions.tests.waiting import wait_for_event
+from web.errors import PantheonError
 
 __all__ = ["static_files_as_they_are"]
 

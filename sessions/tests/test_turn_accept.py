@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from django.db import connection, connections
 
-from pantheon.errors import PantheonError
 from sessions.models import Message, Turn
 from sessions.services.turn_accept import turn_accept
 from sessions.services.turn_request import TurnRequest
 from sessions.tests.factories import make_agent, make_model, make_session, make_user
 from sessions.tests.statements import before_statement
+from web.errors import PantheonError
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
 

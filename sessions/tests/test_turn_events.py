@@ -11,10 +11,10 @@ from prometheus_client import REGISTRY
 
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
 from sessions.api.events import LOOK_EVERY_S, read_events, stream_events
+from sessions.events.entries import Entry
+from sessions.events.eventlog import event_log
+from sessions.events.redis_log import RedisEventLog
 from sessions.live.database import read_in_request
-from sessions.live.entries import Entry
-from sessions.live.eventlog import event_log
-from sessions.live.redis_log import RedisEventLog
 from sessions.models import Turn
 from sessions.tests.conftest import Api
 from sessions.tests.factories import make_agent, make_room, make_session

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 
-from sessions.live.eventlog import event_log
+from sessions.events.eventlog import event_log
 
 
 def wait_for_event(turn_id: uuid.UUID | str, text: str) -> None:

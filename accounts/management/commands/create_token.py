@@ -10,8 +10,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from accounts.models import ApiToken, User
-from accounts.services import token_create
-from pantheon.errors import ValidationFailed
+from accounts.services.people import token_create
+from web.errors import ValidationFailed
 
 MAX_DAYS = 36_500
 

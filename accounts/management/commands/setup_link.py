@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.urls import reverse
 
-from accounts.services import setup_link_issue
+from accounts.services.people import setup_link_issue
 
 
 class Command(BaseCommand):

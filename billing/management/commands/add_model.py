@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from billing.management.additions import additions_audited
 from billing.services.prices import Rates, priced_model_add, rate_pico
 from orchestration.models import Provider
-from pantheon.errors import ValidationFailed
+from web.errors import ValidationFailed
 
 PRICES = ("input", "output", "cache_read", "cache_write", "cache_write_1h")
 

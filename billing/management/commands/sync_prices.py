@@ -31,7 +31,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        from billing.price_data import data_source
+        from billing.services.price_source import data_source
         from billing.services.price_sync import SyncedModel, price_sync
 
         day = options["first_day"]

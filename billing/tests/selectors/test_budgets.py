@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from accounts.models import Team
 from accounts.tests.clients import make_user
+from billing.days import utc_today
 from billing.models import Budget, BudgetPeriod, Hold, HoldLine
-from billing.reading import utc_today
 from billing.selectors.budgets import (
     Fill,
     fullest_budgets,

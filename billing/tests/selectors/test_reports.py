@@ -14,15 +14,15 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Team
 from accounts.tests.clients import make_user
+from billing.days import DayRange
 from billing.models import ZERO_UUID, DailyUsage, UsageEvent
-from billing.ranges import DayRange
-from billing.selectors.filters import Filters, parse_filters
-from billing.selectors.reports import GROUPS, STACKED, TABLES, chargeback, dashboard, share, summary
-from billing.selectors.sums import ALL_SUMS, Sums
+from billing.reports.filters import Filters, parse_filters
+from billing.reports.report import GROUPS, STACKED, TABLES, chargeback, dashboard, share, summary
+from billing.reports.sums import ALL_SUMS, Sums
 from billing.tests.daily import TODAY, USD, bill, day_row
 from billing.tests.factories import make_model
 from orchestration.models import Provider
-from pantheon.errors import PantheonError
+from web.errors import PantheonError
 
 pytestmark = pytest.mark.django_db
 

@@ -13,13 +13,14 @@ from django.db import transaction
 
 from accounts.models import Team
 from accounts.tests.clients import make_user
+from billing.days import DayRange
 from billing.models import ZERO_UUID, UsageEvent
-from billing.ranges import DayRange
-from billing.selectors.filters import Filters
-from billing.selectors.reports import GROUPS, dashboard, summary
-from billing.selectors.sums import ALL_SUMS, COLUMNS, Sums, around, whole_weeks
+from billing.models.rollup_columns import SUMS
+from billing.reports.filters import Filters
+from billing.reports.report import GROUPS, dashboard, summary
+from billing.reports.sums import ALL_SUMS, Sums, around, whole_weeks
+from billing.selectors.keys import COLUMNS
 from billing.services.reprice import events_reprice
-from billing.services.rollup import SUMS
 from billing.tests.daily import TODAY, bill
 from billing.tests.factories import NOON, USAGE_PICO, make_model, make_price
 from billing.tests.usage_rows import DAYS, make_usage

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from orchestration.models import Provider
 from orchestration.services import provider_add
-from pantheon.errors import ValidationFailed
+from web.errors import ValidationFailed
 
 KINDS = [kind for kind in Provider.Kind.values if kind != Provider.Kind.DEMO]
 

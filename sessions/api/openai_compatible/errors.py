@@ -6,7 +6,7 @@ from typing import Any
 
 from django.http import JsonResponse
 
-from pantheon.errors import PantheonError
+from web.errors import PantheonError
 
 OPENAI_PREFIX = "/v1/"
 """Where addresses begin whose answers OpenAI's clients read."""

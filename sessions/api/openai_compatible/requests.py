@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from pantheon.errors import PantheonError, ValidationFailed
 from sessions.api.turns import MAX_MESSAGE_CHARS
 from sessions.services.turn_request import ClientContext, ClientLine
+from web.errors import PantheonError, ValidationFailed
 
 SYSTEM_ROLES = ("system", "developer")
 MAX_TOKENS = 10_000_000

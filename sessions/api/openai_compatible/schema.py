@@ -7,9 +7,9 @@ from typing import Any
 from drf_spectacular.utils import OpenApiResponse, extend_schema_field
 from rest_framework import serializers
 
-from accounts.api_schema import EXTRA_SCHEMAS
-from accounts.api_shapes import count, one_of, text
 from sessions.api.openai_compatible.requests import MAX_TOKENS, WITHOUT_EFFECT
+from web.api.schema import EXTRA_SCHEMAS
+from web.api.shapes import count, one_of, text
 
 OPENAI_ERROR = "OpenAiError"
 

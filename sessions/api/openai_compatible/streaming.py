@@ -9,7 +9,6 @@ from typing import Any
 
 from django.http import StreamingHttpResponse
 
-from pantheon.errors import PantheonError
 from sessions.api.events import KEEP_ALIVE_S, read_events
 from sessions.api.openai_compatible.answers import completion_id, finish_reason, usage_of
 from sessions.api.openai_compatible.composing import Composer
@@ -18,6 +17,7 @@ from sessions.api.turns import turn_error
 from sessions.live.database import read_in_request
 from sessions.models import Turn
 from sessions.selectors.turns import turn_json_by_id
+from web.errors import PantheonError
 
 DONE = "data: [DONE]\n\n"
 

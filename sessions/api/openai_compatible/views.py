@@ -10,9 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.access import signed_in
-from accounts.api_schema import operation
 from accounts.models import ApiToken, User
-from pantheon.errors import NotFound, PantheonError
 from sessions.access import access_agent_by_key, access_room
 from sessions.api.base import AsyncAPIView, LimitedAsTurns
 from sessions.api.events import wait_until_final
@@ -34,6 +32,8 @@ from sessions.selectors.turns import turn_json_by_id
 from sessions.services.completion_accept import completion_accept
 from sessions.services.turn_accept import Accepted
 from sessions.services.turn_request import TurnRequest
+from web.api.schema import operation
+from web.errors import NotFound, PantheonError
 
 ROOM, AGENT = "room:", "agent:"
 

@@ -11,10 +11,10 @@ from django.db import OperationalError
 
 from accounts.management.people import person_of
 from accounts.models import User
-from pantheon.errors import PantheonError, ValidationFailed
 from sessions.models import Turn
 from sessions.services.erase import user_erase, user_stop
 from sessions.services.scrub import deleted_scrub
+from web.errors import PantheonError, ValidationFailed
 
 POLL_S = 0.2
 

@@ -9,9 +9,9 @@ from django.contrib.auth.tokens import default_token_generator
 from django.db import transaction
 from playwright.sync_api import expect
 
-from accounts.invitations import invitation_create
 from accounts.models import User
-from accounts.services import setup_link_issue, token_create
+from accounts.services.invitations import invitation_create
+from accounts.services.people import setup_link_issue, token_create
 from billing.tests.budgets import make_budget, spend
 from orchestration.models import LlmModel
 from orchestration.tests.providers import Answer, OpenAIServer

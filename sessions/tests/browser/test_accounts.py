@@ -8,9 +8,9 @@ import pytest
 from django.db import transaction
 from playwright.sync_api import Page, expect
 
-from accounts.invitations import invitation_create
 from accounts.models import User
-from accounts.services import setup_link_issue
+from accounts.services.invitations import invitation_create
+from accounts.services.people import setup_link_issue
 from orchestration.models import LlmModel
 from sessions.models import Room
 from sessions.tests.browser.steps import ended, lane, turn

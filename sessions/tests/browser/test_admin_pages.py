@@ -16,7 +16,7 @@ from playwright.sync_api import expect
 from accounts.models import User
 from accounts.tests.admin_site import page as page_of
 from accounts.tests.admin_site import static_files_as_they_are
-from billing.selectors.reports import GROUPS
+from billing.reports.report import GROUPS
 from sessions.tests.admin_rows import make_rows
 from sessions.tests.browser.looking import LONG_NAME
 from sessions.tests.browser.steps import Opened, address_of, sign_in

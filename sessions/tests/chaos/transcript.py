@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sessions.live.entries import OPENING, TERMINAL
+from sessions.events.entries import OPENING, TERMINAL
 from sessions.models import Turn
 
 

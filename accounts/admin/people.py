@@ -1,0 +1,258 @@
+"""People, teams and API tokens in the administration."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.forms import AdminPasswordChangeForm, BaseUserCreationForm, UserChangeForm
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.http import HttpRequest, HttpResponse
+from django.urls import NoReverseMatch, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from accounts.access import asker, may_act_on
+from accounts.admin.audited import AuditedAdmin, actor_of
+from accounts.admin.passwords import PasswordLinkAdmin
+from accounts.models import ApiToken, AuditEntry, Team, User
+from accounts.services.passwords import account_change_mail
+from accounts.services.people import token_delete, user_reactivate, user_suspend
+from web.admin.links import LinkedAdmin, Way, budget_ways, costs_way, list_way
+from web.admin.readonly import HidingAdmin, ReadOnlyAdmin, page_link
+
+
+class PersonCreationForm(BaseUserCreationForm):
+    class Meta:
+        model = User
+        fields = ("email", "name", "team")
+        field_classes: ClassVar[dict[str, Any]] = {}
+
+
+class PersonChangeForm(UserChangeForm):
+    class Meta:
+        model = User
+        fields = "__all__"
+        field_classes: ClassVar[dict[str, Any]] = {}
+
+
+class PersonPasswordForm(AdminPasswordChangeForm):
+    def save(self, commit: bool = True) -> User:
+        user: User = super().save(commit)
+        account_change_mail(user=user, address=user.email, what="the password")
+        return user
+
+
+RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
+
+
+@admin.register(User)
+class PersonAdmin(LinkedAdmin, AuditedAdmin, PasswordLinkAdmin, DjangoUserAdmin):
+    """People sign in with their e-mail address; there is no user name.
+
+    Nobody is deleted here: rooms, turns and what they cost hang on a person. Taking *active* away suspends the
+    account: its sessions and tokens stop working at once, and its running turns are cancelled.
+
+    What hands an account over is for superusers alone: its password and its e-mail address, to which links for new
+    passwords are sent; with either, staff could read what a person wrote. So is a new account, whose password whoever
+    makes it would know: other staff invite. Rights are superusers' too.
+    """
+
+    form = PersonChangeForm
+    change_password_form = PersonPasswordForm
+    change_user_password_template = "admin/accounts/user/change_password.html"  # noqa: S105  (a template)
+    add_form = PersonCreationForm
+    ordering = ("email",)
+    actions = ("suspend", "reactivate")
+    list_display = ("email", "name", "team", "is_active", "is_staff", "is_superuser", "last_login")
+    list_filter = ("is_active", "is_staff", "is_superuser", "team")
+    list_select_related = ("team",)
+    autocomplete_fields = ("team",)
+    search_fields = ("email", "name", "team__name")
+    search_help_text = "An e-mail address, a name or a team."
+    readonly_fields = ("id", "last_login", "created_at")
+    fieldsets = (
+        (None, {"fields": ("email", "password")}),
+        ("Person", {"fields": ("name", "team", "id")}),
+        ("Access", {"fields": ("is_active", *RIGHTS)}),
+        ("Dates", {"fields": ("last_login", "created_at")}),
+    )
+    add_fieldsets = (
+        (
+            None,
+            {
+                "fields": ("email", "name", "team", "password1", "password2"),
+                "classes": ("wide",),
+            },
+        ),
+    )
+
+    def ways(self, row: User) -> list[Way]:
+        return [
+            costs_way(user=row.pk),
+            list_way("Usage events", "billing_usageevent", user_id__exact=row.pk),
+            list_way("Turns", "chat_sessions_turn", user__id__exact=row.pk),
+            list_way("Sessions", "chat_sessions_chatsession", owner__id__exact=row.pk),
+            list_way("Rooms", "chat_sessions_room", owner__id__exact=row.pk),
+            list_way("Agents", "chat_sessions_agent", owner__id__exact=row.pk),
+            list_way("API tokens", "accounts_apitoken", user__id__exact=row.pk),
+            *budget_ways("user", row.pk),
+            list_way("Audit log", "accounts_auditentry", object_type="accounts.User", object_id=row.pk),
+        ]
+
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
+        """Leave the password out for all but superusers, also as the hash that Django shows."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if asker(request).is_superuser:
+            return fieldsets
+        return [
+            (title, {**options, "fields": [name for name in options["fields"] if name != "password"]})
+            for title, options in fieldsets
+        ]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
+        fields = tuple(super().get_readonly_fields(request, obj))
+        return fields if asker(request).is_superuser else (*fields, "email", *RIGHTS)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return asker(request).is_superuser
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        allowed = super().has_change_permission(request, obj)
+        return allowed and (obj is None or may_act_on(asker(request), obj))
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if change and "email" in form.changed_data:
+            account_change_mail(user=obj, address=form.initial["email"], what="the e-mail address")
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        if not asker(request).is_superuser:
+            raise PermissionDenied
+        with transaction.atomic():  # the password and the entry that it changed
+            return super().user_change_password(request, id, form_url)
+
+    @admin.action(
+        description="Suspend: sign out, refuse tokens, cancel running turns", permissions=["change"]
+    )
+    def suspend(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        self._each(request, queryset, user_suspend, "Suspended")
+
+    @admin.action(description="Reactivate", permissions=["change"])
+    def reactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        self._each(request, queryset, user_reactivate, "Reactivated")
+
+    def _each(
+        self, request: HttpRequest, users: QuerySet[User], write: Callable[..., bool], done: str
+    ) -> None:
+        """Do it to everybody chosen, but not to oneself, nor to those whose account one may not change."""
+        count = 0
+        for user in users:
+            if user.pk == request.user.pk or not self.has_change_permission(request, user):
+                self.message_user(request, f"{user.email} was left as it is.", messages.WARNING)
+            else:
+                count += write(user=user, actor_id=actor_of(request))
+        self.message_user(request, f"{done}: {count}.")
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnlyAdmin):
+    """What staff did in the administration."""
+
+    list_display = ("at", "actor", "action", "object_type", "object_link")
+    list_filter = ("at", "action", "object_type")
+    date_hierarchy = "at"
+    sortable_by = ("at",)
+    search_help_text = "A part of an object's name, an object's id, or the id of a person."
+    search_fields = ("object_label", "object_id__exact")
+    search_ids = ("id", "actor_id")
+    fields = ("at", "actor", "action", "object_type", "object_id", "object_link", "before", "after")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEntry]:
+        actor = User.objects.filter(pk=OuterRef("actor_id")).values("email")
+        return super().get_queryset(request).annotate(actor_email=Subquery(actor))
+
+    @admin.display(description="Object")
+    def object_link(self, entry: AuditEntry) -> SafeString | str:
+        """Lead to the object where it has a page and stands in it yet."""
+        label, _, model = entry.object_type.lower().partition(".")
+        try:
+            return page_link(f"{label}_{model}", uuid.UUID(entry.object_id), entry.object_label)
+        except (ValueError, NoReverseMatch):
+            return entry.object_label
+
+    @admin.display(description="Who")
+    def actor(self, entry: AuditEntry) -> SafeString | str:
+        email = entry.actor_email  # type: ignore[attr-defined]
+        return page_link("accounts_user", entry.actor_id, email) if entry.actor_id else "command line"
+
+
+@admin.register(Team)
+class TeamAdmin(LinkedAdmin, AuditedAdmin, admin.ModelAdmin):
+    list_display = ("name", "members", "created_at")
+    search_fields = ("name",)
+    fields = ("name", "members", "created_at")
+    readonly_fields = ("members", "created_at")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Team]:
+        return super().get_queryset(request).annotate(member_count=Count("members"))
+
+    def ways(self, row: Team) -> list[Way]:
+        return [
+            list_way("People", "accounts_user", team__id__exact=row.pk),
+            costs_way(team=row.pk),
+            list_way("Usage events", "billing_usageevent", team_id__exact=row.pk),
+            *budget_ways("team", row.pk),
+        ]
+
+    @admin.display(description="Members", ordering="member_count")
+    def members(self, team: Team) -> SafeString | str:
+        if team._state.adding:
+            return "-"
+        url = f"{reverse('admin:accounts_user_changelist')}?team__id__exact={team.pk}"
+        return format_html('<a href="{}">{}</a>', url, team.member_count)  # type: ignore[attr-defined]
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(LinkedAdmin, AuditedAdmin, HidingAdmin):
+    """Tokens can be looked at and revoked. People make their own; the secret is stored nowhere."""
+
+    hidden = ("digest",)
+    list_display = ("name", "hint", "user", "scope_list", "created_at", "expires_at", "last_used_at")
+    list_select_related = ("user",)
+    list_filter = ("created_at", "expires_at", "last_used_at")
+    search_fields = ("name", "hint", "user__email", "user__name")
+    fields = ("name", "hint", "user", "scope_list", "created_at", "expires_at", "last_used_at")
+    readonly_fields = fields
+
+    def has_delete_permission(self, request: HttpRequest, obj: ApiToken | None = None) -> bool:
+        allowed = super().has_delete_permission(request, obj)
+        return allowed and (obj is None or may_act_on(asker(request), obj.user))
+
+    def ways(self, row: ApiToken) -> list[Way]:
+        return [list_way("Turns of its person", "chat_sessions_turn", user__id__exact=row.user_id)]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def delete_model(self, request: HttpRequest, obj: ApiToken) -> None:
+        token_delete(token=obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:
+        for token in queryset:
+            token_delete(token=token)
+
+    @admin.display(description="Scopes")
+    def scope_list(self, token: ApiToken) -> str:
+        return ", ".join(token.scopes)

@@ -1,0 +1,54 @@
+"""Who may call a view: signed in, and with the scope that the view asks for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework.permissions import SAFE_METHODS, BasePermission
+from rest_framework.request import Request
+
+from accounts.models import ApiToken
+from web.errors import PantheonError
+
+
+class SignedInWithScope(BasePermission):
+    """Reads need `read`; writes need the view's `write_scope`. A cookie has every scope of its user.
+
+    A method that the view does not have needs no scope: it is refused as such.
+    """
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        if not request.user.is_authenticated:
+            return False
+        if (request.method or "").lower() not in implemented(view):
+            return True
+        scope = ApiToken.Scope.READ if request.method in SAFE_METHODS else view.write_scope
+        if isinstance(request.auth, ApiToken) and scope not in request.auth.scopes:
+            raise PantheonError(
+                "permission_denied", f"This token lacks the scope {scope!r}.", {"scope": str(scope)}
+            )
+        return True
+
+
+class StaffWithPermission(BasePermission):
+    """Staff with the permission that the view's `staff_permissions` name for the method, with the scope `admin`.
+
+    HEAD needs what GET needs. Everybody else who is signed in is refused before any row is looked for.
+    """
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        user: Any = request.user
+        if (request.method or "").lower() not in implemented(view):
+            return True
+        needed = view.staff_permissions["GET" if request.method == "HEAD" else request.method]
+        if not (user.is_staff and user.has_perm(needed)):
+            raise PantheonError("permission_denied", view.refusal)
+        if isinstance(request.auth, ApiToken) and ApiToken.Scope.ADMIN not in request.auth.scopes:
+            raise PantheonError(
+                "permission_denied", "This token lacks the scope 'admin'.", {"scope": "admin"}
+            )
+        return True
+
+
+def implemented(view: Any) -> set[str]:
+    return {method for method in view.http_method_names if hasattr(view, method)}

@@ -1,0 +1,61 @@
+"""API for staff: what the administration does with people, for programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.access import access_person, parse_id, signed_in
+from accounts.api.base import AdminApiView
+from accounts.models import User
+from accounts.services.people import user_reactivate, user_suspend
+from web.api.schema import operation
+from web.api.shapes import ManagedPersonShape
+from web.errors import ValidationFailed
+
+
+class UserSuspendView(AdminApiView):
+    """Sessions and tokens stop working at once; running turns are cancelled."""
+
+    staff_permissions = {"POST": "accounts.change_user"}
+
+    @operation(
+        "Suspend a person: sessions and tokens stop working at once, running turns are cancelled",
+        request=None,
+        answers=ManagedPersonShape,
+        errors=["validation_error"],
+    )
+    def post(self, request: Request, user_id: str) -> Response:
+        asker = signed_in(request)
+        if parse_id(user_id) == asker.pk:
+            raise ValidationFailed({"id": ["Nobody suspends themselves: ask another administrator."]})
+        person = access_person(asker, user_id)
+        with transaction.atomic(durable=True):
+            user_suspend(user=person, actor_id=asker.pk)
+        return Response(person_json(person))
+
+
+class UserReactivateView(AdminApiView):
+    staff_permissions = {"POST": "accounts.change_user"}
+
+    @operation("Reactivate a person", request=None, answers=ManagedPersonShape)
+    def post(self, request: Request, user_id: str) -> Response:
+        asker = signed_in(request)
+        person = access_person(asker, user_id)
+        with transaction.atomic(durable=True):
+            user_reactivate(user=person, actor_id=asker.pk)
+        return Response(person_json(person))
+
+
+def person_json(user: User) -> dict[str, Any]:
+    return {
+        "id": str(user.pk),
+        "email": user.email,
+        "name": user.name,
+        "team": user.team and {"id": str(user.team.pk), "name": user.team.name},
+        "is_staff": user.is_staff,
+        "is_active": user.is_active,
+    }

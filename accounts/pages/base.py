@@ -1,0 +1,54 @@
+"""What every page shares: who is signed in, and how errors are shown to people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render, resolve_url
+from django.utils.cache import add_never_cache_headers
+from django.views import View
+
+from accounts.models import User
+from web.error_rendering import error_page
+from web.errors import PantheonError, ValidationFailed
+
+
+def form_page(request: HttpRequest, template: str, form: forms.Form, **context: Any) -> HttpResponse:
+    """Show a form, with the values as they were typed and what is wrong with them."""
+    return render(request, template, {"form": form, **context})
+
+
+def add_errors(form: forms.BaseForm, error: ValidationFailed) -> None:
+    """Show what a service refused at the fields it is about."""
+    for field, sentences in error.details["fields"].items():
+        for sentence in sentences:
+            form.add_error(field if field in form.fields else None, sentence)
+
+
+class PageView(View):
+    """A page: a PantheonError becomes the error page, and nothing is kept in caches that others may read."""
+
+    sign_in_needed = True
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if self.sign_in_needed and not request.user.is_authenticated:
+            # Only a GET can be taken up again after signing in.
+            return redirect_to_login(
+                request.get_full_path() if request.method == "GET" else resolve_url("home")
+            )
+        try:
+            response = super().dispatch(request, *args, **kwargs)
+        except PantheonError as error:
+            return error_page(request, error)
+        add_never_cache_headers(response)
+        return response
+
+    @property
+    def user(self) -> User:
+        """Who is signed in."""
+        assert isinstance(self.request.user, User)
+        return self.request.user

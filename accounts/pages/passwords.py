@@ -1,0 +1,81 @@
+"""Pages: a forgotten password. A link by mail where there is mail, and the page that a link leads to."""
+
+from __future__ import annotations
+
+from django import forms
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.debug import sensitive_post_parameters
+
+from accounts.pages.base import PageView, add_errors, form_page
+from accounts.pages.devices import device_of, device_remember
+from accounts.pages.forms import NewPassword, tokens_sentence
+from accounts.pages.sign_in_limits import attempt_count
+from accounts.services.passwords import password_link_mail, password_link_user, password_reset
+from accounts.services.people import token_names
+from web.addresses import sends_mail
+from web.errors import ValidationFailed
+
+
+class ForgottenForm(forms.Form):
+    email = forms.EmailField(
+        label="E-mail",
+        max_length=254,
+        widget=forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True}),
+    )
+
+
+class ForgotPasswordView(PageView):
+    """Ask for a link. Whatever the address, the answer is the same."""
+
+    sign_in_needed = False
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return self.show(request, ForgottenForm())
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        form = ForgottenForm(request.POST)
+        if not (sends_mail() and form.is_valid()):
+            return self.show(request, form)
+        email = form.cleaned_data["email"]
+        attempt_count(request, purpose="link", email=email)
+        password_link_mail(email=email, device=device_of(request, email))
+        return self.show(request, form, asked=email)
+
+    def show(self, request: HttpRequest, form: forms.Form, asked: str = "") -> HttpResponse:
+        return form_page(request, "accounts/forgot_password.html", form, asked=asked, mails=sends_mail())
+
+
+class ResetPasswordView(PageView):
+    """Whoever holds a link makes the password anew; to anybody else the page does not exist."""
+
+    sign_in_needed = False
+
+    def get(self, request: HttpRequest, user_id: str, secret: str) -> HttpResponse:
+        user = password_link_user(user_id, secret)
+        return form_page(request, "accounts/reset_password.html", NewPassword(user), person=user)
+
+    def post(self, request: HttpRequest, user_id: str, secret: str) -> HttpResponse:
+        user = password_link_user(user_id, secret)
+        form, names = NewPassword(user, request.POST), token_names(user)
+        if form.is_valid():
+            try:
+                user = password_reset(
+                    user_id=user_id,
+                    secret=secret,
+                    password=form.cleaned_data["password"],
+                    delete_tokens=form.deletes_tokens,
+                )
+            except ValidationFailed as error:
+                add_errors(form, error)
+            else:
+                still = tokens_sentence(names, deleted=form.deletes_tokens)
+                messages.success(request, f"Your password was changed. Sign in with it.{still}")
+                response = redirect("sign-in")
+                device_remember(request, response, user)  # others' attempts do not keep it from signing in
+                return response
+        return form_page(request, "accounts/reset_password.html", form, person=user)
+
+
+reset_password_view = sensitive_post_parameters()(ResetPasswordView.as_view())

@@ -1,0 +1,174 @@
+"""Writes on passwords: change one's own, and the one-time link with which a forgotten one is made anew.
+
+The link's token is Django's: signed, and worth nothing once the password or the last sign-in has changed, or after
+PASSWORD_RESET_TIMEOUT.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import threading
+import time
+import uuid
+
+from django.conf import settings
+from django.contrib.auth.password_validation import validate_password
+from django.contrib.auth.tokens import default_token_generator
+from django.core.exceptions import ValidationError
+from django.core.mail import send_mail
+from django.db import transaction
+from django.template.loader import render_to_string
+from django.urls import reverse
+
+from accounts.access import parse_id
+from accounts.models import User, secret_digest
+from accounts.services.audit import audit_record
+from accounts.services.people import token_names, tokens_delete
+from accounts.throttling import HOUR_S, caller_count, caller_forget
+from web.addresses import mailed_url, sends_mail
+from web.errors import NotFound, PantheonError, ValidationFailed
+
+LINK_SUBJECT = "A new password for Pantheon"
+VALID_FOR = dt.timedelta(seconds=settings.PASSWORD_RESET_TIMEOUT)
+
+LINKS_PER_HOUR = 3
+"""Valid links that an address is mailed because somebody asked; for a browser that the account knows, as many more."""
+
+log = logging.getLogger(__name__)
+
+
+def password_change(*, user: User, password: str, delete_tokens: bool = False) -> User:
+    """Give somebody who has shown the old password a new one. Raises ValidationFailed.
+
+    Every other browser is signed out; API tokens stay valid unless they are deleted too.
+    """
+    user = password_set(user, password)  # before the transaction: it takes a while
+    with transaction.atomic(durable=True):
+        user.save(update_fields=["password"])
+        audit_record(actor_id=user.pk, action="change password", row=user)
+        if delete_tokens:
+            tokens_delete(user=user)
+    return user
+
+
+def password_link(*, user: User, actor: User, base_url: str) -> str:
+    """Make a link with which somebody sets a new password, once (inside a transaction). It is stored nowhere.
+
+    Where there is mail it goes to the person. It is returned to superusers alone, "" to other staff: whoever holds it
+    can take the account over. Raises `account_suspended`, `permission_denied`.
+    """
+    if not user.is_active:
+        raise PantheonError("account_suspended", "A suspended account is reactivated first.")
+    if not may_make_link(actor):
+        raise PantheonError("permission_denied", "Without mail only administrators can make this link.")
+    audit_record(actor_id=actor.pk, action="password link", row=user)
+    if sends_mail():
+        text = link_mail(user, actor=actor)
+        transaction.on_commit(lambda: mail_out(user.pk, user.email, LINK_SUBJECT, text))
+    return base_url.rstrip("/") + link_path(user) if actor.is_superuser else ""
+
+
+def may_make_link(actor: User) -> bool:
+    """Tell whether a link would reach anybody: the person by mail, or a superuser on the page."""
+    return actor.is_superuser or sends_mail()
+
+
+def account_change_mail(*, user: User, address: str, what: str) -> None:
+    """Tell a person, once this is committed, what an administrator changed of the account; nothing without mail."""
+    if sends_mail():
+        context = {"user": user, "what": what, "tokens": token_names(user)}
+        text = render_to_string("accounts/changed_mail.txt", context)
+        transaction.on_commit(lambda: mail_out(user.pk, address, "Your Pantheon account was changed", text))
+
+
+def password_link_mail(*, email: str, device: str | None = None) -> None:
+    """Mail such a link to an address, if it has an account and was not mailed LINKS_PER_HOUR that are still valid.
+
+    `device`: a browser that the account knows asks; what others asked for does not count for it.
+
+    Whoever asks learns nothing of it, nor from the time that an answer takes which addresses have an account: the mail
+    is counted and written in any case, and leaves from a thread. A mail server that refuses is logged: whoever waits in
+    vain asks again.
+    """
+    found = User.objects.filter(email=User.normalize_email(email), is_active=True).first()
+    user = found or User(email=User.normalize_email(email))
+    key = links_key(user, device)
+    is_due = caller_count(key, {HOUR_S: LINKS_PER_HOUR}, time.time()).counted
+    text = link_mail(user)
+    if found is not None and is_due:
+        threading.Thread(target=link_out, args=(user, key, text), name="password-mail").start()
+
+
+def links_key(user: User, device: str | None) -> str:
+    """Return where mailed links are counted.
+
+    What ends their validity begins another count: whoever is mailed no more has one that works.
+    """
+    return f"links-{secret_digest(f'{user.email} {user.password} {user.last_login} {device}')}"
+
+
+def link_out(user: User, key: str, text: str) -> None:
+    """Mail a link that somebody asked for; one that was refused is not counted."""
+    if not mail_out(user.pk, user.email, LINK_SUBJECT, text):
+        caller_forget(key)
+
+
+def link_mail(user: User, *, actor: User | None = None) -> str:
+    """Return the text of a mail with a link; `actor` made it, None: whoever knows the address asked for it."""
+    hours = int(VALID_FOR.total_seconds() // 3600)
+    context = {"user": user, "actor": actor, "url": mailed_url(link_path(user)), "hours": hours}
+    return render_to_string("accounts/password_mail.txt", context)
+
+
+def mail_out(user_id: uuid.UUID, address: str, subject: str, text: str) -> bool:
+    """Mail a text; False where the server refuses it, which is logged."""
+    try:
+        send_mail(subject, text, None, [address])
+    except OSError as error:  # smtplib's errors are OSErrors too
+        log.warning("%r for %s could not be mailed: %s", subject, user_id, error)
+        return False
+    return True
+
+
+def password_link_user(user_id: str, secret: str) -> User:
+    """Return whose password a link is for. Raises NotFound for a link that does not work."""
+    user = User.objects.filter(pk=parse_id(user_id), is_active=True).first()
+    if user is None or not default_token_generator.check_token(user, secret):
+        raise no_link()
+    return user
+
+
+def password_reset(*, user_id: str, secret: str, password: str, delete_tokens: bool = False) -> User:
+    """Set the password that a link is for; API tokens stay valid unless deleted too. Raises NotFound, ValidationFailed.
+
+    The old password's hash is looked at once more under a lock, so of two requests at once exactly one wins.
+    """
+    user = password_link_user(user_id, secret)
+    before = user.password
+    user = password_set(user, password)
+    with transaction.atomic(durable=True):
+        if not User.objects.filter(pk=user.pk, password=before).update(password=user.password):
+            raise no_link()
+        audit_record(actor_id=user.pk, action="reset password", row=user)
+        if delete_tokens:
+            tokens_delete(user=user)
+    return user
+
+
+def password_set(user: User, password: str) -> User:
+    """Validate and hash a password, unsaved. Raises ValidationFailed."""
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        raise ValidationFailed({"password": error.messages}) from error
+    user.set_password(password)
+    return user
+
+
+def link_path(user: User) -> str:
+    return reverse("reset-password", args=[user.pk, default_token_generator.make_token(user)])
+
+
+def no_link() -> NotFound:
+    return NotFound("This link has been used or has expired. Ask for a new one.")

@@ -1,0 +1,187 @@
+"""Writes on people, their tokens and the set-up link."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+
+from django.conf import settings
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from accounts.models import ApiToken, SetupLink, User, secret_digest
+from accounts.services.audit import audit_record, values_of
+from web.errors import NotFound, ValidationFailed
+from web.validation import fields_of
+
+TOUCH_EVERY = dt.timedelta(minutes=1)
+MAX_TOKENS = 20
+"""Unexpired tokens of one user. Limits count per token, so their number must have a bound too."""
+
+
+def allowed_scopes(user: User) -> list[str]:
+    """Return every scope that this user's tokens may have."""
+    return [scope for scope in ApiToken.Scope.values if scope != ApiToken.Scope.ADMIN or user.is_staff]
+
+
+@transaction.atomic(durable=True)
+def token_create(
+    *, user: User, name: str, scopes: list[str] | None = None, expires_at: dt.datetime | None = None
+) -> tuple[ApiToken, str]:
+    """Make a token; return it with its secret, which is stored nowhere and shown once.
+
+    Raises ValidationFailed, also if the user has MAX_TOKENS.
+    """
+    allowed = allowed_scopes(user)
+    chosen = allowed if scopes is None else list(dict.fromkeys(scopes))
+    if not chosen or not set(chosen) <= set(allowed):
+        raise ValidationFailed({"scopes": [f"Choose among {', '.join(allowed)}."]})
+    secret = ApiToken.new_secret()
+    token = ApiToken(
+        user=user,
+        name=name.strip(),
+        scopes=chosen,
+        expires_at=expires_at,
+        digest=secret_digest(secret),
+        hint=secret[:8],
+    )
+    try:
+        token.full_clean()
+    except ValidationError as error:
+        raise ValidationFailed(fields_of(error)) from error
+    # The lock lets two that are created at once count each other.
+    User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    if ApiToken.objects.filter(user=user).usable().count() >= MAX_TOKENS:
+        sentence = f"An account has at most {MAX_TOKENS} API tokens. Delete one that is no longer needed."
+        raise ValidationFailed({"non_field_errors": [sentence]}, sentence)
+    token.save()
+    return token, secret
+
+
+def token_touch(*, token: ApiToken) -> None:
+    """Note that a token was used, at most once a minute, so that reads stay reads."""
+    now = timezone.now()
+    if token.last_used_at is None or now - token.last_used_at > TOUCH_EVERY:
+        ApiToken.objects.filter(
+            Q(last_used_at__isnull=True) | Q(last_used_at__lt=now - TOUCH_EVERY), pk=token.pk
+        ).update(last_used_at=now)
+
+
+def token_delete(*, token: ApiToken) -> None:
+    token.delete()
+
+
+def tokens_delete(*, user: User) -> None:
+    """Delete all API tokens of a user, who asked for it (inside a transaction)."""
+    for token in ApiToken.objects.filter(user=user):
+        audit_record(actor_id=user.pk, action="delete", row=token, before=values_of(token))
+        token_delete(token=token)
+
+
+def token_names(user: User) -> str:
+    """Return the names of a user's valid API tokens; "" if there are none."""
+    return ", ".join(str(token) for token in ApiToken.objects.filter(user=user).usable())
+
+
+@transaction.atomic(durable=True)
+def user_rename(*, user: User, name: str) -> None:
+    """Give somebody another name; an empty one lets the address stand for it."""
+    User.objects.filter(pk=user.pk).update(name=name.strip())
+
+
+def user_suspend(*, user: User, actor_id: uuid.UUID | None) -> bool:
+    """Suspend an account (inside a transaction): its sessions and tokens stop working. False where it was already."""
+    return _set_active(user, False, "suspend", actor_id)
+
+
+def user_reactivate(*, user: User, actor_id: uuid.UUID | None) -> bool:
+    """Let a suspended account in again (inside a transaction). False where it was not suspended."""
+    return _set_active(user, True, "reactivate", actor_id)
+
+
+def _set_active(user: User, active: bool, action: str, actor_id: uuid.UUID | None) -> bool:
+    if not User.objects.filter(pk=user.pk, is_active=not active).update(is_active=active):
+        return False
+    user.is_active = active
+    audit_record(
+        actor_id=actor_id,
+        action=action,
+        row=user,
+        before={"is_active": not active},
+        after={"is_active": active},
+    )
+    return True
+
+
+@transaction.atomic(durable=True)
+def setup_link_issue() -> str | None:
+    """Return the secret of a new set-up link, from now on the only one; None once there is an administrator."""
+    if User.objects.filter(is_superuser=True).exists():
+        return None
+    secret = ApiToken.new_secret().removeprefix("pn_")
+    SetupLink.objects.filter(used_at__isnull=True).delete()
+    SetupLink.objects.create(digest=secret_digest(secret))
+    return secret
+
+
+@transaction.atomic(durable=True)
+def administrator_create(*, setup_secret: str, email: str, name: str, password: str) -> User:
+    """Make the first administrator with the one-time link. Raises NotFound for a used link, ValidationFailed.
+
+    The link is taken by a conditional update, so of two requests at once exactly one wins.
+    """
+    taken = open_setup_links(setup_secret).update(used_at=timezone.now())
+    if not taken or User.objects.filter(is_superuser=True).exists():
+        raise NotFound("This set-up link has been used or replaced. Start Pantheon again for a new one.")
+    user = user_new(email=email, name=name, password=password)
+    user.is_staff = user.is_superuser = True
+    user_save(user)
+    return user
+
+
+def user_new(*, email: str, name: str, password: str) -> User:
+    """Return an unsaved account with its password hashed, which takes a while. Raises ValidationFailed."""
+    user = User(email=email, name=name.strip())
+    try:
+        user.clean()
+        validate_password(password, user)
+    except ValidationError as error:
+        raise ValidationFailed({"password": error.messages}) from error
+    user.set_password(password)
+    return user
+
+
+def user_save(user: User) -> None:
+    """Save a new account (inside a transaction). Raises ValidationFailed."""
+    try:
+        user.full_clean()
+        user.save()
+    except ValidationError as error:
+        raise ValidationFailed(fields_of(error)) from error
+    except IntegrityError as error:
+        raise ValidationFailed({"email": ["An account with this e-mail address exists."]}) from error
+
+
+def user_sign_up(*, email: str, name: str, password: str) -> User:
+    """Make an account where PANTHEON_SIGNUP is open to everybody. Raises NotFound, ValidationFailed."""
+    if settings.PANTHEON_SIGNUP != "open":
+        raise NotFound()
+    user = user_new(email=email, name=name, password=password)  # before the transaction: it takes a while
+    with transaction.atomic(durable=True):
+        user_save(user)
+        audit_record(actor_id=user.pk, action="sign up", row=user)
+    return user
+
+
+def setup_link_is_open(setup_secret: str) -> bool:
+    """Tell whether this set-up link still works."""
+    return open_setup_links(setup_secret).exists() and not User.objects.filter(is_superuser=True).exists()
+
+
+def open_setup_links(setup_secret: str) -> QuerySet[SetupLink]:
+    """Return the link of this secret, if it is unused and the newest (two processes may have issued one at once)."""
+    newest = SetupLink.objects.order_by("-created_at", "-pk").values("pk")[:1]
+    return SetupLink.objects.filter(pk__in=newest, digest=secret_digest(setup_secret), used_at__isnull=True)

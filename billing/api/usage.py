@@ -1,0 +1,144 @@
+"""API: usage, one's own and for staff everybody's. The figures are those of the pages."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from django.http import StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_view
+from rest_framework import serializers
+from rest_framework.generics import ListAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.access import signed_in
+from accounts.api.base import AdminApiView, ApiView
+from billing.api.shapes import FILTERS, GROUP, RANGE, UsageEventShape, UsageSummaryShape
+from billing.days import invalid_parameter, utc_today
+from billing.fields import usd_text
+from billing.models import ZERO_UUID, UsageEvent
+from billing.reports.export import events_csv
+from billing.reports.filters import key_text
+from billing.reports.query import Asked, read
+from billing.reports.report import summary
+from billing.reports.tables import sums_json
+from web.api.schema import operation
+from web.instants import instant
+
+PERMISSION = "billing.view_usageevent"
+OWN_FILTERS = [parameter for parameter in FILTERS if parameter.name not in ("team", "user")]
+
+
+class AdminUsageView(AdminApiView):
+    staff_permissions = {"GET": PERMISSION}
+    refusal = "Only staff who may see the ledger may do this."
+
+
+class AdminUsageSummaryView(AdminUsageView):
+    """`from`, `to` (UTC days, both included; the last 30 days) or `range`; `group_by` (day); filters."""
+
+    @operation("Sum up everybody's usage", parameters=[*RANGE, GROUP, *FILTERS], answers=UsageSummaryShape)
+    def get(self, request: Request) -> Response:
+        return Response(summary_json(read(request.query_params, today=utc_today(), group="day")))
+
+
+class AdminUsageExportView(AdminUsageView):
+    @operation(
+        "Export usage events, streamed",
+        parameters=[*RANGE, *FILTERS],
+        answers={(200, "text/csv"): OpenApiTypes.STR},
+    )
+    def get(self, request: Request) -> StreamingHttpResponse:
+        asked = read(request.query_params, today=utc_today())
+        return events_csv(asked.days, asked.filters)
+
+
+class UsageSummaryView(ApiView):
+    """The summary of one's own usage."""
+
+    @operation("Sum up my usage", parameters=[*RANGE, GROUP, *OWN_FILTERS], answers=UsageSummaryShape)
+    def get(self, request: Request) -> Response:
+        return Response(summary_json(read_own(request)))
+
+
+class UsageEventSerializer(serializers.BaseSerializer[UsageEvent]):
+    def to_representation(self, event: UsageEvent) -> dict[str, Any]:
+        return {
+            "id": str(event.pk),
+            "corrects": event.corrects_id and str(event.corrects_id),
+            "turn_id": str(event.turn_id),
+            "session_id": str(event.session_id),
+            "room_id": None if event.room_id == ZERO_UUID else str(event.room_id),
+            "room_name": event.room_name or None,
+            "agent_id": None if event.agent_id == ZERO_UUID else str(event.agent_id),
+            "agent_key": event.agent_key or None,
+            "mode": event.mode,
+            "purpose": event.purpose,
+            "round": event.round,
+            "attempt": event.attempt,
+            "provider": event.provider,
+            "model": event.model.alias,
+            "status": event.status,
+            "usage": {
+                "input_tokens": event.input_tokens
+                + event.cache_read_tokens
+                + event.cache_write_5m_tokens
+                + event.cache_write_1h_tokens,
+                "cached_tokens": event.cache_read_tokens,
+                "cache_write_tokens": event.cache_write_5m_tokens + event.cache_write_1h_tokens,
+                "output_tokens": event.output_tokens,
+                "reasoning_tokens": event.reasoning_tokens,
+                "estimated": event.source == UsageEvent.Source.ESTIMATED,
+            },
+            "cost_usd": usd_text(event.cost_pico),
+            "created_at": instant(event.created_at),
+        }
+
+
+@extend_schema_view(get=operation("List my calls as they are billed", answers=UsageEventShape(many=True)))
+class UsageView(ApiView, ListAPIView[UsageEvent]):
+    """One's own calls as they are billed, newest first."""
+
+    serializer_class = UsageEventSerializer
+
+    def get_queryset(self) -> Any:
+        user = signed_in(self.request)
+        return UsageEvent.objects.filter(user_id=user.pk).select_related("model")
+
+
+def read_own(request: Request) -> Asked:
+    """Read a question about oneself; it cannot name anybody else."""
+    user = signed_in(request)
+    asked = read(request.query_params, today=utc_today(), group="day")
+    if asked.filters.user not in (None, user.pk):
+        raise invalid_parameter("user", "These are your own figures: leave out user.")
+    if asked.filters.team is not None:
+        raise invalid_parameter("team", "These are your own figures: leave out team.")
+    return replace(asked, filters=asked.filters.having("user", user.pk))
+
+
+def summary_json(asked: Asked) -> dict[str, Any]:
+    """Return totals and rows of a range, with the totals of the range before and the projected month."""
+    found = summary(asked.days, asked.filters, asked.group, today=utc_today())
+    before, projection = asked.days.before(), found.projection
+    return {
+        "from": str(asked.days.first),
+        "to": str(asked.days.last),
+        "group_by": asked.group,
+        "filters": asked.filters.query(),
+        "totals": sums_json(found.totals),
+        "rows": [
+            {"key": key_text(row.key), "label": row.label, **sums_json(row.sums)} for row in found.table.rows
+        ],
+        "before": {"from": str(before.first), "to": str(before.last), "totals": sums_json(found.before)},
+        "projected_month": {
+            "from": str(projection.month.first),
+            "to": str(projection.month.last),
+            "cost_so_far_usd": usd_text(projection.cost_pico),
+            "days_so_far": projection.so_far.length,
+            "days": projection.month.length,
+            "projected_cost_usd": usd_text(projection.projected_pico),
+        },
+    }

@@ -1,0 +1,21 @@
+"""The columns of the rollups."""
+
+from __future__ import annotations
+
+KEY = ("day", "team_id", "user_id", "room_id", "agent_id", "model_id", "purpose", "mode")
+TOKENS = (
+    "input_tokens",
+    "cache_read_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+)
+SUMS = ("calls", *TOKENS, "cost_pico", "estimated_cost_pico", "unpriced_calls")
+COLUMNS = ", ".join((*KEY, *SUMS))
+ORCHESTRATION = "CASE WHEN purpose <> 'reply' THEN cost_pico ELSE 0 END"
+"""The cost of a daily row where it is not a reply's: routing, evaluation, synthesis, summaries."""
+
+TOTAL_KEY = ("cut", *KEY)
+TOTAL_SUMS = (*SUMS, "orchestration_cost_pico")
+TOTAL_COLUMNS = ", ".join((*TOTAL_KEY, *TOTAL_SUMS))

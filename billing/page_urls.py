@@ -1,5 +1,0 @@
-from django.urls import path
-
-from billing.pages import UsageView
-
-urlpatterns = [path("usage", UsageView.as_view(), name="usage")]

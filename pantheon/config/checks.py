@@ -1,0 +1,389 @@
+"""System checks of our settings: what cannot work is said before anything starts, with what to set instead."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning
+from django.db import connections
+from django.db.models import Model
+
+from orchestration.gateway.keys import KEY_NAME_RULE
+from orchestration.models import LlmModel, Provider
+from pantheon.config.private_files import is_open, secret_files
+from sessions.live.journal import JOURNALS, MEMORY
+
+LIMITS = (
+    "PANTHEON_TURNS_PER_MINUTE",
+    "PANTHEON_TURNS_PER_HOUR",
+    "PANTHEON_TOKEN_TURNS_PER_MINUTE",
+    "PANTHEON_TOKEN_TURNS_PER_HOUR",
+    "PANTHEON_REQUESTS_PER_MINUTE",
+    "PANTHEON_SIGN_IN_ATTEMPTS_PER_EMAIL",
+    "PANTHEON_SIGN_IN_ATTEMPTS_PER_ADDRESS",
+)
+NOT_NEGATIVE = (
+    "PANTHEON_PROVIDER_RETRIES",
+    "PANTHEON_PROVIDER_RETRY_BASE_S",
+    "PANTHEON_PROVIDER_RETRY_MAX_WAIT_S",
+    "PANTHEON_DEMO_WORDS_PER_S",
+    "PANTHEON_VERBATIM_TURNS",
+    "PANTHEON_PURGE_AFTER_DAYS",
+    "PANTHEON_PROXIES",
+    "SECURE_HSTS_SECONDS",
+)
+TIMES = (
+    "PANTHEON_SIGN_IN_WINDOW_S",
+    "PANTHEON_SLOW_REQUEST_S",
+    "PANTHEON_WAIT_S",
+    "PANTHEON_PROVIDER_CONNECT_TIMEOUT_S",
+    "PANTHEON_PROVIDER_FIRST_TOKEN_TIMEOUT_S",
+    "PANTHEON_PROVIDER_BETWEEN_TOKENS_TIMEOUT_S",
+    "PANTHEON_PROVIDER_TOTAL_TIMEOUT_S",
+    "PANTHEON_RECOVER_EVERY_S",
+)
+COUNTS = (
+    "PANTHEON_MANAGER_MAX_TOKENS",
+    "PANTHEON_SUMMARIZER_MAX_TOKENS",
+    "PANTHEON_MAX_ROUNDS",
+    "PANTHEON_MAX_SELECTIONS",
+    "PANTHEON_MAX_SPECIALIST_CALLS",
+    "PANTHEON_SUMMARY_EVERY_TURNS",
+    "PANTHEON_WORKERS",
+    "PANTHEON_WORKER_TURNS",
+)
+MIN_LEASE_S = 3.0
+"""A lease is renewed every second, so the shortest one bears two late renewals."""
+
+SIGNUPS = ("invite", "open", "closed")
+REDIS_SCHEMES = ("redis", "rediss", "unix")
+
+
+def value(name: str) -> Any:
+    return getattr(settings, name)
+
+
+def check_limits(**kwargs: Any) -> list[CheckMessage]:
+    """Refuse negative rate limits."""
+    return [
+        Error(
+            f"{name} is {value(name)}.", hint="Set 0 for no limit, or a positive number.", id="pantheon.E001"
+        )
+        for name in LIMITS
+        if value(name) < 0
+    ]
+
+
+def check_times(**kwargs: Any) -> list[CheckMessage]:
+    """Refuse timeouts and intervals that are over before they begin."""
+    return [
+        Error(f"{name} is {value(name)}.", hint="Set a number of seconds above 0.", id="pantheon.E002")
+        for name in TIMES
+        if value(name) <= 0
+    ]
+
+
+def check_not_negative(**kwargs: Any) -> list[CheckMessage]:
+    return [
+        Error(f"{name} is {value(name)}.", hint="Set 0 or a positive number.", id="pantheon.E003")
+        for name in NOT_NEGATIVE
+        if value(name) < 0
+    ]
+
+
+def check_counts(**kwargs: Any) -> list[CheckMessage]:
+    """Refuse bounds under which a council could do nothing."""
+    return [
+        Error(f"{name} is {value(name)}.", hint="Set a number above 0.", id="pantheon.E010")
+        for name in COUNTS
+        if value(name) <= 0
+    ]
+
+
+def check_summary_trigger(**kwargs: Any) -> list[CheckMessage]:
+    """Refuse what is no part of a whole."""
+    part = settings.PANTHEON_SUMMARY_TRIGGER
+    if 0 < part <= 1:
+        return []
+    hint = "Set a part of the input budget, above 0 and at most 1; 0.7 is the default."
+    return [Error(f"PANTHEON_SUMMARY_TRIGGER is {part}.", hint=hint, id="pantheon.E015")]
+
+
+def check_metrics_port(**kwargs: Any) -> list[CheckMessage]:
+    port = settings.PANTHEON_METRICS_PORT
+    if 0 <= port <= 65535:
+        return []
+    hint = "Set a port from 1 to 65535, or 0 for none."
+    return [Error(f"PANTHEON_METRICS_PORT is {port}.", hint=hint, id="pantheon.E016")]
+
+
+def check_key_files(**kwargs: Any) -> list[CheckMessage]:
+    """Refuse a provider's key in a file that cannot be read: its models would be offered, and every call would fail."""
+    named = {name: path for name, path in os.environ.items() if name.endswith("_API_KEY_FILE") and path}
+    return [
+        Error(
+            f"{name} names a file that {problem}.",
+            hint=f"Write the key into that file, readable for Pantheon, or unset {name}.",
+            id="pantheon.E017",
+        )
+        for name, path in sorted(named.items())
+        if (problem := problem_of_key_file(path))
+    ]
+
+
+def problem_of_key_file(path: str) -> str:
+    """Return what keeps a key from being read, empty where nothing does."""
+    try:
+        return "" if Path(path).read_text(encoding="utf-8").strip() else "is empty"
+    except (OSError, ValueError) as error:
+        return f"cannot be read ({getattr(error, 'strerror', None) or 'it is no text'})"
+
+
+def check_private_files(**kwargs: Any) -> list[CheckMessage]:
+    """Warn of a data directory, or a secret file, that other accounts of the machine can look into."""
+    paths = [settings.PANTHEON_DATA_DIR, *secret_files(settings.PANTHEON_DATA_DIR, settings.SQLITE_FILE)]
+    return [
+        Warning(
+            f"{path} is open to other accounts of this machine.",
+            hint=f"As its owner: chmod {'700' if path.is_dir() else '600'} {shlex.quote(str(path))}",
+            id="pantheon.W004",
+        )
+        for path in paths
+        if path.exists() and is_open(path)
+    ]
+
+
+def check_lease(**kwargs: Any) -> list[CheckMessage]:
+    """Refuse a lease that a healthy process may lose."""
+    lease_s = settings.PANTHEON_LEASE_S
+    if lease_s >= MIN_LEASE_S:
+        return []
+    message = f"PANTHEON_LEASE_S is {lease_s}: turns would be taken from processes that still run them."
+    return [
+        Error(message, hint=f"Set at least {MIN_LEASE_S:.0f} seconds; 15 is the default.", id="pantheon.E004")
+    ]
+
+
+def check_journal(**kwargs: Any) -> list[CheckMessage]:
+    """Refuse a journal that there is not."""
+    if settings.PANTHEON_JOURNAL in JOURNALS:
+        return []
+    hint = "Set database (the default), or memory for development without durability."
+    return [Error(f"PANTHEON_JOURNAL is {settings.PANTHEON_JOURNAL!r}.", hint=hint, id="pantheon.E011")]
+
+
+def check_mail(**kwargs: Any) -> list[CheckMessage]:
+    """Refuse mail without an address of our own: a link in a mail is never made from what a request says."""
+    if settings.PANTHEON_URL or not settings.EMAIL_URL:
+        return []
+    return [
+        Error(
+            "EMAIL_URL is set and PANTHEON_URL is not: links in mails would have no address to lead to.",
+            hint="Set PANTHEON_URL to the address people use, such as https://council.example.org, or unset EMAIL_URL.",
+            id="pantheon.E021",
+        )
+    ]
+
+
+def check_signup(**kwargs: Any) -> list[CheckMessage]:
+    """Refuse a way to make accounts that there is not."""
+    if settings.PANTHEON_SIGNUP in SIGNUPS:
+        return []
+    hint = "Set invite (the default), open or closed."
+    return [Error(f"PANTHEON_SIGNUP is {settings.PANTHEON_SIGNUP!r}.", hint=hint, id="pantheon.E020")]
+
+
+def check_url(**kwargs: Any) -> list[CheckMessage]:
+    """Refuse a public address that is not `scheme://host[:port]`."""
+    url = settings.PANTHEON_URL
+    if not url:
+        return []
+    parts = urlsplit(url)
+    if (
+        parts.scheme in ("http", "https")
+        and parts.hostname
+        and not (parts.path or parts.query or parts.fragment)
+    ):
+        return []
+    hint = "Set scheme and host, with a port if need be and no path: https://council.example.org"
+    return [Error(f"PANTHEON_URL is {url!r}.", hint=hint, id="pantheon.E005")]
+
+
+def check_public_address(**kwargs: Any) -> list[CheckMessage]:
+    """Warn of an address without encryption. For `check --deploy`."""
+    if settings.IS_HTTPS:
+        return []
+    problem = f"is {settings.PANTHEON_URL!r}" if settings.PANTHEON_URL else "is not set"
+    return [
+        Warning(
+            f"PANTHEON_URL {problem}: cookies are sent over plain connections too, and nothing leads to https.",
+            hint="Set PANTHEON_URL=https://council.example.org, the address people use; secure cookies, redirects "
+            "and HSTS follow from it.",
+            id="pantheon.W002",
+        )
+    ]
+
+
+def check_web_processes(**kwargs: Any) -> list[CheckMessage]:
+    """Refuse several web processes without Redis: turns and their events would live in the memory of one."""
+    wanted = web_processes()
+    if wanted == "1" or settings.REDIS_URL:
+        return []
+    return [
+        Error(
+            f"{wanted} web processes are asked for, and one cannot read the events of another's turns.",
+            hint="Set REDIS_URL (and DATABASE_URL to PostgreSQL), through which processes share them; or "
+            "WEB_CONCURRENCY=1 (or unset it), and no --workers in GUNICORN_CMD_ARGS.",
+            id="pantheon.E006",
+        )
+    ]
+
+
+def check_shared_database(**kwargs: Any) -> list[CheckMessage]:
+    """Refuse SQLite with workers: they write from several processes, and a file has one writer at a time."""
+    if not settings.REDIS_URL or not uses_sqlite():
+        return []
+    return [
+        Error(
+            "REDIS_URL is set, so Celery workers run the turns, and the database is a SQLite file.",
+            hint="Set DATABASE_URL=postgres://user:password@host/name, or unset REDIS_URL: turns then run in the "
+            "one web process.",
+            id="pantheon.E012",
+        )
+    ]
+
+
+def check_shared_journal(**kwargs: Any) -> list[CheckMessage]:
+    """Refuse the journal in memory with workers: turns change processes at every restart of one."""
+    if not settings.REDIS_URL or settings.PANTHEON_JOURNAL != MEMORY:
+        return []
+    return [
+        Error(
+            "PANTHEON_JOURNAL is memory, and Celery workers run the turns: none knows what another's turn has asked.",
+            hint="Set PANTHEON_JOURNAL=database (or unset it), or unset REDIS_URL.",
+            id="pantheon.E013",
+        )
+    ]
+
+
+def check_production() -> list[CheckMessage]:
+    """Refuse what `bin/run --production` cannot start with. Not registered: only that command asks."""
+    missing = []
+    if uses_sqlite():
+        missing.append("DATABASE_URL=postgres://user:password@host/name")
+    if not settings.REDIS_URL:
+        missing.append("REDIS_URL=redis://host:6379/0")
+    if not missing:
+        return []
+    return [
+        Error(
+            "--production starts several processes, which meet in PostgreSQL and Redis.",
+            hint=f"Set {' and '.join(missing)}; or run bin/run alone, which needs neither.",
+            id="pantheon.E014",
+        )
+    ]
+
+
+def uses_sqlite() -> bool:
+    return str(settings.DATABASES["default"]["ENGINE"]).endswith("sqlite3")
+
+
+def web_processes() -> str:
+    """Return how many workers the web server is told to start; its arguments win over WEB_CONCURRENCY."""
+    wanted = os.environ.get("WEB_CONCURRENCY") or "1"
+    arguments = shlex.split(os.environ.get("GUNICORN_CMD_ARGS", ""))
+    for position, argument in enumerate(arguments):
+        if match := re.fullmatch(r"(?:--workers=|-w=?)(\d+)", argument):
+            wanted = match[1]
+        elif argument in ("--workers", "-w") and position + 1 < len(arguments):
+            wanted = arguments[position + 1]
+    return wanted
+
+
+def check_database(**kwargs: Any) -> list[CheckMessage]:
+    """Refuse to work without a connection to spare."""
+    size = settings.PANTHEON_DB_POOL_SIZE
+    if size < 2:
+        message = f"PANTHEON_DB_POOL_SIZE is {size}."
+        return [Error(message, hint="Set at least 2: requests and turns share them.", id="pantheon.E007")]
+    return []
+
+
+def check_redis(**kwargs: Any) -> list[CheckMessage]:
+    if not settings.REDIS_URL or urlsplit(settings.REDIS_URL).scheme in REDIS_SCHEMES:
+        return []
+    # The address may hold a password: it is not repeated.
+    return [Error("REDIS_URL is no address of a Redis.", hint="Set redis://host:6379/0.", id="pantheon.E008")]
+
+
+def check_default_model(*, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Warn of a default model that the catalogue does not offer. Asks the database, so `check --database default`."""
+    alias = settings.PANTHEON_DEFAULT_MODEL
+    if not alias or not is_migrated(LlmModel, databases):
+        return []
+    model = LlmModel.objects.enabled().filter(alias=alias).first()
+    if model is not None and model.provider.has_key:
+        return []
+    if model is None:
+        problem = "no model that is switched on has this alias"
+    else:
+        problem = f"its provider {model.provider} has no key: {model.provider.key_cure}"
+    return [
+        Warning(
+            f"PANTHEON_DEFAULT_MODEL is {alias!r}: {problem}.",
+            hint="Agents without a model of their own cannot answer. Set an alias of the catalogue, or unset it.",
+            id="pantheon.W001",
+        )
+    ]
+
+
+def check_key_variables(*, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Warn of providers whose key is in a variable that no provider may read. Asks the database, as above."""
+    if not is_migrated(Provider, databases):
+        return []
+    return [
+        Warning(
+            f"The provider {provider.name} reads its key from {provider.key_env}, which no provider may: "
+            "its models cannot be used.",
+            hint=f"{KEY_NAME_RULE} Set it, and name it as the provider's key variable in the administration.",
+            id="pantheon.W003",
+        )
+        for provider in Provider.objects.order_by("name")
+        if not provider.key_name_allowed
+    ]
+
+
+def is_migrated(model: type[Model], databases: Sequence[str] | None) -> bool:
+    """Tell whether a check may ask for the rows of a model, and whether there is a table to ask."""
+    if "default" not in (databases or ()):
+        return False
+    return model._meta.db_table in connections["default"].introspection.table_names()
+
+
+SETTINGS_CHECKS = (
+    check_limits,
+    check_times,
+    check_not_negative,
+    check_counts,
+    check_summary_trigger,
+    check_metrics_port,
+    check_key_files,
+    check_private_files,
+    check_lease,
+    check_journal,
+    check_url,
+    check_mail,
+    check_signup,
+    check_web_processes,
+    check_shared_database,
+    check_shared_journal,
+    check_database,
+    check_redis,
+)

@@ -1,0 +1,54 @@
+"""Django's error handlers: JSON below /api/ and /v1/, a page elsewhere."""
+
+from __future__ import annotations
+
+import sys
+
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, HttpResponse
+
+from sessions.api.openai_compatible.errors import OPENAI_PREFIX, openai_error_response
+from web.error_rendering import as_pantheon_error, body_too_large, error_page, json_error
+from web.errors import NotFound, PantheonError
+
+API_PREFIX = "/api/"
+
+
+def error_response(request: HttpRequest, error: PantheonError) -> HttpResponse:
+    if request.path.startswith(OPENAI_PREFIX):
+        return openai_error_response(error)
+    if request.path.startswith(API_PREFIX):
+        return json_error(request, error)
+    return error_page(request, error)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if isinstance(exception, RequestDataTooBig):
+        return error_response(request, body_too_large())
+    return error_response(
+        request, PantheonError("invalid_parameter", "The server could not understand this request.")
+    )
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return error_response(request, PantheonError("permission_denied", "You may not see this page."))
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return error_response(request, NotFound())
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer for what no view handled; Django calls this while it handles the exception."""
+    failure = sys.exception()
+    known = as_pantheon_error(failure) if isinstance(failure, Exception) else None
+    if known is not None and known.code == "unavailable":
+        return error_response(request, known)
+    return error_response(request, PantheonError("internal_error", "Something went wrong on our side."))
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    return error_response(
+        request,
+        PantheonError("csrf_failed", "This form has expired. Go back, reload the page and send it again."),
+    )

@@ -1,0 +1,170 @@
+"""Django's middlewares without their hops into threads.
+
+Under ASGI each of them goes to a thread and back for its `process_request` and again for its `process_response`, which
+costs more than what it does there. None of these touches the database or waits, but for the cases named below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from csp.constants import HEADER
+from csp.middleware import CSPMiddleware
+from csp.utils import build_policy
+from django.conf import settings
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.messages.middleware import MessageMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.core.handlers.asgi import ASGIHandler
+from django.http import HttpRequest, HttpResponseBase
+from django.middleware.clickjacking import XFrameOptionsMiddleware
+from django.middleware.common import CommonMiddleware
+from django.middleware.csrf import CsrfViewMiddleware
+from django.middleware.security import SecurityMiddleware
+from django.utils.deprecation import MiddlewareMixin
+from django.utils.functional import cached_property
+from whitenoise.middleware import WhiteNoiseMiddleware
+
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
+API_PATHS = ("/api/v1/", "/v1/")
+POLICY_ATTRIBUTES = ("_csp_config", "_csp_update", "_csp_replace", "_csp_exempt")
+"""What django-csp's decorators leave on a response whose policy is another one."""
+
+
+def is_of_program(request: HttpRequest) -> bool:
+    """Whether a request shows a token to the API: no cookie says who it is from, so none has to be looked at."""
+    return (
+        request.path_info.startswith(API_PATHS)
+        and request.headers.get("Authorization", "")[:7].lower() == "bearer "
+    )
+
+
+class Inline(MiddlewareMixin):
+    """A middleware whose hooks run on the event loop."""
+
+    async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.process_request(request) if hasattr(self, "process_request") else None
+        if response is None:
+            response = await self.get_response(request)  # type: ignore[misc]
+        if not hasattr(self, "process_response"):
+            return response
+        if self.may_block(request):
+            return await sync_to_async(self.process_response)(request, response)
+        answer: HttpResponseBase = self.process_response(request, response)
+        return answer
+
+    def may_block(self, request: HttpRequest) -> bool:
+        """Whether `process_response` has something to store."""
+        return False
+
+
+class ForBrowsers(Inline):
+    """A middleware that has nothing to do for programs."""
+
+    async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
+        if is_of_program(request):
+            response: HttpResponseBase = await self.get_response(request)  # type: ignore[misc]
+            return response
+        return await super().__acall__(request)
+
+
+class InlineSecurity(Inline, SecurityMiddleware):
+    pass
+
+
+class InlineCsp(Inline, CSPMiddleware):
+    """Writes the policy of the settings out once for all programs, not for each response."""
+
+    @cached_property
+    def policy(self) -> str:
+        return str(build_policy())
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if is_of_program(request) and not any(hasattr(response, name) for name in POLICY_ATTRIBUTES):
+            response.headers.setdefault(HEADER, self.policy)
+            return response
+        answer: HttpResponseBase = super().process_response(request, response)
+        return answer
+
+
+class InlineCommon(Inline, CommonMiddleware):
+    pass
+
+
+class InlineXFrameOptions(Inline, XFrameOptionsMiddleware):
+    pass
+
+
+class InlineAuthentication(ForBrowsers, AuthenticationMiddleware):
+    """The user is looked up by the first who asks, on the view's thread."""
+
+
+class InlineSession(ForBrowsers, SessionMiddleware):
+    def may_block(self, request: HttpRequest) -> bool:
+        return bool(request.session.modified)
+
+
+class InlineMessages(ForBrowsers, MessageMiddleware):
+    def may_block(self, request: HttpRequest) -> bool:
+        messages: Any = getattr(request, "_messages", None)
+        return messages is not None and bool(messages.used or messages.added_new)
+
+
+class InlineCsrf(ForBrowsers, CsrfViewMiddleware):
+    """A refusal renders a page, which may look up who asks."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        super().__init__(get_response)
+        if self.async_mode:
+            self.process_view: Any = self.judge
+
+    async def judge(self, request: HttpRequest, callback: Any, *args: Any) -> HttpResponseBase | None:
+        judge = super().process_view
+        if request.method in SAFE_METHODS or getattr(callback, "csrf_exempt", False):
+            return judge(request, callback, *args)
+        return await sync_to_async(judge)(request, callback, *args)
+
+
+class InlineWhiteNoise(WhiteNoiseMiddleware):
+    """Static files; every other request passes by, where WhiteNoise would hold a thread for as long as it takes."""
+
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        super().__init__(get_response)
+        self.async_mode = iscoroutinefunction(get_response)
+        if self.async_mode:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if self.async_mode and request.path_info in self.files:
+            return sync_to_async(self.serve)(self.files[request.path_info], request)
+        return self.get_response(request) if self.async_mode else super().__call__(request)
+
+
+INLINE = {
+    "django.middleware.security.SecurityMiddleware": "pantheon.http.inline_middleware.InlineSecurity",
+    "whitenoise.middleware.WhiteNoiseMiddleware": "pantheon.http.inline_middleware.InlineWhiteNoise",
+    "csp.middleware.CSPMiddleware": "pantheon.http.inline_middleware.InlineCsp",
+    "django.contrib.sessions.middleware.SessionMiddleware": "pantheon.http.inline_middleware.InlineSession",
+    "django.middleware.common.CommonMiddleware": "pantheon.http.inline_middleware.InlineCommon",
+    "django.middleware.csrf.CsrfViewMiddleware": "pantheon.http.inline_middleware.InlineCsrf",
+    "django.contrib.auth.middleware.AuthenticationMiddleware": "pantheon.http.inline_middleware.InlineAuthentication",
+    "django.contrib.messages.middleware.MessageMiddleware": "pantheon.http.inline_middleware.InlineMessages",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware": "pantheon.http.inline_middleware.InlineXFrameOptions",
+}
+"""Name of a middleware, as the settings have it (and Django's checks look for it) -> the one that the server runs."""
+
+
+class InlineHandler(ASGIHandler):
+    """Django's ASGI application with these middlewares."""
+
+    def load_middleware(self, is_async: bool = False) -> None:
+        named = settings.MIDDLEWARE
+        settings.MIDDLEWARE = [INLINE.get(name, name) for name in named]
+        try:
+            super().load_middleware(is_async)
+        finally:
+            settings.MIDDLEWARE = named

@@ -1,0 +1,151 @@
+"""What operators see of requests: a log line each, counters and durations, and the page where Prometheus reads them."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
+
+import structlog
+from asgiref.sync import iscoroutinefunction
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import Count
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.utils.decorators import sync_and_async_middleware
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
+from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework.request import Request
+
+from accounts.api.base import ApiView
+from accounts.api.permissions import StaffWithPermission
+from accounts.models import User
+from sessions.models import Turn
+
+log = logging.getLogger("pantheon.requests")
+
+METRICS = "metrics"
+"""What `request.auth` is for the metrics token."""
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+REQUESTS = Counter("pantheon_http_requests", "Requests answered.", ["method", "view", "status"])
+SECONDS = Histogram(
+    "pantheon_http_request_seconds",
+    "Seconds to the head of the answer; a turn that is waited for takes long.",
+    ["view"],
+)
+
+
+@sync_and_async_middleware
+def observing_middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
+    """Count and log every request, and give its id to every log line written meanwhile."""
+    if iscoroutinefunction(get_response):
+
+        async def handle_async(request: HttpRequest) -> HttpResponseBase:
+            begun = begin(request)
+            response: HttpResponseBase = await get_response(request)
+            return observed(request, response, begun)
+
+        return handle_async
+
+    def handle(request: HttpRequest) -> HttpResponseBase:
+        begun = begin(request)
+        return observed(request, get_response(request), begun)
+
+    return handle
+
+
+def begin(request: HttpRequest) -> float:
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=request.request_id)  # type: ignore[attr-defined]
+    return time.perf_counter()
+
+
+def observed(request: HttpRequest, response: HttpResponseBase, begun: float) -> HttpResponseBase:
+    seconds = time.perf_counter() - begun
+    view = request.resolver_match.view_name if request.resolver_match else "none"
+    method = request.method if request.method in METHODS else "other"
+    REQUESTS.labels(method, view, response.status_code).inc()
+    SECONDS.labels(view).observe(seconds)
+    # Not the path: it may hold what is secret, such as an invitation.
+    fields = {"method": method, "view": view, "status": response.status_code, "ms": round(seconds * 1000)}
+    log.info("request", extra=fields | user_of(request))
+    return response
+
+
+def user_of(request: HttpRequest) -> dict[str, str]:
+    """Return the id of who asked, where that is known by now; looking it up is not this function's to do."""
+    known = request.__dict__
+    for user in (known.get("_cached_user"), known.get("user")):
+        if type(user) is User:
+            return {"user_id": str(user.pk)}
+    return {}
+
+
+class TurnsInWork:
+    """Turns that wait and turns that run, counted when somebody asks."""
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        gauge = GaugeMetricFamily(
+            "pantheon_turns_active", "Turns that are queued or running.", labels=["status"]
+        )
+        counts = dict(Turn.objects.active().order_by().values_list("status").annotate(turns=Count("pk")))
+        for status in Turn.ACTIVE:
+            gauge.add_metric([status], counts.get(status, 0))
+        yield gauge
+
+
+class MetricsToken(BaseAuthentication):
+    """`Authorization: Bearer <PANTHEON_METRICS_TOKEN>`: nobody, who may read metrics."""
+
+    def authenticate(self, request: Request) -> tuple[AnonymousUser, str] | None:
+        token = settings.PANTHEON_METRICS_TOKEN
+        given = get_authorization_header(request)
+        if not token or not hmac.compare_digest(given, f"Bearer {token}".encode()):
+            return None
+        return AnonymousUser(), METRICS
+
+    def authenticate_header(self, request: Request) -> str:
+        return 'Bearer realm="Pantheon"'
+
+
+class ReadsMetrics(StaffWithPermission):
+    """Whoever has the token of the metrics, and staff."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        if request.auth == METRICS:
+            return True
+        return bool(request.user.is_authenticated) and super().has_permission(request, view)
+
+
+class MetricsView(ApiView):
+    """The metrics of this machine's processes, for `PANTHEON_METRICS_TOKEN` and for staff."""
+
+    authentication_classes = (MetricsToken, *ApiView.authentication_classes)
+    permission_classes = (ReadsMetrics,)
+    staff_permissions: ClassVar = {"GET": "billing.view_usageevent"}
+    refusal = "Metrics are for administrators."
+
+    def get(self, request: Request) -> HttpResponse:
+        registry: CollectorRegistry = REGISTRY
+        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)
+        now = CollectorRegistry()
+        now.register(TurnsInWork())
+        return HttpResponse(
+            generate_latest(registry) + generate_latest(now), content_type=CONTENT_TYPE_LATEST
+        )

@@ -1,0 +1,247 @@
+"""The event log in Redis: one stream per turn, whose ids are the events' seqs, so order and resume are Redis's own.
+
+All of it runs on one daemon thread with a loop of its own, started at first use (so after any fork): a connection that
+publishes, one that follows, and a few that read what is older. If Redis is gone the log knows nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+import time
+import uuid
+from collections.abc import Collection, Coroutine
+from concurrent.futures import CancelledError
+from typing import Any, TypeVar
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from sessions.events.entries import MAX_BYTES_PER_TURN, Entry, call_on, entry_of, wake, whole
+from sessions.events.loops import new_loop
+from sessions.events.redis_follower import PAGE, Follower, entries_of
+from sessions.events.redis_publisher import UNREACHABLE, Publisher, stream_id, stream_key, write_probe
+
+log = logging.getLogger(__name__)
+
+R = TypeVar("R")
+
+TIMEOUT_S = 2.0
+"""For a connection and for an answer."""
+
+READ_CONNECTIONS = 4
+UNREACHABLE_FOR_S = 1.0
+"""After a failed look readers do not wait for another one so long."""
+
+STALLED_AFTER_S = 5.0
+GRACE_S = 1.0
+STALLED = "no progress for 5 s, restarting"
+
+FORGOTTEN_AT_ONCE = 1000
+"""Logs that one command deletes: Redis answers nobody else meanwhile."""
+
+CLOSE_S = 1.0
+DRAIN_POLL_S = 0.002
+
+
+class RedisEventLog:
+    """See `sessions.events.eventlog.EventLog`."""
+
+    def __init__(self, url: str, max_bytes_per_turn: int = MAX_BYTES_PER_TURN) -> None:
+        self.max_bytes_per_turn = max_bytes_per_turn
+        self._url = url
+        self._lock = threading.Lock()
+        self._pid = 0
+        self._live: Live | None = None
+        self._unreachable_until_s = 0.0
+
+    def append(self, turn_id: uuid.UUID, seq: int, event: dict[str, Any]) -> None:
+        self._started().publisher.append(turn_id, entry_of(seq, event), self.max_bytes_per_turn)
+
+    def lost(self) -> set[uuid.UUID]:
+        return self._started().publisher.lost()
+
+    def release(self, turn_id: uuid.UUID) -> None:
+        self._started().publisher.release(turn_id)
+
+    async def after(self, turn_id: uuid.UUID, seq: int) -> list[Entry] | None:
+        is_known, entries = await self._started().tails.after(turn_id, seq, TIMEOUT_S)
+        if is_known:
+            return entries
+        live = self._started()
+        return await self._ask(live, live.after(turn_id, seq), [])
+
+    async def last_seq(self, turn_id: uuid.UUID) -> int:
+        live = self._started()
+        return max(live.tails.last_seq(turn_id), await self._ask(live, live.last_seq(turn_id), 0))
+
+    async def wait(self, turn_id: uuid.UUID, seq: int, timeout_s: float) -> bool:
+        return await self._started().tails.wait(turn_id, seq, timeout_s)
+
+    def forget(self, turn_ids: Collection[uuid.UUID]) -> None:
+        live = self._started()
+        for turn_id in turn_ids:
+            live.tails.forget(turn_id)
+        deletion = asyncio.run_coroutine_threadsafe(live.forget(turn_ids), live.loop)
+        try:
+            deletion.result(2 * TIMEOUT_S)
+        except (*UNREACHABLE, CancelledError) as error:
+            deletion.cancel()
+            log.warning("events of %d turns stay until they expire: %s", len(turn_ids), type(error).__name__)
+
+    def held(self) -> list[uuid.UUID]:
+        """Return none: any process can delete what is in Redis, and tails that nobody reads are dropped in seconds."""
+        return []
+
+    def expire(self) -> None:
+        """Redis does it."""
+
+    def check(self) -> str:
+        live = self._started()
+        probe = asyncio.run_coroutine_threadsafe(write_probe(live.commands), live.loop)
+        try:
+            probe.result(2 * TIMEOUT_S)
+        except TimeoutError:  # of this wait: what Redis does not answer in time is a RedisError
+            return STALLED
+        return STALLED if live.is_stale() else "ok"
+
+    def drain(self, timeout_s: float) -> None:
+        live = self._live
+        if live is None or self._pid != os.getpid():
+            return
+        ends_s = time.monotonic() + timeout_s
+        while not live.publisher.is_idle() and time.monotonic() < ends_s:
+            time.sleep(DRAIN_POLL_S)
+
+    def close(self) -> None:
+        """End the thread and its connections; the next call starts new ones."""
+        with self._lock:
+            live, self._live = self._live, None
+        if live is not None and self._pid == os.getpid():
+            live.close()
+
+    async def _ask(self, live: Live, coroutine: Coroutine[Any, Any, R], otherwise: R) -> R:
+        """Return Redis's answer; without one, readers look at the turn's row."""
+        if time.monotonic() < self._unreachable_until_s:
+            coroutine.close()
+            return otherwise
+        try:
+            future = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, live.loop))
+        except RuntimeError:  # it was replaced, and its loop has closed
+            coroutine.close()
+            return otherwise
+        await asyncio.wait((future,), timeout=2 * TIMEOUT_S)
+        if not future.done() or future.cancelled():
+            future.cancel()
+            return otherwise
+        try:
+            return future.result()
+        except UNREACHABLE:  # the follower and the publisher log it
+            self._unreachable_until_s = time.monotonic() + UNREACHABLE_FOR_S
+            return otherwise
+
+    def _started(self) -> Live:
+        live = self._live
+        if live is not None and self._pid == os.getpid() and not live.is_stalled():
+            return live
+        with self._lock:
+            live = self._live
+            if live is None or self._pid != os.getpid():
+                live = Live(self._url)
+            elif live.is_stalled():
+                log.error("the event log's thread stalled and is replaced")
+                live = live.replacement()
+            self._pid, self._live = os.getpid(), live
+            return live
+
+
+class Live:
+    """A thread, its loop and its connections."""
+
+    def __init__(self, url: str, lost: Collection[uuid.UUID] = ()) -> None:
+        self._url = url
+        self._stale_since_s: float | None = None
+        self.loop = new_loop()
+        self.commands = Redis.from_pool(
+            BlockingConnectionPool.from_url(
+                url, max_connections=READ_CONNECTIONS, timeout=TIMEOUT_S, **OPTIONS
+            )
+        )
+        self.publishing = Redis.from_url(url, single_connection_client=True, **OPTIONS)
+        self.publisher = Publisher(self.loop, self.publishing, lost)
+        self.follower = Follower(self.loop, self.commands)
+        self.tails = self.follower.tails
+        self._thread = threading.Thread(target=self._serve, name="pantheon-events", daemon=True)
+        self._thread.start()
+
+    def is_stale(self) -> bool:
+        """Whether the publisher or the follower makes no progress."""
+        progress_s = min(self.publisher.progress_s, self.follower.progress_s)
+        return time.monotonic() - progress_s >= STALLED_AFTER_S
+
+    def is_stalled(self) -> bool:
+        """Whether that lasts while this process runs: after a pause of all of it they get a moment to continue."""
+        if not self.is_stale():
+            self._stale_since_s = None
+            return False
+        if self._stale_since_s is None:
+            self._stale_since_s = time.monotonic()
+        return time.monotonic() - self._stale_since_s >= GRACE_S
+
+    def replacement(self) -> Live:
+        """Start another one, leave this one behind, and have its readers and writers continue there."""
+        live = Live(self._url, lost=self.publisher.turns())
+        call_on(self.loop, self.loop.stop)
+        wake(self.tails.waiters())
+        return live
+
+    async def after(self, turn_id: uuid.UUID, seq: int) -> list[Entry] | None:
+        rows = await self.commands.xrange(stream_key(turn_id), min=stream_id(seq + 1), count=PAGE)
+        return whole(entries_of(rows), seq)
+
+    async def last_seq(self, turn_id: uuid.UUID) -> int:
+        newest = entries_of(await self.commands.xrevrange(stream_key(turn_id), count=1))
+        return newest[0].seq if newest else 0
+
+    async def forget(self, turn_ids: Collection[uuid.UUID]) -> None:
+        keys = [stream_key(turn_id) for turn_id in turn_ids]
+        for start in range(0, len(keys), FORGOTTEN_AT_ONCE):
+            await self.commands.unlink(*keys[start : start + FORGOTTEN_AT_ONCE])
+
+    def close(self) -> None:
+        call_on(self.loop, self.loop.stop)
+        self._thread.join(TIMEOUT_S)
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        tasks = [self.loop.create_task(self.publisher.run()), self.loop.create_task(self.follower.run())]
+        try:
+            self.loop.run_forever()
+        finally:
+            del tasks
+            self.loop.run_until_complete(self._end())
+            self.loop.close()
+
+    async def _end(self) -> None:
+        """Give tasks and connections a moment to end: a task that ignores its cancellation is left behind."""
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        ends = [asyncio.ensure_future(client.aclose()) for client in (self.publishing, self.commands)]
+        done, _ = await asyncio.wait([*tasks, *ends], timeout=CLOSE_S)
+        for task in done:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                log.debug("a connection of the event log ended: %s", error)
+
+
+OPTIONS: dict[str, Any] = {
+    "decode_responses": True,
+    "protocol": 2,
+    "retry": Retry(NoBackoff(), 0),
+    "socket_timeout": TIMEOUT_S,
+    "socket_connect_timeout": TIMEOUT_S,
+}
+"""How to connect. Nothing is retried: a publisher must know of each answer that it did not get."""

@@ -1,0 +1,279 @@
+"""Carry events to Redis in the background: whoever appends never waits, and no turn fails for a lost event."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError, ResponseError
+
+from sessions.events.entries import KEPT_AFTER_END_S, Entry, call_on
+from sessions.metrics import EVENTS_DROPPED, EVENTS_WAITING
+
+log = logging.getLogger(__name__)
+
+UNREACHABLE = (RedisError, OSError)
+
+ABANDONED_AFTER_S = 24 * 3600
+"""A log whose end never came is kept so long."""
+
+MAX_QUEUED = 20_000
+MAX_BATCH = 500
+ENTRY_OVERHEAD = 64
+"""Bytes that Redis needs for an entry beside its text, roughly."""
+
+PROBE_EVERY_S = 0.5
+LOOK_EVERY_S = 1.0
+PROBE_KEY = "pantheon:events:probe"
+
+
+def stream_key(turn_id: uuid.UUID) -> str:
+    return f"pantheon:events:{turn_id}"
+
+
+def stream_id(seq: int) -> str:
+    """Return the id of an entry: Redis itself refuses one that is not above the last."""
+    return f"{seq}-0"
+
+
+async def write_probe(client: Redis) -> None:
+    """Write and publish as events are. Raises RedisError or OSError."""
+    pipe = client.pipeline(transaction=False)
+    pipe.xadd(PROBE_KEY, {"data": ""}, maxlen=1, approximate=False)
+    pipe.publish(PROBE_KEY, "")
+    await pipe.execute()
+
+
+@dataclass(slots=True)
+class Published:
+    """What is known here of a log that this process writes."""
+
+    sizes: deque[tuple[int, int]] = field(default_factory=deque)
+    """(seq, bytes) of the entries in Redis."""
+    bytes: int = 0
+    opened: bool = False
+    """Whether Redis has had it."""
+
+    def add(self, entry: Entry, max_bytes: int) -> int:
+        """Count an entry; return the lowest seq that is to be kept, 0 where nothing is to go."""
+        if entry.opening and self.sizes and entry.seq != self.sizes[-1][0] + 1:
+            self.sizes.clear()
+            self.bytes = 0
+        size = len(entry.data.encode()) + ENTRY_OVERHEAD
+        self.sizes.append((entry.seq, size))
+        self.bytes += size
+        lowest = 0
+        while self.bytes > max_bytes and len(self.sizes) > 1:
+            self.bytes -= self.sizes.popleft()[1]
+            lowest = self.sizes[0][0]
+        return lowest
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    turn_id: uuid.UUID
+    entry: Entry
+    keep_from: int
+    """Older entries go; 0: all are kept."""
+
+
+class Publisher:
+    """A bounded queue in front of Redis, and a bound of bytes for each claim's events.
+
+    `run` is for its loop, the rest for any thread.
+
+    What cannot be written is dropped, and its turn is lost until its runner opens the log again with a snapshot: a
+    reader never takes what came after a gap for what came next.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, client: Redis, lost: Collection[uuid.UUID] = ()
+    ) -> None:
+        self.progress_s = time.monotonic()
+        """When it last worked as it should."""
+        self._loop = loop
+        self._client = client
+        self._lock = threading.Lock()
+        self._queue: deque[Queued] = deque()
+        self._published = {turn_id: Published() for turn_id in lost}
+        self._lost = set(lost)
+        self._dropped = 0
+        self._up = True
+        self._sending = False
+        self._looked_at_s = 0.0
+        self._waiting = asyncio.Event()
+
+    # --- From any thread ----------------------------------------------------------------------------------------------
+
+    def append(self, turn_id: uuid.UUID, entry: Entry, max_bytes: int) -> None:
+        with self._lock:
+            if entry.opening:
+                self._lost.discard(turn_id)
+                self._published.setdefault(turn_id, Published())
+            if not self._up or turn_id in self._lost or len(self._queue) >= MAX_QUEUED:
+                self._drop(turn_id)
+                return
+            published = self._published.setdefault(turn_id, Published())
+            self._queue.append(Queued(turn_id, entry, published.add(entry, max_bytes)))
+            first = len(self._queue) == 1
+        if first:
+            call_on(self._loop, self._waiting.set)
+
+    def lost(self) -> set[uuid.UUID]:
+        """Return turns whose log is to be opened again; none while Redis is gone."""
+        with self._lock:
+            return set(self._lost) if self._up else set()
+
+    def release(self, turn_id: uuid.UUID) -> None:
+        with self._lock:
+            self._published.pop(turn_id, None)
+            self._lost.discard(turn_id)
+
+    def turns(self) -> set[uuid.UUID]:
+        """Return the turns that this process publishes."""
+        with self._lock:
+            return set(self._published)
+
+    def is_idle(self) -> bool:
+        """Whether nothing waits to be sent."""
+        with self._lock:
+            return not self._queue and not self._sending
+
+    def _drop(self, turn_id: uuid.UUID) -> None:
+        self._dropped += 1
+        if turn_id in self._published:
+            self._lost.add(turn_id)
+
+    # --- On the loop --------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Publish forever."""
+        while True:
+            self.progress_s = time.monotonic()
+            batch: list[Queued] = []
+            try:
+                await self._something_to_do()
+                while batch := self._take():
+                    self.progress_s = time.monotonic()
+                    self._lose(await self._send(batch))
+                self._lose(await self._vanished())
+            except UNREACHABLE as error:
+                self._go_down(batch, error)
+                await self._come_up()
+            except Exception as error:  # one bad batch must not end the publishing of all others
+                log.exception("a batch of events could not be published")
+                self._go_down(batch, error)
+                await self._come_up()
+
+    async def _something_to_do(self) -> None:
+        """Return when there is something to send, or after a while to look whether the logs are still there."""
+        timer = self._loop.call_later(LOOK_EVERY_S, self._waiting.set)
+        await self._waiting.wait()
+        timer.cancel()
+        self._waiting.clear()
+
+    async def _vanished(self) -> set[uuid.UUID]:
+        """Return the turns whose log is gone: one whose model is silent would be noticed only when it speaks."""
+        now = time.monotonic()
+        if now < self._looked_at_s + LOOK_EVERY_S:
+            return set()
+        self._looked_at_s = now
+        with self._lock:
+            turn_ids = [key for key, log in self._published.items() if log.opened and key not in self._lost]
+        pipe = self._client.pipeline(transaction=False)
+        for turn_id in turn_ids:
+            pipe.exists(stream_key(turn_id))
+        found = await pipe.execute() if turn_ids else []
+        return {turn_id for turn_id, exists in zip(turn_ids, found, strict=True) if not exists}
+
+    def _take(self) -> list[Queued]:
+        with self._lock:
+            batch = [self._queue.popleft() for _ in range(min(MAX_BATCH, len(self._queue)))]
+            self._sending = bool(batch)
+            EVENTS_WAITING.set(len(self._queue) + len(batch))
+            return batch
+
+    async def _send(self, batch: Sequence[Queued]) -> set[uuid.UUID]:
+        """Write a batch in one round trip; return the turns whose log is not there any more."""
+        pipe = self._client.pipeline(transaction=False)
+        sent: list[Queued | None] = []
+        for item in batch:
+            key = stream_key(item.turn_id)
+            pipe.execute_command(*xadd(key, item))
+            # Also published if the log refuses it: followers pass over a seq that they have, and read the log at a gap.
+            pipe.execute_command("PUBLISH", key, f"{item.entry.seq} {item.entry.type} {item.entry.data}")
+            sent += (item, None)
+            if item.entry.opening or item.entry.terminal:
+                pipe.expire(key, KEPT_AFTER_END_S if item.entry.terminal else ABANDONED_AFTER_S)
+                sent.append(None)
+        vanished = set()
+        for written, reply in zip(sent, await pipe.execute(raise_on_error=False), strict=True):
+            if isinstance(reply, Exception):
+                if written is None or not is_stale(reply):
+                    raise reply
+            elif written is None:
+                continue
+            elif reply is None:
+                vanished.add(written.turn_id)
+            elif (published := self._published.get(written.turn_id)) is not None:
+                published.opened = True
+        return vanished
+
+    def _lose(self, turn_ids: set[uuid.UUID]) -> None:
+        """Have vanished logs opened again; drop what is queued behind the gap."""
+        if not turn_ids:
+            return
+        with self._lock:
+            self._lost |= turn_ids & self._published.keys()
+            for turn_id in self._lost:
+                self._published[turn_id].opened = False
+            self._queue = deque(item for item in self._queue if item.turn_id not in turn_ids)
+        log.warning("event logs vanished and are opened anew: %d", len(turn_ids))
+
+    def _go_down(self, batch: Sequence[Queued], error: Exception) -> None:
+        """Drop everything: whether the batch arrived is unknown, so every running turn needs a snapshot."""
+        with self._lock:
+            self._up = False
+            self._dropped += len(batch) + len(self._queue)
+            self._queue.clear()
+            self._lost |= self._published.keys()
+        log.error("events cannot be published, turns go on without: %s: %s", type(error).__name__, error)
+
+    async def _come_up(self) -> None:
+        """Return when Redis takes events again; what was under way is forgotten."""
+        self._sending = False
+        while True:
+            self.progress_s = time.monotonic()
+            try:
+                await write_probe(self._client)
+                break
+            except UNREACHABLE:
+                await asyncio.sleep(PROBE_EVERY_S)
+        with self._lock:
+            self._up, dropped, self._dropped = True, self._dropped, 0
+        EVENTS_DROPPED.inc(dropped)
+        log.warning("events are published again; %d were dropped", dropped)
+
+
+def xadd(key: str, item: Queued) -> list[Any]:
+    """Return the command that adds an entry: only an opening makes a log, and the oldest entries make room."""
+    entry = item.entry
+    command: list[Any] = ["XADD", key]
+    if not entry.opening:
+        command.append("NOMKSTREAM")
+    if item.keep_from:
+        command += ["MINID", "=", stream_id(item.keep_from)]
+    return [*command, stream_id(entry.seq), "type", entry.type, "data", entry.data]
+
+
+def is_stale(reply: Any) -> bool:
+    """Whether Redis refused an entry of an older claim, or one that it has: a newer runner writes this log."""
+    return isinstance(reply, ResponseError) and "equal or smaller" in str(reply)

@@ -1,0 +1,272 @@
+"""How the API describes itself: every operation with its answers, and every refusal with its codes.
+
+The document is made by `manage.py` or the view of `api/v1/schema` from what views say with `operation`; a view that
+says nothing gets what holds for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
+from rest_framework import serializers
+from rest_framework.fields import empty
+from rest_framework.permissions import AllowAny
+
+from web.errors import HTTP_STATUS
+
+ERROR_CODES = "x-error-codes"
+ERROR = "Error"
+EXTRA_SCHEMAS: dict[str, dict[str, Any]] = {}
+"""Schemas by name that are written by hand; each package adds its own."""
+
+PATH_IDS = "The id, a UUID. One that is malformed or not yours is 404."
+
+
+def operation(
+    summary: str,
+    *,
+    answers: Any = empty,
+    request: Any = empty,
+    parameters: Sequence[Any] = (),
+    errors: Iterable[str] = (),
+    description: str | None = None,
+    tag: str | None = None,
+) -> Callable[[Any], Any]:
+    """Describe a view's method; `errors`: codes beside those that every operation of its kind may answer with."""
+    return extend_schema(
+        summary=summary,
+        description=description,
+        request=request,
+        responses=answers,
+        parameters=list(parameters),
+        extensions={ERROR_CODES: list(errors)},
+        tags=[tag] if tag else None,
+    )
+
+
+def query(
+    name: str, description: str, kind: Any = str, *, enum: Sequence[str] | None = None, required: bool = False
+) -> OpenApiParameter:
+    return OpenApiParameter(
+        name, kind, OpenApiParameter.QUERY, description=description, enum=enum, required=required
+    )
+
+
+def header(name: str, description: str, kind: Any = str) -> OpenApiParameter:
+    return OpenApiParameter(name, kind, OpenApiParameter.HEADER, description=description)
+
+
+def answer_header(name: str, description: str, *statuses: int) -> OpenApiParameter:
+    return OpenApiParameter(
+        name,
+        str,
+        OpenApiParameter.HEADER,
+        description=description,
+        response=[str(status) for status in statuses],
+    )
+
+
+def page_of(name: str, item: type[serializers.BaseSerializer[Any]]) -> Any:
+    """Return the shape of a list: `{"next", "previous", "results"}`."""
+    return inline_serializer(
+        name,
+        {
+            "next": serializers.URLField(
+                allow_null=True, help_text="The address of the next page, null on the last."
+            ),
+            "previous": serializers.URLField(
+                allow_null=True, help_text="The address of the page before, null on the first."
+            ),
+            "results": item(many=True, help_text="Newest first."),
+        },
+    )
+
+
+PAGE = (
+    query("limit", "Entries of a page, 1 to 200; 50 without it.", int),
+    query("cursor", "Where a page begins, as `next` and `previous` have it: opaque."),
+)
+
+
+class OperationSchema(AutoSchema):
+    """One operation: what its view says, and what follows from its kind."""
+
+    def get_operation(self, *args: Any) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = super().get_operation(*args)
+        if found is None:
+            return None
+        extra = found.pop(ERROR_CODES, [])
+        for status, codes in by_status([*self.usual_errors(found), *extra]).items():
+            found["responses"].setdefault(str(status), self.error_response(codes))
+        return found
+
+    def get_summary(self) -> str:
+        said = super().get_summary()
+        if said:
+            return str(said)
+        about = " ".join(part for part in self.path.split("/")[3:] if part and not part.startswith("{"))
+        verbs = {"GET": "Read", "POST": "Write", "PUT": "Replace", "PATCH": "Change", "DELETE": "Delete"}
+        return f"{verbs[self.method]} {about}"
+
+    def get_tags(self) -> list[str]:
+        parts = [part for part in self.path.split("/") if part and part not in ("api", "v1")]
+        return [parts[0]] if self.path.startswith("/api/") else ["openai"]
+
+    def get_auth(self) -> Any:
+        return [] if self.is_public() else super().get_auth()
+
+    def is_public(self) -> bool:
+        return AllowAny in self.view.permission_classes
+
+    def get_request_serializer(self) -> Any:
+        return self.described() or OpenApiTypes.OBJECT
+
+    def get_response_serializers(self) -> Any:
+        return self.described() or ({204: None} if self.method == "DELETE" else OpenApiTypes.OBJECT)
+
+    def described(self) -> Any:
+        return getattr(self.view, "serializer_class", None)
+
+    def usual_errors(self, found: Mapping[str, Any]) -> Iterable[str]:
+        """Yield the codes that an operation of this kind may answer with, whatever it is about."""
+        yield "invalid_parameter"
+        yield "internal_error"
+        yield "unavailable"
+        if "{" in self.path:
+            yield "not_found"
+        if "requestBody" in found:
+            yield from ("invalid_json", "payload_too_large", "validation_error")
+        if not self.is_public():
+            yield from ("not_authenticated", "permission_denied", "account_suspended", "rate_limited")
+            if self.method != "GET":
+                yield "csrf_failed"
+
+    def error_response(self, codes: Sequence[str]) -> dict[str, Any]:
+        """Return the response of one status: the one shape that errors have, with one of these codes."""
+        reference = {"$ref": f"#/components/schemas/{getattr(self.view, 'error_component', ERROR)}"}
+        code = {"type": "object", "properties": {"code": {"enum": list(codes)}}}
+        narrowed = {"type": "object", "properties": {"error": code}}
+        return {
+            "description": " or ".join(f"`{code}`" for code in codes),
+            "content": {"application/json": {"schema": {"allOf": [reference, narrowed]}}},
+        }
+
+
+def by_status(codes: Iterable[str]) -> dict[int, list[str]]:
+    """Group codes by their HTTP status."""
+    found: dict[int, list[str]] = {}
+    for code in sorted(set(codes), key=lambda code: (HTTP_STATUS[code], code)):
+        found.setdefault(HTTP_STATUS[code], []).append(code)
+    return found
+
+
+class BearerScheme(OpenApiAuthenticationExtension):
+    target_class = "accounts.api.authentication.BearerAuthentication"
+    name = "token"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A token from the account page, or from `bin/manage create_token EMAIL --name N`. "
+            "Its scopes: `read` for every GET, `chat` for writes on sessions, turns and summaries and for completions, "
+            "`manage` for writes on agents and rooms and for deleting tokens, `admin` for `admin/*`.",
+        }
+
+
+class CookieScheme(OpenApiAuthenticationExtension):
+    target_class = "accounts.api.authentication.CookieAuthentication"
+    name = "cookie"
+    priority = 1
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
+        return {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": "pantheon_session",
+            "description": "The pages' own session. A write needs the `X-CSRFToken` header.",
+        }
+
+
+EXTRA_SCHEMAS[ERROR] = {
+    "type": "object",
+    "description": "The one shape of errors.",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "message", "details", "retryable", "request_id"],
+            "properties": {
+                "code": {
+                    "type": "string",
+                    "enum": list(HTTP_STATUS),
+                    "description": "What went wrong, for programs.",
+                },
+                "message": {"type": "string", "description": "What went wrong and what to do, for people."},
+                "details": {
+                    "type": "object",
+                    "description": "Facts; of a `validation_error` `fields`: each field with its sentences.",
+                },
+                "retryable": {"type": "boolean", "description": "The same request may succeed later."},
+                "request_id": {
+                    "type": ["string", "null"],
+                    "description": "The `X-Request-ID` of the answer, under which the log has more.",
+                },
+            },
+        }
+    },
+}
+
+
+def finish(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
+    """Add what all operations share (a postprocessing hook)."""
+    schemas = result["components"].setdefault("schemas", {})
+    schemas |= EXTRA_SCHEMAS
+    result["components"]["headers"] = HEADERS
+    for item in result["paths"].values():
+        for found in item.values():
+            for parameter in found.get("parameters", ()):
+                if parameter["in"] == "path":
+                    parameter.setdefault("description", PATH_IDS)
+            for status, response in found["responses"].items():
+                names = ["X-Request-ID", *(["Retry-After"] if status in ("429", "503") else [])]
+                if "429" in found["responses"] and status != "401":
+                    names += RATE_LIMIT
+                references = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+                response["headers"] = {**references, **response.get("headers", {})}
+    return result
+
+
+RATE_LIMIT = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
+HEADERS: dict[str, Any] = {
+    "RateLimit-Limit": {
+        "description": "Requests that the window takes which is nearest to being full; absent without a limit.",
+        "schema": {"type": "integer"},
+    },
+    "RateLimit-Remaining": {
+        "description": "Requests that it still takes now.",
+        "schema": {"type": "integer"},
+    },
+    "RateLimit-Reset": {
+        "description": "Seconds until the oldest request in it no longer counts.",
+        "schema": {"type": "integer"},
+    },
+    "X-Request-ID": {
+        "description": "The request's id: the one it was sent with, if that is harmless, else a new one.",
+        "schema": {"type": "string"},
+    },
+    "Retry-After": {
+        "description": "Seconds after which to try again, where that is known.",
+        "schema": {"type": "integer"},
+    },
+}
+
+
+def only_ours(endpoints: Iterable[Any], **_: Any) -> list[Any]:
+    """Keep what belongs to the API (a preprocessing hook)."""
+    return [endpoint for endpoint in endpoints if endpoint[0].startswith(("/api/v1/", "/v1/"))]

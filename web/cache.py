@@ -1,0 +1,148 @@
+"""The cache that all processes share, and what stands in for it while Redis is gone."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.core.cache.backends.locmem import LocMemCache
+from django.core.cache.backends.redis import RedisCache, RedisCacheClient
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from web.windows import WINDOWS_SCRIPT, Count, request_count, script_arguments
+
+log = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT_S = 0.5
+ANSWER_TIMEOUT_S = 1.0
+GONE_FOR_S = 2.0
+"""After a failure Redis is left alone so long, so that requests do not queue up for it."""
+
+MAX_ENTRIES = 100_000
+"""With few entries, counting some callers would forget others."""
+
+
+class Outage:
+    """What this process knows of the Redis behind its caches; each thread has a cache object of its own."""
+
+    def __init__(self) -> None:
+        self._until_s = 0.0
+        self._noted = False
+
+    def lasts(self) -> bool:
+        return time.monotonic() < self._until_s
+
+    def begin(self, error: Exception) -> None:
+        self._until_s = time.monotonic() + GONE_FOR_S
+        if not self._noted:
+            self._noted = True
+            log.error("the cache is gone, each process counts for itself: %s", type(error).__name__)
+
+    def end(self) -> None:
+        if self._noted:
+            self._noted = False
+            log.warning("the cache is back")
+
+
+outage = Outage()
+
+
+_counting = threading.Lock()
+"""Held while a request is counted in this process's memory; nothing waits inside."""
+
+
+class MemoryCache(LocMemCache):
+    """This process's memory."""
+
+    def __init__(self, name: str, params: dict[str, Any]) -> None:
+        super().__init__(name, {"max_entries": MAX_ENTRIES, **params})
+
+    def count_request(self, key: str, limits: Mapping[int, int], now_ms: int) -> Count:
+        with _counting:
+            kept, count = request_count(self.get(key, ()), limits, now_ms)
+            if kept is not None:
+                self.set(key, kept, max(limits))
+        return count
+
+
+class SharedClient(RedisCacheClient):
+    """One client and one pool of connections per process."""
+
+    def __init__(self, server: str) -> None:
+        super().__init__(
+            [server],
+            socket_connect_timeout=CONNECT_TIMEOUT_S,
+            socket_timeout=ANSWER_TIMEOUT_S,
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._redis: Redis = super().get_client(write=True)
+        self.count = self._redis.register_script(WINDOWS_SCRIPT)
+
+    def get_client(self, key: Any = None, *, write: bool = False) -> Redis:
+        return self._redis
+
+
+shared_client = functools.cache(SharedClient)
+
+
+class CountingRedis(RedisCache):
+    """Redis, with requests counted there in one round trip."""
+
+    def __init__(self, server: str, params: dict[str, Any]) -> None:
+        super().__init__(server, params)
+        self._server = server
+
+    @property
+    def _cache(self) -> SharedClient:
+        # Django makes a cache for each request, and would have each connect to Redis.
+        return shared_client(self._server)
+
+    def count_request(self, key: str, limits: Mapping[int, int], now_ms: int) -> Count:
+        reply = self._cache.count([self.make_and_validate_key(key)], script_arguments(limits, now_ms))
+        return Count.from_reply(reply, limits)
+
+
+def either(name: str) -> Callable[..., Any]:
+    """Return a method of the cache that asks Redis, or this process's memory while Redis is gone."""
+    ask_redis = getattr(CountingRedis, name)
+
+    def method(self: SharedCache, *args: Any, **kwargs: Any) -> Any:
+        if not outage.lasts():
+            try:
+                answer = ask_redis(self, *args, **kwargs)
+            except (RedisError, OSError) as error:
+                outage.begin(error)
+            else:
+                outage.end()
+                return answer
+        return getattr(self.local, name)(*args, **kwargs)
+
+    return method
+
+
+class SharedCache(CountingRedis):
+    """Redis. Limits go on being kept without it, by each process for itself: requests do not fail for a counter."""
+
+    def __init__(self, server: str, params: dict[str, Any]) -> None:
+        super().__init__(server, params)
+        self.local = MemoryCache("while-redis-is-gone", params)
+
+    add = either("add")
+    get = either("get")
+    set = either("set")
+    touch = either("touch")
+    delete = either("delete")
+    get_many = either("get_many")
+    set_many = either("set_many")
+    delete_many = either("delete_many")
+    has_key = either("has_key")
+    incr = either("incr")
+    clear = either("clear")
+    count_request = either("count_request")

@@ -1,0 +1,115 @@
+"""Errors become answers here and nowhere else: one JSON shape for programs, one page for people."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http.multipartparser import MultiPartParserError
+from django.shortcuts import render
+from redis.exceptions import RedisError
+from rest_framework import exceptions
+from rest_framework.response import Response
+
+from web.errors import NotFound, PantheonError, RateLimited, ValidationFailed
+
+log = logging.getLogger(__name__)
+
+
+def flatten(detail: Any, field: str = "") -> dict[str, list[str]]:
+    """Return DRF's nested validation detail as field path -> sentences."""
+    if isinstance(detail, dict):
+        items = [(str(key), value) for key, value in detail.items()]
+    elif isinstance(detail, list) and any(isinstance(item, dict | list) for item in detail):
+        items = [(str(index), value) for index, value in enumerate(detail) if value]
+    else:
+        sentences = detail if isinstance(detail, list) else [detail]
+        return {field or "non_field_errors": [readable(str(sentence)) for sentence in sentences]}
+    flat: dict[str, list[str]] = {}
+    for key, value in items:
+        flat.update(flatten(value, f"{field}.{key}" if field else key))
+    return flat
+
+
+def readable(text: str) -> str:
+    """Return the text without lone surrogates, which a sentence may quote and UTF-8 cannot carry."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def body_too_large() -> PantheonError:
+    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    return PantheonError("payload_too_large", f"A request may have {limit} bytes.", {"limit_bytes": limit})
+
+
+def as_pantheon_error(exc: Exception) -> PantheonError | None:
+    """Return the error that a caller is told about, or None for what nobody expected."""
+    match exc:
+        case PantheonError():
+            return exc
+        case Http404() | exceptions.NotFound():
+            return NotFound()
+        case RequestDataTooBig():
+            return body_too_large()
+        case exceptions.ValidationError():
+            return ValidationFailed(flatten(exc.detail))
+        case SuspiciousOperation() | BadRequest() | MultiPartParserError():
+            return PantheonError("invalid_parameter", "The server could not understand this request.")
+        case exceptions.ParseError():
+            return PantheonError("invalid_json", "The body is not valid JSON.")
+        case exceptions.UnsupportedMediaType():
+            return PantheonError("invalid_json", "Send the body as application/json.")
+        case exceptions.NotAuthenticated():
+            return PantheonError(
+                "not_authenticated", "Sign in, or send a token: Authorization: Bearer <token>."
+            )
+        case exceptions.AuthenticationFailed():
+            return PantheonError("not_authenticated", str(exc.detail))
+        case exceptions.PermissionDenied() | PermissionDenied():
+            return PantheonError("permission_denied", "You may not do this.")
+        case exceptions.MethodNotAllowed():
+            return PantheonError("method_not_allowed", str(exc.detail))
+        case exceptions.Throttled():
+            return RateLimited("Too many requests.", getattr(exc, "wait", None) or 1)
+        case OperationalError() | InterfaceError() | RedisError():
+            log.error("the database or Redis did not answer: %s", exc)
+            return PantheonError(
+                "unavailable",
+                "A part of the server cannot be reached. Try again soon.",
+                headers={"Retry-After": "5"},
+            )
+    return None
+
+
+def exception_handler(exc: Exception, context: dict[str, Any]) -> Response:
+    """Render any exception of an API view (DRF's EXCEPTION_HANDLER)."""
+    request = context["request"]
+    request_id = getattr(request, "request_id", None)
+    error = as_pantheon_error(exc)
+    if error is None:
+        log.error("request %s failed", request_id, exc_info=exc)
+        error = PantheonError(
+            "internal_error", "Something went wrong on our side. The log has more under the request id."
+        )
+    response = Response(error.as_dict(request_id), status=error.http_status, headers=error.headers)
+    if isinstance(exc, exceptions.APIException) and (challenge := getattr(exc, "auth_header", None)):
+        response["WWW-Authenticate"] = challenge
+    return response
+
+
+def json_error(request: HttpRequest, error: PantheonError) -> JsonResponse:
+    """Render an error of an API path that no DRF view handled."""
+    body = error.as_dict(getattr(request, "request_id", None))
+    return JsonResponse(body, status=error.http_status, headers=error.headers)
+
+
+def error_page(request: HttpRequest, error: PantheonError) -> HttpResponse:
+    """Show an error to a person, with its status."""
+    context = {"error": error, "request_id": getattr(request, "request_id", "")}
+    response = render(request, "error.html", context, status=error.http_status)
+    for name, value in error.headers.items():
+        response[name] = value
+    return response
