@@ -89,7 +89,7 @@ class TurnsView(LimitedAsTurns, AsyncAPIView, GenericAPIView[Turn]):
     @operation("List the turns of a session", parameters=PAGE, answers=page_of("TurnPage", TurnShape))
     def get(self, request: Request, session_id: str) -> Response:
         session = access_session(signed_in(request), session_id)
-        page = self.paginate_queryset(Turn.objects.spoken().filter(session=session))
+        page = self.paginate_queryset(Turn.objects.spoken().without_snapshot().filter(session=session))
         return self.get_paginated_response(turns_json(page or []))
 
     @operation(

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 
@@ -16,6 +16,10 @@ class TurnQuerySet(models.QuerySet["Turn"]):
 
     def active(self) -> TurnQuerySet:
         return self.filter(status__in=Turn.ACTIVE)
+
+    def without_snapshot(self) -> TurnQuerySet:
+        """Leave the snapshots, which may be longer than all that was said, in the database, but for `summary_plan`."""
+        return self.defer("snapshot").annotate(summary_plan=F("snapshot__summarize"))
 
 
 class Turn(models.Model):

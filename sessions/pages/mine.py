@@ -2,49 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
 
 from accounts.pages.base import PageView
-from billing.reports.export import stream
 from sessions.access import access_restorable
+from sessions.downloads import download
 from sessions.models import Agent, ChatSession, Room
 from sessions.selectors.deleted import recently_deleted
 from sessions.selectors.person import person_json
 from sessions.services.restore import agent_restore, room_restore, session_restore
 from web.errors import PantheonError, ValidationFailed
 
-PIECE_CHARS = 64 * 1024
-
 
 class AccountExportView(PageView):
     """Everything that is kept of a person, as JSON that is sent while it is read."""
 
-    def get(self, request: HttpRequest) -> StreamingHttpResponse:
-        response = StreamingHttpResponse(
-            stream(in_pieces(person_json(self.user))), content_type="application/json; charset=utf-8"
-        )
-        response["Content-Disposition"] = f'attachment; filename="pantheon-{timezone.now():%Y-%m-%d}.json"'
-        response["X-Accel-Buffering"] = "no"
-        return response
-
-
-def in_pieces(texts: Iterator[str]) -> Iterator[str]:
-    """Join small texts to pieces that are worth sending."""
-    waiting: list[str] = []
-    size = 0
-    for text in texts:
-        waiting.append(text)
-        size += len(text)
-        if size >= PIECE_CHARS:
-            yield "".join(waiting)
-            waiting, size = [], 0
-    if waiting:
-        yield "".join(waiting)
+    def get(self, request: HttpRequest) -> HttpResponseBase:
+        name = f"pantheon-{timezone.now():%Y-%m-%d}.json"
+        return download(request.method, person_json(self.user), "application/json", name)
 
 
 class DeletedView(PageView):

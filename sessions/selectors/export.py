@@ -1,23 +1,51 @@
-"""A session as a file: everything that was said in it, with who said it and what it cost."""
+"""A session as a file, read while it is written: everything that was said, with who said it and what it cost."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from itertools import chain, islice
 from typing import Any
 
 from django.utils import timezone
 from django.utils.text import slugify
 
 from orchestration.engine.context import LISTS
-from sessions.models import ChatSession, Message, Summary, Turn
+from sessions.models import ChatSession, Message, Summary
+from sessions.selectors.portions import in_pieces, message_portions, turn_portions
 from sessions.selectors.summaries import summary_json
 from sessions.selectors.turns import instant, turns_json
 
-TURNS_AT_ONCE = 100
+SUMMARIES_AT_ONCE = 10
+
+Json = dict[str, Any]
 
 
-def session_document(session: ChatSession) -> dict[str, Any]:
-    """Return a session with its turns (every version, oldest first, as the API shows them) and its summaries."""
+class WrittenList(list[Json]):
+    """A list for `JSONEncoder.iterencode`, to be written once: its items are made meanwhile and not kept."""
+
+    def __init__(self, items: Iterator[Json]) -> None:
+        super().__init__()
+        self._first, self._following = list(islice(items, 1)), items
+
+    def __bool__(self) -> bool:
+        return bool(self._first)
+
+    def __iter__(self) -> Iterator[Json]:
+        return chain(self._first, self._following)
+
+
+def session_json(session: ChatSession) -> Iterator[str]:
+    """Return the pieces of a session as JSON. The first rows are read at once, so that it fails early or not at all."""
+    encoder = json.JSONEncoder(ensure_ascii=False, indent=1)
+    return in_pieces(encoder.iterencode(session_document(session)))
+
+
+def session_document(session: ChatSession) -> Json:
+    """Return a session with its turns (every version, oldest first, as the API shows them) and its summaries.
+
+    Both are to be written by `iterencode`.
+    """
     return {
         "id": str(session.pk),
         "title": session.title,
@@ -25,28 +53,36 @@ def session_document(session: ChatSession) -> dict[str, Any]:
         "agent": session.agent and {"id": str(session.agent_id), "key": session.agent.key},
         "created_at": instant(session.created_at),
         "exported_at": instant(timezone.now()),
-        "turns": list(turns_of(session)),
-        "summaries": [summary_json(row) for row in session.summaries.order_by("through_seq")],
+        "turns": WrittenList(chain.from_iterable(map(turns_json, turn_portions(session)))),
+        "summaries": WrittenList(map(summary_json, summaries_of(session))),
     }
 
 
-def turns_of(session: ChatSession) -> Iterator[dict[str, Any]]:
-    turns = list(Turn.objects.filter(session=session).order_by("created_at", "pk"))
-    for start in range(0, len(turns), TURNS_AT_ONCE):
-        yield from turns_json(turns[start : start + TURNS_AT_ONCE])
+def summaries_of(session: ChatSession) -> Iterator[Summary]:
+    ordered, after = session.summaries.order_by("through_seq"), 0
+    while rows := list(ordered.filter(through_seq__gt=after)[:SUMMARIES_AT_ONCE]):
+        yield from rows
+        after = rows[-1].through_seq
 
 
-def session_markdown(session: ChatSession) -> str:
-    """Return the conversation as Markdown: the newest version of each turn, then the newest summary."""
+def session_markdown(session: ChatSession) -> Iterator[str]:
+    """Return the pieces of the conversation as Markdown."""
+    parts = markdown_parts(session)
+    return in_pieces(chain([next(parts)], (f"\n\n{part}" for part in parts), ["\n"]))
+
+
+def markdown_parts(session: ChatSession) -> Iterator[str]:
+    """Yield the newest version of each turn, then the newest summary."""
+    yield f"# {line(session.title) or 'Session'}"
     where = f"Room: {line(session.room.name)}" if session.room else f"Agent: {session.agent}"
-    parts = [f"# {line(session.title) or 'Session'}", f"{where} · {session.created_at:%Y-%m-%d %H:%M} UTC"]
-    messages = session.messages.filter(turn__replaced_by__isnull=True).order_by("seq")
-    for message in messages.exclude(text=""):
-        parts += [f"## {heading(message)}", message.text]
+    yield f"{where} · {session.created_at:%Y-%m-%d %H:%M} UTC"
+    messages = session.messages.filter(turn__replaced_by__isnull=True).exclude(text="")
+    for message in chain.from_iterable(message_portions(messages)):
+        yield f"## {heading(message)}"
+        yield message.text
     summary = session.summaries.order_by("-through_seq").first()
     if summary is not None:
-        parts += ["---", "## Summary", *summary_parts(summary)]
-    return "\n\n".join(parts) + "\n"
+        yield from ("---", "## Summary", *summary_parts(summary))
 
 
 def heading(message: Message) -> str:

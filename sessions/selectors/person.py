@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -14,16 +13,24 @@ from billing.fields import usd_text
 from billing.models import UsageEvent
 from sessions.models import Agent, ChatSession, Room
 from sessions.selectors.export import session_document
+from sessions.selectors.portions import in_pieces, made_after
 
-CHUNK = 500
+CHUNK = 100
+
+ENCODER = DjangoJSONEncoder(ensure_ascii=False)
 
 
 def person_json(user: User) -> Iterator[str]:
+    """Return the pieces of everything that is kept of a person."""
+    return in_pieces(person_texts(user))
+
+
+def person_texts(user: User) -> Iterator[str]:
     """Yield the pieces of one JSON object: the person, and lists of what is theirs, deleted rows among them.
 
     No secrets: of a token there is its name and its use. The ledger's rows are those under the person's id.
     """
-    seated = Prefetch("agents", queryset=Agent.objects.alive())
+    seated = Prefetch("agents", queryset=Agent.objects.alive().only("key"))
     lists: dict[str, Iterable[dict[str, Any]]] = {
         "tokens": rows(ApiToken.objects.filter(user=user), token_row),
         "agents": rows(Agent.objects.filter(owner=user), plain),
@@ -37,11 +44,13 @@ def person_json(user: User) -> Iterator[str]:
         name: getattr(user, name)
         for name in ("id", "email", "name", "is_staff", "is_active", "created_at", "last_login")
     }
-    yield f'{{"person": {dumped(person | {"team": user.team and user.team.name})}'
+    yield '{"person": '
+    yield from ENCODER.iterencode(person | {"team": user.team and user.team.name})
     for name, items in lists.items():
         yield f',\n"{name}": ['
         for number, item in enumerate(items):
-            yield f"{',' if number else ''}\n{dumped(item)}"
+            yield ",\n" if number else "\n"
+            yield from ENCODER.iterencode(item)  # a session in pieces: it may be longer than memory bears
         yield "]"
     yield "}\n"
 
@@ -51,8 +60,7 @@ def rows(queryset: Any, row: Callable[[Any], dict[str, Any]]) -> Iterator[dict[s
     ordered, later = queryset.order_by("created_at", "pk"), Q()
     while chunk := list(ordered.filter(later)[:CHUNK]):
         yield from map(row, chunk)
-        last = chunk[-1]
-        later = Q(created_at__gt=last.created_at) | Q(created_at=last.created_at, pk__gt=last.pk)
+        later = made_after(chunk[-1].created_at, chunk[-1].pk)
 
 
 def plain(row: Model) -> dict[str, Any]:
@@ -73,7 +81,3 @@ def event_row(event: UsageEvent) -> dict[str, Any]:
     costs = {name: usd_text(getattr(event, f"{name}_pico")) for name in ("cost", "provider_cost")}
     kept = {name: value for name, value in plain(event).items() if not name.endswith("_pico")}
     return kept | {f"{name}_usd": text for name, text in costs.items()}
-
-
-def dumped(value: Any) -> str:
-    return json.dumps(value, cls=DjangoJSONEncoder, ensure_ascii=False)

@@ -41,7 +41,8 @@ def turns_json(turns: Sequence[Turn], *, with_text: bool = False) -> list[dict[s
     """Return turns as the API shows them, with three queries."""
     ids = [turn.pk for turn in turns]
     messages = grouped(Message.objects.filter(turn_id__in=ids).order_by("seq"))
-    calls = grouped(Call.objects.filter(turn_id__in=ids).select_related("model").order_by("number"))
+    attempts = Call.objects.filter(turn_id__in=ids).select_related("model").order_by("number")
+    calls = grouped(attempts if with_text else attempts.defer("text"))
     events = grouped(corrected(UsageEvent.objects.filter(turn_id__in=ids)))
     return [_turn_json(turn, messages[turn.pk], calls[turn.pk], events[turn.pk], with_text) for turn in turns]
 
@@ -80,11 +81,18 @@ def _turn_json(
         "routing": turn.routing,
         "steps": steps,
         "usage": usage_of_events(events),
-        "summary_triggered": turn.snapshot.get("summarize") is not None,
+        "summary_triggered": summary_plan(turn) is not None,
         "error": turn.error,
         "created_at": instant(turn.created_at),
         "completed_at": instant(turn.completed_at),
     }
+
+
+def summary_plan(turn: Turn) -> Any:
+    """Return what a turn summarizes beside its answers, None where it does not."""
+    if "snapshot" in turn.get_deferred_fields():
+        return turn.summary_plan  # type: ignore[attr-defined]  # of `TurnQuerySet.without_snapshot`
+    return turn.snapshot.get("summarize")
 
 
 def message_json(message: Message) -> dict[str, Any]:

@@ -1,0 +1,94 @@
+"""A session's rows a portion at a time: what is in memory is bounded however long the session is.
+
+Each portion is read by queries of its own, which begin after the last row of the one before: nothing is held open while
+somebody downloads.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
+
+from django.db.models import Q, QuerySet, Sum
+from django.db.models.functions import Length
+
+from sessions.models import ChatSession, Message, Turn
+
+PORTION_CHARS = 1_000_000
+"""The text of a portion, unless a single row has more."""
+
+ROWS_AT_ONCE = 100
+
+TEXT_CHARS = Length("text")
+
+PIECE_CHARS = 64 * 1024
+"""What is worth sending by itself."""
+
+Key = TypeVar("Key")
+
+
+def message_portions(messages: QuerySet[Message], size: Any = TEXT_CHARS) -> Iterator[list[Message]]:
+    """Yield messages of one session in order; `size` is the expression that counts the characters of one."""
+    for seqs in portions(message_sizes(messages, size)):
+        yield list(messages.filter(seq__range=(seqs[0], seqs[-1])).order_by("seq"))
+
+
+def message_sizes(messages: QuerySet[Message], size: Any) -> Iterator[tuple[int, int]]:
+    """Yield the seq and the characters of each message."""
+    ordered, after = messages.order_by("seq").annotate(size=size).values_list("seq", "size"), 0
+    while rows := list(ordered.filter(seq__gt=after)[:ROWS_AT_ONCE]):
+        yield from rows
+        after = rows[-1][0]
+
+
+def turn_portions(session: ChatSession) -> Iterator[list[Turn]]:
+    """Yield a session's turns, every version, oldest first, without their snapshots."""
+    turns = Turn.objects.without_snapshot().order_by("created_at", "pk")
+    for ids in portions(turn_sizes(session)):
+        yield list(turns.filter(pk__in=ids))
+
+
+def turn_sizes(session: ChatSession) -> Iterator[tuple[uuid.UUID, int]]:
+    """Yield the id of each turn and the characters that were said in it."""
+    ordered, later = Turn.objects.filter(session=session).order_by("created_at", "pk"), Q()
+    while rows := list(ordered.filter(later).values_list("created_at", "pk")[:ROWS_AT_ONCE]):
+        ids = [pk for _, pk in rows]
+        said = Message.objects.filter(turn_id__in=ids).order_by().values_list("turn_id")
+        sizes = dict(said.annotate(size=Sum(TEXT_CHARS)))
+        yield from ((pk, sizes.get(pk, 0)) for pk in ids)
+        later = made_after(*rows[-1])
+
+
+def made_after(created_at: dt.datetime, pk: uuid.UUID) -> Q:
+    """Return what is true of the rows that follow one in the order in which they were made."""
+    return Q(created_at__gt=created_at) | Q(created_at=created_at, pk__gt=pk)
+
+
+def portions(sized: Iterable[tuple[Key, int]]) -> Iterator[list[Key]]:
+    """Divide the keys of rows, each with its characters, into portions of at least one row."""
+    keys: list[Key] = []
+    chars = 0
+    for key, size in sized:
+        if keys and (chars + size > PORTION_CHARS or len(keys) == ROWS_AT_ONCE):
+            yield keys
+            keys, chars = [], 0
+        keys.append(key)
+        chars += size
+    if keys:
+        yield keys
+
+
+def in_pieces(texts: Iterable[str]) -> Iterator[str]:
+    """Join small texts to pieces that are worth sending."""
+    waiting: list[str] = []
+    size = 0
+    for text in texts:
+        waiting.append(text)
+        size += len(text)
+        if size >= PIECE_CHARS:
+            yield "".join(waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield "".join(waiting)
