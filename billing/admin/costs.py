@@ -24,12 +24,12 @@ from billing.reports.charts import stacked_chart
 from billing.reports.events import events_url, events_urls
 from billing.reports.export import events_csv, months_csv, shown_csv
 from billing.reports.filters import MODES, key_text
-from billing.reports.labels import labels_for
 from billing.reports.query import Asked, read_forgiving
 from billing.reports.report import GROUPS, Chargeback, Dashboard, chargeback, dashboard
 from billing.reports.tables import TITLES, changes_of, figures_of, formula, listing_of
 from billing.selectors.budgets import fullest_budgets, people_of, states_of, target_names
 from billing.selectors.keys import Key
+from billing.selectors.labels import labels_for
 from orchestration.models import LlmModel, Provider
 
 PERMISSION = "billing.view_usageevent"

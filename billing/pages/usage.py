@@ -18,13 +18,13 @@ from billing.days import PRESETS, utc_today
 from billing.money import Money, money
 from billing.reports.charts import stacked_chart
 from billing.reports.filters import Filters
-from billing.reports.labels import labels_for
 from billing.reports.query import Asked, read_forgiving
 from billing.reports.report import dashboard
 from billing.reports.tables import TITLES, change, figures_of, listing_of
 from billing.reports.turns import TurnCost, turns_of
 from billing.selectors.budgets import own_fills, target_names
 from billing.selectors.keys import Key
+from billing.selectors.labels import labels_for
 
 TABLES = ("model", "room", "agent")
 OWN_FILTERS = (*TABLES, "provider", "mode", "purpose")

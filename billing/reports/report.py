@@ -10,7 +10,6 @@ from typing import TypedDict
 
 from billing.days import DayRange, month_of
 from billing.reports.filters import Filters
-from billing.reports.labels import Labels, labels_for
 from billing.reports.sums import (
     Scope,
     Sums,
@@ -22,6 +21,7 @@ from billing.reports.sums import (
     totals,
 )
 from billing.selectors.keys import Key
+from billing.selectors.labels import Labels, labels_for
 from orchestration.models import LlmModel
 
 GROUPS = ("day", "team", "user", "model", "provider", "room", "agent", "mode", "purpose")

@@ -29,8 +29,8 @@ from accounts.models import User
 from billing.days import month_of
 from billing.models import ZERO_UUID, Budget, BudgetNotice, BudgetPeriod, HoldLine, UsageEvent
 from billing.ports import known_rooms
-from billing.reports.labels import labels_for
 from billing.selectors.binding import binding
+from billing.selectors.labels import labels_for
 
 MEMBERS = 5
 """How many members of a budget for each member are shown, the fullest first."""
