@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
+from itertools import accumulate
 from typing import Any
 
 from django.conf import settings
@@ -23,15 +24,20 @@ from sessions.api.shapes import ASKED_MODES, TurnShape
 from sessions.api.turn_schema import TURN_ANSWERS, TURN_ERRORS, WRITTEN
 from sessions.live.database import read_in_request
 from sessions.models import Turn
+from sessions.selectors.portions import said_in
 from sessions.selectors.turns import turn_json, turn_json_by_id, turns_json
 from sessions.services.turn_accept import Accepted, turn_accept, turn_of_key
 from sessions.services.turn_cancel import turn_cancel
 from sessions.services.turn_request import TurnRequest
+from web.api.pagination import NewestFirst
 from web.api.schema import PAGE, operation, page_of
 from web.errors import HTTP_STATUS, PantheonError, ValidationFailed
 
 MAX_MESSAGE_CHARS = 100_000
 MAX_KEY_CHARS = 255
+
+MAX_PAGE_CHARS = 10_000_000
+"""What was said in the turns of one page, unless it is a single turn."""
 
 
 def not_blank(text: str) -> None:
@@ -81,10 +87,35 @@ class TurnRequestSerializer(AnswerOptions):
     )
 
 
+class TurnPages(NewestFirst):
+    """Pages that end early where much was said: each turn of two hundred may be as long as a book."""
+
+    most = NewestFirst.max_page_size
+
+    def get_page_size(self, request: Request) -> int:
+        return min(super().get_page_size(request), self.most)
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> Any:
+        page: Any = super().paginate_queryset(queryset, request, view)
+        if not page:
+            return page
+        is_backwards = self.cursor is not None and self.cursor.reverse
+        from_cursor = page[::-1] if is_backwards else page
+        self.most = how_many(chars for _, chars in said_in([turn.pk for turn in from_cursor]))
+        return page if self.most == len(page) else super().paginate_queryset(queryset, request, view)
+
+
+def how_many(sizes: Iterable[int]) -> int:
+    """Return how many turns, of which each has so many characters, are one page: at least one."""
+    fitting = sum(total <= MAX_PAGE_CHARS for total in accumulate(sizes))
+    return max(1, fitting)
+
+
 class TurnsView(LimitedAsTurns, AsyncAPIView, GenericAPIView[Turn]):
     """The turns of a session; POST asks the council."""
 
     write_scope = ApiToken.Scope.CHAT
+    pagination_class = TurnPages
 
     @operation("List the turns of a session", parameters=PAGE, answers=page_of("TurnPage", TurnShape))
     def get(self, request: Request, session_id: str) -> Response:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from django.db.models import Q, QuerySet, Sum
@@ -51,14 +51,19 @@ def turn_portions(session: ChatSession) -> Iterator[list[Turn]]:
 
 
 def turn_sizes(session: ChatSession) -> Iterator[tuple[uuid.UUID, int]]:
-    """Yield the id of each turn and the characters that were said in it."""
+    """Yield what `said_in` returns of all turns of a session, in the order in which they were made."""
     ordered, later = Turn.objects.filter(session=session).order_by("created_at", "pk"), Q()
     while rows := list(ordered.filter(later).values_list("created_at", "pk")[:ROWS_AT_ONCE]):
         ids = [pk for _, pk in rows]
-        said = Message.objects.filter(turn_id__in=ids).order_by().values_list("turn_id")
-        sizes = dict(said.annotate(size=Sum(TEXT_CHARS)))
-        yield from ((pk, sizes.get(pk, 0)) for pk in ids)
+        yield from said_in(ids)
         later = made_after(*rows[-1])
+
+
+def said_in(ids: Sequence[uuid.UUID]) -> list[tuple[uuid.UUID, int]]:
+    """Return the id of each turn and the characters that were said in it."""
+    said = Message.objects.filter(turn_id__in=ids).order_by().values_list("turn_id")
+    sizes = dict(said.annotate(size=Sum(TEXT_CHARS)))
+    return [(pk, sizes.get(pk, 0)) for pk in ids]
 
 
 def made_after(created_at: dt.datetime, pk: uuid.UUID) -> Q:

@@ -227,3 +227,18 @@ def test_what_is_too_long_to_copy_is_refused_before_anything_is_held(
     assert not [query for query in queries if 'INSERT INTO "chat_sessions' in query["sql"]]
     assert ChatSession.objects.count() == 1
     assert api.post(f"sessions/{session.pk}/fork", {"after_turn": 2}).status_code == 201
+
+
+def test_a_page_of_long_turns_is_shorter_in_both_directions(api, session, monkeypatch) -> None:
+    say(session, 7, chars=100)
+    monkeypatch.setattr("sessions.api.turns.MAX_PAGE_CHARS", 450)
+    address, pages = f"sessions/{session.pk}/turns?limit=3", []
+    while address:
+        page = api.get(address).json()
+        pages.append([turn["index"] for turn in page["results"]])
+        address, previous = (page["next"] or "").partition("/api/v1/")[2], page["previous"]
+    assert pages == [[7, 6], [5, 4], [3, 2], [1]]
+    back = api.get(previous.partition("/api/v1/")[2]).json()
+    assert [turn["index"] for turn in back["results"]] == [3, 2]
+    monkeypatch.setattr("sessions.api.turns.MAX_PAGE_CHARS", 10)
+    assert len(api.get(f"sessions/{session.pk}/turns").json()["results"]) == 1
