@@ -48,7 +48,7 @@ def drill(given: argparse.Namespace, directory: Path) -> dict[str, Any]:
 
     hermetic.clean(os.environ, data_dir=str(directory))
     os.environ |= {"REDIS_URL": "", "DJANGO_SETTINGS_MODULE": "pantheon.settings"}
-    from sessions.tests.postgres_process import PostgresProcess
+    from sessions.tests.support.postgres_process import PostgresProcess
 
     with PostgresProcess() as postgres:
         os.environ["DATABASE_URL"] = postgres.url

@@ -108,7 +108,7 @@ def committed(user: User, model: LlmModel, calls: int, *, metered: bool) -> tupl
     from sessions.services.calls import TurnCalls
     from sessions.services.leases import turn_claim
     from sessions.services.turn_commit import turn_commit
-    from sessions.tests.test_turn_commit import finish_call
+    from sessions.tests.services.test_turn_commit import finish_call
 
     turn = accepted(user, model, calls)
     claimed = turn_claim(turn_id=turn.pk, runner_id=turn.pk)

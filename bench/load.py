@@ -194,8 +194,8 @@ class Bench:
 
     def _start_production(self, stack: ExitStack) -> None:
         from sessions.tests.load.processes import completions_of, production, turns_of
-        from sessions.tests.postgres_process import PostgresProcess
-        from sessions.tests.redis_process import RedisProcess
+        from sessions.tests.support.postgres_process import PostgresProcess
+        from sessions.tests.support.redis_process import RedisProcess
 
         postgres = stack.enter_context(PostgresProcess())
         redis_server = stack.enter_context(RedisProcess(self._directory))

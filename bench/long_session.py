@@ -97,7 +97,7 @@ def inside(messages: int, rounds: int) -> int:
     django.setup()
     call_command("migrate", verbosity=0)
     call_command("collectstatic", verbosity=0, interactive=False)
-    from sessions.tests.server_process import ServerProcess
+    from sessions.tests.support.server_process import ServerProcess
 
     user, pages = prepare(messages)
     cookie = cookie_of(user)
@@ -136,7 +136,7 @@ def prepare(messages: int) -> tuple[User, Mapping[str, str]]:
 def fill(session: ChatSession, model: Any, messages: int) -> None:
     """Write turns of a question and an answer, and a summary with an item for every tenth of them."""
     from sessions.models import Message, Summary
-    from sessions.tests.pages import add_turns
+    from sessions.tests.support.pages import add_turns
 
     add_turns(session, model, messages // 2)
     answers = list(Message.objects.filter(session=session, role="agent"))

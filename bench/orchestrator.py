@@ -51,7 +51,7 @@ def environment() -> Iterator[None]:
 def provider(delay_s: float) -> Iterator[ProviderServer]:
     """A provider whose manager answers at once and whose specialists think for `delay_s`."""
     from orchestration.tests.providers import Answer, OpenAIServer
-    from sessions.tests.councils import ROUTE, SYNTHESIZE, decision, says
+    from sessions.tests.support.councils import ROUTE, SYNTHESIZE, decision, says
 
     with OpenAIServer() as server:
         server.when(ROUTE, Answer(decision(*((key, "Speak.") for key in AGENTS))), always=True)
@@ -131,7 +131,7 @@ async def sdk_rounds(server: object, rounds: int) -> list[tuple[float, float]]:
 
 def specialists_requests(server: object) -> list[dict[str, object]]:
     """Return the requests of one round, as the council sent them."""
-    from sessions.tests.councils import says
+    from sessions.tests.support.councils import says
 
     sent = [served.body for served in server.served]  # type: ignore[attr-defined]
     return [next(body for body in sent if says(key) in str(body["messages"])) for key in AGENTS]

@@ -10,7 +10,7 @@ from django.core.cache import cache
 from django.test import Client
 
 from accounts.models import User
-from accounts.tests.clients import BASE, browser_of, client_of, make_user
+from accounts.tests.support.clients import BASE, browser_of, client_of, make_user
 
 
 @pytest.fixture(autouse=True)

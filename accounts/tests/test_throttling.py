@@ -12,8 +12,8 @@ from rest_framework.throttling import SimpleRateThrottle
 
 from accounts.models import ApiToken, User
 from accounts.services.people import token_create
-from accounts.tests.at_once import at_once
-from accounts.tests.clients import bearer, browser_of, client_of, refused
+from accounts.tests.support.at_once import at_once
+from accounts.tests.support.clients import bearer, browser_of, client_of, refused
 from accounts.throttling import TURN_THROTTLES
 
 pytestmark = pytest.mark.django_db

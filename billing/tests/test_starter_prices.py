@@ -15,7 +15,7 @@ from genai_prices.types import Usage as PricedUsage
 from billing.fields import pico_to_usd
 from billing.models import ModelPrice
 from billing.pricing import cost_pico, price_for
-from billing.tests.append_only import changes_allowed
+from billing.tests.support.append_only import changes_allowed
 from orchestration.engine.specs import Usage
 from orchestration.models import LlmModel
 

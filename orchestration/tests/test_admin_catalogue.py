@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import Permission
 
 from accounts.models import AuditEntry, User
-from accounts.tests.admin_site import page, signed_in, static_files_as_they_are, superuser
+from accounts.tests.support.admin_site import page, signed_in, static_files_as_they_are, superuser
 from orchestration.models import LlmModel, Provider
 from orchestration.selectors import available_models
 

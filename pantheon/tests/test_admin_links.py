@@ -14,10 +14,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import ApiToken, AuditEntry, Invitation, Team, User
-from accounts.tests.admin_site import page, signed_in, static_files_as_they_are, superuser
+from accounts.tests.support.admin_site import page, signed_in, static_files_as_they_are, superuser
 from billing.models import Budget, DailyUsage, UsageEvent
 from sessions.models import Call, ChatSession, Message, Room, Turn
-from sessions.tests.admin_rows import make_rows
+from sessions.tests.support.admin_rows import make_rows
 from web.admin.links import LinkedAdmin
 
 __all__ = ["static_files_as_they_are"]

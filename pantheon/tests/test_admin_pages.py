@@ -10,8 +10,8 @@ from django.test import Client
 from django.urls import NoReverseMatch, reverse
 
 from accounts.models import SetupLink, User
-from accounts.tests.admin_site import page, signed_in, static_files_as_they_are, superuser
-from sessions.tests.admin_rows import WRITTEN, make_rows
+from accounts.tests.support.admin_site import page, signed_in, static_files_as_they_are, superuser
+from sessions.tests.support.admin_rows import WRITTEN, make_rows
 
 __all__ = ["static_files_as_they_are"]
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from accounts.tests.clients import bearer, make_user
+from accounts.tests.support.clients import bearer, make_user
 from billing.models import UsageEvent
 from sessions.models import ChatSession, Turn
 from sessions.tests.factories import make_model
-from sessions.tests.server_process import ServerProcess
+from sessions.tests.support.server_process import ServerProcess
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

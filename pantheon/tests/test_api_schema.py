@@ -14,8 +14,8 @@ from drf_spectacular.drainage import GENERATOR_STATS
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 
-from accounts.tests.admin_site import static_files_as_they_are
-from pantheon.tests.url_map import routes
+from accounts.tests.support.admin_site import static_files_as_they_are
+from pantheon.tests.support.url_map import routes
 from web.errors import HTTP_STATUS
 
 __all__ = ["static_files_as_they_are"]

@@ -22,11 +22,11 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from accounts.tests.clients import bearer, make_user
+from accounts.tests.support.clients import bearer, make_user
 from pantheon.api_schema import document
 from sessions.models import Summary, Turn
 from sessions.tests.factories import make_agent, make_model, make_room, make_session
-from sessions.tests.server_process import ServerProcess, until
+from sessions.tests.support.server_process import ServerProcess, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -17,11 +17,11 @@ from django.urls import reverse
 from accounts.models import User
 from accounts.services.passwords import link_path
 from accounts.services.people import setup_link_issue
-from accounts.tests.admin_site import static_files_as_they_are
-from accounts.tests.clients import CSRF_TOKEN, PASSWORD, bearer, browser_of, client_of, make_user
-from pantheon.tests.url_map import RETURNS_CONNECTIONS, TABLE, of_kind, path_of, send
+from accounts.tests.support.admin_site import static_files_as_they_are
+from accounts.tests.support.clients import CSRF_TOKEN, PASSWORD, bearer, browser_of, client_of, make_user
+from pantheon.tests.support.url_map import RETURNS_CONNECTIONS, TABLE, of_kind, path_of, send
 from sessions.dispatch import use_dispatcher
-from sessions.tests.admin_rows import Rows, make_rows
+from sessions.tests.support.admin_rows import Rows, make_rows
 
 __all__ = ["static_files_as_they_are"]
 

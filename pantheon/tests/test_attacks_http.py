@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from django.test import Client
 
-from accounts.tests.clients import bearer, make_user, refused
-from sessions.tests.server_process import ServerProcess
+from accounts.tests.support.clients import bearer, make_user, refused
+from sessions.tests.support.server_process import ServerProcess
 
 HOST = b"Host: localhost\r\n"
 POST = b"POST /v1/chat/completions HTTP/1.1\r\n" + HOST

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from sessions.tests.redis_process import RedisProcess
+from sessions.tests.support.redis_process import RedisProcess
 from web.cache import MemoryCache, Outage, SharedCache
 from web.windows import Count, Window
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pantheon.celery import ANSWER_TIMEOUT_S, CeleryDispatcher, app, broker_url, recover_turns, run_turn
-from sessions.tests.redis_process import RedisProcess
+from sessions.tests.support.redis_process import RedisProcess
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from django.http.multipartparser import MultiPartParserError
 from django.test import Client
 from rest_framework import exceptions
 
-from accounts.tests.clients import browser_of, make_user, refused
-from pantheon.tests.failing_urls import SECRET
+from accounts.tests.support.clients import browser_of, make_user, refused
+from pantheon.tests.support.failing_urls import SECRET
 from web.error_rendering import as_pantheon_error, flatten
 from web.errors import HTTP_STATUS, RETRYABLE, NotFound, PantheonError, ValidationFailed
 
@@ -56,7 +56,7 @@ def static_files_as_they_are(settings: Any) -> None:
 @pytest.fixture
 def failing(settings: Any) -> Client:
     """A client of a server some of whose views fail."""
-    settings.ROOT_URLCONF = "pantheon.tests.failing_urls"
+    settings.ROOT_URLCONF = "pantheon.tests.support.failing_urls"
     return Client(raise_request_exception=False)
 
 

@@ -17,7 +17,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 from processes import RESTARTING_VARIABLE
 
-from accounts.tests.clients import client_of, make_user, refused
+from accounts.tests.support.clients import client_of, make_user, refused
 from sessions.events.redis_log import RedisEventLog
 from web.cache import Outage
 

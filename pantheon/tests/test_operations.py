@@ -21,7 +21,7 @@ from sessions.dispatch import use_dispatcher
 from sessions.live.runtime import runtime
 from sessions.models import Message
 from sessions.tests.factories import make_agent, make_session
-from sessions.tests.server_process import database_url
+from sessions.tests.support.server_process import database_url
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -20,9 +20,9 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from accounts.models import ApiToken, AuditEntry, Invitation, SetupLink, User
-from accounts.tests.admin_site import page, signed_in, static_files_as_they_are
-from pantheon.tests.url_map import of_kind, path_of
-from sessions.tests.admin_rows import Rows, make_rows
+from accounts.tests.support.admin_site import page, signed_in, static_files_as_they_are
+from pantheon.tests.support.url_map import of_kind, path_of
+from sessions.tests.support.admin_rows import Rows, make_rows
 
 __all__ = ["static_files_as_they_are"]
 

@@ -18,7 +18,7 @@ from sessions.models import Turn
 from sessions.services.turn_accept import turn_accept
 from sessions.services.turn_request import TurnRequest
 from sessions.tests.factories import make_agent, make_session
-from sessions.tests.server_process import until
+from sessions.tests.support.server_process import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -15,11 +15,11 @@ from django.urls import reverse
 from django.views.generic import RedirectView
 
 from accounts.models import User
-from accounts.tests.admin_site import signed_in, static_files_as_they_are
-from accounts.tests.clients import browser_of, client_of, make_user, refused
-from pantheon.tests.url_map import RETURNS_CONNECTIONS, ROUTES, TABLE, of_kind, send
+from accounts.tests.support.admin_site import signed_in, static_files_as_they_are
+from accounts.tests.support.clients import browser_of, client_of, make_user, refused
+from pantheon.tests.support.url_map import RETURNS_CONNECTIONS, ROUTES, TABLE, of_kind, send
 from sessions.dispatch import use_dispatcher
-from sessions.tests.admin_rows import WRITTEN, Rows, make_rows
+from sessions.tests.support.admin_rows import WRITTEN, Rows, make_rows
 
 __all__ = ["static_files_as_they_are"]
 

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from accounts.models import User
 from accounts.services.people import token_create
-from accounts.tests.clients import make_user
+from accounts.tests.support.clients import make_user
 from billing.models import ModelPrice
 from orchestration.models import LlmModel, Provider
 from sessions.models import Agent, ChatSession, Room

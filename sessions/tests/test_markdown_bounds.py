@@ -20,7 +20,7 @@ from sessions.markdown import (
     render_markdown,
 )
 from sessions.markdown_work import LINK_LIMIT
-from sessions.tests.work import calls_of
+from sessions.tests.support.work import calls_of
 
 CALLS_PER_TEXT = 1_500_000
 """About 200 ms. Lazily continued quotes of RICH_LIMIT characters took 20 times as many without a bound."""

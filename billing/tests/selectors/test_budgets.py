@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import Team
-from accounts.tests.clients import make_user
+from accounts.tests.support.clients import make_user
 from billing.days import utc_today
 from billing.models import Budget, BudgetPeriod, Hold, HoldLine
 from billing.selectors.budgets import (
@@ -22,9 +22,9 @@ from billing.selectors.budgets import (
     urgent_fill,
 )
 from billing.services.budgets import budget_save
-from billing.tests.budgets import USD, make_budget, spend
-from billing.tests.daily import bill
 from billing.tests.factories import USAGE_PICO, make_model
+from billing.tests.support.budgets import USD, make_budget, spend
+from billing.tests.support.daily import bill
 
 pytestmark = pytest.mark.django_db
 TODAY = utc_today

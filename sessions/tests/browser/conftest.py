@@ -28,7 +28,7 @@ from sessions.tests.browser.network import Network, network
 from sessions.tests.browser.steps import Opened, address_of, sign_in
 from sessions.tests.browser.tabs import HOST, tabbed_browser
 from sessions.tests.browser.watching import Watch
-from sessions.tests.server_process import ServerProcess
+from sessions.tests.support.server_process import ServerProcess
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--force-color-profile=srgb"]

@@ -10,7 +10,7 @@ from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from accounts.models import User
 from sessions.models import ChatSession
-from sessions.tests.server_process import ServerProcess
+from sessions.tests.support.server_process import ServerProcess
 
 Opened = Callable[..., BrowserContext]
 """Opens a browser that knows nothing of others; takes Playwright's options of a context."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from playwright.sync_api import BrowserContext, BrowserType, Page
 from processes import dies_with_parent
 
-from sessions.tests.server_process import until
+from sessions.tests.support.server_process import until
 
 HOST = "pantheon.test"
 START_S = 120.0

@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from accounts.models import User
 from accounts.services.invitations import invitation_create
 from accounts.services.people import setup_link_issue, token_create
-from billing.tests.budgets import make_budget, spend
+from billing.tests.support.budgets import make_budget, spend
 from orchestration.models import LlmModel
 from orchestration.tests.providers import Answer, OpenAIServer
 from sessions.models import ChatSession, Room
@@ -22,8 +22,8 @@ from sessions.services.rooms import room_delete
 from sessions.tests.browser.looking import LONG_NAME
 from sessions.tests.browser.steps import ended, open_session, send
 from sessions.tests.browser.watching import Watch
-from sessions.tests.councils import ROUTE, SYNTHESIZE, decision, says
 from sessions.tests.factories import make_agent, make_room, make_session
+from sessions.tests.support.councils import ROUTE, SYNTHESIZE, decision, says
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
 

@@ -9,11 +9,11 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from accounts.models import ApiToken, User
-from accounts.tests.clients import PASSWORD
+from accounts.tests.support.clients import PASSWORD
 from sessions.models import Room
 from sessions.tests.browser.steps import Opened, address_of, sign_in
 from sessions.tests.factories import make_agent, make_room, make_session
-from sessions.tests.server_process import ServerProcess
+from sessions.tests.support.server_process import ServerProcess
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
 

@@ -14,15 +14,15 @@ from django.urls import reverse
 from playwright.sync_api import expect
 
 from accounts.models import User
-from accounts.tests.admin_site import page as page_of
-from accounts.tests.admin_site import static_files_as_they_are
+from accounts.tests.support.admin_site import page as page_of
+from accounts.tests.support.admin_site import static_files_as_they_are
 from billing.reports.report import GROUPS
-from sessions.tests.admin_rows import make_rows
 from sessions.tests.browser.looking import LONG_NAME
 from sessions.tests.browser.steps import Opened, address_of, sign_in
 from sessions.tests.factories import make_model, make_room, make_session
-from sessions.tests.pages import add_turns
-from sessions.tests.server_process import ServerProcess
+from sessions.tests.support.admin_rows import make_rows
+from sessions.tests.support.pages import add_turns
+from sessions.tests.support.server_process import ServerProcess
 
 __all__ = ["static_files_as_they_are"]
 

@@ -24,9 +24,9 @@ from sessions.tests.browser.steps import (
     turn,
 )
 from sessions.tests.browser.watching import Watch
-from sessions.tests.councils import ROUTE, SYNTHESIZE, decision, says
 from sessions.tests.factories import make_agent, make_model, make_room, make_session
-from sessions.tests.server_process import ServerProcess
+from sessions.tests.support.councils import ROUTE, SYNTHESIZE, decision, says
+from sessions.tests.support.server_process import ServerProcess
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
 

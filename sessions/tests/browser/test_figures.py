@@ -9,7 +9,7 @@ from accounts.models import User
 from orchestration.models import LlmModel
 from sessions.tests.browser.steps import Opened, address_of, ended, lane, open_session, send, sign_in
 from sessions.tests.factories import make_agent, make_room, make_session
-from sessions.tests.server_process import ServerProcess
+from sessions.tests.support.server_process import ServerProcess
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
 

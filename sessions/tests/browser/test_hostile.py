@@ -38,9 +38,9 @@ from sessions.tests.browser.steps import (
     text_of_lane,
     turn,
 )
-from sessions.tests.councils import ROUTE, SYNTHESIZE, decision, says
 from sessions.tests.factories import make_agent, make_room, make_session
-from sessions.tests.server_process import ServerProcess
+from sessions.tests.support.councils import ROUTE, SYNTHESIZE, decision, says
+from sessions.tests.support.server_process import ServerProcess
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
 

@@ -11,7 +11,7 @@ from sessions.models import ChatSession
 from sessions.tests.browser.steps import ended, open_session, send
 from sessions.tests.browser.watching import Watch
 from sessions.tests.factories import make_agent, make_room, make_session
-from sessions.tests.pages import add_turns
+from sessions.tests.support.pages import add_turns
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
 

@@ -10,7 +10,7 @@ from accounts.models import User
 from orchestration.models import LlmModel, Provider
 from orchestration.tests.providers import Answer, OpenAIServer
 from sessions.tests.browser.steps import Opened, address_of, sign_in
-from sessions.tests.server_process import ServerProcess
+from sessions.tests.support.server_process import ServerProcess
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
 

@@ -13,8 +13,8 @@ from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
 from sessions.models import ChatSession
 from sessions.tests.browser.looking import PHONE
 from sessions.tests.browser.steps import ended, open_session, send, text_of_lane, turn
-from sessions.tests.councils import says
 from sessions.tests.factories import make_agent, make_room, make_session
+from sessions.tests.support.councils import says
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
 

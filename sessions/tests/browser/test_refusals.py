@@ -6,14 +6,14 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from accounts.models import User
-from billing.tests.budgets import make_budget, spend
+from billing.tests.support.budgets import make_budget, spend
 from orchestration.models import LlmModel
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
 from sessions.models import ChatSession, Turn
 from sessions.tests.browser.steps import ended, lane, open_session, send, text_of_lane, turn
 from sessions.tests.browser.watching import Watch
-from sessions.tests.councils import says
 from sessions.tests.factories import make_agent, make_room, make_session
+from sessions.tests.support.councils import says
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
 

@@ -16,7 +16,7 @@ from sessions.services.rooms import room_set_agents
 from sessions.tests.browser.steps import Opened, address_of, open_session, sign_in
 from sessions.tests.browser.watching import Watch
 from sessions.tests.factories import make_agent, make_room, make_session
-from sessions.tests.server_process import ServerProcess
+from sessions.tests.support.server_process import ServerProcess
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
 

@@ -17,7 +17,7 @@ from sessions.tests.browser.network import Network
 from sessions.tests.browser.steps import Opened, ended, open_session, send, sign_in, text_of_lane
 from sessions.tests.browser.tabs import HOST, freeze
 from sessions.tests.factories import make_agent, make_session
-from sessions.tests.server_process import until
+from sessions.tests.support.server_process import until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
 

@@ -14,8 +14,8 @@ from sessions.models import ChatSession, Message, Room, Summary, Turn
 from sessions.tests.browser.looking import DESK, PHONE
 from sessions.tests.browser.steps import Opened, address_of, open_session, sign_in
 from sessions.tests.factories import make_agent, make_room, make_session
-from sessions.tests.pages import add_turns
-from sessions.tests.server_process import ServerProcess
+from sessions.tests.support.pages import add_turns
+from sessions.tests.support.server_process import ServerProcess
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
 

@@ -25,8 +25,8 @@ from sessions.tests.chaos.load import Load, Person
 from sessions.tests.chaos.weather import AGENTS, Weather
 from sessions.tests.factories import bearer, make_agent, make_model, make_room, make_user
 from sessions.tests.load.processes import UNLIMITED
-from sessions.tests.postgres_process import PostgresProcess
-from sessions.tests.server_process import until
+from sessions.tests.support.postgres_process import PostgresProcess
+from sessions.tests.support.server_process import until
 
 MODES = ("manual", "roundtable", "orchestrator")
 PICO = 10**12

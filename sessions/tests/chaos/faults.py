@@ -16,7 +16,7 @@ from sessions.models import Turn
 from sessions.tests.chaos.fleet import WEB, WORKER, Fleet
 from sessions.tests.chaos.load import Load
 from sessions.tests.chaos.weather import FAIR, MOODS, Weather
-from sessions.tests.server_process import until
+from sessions.tests.support.server_process import until
 
 KILL_WORKER, KILL_WEB = "kill a worker", "kill a web process"
 ROLL_WORKER, ROLL_WEB = "replace a worker", "replace a web process"

@@ -9,9 +9,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
-from sessions.tests.postgres_process import PostgresProcess
-from sessions.tests.redis_process import RedisProcess
-from sessions.tests.server_process import CeleryProcess, ChildProcess, ServerProcess
+from sessions.tests.support.postgres_process import PostgresProcess
+from sessions.tests.support.redis_process import RedisProcess
+from sessions.tests.support.server_process import CeleryProcess, ChildProcess, ServerProcess
 
 WEB, WORKER, BEAT = "web", "worker", "beat"
 SET = (WEB, WEB, WORKER, WORKER, BEAT)

@@ -15,7 +15,7 @@ from sessions.selectors.ledger_audit import INVARIANTS
 from sessions.tests.chaos.faults import KILL_WORKER, ROLL_WORKER, Done
 from sessions.tests.chaos.load import Record
 from sessions.tests.chaos.weather import MANAGER, asked_of, question_of
-from sessions.tests.ledger import without_reasoning
+from sessions.tests.support.ledger import without_reasoning
 
 Slot = tuple[int, str]
 """A question's number, and who is asked."""

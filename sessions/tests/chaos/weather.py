@@ -10,7 +10,7 @@ from typing import Any
 
 from orchestration.tests.providers import Answer, Cut, OpenAIServer, Served
 from orchestration.tests.providers.exchange import Exchange
-from sessions.tests.councils import EVALUATE, ROUTE, decision, last_text
+from sessions.tests.support.councils import EVALUATE, ROUTE, decision, last_text
 
 AGENTS = ("ana", "bob", "cy")
 MANAGER = "manager"

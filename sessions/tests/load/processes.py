@@ -17,7 +17,7 @@ from django.conf import settings
 from processes import dies_with_parent
 
 from sessions.tests.load.readers import Job, Report, Turn
-from sessions.tests.server_process import ServerProcess
+from sessions.tests.support.server_process import ServerProcess
 
 SUPERVISOR = (sys.executable, "bin/lib/processes.py")
 UNLIMITED = {

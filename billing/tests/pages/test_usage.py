@@ -1,0 +1,100 @@
+"""*Usage*: what my own calls cost, and where each row leads to."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import uuid
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.tests.support.admin_site import signed_in, static_files_as_they_are
+from accounts.tests.support.clients import make_user
+from billing.fields import usd_text
+from billing.tests.factories import USAGE_PICO, make_model
+from billing.tests.support.daily import bill
+
+__all__ = ["static_files_as_they_are"]
+
+pytestmark = pytest.mark.django_db
+USAGE = reverse("usage")
+
+
+@pytest.fixture
+def alice():
+    return make_user("alice")
+
+
+def test_signed_out_people_are_asked_to_sign_in(client):
+    assert client.get(USAGE)["Location"] == f"{reverse('sign-in')}?next=/usage"
+
+
+def test_it_is_in_the_menu_and_opens_empty(alice):
+    page = signed_in(alice).get(USAGE).content.decode()
+    assert f'href="{USAGE}"' in page
+    assert "nothing was spent" in page
+
+
+def test_it_is_mine_alone(alice):
+    model = make_model()
+    bill(model, alice, timezone.now())
+    bill(model, make_user("bob"), timezone.now(), room_id=uuid.uuid4(), room_name="Secret")
+    response = signed_in(alice).get(USAGE)
+    assert response.context["now"].cost.exact == usd_text(USAGE_PICO)
+    assert "Secret" not in response.content.decode()
+    for query in ({"user": str(make_user("eve").pk)}, {"user": "bob@example.com"}, {"team": "none"}):
+        assert signed_in(alice).get(USAGE, query).context["now"].sums.calls == 1
+
+
+def test_rows_lead_to_turns_and_turns_to_sessions(alice):
+    now, session_id, turn_id = timezone.now(), uuid.uuid4(), uuid.uuid4()
+    bill(make_model(), alice, now, session_id=session_id, turn_id=turn_id)
+    bill(make_model("other"), alice, now - dt.timedelta(days=1), room_id=uuid.UUID(int=0), room_name="")
+    client = signed_in(alice)
+    response = client.get(USAGE)
+    assert [listing.group for listing in response.context["listings"]] == ["day", "model", "room", "agent"]
+    assert [turn.place for turn in response.context["turns"]] == ["Board", "Direct chat"]
+    url = reverse("session", args=[session_id])
+    assert response.context["turns"][0].url == f"{url}?turn={turn_id}#turn-{turn_id}"
+    for listing in response.context["listings"]:
+        for line in listing.lines:
+            assert line.narrow.endswith("#turns")
+            narrowed = client.get(f"{USAGE}{line.narrow}")
+            assert narrowed.context["now"].sums == line.figures.sums
+            assert sum(turn.calls for turn in narrowed.context["turns"]) == line.figures.sums.calls
+
+
+def test_a_turn_is_one_row_with_all_its_calls(alice):
+    model, turn_id = make_model(), uuid.uuid4()
+    for key in ("ana", "ben", "ana"):
+        bill(model, alice, timezone.now(), turn_id=turn_id, agent_key=key)
+    [turn] = signed_in(alice).get(USAGE).context["turns"]
+    assert (turn.agents, turn.calls, turn.cost.exact) == ("@ana @ben", 3, usd_text(3 * USAGE_PICO))
+
+
+def test_what_cannot_be_read_is_said(alice):
+    response = signed_in(alice).get(USAGE, {"from": "soon", "room": "board"})
+    assert response.status_code == 200
+    assert len(response.context["wrong"]) == 2
+
+
+def test_nothing_in_it_is_inline(alice):
+    bill(make_model(), alice, timezone.now())
+    page = signed_in(alice).get(USAGE).content.decode()
+    assert not re.search(r"\sstyle=|<style|\son\w+=|<script(?![^>]*\ssrc=)", page)
+
+
+def test_more_usage_asks_no_more_queries(alice):
+    client = signed_in(alice)
+    bill(make_model(), alice, timezone.now())
+    with CaptureQueriesContext(connection) as few:
+        client.get(USAGE)
+    for number in range(6):
+        bill(make_model(f"m{number}"), alice, timezone.now(), room_id=uuid.uuid4(), agent_id=uuid.uuid4())
+    with CaptureQueriesContext(connection) as many:
+        client.get(USAGE)
+    assert len(many) == len(few) <= 17

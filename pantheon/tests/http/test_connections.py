@@ -1,0 +1,141 @@
+"""Clients that send slowly or nothing at all, at the real server: each is ended, and nobody else notices."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from sessions.tests.support.server_process import ServerProcess
+
+SLOW_S = 1.0
+GIVEN_UP_S = 30.0
+"""After so long a test says that a connection stayed open."""
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SHOW = (
+    "import resource; from pantheon.http.connections import connections_allowed; "
+    "print(connections_allowed(), resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
+)
+
+HEAD = b"POST /api/v1/rooms HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ServerProcess]:
+    limits = {"PANTHEON_SLOW_REQUEST_S": str(SLOW_S), "GUNICORN_CMD_ARGS": "--worker-connections 20"}
+    with ServerProcess(tmp_path, "", **limits) as server:
+        yield server
+
+
+def connected(server: ServerProcess, first: bytes = b"") -> socket.socket:
+    client = socket.create_connection(("127.0.0.1", server.port), timeout=GIVEN_UP_S)
+    client.sendall(first)
+    return client
+
+
+def dripping(client: socket.socket, piece: bytes) -> bytes:
+    """Send a piece again and again until the server has had enough, and return all that it said."""
+    clock = threading.Event()
+    said = b""
+    client.settimeout(SLOW_S / 5)
+    for _ in range(int(GIVEN_UP_S / SLOW_S * 5)):
+        try:
+            client.sendall(piece)
+            more = client.recv(1000)
+        except TimeoutError:
+            continue
+        except OSError:  # closed: what was sent after the end is answered by a reset
+            return said
+        if not more:
+            return said
+        said += more
+        clock.wait(0.01)
+    raise AssertionError("the connection stayed open")
+
+
+def rest(client: socket.socket) -> bytes:
+    """Return all that the server says until it closes; a TimeoutError says that it does not."""
+    said = b""
+    while more := client.recv(1000):
+        said += more
+    return said
+
+
+def test_a_silent_connection_is_closed(server: ServerProcess) -> None:
+    with connected(server) as client:
+        assert rest(client) == b""
+
+
+def test_a_slow_head_is_ended(server: ServerProcess) -> None:
+    with connected(server, b"GET /api/v1/health HTTP/1.1\r\n") as client:
+        assert dripping(client, b"X: y\r\n").startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_slow_head_is_ended_on_a_connection_that_was_good_before(server: ServerProcess) -> None:
+    request = b"GET /api/v1/health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with connected(server, request) as client:
+        assert client.recv(1000).startswith(b"HTTP/1.1 200 ")
+        client.sendall(b"GET /api/v1/health HTTP/1.1\r\n")
+        assert dripping(client, b"X: y\r\n").startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_body_that_stops_is_ended(server: ServerProcess) -> None:
+    with connected(server, HEAD + b"Content-Length: 1000\r\n\r\n{") as client:
+        assert rest(client).startswith(b"HTTP/1.1 408 ")
+
+
+@pytest.mark.parametrize(
+    ("framing", "piece"),
+    [(b"Content-Length: 100000\r\n\r\n", b"x"), (b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n")],
+    ids=["length", "chunks"],
+)
+def test_a_body_that_drips_is_ended(server: ServerProcess, framing: bytes, piece: bytes) -> None:
+    with connected(server, HEAD + framing) as client:
+        assert dripping(client, piece).startswith(b"HTTP/1.1 408 ")
+
+
+def test_an_idle_connection_that_was_good_is_kept(server: ServerProcess) -> None:
+    request = b"GET /api/v1/health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with connected(server, request) as client:
+        client.settimeout(SLOW_S * 2)
+        assert client.recv(1000).startswith(b"HTTP/1.1 200 ")
+        with pytest.raises(TimeoutError):
+            rest(client)
+        client.sendall(request)
+        assert client.recv(1000).startswith(b"HTTP/1.1 200 ")
+
+
+def test_connections_beyond_the_limit_are_refused_and_the_others_served(server: ServerProcess) -> None:
+    request = b"GET /api/v1/health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    kept = []
+    for _ in range(20):
+        client = connected(server, request)
+        assert client.recv(1000).startswith(b"HTTP/1.1 200 ")
+        kept.append(client)
+    with connected(server) as one_more:
+        assert rest(one_more).startswith(b"HTTP/1.1 503 ")
+    kept.pop().close()
+    with connected(server, request) as again:
+        assert again.recv(1000).startswith(b"HTTP/1.1 200 ")
+    for client in kept:
+        client.close()
+
+
+@pytest.mark.parametrize(("files", "connections"), [(1_024, 768), (100, 1), (16_384, 4_000)])
+def test_a_process_takes_no_more_connections_than_it_may_open_files(files: int, connections: int) -> None:
+    shown = subprocess.run(
+        ["/bin/sh", "-c", f"ulimit -Sn 64 && ulimit -Hn {files} && exec {sys.executable} -c '{SHOW}'"],
+        cwd=settings.BASE_DIR,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert shown.stdout == f"{connections} {files}\n"

@@ -1,0 +1,148 @@
+"""Accepting a turn: clashes are found by the database, and what is refused leaves nothing behind."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from django.db import connection, connections
+
+from sessions.models import Message, Turn
+from sessions.services.turn_accept import turn_accept
+from sessions.services.turn_request import TurnRequest
+from sessions.tests.factories import make_agent, make_model, make_session, make_user
+from sessions.tests.support.statements import before_statement
+from web.errors import PantheonError
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
+
+
+@pytest.fixture
+def session(alice):
+    return make_session(alice, make_agent(alice, "ana", make_model()))
+
+
+def request(**fields) -> TurnRequest:
+    return TurnRequest(**{"message": "hello", **fields})
+
+
+FIRST_WRITE = {"sqlite": "BEGIN", "postgresql": 'INSERT INTO "chat_sessions_turn"'}
+"""The last moment at which a rival can come in between: SQLite has one writer from BEGIN IMMEDIATE on."""
+
+
+@pytest.mark.parametrize("index", [1, None])
+def test_of_two_requests_for_the_same_index_exactly_one_wins(alice, session, index) -> None:
+    def rival() -> None:
+        turn_accept(user=alice, session=session, request=request(message="rival", index=index))
+
+    with (
+        before_statement(FIRST_WRITE[connection.vendor], rival),
+        pytest.raises(PantheonError) as caught,
+    ):
+        turn_accept(user=alice, session=session, request=request(index=index))
+    assert caught.value.code == ("turn_conflict" if index else "turn_in_progress")
+    if index:
+        assert caught.value.details["expected"] == 2
+    assert Turn.objects.count() == 1
+    assert Message.objects.get().text == "rival"
+
+
+def test_the_same_key_at_once_is_one_turn(alice, session) -> None:
+    made = []
+
+    def rival() -> None:
+        made.append(
+            turn_accept(user=alice, session=session, request=request(idempotency_key="k", digest="d"))
+        )
+
+    with before_statement(FIRST_WRITE[connection.vendor], rival):
+        accepted = turn_accept(user=alice, session=session, request=request(idempotency_key="k", digest="d"))
+    assert accepted.replayed
+    assert accepted.turn.pk == made[0].turn.pk
+    assert Turn.objects.count() == 1
+
+
+def test_under_real_concurrency_exactly_one_wins(alice, session) -> None:
+    barrier = threading.Barrier(8)
+    outcomes: list[str] = []
+
+    def ask() -> None:
+        barrier.wait()
+        try:
+            turn_accept(user=alice, session=session, request=request(index=1))
+            outcomes.append("won")
+        except PantheonError as error:
+            outcomes.append(error.code)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(outcomes) == ["turn_conflict"] * 7 + ["won"]
+    assert Turn.objects.count() == 1
+
+
+def test_the_order_of_checks(alice, session) -> None:
+    accept = lambda **fields: turn_accept(user=alice, session=session, request=request(**fields))  # noqa: E731
+    first = accept(idempotency_key="k", digest="d").turn
+    assert accept(idempotency_key="k", digest="d", index=9).turn == first
+    refusals: list[tuple[dict[str, Any], str]] = [
+        ({"idempotency_key": "k", "digest": "other"}, "idempotency_mismatch"),
+        ({"index": 1}, "turn_conflict"),
+        ({"index": 3}, "turn_conflict"),
+        ({"index": 2}, "turn_in_progress"),
+        ({}, "turn_in_progress"),
+    ]
+    for fields, code in refusals:
+        with pytest.raises(PantheonError) as caught:
+            accept(**fields)
+        assert caught.value.code == code, fields
+
+
+def test_keys_belong_to_one_user(alice, session) -> None:
+    bob = make_user("bob")
+    bobs = make_session(bob, make_agent(bob, "ana", session.agent.model))
+    turn_accept(user=alice, session=session, request=request(idempotency_key="k", digest="d"))
+    accepted = turn_accept(user=bob, session=bobs, request=request(idempotency_key="k", digest="e"))
+    assert not accepted.replayed
+
+
+def test_a_message_that_cannot_fit_is_refused_with_both_figures(alice) -> None:
+    session = make_session(alice, make_agent(alice, "ana", make_model(context_window=8_192)))
+    with pytest.raises(PantheonError) as caught:
+        turn_accept(user=alice, session=session, request=request(message="word " * 10_000))
+    assert caught.value.code == "context_overflow"
+    assert caught.value.details["needed_tokens"] > caught.value.details["budget_tokens"] > 0
+    assert not Turn.objects.exists()
+
+
+def test_a_model_without_its_key_is_refused(alice, settings) -> None:
+    model = make_model()
+    model.provider.key_env = "NO_SUCH_KEY"
+    model.provider.save()
+    session = make_session(alice, make_agent(alice, "ana", model))
+    with pytest.raises(PantheonError) as caught:
+        turn_accept(user=alice, session=session, request=request())
+    assert caught.value.code == "model_unavailable"
+
+
+def test_the_first_message_names_the_session(alice, session) -> None:
+    turn_accept(user=alice, session=session, request=request(message="  \nHow do we " + "x" * 200))
+    session.refresh_from_db()
+    assert session.title.startswith("How do we")
+    assert len(session.title) <= 80
+
+
+def test_a_turn_that_ends_while_it_is_looked_for_is_no_longer_in_the_way(alice, session) -> None:
+    first = turn_accept(user=alice, session=session, request=request()).turn
+
+    def end() -> None:
+        Turn.objects.filter(pk=first.pk).update(status="completed", completed_at=first.created_at)
+
+    with before_statement('SELECT %s AS "a" FROM "chat_sessions_turn"', end):
+        second = turn_accept(user=alice, session=session, request=request()).turn
+    assert second.index == 2

@@ -1,0 +1,131 @@
+"""Calls that are cut while their model works unseen: what they are billed, and what hard budgets count."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from billing.models import BudgetPeriod, ModelPrice, UsageEvent
+from billing.selectors.unseen import FASTEST_TOKENS_PER_S, OUTPUT_UNKNOWN, USUAL_OUTPUT_TOKENS
+from orchestration.engine.specs import Usage
+from orchestration.models import LlmModel
+from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer, ProviderServer
+from sessions.models import ChatSession
+from sessions.tests.conftest import Api
+from sessions.tests.factories import make_agent, make_model, make_session
+from sessions.tests.support.budgeting import ask, budget
+from sessions.tests.support.waiting import wait_for_event
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LIMIT = 2_048
+"""Output tokens that an answer may have."""
+SILENT_S = 0.3
+CANCELLED = '"type":"turn.cancelled"'
+
+
+@pytest.fixture(params=["openai", "anthropic"])
+def server(request) -> ProviderServer:
+    return request.getfixturevalue(f"{request.param}_server")
+
+
+@pytest.fixture
+def session(alice, server) -> ChatSession:
+    kind = "openai" if isinstance(server, OpenAIServer) else "anthropic"
+    model = make_model(server, f"{kind}-model", kind=kind, max_output_tokens=LIMIT)
+    return make_session(alice, make_agent(alice, "ana", model))
+
+
+def cut(api: Api, session: ChatSession, server: ProviderServer, *pieces: str) -> UsageEvent:
+    """Cancel a turn of a model that is silent after these pieces; return what is billed."""
+    gate = Gate()
+    server.queue(Answer([*pieces, "the rest"], at={len(pieces): Hold(gate)}))
+    response = ask(api, session, background=True)
+    assert response.status_code == 202, response.content
+    turn_id = response.json()["id"]
+    if pieces:
+        wait_for_event(turn_id, f'"text":"{pieces[0]}"')
+    gate.wait_until_reached()
+    api.post(f"turns/{turn_id}/cancel")
+    wait_for_event(turn_id, CANCELLED)
+    gate.open()
+    event: UsageEvent = UsageEvent.objects.get(turn_id=turn_id, purpose="reply")
+    assert (event.status, event.source) == ("cancelled", "estimated")
+    return event
+
+
+def answer(api: Api, session: ChatSession, server: ProviderServer, *outputs: int, **usage: int) -> None:
+    for output in outputs:
+        server.queue(Answer("Yes.", usage=Usage(input=10, output=output, **usage)))
+        assert ask(api, session).status_code == 201
+
+
+def test_an_unseen_answer_is_billed_as_those_before(api, session, server) -> None:
+    answer(api, session, server, 1000, 2000)
+    event = cut(api, session, server)
+    assert (event.output_tokens, event.flags) == (1500, [OUTPUT_UNKNOWN])
+    # What was only estimated is no example for others.
+    assert cut(api, session, server).output_tokens == 1500
+
+
+def test_the_first_answer_is_billed_as_answers_usually_are(api, session, server) -> None:
+    event = cut(api, session, server)
+    assert (event.output_tokens, event.flags) == (USUAL_OUTPUT_TOKENS, [OUTPUT_UNKNOWN])
+
+
+def test_no_unseen_answer_is_longer_than_it_may_be(api, session, server) -> None:
+    answer(api, session, server, 9000)
+    assert cut(api, session, server).output_tokens == LIMIT
+
+
+def test_what_was_seen_is_counted(api, session, server) -> None:
+    answer(api, session, server, 1000)
+    event = cut(api, session, server, "One two three four.")
+    assert (event.output_tokens, event.flags) == (5, [])
+
+
+def test_thoughts_that_are_not_shown_count_beside_what_was_seen(api, session, server) -> None:
+    answer(api, session, server, 1000, reasoning=900)
+    event = cut(api, session, server, "One two three four.")
+    assert (event.output_tokens, event.flags) == (1000, [OUTPUT_UNKNOWN])
+
+
+def spent() -> int:
+    return BudgetPeriod.objects.get().spent_pico
+
+
+@pytest.mark.parametrize("reasoning", [0, 1], ids=["silent", "thinking"])
+def test_no_hard_budget_is_overspent_by_cutting_calls(api, session, server, reasoning: int) -> None:
+    """Short answers before make no long one cheap that is cut."""
+    answer(api, session, server, 1, reasoning=reasoning)
+    output_pico = ModelPrice.objects.get(
+        model__in=LlmModel.objects.exclude(provider__kind="demo")
+    ).output_pico
+    hard = budget((LIMIT + 2_000) * output_pico)
+    cuts: list[Any] = []
+    while True:
+        gate = Gate()
+        pieces = ["One "] if reasoning else []
+        server.queue(Answer([*pieces, "the rest"], at={len(pieces): Hold(gate)}, first_delay_s=SILENT_S))
+        response = ask(api, session, background=True)
+        if response.status_code == 402:
+            break
+        turn_id = response.json()["id"]
+        gate.wait_until_reached()
+        if pieces:
+            wait_for_event(turn_id, '"text":"One "')
+        else:
+            time.sleep(SILENT_S)
+        api.post(f"turns/{turn_id}/cancel")
+        wait_for_event(turn_id, CANCELLED)
+        gate.open()
+        cuts.append(UsageEvent.objects.get(turn_id=turn_id, purpose="reply"))
+    assert cuts
+    for event in cuts:
+        unseen_ms = event.latency_ms if event.first_token_ms is None else event.first_token_ms
+        assert unseen_ms >= SILENT_S * 1000
+        assert event.output_tokens >= min(LIMIT, unseen_ms * FASTEST_TOKENS_PER_S // 1000)
+        assert event.flags == [OUTPUT_UNKNOWN]
+    assert spent() == sum(event.cost_pico for event in UsageEvent.objects.all()) <= hard.limit_pico
