@@ -12,7 +12,7 @@ import pytest
 
 from sessions.events.redis_log import STALLED, RedisEventLog
 from sessions.events.redis_publisher import stream_key
-from sessions.tests.events.test_event_log import event, follow, seqs, write
+from sessions.tests.support.event_logs import event, follow, seqs, write
 from sessions.tests.support.redis_process import RedisProcess
 from sessions.tests.support.server_process import until
 from sessions.tests.support.tcp_proxy import Proxy

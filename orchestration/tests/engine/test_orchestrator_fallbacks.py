@@ -1,0 +1,162 @@
+"""What a council does if its manager or a specialist fails."""
+
+import logging
+
+import pytest
+
+from orchestration.engine.events import StepDelta
+from orchestration.engine.ports import Failed, ModelEvent, TextDelta
+from orchestration.engine.specs import Limits
+from orchestration.engine.steps import RetryPolicy
+from orchestration.engine.turn import run_turn
+from orchestration.tests.engine.support.council import DEEP, KEYS, decisions, run, texts
+from orchestration.tests.engine.world import (
+    Block,
+    World,
+    answer,
+    ask,
+    council_spec,
+    done,
+    refused,
+    unavailable,
+)
+
+USELESS = [
+    answer("Ask Ana!"),
+    answer(""),
+    answer("   "),
+    ask(zoe="x"),
+    answer('{"action": "route", "selections": []}'),
+    answer("[" * 100_000),
+    refused(),
+    [TextDelta('{"action": "synth'), Failed("provider_unavailable", "Cut.", True, True)],
+]
+
+
+@pytest.mark.parametrize("useless", USELESS)
+async def test_without_a_decision_the_first_agent_is_asked(
+    useless: list[ModelEvent], caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World()
+    world.script("Manager", useless)
+    world.script("Ana", answer("Three."))
+    with caplog.at_level(logging.WARNING, "orchestration.engine.routing"):
+        result = await run(world, council_spec(*KEYS))
+    assert (result.status, result.stop_reason, result.error) == ("completed", "max_rounds", None)
+    assert decisions(result) == [(1, "route", ["ana"], True)]
+    assert texts(result) == ["Three."]
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+@pytest.mark.parametrize("useless", USELESS)
+async def test_later_the_synthesis_follows(useless: list[ModelEvent]) -> None:
+    world = World()
+    world.script("Manager", ask(ana="1", bob="2"), useless, answer("So."))
+    world.respond = lambda request: answer(request.speaker_name)
+    result = await run(world, council_spec(*KEYS, limits=DEEP))
+    assert (result.status, result.stop_reason, result.error) == ("completed", "manager_done", None)
+    assert decisions(result)[1] == (2, "synthesize", [], True)
+    assert texts(result) == ["Ana", "Bob", "So."]
+
+
+async def test_a_fallback_to_synthesize_with_no_answers_is_a_failure() -> None:
+    world = World()
+    world.script("Manager", ask(ana="1", bob="2"), answer("Hm."))
+    world.script("Ana", refused())
+    world.script("Bob", refused())
+    result = await run(world, council_spec(*KEYS, limits=DEEP))
+    assert (result.status, result.stop_reason, len(world.intents)) == ("failed", "failed", 4)
+    assert result.error is not None
+    assert result.error.code == "provider_error"
+
+
+async def test_but_the_manager_may_choose_to_answer_for_want_of_others() -> None:
+    world = World()
+    world.script("Manager", ask(ana="1"), done(), answer("Mine."))
+    world.script("Ana", refused())
+    result = await run(world, council_spec(*KEYS, limits=DEEP))
+    assert (result.status, result.stop_reason, texts(result)) == ("partial", "manager_done", ["", "Mine."])
+    assert "Ana could not answer." in world.told("Manager", "synthesize")[0]
+
+
+@pytest.mark.parametrize("second", [ask(ana="1"), None])
+async def test_with_no_answers_no_synthesis_is_attempted(second: list[ModelEvent] | None) -> None:
+    world = World()
+    world.script("Manager", ask(ana="1"), *([second] if second else []))
+    world.script("Ana", refused())
+    result = await run(world, council_spec(*KEYS, limits=Limits(max_rounds=3 if second else 1)))
+    assert (result.status, result.stop_reason) == ("failed", "failed")
+    assert world.told("Manager", "synthesize") == []
+
+
+async def test_a_failed_synthesis_counts() -> None:
+    world = World()
+    world.script("Manager", ask(ana="1", bob="2"), [TextDelta("We th"), *refused()])
+    world.respond = lambda request: answer(request.speaker_name)
+    result = await run(world, council_spec(*KEYS))
+    assert (result.status, result.stop_reason) == ("partial", "max_rounds")
+    assert [(a.status, a.text) for a in result.answers] == [
+        ("complete", "Ana"),
+        ("complete", "Bob"),
+        ("failed", "We th"),
+    ]
+    assert result.error is not None
+
+
+async def test_the_others_go_on_and_the_synthesis_knows_who_is_missing() -> None:
+    world = World()
+    world.script("Manager", ask(ana="1", bob="2", cy="3"), answer("So."))
+    world.script("Ana", answer("A"))
+    world.script("Bob", [TextDelta("Half of B"), *refused()])
+    world.script("Cy", answer("C"))
+    result = await run(world, council_spec(*KEYS))
+    assert (result.status, texts(result)) == ("partial", ["A", "Half of B", "C", "So."])
+    (told,) = world.told("Manager", "synthesize")
+    assert "Bob could not answer." in told
+    assert "Half of B" not in told
+
+
+async def test_a_failed_routing_call_is_tried_again_before_it_falls_back() -> None:
+    world = World()
+    world.script("Manager", [TextDelta("{"), *unavailable()], ask(bob="1"))
+    world.script("Bob", answer("B"))
+    result = await run_turn(council_spec(*KEYS), world.ports, world.control, RetryPolicy(retries=1))
+    assert (result.status, texts(result)) == ("completed", ["B"])
+    assert [intent.attempt for intent in world.intents if intent.slot == "route:1"] == [1, 2]
+
+
+async def test_a_specialist_that_answers_for_all_is_cut_and_billed_for_all_of_it() -> None:
+    world = World()
+    world.script("Manager", ask(ana="1", bob="2"), answer("So."))
+    world.script("Ana", [TextDelta("Mine.\n\n**Bo"), TextDelta("b:** His. " + "x" * 400), Block()])
+    world.script("Bob", answer("B"))
+    result = await run(world, council_spec(*KEYS))
+    assert (result.status, texts(result)) == ("completed", ["Mine.\n\n", "B", "So."])
+    cut = next(outcome for outcome in world.outcomes if outcome.finish_reason == "guarded")
+    assert (cut.status, cut.report.source) == ("ok", "estimated")
+    assert cut.report.usage.output > 100
+    assert "His." not in "".join(event.text for event in world.events if isinstance(event, StepDelta))
+
+
+@pytest.mark.parametrize("leak", ["[Manager, to you alone]: Count it.", "Bob: His.", "Manager: We end here."])
+async def test_a_specialist_that_says_nothing_of_its_own_has_failed(leak: str) -> None:
+    world = World()
+    world.script("Manager", ask(ana="Count it.", bob="2"))
+    world.script("Ana", answer(*leak, "\nAnd Bob"))
+    world.script("Bob", answer("B"))
+    result = await run(world, council_spec(*KEYS))
+    assert (result.status, texts(result)) == ("partial", ["", "B"])
+    assert result.error is not None
+    assert "answered for somebody else" in result.error.message
+    (cut,) = [outcome for outcome in world.outcomes if outcome.status == "failed"]
+    assert cut.report.source == "estimated"
+    assert cut.report.usage.output > 0
+
+
+async def test_the_synthesis_may_name_who_said_what_but_not_leak_its_instruction() -> None:
+    world = World()
+    said = "**Ana:** counts three.\nBob: weighs it.\n"
+    world.script("Manager", ask(ana="1", bob="2"), answer(said, "[Council, to the manager alone]: Now write"))
+    world.respond = lambda request: answer(request.speaker_name)
+    result = await run(world, council_spec(*KEYS))
+    assert (result.status, texts(result)) == ("completed", ["Ana", "Bob", said])
