@@ -20,3 +20,13 @@ def clean(environment: MutableMapping[str, str], *, data_dir: str) -> None:
         del environment[name]
     environment["PANTHEON_ENV_FILE"] = os.devnull
     environment["PANTHEON_DATA_DIR"] = data_dir
+
+
+def environment(data_dir: str) -> dict[str, str]:
+    """Return a clean environment for commands, without servers."""
+    found = dict(os.environ)
+    for name in ("DATABASE_URL", "REDIS_URL"):
+        found.pop(name, None)
+    clean(found, data_dir=data_dir)
+    found["TMPDIR"] = data_dir  # what a process leaves when it is stopped goes with it
+    return found

@@ -3,30 +3,22 @@
     bin/test [--sqlite | --postgres] [--quick] [pytest arguments]
 
 --sqlite, --postgres   only this one of the two test runs
---quick                without lint, types, import rules and migration drift
+--quick                without the checks of bin/check
 PYTEST_WORKERS         test processes (2; 0 = none of their own)
 DATABASE_URL, REDIS_URL   servers to use instead of temporary ones
 """
 
 import os
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import hermetic
-from testservers import Runner, ServerError, servers
+from checks import run_checks, say
+from runner import Runner
+from testservers import ServerError, servers
 
 ROOT = Path(__file__).resolve().parents[2]
-CHECKS = {
-    "lint (ruff check)": ["-m", "ruff", "check", "."],
-    "format (ruff format)": ["-m", "ruff", "format", "--check", "."],
-    "types (mypy)": ["-m", "mypy"],
-    "import rules": ["-c", "from importlinter.cli import lint_imports_command as check; check()"],
-    "migration drift": ["manage.py", "makemigrations", "--check", "--dry-run"],
-    "system check": ["manage.py", "check"],
-}
 FAILED = "FAILED_BEFORE_THE_TESTS"
 """The environment variable from which conftest.py shows the checks that failed, above pytest's last line."""
 
@@ -45,7 +37,7 @@ def main(arguments: list[str]) -> int:
     ):
         suite = Suite(runner, data_dir, pytest_arguments)
         if "--quick" not in options:
-            failed += suite.checks()
+            failed += run_checks(runner, suite.environment)
         if "--postgres" not in options and not runner.interrupted:
             say("tests on a SQLite file ...")
             failed += suite.tests("tests on SQLite", {}, failed)
@@ -57,47 +49,21 @@ def main(arguments: list[str]) -> int:
 
 
 class Suite:
-    """The runs of one bin/test. Each method returns the names of what failed."""
+    """The runs of one bin/test. `tests` returns the names of what failed."""
 
     def __init__(self, runner: Runner, data_dir: str, pytest_arguments: list[str]) -> None:
         self.runner = runner
-        self.pytest_arguments = pytest_arguments
-        self.environment = dict(os.environ)
-        for name in ("DATABASE_URL", "REDIS_URL"):
-            self.environment.pop(name, None)
-        hermetic.clean(self.environment, data_dir=data_dir)
-        self.environment["TMPDIR"] = data_dir  # what a test process leaves when it is stopped goes with it
-
-    def checks(self) -> list[str]:
-        failed = []
-        for name, command in CHECKS.items():
-            started = time.monotonic()
-            code, output = self.runner.run(
-                [sys.executable, *command],
-                env=self.environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-            )
-            if self.runner.interrupted:
-                break
-            say(f"{name}: {'failed' if code else 'ok'} ({time.monotonic() - started:.1f} s)")
-            if code:
-                failed.append(name)
-                print(output, flush=True)
-        return failed
+        self.environment = hermetic.environment(data_dir)
+        self.pytest = ["-m", "pytest", *pytest_arguments]
 
     def tests(self, name: str, urls: dict[str, str], failed_before: list[str]) -> list[str]:
         workers = os.environ.get("PYTEST_WORKERS", "2")
         parallel = [] if workers == "0" else ["-n", workers]
-        code, _ = self.runner.run(
-            [sys.executable, "-m", "pytest", *parallel, *self.pytest_arguments],
+        code = self.runner.run(
+            [sys.executable, *self.pytest, *parallel],
             env={**self.environment, **urls, FAILED: ", ".join(failed_before)},
         )
         return [name] if code else []
-
-
-def say(text: str) -> None:
-    print(f"pantheon: {text}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from processes import dies_with_parent
+from runner import Runner
 
 NOBODY = 65534
 """PostgreSQL refuses to run as root: then it runs as this user."""
@@ -305,40 +306,6 @@ def _free_port() -> int:
         return port
 
 
-class Runner:
-    """Runs commands one after the other in the foreground and leaves in order when it is interrupted."""
-
-    def __init__(self) -> None:
-        self.interrupted = False
-        self._child: subprocess.Popen[Any] | None = None
-
-    def __enter__(self) -> "Runner":
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._pass_on)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_DFL)
-
-    def run(self, command: list[str], **popen: Any) -> tuple[int, str]:
-        """Return the exit code, and what the command wrote if `stdout` is a pipe."""
-        self._child = subprocess.Popen(
-            command, preexec_fn=dies_with_parent(signal.SIGTERM), text=True, **popen
-        )
-        output, _ = self._child.communicate()
-        code, self._child = self._child.returncode, None
-        return code, output or ""
-
-    def _pass_on(self, number: int, frame: object) -> None:
-        first, self.interrupted = not self.interrupted, True
-        if self._child is None:
-            raise KeyboardInterrupt
-        # A terminal sends Ctrl-C to the command as well; pytest takes a second one for haste.
-        if first and not (number == signal.SIGINT and sys.stdin.isatty()):
-            self._child.send_signal(signal.SIGINT)
-
-
 def main(arguments: list[str]) -> int:
     command = arguments[1:] if arguments[:1] == ["--"] else arguments
     if not command:
@@ -346,7 +313,7 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         with Runner() as runner, servers() as urls:
-            code, _ = runner.run(command, env={**os.environ, **urls})
+            code = runner.run(command, env={**os.environ, **urls})
     except ServerError as error:
         print(f"pantheon: {error}", file=sys.stderr)
         return 1
