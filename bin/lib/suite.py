@@ -1,9 +1,10 @@
 """bin/test: every check, then every test on a SQLite file, then again on real PostgreSQL and Redis.
 
-    bin/test [--sqlite | --postgres] [--quick] [pytest arguments]
+    bin/test [--sqlite | --postgres] [--quick] [--coverage] [pytest arguments]
 
 --sqlite, --postgres   only this one of the two test runs
 --quick                without the checks of bin/check
+--coverage             measure line coverage; print the total and the files that are low
 PYTEST_WORKERS         test processes (2; 0 = none of their own)
 DATABASE_URL, REDIS_URL   servers to use instead of temporary ones
 """
@@ -13,6 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import covered
 import hermetic
 from checks import run_checks, say
 from runner import Runner
@@ -27,7 +29,7 @@ def main(arguments: list[str]) -> int:
     if {"-h", "--help"} & set(arguments):
         print(__doc__)
         return 0
-    ours = {"--sqlite", "--postgres", "--quick"}
+    ours = {"--sqlite", "--postgres", "--quick", "--coverage"}
     options = ours & set(arguments)
     pytest_arguments = [argument for argument in arguments if argument not in ours]
     failed: list[str] = []
@@ -35,7 +37,7 @@ def main(arguments: list[str]) -> int:
         tempfile.TemporaryDirectory(prefix="pantheon-", ignore_cleanup_errors=True) as data_dir,
         Runner() as runner,
     ):
-        suite = Suite(runner, data_dir, pytest_arguments)
+        suite = Suite(runner, data_dir, pytest_arguments, measured="--coverage" in options)
         if "--quick" not in options:
             failed += run_checks(runner, suite.environment)
         if "--postgres" not in options and not runner.interrupted:
@@ -45,16 +47,21 @@ def main(arguments: list[str]) -> int:
             say("tests on PostgreSQL and Redis ...")
             with servers() as urls:
                 failed += suite.tests("tests on PostgreSQL and Redis", urls, failed)
+        if "--coverage" in options and not runner.interrupted:
+            covered.show(data_dir, suite.environment)
     return 130 if runner.interrupted else int(bool(failed))
 
 
 class Suite:
     """The runs of one bin/test. `tests` returns the names of what failed."""
 
-    def __init__(self, runner: Runner, data_dir: str, pytest_arguments: list[str]) -> None:
+    def __init__(self, runner: Runner, data_dir: str, pytest_arguments: list[str], *, measured: bool) -> None:
         self.runner = runner
         self.environment = hermetic.environment(data_dir)
         self.pytest = ["-m", "pytest", *pytest_arguments]
+        if measured:
+            self.environment |= covered.variables(data_dir)
+            self.pytest = [*covered.MEASURED, *self.pytest]
 
     def tests(self, name: str, urls: dict[str, str], failed_before: list[str]) -> list[str]:
         workers = os.environ.get("PYTEST_WORKERS", "2")
