@@ -1,4 +1,4 @@
-"""The documentation of the settings and the settings say the same."""
+"""What the documentation says of settings and of files is so."""
 
 from __future__ import annotations
 
@@ -46,3 +46,22 @@ def test_every_setting_has_a_line_and_every_line_a_setting():
 )
 def test_the_default_is_the_one_of_the_code(name, default):
     assert documented()[name] == f"`{int(default) if isinstance(default, bool) else default:g}`"
+
+
+QUOTED = re.compile(r"`([\w./-]+)`|\]\(([\w./-]+)(?:#[\w-]+)?\)")
+SUFFIXES = (".py", ".md", ".in", ".toml", ".yaml", ".html", ".js")
+
+
+def paths_in(name):
+    """Return the paths that a Markdown file of the root names: quoted as code, or linked."""
+    text = (settings.BASE_DIR / name).read_text()
+    found = {quoted or linked for quoted, linked in QUOTED.findall(text)}
+    return {path for path in found if "/" in path or path.endswith(SUFFIXES)}
+
+
+@pytest.mark.parametrize(("name", "least"), [("CONTRIBUTING.md", 80), ("SECURITY.md", 3)])
+def test_every_path_that_is_named_exists(name, least):
+    paths = paths_in(name)
+    assert len(paths) >= least
+    in_each_package = {"access.py"}
+    assert {path for path in paths - in_each_package if not (settings.BASE_DIR / path).exists()} == set()
