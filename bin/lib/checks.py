@@ -31,13 +31,18 @@ CHECKS = {
 """Arguments for Python by name; each prints what is wrong and exits with 1, or exits with 0."""
 
 
-def run_checks(runner: Runner, environment: dict[str, str]) -> list[str]:
-    """Run all checks at once and print what the failed ones wrote; return their names."""
+def run_checks(runner: Runner, environment: dict[str, str], *, audited: bool = True) -> list[str]:
+    """Run all checks at once and print what the failed ones wrote; return their names.
+
+    `audited`: look for known vulnerabilities too, whose result depends on the day and on the network.
+    """
     failed = []
     started = time.monotonic()
     with contextlib.ExitStack() as files:
         running = {}
         for name, command in CHECKS.items():
+            if name == AUDIT and not audited:
+                continue
             output = files.enter_context(tempfile.TemporaryFile("w+"))
             # The audit leaves this machine, through the developer's own proxy. It runs none of our code.
             env = dict(os.environ) if name == AUDIT else environment
