@@ -1,7 +1,7 @@
-"""Celery, where REDIS_URL names a broker: workers run turns, beat has those recovered that nobody runs.
+"""Celery, where REDIS_URL names a broker: workers run turns, beat has the periodic work done by one of them.
 
     celery -A pantheon worker    runs turns, up to PANTHEON_WORKER_TURNS at once, on one event loop
-    celery -A pantheon beat      looks for turns without a runner
+    celery -A pantheon beat      says when which job of sessions/live/jobs.py is due
 
 Messages carry ids and nothing else, and nothing depends on their arrival: the turn's row says what is to be done, its
 lease who does it, and recovery sends again what was lost. So a message that comes twice changes nothing either.
@@ -21,9 +21,11 @@ from urllib.parse import parse_qs, urlsplit
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pantheon.settings")
 
+import django
 from celery import Celery, signals
 from celery.beat import Scheduler, SchedulingError
 from celery.exceptions import CPendingDeprecationWarning
+from django.apps import apps
 from django.conf import settings
 from django.db import Error as DbError
 from kombu.entity import Queue
@@ -37,6 +39,10 @@ from pantheon.config.startup import settings_check, settings_load
 from sessions.dispatch import dispatch, use_dispatcher
 
 settings_load()
+if not apps.ready:  # in a worker and in beat, which begin here
+    django.setup(set_prefix=False)
+
+from sessions.live.jobs import JOBS, Job  # noqa: E402  (needs the models)
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +50,6 @@ CONNECT_TIMEOUT_S = 1.0
 ANSWER_TIMEOUT_S = 2.0
 UNREACHABLE_FOR_S = 2.0
 """After a message could not be sent none is tried for so long: requests do not queue up for a broker that is gone."""
-
-PURGE_EVERY_S = 3600.0
 
 TASK_THREADS = 4
 """Threads that carry out tasks. None waits for a turn: a task hands its turn to the event loop and is done."""
@@ -108,6 +112,10 @@ class PeriodicWork(Scheduler):
             self._noted = False
 
 
+def task_name(job: Job) -> str:
+    return f"pantheon.{job.name.replace(' ', '_')}"
+
+
 app = Celery("pantheon")
 app.conf.update(
     broker_url=broker_url(settings.REDIS_URL),
@@ -136,12 +144,13 @@ app.conf.update(
     worker_cancel_long_running_tasks_on_connection_loss=False,
     beat_scheduler=PeriodicWork,
     beat_schedule={
-        "recover turns": {
-            "task": "pantheon.recover_turns",
-            "schedule": settings.PANTHEON_RECOVER_EVERY_S,
-            "options": {"expires": 2 * settings.PANTHEON_RECOVER_EVERY_S},
-        },
-        "purge deleted": {"task": "pantheon.purge_deleted", "schedule": PURGE_EVERY_S},
+        job.name: {
+            "task": task_name(job),
+            "schedule": job.every_s,
+            # What no worker took in its time does not pile up.
+            "options": {"expires": 2 * job.every_s},
+        }
+        for job in JOBS
     },
     timezone="UTC",
 )
@@ -188,37 +197,34 @@ def run_turn(turn_id: str) -> None:
         dispatch(uuid.UUID(turn_id))
 
 
-@app.task(name="pantheon.recover_turns")
-def recover_turns() -> None:
-    """Send turns whose runner died, and those that nobody claimed; mail what is to be mailed."""
-    from sessions.live.mailing import notices_mail_aside
+def job_task(job: Job) -> None:
+    """Have workers do a job when beat's message comes. One of a name that they do not know is logged and dropped."""
+
+    @app.task(name=task_name(job))
+    def do() -> None:
+        job_do(job)
+
+
+def job_do(job: Job) -> None:
+    """Do a job, and send the turns that it finds to the workers; what fails is logged, and done again in its time."""
     from sessions.live.runtime import RuntimeClosed, runtime
-    from sessions.services.leases import turns_to_recover
 
     try:
-        turn_ids = runtime.in_db(turns_to_recover)
+        turn_ids = runtime.in_db(job.run)
     except RuntimeClosed:
         return  # beat asks again, and another worker answers
     except (DbError, TimeoutError) as error:
-        log.error("turns could not be recovered: %s", error)
+        log.error("%s: %s", job.failure, error)
         return
-    for turn_id in turn_ids:
+    except Exception:  # logged as the web process does it
+        log.exception("%s", job.failure)
+        return
+    for turn_id in turn_ids or ():
         dispatch(turn_id)
-    notices_mail_aside()
 
 
-@app.task(name="pantheon.purge_deleted")
-def purge_deleted() -> None:
-    """Erase what people deleted some days ago."""
-    from sessions.live.runtime import RuntimeClosed, runtime
-    from sessions.services.purge import deleted_purge
-
-    try:
-        runtime.in_db(deleted_purge)
-    except RuntimeClosed:
-        return  # the next hour does it
-    except (DbError, TimeoutError) as error:
-        log.error("deleted rows could not be erased: %s", error)
+for _job in JOBS:
+    job_task(_job)
 
 
 _stopping: threading.Thread | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.contrib.sessions.models import Session
 
-from accounts.services.cookie_sessions import cookie_sessions_clear
+from accounts.services.people.cookie_sessions import cookie_sessions_clear
 from accounts.tests.cookie_sessions import cookie_session
 
 pytestmark = pytest.mark.django_db

@@ -9,8 +9,22 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.contrib.sessions.models import Session
+from django.db import OperationalError
 
-from pantheon.celery import ANSWER_TIMEOUT_S, CeleryDispatcher, app, broker_url, recover_turns, run_turn
+from accounts.tests.cookie_sessions import cookie_session
+from pantheon.celery import (
+    ANSWER_TIMEOUT_S,
+    CeleryDispatcher,
+    app,
+    broker_url,
+    job_do,
+    run_turn,
+    task_name,
+)
+from sessions.dispatch import use_dispatcher
+from sessions.live.jobs import JOBS, Job
+from sessions.live.runtime import runtime
 from sessions.tests.support.redis_process import RedisProcess
 
 
@@ -55,7 +69,7 @@ def test_a_broker_that_is_gone_delays_a_request_once(broker, how, caplog) -> Non
 
 def test_nothing_is_remembered_of_messages() -> None:
     assert [queue.no_ack for queue in app.conf.task_queues] == [True]
-    assert (run_turn.ignore_result, recover_turns.ignore_result) == (True, True)
+    assert all(app.tasks[name].ignore_result for name in (run_turn.name, *map(task_name, JOBS)))
     assert app.conf.result_backend is None
     assert app.conf.worker_pool == "threads"
 
@@ -90,3 +104,75 @@ def test_beat_says_once_that_the_broker_is_gone(broker, caplog) -> None:
         "WARNING",
     ]
     assert messages(broker) == 1
+
+
+# --- Periodic work ----------------------------------------------------------------------------------------------------
+
+
+class Sent:
+    """Remembers what is sent to the workers."""
+
+    def __init__(self) -> None:
+        self.turn_ids: list[uuid.UUID] = []
+
+    def submit(self, turn_id: uuid.UUID) -> None:
+        self.turn_ids.append(turn_id)
+
+    def cancel(self, turn_id: uuid.UUID) -> None:
+        raise AssertionError("nobody cancels here")
+
+
+@pytest.fixture
+def sent() -> Iterator[Sent]:
+    sent = Sent()
+    use_dispatcher(sent)
+    yield sent
+    use_dispatcher(None)
+    runtime.stop()
+
+
+def test_beat_has_every_job_done_and_nothing_else() -> None:
+    schedule = app.conf.beat_schedule
+    assert {name: entry["schedule"] for name, entry in schedule.items()} == {
+        job.name: job.every_s for job in JOBS
+    }
+    assert {entry["task"] for entry in schedule.values()} <= set(app.tasks)
+
+
+def test_messages_have_names_that_the_version_before_knows() -> None:
+    assert {"pantheon.run_turn", "pantheon.recover_turns", "pantheon.purge_deleted"} <= set(app.tasks)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("job", JOBS, ids=lambda job: job.name)
+def test_a_worker_does_each_job(job, sent, caplog) -> None:
+    app.tasks[task_name(job)]()
+    assert caplog.records == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_erases_expired_sessions(sent) -> None:
+    kept, _ = cookie_session(expires_in_s=60), cookie_session(expires_in_s=-1)
+    app.tasks["pantheon.clear_sessions"]()
+    assert list(Session.objects.all()) == [kept]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "error", [OperationalError("the database is gone"), ValueError("no good")], ids=["database", "bug"]
+)
+def test_a_job_that_failed_is_logged_and_done_again(error, sent, caplog) -> None:
+    results: list[Any] = [error, [uuid.UUID(int=7)]]
+
+    def run() -> list[uuid.UUID]:
+        if isinstance(result := results.pop(0), Exception):
+            raise result
+        return result
+
+    job = Job("work", every_s=1.0, run=run, failure="it could not be done")
+    job_do(job)
+    assert "it could not be done" in caplog.text
+    assert str(error) in caplog.text
+    assert sent.turn_ids == []
+    job_do(job)
+    assert sent.turn_ids == [uuid.UUID(int=7)]

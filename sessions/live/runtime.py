@@ -10,6 +10,7 @@ import threading
 import uuid
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import CancelledError
+from functools import partial
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -19,20 +20,18 @@ from orchestration.gateway.gateway import Gateway, GatewayConfig
 from sessions.events.eventlog import event_log
 from sessions.events.loops import new_loop
 from sessions.live.database import Database
+from sessions.live.jobs import JOBS, Job
 from sessions.live.journal import journal_state
-from sessions.live.mailing import notices_mail_aside
 from sessions.live.runner import Runner, RunningTurn
 from sessions.selectors.turns import turns_gone
 from sessions.services.calls import calls_write
 from sessions.services.fence import FenceLost
-from sessions.services.leases import leases_renew, turns_hand_over, turns_to_recover
-from sessions.services.purge import deleted_purge
+from sessions.services.leases import leases_renew, turns_hand_over
 
 log = logging.getLogger(__name__)
 
 RENEW_EVERY_S = 1.0
 KEEP_LOGS_EVERY_S = 1.0
-PURGE_EVERY_S = 3600.0
 FORGET_EVERY_S = 30.0
 DRAIN_S = 1.0
 """How long the last events may take to leave the process."""
@@ -99,7 +98,9 @@ class Engine:
             # The turn stays claimed; when its lease runs out, recovery takes it from the journal.
             log.error("%s failed", task.get_name(), exc_info=error)
 
-    def repeat(self, work: Callable[[], Coroutine[Any, Any, None]], *, every_s: float, failure: str) -> None:
+    def repeat(
+        self, name: str, work: Callable[[], Coroutine[Any, Any, None]], *, every_s: float, failure: str
+    ) -> None:
         """Do something now and every so many seconds; what fails is logged, and tried again in its time."""
 
         async def forever() -> None:
@@ -112,7 +113,7 @@ class Engine:
                     log.exception("%s", failure)
                 await asyncio.sleep(every_s)
 
-        self.spawn(forever(), work.__name__)
+        self.spawn(forever(), name)
 
     async def renew_leases(self) -> None:
         """Keep this process's turns, learn which are cancelled, let go of those that were taken."""
@@ -148,11 +149,10 @@ class Engine:
     def begin_recovery(self) -> None:
         """Begin the periodic work of the web process."""
         self.spawn(self.tell_journal(), "journal")
+        for job in JOBS:
+            self.repeat(job.name, partial(self.do, job), every_s=job.every_s, failure=job.failure)
         self.repeat(
-            self.recover, every_s=settings.PANTHEON_RECOVER_EVERY_S, failure="turns could not be recovered"
-        )
-        self.repeat(self.purge, every_s=PURGE_EVERY_S, failure="deleted rows could not be erased")
-        self.repeat(
+            "forget erased",
             self.forget_erased,
             every_s=FORGET_EVERY_S,
             failure="events of erased turns could not be looked for",
@@ -161,18 +161,13 @@ class Engine:
     async def tell_journal(self) -> None:
         await self.database.run(journal_state.open)
 
-    async def recover(self) -> None:
-        """Claim turns whose runner died, dispatch again what nobody claimed."""
-        notices_mail_aside()
-        if not self.has_place:
-            return  # with no place for a turn it would only be put off for longer each time
-        for turn_id in await self.database.run(turns_to_recover):
+    async def do(self, job: Job) -> None:
+        """Do a job, and begin the turns that it finds as far as there are places."""
+        if job.needs_place and not self.has_place:
+            return
+        for turn_id in await self.database.run(job.run) or ():
             if turn_id not in self.runner.running and self.places.acquire(blocking=False):
                 self.begin(turn_id)
-
-    async def purge(self) -> None:
-        """Erase what people deleted some days ago."""
-        await self.database.run(deleted_purge)
 
     async def forget_erased(self) -> None:
         """Forget the events of turns that are gone: a command erases in a process of its own, and reaches no other."""
@@ -340,9 +335,14 @@ class Runtime:
         asyncio.set_event_loop(loop)
         engine = Engine(loop)
         self._engine = engine
-        engine.repeat(engine.renew_leases, every_s=RENEW_EVERY_S, failure="leases could not be renewed")
         engine.repeat(
-            engine.keep_logs, every_s=KEEP_LOGS_EVERY_S, failure="event logs could not be opened anew"
+            "renew leases", engine.renew_leases, every_s=RENEW_EVERY_S, failure="leases could not be renewed"
+        )
+        engine.repeat(
+            "keep logs",
+            engine.keep_logs,
+            every_s=KEEP_LOGS_EVERY_S,
+            failure="event logs could not be opened anew",
         )
         loop.call_soon(ready.set)
         try:

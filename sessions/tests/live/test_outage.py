@@ -165,7 +165,7 @@ async def test_periodic_work_that_broke_once_is_done_again(caplog) -> None:
             raise ValueError("no good")
         again.set()
 
-    engine.repeat(work, every_s=0.01, failure="it could not be done")
+    engine.repeat("work", work, every_s=0.01, failure="it could not be done")
     try:
         await asyncio.wait_for(again.wait(), 30)
     finally:

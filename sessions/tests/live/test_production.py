@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from celery import Celery
 from django.conf import settings
 
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
@@ -124,6 +125,22 @@ def test_a_turn_is_run_by_a_worker_and_told_by_every_web_process(
         assert_whole(turn, reader.wait())
     assert readers[0].events == readers[1].events
     assert [event.id for event in readers[0].events] == list(range(1, len(readers[0].events) + 1))
+    assert_answered(turn)
+    assert_ledger_matches(openai_server)
+
+
+def test_messages_of_another_version_end_no_worker(
+    processes, redis_server, session, openai_server: OpenAIServer, gate
+) -> None:
+    """A worker that does not know their names says so, and goes on."""
+    gate.open()
+    web, worker = processes("web", "worker")
+    with Celery(broker=redis_server.url, set_as_current=False) as sender:
+        for _ in range(5):
+            sender.send_task("pantheon.of_another_version", queue="pantheon")
+    until(lambda: worker.log().count("pantheon.of_another_version") >= 5)
+    turn = ask(web, session)
+    until(is_final(turn))
     assert_answered(turn)
     assert_ledger_matches(openai_server)
 
