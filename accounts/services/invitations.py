@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-import logging
 import uuid
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.core.mail import send_mail
 from django.db import IntegrityError, transaction
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -19,12 +17,11 @@ from accounts.services.audit import audit_record, values_of
 from accounts.services.people import user_new, user_save
 from web.addresses import mailed_url, sends_mail
 from web.errors import NotFound, ValidationFailed
+from web.mail import Mail, mail_send
 from web.validation import fields_of
 
 VALID_FOR = dt.timedelta(days=7)
 MAX_VALID_FOR = dt.timedelta(days=365)
-
-log = logging.getLogger(__name__)
 
 
 def invitation_create(
@@ -156,15 +153,12 @@ def no_link() -> NotFound:
 def invitation_mail(*, invitation: Invitation, path: str) -> None:
     """Mail the link and note that it was; a mail server that refuses is logged, for the link can be handed over."""
     context = {"invitation": invitation, "url": mailed_url(path)}
-    try:
-        send_mail(
-            "You are invited to Pantheon",
-            render_to_string("accounts/invitation_mail.txt", context),
-            None,
-            [invitation.email],
-        )
-    except OSError as error:  # smtplib's errors are OSErrors too
-        log.warning("the invitation %s could not be mailed: %s", invitation.pk, error)
-        return
-    invitation.mailed_at = timezone.now()
-    Invitation.objects.filter(pk=invitation.pk).update(mailed_at=invitation.mailed_at)
+    mail = Mail(
+        about=f"the invitation {invitation.pk}",
+        subject="You are invited to Pantheon",
+        text=render_to_string("accounts/invitation_mail.txt", context),
+        to=[invitation.email],
+    )
+    if mail_send(mail):
+        invitation.mailed_at = timezone.now()
+        Invitation.objects.filter(pk=invitation.pk).update(mailed_at=invitation.mailed_at)

@@ -7,7 +7,6 @@ PASSWORD_RESET_TIMEOUT.
 from __future__ import annotations
 
 import datetime as dt
-import logging
 import threading
 import time
 import uuid
@@ -16,7 +15,6 @@ from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.contrib.auth.tokens import default_token_generator
 from django.core.exceptions import ValidationError
-from django.core.mail import send_mail
 from django.db import transaction
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -28,14 +26,13 @@ from accounts.services.people import token_names, tokens_delete
 from accounts.throttling import HOUR_S, caller_count, caller_forget
 from web.addresses import mailed_url, sends_mail
 from web.errors import NotFound, PantheonError, ValidationFailed
+from web.mail import Mail, mail_send
 
 LINK_SUBJECT = "A new password for Pantheon"
 VALID_FOR = dt.timedelta(seconds=settings.PASSWORD_RESET_TIMEOUT)
 
 LINKS_PER_HOUR = 3
 """Valid links that an address is mailed because somebody asked; for a browser that the account knows, as many more."""
-
-log = logging.getLogger(__name__)
 
 
 def password_change(*, user: User, password: str, delete_tokens: bool = False) -> User:
@@ -122,13 +119,8 @@ def link_mail(user: User, *, actor: User | None = None) -> str:
 
 
 def mail_out(user_id: uuid.UUID, address: str, subject: str, text: str) -> bool:
-    """Mail a text; False where the server refuses it, which is logged."""
-    try:
-        send_mail(subject, text, None, [address])
-    except OSError as error:  # smtplib's errors are OSErrors too
-        log.warning("%r for %s could not be mailed: %s", subject, user_id, error)
-        return False
-    return True
+    """Mail a text of somebody's account; False where it did not leave, which is logged."""
+    return mail_send(Mail(about=f"{subject!r} for {user_id}", subject=subject, text=text, to=[address]))
 
 
 def password_link_user(user_id: str, secret: str) -> User:

@@ -1,20 +1,16 @@
 """Passed thresholds are mailed, after the commit that wrote them down: the notices themselves are the outbox.
 
-A notice is claimed for a while by one process, mailed outside any transaction, and marked. Where mailing fails it is
-tried again when the claim is over, as long as its period lasts.
+A notice is claimed for a while by one process, mailed outside any transaction, and marked. Where mailing fails, which
+`web.mail` logs, it is tried again when the claim is over, as long as its period lasts.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import logging
 import uuid
 from collections.abc import Mapping, Sequence
-from smtplib import SMTPRecipientsRefused, SMTPResponseException
-from typing import Any
 
 from django.conf import settings
-from django.core.mail import EmailMessage, get_connection
 from django.db.models import Q
 from django.utils import timezone
 
@@ -23,8 +19,7 @@ from billing.budget_text import notice_mail
 from billing.days import utc_today
 from billing.models import ZERO_UUID, Budget, BudgetNotice, BudgetPeriod
 from billing.selectors.budgets import in_current_period, not_overridden, notice_names
-
-log = logging.getLogger(__name__)
+from web.mail import Mail, mails_send
 
 AT_ONCE = 10
 """So few that a claim outlasts them, even where the server is slow; the next ones follow in seconds."""
@@ -44,19 +39,13 @@ def notices_mail() -> int:
     groups = claimed()
     if not groups:
         return 0
-    staff = staff_addresses()
-    names = notice_names([notice for group in groups for notice in group])
-    people = people_told(groups)
+    told = mails_of(groups)
     sent = 0
-    connection: Any = get_connection()
-    try:
-        connection.open()
-        for group in groups:
-            sent += group_mail(group, people, staff, names, connection)
-    except OSError as error:  # of which smtplib's errors are
-        log.error("budget notices could not be mailed, they will be tried again: %s", error)
-    finally:
-        connection.close()
+    # Fewer answers than mails: the server is gone, and the others are tried again with the one that failed.
+    for (group, _), is_sent in zip(told, mails_send([mail for _, mail in told]), strict=False):
+        if is_sent:
+            mark_mailed([notice.pk for notice in group])
+            sent += 1
     return sent
 
 
@@ -87,39 +76,39 @@ def telling(ids: Sequence[int]) -> list[BudgetNotice]:
     return list(notices.select_related("period__budget").order_by("threshold", "pk"))
 
 
+def mails_of(groups: Sequence[Sequence[BudgetNotice]]) -> list[tuple[Sequence[BudgetNotice], Mail]]:
+    """Return these groups with their mails. Those that tell nobody anything are left out, and marked."""
+    staff = staff_addresses()
+    names = notice_names([notice for group in groups for notice in group])
+    people = people_told(groups)
+    told = []
+    for group in groups:
+        if mail := group_mail(group[-1], people, staff, names):
+            told.append((group, mail))
+        else:
+            mark_mailed([notice.pk for notice in group])
+    return told
+
+
 def group_mail(
-    group: Sequence[BudgetNotice],
+    notice: BudgetNotice,
     people: Mapping[uuid.UUID, str],
     staff: Sequence[str],
     names: Mapping[uuid.UUID, str],
-    connection: Any,
-) -> bool:
-    """Mail the highest threshold of a period, with which the lower ones are told. False where nobody is told.
-
-    Raises OSError where the server is not there any more; that it refuses this mail is logged.
-    """
-    notice = group[-1]
+) -> Mail | None:
+    """Return the mail of the highest threshold of a period, with which the lower ones are told; None: to nobody."""
     concerned = people.get(person_of(notice) or ZERO_UUID)
     others = [address for address in staff if address != concerned]
     if concerned is None and not others:
-        mark_mailed([notice.pk for notice in group])
-        return False
+        return None
     subject, text = notice_mail(notice, names)
-    mail = EmailMessage(
-        subject,
-        text,
+    return Mail(
+        about=f"budget notice {notice.pk}",
+        subject=subject,
+        text=text,
         to=[concerned] if concerned else others,
         bcc=others if concerned else [],
-        connection=connection,
     )
-    try:
-        mail.send()
-    except (SMTPRecipientsRefused, SMTPResponseException, ValueError) as error:
-        # ValueError: a subject or an address that no mail can carry. The others go on.
-        log.error("notice %s could not be mailed, it will be tried again: %s", notice.pk, error)
-        return False
-    mark_mailed([notice.pk for notice in group])
-    return True
 
 
 def mark_mailed(ids: Sequence[int]) -> None:

@@ -27,6 +27,8 @@ def _mail() -> None:
         notices_mail()
     except DbError as error:
         log.error("budget notices could not be looked for: %s", error)
+    except Exception:  # nobody waits for this thread, so nobody else would log it
+        log.exception("budget notices could not be mailed")
     finally:
         connections.close_all()
         _mailing.release()

@@ -42,6 +42,7 @@ class Conversation(socketserver.StreamRequestHandler):
                 case "DATA":
                     self.say("354 go on")
                     self.server.messages.append((recipients, self.text()))
+                    recipients = []
                     self.say("250 ok")
                 case _:
                     self.say("250 ok")
