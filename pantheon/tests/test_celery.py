@@ -12,7 +12,7 @@ import pytest
 from django.contrib.sessions.models import Session
 from django.db import OperationalError
 
-from accounts.tests.cookie_sessions import cookie_session
+from accounts.tests.support.cookie_sessions import cookie_session
 from pantheon.celery import (
     ANSWER_TIMEOUT_S,
     CeleryDispatcher,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from accounts.services.people.cookie_sessions import cookie_sessions_clear
+from accounts.services.cookie_sessions import cookie_sessions_clear
 from sessions.live.mailing import notices_mail_aside
 from sessions.services.leases import turns_to_recover
 from sessions.services.purge import deleted_purge

@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 from django.contrib.sessions.models import Session
 
-from accounts.tests.cookie_sessions import cookie_session
+from accounts.tests.support.cookie_sessions import cookie_session
 from sessions.live.jobs import JOBS, Job
 from sessions.live.runtime import Engine, runtime
 from sessions.tests.support.server_process import until

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from accounts.tests.mail_server import mail_server
+from accounts.tests.support.mail_server import mail_server
 from web.mail import Mail, mail_send, mails_send
 
 LINK = "https://council.example.org/reset-password/secret"

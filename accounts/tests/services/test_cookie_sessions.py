@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from django.contrib.sessions.models import Session
 
-from accounts.services.people.cookie_sessions import cookie_sessions_clear
-from accounts.tests.cookie_sessions import cookie_session
+from accounts.services.cookie_sessions import cookie_sessions_clear
+from accounts.tests.support.cookie_sessions import cookie_session
 
 pytestmark = pytest.mark.django_db
 
