@@ -353,10 +353,10 @@ def address_of(path: str) -> Callable[[str], str]:
 
         from billing.days import utc_today
         from billing.reports.events import events_url
-        from billing.reports.query import read
+        from billing.reports.query import parse_query
 
-        asked = read(QueryDict(f"{query}&{path.removeprefix('events:')}"), today=utc_today())
-        return events_url(asked.days, asked.filters)
+        parsed = parse_query(QueryDict(f"{query}&{path.removeprefix('events:')}"), today=utc_today())
+        return events_url(parsed.days, parsed.filters)
 
     return events
 

@@ -1,4 +1,4 @@
-"""Ids from outside become rows here; whoever asks has been found to be staff with the permission for it."""
+"""Look up rows by ids from outside. Callers have checked that the user is staff with the permission."""
 
 from __future__ import annotations
 

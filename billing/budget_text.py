@@ -1,4 +1,4 @@
-"""Budgets in words: whose they are, for which period, and what it means that they are full."""
+"""Texts about budgets, for pages, files and mails: owner, period, use and consequence."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from billing.money import Money, money
 from billing.selectors.budgets import BudgetState, Fill
 
 
-def whose(budget: Budget, name: str) -> str:
-    """Return what staff call a budget. `name` is its target's, "" for everyone."""
+def owner_text(budget: Budget, name: str) -> str:
+    """Return the budget's owner for staff. `name`: the target's name, "" for everyone."""
     of = {
         Budget.Scope.EVERYONE: "Everyone",
         Budget.Scope.TEAM: f"Team {name}",
@@ -26,8 +26,8 @@ def whose(budget: Budget, name: str) -> str:
     return f"{of}, each member" if budget.applies == Budget.Applies.EACH else of
 
 
-def to_me(budget: Budget, name: str) -> str:
-    """Return what a budget is to a person whom it binds."""
+def own_title(budget: Budget, name: str) -> str:
+    """Return the budget's title for a person whom it binds."""
     if budget.scope == Budget.Scope.EVERYONE:
         return "Your budget" if budget.applies == Budget.Applies.EACH else "Everyone’s budget"
     if budget.scope == Budget.Scope.USER:
@@ -37,7 +37,7 @@ def to_me(budget: Budget, name: str) -> str:
 
 
 def period_text(budget: Budget, start: dt.date) -> str:
-    """Return a period as it is called: `November 2026`, `22 November 2026`."""
+    """Return the name of a period: `November 2026`, `22 November 2026`."""
     return f"{start:%B %Y}" if budget.period == Budget.Period.MONTH else f"{start.day} {start:%B %Y}"
 
 
@@ -47,7 +47,7 @@ def whole_percent(fill: Fill) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Meter:
-    """How full a budget is, written out and as parts of a bar 100 wide."""
+    """A budget's formatted amounts, and the widths of its bar in percent."""
 
     fill: Fill
     percent: str
@@ -58,7 +58,7 @@ class Meter:
     spent_width: str
     held_width: str
     full: bool
-    """Nothing of it is left."""
+    """Whether the whole limit is spent."""
 
 
 def meter_of(fill: Fill) -> Meter:
@@ -79,8 +79,8 @@ def meter_of(fill: Fill) -> Meter:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A budget on a page, with its bar."""
+class BudgetLine:
+    """A budget with its meter, on a page."""
 
     title: str
     period: str
@@ -93,26 +93,28 @@ class Line:
         return self.meter.fill.budget
 
 
-def own_line(fill: Fill, name: str) -> Line:
-    return Line(to_me(fill.budget, name), period_text(fill.budget, fill.start), meter_of(fill))
+def own_line(fill: Fill, name: str) -> BudgetLine:
+    return BudgetLine(own_title(fill.budget, name), period_text(fill.budget, fill.start), meter_of(fill))
 
 
-def staff_line(state: BudgetState, name: str, people: Mapping[uuid.UUID, str], url: str = "") -> Line:
-    """Return a budget for staff; `people` are the addresses of its fullest members."""
+def staff_line(state: BudgetState, name: str, people: Mapping[uuid.UUID, str], url: str = "") -> BudgetLine:
+    """Return a budget's line for staff. `people`: email addresses of its fullest members."""
     fill, note = state.current, ""
     if state.fullest:
         of = "the only member so far" if state.members == 1 else f"the fullest of {state.members:,} members"
         note = f"That is {people[fill.member_id]}, {of}."
-    return Line(whose(state.budget, name), period_text(state.budget, fill.start), meter_of(fill), url, note)
+    return BudgetLine(
+        owner_text(state.budget, name), period_text(state.budget, fill.start), meter_of(fill), url, note
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Banner:
-    """What a person is told on every page while a budget of theirs is over a threshold."""
+    """The warning on every page while a person's budget is past a threshold."""
 
     sentence: str
     outlook: str
-    """What that means, up to the moment at which it is over."""
+    """The consequence; the template adds the moment of the reset."""
     fill: Fill
 
     @property
@@ -126,7 +128,7 @@ def banner_of(fill: Fill, name: str) -> Banner:
     budget = fill.budget
     spent, limit = money(fill.spent_pico).text, money(budget.limit_pico).text
     this = "today" if budget.period == Budget.Period.DAY else "this month"
-    sentence = f"{to_me(budget, name)} for {this} is {whole_percent(fill)} used: {spent} of {limit}."
+    sentence = f"{own_title(budget, name)} for {this} is {whole_percent(fill)} used: {spent} of {limit}."
     if not budget.hard:
         outlook = "Nothing is refused. It begins anew"
     elif fill.spent_pico >= budget.limit_pico:
@@ -138,7 +140,7 @@ def banner_of(fill: Fill, name: str) -> Banner:
 
 @dataclass(frozen=True, slots=True)
 class NoticeLine:
-    """A threshold that was passed, for staff."""
+    """A passed threshold, for staff."""
 
     title: str
     period: str
@@ -148,7 +150,7 @@ class NoticeLine:
 
 
 def notice_lines(notices: Iterable[BudgetNotice], names: Mapping[uuid.UUID, str]) -> list[NoticeLine]:
-    """Return notices in words; `names` are of the budgets' targets and of the members of those for each."""
+    """Return the lines of notices. `names`: names of the budgets' targets and members, by id."""
     return [
         NoticeLine(
             title=notice_title(notice, names),
@@ -163,14 +165,14 @@ def notice_lines(notices: Iterable[BudgetNotice], names: Mapping[uuid.UUID, str]
 
 
 def notice_title(notice: BudgetNotice, names: Mapping[uuid.UUID, str]) -> str:
-    """Return whose budget has passed a threshold, and of one for each member: whose row."""
+    """Return the owner of a budget, or of a per-member budget also the member."""
     budget, member = notice.period.budget, notice.period.member_id
-    title = whose(budget, names.get(budget.target_id, ""))
+    title = owner_text(budget, names.get(budget.target_id, ""))
     return title if member == ZERO_UUID else f"{title}: {names[member]}"
 
 
 def notice_mail(notice: BudgetNotice, names: Mapping[uuid.UUID, str]) -> tuple[str, str]:
-    """Return subject and text of the mail about a passed threshold. `names` as in `notice_lines`."""
+    """Return subject and text of the mail about a notice. `names` as in `notice_lines`."""
     budget, start = notice.period.budget, notice.period.start
     title, period = notice_title(notice, names), period_text(budget, start)
     spent, limit = money(notice.period.spent_pico).text, money(budget.limit_pico).text

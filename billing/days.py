@@ -1,4 +1,4 @@
-"""Ranges of UTC days that reports speak of."""
+"""Ranges of UTC days, for reports and budgets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEFAULT_PRESET = "30d"
 MAX_DAYS = 366
 OLDEST = dt.date(2000, 1, 1)
 NEWEST = dt.date(2999, 12, 31)
-"""Days beyond these are typing errors; within them no arithmetic leaves the calendar."""
+"""Accepted days: others are typing errors, and date arithmetic on them could overflow."""
 
 DAY = re.compile(r"\A\d{4}-\d{2}-\d{2}\Z", re.ASCII)
 
@@ -67,7 +67,7 @@ class DayRange:
         return dt.datetime.combine(self.last + dt.timedelta(days=1), dt.time(), dt.UTC)
 
     def before(self) -> DayRange:
-        """Return as many days directly before."""
+        """Return the range of the same length directly before."""
         return DayRange(self.first - dt.timedelta(days=self.length), self.first - dt.timedelta(days=1))
 
 
@@ -83,7 +83,7 @@ def month_of(day: dt.date) -> DayRange:
 
 
 def preset_range(name: str, today: dt.date) -> DayRange:
-    """Return one of PRESETS, other than `custom`; KeyError for any other name."""
+    """Return the range of a preset other than `custom`. Raises KeyError."""
     month = month_of(today)
     return {
         "today": DayRange(today, today),
@@ -95,10 +95,7 @@ def preset_range(name: str, today: dt.date) -> DayRange:
 
 
 def custom_range(first: str, last: str, today: dt.date) -> DayRange:
-    """Return the days from `from` to `to`; without `to` until today, without `from` the 30 days that end with `to`.
-
-    Raises `invalid_parameter`.
-    """
+    """Parse a range of days. `last` defaults to today, `first` to 29 days before it. Raises `invalid_parameter`."""
     until = parse_day("to", last) if last else today
     since = parse_day("from", first) if first else max(until - dt.timedelta(days=29), OLDEST)
     if since > until:

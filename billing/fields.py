@@ -1,4 +1,4 @@
-"""Money: a whole number of pico-US-dollars (10^-12 USD), so that tokens x price is exact on every database."""
+"""Money as whole pico-US-dollars (10^-12 USD), so that tokens x price is exact on every database."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from django.db import models
 
 PICO_PER_USD = 10**12
 MTOK = 10**6
-"""Prices are written per million tokens."""
+"""Tokens in the unit of displayed prices: USD per million tokens."""
 
 MAX_USD = 10**6
 MAX_PICO = MAX_USD * PICO_PER_USD
-"""One amount is at most USD 1 million; a BigIntegerField holds nine times as much."""
+"""The largest amount; a BigIntegerField holds nine times as much."""
 
 
 EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
-"""Shifts the decimal point and drops no digit, however many there are."""
+"""A decimal context that never rounds."""
 
 
 def pico_to_usd(pico: int) -> Decimal:
@@ -28,9 +28,9 @@ def pico_to_usd(pico: int) -> Decimal:
 
 
 def usd_to_pico(usd: Decimal) -> int:
-    """Return the amount in pico-USD; ValueError for what is no number, above MAX_USD, or finer than one pico-USD."""
+    """Return the amount in pico-USD. Raises ValueError if not finite, above MAX_USD, or finer than one pico-USD."""
     if not usd.is_finite() or not -MAX_USD <= usd <= MAX_USD:
-        raise ValueError(f"{usd} USD is no amount of at most {MAX_USD} USD")
+        raise ValueError(f"{usd} USD is not an amount of at most {MAX_USD} USD")
     pico = usd.scaleb(12, EXACT)
     if pico != pico.to_integral_value():
         raise ValueError(f"{usd} USD has more than 12 decimal places")
@@ -38,7 +38,7 @@ def usd_to_pico(usd: Decimal) -> int:
 
 
 def usd_text(pico: int | None) -> str | None:
-    """Return the API's string of USD: exact, at least two decimals, no exponent; None stays None (unpriced)."""
+    """Return the API's USD string: exact, at least two decimals, no exponent. None (unpriced) stays None."""
     if pico is None:
         return None
     whole, _, fraction = f"{pico_to_usd(pico):.12f}".partition(".")
@@ -46,7 +46,7 @@ def usd_text(pico: int | None) -> str | None:
 
 
 class PicoUsdFormField(forms.DecimalField):
-    """A form field in which people type USD."""
+    """A form field for amounts in USD that cleans to pico-USD."""
 
     def prepare_value(self, value: Any) -> Any:
         return usd_text(value) if isinstance(value, int) else value
@@ -67,7 +67,7 @@ class PicoUsdFormField(forms.DecimalField):
 
 
 class PicoUsdField(models.BigIntegerField):
-    """A number of pico-USD in the database and in code (`..._pico`), USD in forms."""
+    """Pico-USD in the database and in code (`..._pico`), USD in forms."""
 
     def formfield(self, **kwargs: Any) -> Any:
         defaults = {

@@ -1,4 +1,4 @@
-"""Money as people read it."""
+"""Formatting of amounts for people."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from billing.fields import MTOK, pico_to_usd, usd_text
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """An amount in USD: short to read, exact beside it. Without a price both are empty."""
+    """An amount in USD, short and exact. Unpriced: `exact` is empty."""
 
     text: str
     exact: str
 
 
 def money(pico: int | None) -> Money:
-    """Return an amount of pico-USD; static/js/money.js writes the same."""
+    """Format pico-USD. static/js/money.js must give the same text."""
     exact = usd_text(pico)
     if pico is None or exact is None:
         return Money("unpriced", "")
@@ -25,12 +25,12 @@ def money(pico: int | None) -> Money:
 
 
 def rate_text(pico_per_token: int) -> str | None:
-    """Return a rate as USD per million tokens, exactly."""
+    """Return a rate as exact USD per million tokens."""
     return usd_text(pico_per_token * MTOK)
 
 
 def short_usd(usd: Decimal) -> str:
-    """Return cents; below one dollar four decimals, or two significant digits, without idle zeros."""
+    """Return two decimals; below one dollar four, or two significant digits, without trailing zeros."""
     if usd == 0 or abs(usd) >= 1:
         return f"${usd:.2f}"
     whole, _, fraction = f"{usd:.{max(4, 1 - usd.adjusted())}f}".partition(".")

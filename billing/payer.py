@@ -1,4 +1,4 @@
-"""Whom a turn's calls are booked on."""
+"""The person, team and room that a turn's calls are attributed to."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payer:
-    """Who and what a turn's calls are booked on, with names as they were when it was accepted."""
+    """The attribution of a turn's calls, with names as of its acceptance."""
 
     user_id: uuid.UUID
     team_id: uuid.UUID

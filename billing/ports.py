@@ -1,6 +1,6 @@
-"""What billing has to ask about rooms, which belong to the layer above and are known here by their ids alone.
+"""Port to the rooms, which belong to the layer above. Billing only stores their ids.
 
-That layer says at start who answers (`use_rooms`).
+That layer registers its implementation at start (`use_rooms`).
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ class Rooms(Protocol):
     """Rooms that are not deleted."""
 
     def names(self, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
-        """Return id -> name of those of these rooms that exist: one statement."""
+        """Return id -> name of the existing rooms among these: one statement."""
         ...
 
     def owned_by(self, user_id: uuid.UUID) -> QuerySet[Any, Any]:
-        """Return the ids of a person's rooms, as a query that another may hold."""
+        """Return the ids of a person's rooms, usable as a subquery."""
         ...
 
 
@@ -28,11 +28,11 @@ _rooms: Rooms | None = None
 
 
 def use_rooms(rooms: Rooms) -> None:
-    """Say who knows the rooms. Called once, when the process starts."""
+    """Register the implementation. Called once, when the process starts."""
     global _rooms
     _rooms = rooms
 
 
 def known_rooms() -> Rooms:
-    assert _rooms is not None, "nobody has said who knows the rooms"
+    assert _rooms is not None, "use_rooms was not called"
     return _rooms

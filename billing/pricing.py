@@ -1,4 +1,4 @@
-"""What a call costs: exact integers, no rounding anywhere."""
+"""The cost of a call in exact integers, without rounding."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from billing.models import ModelPrice
 from orchestration.engine.specs import Usage, UsageReport
 
 OUT_OF_RANGE = "cost_out_of_range"
-"""Flag of a call whose provider counted what no call can cost."""
+"""Flag of a call whose reported usage would cost more than MAX_PICO."""
 
 
 def price_for(prices: Iterable[ModelPrice], *, total_input: int, at: dt.datetime) -> ModelPrice | None:
-    """Return the price row of a call, None where the model is unpriced.
+    """Return the price row of a call, None if the model is unpriced.
 
-    Of the rows in effect at `at`, those of the largest `min_input_tokens` not above the call's total input count;
-    the latest of them prices the whole call.
+    Of the rows in effect at `at`, the highest tier that the call's total input reaches applies to the whole call; the
+    latest row of that tier counts.
     """
     in_effect = (
         price for price in prices if price.effective_from <= at and price.min_input_tokens <= total_input
@@ -31,14 +31,14 @@ def price_for(prices: Iterable[ModelPrice], *, total_input: int, at: dt.datetime
 
 
 def tiers_in_effect(prices: Iterable[ModelPrice], *, at: dt.datetime) -> dict[int, ModelPrice]:
-    """Return a model's tiers at a moment: first total of input tokens -> its latest row, in order."""
+    """Return a model's tiers at a moment, in order: first total of input tokens -> latest row."""
     due = [price for price in prices if price.effective_from <= at]
     due.sort(key=lambda price: (price.min_input_tokens, price.effective_from, price.created_at))
     return {price.min_input_tokens: price for price in due}
 
 
 def cost_pico(usage: Usage, price: ModelPrice | None) -> int | None:
-    """Return buckets x rates in pico-USD; None for an unpriced call. Reasoning is part of the output."""
+    """Return buckets x rates in pico-USD; None if unpriced. Reasoning is part of the output."""
     if price is None:
         return None
     return (
@@ -50,14 +50,14 @@ def cost_pico(usage: Usage, price: ModelPrice | None) -> int | None:
     )
 
 
-def billed(
+def billed_report(
     report: UsageReport, *, bound: Usage, prices: Iterable[ModelPrice], at: dt.datetime
 ) -> tuple[UsageReport, ModelPrice | None]:
-    """Return a call's report as it is billed, and its price: None if it is unpriced.
+    """Return a call's report as billed, and its price, None if unpriced.
 
-    Counts that cost more than an amount can be are garbage. The most that the call can have used takes their place,
-    as an estimate, so that budgets count it; what the provider sent stays beside it. Where that costs too much as
-    well, the price is garbage, and the call is unpriced.
+    Counts that cost more than MAX_PICO are implausible. They are replaced by `bound` as an estimate, so that budgets
+    count the call; `raw` keeps what the provider sent. If `bound` costs too much as well, the price is implausible and
+    the call stays unpriced.
     """
     prices = list(prices)
     price = price_for(prices, total_input=report.usage.total_input, at=at)
@@ -73,10 +73,10 @@ def billed(
 def call_bound_pico(
     *, input_tokens: int, output_tokens: int, prices: Iterable[ModelPrice], at: dt.datetime
 ) -> int | None:
-    """Return the most that a call of up to so many tokens can cost, however its input is cached and counted.
+    """Return the most that a call of up to this many tokens can cost, however its input is cached.
 
-    A call with less input may be in a dearer tier, so every tier that it can reach is asked. None where there is an
-    input for which the model is unpriced.
+    Checks every tier up to `input_tokens`, since a lower tier may cost more. None if the model is unpriced for some
+    input.
     """
     tiers = tiers_in_effect(prices, at=at)
     if 0 not in tiers:
@@ -84,11 +84,11 @@ def call_bound_pico(
     reached = [(first, price) for first, price in tiers.items() if first <= input_tokens]
     ends = [first - 1 for first, _ in reached[1:]] + [input_tokens]
     return max(
-        most * dearest_input_pico(price) + output_tokens * price.output_pico
+        most * highest_input_rate(price) + output_tokens * price.output_pico
         for (_, price), most in zip(reached, ends, strict=True)
     )
 
 
-def dearest_input_pico(price: ModelPrice) -> int:
-    """Return the highest rate of an input token: fresh, read from a cache, or written to one."""
+def highest_input_rate(price: ModelPrice) -> int:
+    """Return the highest rate of an input token: uncached, cache read or cache write."""
     return max(price.input_pico, price.cache_read_pico, price.cache_write_5m_pico, price.cache_write_1h_pico)

@@ -1,4 +1,4 @@
-"""Billing in the administration: importing the pages registers them."""
+"""Billing in the administration. Importing the modules registers them."""
 
 from billing.admin import budgets, ledger, prices
 

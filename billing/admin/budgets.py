@@ -1,4 +1,4 @@
-"""Budgets in the administration: made, changed and deleted by the services, in force at once."""
+"""Budgets in the administration. All writes go through the services and take effect at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 
 from accounts.admin.audited import AuditedAdmin
 from accounts.models import ApiToken, Team, User
-from billing.budget_text import Line, staff_line, whose
+from billing.budget_text import BudgetLine, owner_text, staff_line
 from billing.days import utc_today
 from billing.fields import MAX_USD, PicoUsdFormField, usd_text
 from billing.models import ZERO_UUID, Budget
@@ -28,21 +28,21 @@ from web.admin.links import LinkedAdmin, Way, costs_way, row_way
 from web.errors import ValidationFailed
 
 PEOPLE = ApiToken._meta.get_field("user")
-"""The administration completes what a relation leads to; budgets have none, and this one leads to people."""
+"""Any foreign key to users: Django's autocomplete needs one, and budgets have none."""
 
 FIELD_OF: dict[str, str] = {Budget.Scope.TEAM: "team", Budget.Scope.USER: "user", Budget.Scope.ROOM: "room"}
-"""Where the target of a scope is told."""
+"""Scope -> form field that holds its target."""
 
 TABLE_OF: dict[str, str] = {
     Budget.Scope.TEAM: "accounts_team",
     Budget.Scope.USER: "accounts_user",
     Budget.Scope.ROOM: "chat_sessions_room",
 }
-"""Where the target of a scope has its page."""
+"""Scope -> admin model of its target."""
 
 
 class PersonSelect(AutocompleteSelect):
-    """A person, completed as one types. What was posted and is no id is not looked for: Django would fail on it."""
+    """A person with autocomplete. Ignores posted values that are not ids: Django would raise on them."""
 
     def optgroups(self, name: str, value: Sequence[str], attrs: dict[str, Any] | None = None) -> list[Any]:
         return super().optgroups(name, [text for text in value if is_id(text)], attrs)
@@ -56,8 +56,8 @@ def is_id(text: object) -> bool:
     return True
 
 
-class ThresholdsField(forms.CharField):
-    """Percentages in any order, apart by commas."""
+class ThresholdsFormField(forms.CharField):
+    """Percentages separated by commas, in any order."""
 
     def prepare_value(self, value: Any) -> Any:
         return ", ".join(map(str, value)) if isinstance(value, list) else value
@@ -65,7 +65,7 @@ class ThresholdsField(forms.CharField):
     def clean(self, value: Any) -> list[int]:
         parts = [part.strip(" %") for part in (super().clean(value) or "").split(",")]
         if not all(part.isascii() and part.isdigit() and len(part) <= 4 for part in parts if part):
-            raise forms.ValidationError("Whole percentages, apart by commas: 50, 80, 100.")
+            raise forms.ValidationError("Enter whole percentages separated by commas, e.g. 50, 80, 100.")
         thresholds = sorted({int(part) for part in parts if part})
         valid_thresholds(thresholds)
         return thresholds
@@ -75,7 +75,7 @@ class ThresholdsField(forms.CharField):
 
 
 class BudgetForm(forms.ModelForm):
-    """Whose budget it is, by name; what it limits."""
+    """A budget with its target chosen by name."""
 
     limit_pico = PicoUsdFormField(
         label="Limit in USD", max_digits=19, decimal_places=12, min_value=0, max_value=MAX_USD
@@ -89,10 +89,10 @@ class BudgetForm(forms.ModelForm):
     )
     room = forms.UUIDField(
         required=False,
-        help_text="The room's id: its page in the administration leads here with it filled in.",
+        help_text="The room's ID. The room's admin page links here with it filled in.",
         widget=forms.TextInput(attrs={"size": 40, "spellcheck": "false"}),
     )
-    thresholds = ThresholdsField(
+    thresholds = ThresholdsFormField(
         required=False,
         initial=default_thresholds,
         help_text=Budget._meta.get_field("thresholds").help_text,
@@ -113,13 +113,11 @@ class BudgetForm(forms.ModelForm):
         field = FIELD_OF.get(data.get("scope") or "")
         for other in FIELD_OF.values():
             if other != field and data.get(other) is not None and data.get("scope"):
-                self.add_error(
-                    other, f"This is no budget of a {other}: leave it empty, or choose another scope."
-                )
+                self.add_error(other, f"Only for {other} budgets.")
         return data
 
     def _post_clean(self) -> None:
-        """Put the target together before Django validates the row."""
+        """Set the target before Django validates the row."""
         target = self.cleaned_data.get(FIELD_OF.get(self.cleaned_data.get("scope") or "", ""))
         self.instance.target_id = getattr(target, "pk", target) or ZERO_UUID
         super()._post_clean()  # type: ignore[misc]
@@ -133,22 +131,22 @@ class BudgetForm(forms.ModelForm):
                 self.add_error(field, sentences)
 
     def _get_validation_exclusions(self) -> set[str]:
-        # `budget_check` says what the constraints would say, in words.
+        # `budget_check` covers these constraints, with readable messages.
         excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
         return excluded | {"target_id", "scope", "applies"}
 
 
 @admin.register(Budget)
 class BudgetAdmin(LinkedAdmin, AuditedAdmin, admin.ModelAdmin):
-    """A budget holds for every message sent from the moment it is saved."""
+    """Budgets apply to every message sent after they are saved."""
 
     form = BudgetForm
-    list_display = ("whose", "limit", "period", "kind", "full", "created_at")
+    list_display = ("owner", "limit", "period", "kind", "full", "created_at")
     list_filter = ("scope", "applies", "period", "hard")
     search_fields = ("target_id__exact",)
-    search_help_text = "A part of a team's name or of an e-mail address, or the id of a room."
+    search_help_text = "Part of a team name or email address, or a room ID."
     fieldsets = (
-        ("Whose", {"fields": ("scope", "team", "user", "room", "applies")}),
+        ("Applies to", {"fields": ("scope", "team", "user", "room", "applies")}),
         ("Limit", {"fields": ("limit_pico", "period", "hard", "thresholds")}),
     )
 
@@ -166,21 +164,21 @@ class BudgetAdmin(LinkedAdmin, AuditedAdmin, admin.ModelAdmin):
         ]
 
     def get_fieldsets(self, request: HttpRequest, obj: Budget | None = None) -> Any:
-        """Show to those who may not write what a budget is, and to all how it stands."""
+        """Add the current period, and show the budget read-only to staff who may not change it."""
         if obj is None:
             return self.fieldsets
-        now = ("Now", {"fields": ("whose", "full", "counts_from", "created_at")})
+        now = ("Current period", {"fields": ("owner", "full", "counts_from", "created_at")})
         if not self.has_change_permission(request, obj):
             return (now, ("Limit", {"fields": ("scope", "applies", "limit", "period", "hard", "thresholds")}))
         return (now, *self.fieldsets)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Budget | None = None) -> tuple[str, ...]:
-        return ("whose", "full", "limit", "counts_from", "created_at") if obj is not None else ()
+        return ("owner", "full", "limit", "counts_from", "created_at") if obj is not None else ()
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Budget], search_term: str
     ) -> tuple[QuerySet[Budget], bool]:
-        """Find budgets by the id or the name of whose they are."""
+        """Find budgets by the id or the name of their target."""
         term = search_term.strip()
         if not term:
             return queryset, False
@@ -208,40 +206,40 @@ class BudgetAdmin(LinkedAdmin, AuditedAdmin, admin.ModelAdmin):
             budget_delete(budget=budget)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """Name the budgets alone: their periods go with them, and may be thousands."""
+        """List only the budgets: their periods are deleted with them and may be thousands."""
         budgets = list(objs)
         lacking = set() if self.has_delete_permission(request) else {Budget._meta.verbose_name}
         names = target_names(budgets)
-        titles = [f"{whose(budget, names.get(budget.target_id, ''))}: {budget}" for budget in budgets]
+        titles = [f"{owner_text(budget, names.get(budget.target_id, ''))}: {budget}" for budget in budgets]
         return titles, {Budget._meta.verbose_name_plural: len(budgets)}, lacking, []
 
-    @admin.display(description="Whose")
-    def whose(self, budget: Budget) -> str:
+    @admin.display(description="Applies to")
+    def owner(self, budget: Budget) -> str:
         return line_of(budget).title
 
     @admin.display(description="Limit, USD", ordering="limit_pico")
     def limit(self, budget: Budget) -> str | None:
         return usd_text(budget.limit_pico)
 
-    @admin.display(description="Kind", ordering="hard")
+    @admin.display(description="Type", ordering="hard")
     def kind(self, budget: Budget) -> str:
         return "hard" if budget.hard else "soft"
 
-    @admin.display(description="How full")
+    @admin.display(description="Used")
     def full(self, budget: Budget) -> SafeString:
         return render_to_string("admin/billing/budget_fill.html", {"line": line_of(budget)})
 
 
-def line_of(budget: Any) -> Line:
-    """Return a budget with how full it is: as the list has found it for all its rows, or looked up."""
+def line_of(budget: Any) -> BudgetLine:
+    """Return the budget's line; one-row pages compute it here, the list has set it for all rows."""
     if not hasattr(budget, "line"):
         with_lines([budget])
-    line: Line = budget.line
+    line: BudgetLine = budget.line
     return line
 
 
 def with_lines(budgets: Any) -> list[Budget]:
-    """Return budgets, each with its `line`; a fixed number of statements."""
+    """Set `line` on each budget; a fixed number of statements."""
     rows: list[Any] = list(budgets)
     states = states_of(rows, today=utc_today())
     names, people = target_names(rows), people_of(states)

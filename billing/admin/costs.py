@@ -1,10 +1,9 @@
-"""*Costs* in the administration: what everybody's calls cost, from the daily rollup."""
+"""*Costs* in the administration: the cost of all calls, from the rollups."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
@@ -21,25 +20,31 @@ from billing.days import PRESETS, DayRange, utc_today
 from billing.models import UsageEvent
 from billing.money import Money, money
 from billing.reports.charts import stacked_chart
-from billing.reports.events import events_url, events_urls
-from billing.reports.export import events_csv, months_csv, shown_csv
+from billing.reports.events import events_url
+from billing.reports.export import dashboard_csv, events_csv, months_csv
 from billing.reports.filters import MODES, key_text
-from billing.reports.query import Asked, read_forgiving
-from billing.reports.report import GROUPS, Chargeback, Dashboard, chargeback, dashboard
-from billing.reports.tables import TITLES, changes_of, figures_of, formula, listing_of
+from billing.reports.query import ReportQuery, parse_query_lenient
+from billing.reports.report import GROUPS, Chargeback, chargeback, dashboard
+from billing.reports.tables import (
+    TITLES,
+    FilterChip,
+    changes_of,
+    figures_of,
+    filter_chips,
+    formula,
+    listings_for,
+)
 from billing.selectors.budgets import fullest_budgets, people_of, states_of, target_names
-from billing.selectors.keys import Key
-from billing.selectors.labels import labels_for
 from orchestration.models import LlmModel, Provider
 
 PERMISSION = "billing.view_usageevent"
 MONTHS = (3, 6, 12)
 BUDGETS = 12
-"""The fullest ones are on the page; all are in a list of their own."""
+"""Budgets on the page, the fullest first; the budget list has all."""
 
 
 class CostsPage(View):
-    """A page of the administration for staff who may see the ledger; the site itself asks others to sign in."""
+    """An admin page for staff who may see the ledger. `admin_view` handles signing in."""
 
     title = ""
 
@@ -53,33 +58,23 @@ class CostsPage(View):
         return render(self.request, template, {**shared, **context})
 
 
-@dataclass(frozen=True, slots=True)
-class Chip:
-    """A filter that is on, with the address without it."""
-
-    name: str
-    title: str
-    label: str
-    without: str
-
-
 class CostsView(CostsPage):
     title = "Costs"
 
     def get(self, request: HttpRequest) -> HttpResponse:
         today = utc_today()
-        asked, wrong = read_forgiving(request.GET, today=today)
-        report = dashboard(asked.days, asked.filters, asked.group, today=today)
+        query, problems = parse_query_lenient(request.GET, today=today)
+        report = dashboard(query.days, query.filters, query.group, today=today)
         totals, before = report.totals, report.before
-        chips = chips_of(asked)
+        chips = filter_chips(query)
         return self.page(
             "admin/billing/costs.html",
-            asked=asked,
-            wrong=wrong,
-            query=asked.query(),
+            asked=query,
+            wrong=problems,
+            query=query.query(),
             now=figures_of(totals),
             before=figures_of(before),
-            days_before=asked.days.before(),
+            days_before=query.days.before(),
             changes=changes_of(totals, before),
             projected=money(report.projection.projected_pico),
             projection=report.projection,
@@ -87,67 +82,69 @@ class CostsView(CostsPage):
             chart=stacked_chart(report.days, report.series),
             stacked_by=TITLES[report.stacked_by].lower(),
             **budgets_now(request, today),
-            listings=listings_of(report, asked),
-            all_events=events_url(asked.days, asked.filters),
+            listings=listings_for(report.tables, report.totals, query, with_ledger=True),
+            all_events=events_url(query.days, query.filters),
             chips=chips,
-            person=person_of(asked, chips),
-            **choices(),
+            person=person_text(query, chips),
+            **form_choices(),
         )
 
 
 class CostsCsvView(CostsPage):
-    """The file of what the page shows for the same query string."""
+    """The page's figures as CSV, for the same query string."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
         today = utc_today()
-        asked, _ = read_forgiving(request.GET, today=today)
-        report = dashboard(asked.days, asked.filters, asked.group, today=today)
-        return shown_csv(report, listings_of(report, asked), budgets_now(request, today)["budgets"])
+        query, _ = parse_query_lenient(request.GET, today=today)
+        report = dashboard(query.days, query.filters, query.group, today=today)
+        listings = listings_for(report.tables, report.totals, query, with_ledger=True)
+        return dashboard_csv(report, listings, budgets_now(request, today)["budgets"])
 
 
 class EventsCsvView(CostsPage):
     def get(self, request: HttpRequest) -> HttpResponseBase:
-        asked, _ = read_forgiving(request.GET, today=utc_today())
-        return events_csv(asked.days, asked.filters)
+        query, _ = parse_query_lenient(request.GET, today=utc_today())
+        return events_csv(query.days, query.filters)
 
 
 class ChargebackView(CostsPage):
-    """What each team cost in each month."""
+    """Each team's cost in each month."""
 
     title = "Costs by team and month"
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        months = months_asked(request)
+        months = requested_months(request)
         return self.page(
             "admin/billing/chargeback.html",
             months=months,
             month_choices=MONTHS,
-            **table_of(chargeback(utc_today(), months)),
+            **months_table(chargeback(utc_today(), months)),
         )
 
 
 class ChargebackCsvView(CostsPage):
     def get(self, request: HttpRequest) -> HttpResponse:
-        return months_csv(chargeback(utc_today(), months_asked(request)))
+        return months_csv(chargeback(utc_today(), requested_months(request)))
 
 
-def months_asked(request: HttpRequest) -> int:
+def requested_months(request: HttpRequest) -> int:
     text = request.GET.get("months", "")
     return int(text) if text in map(str, MONTHS) else MONTHS[0]
 
 
-def table_of(found: Chargeback) -> dict[str, Any]:
-    """Return heads and rows, each amount with the dashboard of that team and month."""
+def months_table(chargeback: Chargeback) -> dict[str, Any]:
+    """Return heads and rows; each amount links to the dashboard of its team and month."""
 
     def cells(costs: Sequence[int], team: str = "") -> list[tuple[Money, str]]:
         return [
-            (money(cost), month_url(month, team)) for month, cost in zip(found.months, costs, strict=True)
+            (money(cost), month_url(month, team))
+            for month, cost in zip(chargeback.months, costs, strict=True)
         ]
 
     return {
-        "heads": [f"{month.first:%B %Y}" for month in found.months],
-        "rows": [(label, cells(costs, key_text(team))) for team, label, costs in found.rows],
-        "totals": cells(found.totals),
+        "heads": [f"{month.first:%B %Y}" for month in chargeback.months],
+        "rows": [(label, cells(costs, key_text(team))) for team, label, costs in chargeback.rows],
+        "totals": cells(chargeback.totals),
     }
 
 
@@ -157,9 +154,9 @@ def month_url(month: DayRange, team: str = "") -> str:
 
 
 def budgets_now(request: HttpRequest, today: dt.date) -> dict[str, Any]:
-    """Return the budgets of which most is spent, whatever the page's range and filters are."""
-    found = fullest_budgets(today=today, limit=BUDGETS + 1)
-    budgets = found[:BUDGETS]
+    """Return the fullest budgets, independent of the page's range and filters."""
+    fullest = fullest_budgets(today=today, limit=BUDGETS + 1)
+    budgets = fullest[:BUDGETS]
     states = states_of(budgets, today=today)
     names, people = target_names(budgets), people_of(states)
     may_see = request.user.has_perm("billing.view_budget")
@@ -172,48 +169,17 @@ def budgets_now(request: HttpRequest, today: dt.date) -> dict[str, Any]:
         )
         for state in states
     ]
-    return {"budgets": lines, "more_budgets": len(found) > BUDGETS}
+    return {"budgets": lines, "more_budgets": len(fullest) > BUDGETS}
 
 
-def listings_of(report: Dashboard, asked: Asked) -> list[Any]:
-    def narrow(group: str) -> Callable[[Key], str]:
-        narrowing = asked.narrowing(group)
-        return lambda key: f"?{narrowing(key)}"
-
-    return [
-        listing_of(
-            table,
-            report.totals,
-            narrow=narrow(table.group),
-            events=events_urls(asked.days, asked.filters, table.group),
-            more=f"?{asked.query(group_by=table.group)}",
-        )
-        for table in report.tables
-    ]
-
-
-def chips_of(asked: Asked) -> list[Chip]:
-    active = asked.filters.active()
-    labels = labels_for({name: [value] for name, value in active.items()})
-    return [
-        Chip(
-            name,
-            TITLES[name],
-            labels[name, value],
-            f"?{replace(asked, filters=asked.filters.having(name, None)).query()}",
-        )
-        for name, value in active.items()
-    ]
-
-
-def person_of(asked: Asked, chips: Sequence[Chip]) -> str:
-    """Return what stands in the form for the person: the address, or the id of somebody who is gone."""
+def person_text(query: ReportQuery, chips: Sequence[FilterChip]) -> str:
+    """Return the form's value of the person filter: email address, or the id of a deleted person."""
     labels = [chip.label for chip in chips if chip.name == "user"]
-    return next((label for label in labels if "@" in label), str(asked.filters.user or ""))
+    return next((label for label in labels if "@" in label), str(query.filters.user or ""))
 
 
-def choices() -> dict[str, Any]:
-    """Return what the form offers. People, rooms and agents are many: a row of their table narrows to one."""
+def form_choices() -> dict[str, Any]:
+    """Return the form's choices. People, rooms and agents are too many: their table rows link to filters."""
     return {
         "presets": PRESETS.items(),
         "groups": [(name, TITLES[name]) for name in GROUPS],

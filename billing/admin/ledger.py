@@ -1,6 +1,6 @@
-"""The ledger in the administration: looked at, never written.
+"""The ledger in the administration, read-only.
 
-People, rooms and turns are linked by the URL names of their pages: billing knows nothing of the packages above it.
+People, rooms and turns are linked by URL name, since billing cannot import the packages above it.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ TOKENS = (
 )
 
 
-def looked_up(model: type[Any], field: str, id_field: str) -> Coalesce:
-    """Return a field of the row that an id which is no foreign key speaks of, "" where that row is gone."""
-    found = Subquery(model.objects.filter(pk=OuterRef(id_field)).values(field)[:1])
-    return Coalesce(found, Value(""), output_field=CharField())
+def lookup_field(model: type[Any], field: str, id_field: str) -> Coalesce:
+    """Return a field of the row with this id, "" if it was deleted. For ids that are not foreign keys."""
+    value = Subquery(model.objects.filter(pk=OuterRef(id_field)).values(field)[:1])
+    return Coalesce(value, Value(""), output_field=CharField())
 
 
 def input_total(row: UsageEvent | DailyUsage) -> int:
@@ -50,7 +50,7 @@ class PricedFilter(admin.SimpleListFilter):
 
 
 class FlaggedFilter(admin.SimpleListFilter):
-    """Calls whose usage did not add up. No index finds them, so it looks back as far as a search does."""
+    """Calls with inconsistent usage. They have no index, so the filter covers the same days as a search."""
 
     title = "flags"
     parameter_name = "flagged"
@@ -65,7 +65,7 @@ class FlaggedFilter(admin.SimpleListFilter):
 
 
 class PurposeFilter(admin.SimpleListFilter):
-    """By what a call is for. A plain column would be asked for all its values, which reads the whole table."""
+    """By purpose. A plain column filter would read the whole table for its distinct values."""
 
     title = parameter_name = "purpose"
 
@@ -78,7 +78,7 @@ class PurposeFilter(admin.SimpleListFilter):
 
 @admin.register(UsageEvent)
 class UsageEventAdmin(LinkedAdmin, ReadOnlyAdmin):
-    """Every model call as it is billed. What people wrote is not part of the ledger."""
+    """Every model call as billed. The ledger has no message texts."""
 
     list_display = (
         *(
@@ -99,20 +99,20 @@ class UsageEventAdmin(LinkedAdmin, ReadOnlyAdmin):
         *("model__provider", "model"),
     )
     list_select_related = ("model",)
-    # Sorting by anything else would read the whole ledger.
+    # Only this order has an index: any other would sort the whole ledger.
     sortable_by = ("created_at",)
     search_fields = ("provider_request_id__exact",)
     search_back = "created_at"
     search_ids = ("id", "turn_id", "user_id", "team_id", "room_id", "agent_id")
     search_help_text = (
-        "An e-mail address, the id of an event, turn, person, team, room or agent, "
-        "or a provider's request id of the last 31 days."
+        "An email address, the ID of a call, turn, person, team, room or agent, "
+        "or a provider's request ID of the last 31 days."
     )
     fieldsets = (
         (None, {"fields": ("id", "created_at", "status", "source", "flags", "corrects")}),
-        ("For whom", {"fields": ("person", "team", "token", "room", "agent", "session", "turn")}),
-        ("What", {"fields": ("mode", "purpose", "round", "attempt", "latency_ms", "first_token_ms")}),
-        ("Where", {"fields": ("provider", "model", "model_asked", "model_served", "provider_request_id")}),
+        ("Attribution", {"fields": ("person", "team", "token", "room", "agent", "session", "turn")}),
+        ("Request", {"fields": ("mode", "purpose", "round", "attempt", "latency_ms", "first_token_ms")}),
+        ("Model", {"fields": ("provider", "model", "model_asked", "model_served", "provider_request_id")}),
         ("Tokens", {"fields": (*TOKENS, "raw_usage")}),
         ("Cost", {"fields": ("cost", "price", "provider_cost")}),
     )
@@ -123,7 +123,7 @@ class UsageEventAdmin(LinkedAdmin, ReadOnlyAdmin):
             super()
             .get_queryset(request)
             .annotate(
-                person_email=looked_up(User, "email", "user_id"),
+                person_email=lookup_field(User, "email", "user_id"),
                 corrected_by=Subquery(corrections.values("pk")),
             )
         )
@@ -159,7 +159,7 @@ class UsageEventAdmin(LinkedAdmin, ReadOnlyAdmin):
             return page_link("billing_usageevent", correction, "priced later") if correction else "unpriced"
         return usd_text(event.cost_pico) or ""
 
-    @admin.display(description="Cost as the provider reports it, USD")
+    @admin.display(description="Cost reported by the provider, USD")
     def provider_cost(self, event: UsageEvent) -> str | None:
         return usd_text(event.provider_cost_pico)
 
@@ -194,7 +194,7 @@ class UsageEventAdmin(LinkedAdmin, ReadOnlyAdmin):
 
 @admin.register(DailyUsage)
 class DailyUsageAdmin(LinkedAdmin, ReadOnlyAdmin):
-    """The sums that reports read; the commit that writes the events adds to them."""
+    """The sums that reports read. Each commit of a turn adds to them."""
 
     list_display = (
         *(
@@ -224,7 +224,8 @@ class DailyUsageAdmin(LinkedAdmin, ReadOnlyAdmin):
             super()
             .get_queryset(request)
             .annotate(
-                person_email=looked_up(User, "email", "user_id"), team_now=looked_up(Team, "name", "team_id")
+                person_email=lookup_field(User, "email", "user_id"),
+                team_now=lookup_field(Team, "name", "team_id"),
             )
         )
 

@@ -1,4 +1,4 @@
-"""Prices in the administration: rows are added, never changed or deleted. Rates are USD per million tokens."""
+"""Prices in the administration: rows are added, never changed or deleted. Rates in USD per 1M tokens."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from web.admin.links import LinkedAdmin, Way, costs_way, list_way
 from web.admin.readonly import ReadOnlyAdmin
 
 RATES = ("input_pico", "cache_read_pico", "cache_write_5m_pico", "cache_write_1h_pico", "output_pico")
-AS_INPUT = "Empty: what input costs."
+AS_INPUT = "Defaults to the input price."
 RATE_COLUMNS = ("input_rate", "cache_read_rate", "cache_write_5m_rate", "cache_write_1h_rate", "output_rate")
 
 
 @admin.register(LlmModel)
 class PricedModelAdmin(LinkedAdmin, LlmModelAdmin):
-    """The catalogue's models with what they cost now."""
+    """The catalogue's models with their current prices."""
 
     list_display = (*LlmModelAdmin.list_display[:4], "price", *LlmModelAdmin.list_display[4:])
     fields = (*LlmModelAdmin.fields, "price", "price_links")
@@ -47,7 +47,7 @@ class PricedModelAdmin(LinkedAdmin, LlmModelAdmin):
             list_way("Prices", "billing_modelprice", model__id__exact=row.pk),
         ]
 
-    @admin.display(description="USD per million tokens")
+    @admin.display(description="USD per 1M tokens")
     def price(self, model: LlmModel) -> str:
         if model._state.adding:
             return "-"
@@ -70,7 +70,7 @@ class PricedModelAdmin(LinkedAdmin, LlmModelAdmin):
 
 
 class RateField(forms.DecimalField):
-    """Typed in USD per million tokens, cleaned to pico-USD per token."""
+    """A rate in USD per million tokens, cleaned to pico-USD per token."""
 
     def clean(self, value: Any) -> int | None:
         usd = super().clean(value)
@@ -81,7 +81,7 @@ class RateField(forms.DecimalField):
 
 
 class PriceForm(forms.ModelForm):
-    """Rates as people read them on a provider's price list."""
+    """Rates in the unit of providers' price lists."""
 
     input_pico = RateField(label="Input")
     cache_read_pico = RateField(label="Cache read", required=False, help_text=AS_INPUT)
@@ -96,7 +96,7 @@ class PriceForm(forms.ModelForm):
 
 @admin.register(ModelPrice)
 class ModelPriceAdmin(AuditedAdmin, ReadOnlyAdmin):
-    """Insert-only: a new price is a new row, and what was billed keeps the row it was billed with."""
+    """Insert-only: a new price is a new row, and billed calls keep theirs."""
 
     form = PriceForm
     list_display = ("model", "effective_from", "min_input_tokens", *RATE_COLUMNS, "source", "checked_at")
@@ -114,7 +114,7 @@ class ModelPriceAdmin(AuditedAdmin, ReadOnlyAdmin):
         return [path("current/", page, name="billing_modelprice_current"), *super().get_urls()]
 
     def get_fieldsets(self, request: HttpRequest, obj: ModelPrice | None = None) -> Any:
-        per_mtok = "USD per million tokens"
+        per_mtok = "USD per 1M tokens"
         if obj is None:
             return (
                 (None, {"fields": ("model", "effective_from", "min_input_tokens", "source")}),

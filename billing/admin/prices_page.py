@@ -1,4 +1,4 @@
-"""*Prices*: what every enabled model costs now, where that is from and how old it is."""
+"""*Prices*: the current price of every enabled model, with its source and age."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class PriceLine:
 
 
 class PricesPage(View):
-    """For staff who may see prices; the site itself asks everybody else to sign in."""
+    """For staff who may see prices. `admin_view` handles signing in."""
 
     admin_site: AdminSite | None = None
 
@@ -56,7 +56,7 @@ class PricesPage(View):
 
 def lines_of(model: Any, at: dt.datetime) -> list[PriceLine]:
     tiers = tiers_in_effect(model.prices.all(), at=at)
-    # Calls below the first tier have no price, so that tier 0 is a line in any case.
+    # Without tier 0, calls below the first tier are unpriced: show that as a line.
     lines = [] if 0 in tiers else [PriceLine(model, True, None, [])]
     for first, price in tiers.items():
         rates = (

@@ -1,4 +1,4 @@
-"""The shapes of budgets in the API's description."""
+"""Schemas of budgets in the API description."""
 
 from __future__ import annotations
 
@@ -11,45 +11,47 @@ from web.api.shapes import count, flag, identifier, moment, text, usd
 
 
 class AmountsShape(serializers.Serializer[Any]):
-    spent_usd = usd("What was spent in the period.")
-    held_usd = usd("What running turns have set aside.")
-    available_usd = usd("The limit less what was spent and is held, 0 at least.")
-    percent = serializers.FloatField(help_text="What was spent, of the limit; one decimal, rounded down.")
+    spent_usd = usd("Amount spent in the period.")
+    held_usd = usd("Amount held by running turns.")
+    available_usd = usd("The limit minus spent and held amounts, at least 0.")
+    percent = serializers.FloatField(
+        help_text="Spent amount in percent of the limit, rounded down to one decimal."
+    )
 
 
 class FullestShape(AmountsShape):
     user_id = identifier("The member.")
-    email = text("The member's e-mail address.")
+    email = text("The member's email address.")
 
 
 class CurrentShape(AmountsShape):
     start = serializers.DateField(help_text="The period's first UTC day.")
     resets_at = moment("When the next period begins.")
-    members = count("For each member: how many have spent in the period.", required=False)
-    fullest = FullestShape(many=True, required=False, help_text="For each member: the fullest first.")
+    members = count("Per-member budgets: number of members with spending in the period.", required=False)
+    fullest = FullestShape(many=True, required=False, help_text="Per-member budgets: the fullest members.")
 
 
-class AboutBudgetShape(serializers.Serializer[Any]):
+class BudgetFieldsShape(serializers.Serializer[Any]):
     id = identifier("The budget.")
     scope = serializers.ChoiceField(choices=Budget.Scope.choices, help_text="Whose spending it counts.")
     target_id = identifier("The team, user or room; null: everyone.", allow_null=True)
-    target_name = text("Its name; null: everyone, or it is gone.", allow_null=True)
+    target_name = text("Name of the target; null: everyone, or the target was deleted.", allow_null=True)
     applies = serializers.ChoiceField(
-        choices=Budget.Applies.choices, help_text="One limit for all of it, or for each member."
+        choices=Budget.Applies.choices, help_text="One limit in total, or one per member."
     )
-    limit_usd = usd("The limit of a period.")
+    limit_usd = usd("The limit per period.")
     period = serializers.ChoiceField(choices=Budget.Period.choices, help_text="UTC.")
-    hard = flag("What does not fit is refused; else people are told, and nothing is refused.")
+    hard = flag("Hard limit: blocks requests that could exceed it. Soft limit: alerts only.")
     thresholds = serializers.ListField(
-        child=serializers.IntegerField(), help_text="Percentages at which people are told, once in a period."
+        child=serializers.IntegerField(), help_text="Alert at these percentages, once per period."
     )
-    created_at = moment("When it was made.")
+    created_at = moment("When it was created.")
 
 
-class BudgetShape(AboutBudgetShape):
-    current = CurrentShape(help_text="The period that runs; for each member, the fullest one's.")
+class BudgetShape(BudgetFieldsShape):
+    current = CurrentShape(help_text="The current period; of a per-member budget, the fullest member's.")
 
 
-class OwnBudgetShape(AmountsShape, AboutBudgetShape):
+class OwnBudgetShape(AmountsShape, BudgetFieldsShape):
     starts_at = moment("When the period began.")
     resets_at = moment("When the next one begins.")

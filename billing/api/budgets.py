@@ -1,4 +1,4 @@
-"""API: budgets, one's own to see and for staff all of them to write."""
+"""API: a person's own budgets, read-only, and all budgets for staff."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from web.api.schema import PAGE, operation, page_of
 from web.instants import instant
 
 
-class ThresholdsField(serializers.ListField):
+class ThresholdsSerializerField(serializers.ListField):
     """Percentages in any order."""
 
     child = serializers.IntegerField(min_value=1, max_value=1000)
@@ -38,32 +38,34 @@ class ThresholdsField(serializers.ListField):
 
 
 class BudgetSerializer(serializers.Serializer[Budget]):
-    """What is told of a budget; a PATCH tells some of it."""
+    """Fields of a budget; PATCH takes any subset."""
 
     scope = serializers.ChoiceField(choices=Budget.Scope.choices, help_text="Whose spending it counts.")
     target_id = serializers.UUIDField(
-        allow_null=True, required=False, help_text="The team, user or room; none for everyone."
+        allow_null=True, required=False, help_text="The team, user or room; omit for everyone."
     )
     applies = serializers.ChoiceField(
-        choices=Budget.Applies.choices, required=False, help_text="`total` without it."
+        choices=Budget.Applies.choices, required=False, help_text="Default: `total`."
     )
-    # As many digits as MAX_USD has, and 12 decimal places: nothing finer is an amount.
+    # The digits of MAX_USD and 12 decimal places: the finest amount is one pico-USD.
     limit_usd = serializers.DecimalField(
         source="limit_pico",
         max_digits=19,
         decimal_places=12,
         min_value=Decimal(0),
         max_value=Decimal(MAX_USD),
-        help_text="The limit of a period, USD.",
+        help_text="The limit per period, USD.",
     )
     period = serializers.ChoiceField(
-        choices=Budget.Period.choices, required=False, help_text="UTC; `month` without it."
+        choices=Budget.Period.choices, required=False, help_text="UTC; default: `month`."
     )
-    hard = serializers.BooleanField(required=False, help_text="Refuse what does not fit; true without it.")
-    thresholds = ThresholdsField(
+    hard = serializers.BooleanField(
+        required=False, help_text="Hard limit: blocks requests that could exceed it; default: true."
+    )
+    thresholds = ThresholdsSerializerField(
         required=False,
         max_length=MAX_THRESHOLDS,
-        help_text="Percentages at which people are told; 50, 80 and 100 without it.",
+        help_text="Alert at these percentages, once per period; default: 50, 80, 100.",
     )
 
     def validate_target_id(self, value: uuid.UUID | None) -> uuid.UUID:
@@ -73,7 +75,7 @@ class BudgetSerializer(serializers.Serializer[Budget]):
         return usd_to_pico(value)
 
 
-def validated(request: Request, *, partial: bool = False) -> dict[str, Any]:
+def validated_fields(request: Request, *, partial: bool = False) -> dict[str, Any]:
     serializer = BudgetSerializer(data=request.data, partial=partial)
     serializer.is_valid(raise_exception=True)
     return dict(serializer.validated_data)
@@ -99,9 +101,9 @@ class AdminBudgetsView(AdminBudgetView, ListAPIView[Budget]):
         assert page is not None
         return self.get_paginated_response(budgets_json(page))
 
-    @operation("Make a budget", request=BudgetSerializer, answers={201: BudgetShape})
+    @operation("Create a budget", request=BudgetSerializer, answers={201: BudgetShape})
     def post(self, request: Request) -> Response:
-        budget = budget_add(fields=validated(request), actor_id=signed_in(request).pk)
+        budget = budget_add(fields=validated_fields(request), actor_id=signed_in(request).pk)
         return Response(budget_json(budget), status=201)
 
 
@@ -113,7 +115,7 @@ class AdminBudgetDetailView(AdminBudgetView):
     @operation("Change a budget", request=BudgetSerializer(partial=True), answers=BudgetShape)
     def patch(self, request: Request, budget_id: str) -> Response:
         wanted = access_budget(budget_id).pk
-        fields = validated(request, partial=True)
+        fields = validated_fields(request, partial=True)
         return Response(
             budget_json(budget_change(budget_id=wanted, fields=fields, actor_id=signed_in(request).pk))
         )
@@ -142,14 +144,14 @@ def budget_json(budget: Budget) -> dict[str, Any]:
 
 
 def budgets_json(budgets: Sequence[Budget]) -> list[dict[str, Any]]:
-    """Return budgets as staff see them; a fixed number of statements."""
+    """Return budgets for staff; a fixed number of statements."""
     states = states_of(budgets, today=utc_today())
     names = target_names(budgets)
     people = people_of(states)
-    return [{**about(state.budget, names), **current_json(state, people)} for state in states]
+    return [{**budget_fields(state.budget, names), **current_json(state, people)} for state in states]
 
 
-def about(budget: Budget, names: Mapping[uuid.UUID, str]) -> dict[str, Any]:
+def budget_fields(budget: Budget, names: Mapping[uuid.UUID, str]) -> dict[str, Any]:
     return {
         "id": str(budget.pk),
         "scope": budget.scope,
@@ -165,16 +167,16 @@ def about(budget: Budget, names: Mapping[uuid.UUID, str]) -> dict[str, Any]:
 
 
 def current_json(state: BudgetState, people: Mapping[uuid.UUID, str]) -> dict[str, Any]:
-    """Return the current period; of a budget for each member what the fullest has, and who the fullest are."""
+    """Return the current period; of a per-member budget the fullest member's, and the fullest members."""
     current: dict[str, Any] = {
         "start": str(state.current.start),
         "resets_at": instant(state.current.resets_at),
-        **amounts(state.current),
+        **fill_json(state.current),
     }
     if state.budget.applies == Budget.Applies.EACH:
         current["members"] = state.members
         current["fullest"] = [
-            {"user_id": str(fill.member_id), "email": people[fill.member_id], **amounts(fill)}
+            {"user_id": str(fill.member_id), "email": people[fill.member_id], **fill_json(fill)}
             for fill in state.fullest
         ]
     return {"current": current}
@@ -182,14 +184,14 @@ def current_json(state: BudgetState, people: Mapping[uuid.UUID, str]) -> dict[st
 
 def own_json(fill: Fill, names: Mapping[uuid.UUID, str]) -> dict[str, Any]:
     return {
-        **about(fill.budget, names),
-        **amounts(fill),
+        **budget_fields(fill.budget, names),
+        **fill_json(fill),
         "starts_at": instant(fill.starts_at),
         "resets_at": instant(fill.resets_at),
     }
 
 
-def amounts(fill: Fill) -> dict[str, Any]:
+def fill_json(fill: Fill) -> dict[str, Any]:
     return {
         "spent_usd": usd_text(fill.spent_pico),
         "held_usd": usd_text(fill.held_pico),

@@ -1,4 +1,4 @@
-"""The shapes of usage in the API's description."""
+"""Schemas of usage in the API description."""
 
 from __future__ import annotations
 
@@ -13,56 +13,60 @@ from web.api.shapes import count, flag, identifier, moment, text, usd
 
 
 class EventTokensShape(serializers.Serializer[Any]):
-    input_tokens = count("Tokens of input, the provider's total.")
-    cached_tokens = count("Tokens of input that were read from the provider's cache.")
-    cache_write_tokens = count("Tokens of input that were written to the provider's cache.")
-    output_tokens = count("Tokens of output, reasoning among them.")
+    input_tokens = count("Input tokens, the provider's total.")
+    cached_tokens = count("Input tokens read from the provider's cache.")
+    cache_write_tokens = count("Input tokens written to the provider's cache.")
+    output_tokens = count("Output tokens, including reasoning.")
     reasoning_tokens = count("Tokens of output that were reasoning.")
-    estimated = flag("The provider gave no figure: counted by us.")
+    estimated = flag("Estimated by Pantheon: the provider reported no usage.")
 
 
 class UsageEventShape(serializers.Serializer[Any]):
-    id = identifier("The event, which is the call; a correction has an id of its own.")
+    id = identifier("The call's id; a correction has an id of its own.")
     corrects = identifier(
-        "The event whose cost this one adds, which had no price then; null: a call of its own.",
+        "Of a correction: the event that had no price, and whose cost this one adds. null: a call.",
         allow_null=True,
     )
     turn_id = identifier("The turn.")
     session_id = identifier("The session.")
-    room_id = identifier("The room; null: an agent alone.", allow_null=True)
-    room_name = text("The room's name as it was.", allow_null=True)
-    agent_id = identifier("Who was asked; null: the manager or the summarizer.", allow_null=True)
-    agent_key = text("The agent's key as it was.", allow_null=True)
+    room_id = identifier("The room; null: a chat with an agent.", allow_null=True)
+    room_name = text("The room's name at the time.", allow_null=True)
+    agent_id = identifier("The agent; null: manager or summary.", allow_null=True)
+    agent_key = text("The agent's handle at the time.", allow_null=True)
     mode = text("The turn's mode.", allow_blank=True)
     purpose = text("`reply`, `route`, `evaluate`, `synthesize` or `summarize`.")
-    round = count("The round of the turn; null where there is none.", allow_null=True)
-    attempt = count("From 1.")
-    provider = text("Who ran the model.")
+    round = count("The round of the turn; null: none.", allow_null=True)
+    attempt = count("Attempt of the call, from 1.")
+    provider = text("The provider's name.")
     model = text("The model's alias.")
     status = text("`ok`, `failed`, `cancelled` or `interrupted`.")
-    usage = EventTokensShape(help_text="Tokens.")
-    cost_usd = usd("What the call cost; null: unpriced.", allow_null=True)
+    usage = EventTokensShape(help_text="Token counts.")
+    cost_usd = usd("Cost of the call; null: unpriced.", allow_null=True)
     created_at = moment("When the call ended.")
 
 
 class SumsShape(serializers.Serializer[Any]):
-    calls = count("Calls of models.")
-    input_tokens = count("Tokens of input, the providers' total.")
-    cached_tokens = count("Tokens of input that were read from a cache.")
-    cache_write_tokens = count("Tokens of input that were written to a cache.")
-    output_tokens = count("Tokens of output.")
+    calls = count("Model calls.")
+    input_tokens = count("Input tokens, the providers' total.")
+    cached_tokens = count("Input tokens read from a cache.")
+    cache_write_tokens = count("Input tokens written to a cache.")
+    output_tokens = count("Output tokens.")
     reasoning_tokens = count("Tokens of output that were reasoning.")
-    cost_usd = usd("The sum of the priced calls; null: none is priced.", allow_null=True)
-    estimated_cost_usd = usd("The part of it whose tokens we counted.", allow_null=True)
-    orchestration_cost_usd = usd("The part of it that managers and summarizers cost.", allow_null=True)
+    cost_usd = usd("Cost of the priced calls; null: none is priced.", allow_null=True)
+    estimated_cost_usd = usd("Part of the cost with estimated tokens.", allow_null=True)
+    orchestration_cost_usd = usd(
+        "Part of the cost that is not answers: routing, evaluation, conclusion, summary.", allow_null=True
+    )
     unpriced_calls = count("Calls without a price.")
-    cached_share = text("The cached part of the input, of 1, as a string; null: no input.", allow_null=True)
-    orchestration_share = text("Orchestration's part of the cost, of 1, as a string.", allow_null=True)
+    cached_share = text("Cached share of the input, 0 to 1, as a string; null: no input.", allow_null=True)
+    orchestration_share = text(
+        "Orchestration's share of the cost, 0 to 1, as a string; null: no cost.", allow_null=True
+    )
 
 
 class UsageRowShape(SumsShape):
-    key = text("What the row is about: an id, a day, a name, or `none`.")
-    label = text("The same for people.")
+    key = text("The row's key: an id, a day, a name, or `none`.")
+    label = text("The row's name for people.")
 
 
 class BeforeShape(serializers.Serializer[Any]):
@@ -75,10 +79,10 @@ class BeforeShape(serializers.Serializer[Any]):
 
 class ProjectionShape(serializers.Serializer[Any]):
     to = serializers.DateField(help_text="The last UTC day of the month.")
-    cost_so_far_usd = usd("What this month cost until now.", allow_null=True)
-    days_so_far = count("Days of the month until now.")
+    cost_so_far_usd = usd("Cost of this month to date.", allow_null=True)
+    days_so_far = count("Days of the month to date.")
     days = count("Days of the month.")
-    projected_cost_usd = usd("What the month will cost if it goes on like this.", allow_null=True)
+    projected_cost_usd = usd("Cost of the month at the current daily average.", allow_null=True)
 
     def get_fields(self) -> dict[str, Any]:
         first = serializers.DateField(help_text="The first UTC day of the month.")
@@ -87,12 +91,12 @@ class ProjectionShape(serializers.Serializer[Any]):
 
 class UsageSummaryShape(serializers.Serializer[Any]):
     to = serializers.DateField(help_text="The last UTC day.")
-    group_by = text("What the rows are about.")
+    group_by = text("The group of the rows.")
     filters = serializers.DictField(child=serializers.CharField(), help_text="Filter -> value.")
-    totals = SumsShape(help_text="Sums of the whole range.")
+    totals = SumsShape(help_text="Totals of the range.")
     rows = UsageRowShape(many=True, help_text="Sums by group.")
-    before = BeforeShape(help_text="The range before, as long as this one.")
-    projected_month = ProjectionShape(help_text="The month of today.")
+    before = BeforeShape(help_text="The range of the same length before.")
+    projected_month = ProjectionShape(help_text="The current month.")
 
     def get_fields(self) -> dict[str, Any]:
         return {"from": serializers.DateField(help_text="The first UTC day."), **super().get_fields()}
@@ -105,7 +109,7 @@ RANGE = (
 )
 FILTERS = (
     query("team", "A team's id or name, or `none`."),
-    query("user", "A person's id or e-mail address."),
+    query("user", "A person's id or email address."),
     query("model", "A model's id or alias."),
     query("provider", "A provider's id or name."),
     query("room", "A room's id, or `none`."),
@@ -113,4 +117,4 @@ FILTERS = (
     query("mode", "A mode."),
     query("purpose", "A purpose.", enum=["reply", "route", "evaluate", "synthesize", "summarize"]),
 )
-GROUP = query("group_by", "What the rows are about; `day` without it.", enum=list(GROUPS))
+GROUP = query("group_by", "The group of the rows; default: `day`.", enum=list(GROUPS))

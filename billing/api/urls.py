@@ -1,10 +1,10 @@
 from django.urls import path
 
 from billing.api.budgets import AdminBudgetDetailView, AdminBudgetsView, BudgetsView
-from billing.api.usage import AdminUsageExportView, AdminUsageSummaryView, UsageSummaryView, UsageView
+from billing.api.usage import AdminUsageExportView, AdminUsageSummaryView, UsageApiView, UsageSummaryView
 
 urlpatterns = [
-    path("usage", UsageView.as_view(), name="api-usage"),
+    path("usage", UsageApiView.as_view(), name="api-usage"),
     path("usage/summary", UsageSummaryView.as_view(), name="api-usage-summary"),
     path("admin/usage/summary", AdminUsageSummaryView.as_view(), name="api-admin-usage-summary"),
     path("admin/usage/export.csv", AdminUsageExportView.as_view(), name="api-admin-usage-export"),

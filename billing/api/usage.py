@@ -1,4 +1,4 @@
-"""API: usage, one's own and for staff everybody's. The figures are those of the pages."""
+"""API: a person's own usage, and all usage for staff. Same figures as on the pages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from billing.fields import usd_text
 from billing.models import ZERO_UUID, UsageEvent
 from billing.reports.export import events_csv
 from billing.reports.filters import key_text
-from billing.reports.query import Asked, read
+from billing.reports.query import ReportQuery, parse_query
 from billing.reports.report import summary
 from billing.reports.tables import sums_json
 from web.api.schema import operation
@@ -37,11 +37,11 @@ class AdminUsageView(AdminApiView):
 
 
 class AdminUsageSummaryView(AdminUsageView):
-    """`from`, `to` (UTC days, both included; the last 30 days) or `range`; `group_by` (day); filters."""
+    """`from` and `to` (UTC days, inclusive; default: the last 30 days) or `range`; `group_by` (day); filters."""
 
-    @operation("Sum up everybody's usage", parameters=[*RANGE, GROUP, *FILTERS], answers=UsageSummaryShape)
+    @operation("Summarize all usage", parameters=[*RANGE, GROUP, *FILTERS], answers=UsageSummaryShape)
     def get(self, request: Request) -> Response:
-        return Response(summary_json(read(request.query_params, today=utc_today(), group="day")))
+        return Response(summary_json(parse_query(request.query_params, today=utc_today(), group="day")))
 
 
 class AdminUsageExportView(AdminUsageView):
@@ -51,16 +51,16 @@ class AdminUsageExportView(AdminUsageView):
         answers={(200, "text/csv"): OpenApiTypes.STR},
     )
     def get(self, request: Request) -> StreamingHttpResponse:
-        asked = read(request.query_params, today=utc_today())
-        return events_csv(asked.days, asked.filters)
+        query = parse_query(request.query_params, today=utc_today())
+        return events_csv(query.days, query.filters)
 
 
 class UsageSummaryView(ApiView):
-    """The summary of one's own usage."""
+    """The summary of the user's own usage."""
 
-    @operation("Sum up my usage", parameters=[*RANGE, GROUP, *OWN_FILTERS], answers=UsageSummaryShape)
+    @operation("Summarize my usage", parameters=[*RANGE, GROUP, *OWN_FILTERS], answers=UsageSummaryShape)
     def get(self, request: Request) -> Response:
-        return Response(summary_json(read_own(request)))
+        return Response(summary_json(parse_own_query(request)))
 
 
 class UsageEventSerializer(serializers.BaseSerializer[UsageEvent]):
@@ -97,9 +97,9 @@ class UsageEventSerializer(serializers.BaseSerializer[UsageEvent]):
         }
 
 
-@extend_schema_view(get=operation("List my calls as they are billed", answers=UsageEventShape(many=True)))
-class UsageView(ApiView, ListAPIView[UsageEvent]):
-    """One's own calls as they are billed, newest first."""
+@extend_schema_view(get=operation("List my calls as billed", answers=UsageEventShape(many=True)))
+class UsageApiView(ApiView, ListAPIView[UsageEvent]):
+    """The user's own calls as billed, newest first."""
 
     serializer_class = UsageEventSerializer
 
@@ -108,31 +108,31 @@ class UsageView(ApiView, ListAPIView[UsageEvent]):
         return UsageEvent.objects.filter(user_id=user.pk).select_related("model")
 
 
-def read_own(request: Request) -> Asked:
-    """Read a question about oneself; it cannot name anybody else."""
+def parse_own_query(request: Request) -> ReportQuery:
+    """Parse the query of a user's own report. Raises `invalid_parameter` for filters on others."""
     user = signed_in(request)
-    asked = read(request.query_params, today=utc_today(), group="day")
-    if asked.filters.user not in (None, user.pk):
+    query = parse_query(request.query_params, today=utc_today(), group="day")
+    if query.filters.user not in (None, user.pk):
         raise invalid_parameter("user", "These are your own figures: leave out user.")
-    if asked.filters.team is not None:
+    if query.filters.team is not None:
         raise invalid_parameter("team", "These are your own figures: leave out team.")
-    return replace(asked, filters=asked.filters.having("user", user.pk))
+    return replace(query, filters=query.filters.having("user", user.pk))
 
 
-def summary_json(asked: Asked) -> dict[str, Any]:
-    """Return totals and rows of a range, with the totals of the range before and the projected month."""
-    found = summary(asked.days, asked.filters, asked.group, today=utc_today())
-    before, projection = asked.days.before(), found.projection
+def summary_json(query: ReportQuery) -> dict[str, Any]:
+    """Return totals and rows of a range, the totals of the range before, and the projected month."""
+    report = summary(query.days, query.filters, query.group, today=utc_today())
+    before, projection = query.days.before(), report.projection
     return {
-        "from": str(asked.days.first),
-        "to": str(asked.days.last),
-        "group_by": asked.group,
-        "filters": asked.filters.query(),
-        "totals": sums_json(found.totals),
+        "from": str(query.days.first),
+        "to": str(query.days.last),
+        "group_by": query.group,
+        "filters": query.filters.query(),
+        "totals": sums_json(report.totals),
         "rows": [
-            {"key": key_text(row.key), "label": row.label, **sums_json(row.sums)} for row in found.table.rows
+            {"key": key_text(row.key), "label": row.label, **sums_json(row.sums)} for row in report.table.rows
         ],
-        "before": {"from": str(before.first), "to": str(before.last), "totals": sums_json(found.before)},
+        "before": {"from": str(before.first), "to": str(before.last), "totals": sums_json(report.before)},
         "projected_month": {
             "from": str(projection.month.first),
             "to": str(projection.month.last),

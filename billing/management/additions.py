@@ -1,4 +1,4 @@
-"""What commands add to the catalogue and its prices is in the audit log, as what staff add is."""
+"""Audit entries for the models and prices that commands add."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from orchestration.models import LlmModel
 
 @contextmanager
 def additions_audited() -> Iterator[None]:
-    """Write down each model and price that this thread adds, in the transaction that adds it; nobody is its actor."""
+    """Audit each model and price that this thread adds, in the same transaction, without an actor."""
     thread = threading.get_ident()
 
     def record(sender: type[Model], instance: Model, created: bool, **kwargs: Any) -> None:

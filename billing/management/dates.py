@@ -1,4 +1,4 @@
-"""Dates on the command line: days of UTC, as the ledger counts them."""
+"""UTC dates on the command line."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from argparse import ArgumentTypeError
 
 
 def utc_date(text: str) -> dt.date:
-    """Return the date of YYYY-MM-DD."""
+    """Parse YYYY-MM-DD. Raises ArgumentTypeError."""
     try:
         return dt.date.fromisoformat(text)
     except ValueError as error:
-        raise ArgumentTypeError(f"{text!r} is no date such as 2026-11-22") from error
+        raise ArgumentTypeError(f"{text!r} is not a date such as 2026-11-22") from error

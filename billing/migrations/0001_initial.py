@@ -29,7 +29,7 @@ class Migration(migrations.Migration):
                     "min_input_tokens",
                     models.PositiveIntegerField(
                         default=0,
-                        help_text="The row with the largest value not above a call's total input prices the whole call.",
+                        help_text="Applies to calls with at least this many input tokens.",
                     ),
                 ),
                 ("input_pico", billing.fields.PicoUsdField(verbose_name="input")),
@@ -90,14 +90,14 @@ class Migration(migrations.Migration):
                 ("provider", models.CharField(max_length=64)),
                 (
                     "model_asked",
-                    models.CharField(help_text="The provider's model id that was asked for.", max_length=200),
+                    models.CharField(help_text="The requested model ID.", max_length=200),
                 ),
                 ("model_served", models.CharField(blank=True, max_length=200)),
                 ("provider_request_id", models.CharField(blank=True, max_length=200)),
                 (
                     "input_tokens",
                     models.PositiveBigIntegerField(
-                        default=0, help_text="Fresh input, without what was read from or written to a cache."
+                        default=0, help_text="Uncached input, without cache reads and writes."
                     ),
                 ),
                 ("cache_read_tokens", models.PositiveBigIntegerField(default=0)),
@@ -106,9 +106,7 @@ class Migration(migrations.Migration):
                 ("output_tokens", models.PositiveBigIntegerField(default=0)),
                 (
                     "reasoning_tokens",
-                    models.PositiveBigIntegerField(
-                        default=0, help_text="Part of the output, not billed twice."
-                    ),
+                    models.PositiveBigIntegerField(default=0, help_text="Included in the output tokens."),
                 ),
                 (
                     "source",
@@ -121,7 +119,7 @@ class Migration(migrations.Migration):
                 (
                     "flags",
                     models.JSONField(
-                        blank=True, default=list, help_text="What did not add up in the provider's usage."
+                        blank=True, default=list, help_text="Inconsistencies in the provider's usage report."
                     ),
                 ),
                 (

@@ -40,7 +40,7 @@ class Migration(migrations.Migration):
                     models.UUIDField(
                         blank=True,
                         default=uuid.UUID("00000000-0000-0000-0000-000000000000"),
-                        help_text="The team, user or room; zero for everyone.",
+                        help_text="The team, user or room; zero: everyone.",
                     ),
                 ),
                 (
@@ -60,7 +60,7 @@ class Migration(migrations.Migration):
                     "hard",
                     models.BooleanField(
                         default=True,
-                        help_text="Hard: what does not fit is refused before it is asked. Soft: thresholds tell, nothing is refused.",
+                        help_text="Hard limit: blocks requests that could exceed it. Soft limit: alerts only.",
                     ),
                 ),
                 (
@@ -68,15 +68,13 @@ class Migration(migrations.Migration):
                     models.JSONField(
                         blank=True,
                         default=billing.models.budgets.default_thresholds,
-                        help_text="Percentages of the limit at which people are told, once in each period.",
+                        help_text="Alert at these percentages (once per period).",
                         validators=[billing.models.budgets.valid_thresholds],
                     ),
                 ),
                 (
                     "counts_from",
-                    models.DateField(
-                        editable=False, help_text="The first day of the first period that is counted."
-                    ),
+                    models.DateField(editable=False, help_text="First day of the first counted period."),
                 ),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
             ],
@@ -121,7 +119,7 @@ class Migration(migrations.Migration):
                     "member_id",
                     models.UUIDField(
                         default=uuid.UUID("00000000-0000-0000-0000-000000000000"),
-                        help_text="Zero for a budget's total.",
+                        help_text="Zero for a total budget.",
                     ),
                 ),
                 ("start", models.DateField(help_text="The period's first day, UTC.")),
@@ -150,14 +148,14 @@ class Migration(migrations.Migration):
                     "mail_after",
                     models.DateTimeField(
                         default=django.utils.timezone.now,
-                        help_text="Not before this moment is it mailed, or tried again.",
+                        help_text="Earliest time to mail it, or to retry.",
                     ),
                 ),
                 (
                     "mailed_at",
                     models.DateTimeField(
                         blank=True,
-                        help_text="When it was mailed, or found to have nobody to be mailed to.",
+                        help_text="When it was mailed, or found to be obsolete or without recipients.",
                         null=True,
                     ),
                 ),
@@ -181,7 +179,7 @@ class Migration(migrations.Migration):
                 (
                     "amount_pico",
                     billing.fields.PicoUsdField(
-                        help_text="What the turn's calls may cost: the least of its lines.",
+                        help_text="The most that the turn's calls may cost: the smallest of its lines.",
                         verbose_name="amount",
                     ),
                 ),

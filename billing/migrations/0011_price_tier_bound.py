@@ -15,7 +15,7 @@ class Migration(migrations.Migration):
             name="min_input_tokens",
             field=models.PositiveIntegerField(
                 default=0,
-                help_text="The row with the largest value not above a call's total input prices the whole call.",
+                help_text="Applies to calls with at least this many input tokens.",
                 validators=[django.core.validators.MaxValueValidator(2147483647)],
             ),
         ),

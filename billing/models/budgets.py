@@ -1,7 +1,7 @@
-"""Budgets: what may be spent in a period, what was, and what running turns have set aside.
+"""Budgets: limits per period, amounts spent, and amounts held by running turns.
 
-What a budget counts is told by its `scope`, `target_id` and `applies` alone; nothing refers to people, teams or rooms
-by foreign key. Nothing is ever reset: a new period is a new row.
+`scope`, `target_id` and `applies` alone decide what a budget counts; there are no foreign keys to people, teams or
+rooms. Nothing is ever reset: each period has its own row.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def default_thresholds() -> list[int]:
 
 
 def valid_thresholds(value: Any) -> None:
-    """Refuse what is no list of different whole percentages from 1 to 1,000 in rising order."""
+    """Validate a rising list of distinct whole percentages from 1 to 1,000. Raises ValidationError."""
     numbers = value if isinstance(value, list) else None
     if (
         numbers is None
@@ -43,8 +43,8 @@ def valid_thresholds(value: Any) -> None:
 class Budget(models.Model):
     """A limit in USD per UTC day or month.
 
-    `total`: one limit for everything in the scope. `each`: every member of the scope has the limit for what they spend
-    in it; a user's own budget of the same period takes its place.
+    `total`: one limit for everything in the scope. `each`: the limit applies to each member of the scope separately;
+    a user's own budget of the same period overrides it.
     """
 
     class Scope(models.TextChoices):
@@ -64,24 +64,22 @@ class Budget(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     scope = models.CharField(max_length=16, choices=Scope.choices)
     target_id = models.UUIDField(
-        default=ZERO_UUID, blank=True, help_text="The team, user or room; zero for everyone."
+        default=ZERO_UUID, blank=True, help_text="The team, user or room; zero: everyone."
     )
     applies = models.CharField(max_length=16, choices=Applies.choices, default=Applies.TOTAL)
     limit_pico = PicoUsdField("limit in USD")
     period = models.CharField(max_length=16, choices=Period.choices, default=Period.MONTH)
     hard = models.BooleanField(
         default=True,
-        help_text="Hard: what does not fit is refused before it is asked. Soft: thresholds tell, nothing is refused.",
+        help_text="Hard limit: blocks requests that could exceed it. Soft limit: alerts only.",
     )
     thresholds = models.JSONField(
         default=default_thresholds,
         blank=True,
         validators=[valid_thresholds],
-        help_text="Percentages of the limit at which people are told, once in each period.",
+        help_text="Alert at these percentages (once per period).",
     )
-    counts_from = models.DateField(
-        editable=False, help_text="The first day of the first period that is counted."
-    )
+    counts_from = models.DateField(editable=False, help_text="First day of the first counted period.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -105,11 +103,11 @@ class Budget(models.Model):
         return f"{'hard' if self.hard else 'soft'} budget per {self.period} of {whose}{member}"
 
     def member_of(self, user_id: uuid.UUID) -> uuid.UUID:
-        """Return whose row a user's spending is counted in: the user's own, or the one of all."""
+        """Return the `member_id` of the row that counts a user's spending: zero for a total budget."""
         return user_id if self.applies == self.Applies.EACH else ZERO_UUID
 
-    def counted(self) -> dict[str, uuid.UUID]:
-        """Return the filter by which events and rollup rows are counted, members aside."""
+    def usage_filter(self) -> dict[str, uuid.UUID]:
+        """Return the filter of the events and rollup rows that the budget counts, members aside."""
         return {} if self.scope == self.Scope.EVERYONE else {f"{self.scope}_id": self.target_id}
 
     def start_of(self, day: dt.date) -> dt.date:
@@ -117,21 +115,21 @@ class Budget(models.Model):
         return day if self.period == self.Period.DAY else month_of(day).first
 
     def resets_at(self, start: dt.date) -> dt.datetime:
-        """Return the moment at which the period that begins on `start` is over."""
+        """Return the end of the period that begins on `start`."""
         last = start if self.period == self.Period.DAY else month_of(start).last
         return dt.datetime.combine(last + dt.timedelta(days=1), dt.time(), dt.UTC)
 
     def left_pico(self, *, spent_pico: int, held_pico: int) -> int:
-        """Return what is left of a period; to what is held belongs what open holds carry over from earlier ones."""
+        """Return what is left of a period. `held_pico` must include open holds carried over from earlier ones."""
         return max(0, self.limit_pico - spent_pico - held_pico)
 
 
 class BudgetPeriod(models.Model):
-    """What one period of a budget has spent, and what running turns may still spend of it. Pico-USD."""
+    """Amounts spent and held in one period of a budget. Pico-USD."""
 
     id = models.BigAutoField(primary_key=True)
     budget = models.ForeignKey(Budget, on_delete=models.CASCADE, related_name="periods")
-    member_id = models.UUIDField(default=ZERO_UUID, help_text="Zero for a budget's total.")
+    member_id = models.UUIDField(default=ZERO_UUID, help_text="Zero for a total budget.")
     start = models.DateField(help_text="The period's first day, UTC.")
     spent_pico = PicoUsdField("spent", default=0)
     held_pico = PicoUsdField("held", default=0)
@@ -148,17 +146,19 @@ class BudgetPeriod(models.Model):
 
 
 class Hold(models.Model):
-    """What a turn has set aside of the hard budgets that bind it, until its commit; resolved exactly once."""
+    """The amount that a turn reserves from hard budgets until its commit. Resolved exactly once."""
 
     turn_id = models.UUIDField(primary_key=True)
-    amount_pico = PicoUsdField("amount", help_text="What the turn's calls may cost: the least of its lines.")
+    amount_pico = PicoUsdField(
+        "amount", help_text="The most that the turn's calls may cost: the smallest of its lines."
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     resolved_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering: ClassVar = ["-created_at"]
         indexes: ClassVar = [
-            # What holds of earlier days have set aside: every accept asks.
+            # `carried_over`, in every accept.
             models.Index(fields=["created_at"], name="hold_open", condition=Q(resolved_at__isnull=True))
         ]
 
@@ -168,9 +168,9 @@ class Hold(models.Model):
 
 class HoldLineQuerySet(models.QuerySet["HoldLine"]):
     def carried_over(self, today: dt.date) -> HoldLineQuerySet:
-        """Keep what open holds have taken of periods that were over before a UTC day.
+        """Filter to lines of open holds whose period ended before a UTC day.
 
-        Their calls count in the period in which they end, so this is set aside of the one that runs.
+        Calls count in the period in which they end, so these amounts are held of the current period.
         """
         over = Q(period__budget__period=Budget.Period.DAY, period__start__lt=today) | Q(
             period__budget__period=Budget.Period.MONTH, period__start__lt=month_of(today).first
@@ -182,13 +182,13 @@ class HoldLineQuerySet(models.QuerySet["HoldLine"]):
         """Return (budget, member) -> pico-USD: one statement."""
         rows = self.order_by().values_list("period__budget_id", "period__member_id")
         return {
-            (budget, member): int(taken)
-            for budget, member, taken in rows.annotate(taken=models.Sum("amount_pico"))
+            (budget, member): int(amount)
+            for budget, member, amount in rows.annotate(amount=models.Sum("amount_pico"))
         }
 
 
 class HoldLine(models.Model):
-    """What a hold has taken of one budget period."""
+    """The amount that a hold reserves from one budget period."""
 
     id = models.BigAutoField(primary_key=True)
     hold = models.ForeignKey(Hold, on_delete=models.CASCADE, related_name="lines")
@@ -209,17 +209,17 @@ class HoldLine(models.Model):
 
 
 class BudgetNotice(models.Model):
-    """A threshold that was passed: told once in each period. Those without `mailed_at` are what there is to mail."""
+    """A passed threshold, noted once per period. Rows without `mailed_at` are still to be mailed."""
 
     id = models.BigAutoField(primary_key=True)
     period = models.ForeignKey(BudgetPeriod, on_delete=models.CASCADE, related_name="notices")
     threshold = models.PositiveSmallIntegerField(help_text="Percent of the limit.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     mail_after = models.DateTimeField(
-        default=timezone.now, help_text="Not before this moment is it mailed, or tried again."
+        default=timezone.now, help_text="Earliest time to mail it, or to retry."
     )
     mailed_at = models.DateTimeField(
-        null=True, blank=True, help_text="When it was mailed, or found to have nobody to be mailed to."
+        null=True, blank=True, help_text="When it was mailed, or found to be obsolete or without recipients."
     )
 
     class Meta:
@@ -228,7 +228,7 @@ class BudgetNotice(models.Model):
             models.UniqueConstraint(fields=["period", "threshold"], name="budget_notice_once"),
         ]
         indexes: ClassVar = [
-            # What there is to mail: notices_mail() looks every few seconds.
+            # `notices_mail` polls for due notices every few seconds.
             models.Index(
                 fields=["mail_after"], name="budget_notice_to_mail", condition=Q(mailed_at__isnull=True)
             ),

@@ -1,8 +1,8 @@
 """The ledger: prices, usage events, and the rollups that reports read.
 
-No foreign key leaves this package except to the catalogue's model: people, teams, rooms and agents are kept as
-UUIDs (with the name as it was), so that the ledger outlives what it speaks of. Names of rooms and agents go when their
-person is erased.
+The only foreign key out of this package is to the catalogue's model. People, teams, rooms and agents are stored as
+UUIDs with their name at the time, so that the ledger outlives them. Erasing a person blanks the names of their rooms
+and agents.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ ZERO_UUID = uuid.UUID(int=0)
 """Stands for "none" in rollup keys, where NULLs would never be equal."""
 
 MAX_TIER_TOKENS = 2**31 - 1
-"""What every database takes as a number of tokens at which a tier begins."""
+"""The largest integer that every supported database can store in this column."""
 
 
 class LedgerIsAppendOnly(Exception):
-    """A row of the ledger was about to be changed or deleted. Corrections are new rows."""
+    """An attempt to change or delete a ledger row. Add a correction instead."""
 
 
 class AppendOnlyQuerySet(models.QuerySet[Any]):
-    """Rows that can be added and read, and nothing else."""
+    """A queryset that allows only adding and reading."""
 
     def update(self, **kwargs: Any) -> int:
         raise LedgerIsAppendOnly(f"{self.model._meta.verbose_name_plural} are never changed: add a row")
@@ -65,7 +65,7 @@ class AppendOnlyModel(models.Model):
 
 
 class ModelPrice(AppendOnlyModel):
-    """What a model costs from a moment on, in pico-USD per token (USD 1 per Mtok = 1,000,000). Insert-only."""
+    """A model's rates from a moment on, in pico-USD per token (USD 1 per Mtok = 1,000,000). Insert-only."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     model = models.ForeignKey("orchestration.LlmModel", on_delete=models.PROTECT, related_name="prices")
@@ -73,7 +73,7 @@ class ModelPrice(AppendOnlyModel):
     min_input_tokens = models.PositiveIntegerField(
         default=0,
         validators=[MaxValueValidator(MAX_TIER_TOKENS)],
-        help_text="The row with the largest value not above a call's total input prices the whole call.",
+        help_text="Applies to calls with at least this many input tokens.",
     )
     input_pico = PicoUsdField("input")
     cache_read_pico = PicoUsdField("cache read")
@@ -119,16 +119,16 @@ class UsageEventQuerySet(AppendOnlyQuerySet):
         return self.calls().filter(~models.Exists(corrections), cost_pico__isnull=True)
 
     def erase_names(self, user_id: uuid.UUID) -> int:
-        """Blank a person's names of rooms and agents: the one change there is. For billing/services/erase.py."""
+        """Blank a person's names of rooms and agents, the only allowed update. For billing/services/erase.py."""
         named = self.filter(user_id=user_id).exclude(room_name="", agent_key="")
         return models.QuerySet.update(named, room_name="", agent_key="")
 
 
 class UsageEvent(AppendOnlyModel):
-    """One model call as it is billed. Append-only; its id is the call's id, so that replaying changes nothing.
+    """One billed model call. Append-only; its id is the call's id, so that writing it twice is impossible.
 
-    A row with `corrects` is no call: it adds the cost of an unpriced call once there is a price, and has no tokens of
-    its own, so that sums over rows stay sums over calls. It lies at the moment of its call.
+    A row with `corrects` is not a call but a correction: it adds the cost of an unpriced call once there is a price. It
+    has no tokens, so that sums over rows stay sums over calls, and the call's `created_at`.
     """
 
     class Source(models.TextChoices):
@@ -150,7 +150,7 @@ class UsageEvent(AppendOnlyModel):
         SUMMARIZE = "summarize"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    # Indexed by the constraint below, so that the many rows that correct nothing cost nothing.
+    # No index of its own: the partial constraint `event_corrected_once` is one, without the many NULLs.
     corrects = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="corrections", db_index=False
     )
@@ -174,24 +174,22 @@ class UsageEvent(AppendOnlyModel):
     model = models.ForeignKey(
         "orchestration.LlmModel", on_delete=models.PROTECT, related_name="+", db_index=False
     )  # event_of_model is its index
-    model_asked = models.CharField(max_length=200, help_text="The provider's model id that was asked for.")
+    model_asked = models.CharField(max_length=200, help_text="The requested model ID.")
     model_served = models.CharField(max_length=200, blank=True)
     provider_request_id = models.CharField(max_length=200, blank=True)
 
     input_tokens = models.PositiveBigIntegerField(
-        default=0, help_text="Fresh input, without what was read from or written to a cache."
+        default=0, help_text="Uncached input, without cache reads and writes."
     )
     cache_read_tokens = models.PositiveBigIntegerField(default=0)
     cache_write_5m_tokens = models.PositiveBigIntegerField(default=0)
     cache_write_1h_tokens = models.PositiveBigIntegerField(default=0)
     output_tokens = models.PositiveBigIntegerField(default=0)
-    reasoning_tokens = models.PositiveBigIntegerField(
-        default=0, help_text="Part of the output, not billed twice."
-    )
+    reasoning_tokens = models.PositiveBigIntegerField(default=0, help_text="Included in the output tokens.")
     source = models.CharField(max_length=16, choices=Source.choices)
     raw_usage = models.JSONField(null=True, blank=True)
     flags = models.JSONField(
-        default=list, blank=True, help_text="What did not add up in the provider's usage."
+        default=list, blank=True, help_text="Inconsistencies in the provider's usage report."
     )
 
     price = models.ForeignKey(ModelPrice, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
@@ -264,7 +262,7 @@ class UsageEvent(AppendOnlyModel):
 
     @property
     def usage(self) -> Usage:
-        """The tokens; of a correction all zero, those of the call are with the event that it corrects."""
+        """The token buckets; all zero for a correction."""
         return Usage(
             self.input_tokens,
             self.cache_read_tokens,
@@ -276,7 +274,7 @@ class UsageEvent(AppendOnlyModel):
 
 
 class UsageSums(models.Model):
-    """What some calls used and cost."""
+    """Usage and cost of some calls."""
 
     calls = models.BigIntegerField(default=0)
     input_tokens = models.BigIntegerField(default=0)
@@ -294,7 +292,7 @@ class UsageSums(models.Model):
 
 
 class DailyUsage(UsageSums):
-    """Sums of the usage events of a UTC day, by everything a report groups by."""
+    """Sums of a UTC day's usage events, by every column that reports group by."""
 
     id = models.BigAutoField(primary_key=True)
     day = models.DateField()
@@ -330,10 +328,10 @@ class DailyUsage(UsageSums):
 
 
 class UsageTotal(UsageSums):
-    """Daily usage once more, summed over some columns of its key, or over a week: few rows for a long range.
+    """Daily usage summed over some key columns or over a week, so that long ranges need few rows.
 
-    `cut` names which columns are left (billing/models/rollup_cuts.py); the others are the zero UUID or "". A weekly row
-    lies on its Monday.
+    `cut` names the columns that are kept (billing/models/rollup_cuts.py); the others are the zero UUID or "". The `day`
+    of a weekly row is its Monday.
     """
 
     id = models.BigAutoField(primary_key=True)

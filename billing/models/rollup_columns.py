@@ -14,7 +14,7 @@ TOKENS = (
 SUMS = ("calls", *TOKENS, "cost_pico", "estimated_cost_pico", "unpriced_calls")
 COLUMNS = ", ".join((*KEY, *SUMS))
 ORCHESTRATION = "CASE WHEN purpose <> 'reply' THEN cost_pico ELSE 0 END"
-"""The cost of a daily row where it is not a reply's: routing, evaluation, synthesis, summaries."""
+"""SQL of a daily row's cost if it is not a reply: routing, evaluation, synthesis, summaries."""
 
 TOTAL_KEY = ("cut", *KEY)
 TOTAL_SUMS = (*SUMS, "orchestration_cost_pico")

@@ -1,11 +1,10 @@
-"""The cuts of `UsageTotal`: which columns of the daily rollup's key each kind of row keeps.
+"""The cuts of `UsageTotal`: the columns of the daily rollup's key that each kind of row keeps.
 
-A report reads the smallest cut that has the columns of its filters and of its groups. Teams, models, purposes and
-modes are few: each has a cut, alone, with each other one, and with all of them, by day. People, rooms and agents are
-many, so a cut of each is kept by week too, and so is the whole key: 30 days are then some three weeks and nine days.
-Each of them keeps the team with it, for one team's people, rooms and agents: hardly any has two, so it costs no rows.
-No agent and no room are no small part of the rows as one agent or room is, but orchestration's and direct chat's: cuts
-of their own.
+A report reads the smallest cut with the columns of its filters and groups. Teams, models, purposes and modes are few:
+there is a daily cut of each, of each pair, and of all four. People, rooms and agents are many, so their cuts and the
+whole key are also kept by week: 30 days are then about three weeks and nine days. These cuts include the team, for
+reports of one team; hardly any person, room or agent has two teams, so this adds no rows. Calls without an agent
+(orchestration) or without a room (direct chat) are a large part of the rows, so they have cuts of their own.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ NONE: Mapping[str, tuple[str, ...]] = {
     for none in ("agent_id", "room_id")
     for column in FEW
 }
-"""Name -> columns, the first of which is none in all rows that are summed; by day."""
+"""Daily cuts of the rows without an agent or room. Name -> columns, the first of which is none in all these rows."""
 
 OF_TEAMS: Mapping[str, tuple[str, ...]] = {without_id(column): ("team_id", column) for column in MANY}
 
@@ -39,38 +38,38 @@ DAILY: Mapping[str, tuple[str, ...]] = {
     "few": FEW,
     **NONE,
 }
-"""Name -> columns; the days are those of the daily rollup."""
+"""Daily cuts: name -> columns."""
 
 WEEKLY: Mapping[str, tuple[str, ...]] = {
     **{f"week:{cut}": columns for cut, columns in OF_TEAMS.items()},
     "week:all": EVERYTHING,
 }
-"""Name -> columns; the day is the Monday of the week."""
+"""Weekly cuts: name -> columns. The day is the week's Monday."""
 
 CUTS = {**DAILY, **WEEKLY}
 
 
-def daily_cut(columns: Iterable[str], none: Iterable[str] = ()) -> str | None:
-    """Return the smallest daily cut that keeps these columns; None where only the daily rollup itself does.
+def smallest_daily_cut(columns: Iterable[str], none: Iterable[str] = ()) -> str | None:
+    """Return the smallest daily cut that keeps these columns; None if only the daily rollup does.
 
-    `none`: columns that are none in all rows that are wanted.
+    `none`: columns that are none in all wanted rows.
     """
-    wanted, known = set(columns), set(none)
-    found = [
+    wanted, always_none = set(columns), set(none)
+    cuts = [
         name
         for name, kept in DAILY.items()
-        if wanted.issubset(kept) and (name not in NONE or kept[0] in known)
+        if wanted.issubset(kept) and (name not in NONE or kept[0] in always_none)
     ]
-    return min(found, key=lambda name: len(DAILY[name]), default=None)
+    return min(cuts, key=lambda name: len(DAILY[name]), default=None)
 
 
 def is_small(cut: str | None) -> bool:
-    """Return whether a day has few rows of a cut, however many people, rooms and agents there are."""
+    """Return whether a cut has few rows per day, however many people, rooms and agents there are."""
     return cut is not None and (cut in NONE or set(DAILY[cut]).issubset(FEW))
 
 
-def weekly_cut(columns: Iterable[str]) -> str:
+def smallest_weekly_cut(columns: Iterable[str]) -> str:
     """Return the smallest weekly cut that keeps these columns."""
     wanted = set(columns)
-    found = [name for name, kept in WEEKLY.items() if wanted.issubset(kept)]
-    return min(found, key=lambda name: len(WEEKLY[name]))
+    cuts = [name for name, kept in WEEKLY.items() if wanted.issubset(kept)]
+    return min(cuts, key=lambda name: len(WEEKLY[name]))

@@ -1,5 +1,5 @@
 from django.urls import path
 
-from billing.pages.usage import UsageView
+from billing.pages.usage import UsagePage
 
-urlpatterns = [path("usage", UsageView.as_view(), name="usage")]
+urlpatterns = [path("usage", UsagePage.as_view(), name="usage")]

@@ -1,11 +1,10 @@
-"""Pages: what my own calls cost."""
+"""Page: the cost of my own calls."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -13,18 +12,16 @@ from django.urls import reverse
 
 from accounts.models import User
 from accounts.pages.base import PageView
-from billing.budget_text import Line, own_line
+from billing.budget_text import BudgetLine, own_line
 from billing.days import PRESETS, utc_today
 from billing.money import Money, money
 from billing.reports.charts import stacked_chart
 from billing.reports.filters import Filters
-from billing.reports.query import Asked, read_forgiving
-from billing.reports.report import dashboard
-from billing.reports.tables import TITLES, change, figures_of, listing_of
+from billing.reports.query import parse_query_lenient
+from billing.reports.report import Table, dashboard
+from billing.reports.tables import TITLES, change, figures_of, filter_chips, listings_for
 from billing.reports.turns import TurnCost, turns_of
 from billing.selectors.budgets import own_fills, target_names
-from billing.selectors.keys import Key
-from billing.selectors.labels import labels_for
 
 TABLES = ("model", "room", "agent")
 OWN_FILTERS = (*TABLES, "provider", "mode", "purpose")
@@ -32,15 +29,8 @@ LATEST = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Chip:
-    title: str
-    label: str
-    without: str
-
-
-@dataclass(frozen=True, slots=True)
 class TurnLine:
-    """A turn with its cost, and the session it is in."""
+    """A turn with its cost and the URL of its place in the session."""
 
     at: dt.datetime
     place: str
@@ -51,64 +41,47 @@ class TurnLine:
     url: str
 
 
-class UsageView(PageView):
-    """My cost by day, model, room and agent; a row narrows the page, the turns below are what it is made of."""
+class UsagePage(PageView):
+    """My cost by day, model, room and agent. Each row filters the page; the newest turns are listed below."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
         today = utc_today()
-        asked, wrong = read_forgiving(request.GET, today=today)
-        kept = Filters(**{name: getattr(asked.filters, name) for name in OWN_FILTERS})
-        asked = replace(asked, group="day", filters=kept)
+        query, problems = parse_query_lenient(request.GET, today=today)
+        kept = Filters(**{name: getattr(query.filters, name) for name in OWN_FILTERS})
+        query = replace(query, group="day", filters=kept)
         own = kept.having("user", self.user.pk)
-        report = dashboard(asked.days, own, "day", today=today, tables=TABLES)
+        report = dashboard(query.days, own, "day", today=today, tables=TABLES)
         context = {
-            "asked": asked,
-            "wrong": wrong,
+            "asked": query,
+            "wrong": problems,
             "presets": PRESETS.items(),
-            "chips": chips_of(asked),
+            "chips": filter_chips(query),
             "now": figures_of(report.totals),
             "before": figures_of(report.before),
-            "days_before": asked.days.before(),
+            "days_before": query.days.before(),
             "change": change(report.totals.cost_pico, report.before.cost_pico),
             "projected": money(report.projection.projected_pico),
             "projection": report.projection,
             "chart": stacked_chart(report.days, report.series),
             "stacked_by": TITLES[report.stacked_by].lower(),
             "budgets": budget_lines(self.user, today),
-            "listings": listings_of(report.tables, report.totals, asked),
-            "turns": [turn_line(turn) for turn in turns_of(asked.days, own, limit=LATEST)],
+            "listings": listings_for(used_rows(report.tables), report.totals, query, anchor="#turns"),
+            "turns": [turn_line(turn) for turn in turns_of(query.days, own, limit=LATEST)],
             "latest": LATEST,
         }
         return render(request, "pages/usage.html", context)
 
 
-def budget_lines(user: User, today: dt.date) -> list[Line]:
+def budget_lines(user: User, today: dt.date) -> list[BudgetLine]:
     """Return the budgets that bind a person, as they stand today."""
     fills = own_fills(user, today=today)
     names = target_names(fill.budget for fill in fills)
     return [own_line(fill, names.get(fill.budget.target_id, "")) for fill in fills]
 
 
-def listings_of(tables: Sequence[Any], totals: Any, asked: Asked) -> list[Any]:
-    def narrow(group: str) -> Callable[[Key], str]:
-        narrowing = asked.narrowing(group)
-        return lambda key: f"?{narrowing(key)}#turns"
-
-    used = [replace(table, rows=[row for row in table.rows if row.sums.calls]) for table in tables]
-    return [listing_of(table, totals, narrow=narrow(table.group), events=lambda key: "") for table in used]
-
-
-def chips_of(asked: Asked) -> list[Chip]:
-    active = asked.filters.active()
-    labels = labels_for({name: [value] for name, value in active.items()})
-    return [
-        Chip(
-            TITLES[name],
-            labels[name, value],
-            f"?{replace(asked, filters=asked.filters.having(name, None)).query()}",
-        )
-        for name, value in active.items()
-    ]
+def used_rows(tables: Sequence[Table]) -> list[Table]:
+    """Return the tables without rows that have no calls."""
+    return [replace(table, rows=[row for row in table.rows if row.sums.calls]) for table in tables]
 
 
 def turn_line(turn: TurnCost) -> TurnLine:

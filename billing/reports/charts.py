@@ -1,4 +1,4 @@
-"""A stacked bar chart as numbers for an SVG that needs no script: templates/billing/chart.html draws it."""
+"""Layout of a stacked bar chart, drawn as SVG without scripts by templates/billing/chart.html."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_LABELS = 10
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A rectangle of the drawing, in its units, with the class that colours it."""
+    """A rectangle in drawing units, with the CSS class of its series."""
 
     series: str
     x: str
@@ -47,7 +47,7 @@ class Legend:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ChartLine:
     """A day of the chart as text: the total, then each series."""
 
     day: dt.date
@@ -62,7 +62,7 @@ class Chart:
     ticks: Sequence[Tick]
     days: Sequence[Tick]
     legend: Sequence[Legend]
-    lines: Sequence[Line]
+    lines: Sequence[ChartLine]
     width: int = WIDTH
     height: int = HEIGHT
     left: int = LEFT
@@ -71,13 +71,13 @@ class Chart:
 
 
 def stacked_chart(days: DayRange, series: Sequence[Series]) -> Chart:
-    """Lay out cost per day. Whole numbers throughout; a negative sum (a correction) is drawn as nothing."""
+    """Lay out cost per day in whole numbers. A negative sum (a correction) is not drawn."""
     classes = [series_class(number, one) for number, one in enumerate(series)]
     totals = [sum(one.costs[place] for one in series) for place in range(days.length)]
     highest = max((sum(max(one.costs[n], 0) for one in series) for n in range(days.length)), default=0)
     step, top = scale(highest)
     return Chart(
-        description=described(days, totals),
+        description=description_of(days, totals),
         bars=[
             bar_of(place, day, days.length, series, classes, top)
             for place, day in enumerate(days.days)
@@ -91,7 +91,7 @@ def stacked_chart(days: DayRange, series: Sequence[Series]) -> Chart:
             Legend(name, one.label, text(sum(one.costs))) for name, one in zip(classes, series, strict=True)
         ],
         lines=[
-            Line(day, text(totals[place]), [text(one.costs[place]) for one in series])
+            ChartLine(day, text(totals[place]), [text(one.costs[place]) for one in series])
             for place, day in enumerate(days.days)
         ],
     )
@@ -102,7 +102,7 @@ def series_class(number: int, series: Series) -> str:
 
 
 def scale(highest: int) -> tuple[int, int]:
-    """Return the distance of the grid lines (1, 2 or 5 times a power of ten) and the top of the scale."""
+    """Return the distance of grid lines (1, 2 or 5 times a power of ten) and the top of the scale."""
     step = 1
     for power in range(len(str(highest)) + 1):
         for factor in (1, 2, 5):
@@ -118,11 +118,11 @@ def bar_of(
     slot = (WIDTH - LEFT - RIGHT) * 10
     begin, end = LEFT * 10 + slot * place // count, LEFT * 10 + slot * (place + 1) // count
     gap = min(60, (end - begin) // 5)
-    boxes, below, said = [], 0, []
+    boxes, below, parts = [], 0, []
     for name, one in zip(classes, series, strict=True):
         cost = one.costs[place]
         if cost:
-            said.append(f"{one.label} {text(cost)}")
+            parts.append(f"{one.label} {text(cost)}")
         if cost > 0:
             low, high = y_of(below, top), y_of(below + cost, top)
             boxes.append(
@@ -130,11 +130,11 @@ def bar_of(
             )
             below += cost
     total = text(sum(one.costs[place] for one in series))
-    return Bar(day, f"{day}: {total}" + (f" ({', '.join(said)})" if len(said) > 1 else ""), boxes)
+    return Bar(day, f"{day}: {total}" + (f" ({', '.join(parts)})" if len(parts) > 1 else ""), boxes)
 
 
 def y_of(value: int, top: int) -> int:
-    """Return a height in tenths of a unit, from the top of the drawing."""
+    """Return the y coordinate of a value in tenths of a unit, from the top."""
     plot = (HEIGHT - TOP - BOTTOM) * 10
     return (HEIGHT - BOTTOM) * 10 - plot * value // top
 
@@ -153,7 +153,7 @@ def day_ticks(days: DayRange) -> list[Tick]:
     ]
 
 
-def described(days: DayRange, totals: Sequence[int]) -> str:
+def description_of(days: DayRange, totals: Sequence[int]) -> str:
     if not any(totals):
         return f"{days}: nothing was spent."
     highest = max(totals)

@@ -1,4 +1,4 @@
-"""Calls as they are billed now: with the cost that a correction has added."""
+"""Calls with the cost that corrections have added later."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from billing.models import UsageEvent
 PRICE = UsageEvent._meta.get_field("price")
 
 
-def corrected(events: Iterable[UsageEvent]) -> list[UsageEvent]:
-    """Return one event per call, in order, with the price and cost of its correction where there is one.
+def with_corrections(events: Iterable[UsageEvent]) -> list[UsageEvent]:
+    """Return one event per call, in order, with the price and cost of its correction if it has one.
 
-    What takes `events` from here counts every call once. Given again what it returned, it changes nothing. Prices that
-    were read with the events are the corrections' then, too, without another query.
+    Idempotent: applied to its own result it changes nothing.
     """
     rows = list(events)
     corrections = {row.corrects_id: row for row in rows if row.corrects_id is not None}
@@ -21,6 +20,7 @@ def corrected(events: Iterable[UsageEvent]) -> list[UsageEvent]:
     for call in calls:
         if (correction := corrections.get(call.pk)) is not None:
             call.price_id, call.cost_pico = correction.price_id, correction.cost_pico
+            # Keeps a price from `select_related` without another query.
             if PRICE.is_cached(correction):
                 call.price = correction.price
     return calls

@@ -1,4 +1,4 @@
-"""The events behind a figure."""
+"""The events that a report sums up."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LOOKUPS = {
     "mode": "mode",
     "purpose": "purpose__exact",
 }
-"""The filters as the ledger's list in the administration reads them."""
+"""Filter -> query parameter of the ledger's list in the administration."""
 
 
 def events_of(days: DayRange, filters: Filters) -> Any:
@@ -37,14 +37,14 @@ def events_of(days: DayRange, filters: Filters) -> Any:
 
 
 def events_url(days: DayRange, filters: Filters) -> str:
-    """Return the ledger's list in the administration, filtered to these events."""
+    """Return the URL of the ledger's list in the administration, filtered to these events."""
     query = {"created_at__gte": str(days.begin), "created_at__lt": str(days.end)}
     query |= {LOOKUPS[name]: str(value) for name, value in filters.active().items()}
     return f"{reverse('admin:billing_usageevent_changelist')}?{urlencode(query)}"
 
 
 def events_urls(days: DayRange, filters: Filters, group: str) -> Callable[[Key], str]:
-    """Return what gives the events' list of one row of a group, for tables of many rows."""
+    """Return a function that builds the event list's URL for a row of a group; the shared part is encoded once."""
     if group == "day":
         return lambda day: events_url(single_day(day), filters)
     shared = events_url(days, filters.having(group, None))
@@ -52,10 +52,10 @@ def events_urls(days: DayRange, filters: Filters, group: str) -> Callable[[Key],
 
 
 def event_chunks(days: DayRange, filters: Filters) -> Iterator[list[UsageEvent]]:
-    """Yield the events of a range in pieces, a small one first.
+    """Yield the events of a range in chunks, the first one small.
 
-    Each piece is a query of its own that begins after the last event of the one before: nothing is held open while
-    somebody downloads.
+    Each chunk is a query that starts after the last event of the previous one, so that no cursor stays open during a
+    slow download.
     """
     size, events = 200, events_of(days, filters).select_related("model")
     rest = events

@@ -1,4 +1,4 @@
-"""CSV: what the dashboard shows, and the events, streamed."""
+"""CSV files: the dashboard's figures, and the streamed events."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from asgiref.sync import sync_to_async
 from django.db import connection
 from django.http import HttpResponse, StreamingHttpResponse
 
-from billing.budget_text import Line as BudgetLine
+from billing.budget_text import BudgetLine
 from billing.days import DayRange
 from billing.fields import usd_text
 from billing.models import UsageEvent
@@ -26,25 +26,25 @@ from web.instants import instant
 NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?( ?%)?")
 
 FORMULA = re.compile(
-    # Where a cell begins: also after a semicolon or a line break, for readers to whom a comma separates nothing.
+    # Start of a cell: also after a semicolon, tab or line break, for readers that do not split at commas.
     r"(?:\A|(?<=[;\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]))"
-    # What some spreadsheets drop first: blanks, quotes, control characters and characters of no width.
+    # Characters that some spreadsheets strip first: blanks, quotes, control and zero-width characters.
     r"(?=[\s\"\x00-\x1f\x7f-\x9f\xad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]*"
-    # Signs with which formulas begin, in every width, and the pipe of DDE; to some a tab or a CR is one too.
+    # Signs that start a formula, in every width, and the pipe of DDE; some readers include tab and CR.
     r"[=+\-@|\t\r\u2212\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20\uff5c])"
 )
-"""The places in a text where a spreadsheet may see a formula begin."""
+"""Positions in a text where a spreadsheet may start a formula."""
 
-SHOWN = (
+DASHBOARD_COLUMNS = (
     *("table", "id", "name", "cost_usd", "estimated_cost_usd", "orchestration_cost_usd", "unpriced_calls"),
     *("calls", "input_tokens", "cached_tokens", "output_tokens"),
     *("fresh_input_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens", "reasoning_tokens"),
     *("cost_share", "cached_share", "orchestration_share", "cost_change", "calls_change", "tokens_change"),
     *("limit_usd", "used", "held_usd", "available_usd", "note"),
 )
-"""Columns that a row does not have stay empty; a budget's cost is what was spent of it."""
+"""Columns of the dashboard's file. Cells that a row lacks are empty; `cost_usd` of a budget is its spending."""
 
-PLAIN = (
+PLAIN_FIELDS = (
     *("session_id", "turn_id", "agent_id", "agent_key", "mode", "purpose", "round", "attempt", "provider"),
     *("model_asked", "model_served", "provider_request_id", "input_tokens", "cache_read_tokens"),
     *(
@@ -57,23 +57,23 @@ PLAIN = (
     ),
     *("latency_ms", "first_token_ms", "price_id", "corrects_id"),
 )
-"""The fields of an event that are written as they are."""
+"""Fields of an event that are written unchanged."""
 
-EVENT = (
+EVENT_COLUMNS = (
     *("id", "created_at", "cost_usd", "provider_cost_usd", "user_id", "user", "team_id", "team", "room_id"),
-    *("room", "model", *PLAIN, "flags"),
+    *("room", "model", *PLAIN_FIELDS, "flags"),
 )
 
 
 class Amount(Decimal):
-    """A number of ours, written without an exponent. CSV gives quotes to text alone."""
+    """A Decimal that is written without an exponent; `csv` quotes everything but numbers."""
 
     def __str__(self) -> str:
         return f"{self:f}"
 
 
 def cell(value: Any) -> Any:
-    """Return a value as a spreadsheet may have it: an apostrophe stands before whatever could be run as a formula."""
+    """Return a value safe for spreadsheets: an apostrophe precedes anything that could run as a formula."""
     if value is None or isinstance(value, int | Decimal):
         return value
     text = str(value)
@@ -81,7 +81,7 @@ def cell(value: Any) -> Any:
 
 
 def lines(rows: Iterable[Sequence[Any]]) -> str:
-    """Return rows as CSV (RFC 4180), all texts in quotes."""
+    """Return rows as CSV (RFC 4180), with all texts quoted."""
     file = io.StringIO()
     csv.writer(file, quoting=csv.QUOTE_NONNUMERIC).writerows([cell(value) for value in row] for row in rows)
     return file.getvalue()
@@ -92,13 +92,15 @@ def amount(pico: int | None) -> Amount | None:
     return None if text is None else Amount(text)
 
 
-def shown_csv(report: Dashboard, listings: Sequence[Listing], budgets: Sequence[BudgetLine]) -> HttpResponse:
-    """Return what the dashboard shows: figures, tables, budgets, and the chart's amounts."""
+def dashboard_csv(
+    report: Dashboard, listings: Sequence[Listing], budgets: Sequence[BudgetLine]
+) -> HttpResponse:
+    """Return the dashboard's figures, tables, budgets and chart amounts as CSV."""
     days, projection = report.days, report.projection
     totals, before = figures_of(report.totals), figures_of(report.before)
     rows = [
-        {"table": "total", "name": days, **shown(totals), **changes_shown(report)},
-        {"table": "range before", "name": days.before(), **shown(before)},
+        {"table": "total", "name": days, **sums_cells(totals), **change_cells(report)},
+        {"table": "range before", "name": days.before(), **sums_cells(before)},
         {
             "table": "projected month",
             "name": projection.month,
@@ -109,10 +111,10 @@ def shown_csv(report: Dashboard, listings: Sequence[Listing], budgets: Sequence[
     for listing in listings:
         rows += [
             {"table": listing.group, "id": line.key, "name": line.label, "cost_share": line.percent}
-            | shown(line.figures)
+            | sums_cells(line.figures)
             for line in listing.lines
         ]
-    rows += [budget_shown(line) for line in budgets]
+    rows += [budget_cells(line) for line in budgets]
     for series in report.series:
         of_days = zip(days.days, series.costs, strict=True)
         rows += [
@@ -120,19 +122,21 @@ def shown_csv(report: Dashboard, listings: Sequence[Listing], budgets: Sequence[
             for day, cost in of_days
             if cost
         ]
-    table = [SHOWN, *(tuple(row.get(name, "") for name in SHOWN) for row in rows)]
+    table = [DASHBOARD_COLUMNS, *(tuple(row.get(name, "") for name in DASHBOARD_COLUMNS) for row in rows)]
     return attachment(HttpResponse(lines(table)), f"costs-{days.first}-{days.last}.csv")
 
 
-def months_csv(found: Chargeback) -> HttpResponse:
-    """Return what each team cost in each month."""
-    rows: list[Sequence[Any]] = [("team_id", "team", *(f"{month.first:%Y-%m}" for month in found.months))]
-    rows += [(team, label, *map(amount, costs)) for team, label, costs in found.rows]
-    rows.append(("", "total", *map(amount, found.totals)))
-    return attachment(HttpResponse(lines(rows)), f"teams-{found.months[0].first:%Y-%m}.csv")
+def months_csv(chargeback: Chargeback) -> HttpResponse:
+    """Return each team's cost in each month as CSV."""
+    rows: list[Sequence[Any]] = [
+        ("team_id", "team", *(f"{month.first:%Y-%m}" for month in chargeback.months))
+    ]
+    rows += [(team, label, *map(amount, costs)) for team, label, costs in chargeback.rows]
+    rows.append(("", "total", *map(amount, chargeback.totals)))
+    return attachment(HttpResponse(lines(rows)), f"teams-{chargeback.months[0].first:%Y-%m}.csv")
 
 
-def shown(figures: Figures) -> dict[str, Any]:
+def sums_cells(figures: Figures) -> dict[str, Any]:
     sums = figures.sums
     return {
         "cost_usd": amount(sums.priced_cost_pico),
@@ -152,13 +156,13 @@ def shown(figures: Figures) -> dict[str, Any]:
     }
 
 
-def changes_shown(report: Dashboard) -> dict[str, str]:
-    """Return the changes against the range before."""
+def change_cells(report: Dashboard) -> dict[str, str]:
+    """Return the changes from the range before, by column."""
     changes = changes_of(report.totals, report.before)
     return {f"{name}_change": change for name, change in changes.items()}
 
 
-def budget_shown(line: BudgetLine) -> dict[str, Any]:
+def budget_cells(line: BudgetLine) -> dict[str, Any]:
     fill = line.meter.fill
     kind = "hard" if line.budget.hard else "soft"
     return {
@@ -175,14 +179,14 @@ def budget_shown(line: BudgetLine) -> dict[str, Any]:
 
 
 def events_csv(days: DayRange, filters: Filters) -> StreamingHttpResponse:
-    """Return the events of a range, newest first, as they are read."""
+    """Stream the events of a range as CSV, newest first."""
     response = StreamingHttpResponse(stream(event_pieces(days, filters)))
     response["X-Accel-Buffering"] = "no"
     return attachment(response, f"usage-{days.first}-{days.last}.csv")
 
 
 def event_pieces(days: DayRange, filters: Filters) -> Iterator[str]:
-    header = lines([EVENT])
+    header = lines([EVENT_COLUMNS])
     for chunk in event_chunks(days, filters):
         emails = emails_of(chunk)
         yield header + lines(event_row(event, emails.get(event.user_id, "")) for event in chunk)
@@ -197,23 +201,23 @@ def event_row(event: UsageEvent, email: str) -> tuple[Any, ...]:
         *(amount(event.cost_pico), amount(event.provider_cost_pico)),
         *(event.user_id, email, event.team_id, event.team_name, event.room_id, event.room_name),
         event.model.alias,
-        *(getattr(event, name) for name in PLAIN),
+        *(getattr(event, name) for name in PLAIN_FIELDS),
         " ".join(event.flags),
     )
 
 
 async def stream(pieces: Iterator[str]) -> AsyncIterator[str]:
-    """Yield pieces that are read in the request's thread, which holds no connection in between."""
+    """Yield pieces read in the request's thread, which releases its database connection in between."""
     done = object()
 
-    def following() -> Any:
+    def next_piece() -> Any:
         try:
             return next(pieces, done)
         finally:
             if not connection.in_atomic_block:
                 connection.close()
 
-    while (piece := await sync_to_async(following)()) is not done:
+    while (piece := await sync_to_async(next_piece)()) is not done:
         yield piece
 
 

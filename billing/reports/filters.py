@@ -1,4 +1,4 @@
-"""What a report is about: the filters of the dashboard and of the API, which are the same."""
+"""Filters of reports, the same on the dashboard and in the API."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from billing.models import ZERO_UUID, UsageEvent
 from orchestration.models import LlmModel, Provider
 
 NONE = "none"
-"""Stands for calls without a team, a room or an agent."""
+"""Filter value for calls without a team, a room or an agent."""
 
 MODES = ("direct", "manual", "roundtable", "orchestrator", "summary")
-"""What forms offer: the modes of turns, which are defined in a layer above."""
+"""Modes that forms offer. The layer above defines them, so billing accepts any."""
 
 MODE = re.compile(r"\A[a-z_]{1,16}\Z", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
-    """What usage is kept; None keeps everything."""
+    """The usage that a report covers; None means no restriction."""
 
     team: uuid.UUID | None = None
     user: uuid.UUID | None = None
@@ -41,21 +41,21 @@ class Filters:
         return {name: value for name, value in values.items() if value is not None}
 
     def having(self, name: str, value: object) -> Filters:
-        """Return these filters with another value of one."""
+        """Return a copy with one filter changed; None removes it."""
         changed: dict[str, Any] = {name: value}
         return replace(self, **changed)
 
     def query(self) -> dict[str, str]:
-        """Return the query parameters that `parse_filters` reads as these filters."""
+        """Return the query parameters of these filters, the inverse of `parse_filters`."""
         return {name: key_text(value) for name, value in self.active().items()}
 
 
 def parse_filters(parameters: Mapping[str, str]) -> Filters:
-    """Read filters from a query string; empty values keep everything. Raises `invalid_parameter`.
+    """Parse filters from a query string; empty values are ignored. Raises `invalid_parameter`.
 
-    A team, model or provider can be named instead of given by id, a user by e-mail address.
+    Teams, models and providers are accepted by id or name, users by id or email address.
     """
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name, parse in PARSERS.items():
         text = parameters.get(name, "").strip()
         if not text:
@@ -63,12 +63,12 @@ def parse_filters(parameters: Mapping[str, str]) -> Filters:
         value = None if "\x00" in text or len(text) > 254 else parse(text)
         if value is None:
             raise invalid_parameter(name, f"{name} is none that usage could have.")
-        found[name] = value
-    return Filters(**found)
+        values[name] = value
+    return Filters(**values)
 
 
 def key_text(value: object) -> str:
-    """Return how a key of a report is written in addresses and answers."""
+    """Return a report key as it appears in URLs and API answers."""
     return NONE if value == ZERO_UUID else str(value)
 
 

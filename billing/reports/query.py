@@ -1,4 +1,4 @@
-"""What a page or a request asks a report for: the query string as range, filters and group."""
+"""The query string of a report: range, filters and group."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from web.errors import PantheonError
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A readable question, and the query string that asks it."""
+class ReportQuery:
+    """The parsed query string of a report."""
 
     preset: str
     days: DayRange
@@ -32,7 +32,7 @@ class Asked:
     group: str
 
     def query(self, **changes: str) -> str:
-        """Return the query string of this question with other parameters; "" leaves one out."""
+        """Return the query string, with some parameters changed; "" removes one."""
         parameters = {"range": self.preset}
         if self.preset == "custom":
             parameters |= {"from": str(self.days.first), "to": str(self.days.last)}
@@ -40,45 +40,45 @@ class Asked:
         return urlencode({name: value for name, value in parameters.items() if value})
 
     def narrowing(self, group: str) -> Callable[[Key], str]:
-        """Return what gives the query string of this question about one row of a group, for tables of many rows."""
+        """Return a function that builds the query string for a row of a group; the shared part is encoded once."""
         if group == "day":
             return lambda day: replace(self, preset="custom", days=single_day(day)).query()
         shared = replace(self, filters=self.filters.having(group, None)).query()
         return lambda key: f"{shared}&{group}={quote_plus(key_text(key))}"
 
 
-def read(parameters: Mapping[str, str], *, today: dt.date, group: str = "model") -> Asked:
-    """Read a query string. Raises `invalid_parameter`."""
-    preset, days = read_range(parameters, today)
-    return Asked(preset, days, parse_filters(parameters), read_group(parameters, group))
+def parse_query(parameters: Mapping[str, str], *, today: dt.date, group: str = "model") -> ReportQuery:
+    """Parse a query string. Raises `invalid_parameter`."""
+    preset, days = parse_range(parameters, today)
+    return ReportQuery(preset, days, parse_filters(parameters), parse_group(parameters, group))
 
 
-def read_forgiving(
+def parse_query_lenient(
     parameters: Mapping[str, str], *, today: dt.date, group: str = "model"
-) -> tuple[Asked, list[str]]:
-    """Read what can be read; the rest is left out and said in sentences."""
-    wrong: list[str] = []
-    asked = Asked(DEFAULT_PRESET, preset_range(DEFAULT_PRESET, today), Filters(), group)
+) -> tuple[ReportQuery, list[str]]:
+    """Parse a query string, replacing invalid parameters by defaults; return a message for each."""
+    problems: list[str] = []
+    query = ReportQuery(DEFAULT_PRESET, preset_range(DEFAULT_PRESET, today), Filters(), group)
     try:
-        preset, days = read_range(parameters, today)
-        asked = replace(asked, preset=preset, days=days)
+        preset, days = parse_range(parameters, today)
+        query = replace(query, preset=preset, days=days)
     except PantheonError as error:
-        wrong.append(f"{error.message} Shown are the last 30 days.")
+        problems.append(f"{error.message} Shown are the last 30 days.")
     try:
-        asked = replace(asked, group=read_group(parameters, group))
+        query = replace(query, group=parse_group(parameters, group))
     except PantheonError as error:
-        wrong.append(error.message)
+        problems.append(error.message)
     for name in Filters.__slots__:
         try:
             value = getattr(parse_filters({name: parameters.get(name, "")}), name)
         except PantheonError as error:
-            wrong.append(f"{error.message} It was left out.")
+            problems.append(f"{error.message} It was left out.")
         else:
-            asked = replace(asked, filters=asked.filters.having(name, value))
-    return asked, wrong
+            query = replace(query, filters=query.filters.having(name, value))
+    return query, problems
 
 
-def read_range(parameters: Mapping[str, str], today: dt.date) -> tuple[str, DayRange]:
+def parse_range(parameters: Mapping[str, str], today: dt.date) -> tuple[str, DayRange]:
     first, last = parameters.get("from", "").strip(), parameters.get("to", "").strip()
     preset = parameters.get("range", "").strip() or ("custom" if first or last else DEFAULT_PRESET)
     if preset not in PRESETS:
@@ -86,7 +86,7 @@ def read_range(parameters: Mapping[str, str], today: dt.date) -> tuple[str, DayR
     return preset, custom_range(first, last, today) if preset == "custom" else preset_range(preset, today)
 
 
-def read_group(parameters: Mapping[str, str], default: str) -> str:
+def parse_group(parameters: Mapping[str, str], default: str) -> str:
     group = parameters.get("group_by", "").strip() or default
     if group not in GROUPS:
         raise invalid_parameter("group_by", f"group_by is one of {', '.join(GROUPS)}.")

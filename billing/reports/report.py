@@ -1,4 +1,4 @@
-"""The figures of the dashboard, of its API twin, and of a person's own usage. They read the rollups only."""
+"""Figures of the dashboard, of the usage API and of a person's own usage, from the rollups only."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import TypedDict
 from billing.days import DayRange, month_of
 from billing.reports.filters import Filters
 from billing.reports.sums import (
-    Scope,
+    ReportScope,
     Sums,
     breakdowns,
     costs_by_day,
-    grouped,
     memory_for_sums,
     scope_of,
+    sums_by,
     totals,
 )
 from billing.selectors.keys import Key
@@ -26,16 +26,16 @@ from orchestration.models import LlmModel
 
 GROUPS = ("day", "team", "user", "model", "provider", "room", "agent", "mode", "purpose")
 TABLES = ("team", "user", "model", "room", "agent", "purpose")
-"""The tables that the dashboard always has."""
+"""The tables that the dashboard always shows."""
 
 FEW, MANY = 10, 100
-"""Rows of a table; the table of the group that was asked for shows MANY."""
+"""Rows of a table: MANY in the requested group, FEW in the others."""
 
 STACKED = 7
-"""Groups that a chart tells apart; the rest is one more."""
+"""Keys with a chart series of their own; the others share one."""
 
 WHOLE = 1_000_000
-"""More rows than a group can have: the catalogue is read whole, for its providers are summed from it."""
+"""A limit that no group reaches: all models are read, since providers are summed from them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The sums by one group; `rest` are those of the rows that are not shown, so that a table sums to the total."""
+    """Sums by one group. `rest` sums the rows not shown, so that the table adds up to the total."""
 
     group: str
     rows: Sequence[Row]
@@ -57,7 +57,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """What one group cost on each day of the range, in pico-USD."""
+    """The cost of one key on each day of the range, in pico-USD."""
 
     label: str
     costs: Sequence[int]
@@ -66,7 +66,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """What the month will have cost if it goes on like this: the cost so far / days so far x days of the month."""
+    """The month's cost at the current daily average: cost so far / days so far x days of the month."""
 
     month: DayRange
     so_far: DayRange
@@ -79,8 +79,8 @@ class Projection:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
-    """The figures of a range by one group, with those of the range before."""
+class UsageSummary:
+    """Figures of a range by one group, with the totals of the range before."""
 
     days: DayRange
     filters: Filters
@@ -93,7 +93,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Dashboard:
-    """Everything that the page shows."""
+    """All figures of the dashboard."""
 
     days: DayRange
     filters: Filters
@@ -107,17 +107,17 @@ class Dashboard:
 
 
 @memory_for_sums()
-def summary(days: DayRange, filters: Filters, group: str, *, today: dt.date) -> Summary:
-    """Return every row of one group and the totals."""
+def summary(days: DayRange, filters: Filters, group: str, *, today: dt.date) -> UsageSummary:
+    """Return all rows of one group, and the totals."""
     scope = scope_of(days, filters)
-    pairs = rows_by_provider(grouped(scope, "model")) if group == "provider" else grouped(scope, group)
+    pairs = rows_by_provider(sums_by(scope, "model")) if group == "provider" else sums_by(scope, group)
     labels = labels_for({group: [key for key, _ in pairs]})
-    return Summary(
+    return UsageSummary(
         days=days,
         filters=filters,
         group=group,
         totals=Sums.total(sums for _, sums in pairs),
-        table=Table(group, labelled(group, pairs, labels)),
+        table=Table(group, labelled_rows(group, pairs, labels)),
         **before_and_month(scope, today),
     )
 
@@ -126,75 +126,75 @@ def summary(days: DayRange, filters: Filters, group: str, *, today: dt.date) -> 
 def dashboard(
     days: DayRange, filters: Filters, group: str, *, today: dt.date, tables: Sequence[str] = TABLES
 ) -> Dashboard:
-    """Return the figures, the chart and the tables, with a number of queries that does not grow with the rows."""
+    """Return figures, chart and tables, in a number of queries that does not depend on the rows."""
     scope = scope_of(days, filters)
     limits = {name: WHOLE if name == "model" else FEW + 1 for name in (*TABLES, "mode")}
     if group in limits and group != "model":
         limits[group] = MANY + 1
     columns = list(dict.fromkeys([*tables, *([group] if group in limits else []), "model"]))
-    found = breakdowns(scope, columns, limits)
-    everything = found[""][0][1]
+    by_group = breakdowns(scope, columns, limits)
+    total = by_group[""][0][1]
     stacked_by = "model" if group == "day" else group
     if group == "provider":
-        found["provider"] = rows_by_provider(found["model"])
+        by_group["provider"] = rows_by_provider(by_group["model"])
     if group == "day":
-        found["day"] = grouped(scope, "day")
+        by_group["day"] = sums_by(scope, "day")
     wanted = list(dict.fromkeys([group, *tables]))
-    most = {group: MANY, "day": len(days.days)}
-    shown = {name: found[name][: most.get(name, FEW)] for name in wanted}
-    top = [key for key, sums in found[stacked_by][:STACKED] if sums.cost_pico]
-    named = {name: [key for key, _ in pairs] for name, pairs in shown.items()}
-    labels = labels_for({**named, stacked_by: [*named.get(stacked_by, []), *top]})
+    row_limits = {group: MANY, "day": len(days.days)}
+    shown = {name: by_group[name][: row_limits.get(name, FEW)] for name in wanted}
+    top = [key for key, sums in by_group[stacked_by][:STACKED] if sums.cost_pico]
+    keys_shown = {name: [key for key, _ in pairs] for name, pairs in shown.items()}
+    labels = labels_for({**keys_shown, stacked_by: [*keys_shown.get(stacked_by, []), *top]})
     return Dashboard(
         days=days,
         filters=filters,
         group=group,
-        totals=everything,
-        tables=[table_of(name, shown[name], len(found[name]), everything, labels) for name in wanted],
+        totals=total,
+        tables=[table_of(name, shown[name], len(by_group[name]), total, labels) for name in wanted],
         stacked_by=stacked_by,
-        series=stacked(scope, stacked_by, top, labels),
+        series=series_of(scope, stacked_by, top, labels),
         **before_and_month(scope, today),
     )
 
 
 def table_of(
-    group: str, pairs: Sequence[tuple[Key, Sums]], known: int, totals: Sums, labels: Labels
+    group: str, pairs: Sequence[tuple[Key, Sums]], count: int, totals: Sums, labels: Labels
 ) -> Table:
     rest = None
-    if known > len(pairs):
+    if count > len(pairs):
         rest = totals - Sums.total(sums for _, sums in pairs)
-    return Table(group, labelled(group, pairs, labels), rest)
+    return Table(group, labelled_rows(group, pairs, labels), rest)
 
 
-def labelled(group: str, pairs: Iterable[tuple[Key, Sums]], labels: Labels) -> list[Row]:
+def labelled_rows(group: str, pairs: Iterable[tuple[Key, Sums]], labels: Labels) -> list[Row]:
     return [Row(group, key, labels[group, key], sums) for key, sums in pairs]
 
 
 def rows_by_provider(by_model: Sequence[tuple[Key, Sums]]) -> list[tuple[Key, Sums]]:
-    """Return the sums of the models' providers, by cost."""
+    """Sum rows by model into rows by provider, ordered by cost."""
     providers = provider_ids()
-    found: dict[Key, Sums] = {}
+    by_provider: dict[Key, Sums] = {}
     for model, sums in by_model:
-        found[providers[model]] = found.get(providers[model], Sums()) + sums
-    return sorted(found.items(), key=lambda pair: (-pair[1].cost_pico, str(pair[0])))
+        by_provider[providers[model]] = by_provider.get(providers[model], Sums()) + sums
+    return sorted(by_provider.items(), key=lambda pair: (-pair[1].cost_pico, str(pair[0])))
 
 
 def provider_ids() -> Mapping[Key, Key]:
     return dict(LlmModel.objects.values_list("pk", "provider_id"))
 
 
-def stacked(scope: Scope, group: str, top: Sequence[Key], labels: Labels) -> list[Series]:
-    """Return the cost per day of the groups that cost most, and of the others together."""
+def series_of(scope: ReportScope, group: str, top: Sequence[Key], labels: Labels) -> list[Series]:
+    """Return the daily costs of the top keys, and of all others together."""
     if group == "provider":
         providers = provider_ids()
-        found = [
+        costs_of_days = [
             (day, providers[key] if key is not None else None, cost)
             for day, key, cost in costs_by_day(scope, "model")
         ]
     else:
-        found = costs_by_day(scope, group, top)
+        costs_of_days = costs_by_day(scope, group, top)
     costs: dict[Key | None, dict[dt.date, int]] = {}
-    for day, key, cost in found:
+    for day, key, cost in costs_of_days:
         by_day = costs.setdefault(key if key in top else None, {})
         by_day[day] = by_day.get(day, 0) + cost
     series = [Series(labels[group, key], [costs[key].get(day, 0) for day in scope.days.days]) for key in top]
@@ -202,22 +202,22 @@ def stacked(scope: Scope, group: str, top: Sequence[Key], labels: Labels) -> lis
     return [*series, Series("others", others, is_rest=True)] if any(others) else series
 
 
-class Beside(TypedDict):
+class BeforeAndMonth(TypedDict):
     before: Sums
     projection: Projection
 
 
-def before_and_month(scope: Scope, today: dt.date) -> Beside:
-    """Return the sums of the range before, and the projected month of today."""
+def before_and_month(scope: ReportScope, today: dt.date) -> BeforeAndMonth:
+    """Return the totals of the range before, and the projection of today's month."""
     month = month_of(today)
     so_far = DayRange(month.first, today)
     before, spent = totals([scope.over(scope.days.before()), scope.over(so_far)])
-    return Beside(before=before, projection=Projection(month, so_far, spent.cost_pico))
+    return BeforeAndMonth(before=before, projection=Projection(month, so_far, spent.cost_pico))
 
 
 @dataclass(frozen=True, slots=True)
 class Chargeback:
-    """What each team cost in each month: months newest first, teams by name, amounts in pico-USD."""
+    """Each team's cost in each month: months newest first, teams by name, amounts in pico-USD."""
 
     months: Sequence[DayRange]
     rows: Sequence[tuple[Key, str, Sequence[int]]]
@@ -226,7 +226,7 @@ class Chargeback:
 
 @memory_for_sums()
 def chargeback(today: dt.date, months: int) -> Chargeback:
-    """Return the cost of every team in the last months, the current one as far as it is."""
+    """Return every team's cost in the last months, the current one to date."""
     spans = [month_of(today)]
     while len(spans) < months:
         spans.append(month_of(spans[-1].first - dt.timedelta(days=1)))
@@ -247,7 +247,7 @@ def chargeback(today: dt.date, months: int) -> Chargeback:
 
 
 def share(part: int, whole: int) -> Decimal | None:
-    """Return part of whole to four places, None of nothing."""
+    """Return part / whole to four places, None if whole is 0."""
     if whole == 0:
         return None
     return (Decimal(part) / Decimal(whole)).quantize(Decimal("0.0001"), ROUND_HALF_EVEN)

@@ -1,8 +1,8 @@
-"""Sums over the rollups, each function one statement.
+"""Sums over the rollups, one statement per function.
 
-Raw SQL because what a sum reads is put together from whole weeks and the days before and after them, and because the
-sums by every group of a page come in one statement, which the ORM cannot say. It is the same for PostgreSQL and
-SQLite. What varies in it are our own column names.
+Raw SQL because a sum combines rows of whole weeks with the days around them, and because one statement returns the sums
+by all groups of a page; the ORM can do neither. PostgreSQL and SQLite run the same SQL. Only our own column names are
+interpolated, values are parameters.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from accounts.models import User
 from billing.days import DayRange
 from billing.models import ZERO_UUID, DailyUsage, UsageTotal
 from billing.models.rollup_columns import ORCHESTRATION, TOTAL_SUMS
-from billing.models.rollup_cuts import FEW, daily_cut, is_small, weekly_cut
+from billing.models.rollup_cuts import FEW, is_small, smallest_daily_cut, smallest_weekly_cut
 from billing.reports.filters import Filters
 from billing.selectors.keys import COLUMNS, Key, day_of, fetch, key_of, prepared
 from orchestration.models import LlmModel
@@ -33,7 +33,7 @@ WEEK = 7
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sums:
-    """What some calls used and cost. Whole numbers; money in pico-USD."""
+    """Usage and cost of some calls. Whole numbers; money in pico-USD."""
 
     calls: int = 0
     input_tokens: int = 0
@@ -46,7 +46,7 @@ class Sums:
     estimated_cost_pico: int = 0
     unpriced_calls: int = 0
     orchestration_cost_pico: int = 0
-    """What the calls other than replies cost: routing, evaluation, synthesis, summaries."""
+    """The cost of calls other than replies: routing, evaluation, synthesis, summaries."""
 
     def __add__(self, other: Sums) -> Sums:
         return Sums(**{name: getattr(self, name) + getattr(other, name) for name in ALL_SUMS})
@@ -70,147 +70,151 @@ class Sums:
 
     @property
     def priced_cost_pico(self) -> int | None:
-        """The cost, None where there are calls and not one of them is priced."""
+        """The cost, None if there are calls and none of them is priced."""
         if self.cost_pico == 0 and self.calls > 0 and self.unpriced_calls >= self.calls:
             return None
         return self.cost_pico
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
-    """Which usage is summed."""
+class ReportScope:
+    """The usage that is summed."""
 
     days: DayRange
     filters: Filters
     models: Sequence[uuid.UUID] = ()
-    """Those of the provider that the filters name."""
+    """The models of the provider in the filters."""
 
     @property
     def columns(self) -> set[str]:
         """The columns that the filters need."""
         return {COLUMNS["model" if name == "provider" else name] for name in self.filters.active()}
 
-    def over(self, days: DayRange) -> Scope:
-        """Return the same usage of other days."""
+    def over(self, days: DayRange) -> ReportScope:
+        """Return a copy with other days."""
         return replace(self, days=days)
 
 
-def scope_of(days: DayRange, filters: Filters) -> Scope:
-    """Return the scope of filters; of a provider the models are looked up here, once."""
+def scope_of(days: DayRange, filters: Filters) -> ReportScope:
+    """Return the scope of filters, with the models of a provider, looked up once."""
     if filters.provider is None:
-        return Scope(days, filters)
+        return ReportScope(days, filters)
     others = LlmModel.objects.exclude(provider_id=filters.provider)
     if not UsageTotal.objects.filter(cut="model", model_id__in=others.values("pk")).exists():
-        return Scope(days, filters.having("provider", None))  # no other was ever used: every call is its
+        return ReportScope(days, filters.having("provider", None))  # no other provider was ever used
     models = LlmModel.objects.filter(provider_id=filters.provider).order_by("pk")
-    return Scope(days, filters, list(models.values_list("pk", flat=True)))
+    return ReportScope(days, filters, list(models.values_list("pk", flat=True)))
 
 
-def totals(scopes: Sequence[Scope]) -> list[Sums]:
-    """Return the sums of everything in each scope."""
+def totals(scopes: Sequence[ReportScope]) -> list[Sums]:
+    """Return the total of each scope."""
     selects, params = [], []
     for number, scope in enumerate(scopes):
-        rows = rows_of(scope, ())
-        selects.append(f"SELECT {number} AS scope, {summing()} FROM {rows.sql}")
-        params += rows.params
-    found = {number: sums_of_row(sums) for number, *sums in fetch(" UNION ALL ".join(selects), params)}
-    return [found[number] for number in range(len(scopes))]
+        source = source_for(scope, ())
+        selects.append(f"SELECT {number} AS scope, {sum_columns()} FROM {source.sql}")
+        params += source.params
+    results = {number: sums_of_row(sums) for number, *sums in fetch(" UNION ALL ".join(selects), params)}
+    return [results[number] for number in range(len(scopes))]
 
 
-def grouped(scope: Scope, group: str) -> list[tuple[Key, Sums]]:
-    """Return the sums of every value of a group, days in order, anything else by cost."""
-    rows = rows_of(scope, (group,))
+def sums_by(scope: ReportScope, group: str) -> list[tuple[Key, Sums]]:
+    """Return the sums by one group: days in order, other groups by cost."""
+    source = source_for(scope, (group,))
     order = "1" if group == "day" else "cost_pico DESC, 1"
     column = COLUMNS[group]
-    found = fetch(
-        f"SELECT {column}, {summing()} FROM {rows.sql} GROUP BY {column} ORDER BY {order}", rows.params
+    results = fetch(
+        f"SELECT {column}, {sum_columns()} FROM {source.sql} GROUP BY {column} ORDER BY {order}",
+        source.params,
     )
-    return [(key_of(group, key), sums_of_row(sums)) for key, *sums in found]
+    return [(key_of(group, key), sums_of_row(sums)) for key, *sums in results]
 
 
 def room_sums(user: User, days: DayRange) -> dict[Key, Sums]:
-    """Return what a person's calls in each room add up to."""
-    return dict(grouped(scope_of(days, Filters(user=user.pk)), "room"))
+    """Return the sums of a person's calls by room."""
+    return dict(sums_by(scope_of(days, Filters(user=user.pk)), "room"))
 
 
 def breakdowns(
-    scope: Scope, groups: Iterable[str], limits: Mapping[str, int]
+    scope: ReportScope, groups: Iterable[str], limits: Mapping[str, int]
 ) -> dict[str, list[tuple[Key, Sums]]]:
-    """Return the sums by each of several groups, by cost, at most so many of each; under "" those of everything.
+    """Return the sums by each group, ordered by cost and limited by `limits`, and the total under "".
 
-    Groups of few values are summed at once. People, rooms and agents are many: first the dearest are found, by their
-    cost alone, and then only these are summed.
+    Groups with few values are summed directly. People, rooms and agents are many: their top keys are selected by cost
+    first, and only those are summed in full.
     """
     groups = list(groups)
     many = [group for group in groups if COLUMNS[group] not in FEW]
-    found: dict[str, list[tuple[Key, Sums]]] = {"": [], **{group: [] for group in groups}}
+    results: dict[str, list[tuple[Key, Sums]]] = {"": [], **{group: [] for group in groups}}
     selects, params = [], []
     for group in ("", *(group for group in groups if group not in many)):
-        rows, column = rows_of(scope, (group,) if group else ()), COLUMNS.get(group, "''")
+        source, column = source_for(scope, (group,) if group else ()), COLUMNS.get(group, "''")
         limit = f"GROUP BY {column} ORDER BY cost_pico DESC, 2 LIMIT {int(limits[group])}" if group else ""
         selects.append(
-            f"SELECT * FROM (SELECT '{group}' AS part, CAST({column} AS text) AS key, {summing()} "
-            f"FROM {rows.sql} {limit}) AS by_{group or 'nothing'}"
+            f"SELECT * FROM (SELECT '{group}' AS part, CAST({column} AS text) AS key, {sum_columns()} "
+            f"FROM {source.sql} {limit}) AS by_{group or 'nothing'}"
         )
-        params += rows.params
-    for group, keys in dearest(scope, many, limits).items():
+        params += source.params
+    for group, keys in top_keys_by_cost(scope, many, limits).items():
         column = COLUMNS[group]
-        for alike in kinds(keys):
-            rows = rows_of(scope, (group,), (group, alike))
+        for keys_of_kind in split_none(keys):
+            source = source_for(scope, (group,), (group, keys_of_kind))
             selects.append(
-                f"SELECT '{group}' AS part, CAST({column} AS text) AS key, {summing()} "
-                f"FROM {rows.sql} GROUP BY {column}"
+                f"SELECT '{group}' AS part, CAST({column} AS text) AS key, {sum_columns()} "
+                f"FROM {source.sql} GROUP BY {column}"
             )
-            params += rows.params
+            params += source.params
     for part, key, *row in fetch(" UNION ALL ".join(selects), params):
-        found[part].append((key_of(part, key), sums_of_row(row)))
+        results[part].append((key_of(part, key), sums_of_row(row)))
     for group in many:
-        found[group].sort(key=lambda pair: (-pair[1].cost_pico, str(pair[0])))
-    return found
+        results[group].sort(key=lambda pair: (-pair[1].cost_pico, str(pair[0])))
+    return results
 
 
-def dearest(scope: Scope, groups: Sequence[str], limits: Mapping[str, int]) -> dict[str, list[Key]]:
-    """Return the keys that cost most, at most so many of each group; groups without any are left out."""
+def top_keys_by_cost(
+    scope: ReportScope, groups: Sequence[str], limits: Mapping[str, int]
+) -> dict[str, list[Key]]:
+    """Return the keys with the highest cost of each group, limited by `limits`; omit groups without any."""
     if not groups:
         return {}
     selects, params, base = [], [], ""
-    together = any(daily_cut({*scope.columns, COLUMNS[group]}) is None for group in groups)
-    if together:
-        # No total is as small for all of them: the rows are read once, and summed by all of them first.
-        rows = rows_of(scope, groups, sums=COST)
+    is_shared = any(smallest_daily_cut({*scope.columns, COLUMNS[group]}) is None for group in groups)
+    if is_shared:
+        # One of them has no small total: read the rows once, summed by all groups, instead of once per group.
+        source = source_for(scope, groups, sums=COST)
         columns = ", ".join(COLUMNS[group] for group in groups)
-        # Cast, because PostgreSQL's sum of bigint is numeric, and summing that once more is slow.
+        # Cast because PostgreSQL's sum of bigint is numeric, and summing numerics again is slow.
         base = (
             f"WITH base AS (SELECT {columns}, CAST(SUM(cost_pico) AS bigint) AS cost_pico "
-            f"FROM {rows.sql} GROUP BY {columns}) "
+            f"FROM {source.sql} GROUP BY {columns}) "
         )
-        params += rows.params
+        params += source.params
     for group in groups:
-        rows = rows_of(scope, (group,), sums=COST)
-        source = "base" if together else rows.sql
-        params += [] if together else rows.params
+        source = source_for(scope, (group,), sums=COST)
+        table = "base" if is_shared else source.sql
+        params += [] if is_shared else source.params
         selects.append(
-            f"SELECT * FROM (SELECT '{group}' AS part, {COLUMNS[group]} AS key FROM {source} "
+            f"SELECT * FROM (SELECT '{group}' AS part, {COLUMNS[group]} AS key FROM {table} "
             f"GROUP BY 2 ORDER BY SUM(cost_pico) DESC, 2 LIMIT {int(limits[group])}) AS by_{group}"
         )
-    found: dict[str, list[Key]] = {}
+    results: dict[str, list[Key]] = {}
     for part, key in fetch(base + " UNION ALL ".join(selects), params):
-        found.setdefault(part, []).append(key_of(part, key))
-    return found
+        results.setdefault(part, []).append(key_of(part, key))
+    return results
 
 
 def costs_by_day(
-    scope: Scope, group: str, only: Sequence[Key] | None = None
+    scope: ReportScope, group: str, only: Sequence[Key] | None = None
 ) -> list[tuple[dt.date, Key | None, int]]:
-    """Return (day, key, cost in pico-USD) in order of days; keys other than `only` are summed under None."""
+    """Return (day, key, cost in pico-USD) ordered by day; keys not in `only` are summed under None."""
     if only is None:
         sql, params = costs_sql(scope, group)
-        found = fetch(f"{sql} ORDER BY 1", params)
-        return [(day_of(day), key_of(group, key), int(cost_pico)) for day, key, cost_pico in found]
-    rows = rows_of(scope, ("day",), sums=COST)
-    selects, params = [f"SELECT day, NULL AS key, SUM(cost_pico) FROM {rows.sql} GROUP BY 1"], rows.params
-    for alike in kinds(only):
-        sql, more = costs_sql(scope, group, alike)
+        results = fetch(f"{sql} ORDER BY 1", params)
+        return [(day_of(day), key_of(group, key), int(cost_pico)) for day, key, cost_pico in results]
+    # The total by day, less the wanted keys: the many others are not read at all.
+    source = source_for(scope, ("day",), sums=COST)
+    selects, params = [f"SELECT day, NULL AS key, SUM(cost_pico) FROM {source.sql} GROUP BY 1"], source.params
+    for keys_of_kind in split_none(only):
+        sql, more = costs_sql(scope, group, keys_of_kind)
         selects.append(sql)
         params = [*params, *more]
     costs: dict[tuple[dt.date, Key | None], int] = {}
@@ -223,36 +227,38 @@ def costs_by_day(
     return [(day, key, cost) for (day, key), cost in ordered]
 
 
-def costs_sql(scope: Scope, group: str, keys: Sequence[Key] | None = None) -> tuple[str, list[Any]]:
-    """Return the SELECT of the costs by day and group, and its parameters."""
-    rows = rows_of(scope, ("day", group), None if keys is None else (group, keys), COST)
-    return f"SELECT day, {COLUMNS[group]} AS key, SUM(cost_pico) FROM {rows.sql} GROUP BY 1, 2", rows.params
+def costs_sql(scope: ReportScope, group: str, keys: Sequence[Key] | None = None) -> tuple[str, list[Any]]:
+    """Return the SELECT of costs by day and group, and its parameters."""
+    source = source_for(scope, ("day", group), None if keys is None else (group, keys), COST)
+    return (
+        f"SELECT day, {COLUMNS[group]} AS key, SUM(cost_pico) FROM {source.sql} GROUP BY 1, 2",
+        source.params,
+    )
 
 
-def kinds(keys: Sequence[Key]) -> list[Sequence[Key]]:
-    """Return keys with "none" apart from the others: it is not found where they are found fastest."""
+def split_none(keys: Sequence[Key]) -> list[Sequence[Key]]:
+    """Split the zero key from the others, since it has smaller cuts of its own (`rollup_cuts.NONE`)."""
     none, others = [key for key in keys if key == ZERO_UUID], [key for key in keys if key != ZERO_UUID]
-    return [alike for alike in (none, others) if alike]
+    return [keys_of_kind for keys_of_kind in (none, others) if keys_of_kind]
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """What a sum reads: something to select FROM, with its parameters."""
+class SumSource:
+    """A subquery to select FROM, with its parameters."""
 
     sql: str
     params: list[Any] = field(default_factory=list)
 
 
-def rows_of(
-    scope: Scope,
+def source_for(
+    scope: ReportScope,
     groups: Iterable[str],
     only: tuple[str, Sequence[Key]] | None = None,
     sums: Sequence[str] = TOTAL_SUMS,
-) -> Rows:
-    """Return the fewest rows of the rollups that have the columns of the filters and of these groups, and some sums.
+) -> SumSource:
+    """Return the smallest source of rollup rows with the columns of the filters and of these groups, and these sums.
 
-    By days where a total keeps these columns and is small, or the group is the day; otherwise the weeks that are
-    whole, and the other days. `only`: a group and the keys to keep of it.
+    `only`: a group and the keys of it to keep.
     """
     groups = sorted(groups)
     active = scope.filters.active()
@@ -260,16 +266,18 @@ def rows_of(
     none = {COLUMNS[name] for name, value in active.items() if value == ZERO_UUID}
     if only is not None and list(only[1]) == [ZERO_UUID]:
         none.add(COLUMNS[only[0]])
-    conditions, params = condition(scope, only)
-    cut = daily_cut(needed, none)
+    conditions, params = conditions_of(scope, only)
+    cut = smallest_daily_cut(needed, none)
     daily = (TOTALS, [f"cut = '{cut}'", *conditions]) if cut else (DAILY, conditions)
     spans = [(*daily, scope.days)]
+    # Whole weeks from the weekly cut and the days around them from daily rows, unless few daily rows do for all days.
     weeks = whole_weeks(scope.days)
     if weeks and "day" not in groups and not is_small(cut):
-        weekly = (TOTALS, [f"cut = '{weekly_cut(needed)}'", *conditions])
-        spans = [(*weekly, weeks), *((*daily, days) for days in around(scope.days, weeks))]
+        weekly = (TOTALS, [f"cut = '{smallest_weekly_cut(needed)}'", *conditions])
+        spans = [(*weekly, weeks), *((*daily, days) for days in days_around(scope.days, weeks))]
     selects, all_params = [], []
     for table, kept, days in spans:
+        # Only `UsageTotal` has this sum as a column; daily rows derive it from their purpose.
         read = [
             f"{ORCHESTRATION} AS {name}" if (table, name) == (DAILY, TOTAL_SUMS[-1]) else name
             for name in sums
@@ -279,29 +287,29 @@ def rows_of(
             f"SELECT {columns} FROM {table} WHERE {' AND '.join(['day BETWEEN %s AND %s', *kept])}"
         )
         all_params += [prepared("day", days.first), prepared("day", days.last), *params]
-    return Rows(f"({' UNION ALL '.join(selects)}) AS summed", all_params)
+    return SumSource(f"({' UNION ALL '.join(selects)}) AS summed", all_params)
 
 
 def whole_weeks(days: DayRange) -> DayRange | None:
-    """Return the weeks, Monday to Sunday, that lie in the range."""
+    """Return the whole weeks, Monday to Sunday, of a range."""
     first = days.first + dt.timedelta(days=-days.first.weekday() % WEEK)
     last = days.last - dt.timedelta(days=(days.last.weekday() + 1) % WEEK)
     return DayRange(first, last) if first < last else None
 
 
-def around(days: DayRange, weeks: DayRange) -> list[DayRange]:
+def days_around(days: DayRange, weeks: DayRange) -> list[DayRange]:
     """Return the days of a range before and after its whole weeks."""
-    day, found = dt.timedelta(days=1), []
+    day, results = dt.timedelta(days=1), []
     if days.first < weeks.first:
-        found.append(DayRange(days.first, weeks.first - day))
+        results.append(DayRange(days.first, weeks.first - day))
     if weeks.last < days.last:
-        found.append(DayRange(weeks.last + day, days.last))
-    return found
+        results.append(DayRange(weeks.last + day, days.last))
+    return results
 
 
 @contextmanager
 def memory_for_sums() -> Iterator[None]:
-    """Let PostgreSQL sum in memory (its default of 4 MB makes it sort on disk), by one process, nothing compiled."""
+    """Let PostgreSQL sum in memory: with its default of 4 MB it sorts on disk. No parallel workers, no JIT."""
     if connection.vendor != "postgresql":
         yield
         return
@@ -312,8 +320,10 @@ def memory_for_sums() -> Iterator[None]:
         yield
 
 
-def condition(scope: Scope, only: tuple[str, Sequence[Key]] | None = None) -> tuple[list[str], list[Any]]:
-    """Return the conditions of the filters, and of the keys to keep of a group, with their parameters."""
+def conditions_of(
+    scope: ReportScope, only: tuple[str, Sequence[Key]] | None = None
+) -> tuple[list[str], list[Any]]:
+    """Return the SQL conditions of the filters and of `only`, with their parameters."""
     clauses: list[str] = []
     params: list[Any] = []
     for name, value in scope.filters.active().items():
@@ -334,10 +344,10 @@ def one_of(group: str, keys: Sequence[Key]) -> str:
     return f"{COLUMNS[group]} IN ({', '.join(['%s'] * len(keys))})" if keys else "1 = 0"
 
 
-def summing() -> str:
+def sum_columns() -> str:
     return ", ".join(f"COALESCE(SUM({name}), 0) AS {name}" for name in TOTAL_SUMS)
 
 
 def sums_of_row(row: Sequence[Any]) -> Sums:
-    """PostgreSQL sums whole numbers as numeric, which arrives as Decimal without a fraction."""
+    """Build Sums from a row. PostgreSQL sums bigint as numeric, which arrives as Decimal."""
     return Sums(**{name: int(value) for name, value in zip(ALL_SUMS, row, strict=True)})

@@ -1,18 +1,21 @@
-"""Reports as people read them: rows and figures with their amounts written out, for pages and files."""
+"""Reports with formatted amounts, for pages and files: figures, tables and active filters."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 from billing.fields import usd_text
 from billing.money import Money, money
+from billing.reports.events import events_urls
 from billing.reports.filters import key_text
+from billing.reports.query import ReportQuery
 from billing.reports.report import Projection, Table, share
 from billing.reports.sums import Sums
 from billing.selectors.keys import Key
+from billing.selectors.labels import labels_for
 
 OTHERS = "others"
 TITLES = {
@@ -30,7 +33,7 @@ TITLES = {
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Sums with everything that is derived from them."""
+    """Sums with the figures derived from them."""
 
     sums: Sums
     cost: Money
@@ -41,8 +44,8 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A row of a table, with where its name and its calls lead to."""
+class TableLine:
+    """A row of a table. `narrow`: URL of the report filtered to this row; `events`: URL of its calls."""
 
     key: str
     label: str
@@ -56,8 +59,18 @@ class Line:
 class Listing:
     group: str
     title: str
-    lines: Sequence[Line]
+    lines: Sequence[TableLine]
     more: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FilterChip:
+    """An active filter. `without`: URL of the report without it."""
+
+    name: str
+    title: str
+    label: str
+    without: str
 
 
 def figures_of(sums: Sums) -> Figures:
@@ -74,9 +87,9 @@ def figures_of(sums: Sums) -> Figures:
 def listing_of(
     table: Table, totals: Sums, *, narrow: Callable[[Key], str], events: Callable[[Key], str], more: str = ""
 ) -> Listing:
-    """Return a table with links; a last line has what the others cost, so that it sums to the total."""
+    """Return a table with links; a last line sums the rows not shown, so that the lines add up to the total."""
     lines = [
-        Line(
+        TableLine(
             key=key_text(row.key),
             label=row.label,
             figures=figures_of(row.sums),
@@ -88,26 +101,65 @@ def listing_of(
     ]
     if table.rest is not None:
         rest = table.rest
-        lines.append(Line("", OTHERS, figures_of(rest), percent(rest.cost_pico, totals.cost_pico)))
+        lines.append(TableLine("", OTHERS, figures_of(rest), percent(rest.cost_pico, totals.cost_pico)))
     return Listing(table.group, TITLES[table.group], lines, more if table.rest is not None else "")
 
 
+def listings_for(
+    tables: Sequence[Table], totals: Sums, query: ReportQuery, *, anchor: str = "", with_ledger: bool = False
+) -> list[Listing]:
+    """Return tables whose rows link to the report about them; `with_ledger`: also to their calls and to more rows."""
+
+    def narrow(group: str) -> Callable[[Key], str]:
+        narrowing = query.narrowing(group)
+        return lambda key: f"?{narrowing(key)}{anchor}"
+
+    def events(group: str) -> Callable[[Key], str]:
+        return events_urls(query.days, query.filters, group) if with_ledger else lambda key: ""
+
+    return [
+        listing_of(
+            table,
+            totals,
+            narrow=narrow(table.group),
+            events=events(table.group),
+            more=f"?{query.query(group_by=table.group)}" if with_ledger else "",
+        )
+        for table in tables
+    ]
+
+
+def filter_chips(query: ReportQuery) -> list[FilterChip]:
+    """Return the active filters of a report, with their labels."""
+    active = query.filters.active()
+    labels = labels_for({name: [value] for name, value in active.items()})
+    return [
+        FilterChip(
+            name,
+            TITLES[name],
+            labels[name, value],
+            f"?{replace(query, filters=query.filters.having(name, None)).query()}",
+        )
+        for name, value in active.items()
+    ]
+
+
 def percent(part: int, whole: int) -> str:
-    """Return a share with one decimal, "–" of nothing."""
-    found = share(part, whole)
-    return "–" if found is None else f"{(found * 100).quantize(Decimal('0.1'), ROUND_HALF_EVEN)} %"
+    """Return part / whole in percent with one decimal, "–" if whole is 0."""
+    ratio = share(part, whole)
+    return "–" if ratio is None else f"{(ratio * 100).quantize(Decimal('0.1'), ROUND_HALF_EVEN)} %"
 
 
 def change(now: int, before: int) -> str:
-    """Return how much more or less than before, in per cent."""
-    found = share(now - before, abs(before))
-    if found is None:
+    """Return the change from before in percent."""
+    ratio = share(now - before, abs(before))
+    if ratio is None:
         return "nothing before" if now else "no change"
-    return f"{(found * 100).quantize(Decimal('0.1'), ROUND_HALF_EVEN):+} %"
+    return f"{(ratio * 100).quantize(Decimal('0.1'), ROUND_HALF_EVEN):+} %"
 
 
 def changes_of(now: Sums, before: Sums) -> dict[str, str]:
-    """Return the change of the figures against the range before."""
+    """Return the changes of the main figures from the range before."""
     return {
         "cost": change(now.cost_pico, before.cost_pico),
         "calls": change(now.calls, before.calls),
@@ -116,7 +168,7 @@ def changes_of(now: Sums, before: Sums) -> dict[str, str]:
 
 
 def formula(projection: Projection) -> str:
-    """Return how the projected month comes about."""
+    """Return the calculation of the projected month."""
     so_far, month = projection.so_far, projection.month
     days = "1 day" if so_far.length == 1 else f"{so_far.length} days"
     spent = money(projection.cost_pico).text
@@ -124,7 +176,7 @@ def formula(projection: Projection) -> str:
 
 
 def sums_json(sums: Sums) -> dict[str, Any]:
-    """Return sums in the API's shape: `input_tokens` is the providers' total, shares are of 1."""
+    """Return sums as in the API: `input_tokens` is the providers' total, shares are from 0 to 1."""
     return {
         "calls": sums.calls,
         "input_tokens": sums.total_input,

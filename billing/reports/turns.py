@@ -1,4 +1,4 @@
-"""Turns as the ledger knows them: what each cost."""
+"""Turns and their cost, from the ledger."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.db.models import Max
 
 from billing.days import DayRange
 from billing.models import UsageEvent
-from billing.reports.corrections import corrected
+from billing.reports.corrections import with_corrections
 from billing.reports.events import events_of
 from billing.reports.filters import Filters
 
@@ -26,18 +26,18 @@ class TurnCost:
     models: Sequence[str]
     calls: int
     cost_pico: int | None
-    """None where no call is priced."""
+    """None if no call is priced."""
 
 
 def turns_of(days: DayRange, filters: Filters, *, limit: int) -> list[TurnCost]:
-    """Return the newest turns with calls that the filters keep, and what those calls cost. Two queries."""
+    """Return the newest turns with calls that match the filters, and the cost of those calls. Two queries."""
     kept = events_of(days, filters)
     newest = kept.order_by().values("turn_id").annotate(at=Max("created_at")).order_by("-at", "turn_id")
     moments = {row["turn_id"]: row["at"] for row in newest[:limit]}
     events: dict[uuid.UUID, list[UsageEvent]] = {turn_id: [] for turn_id in moments}
     for event in kept.filter(turn_id__in=list(moments)).select_related("model").order_by("created_at", "id"):
         events[event.turn_id].append(event)
-    return [turn_cost(moments[turn_id], corrected(of_turn)) for turn_id, of_turn in events.items()]
+    return [turn_cost(moments[turn_id], with_corrections(of_turn)) for turn_id, of_turn in events.items()]
 
 
 def turn_cost(at: dt.datetime, events: Sequence[UsageEvent]) -> TurnCost:

@@ -1,4 +1,4 @@
-"""Which budgets bind whom, and what is held of them."""
+"""The budgets that bind a turn or a person, and the amounts carried over from earlier periods."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from billing.payer import Payer
 from web.compiled import CompiledQuery, Slot
 
 PeriodKey = tuple[uuid.UUID, uuid.UUID, dt.date]
-"""Budget, member, start: in this order rows are locked."""
+"""Budget, member, start. Rows are locked in this order."""
 
 
 def budgets_of(targets: Collection[uuid.UUID]) -> list[Budget]:
@@ -32,7 +32,7 @@ BUDGETS_OF_THREE: CompiledQuery[Budget] = CompiledQuery(
 
 
 def budgets_of_turns(targets: Collection[uuid.UUID]) -> list[Budget]:
-    """Return the same, without compiling it for the team, the user and the room of a turn."""
+    """Like `budgets_of`, with a precompiled query for the team, user and room of a turn."""
     wanted = list(set(targets) - {ZERO_UUID})
     if not 1 <= len(wanted) <= 3:
         return budgets_of(wanted)
@@ -41,18 +41,18 @@ def budgets_of_turns(targets: Collection[uuid.UUID]) -> list[Budget]:
 
 
 def own_periods(budgets: Iterable[Budget]) -> set[tuple[uuid.UUID, str]]:
-    """Return (user, period) for which a user has a budget of their own, which overrides those for each member."""
+    """Return (user, period) of budgets of single users: these override per-member budgets of the same period."""
     return {(budget.target_id, budget.period) for budget in budgets if budget.scope == Budget.Scope.USER}
 
 
 def hard_budgets(payer: Payer) -> list[Budget]:
-    """Return the hard budgets that bind a turn of this payer; a user's own takes the place of those for each member."""
+    """Return the hard budgets that bind a turn of this payer."""
     budgets = budgets_of_turns([payer.team_id, payer.user_id, payer.room_id])
     return [budget for budget in binding(budgets, payer.user_id) if budget.hard]
 
 
 def binding(budgets: Iterable[Budget], user_id: uuid.UUID) -> list[Budget]:
-    """Return the budgets of a user without those for each member that a budget of their own overrides."""
+    """Drop the per-member budgets that a budget of the user's own overrides."""
     budgets = list(budgets)
     own = own_periods(budgets)
     return [
@@ -67,7 +67,7 @@ def key_of(budget: Budget, user_id: uuid.UUID, today: dt.date) -> PeriodKey:
 
 
 def carried_pico(keys: Collection[PeriodKey], today: dt.date) -> dict[tuple[uuid.UUID, uuid.UUID], int]:
-    """Return (budget, member) -> what open holds of earlier periods have set aside: one statement."""
+    """Return (budget, member) -> pico-USD in open holds of earlier periods: one statement."""
     budgets, members, _ = zip(*keys, strict=True) if keys else ((), (), ())
     lines = HoldLine.objects.carried_over(today)
     return lines.filter(period__budget__in=budgets, period__member_id__in=members).by_member()

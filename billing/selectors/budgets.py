@@ -1,4 +1,4 @@
-"""Budgets as they are read: what binds a person, and how full each is."""
+"""Reads of budgets: the ones that bind a person, and how full each is."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ from billing.selectors.binding import binding
 from billing.selectors.labels import labels_for
 
 MEMBERS = 5
-"""How many members of a budget for each member are shown, the fullest first."""
+"""Members shown of a per-member budget, the fullest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """How full a budget is in one of its periods. Pico-USD."""
+    """A budget's spent and held amounts in one period. Pico-USD."""
 
     budget: Budget
     member_id: uuid.UUID
-    """Zero for a budget's total."""
+    """Zero for a total budget."""
     start: dt.date
     spent_pico: int = 0
     held_pico: int = 0
-    """What open holds have set aside, those carried over from earlier periods among them."""
+    """The amount in open holds, including those carried over from earlier periods."""
 
     @property
     def available_pico(self) -> int:
@@ -54,13 +54,13 @@ class Fill:
 
     @property
     def percent(self) -> Decimal:
-        """What was spent of the limit, rounded down to one decimal; 100 where nothing may be spent."""
+        """Spent amount in percent of the limit, rounded down to one decimal; 100 if the limit is 0."""
         limit = self.budget.limit_pico
         return Decimal(self.spent_pico * 1000 // limit) / 10 if limit else Decimal(100)
 
     @property
     def passed(self) -> int | None:
-        """The highest threshold that was reached, None for none."""
+        """The highest threshold reached, None if none is."""
         limit = self.budget.limit_pico
         reached = [mark for mark in self.budget.thresholds if self.spent_pico * 100 >= mark * limit]
         return max(reached, default=None) if self.spent_pico else None
@@ -76,25 +76,25 @@ class Fill:
 
 @dataclass(frozen=True, slots=True)
 class BudgetState:
-    """A budget in its current period: its total, or its members, of whom the fullest are listed."""
+    """A budget in its current period, with the fullest members if it is per member."""
 
     budget: Budget
     current: Fill
-    """Of a budget for each member: the fullest member's."""
+    """The total, or the fullest member's of a per-member budget."""
     fullest: Sequence[Fill] = ()
     members: int = 0
-    """How many members have a row in the period."""
+    """Number of members with a row in the period."""
 
 
 def in_current_period(today: dt.date) -> Q:
-    """Return the condition on budget periods to be those that a UTC day lies in."""
+    """Return the condition that a budget period contains a UTC day."""
     return Q(budget__period=Budget.Period.DAY, start=today) | Q(
         budget__period=Budget.Period.MONTH, start=month_of(today).first
     )
 
 
 def not_overridden() -> Q:
-    """Return the condition on budget periods to bind their member: a user's own budget overrides one for each."""
+    """Return the condition that a budget period binds its member: a user's own budget overrides per-member ones."""
     own = Budget.objects.filter(
         scope=Budget.Scope.USER, target_id=OuterRef("member_id"), period=OuterRef("budget__period")
     )
@@ -102,7 +102,7 @@ def not_overridden() -> Q:
 
 
 def states_of(budgets: Iterable[Budget], *, today: dt.date, members: int = MEMBERS) -> list[BudgetState]:
-    """Return budgets as they stand today, in the same order: two statements."""
+    """Return the current state of budgets, in the same order: two statements."""
     budgets = list(budgets)
     if not budgets:
         return []
@@ -123,11 +123,11 @@ def states_of(budgets: Iterable[Budget], *, today: dt.date, members: int = MEMBE
         .order_by("budget_id", "place")
         .values_list("budget_id", "member_id", "spent_pico", "held_pico", "members")
     )
-    found: dict[uuid.UUID, list[tuple[uuid.UUID, int, int, int]]] = defaultdict(list)
+    by_budget: dict[uuid.UUID, list[tuple[uuid.UUID, int, int, int]]] = defaultdict(list)
     for budget_id, *row in rows:
-        found[budget_id].append(tuple(row))
+        by_budget[budget_id].append(tuple(row))
     carried = HoldLine.objects.carried_over(today).filter(period__budget__in=budgets).by_member()
-    return [state_of(budget, found[budget.pk], carried, budget.start_of(today)) for budget in budgets]
+    return [state_of(budget, by_budget[budget.pk], carried, budget.start_of(today)) for budget in budgets]
 
 
 def state_of(
@@ -147,19 +147,18 @@ def state_of(
 
 
 def fullest_budgets(*, today: dt.date, limit: int) -> list[Budget]:
-    """Return the budgets of which most is spent, the fullest first: one statement."""
+    """Return the fullest budgets, ordered by spent share of the limit: one statement."""
     rows = BudgetPeriod.objects.filter(in_current_period(today), not_overridden(), budget=OuterRef("pk"))
     spent = Cast(Coalesce(Subquery(rows.order_by("-spent_pico").values("spent_pico")[:1]), 0), FloatField())
     share = Coalesce(spent / NullIf(Cast("limit_pico", FloatField()), 0.0), 1.0)
-    # Floats put them into an order, and are shown nowhere.
+    # Floats are only used for the order, never shown.
     return list(Budget.objects.annotate(share=share).order_by("-share", "scope", "created_at")[:limit])
 
 
 def own_fills(user: User, *, today: dt.date) -> list[Fill]:
-    """Return the budgets that bind a person, as they stand today, the fullest first: one statement.
+    """Return the current state of the budgets that bind a person, the fullest first: one statement.
 
-    Their own ones, those of everyone, their team and their rooms; not those for each member that one of their own
-    overrides.
+    These are their own budgets and those of everyone, their team and their rooms, without overridden per-member ones.
     """
     targets = Q(scope=Budget.Scope.EVERYONE) | Q(scope=Budget.Scope.USER, target_id=user.pk)
     targets |= Q(scope=Budget.Scope.ROOM, target_id__in=known_rooms().owned_by(user.pk))
@@ -180,18 +179,18 @@ def own_fills(user: User, *, today: dt.date) -> list[Fill]:
         spent=Coalesce(F("now__spent_pico"), 0),
         held=Coalesce(F("now__held_pico"), 0) + Coalesce(Subquery(carried), 0),
     )
-    found: list[Any] = binding(rows, user.pk)
-    fills = [Fill(row, row.member_of(user.pk), row.start_of(today), row.spent, row.held) for row in found]
+    budgets: list[Any] = binding(rows, user.pk)
+    fills = [Fill(row, row.member_of(user.pk), row.start_of(today), row.spent, row.held) for row in budgets]
     return sorted(fills, key=lambda fill: (-fill.percent, not fill.budget.hard, fill.budget.created_at))
 
 
 def urgent_fill(user: User, *, today: dt.date) -> Fill | None:
-    """Return the fullest of the budgets that bind a person and have passed a threshold: one statement."""
+    """Return the fullest budget that binds a person and has passed a threshold, if any: one statement."""
     return next((fill for fill in own_fills(user, today=today) if fill.passed is not None), None)
 
 
 def target_names(budgets: Iterable[Budget]) -> Mapping[uuid.UUID, str]:
-    """Return target -> name, a person's address; a statement for each scope, and one for those that are gone."""
+    """Return target -> name (email for people). One statement per scope, one for deleted rooms."""
     wanted: dict[str, set[uuid.UUID]] = defaultdict(set)
     for budget in budgets:
         wanted[budget.scope].add(budget.target_id)
@@ -200,39 +199,39 @@ def target_names(budgets: Iterable[Budget]) -> Mapping[uuid.UUID, str]:
     if rooms := wanted.pop(Budget.Scope.ROOM, None):
         names = known_rooms().names(rooms)
         wanted["room"] = rooms - names.keys()
-    return names | labelled(wanted)
+    return names | labels_by_id(wanted)
 
 
 def people_of(states: Iterable[BudgetState]) -> Mapping[uuid.UUID, str]:
-    """Return the addresses of the members that are listed: at most one statement."""
+    """Return member -> email address of the listed members: at most one statement."""
     members = {fill.member_id for state in states for fill in state.fullest}
-    return labelled({"user": members})
+    return labels_by_id({"user": members})
 
 
-def labelled(ids: Mapping[str, Iterable[uuid.UUID]]) -> dict[uuid.UUID, str]:
-    """Return id -> what it is called, for ids of any groups."""
+def labels_by_id(ids: Mapping[str, Iterable[uuid.UUID]]) -> dict[uuid.UUID, str]:
+    """Return id -> label. `ids`: group -> ids."""
     labels = labels_for(ids)
     return {key: labels[group, key] for group, keys in ids.items() for key in keys}
 
 
 def newest_notices(limit: int) -> list[BudgetNotice]:
-    """Return the thresholds passed last, with their budgets: one statement."""
+    """Return the newest notices, with their budgets: one statement."""
     notices = BudgetNotice.objects.select_related("period__budget").order_by("-pk")
     return list(notices[:limit])
 
 
 def notice_names(notices: Iterable[BudgetNotice]) -> Mapping[uuid.UUID, str]:
-    """Return target or member -> name for these notices."""
+    """Return the names of the notices' targets and members, by id."""
     periods = [notice.period for notice in notices]
     members = {period.member_id for period in periods} - {ZERO_UUID}
-    return {**target_names(period.budget for period in periods), **labelled({"user": members})}
+    return {**target_names(period.budget for period in periods), **labels_by_id({"user": members})}
 
 
 def events_of_period(period: BudgetPeriod) -> QuerySet[UsageEvent]:
-    """Return the events that a budget period counts, corrections among them."""
+    """Return the events that a budget period counts, including corrections."""
     budget = period.budget
     begin = dt.datetime.combine(period.start, dt.time(), dt.UTC)
     events = UsageEvent.objects.filter(
-        created_at__gte=begin, created_at__lt=budget.resets_at(period.start), **budget.counted()
+        created_at__gte=begin, created_at__lt=budget.resets_at(period.start), **budget.usage_filter()
     )
     return events.filter(user_id=period.member_id) if budget.applies == Budget.Applies.EACH else events

@@ -1,4 +1,4 @@
-"""What a turn will cost, told before it is sent."""
+"""Estimates of a turn's cost before it is sent."""
 
 from __future__ import annotations
 
@@ -26,44 +26,44 @@ from orchestration.engine.forecast import (
 from orchestration.engine.specs import TurnSpec, Usage
 
 SAMPLE = 50
-"""A person's newest calls, from which the usual length of an answer is taken."""
+"""Newest calls of a person that the usual answer length is averaged over."""
 
 USUAL_OUTPUT_TOKENS = 400
-"""The length of an answer where there is no call to learn from."""
+"""Answer length without earlier calls."""
 
 Cost = Callable[[CallSize, Prices, dt.datetime], int | None]
-"""What one call costs."""
+"""Cost of one call."""
 
 Choose = Callable[[Sequence[int], int], int]
-"""What so many calls cost of those whose costs are given in rising order."""
+"""Cost of `count` calls out of several, given their costs in rising order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Pico-USD; None where a model that may be asked has no price."""
+    """Pico-USD; None if a model that the turn may call has no price."""
 
     calls: int
-    """As many as such a turn usually makes."""
+    """The usual number of calls of such a turn."""
     low_pico: int | None
     typical_pico: int | None
     high_pico: int | None
-    """What a hard budget would hold for it."""
+    """The amount that a hard budget would hold."""
     fits_budget: bool
-    """Every hard budget has what such a turn usually costs, and at least the first call's upper bound."""
+    """Whether every hard budget has left the typical cost, and at least the upper bound of the first call."""
 
 
 def estimate_of(*, payer: Payer, spec: TurnSpec) -> Estimate:
-    """Return what a turn may cost, from the calls it may make and today's prices."""
+    """Estimate a turn's cost from the calls it may make and the current prices."""
     now, prices = timezone.now(), prices_now()
     usual = expected_calls(spec, as_usual(spec, output_tokens=usual_output_tokens(payer.user_id)))
-    low = priced(expected_calls(spec, AT_LEAST), prices, now, expected, cheapest)
-    typical = priced(usual, prices, now, expected, average)
-    high = priced(expected_calls(spec, at_most(spec)), prices, now, bound, dearest)
+    low = total_cost_pico(expected_calls(spec, AT_LEAST), prices, now, likely_cost_pico, cheapest)
+    typical = total_cost_pico(usual, prices, now, likely_cost_pico, average)
+    high = total_cost_pico(expected_calls(spec, at_most(spec)), prices, now, upper_bound_pico, costliest)
     first = first_call(spec)
-    need = max(bound(first, prices, now) or 0 if first else 0, typical or 0)
+    need = max(upper_bound_pico(first, prices, now) or 0 if first else 0, typical or 0)
     left = least_left_pico(payer, now)
     return Estimate(
-        calls=sum(asked.count for asked in usual),
+        calls=sum(calls.count for calls in usual),
         low_pico=low,
         typical_pico=typical,
         high_pico=high,
@@ -72,14 +72,14 @@ def estimate_of(*, payer: Payer, spec: TurnSpec) -> Estimate:
 
 
 def usual_output_tokens(user_id: uuid.UUID) -> int:
-    """Return how long answers to this person mostly were, in tokens."""
+    """Return the average length of this person's newest answers, in tokens."""
     answers = UsageEvent.objects.calls().filter(user_id=user_id, status=UsageEvent.Status.OK)
     newest = list(answers.order_by("-created_at").values_list("output_tokens", flat=True)[:SAMPLE])
     return max(1, round(sum(newest) / len(newest))) if newest else USUAL_OUTPUT_TOKENS
 
 
 def least_left_pico(payer: Payer, now: dt.datetime) -> int | None:
-    """Return what the hard budgets that bind this payer have left at least; None where none binds."""
+    """Return the smallest amount left in the hard budgets that bind this payer; None if none binds."""
     today = now.astimezone(dt.UTC).date()
     budgets = budgets_of([payer.team_id, payer.user_id, payer.room_id])
     hard = [budget for budget in binding(budgets, payer.user_id) if budget.hard]
@@ -99,28 +99,30 @@ def least_left_pico(payer: Payer, now: dt.datetime) -> int | None:
     return min(left, default=None)
 
 
-def priced(calls: Sequence[Asked], prices: Prices, at: dt.datetime, cost: Cost, choose: Choose) -> int | None:
-    """Return what calls cost together, None where one that may be made has no price."""
+def total_cost_pico(
+    calls: Sequence[Asked], prices: Prices, at: dt.datetime, cost: Cost, choose: Choose
+) -> int | None:
+    """Return the total cost of calls, None if one of the options has no price."""
     total = 0
-    for asked in calls:
-        costs = [cost(size, prices, at) for size in asked.options]
-        known = sorted(each for each in costs if each is not None)
-        if len(known) < len(costs):
+    for group in calls:
+        costs = [cost(size, prices, at) for size in group.options]
+        priced = sorted(each for each in costs if each is not None)
+        if len(priced) < len(costs):
             return None
-        total += choose(known, asked.count)
+        total += choose(priced, group.count)
     return total
 
 
-def bound(size: CallSize, prices: Prices, at: dt.datetime) -> int | None:
-    """Return the most that a call is taken to cost, as a hold has it."""
+def upper_bound_pico(size: CallSize, prices: Prices, at: dt.datetime) -> int | None:
+    """Return the upper bound of a call's cost, as used for holds."""
     rows = prices.get(uuid.UUID(size.model.id), ())
     return call_bound_pico(
         input_tokens=size.input_tokens, output_tokens=size.output_tokens, prices=rows, at=at
     )
 
 
-def expected(size: CallSize, prices: Prices, at: dt.datetime) -> int | None:
-    """Return what a call of just this size costs, nothing of it cached."""
+def likely_cost_pico(size: CallSize, prices: Prices, at: dt.datetime) -> int | None:
+    """Return the cost of a call of exactly this size, nothing of it cached."""
     price = price_for(prices.get(uuid.UUID(size.model.id), ()), total_input=size.input_tokens, at=at)
     return cost_pico(Usage(input=size.input_tokens, output=size.output_tokens), price)
 
@@ -129,7 +131,7 @@ def cheapest(costs: Sequence[int], count: int) -> int:
     return sum(costs[:count])
 
 
-def dearest(costs: Sequence[int], count: int) -> int:
+def costliest(costs: Sequence[int], count: int) -> int:
     return sum(costs[max(0, len(costs) - count) :])
 
 

@@ -1,4 +1,4 @@
-"""Values of the columns that reports group by, as Python and as the database have them."""
+"""Conversion of report keys between Python and the database."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ COLUMNS = {
     "purpose": "purpose",
     "mode": "mode",
 }
-"""The groups that are columns of the rollup."""
+"""Group -> column of the rollup."""
 
 
 Key = uuid.UUID | str | dt.date
 
 
 def prepared(group: str, value: Any) -> Any:
-    """Return a value as the database driver takes it for this column."""
+    """Convert a value of a group's column for the database driver."""
     column: Any = UsageTotal._meta.get_field(COLUMNS[group])
     return column.get_db_prep_value(value, connection)
 
 
 def key_of(group: str, value: Any) -> Key:
-    """Return a key as Python knows it: SQLite gives UUIDs and days as text."""
+    """Convert a key from the database to Python: SQLite returns UUIDs and days as text."""
     if group == "day":
         return day_of(value)
     if COLUMNS.get(group, "").endswith("_id"):

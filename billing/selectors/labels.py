@@ -1,4 +1,4 @@
-"""Names for the ids that the rollup keeps, looked up for the rows that are shown."""
+"""Labels for the ids in the rollup, looked up for the rows that are shown."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from billing.models import ZERO_UUID, UsageEvent
 from billing.selectors.keys import Key, fetch, key_of, prepared
 from orchestration.models import LlmModel, Provider
 
-AT_ONCE = 1000
-"""Ids of one statement; a page shows fewer."""
+MAX_IDS = 1000
+"""Maximum ids per query; a page shows fewer."""
 
 NOBODY = {
     "team": "no team",
@@ -34,14 +34,14 @@ Labels = Mapping[tuple[str, Key], str]
 
 
 def labels_for(keys: Mapping[str, Iterable[Key]]) -> Labels:
-    """Return (group, key) -> what it is called; at most one query per group, and one for teams that are gone."""
-    found: dict[tuple[str, Key], str] = {}
+    """Return (group, key) -> label; at most one query per group, and one for deleted teams."""
+    labels: dict[tuple[str, Key], str] = {}
     for group, wanted in keys.items():
         ids = {key for key in wanted if isinstance(key, uuid.UUID) and key != ZERO_UUID}
         names = names_of(group, ids)
         for key in wanted:
-            found[group, key] = label_of(group, key, names)
-    return found
+            labels[group, key] = label_of(group, key, names)
+    return labels
 
 
 def names_of(group: str, ids: set[uuid.UUID]) -> dict[uuid.UUID, str]:
@@ -57,13 +57,13 @@ def names_of(group: str, ids: set[uuid.UUID]) -> dict[uuid.UUID, str]:
 def newest_snapshots(group: str, ids: list[uuid.UUID]) -> dict[uuid.UUID, str]:
     """Return the name in the newest event of each id.
 
-    Raw SQL: one index look-up per id, where the ORM would sort every event of all of them.
+    Raw SQL for one index lookup per id; the ORM would sort all events of all ids.
     """
     table, name = UsageEvent._meta.db_table, SNAPSHOTS[group]
     names: dict[uuid.UUID, str] = {}
-    for start in range(0, len(ids), AT_ONCE):
-        part: list[Any] = [prepared(group, key) for key in ids[start : start + AT_ONCE]]
-        # PostgreSQL takes them as one parameter, which is faster than a thousand.
+    for start in range(0, len(ids), MAX_IDS):
+        part: list[Any] = [prepared(group, key) for key in ids[start : start + MAX_IDS]]
+        # One array parameter: PostgreSQL handles it faster than a thousand parameters.
         as_one = connection.vendor == "postgresql"
         wanted = "SELECT unnest(%s::uuid[])" if as_one else f"VALUES {', '.join(['(%s)'] * len(part))}"
         rows = fetch(

@@ -1,4 +1,4 @@
-"""Prices, kept by each process for as long as no row was added."""
+"""Cache of all prices per process, valid until a price row is added."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from django.db import connection
 from billing.models import ModelPrice
 
 Prices = Mapping[uuid.UUID, Sequence[ModelPrice]]
-"""Model -> its price rows, those of the past and of the future among them."""
+"""Model -> all its price rows, including past and future ones."""
 
 _TABLE = ModelPrice._meta.db_table
 
 PRICES_VERSION = f"(SELECT COUNT(*) || ' ' || COALESCE(CAST(MAX(created_at) AS TEXT), '') FROM {_TABLE})"
-"""SQL of what changes whenever a price is added, to be selected along with something else.
+"""SQL of a value that changes when a price is added: select it along with something else.
 
-Rows are only ever added, so their number alone tells; the newest moment tells one database from another.
+Rows are only ever added, so their number is a version; the newest moment distinguishes databases.
 """
 
 _lock = threading.Lock()
-_known: tuple[str, Prices] = ("", {})
+_cached: tuple[str, Prices] = ("", {})
 
 
 def prices_of_version(version: str) -> Prices:
-    """Return all prices, read at most once for each version; it must have been selected by the same transaction."""
-    global _known
-    known, prices = _known
-    if known == version:
+    """Return all prices, read once per version. The caller's transaction must have selected `version`."""
+    global _cached
+    cached_version, prices = _cached
+    if cached_version == version:
         return prices
-    found: dict[uuid.UUID, list[ModelPrice]] = defaultdict(list)
+    rows: dict[uuid.UUID, list[ModelPrice]] = defaultdict(list)
     for price in ModelPrice.objects.all():
-        found[price.model_id].append(price)
+        rows[price.model_id].append(price)
     with _lock:
-        _known = (version, dict(found))
-    return found
+        _cached = (version, dict(rows))
+    return rows
 
 
 def prices_now() -> Prices:

@@ -1,4 +1,4 @@
-"""What models cost now."""
+"""Current prices of models."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Tiers = Mapping[int, ModelPrice]
 
 
 def current_tiers(models: Iterable[LlmModel]) -> dict[uuid.UUID, Tiers]:
-    """Return each model's tiers as `tiers_in_effect` has them, with one query; no tier 0: it has no price."""
+    """Return model -> its `tiers_in_effect`: one query. A model without tier 0 has no price."""
     models = list(models)
     prices: dict[uuid.UUID, list[ModelPrice]] = {model.pk: [] for model in models}
     for price in ModelPrice.objects.filter(model__in=models):

@@ -1,4 +1,4 @@
-"""How much a call is taken to have answered that was cut while its model worked unseen."""
+"""The assumed output of calls that were cut while the model worked without showing it."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from billing.models import UsageEvent
 from orchestration.engine.specs import UsageReport
 
 OUTPUT_UNKNOWN = "output_unknown"
-"""Flag of a call whose output neither the provider nor we could count."""
+"""Flag of a call whose output neither the provider nor Pantheon could count."""
 
 SAMPLE = 50
-"""A model's newest calls of a purpose, from which the usual length of an answer is taken."""
+"""Newest calls of a model and purpose that the usual answer length is averaged over."""
 
 USUAL_OUTPUT_TOKENS = 400
-"""The length of an answer where there is no call to learn from."""
+"""Answer length without earlier calls."""
 
 FASTEST_TOKENS_PER_S = 1_000
-"""No model that people run writes faster for one answer; some specialized hardware comes near it."""
+"""Upper bound of a model's output speed for one answer; some specialized hardware comes near it."""
 
 
 def with_unseen_output(
     report: UsageReport, *, model_id: uuid.UUID, purpose: str, most_output: int, unseen_ms: int | None
 ) -> UsageReport:
-    """Return the report of a call that was cut, with what its model may have written that nobody has seen.
+    """Add the output that a cut call may have produced unseen to its report.
 
-    That is as much as its earlier calls of this purpose usually had, if nothing of the answer has arrived, or if the
-    model thinks without showing it; any other report is returned as it is. `most_output`: the request's limit.
-    `unseen_ms`: for how long the model may have worked unseen, where a hard budget binds the turn: then it counts as
-    having written as fast as any model does, since what earlier calls had is no bound.
+    If no answer text arrived, or the model reasons without showing it, the output is at least the usual one of earlier
+    calls of this purpose; other reports are returned unchanged. `most_output`: the request's limit. `unseen_ms`: how
+    long the model may have worked unseen, given if a hard budget binds the turn. Then the model counts as writing at
+    `FASTEST_TOKENS_PER_S` for that time, since the usual output is not an upper bound.
     """
     seen = report.usage.output
     usual, thinks = output_habit(model_id, purpose)
@@ -44,7 +44,7 @@ def with_unseen_output(
 
 
 def output_habit(model_id: uuid.UUID, purpose: str) -> tuple[int, bool]:
-    """Return how many output tokens a model's answers usually have, and whether some of them were thoughts."""
+    """Return the average output tokens of a model's answers, and whether any had reasoning."""
     counted = UsageEvent.objects.calls().filter(
         model_id=model_id,
         purpose=purpose,

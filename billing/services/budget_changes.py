@@ -1,4 +1,4 @@
-"""What staff do to budgets: each write is checked, in force at once, and in the audit log, in one transaction."""
+"""Budget writes by staff: check, save and audit in one transaction."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from accounts.services.audit import audit_record, values_of
 from billing.models import ZERO_UUID, Budget
 from billing.ports import known_rooms
 from billing.services.budgets import budget_delete, budget_save
-from billing.services.spending import budget_book_lock
+from billing.services.spending import lock_budgets_exclusive
 from web.errors import NotFound, ValidationFailed
 
 
 def budget_check(budget: Budget) -> None:
-    """Refuse a budget of what there is not. Raises ValidationFailed."""
+    """Reject a budget whose target does not exist. Raises ValidationFailed."""
     wrong: dict[str, list[str]] = {}
     if budget.scope == Budget.Scope.EVERYONE:
         if budget.target_id != ZERO_UUID:
@@ -41,7 +41,7 @@ def target_exists(scope: str, target_id: uuid.UUID) -> bool:
 
 @transaction.atomic(durable=True)
 def budget_add(*, fields: dict[str, Any], actor_id: uuid.UUID) -> Budget:
-    """Make a budget. Raises ValidationFailed."""
+    """Create a budget. Raises ValidationFailed."""
     budget = Budget(**fields)
     budget_check(budget)
     budget_save(budget=budget)
@@ -51,11 +51,11 @@ def budget_add(*, fields: dict[str, Any], actor_id: uuid.UUID) -> Budget:
 
 @transaction.atomic(durable=True)
 def budget_change(*, budget_id: uuid.UUID, fields: dict[str, Any], actor_id: uuid.UUID) -> Budget:
-    """Change some fields of a budget, and leave the others as they are by then. Raises NotFound, ValidationFailed."""
-    budget = locked(budget_id)
+    """Change the given fields of a budget. Raises NotFound, ValidationFailed."""
+    budget = budget_lock(budget_id)
     before = values_of(budget)
     if fields.get("scope", budget.scope) != budget.scope:
-        fields = {"target_id": ZERO_UUID, **fields}  # the old target is of another kind
+        fields = {"target_id": ZERO_UUID, **fields}  # the old target belongs to another scope
     for name, value in fields.items():
         setattr(budget, name, value)
     if fields.keys() & {"scope", "target_id", "applies"}:
@@ -68,14 +68,14 @@ def budget_change(*, budget_id: uuid.UUID, fields: dict[str, Any], actor_id: uui
 @transaction.atomic(durable=True)
 def budget_remove(*, budget_id: uuid.UUID, actor_id: uuid.UUID) -> None:
     """Delete a budget. Raises NotFound."""
-    budget = locked(budget_id)
+    budget = budget_lock(budget_id)
     audit_record(actor_id=actor_id, action="delete", row=budget, before=values_of(budget))
     budget_delete(budget=budget)
 
 
-def locked(budget_id: uuid.UUID) -> Budget:
-    """Return a budget that nobody else changes until the transaction ends. Raises NotFound."""
-    budget_book_lock()
+def budget_lock(budget_id: uuid.UUID) -> Budget:
+    """Return a budget locked until the transaction ends. Raises NotFound."""
+    lock_budgets_exclusive()
     budget = Budget.objects.filter(pk=budget_id).first()
     if budget is None:
         raise NotFound()

@@ -1,4 +1,4 @@
-"""Budgets are made, changed and deleted here, and nowhere else: what they count begins with what was spent already."""
+"""The only writes to budgets. A new budget starts with what its current period has already spent."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from billing.models import ZERO_UUID, Budget, BudgetPeriod, DailyUsage
-from billing.services.spending import budget_book_lock, notices_add
+from billing.services.spending import lock_budgets_exclusive, notices_add
 from web.errors import ValidationFailed
 from web.validation import fields_of
 
 COUNTED = ("scope", "target_id", "applies", "period")
-"""What decides which events a budget counts."""
+"""The fields that decide which events a budget counts."""
 
 
 @transaction.atomic
 def budget_save(*, budget: Budget) -> Budget:
-    """Store a budget, new or changed; it holds at once, for every turn accepted from then on. Raises ValidationFailed.
+    """Save a new or changed budget; it binds every turn accepted from then on. Raises ValidationFailed.
 
-    Where what it counts is new, the current period begins with what was spent in it so far. Turns wait meanwhile.
+    If it counts different events than before, its periods are rebuilt from the rollup. Turns wait meanwhile.
     """
-    budget_book_lock()
+    lock_budgets_exclusive()
     old = Budget.objects.filter(pk=budget.pk).first()
-    counts_anew = old is None or any(getattr(old, name) != getattr(budget, name) for name in COUNTED)
-    if counts_anew:
+    is_recounted = old is None or any(getattr(old, name) != getattr(budget, name) for name in COUNTED)
+    if is_recounted:
         budget.counts_from = budget.start_of(timezone.now().astimezone(dt.UTC).date())
     try:
         budget.full_clean()
     except ValidationError as error:
         raise ValidationFailed(fields_of(error)) from error
     budget.save()
-    if counts_anew:
+    if is_recounted:
         budget.periods.all().delete()
         spent = spent_so_far(budget)
         BudgetPeriod.objects.bulk_create(
             BudgetPeriod(budget=budget, member_id=member, start=budget.counts_from, spent_pico=pico)
             for member, pico in spent.items()
         )
-    # What was passed before the budget was there, or before its limit was lowered, is told now.
+    # A new budget or a lower limit may already be past thresholds: notify about them now.
     today = timezone.now().astimezone(dt.UTC).date()
     current = budget.periods.filter(start=budget.start_of(today), spent_pico__gt=0)
     if budget.applies == Budget.Applies.EACH:
@@ -54,16 +54,16 @@ def budget_save(*, budget: Budget) -> Budget:
 
 @transaction.atomic
 def budget_delete(*, budget: Budget) -> None:
-    """Delete a budget with its periods; running turns keep what they were accepted with."""
-    budget_book_lock()
+    """Delete a budget with its periods; running turns keep their holds."""
+    lock_budgets_exclusive()
     budget.delete()
 
 
 def spent_so_far(budget: Budget) -> dict[uuid.UUID, int]:
-    """Return member -> pico-USD spent in the period that begins on `counts_from`, from the rollup."""
+    """Return member -> pico-USD spent in the period that starts on `counts_from`, from the rollup."""
     end = budget.resets_at(budget.counts_from).date()
     days = DailyUsage.objects.filter(day__gte=budget.counts_from, day__lt=end).order_by()
-    days = days.filter(**budget.counted())
+    days = days.filter(**budget.usage_filter())
     if budget.applies == Budget.Applies.TOTAL:
         return {ZERO_UUID: days.aggregate(spent=Sum("cost_pico"))["spent"] or 0}
     members = days.values_list("user_id").annotate(spent=Sum("cost_pico"))

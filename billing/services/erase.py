@@ -1,4 +1,4 @@
-"""The one change that the ledger knows: names that an erased person gave go, ids and amounts stay."""
+"""The only change ever made to ledger rows: blank the names that an erased person gave. Ids and amounts stay."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from billing.models import UsageEvent
 
 
 def names_erase(*, user_id: uuid.UUID) -> int:
-    """Blank what a person called rooms and agents in their usage events; return how many had names.
+    """Blank room and agent names in a person's usage events; return how many rows changed.
 
-    Inside the transaction that erases the person and says so in the audit log.
+    Inside the transaction that erases the person and writes the audit entry.
     """
     if not connection.in_atomic_block:
         raise RuntimeError("names are erased inside the transaction that erases the person")
-    _say_who_is_erased(str(user_id))
+    _set_erased_user(str(user_id))
     count: int = UsageEvent.objects.erase_names(user_id)
-    _say_who_is_erased("")
+    _set_erased_user("")
     return count
 
 
-def _say_who_is_erased(user_id: str) -> None:
-    """Tell the ledger's trigger, for the rest of the transaction. Raw SQL: the ORM has no word for it."""
+def _set_erased_user(user_id: str) -> None:
+    """Let the ledger's trigger allow the update, until the transaction ends. The ORM cannot set a variable."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT set_config('pantheon.erased_user', %s, true)", [user_id])

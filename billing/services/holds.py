@@ -1,4 +1,4 @@
-"""Holds: what a turn sets aside of hard budgets before anything is sent, and what its calls draw on."""
+"""Holds: what a turn reserves from hard budgets before its first call, and what its calls are paid from."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from billing.selectors.binding import (
     key_of,
 )
 from billing.selectors.price_book import Prices, prices_now
-from billing.services.spending import Change, book_of_a_hold, periods_add
+from billing.services.spending import Change, budgets_hold_lock, periods_add
 from orchestration.engine.forecast import Asked, CallSize, at_most, expected_calls, first_call
 from orchestration.engine.specs import ModelRequest, TurnSpec, Usage
 from web.compiled import together
@@ -31,15 +31,15 @@ from web.instants import instant
 HELD_OF_TURN = (
     f"(SELECT amount_pico FROM {Hold._meta.db_table} WHERE resolved_at IS NULL AND turn_id = {{turn_id}})"
 )
-"""SQL of what a turn holds, NULL where it holds nothing, to be selected along with the turn."""
+"""SQL of a turn's held amount, NULL without a hold: select it with the turn, to save a statement."""
 
-Used = tuple[uuid.UUID, Usage, dt.datetime]
+UsedCall = tuple[uuid.UUID, Usage, dt.datetime]
 """Model, usage and end of a call."""
 
 
 @dataclass(frozen=True, slots=True)
 class Headroom:
-    """What there is left in the current period of a budget, whose row is locked."""
+    """What is left in the current period of a budget. The period's row is locked."""
 
     budget: Budget
     key: PeriodKey
@@ -48,12 +48,12 @@ class Headroom:
 
 
 def hold_stage(*, payer: Payer, spec: TurnSpec) -> Hold | None:
-    """Set aside what a turn may cost of every hard budget that binds it.
+    """Reserve what a turn may cost from every hard budget that binds it.
 
-    Inside the transaction that accepts it, in which an earlier statement has locked the budgets (`book_of_a_hold`).
+    Inside the transaction that accepts the turn, after a statement that locked the budgets (`budgets_hold_lock`).
 
-    Takes the turn's upper bound, or what is left. Raises `budget_exceeded` where not even the first call fits, and
-    `model_unavailable` for a model without a price. None where no hard budget binds, or nothing can cost anything.
+    Reserves the turn's upper bound, or what is left. Raises `budget_exceeded` if not even the first call fits, and
+    `model_unavailable` for a model without a price. None if no hard budget binds the turn, or it cannot cost anything.
     """
     budgets = hard_budgets(payer)
     if not budgets:
@@ -71,7 +71,7 @@ def hold_stage(*, payer: Payer, spec: TurnSpec) -> Hold | None:
         if first_pico > headroom.left_pico:
             raise budget_exceeded(headroom, needed_pico=first_pico)
     takes = {headroom: min(bound, headroom.left_pico) for headroom in headrooms}
-    # Made when its periods were chosen: what was carried over is told by that moment.
+    # The same moment as the periods were chosen by: `carried_over` compares `created_at` with their days.
     hold = Hold.objects.create(turn_id=payer.turn_id, amount_pico=min(takes.values()), created_at=now)
     HoldLine.objects.bulk_create(
         HoldLine(hold=hold, period_id=headroom.period_id, amount_pico=take)
@@ -82,12 +82,12 @@ def hold_stage(*, payer: Payer, spec: TurnSpec) -> Hold | None:
 
 
 def hold_raise(*, turn_id: uuid.UUID, by_pico: int) -> None:
-    """Set aside as much more for a turn, or what is left (inside the transaction that claims it).
+    """Raise a turn's hold by this amount, or by what is left (inside the transaction that claims the turn).
 
-    For calls that are made again: a hold pays for each of its calls once. Each budget gives what the period has left
-    in which the calls will end, and the line keeps its own period.
+    For calls that are repeated: a hold pays for each call once. The amount is limited by the period in which the
+    calls will end, and booked on the line's own period.
     """
-    together(*book_of_a_hold())
+    together(*budgets_hold_lock())
     lines = list(HoldLine.objects.filter(hold=turn_id).select_related("period__budget"))
     today = timezone.now().astimezone(dt.UTC).date()
     own = {
@@ -114,12 +114,12 @@ def hold_raise(*, turn_id: uuid.UUID, by_pico: int) -> None:
 def headroom_lock(
     keys: Mapping[Budget, PeriodKey], today: dt.date, *, beside: Iterable[PeriodKey] = ()
 ) -> list[Headroom]:
-    """Return what the periods of these keys have left, in the order of their budgets; missing ones are made.
+    """Lock these periods and return what they have left, ordered by budget; create missing ones.
 
-    They, and those `beside` them, are locked in one order until the transaction ends. What is carried over is read
-    after that, since whoever adds to it locks the same rows.
+    They and the periods `beside` them are locked in one order until the transaction ends.
     """
     rows = periods_add({key: Change() for key in (*keys.values(), *beside)})
+    # Only after the lock: a transaction that adds to the carried amount locks the same rows.
     carried = carried_pico(keys.values(), today)
     return [
         Headroom(
@@ -133,17 +133,17 @@ def headroom_lock(
 
 
 def turn_bound_pico(spec: TurnSpec, prices: Prices, *, at: dt.datetime) -> int:
-    """Return the most that a turn can cost, if an answer has no more than 4 bytes a token.
+    """Return the most that a turn can cost if an answer has at most 4 bytes per token.
 
     Raises `model_unavailable` if a call has no price.
     """
-    return sum(asked_bound_pico(asked, prices, at=at) for asked in expected_calls(spec, at_most(spec)))
+    return sum(option_bound_pico(calls, prices, at=at) for calls in expected_calls(spec, at_most(spec)))
 
 
-def asked_bound_pico(asked: Asked, prices: Prices, *, at: dt.datetime) -> int:
-    """Return the most that some calls out of several cost: the dearest of them."""
-    costs = sorted((size_bound_pico(size, prices, at=at) for size in asked.options), reverse=True)
-    return sum(costs[: asked.count])
+def option_bound_pico(calls: Asked, prices: Prices, *, at: dt.datetime) -> int:
+    """Return the most that `count` of these calls can cost: the sum of the most expensive ones."""
+    costs = sorted((size_bound_pico(size, prices, at=at) for size in calls.options), reverse=True)
+    return sum(costs[: calls.count])
 
 
 def size_bound_pico(size: CallSize, prices: Prices, *, at: dt.datetime) -> int:
@@ -193,8 +193,8 @@ def budget_exceeded(headroom: Headroom, *, needed_pico: int) -> PantheonError:
     )
 
 
-class Purse:
-    """What the calls of one running turn draw on: the engine's `Funds`. Used from the turn's own event loop only."""
+class TurnFunds:
+    """The money that a running turn's calls are paid from: the engine's `Funds`. Not thread-safe: one event loop."""
 
     def __init__(self, amount_pico: int, prices: Prices) -> None:
         self.left_pico = amount_pico
@@ -215,41 +215,41 @@ class Purse:
         return True
 
     def settle(self, call_id: uuid.UUID, cost: int | None) -> None:
-        """Put back what a call did not cost; one that cost more than was reserved is paid all the same."""
+        """Return what a call did not use of its reservation; a call that cost more is paid in full."""
         reserved = self._reserved.pop(call_id, 0)
         self.left_pico += reserved - (reserved if cost is None else cost)
 
-    def pay(self, calls: Iterable[Used]) -> None:
-        """Take off calls that earlier claims made."""
+    def pay(self, calls: Iterable[UsedCall]) -> None:
+        """Subtract the calls of earlier claims."""
         self.left_pico -= used_pico(calls, self._prices)
 
 
-def used_pico(calls: Iterable[Used], prices: Prices) -> int:
-    """Return what calls cost at the prices of their ends; those without a price nothing."""
+def used_pico(calls: Iterable[UsedCall], prices: Prices) -> int:
+    """Return what calls cost at the prices in effect when they ended; unpriced calls cost 0."""
     return sum(
         cost_pico(usage, price_for(prices.get(model_id, ()), total_input=usage.total_input, at=at)) or 0
         for model_id, usage, at in calls
     )
 
 
-def purse_open(
+def turn_funds_open(
     *,
     turn_id: uuid.UUID,
     held_pico: int | None,
     prices: Prices,
-    lost: Sequence[Used] = (),
-    paid: Sequence[Used] = (),
-) -> Purse | None:
-    """Return the purse of a turn that has a hold, None for one that no hard budget binds (inside a transaction).
+    lost: Sequence[UsedCall] = (),
+    paid: Sequence[UsedCall] = (),
+) -> TurnFunds | None:
+    """Return the funds of a turn, None if it has no hold (inside a transaction).
 
-    `held_pico`: the turn's `HELD_OF_TURN`. `lost`: calls that will be made again, for which the hold is raised.
-    `paid`: all that were made, lost ones too.
+    `held_pico`: the turn's `HELD_OF_TURN`. `lost`: calls that will be repeated, for which the hold is raised.
+    `paid`: all calls so far, including the lost ones.
     """
     if held_pico is None:
         return None
     if by := used_pico(lost, prices):
         hold_raise(turn_id=turn_id, by_pico=by)
         held_pico = Hold.objects.values_list("amount_pico", flat=True).get(turn_id=turn_id)
-    purse = Purse(held_pico, prices)
-    purse.pay(paid)
-    return purse
+    funds = TurnFunds(held_pico, prices)
+    funds.pay(paid)
+    return funds

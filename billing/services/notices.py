@@ -1,7 +1,7 @@
-"""Passed thresholds are mailed, after the commit that wrote them down: the notices themselves are the outbox.
+"""Mail budget notices after the commit that recorded them. The `BudgetNotice` rows are the outbox.
 
-A notice is claimed for a while by one process, mailed outside any transaction, and marked. Where mailing fails, which
-`web.mail` logs, it is tried again when the claim is over, as long as its period lasts.
+One process claims a notice for a while, mails it outside any transaction, and marks it. A failed mail, which `web.mail`
+logs, is retried when the claim ends, until the notice's period is over.
 """
 
 from __future__ import annotations
@@ -21,73 +21,73 @@ from billing.models import ZERO_UUID, Budget, BudgetNotice, BudgetPeriod
 from billing.selectors.budgets import in_current_period, not_overridden, notice_names
 from web.mail import Mail, mails_send
 
-AT_ONCE = 10
-"""So few that a claim outlasts them, even where the server is slow; the next ones follow in seconds."""
-AGAIN_AFTER = dt.timedelta(minutes=5)
-"""How long a claim lasts, and so when what failed is tried again."""
+BATCH = 10
+"""Notices per claim: few enough to be mailed before the claim ends, even by a slow server."""
+RETRY_AFTER = dt.timedelta(minutes=5)
+"""How long a claim lasts; failed mails are retried after it."""
 
 PERMISSION = "view_usageevent"
 
 
 def notices_mail() -> int:
-    """Mail the thresholds that were passed; return how many mails were sent. Nothing where no mail is configured.
+    """Mail due notices and return the number of mails sent; 0 if no mail server is configured.
 
-    Outside a transaction: it talks to the mail server. Any number of processes may do it at once.
+    Outside a transaction, since it talks to the mail server. Safe in any number of processes at once.
     """
     if not settings.EMAIL_URL:
         return 0
-    groups = claimed()
+    groups = claim_due()
     if not groups:
         return 0
-    told = mails_of(groups)
+    mails = mails_of(groups)
     sent = 0
-    # Fewer answers than mails: the server is gone, and the others are tried again with the one that failed.
-    for (group, _), is_sent in zip(told, mails_send([mail for _, mail in told]), strict=False):
+    # Fewer results than mails: the server is gone, and the others are retried with the one that failed.
+    for (group, _), is_sent in zip(mails, mails_send([mail for _, mail in mails]), strict=False):
         if is_sent:
             mark_mailed([notice.pk for notice in group])
             sent += 1
     return sent
 
 
-def claimed() -> list[list[BudgetNotice]]:
-    """Take due notices for ourselves; return those of each period together. What binds nobody any more is left out."""
+def claim_due() -> list[list[BudgetNotice]]:
+    """Claim due notices and return them grouped by period; mark the obsolete ones as mailed."""
     now = timezone.now()
     due = BudgetNotice.objects.filter(mailed_at=None, mail_after__lte=now).order_by("mail_after", "pk")
     mine = [
         pk
-        for pk in due.values_list("pk", flat=True)[:AT_ONCE]
-        # Of several processes one changes the row.
-        if due.order_by().filter(pk=pk).update(mail_after=now + AGAIN_AFTER)
+        for pk in due.values_list("pk", flat=True)[:BATCH]
+        # The conditional update is the claim: of several processes, one changes the row.
+        if due.order_by().filter(pk=pk).update(mail_after=now + RETRY_AFTER)
     ]
     if not mine:
         return []
     groups: dict[int, list[BudgetNotice]] = {}
-    for notice in telling(mine):
+    for notice in still_due(mine):
         groups.setdefault(notice.period_id, []).append(notice)
-    told = {notice.pk for group in groups.values() for notice in group}
-    mark_mailed([pk for pk in mine if pk not in told])
+    notified = {notice.pk for group in groups.values() for notice in group}
+    mark_mailed([pk for pk in mine if pk not in notified])
     return list(groups.values())
 
 
-def telling(ids: Sequence[int]) -> list[BudgetNotice]:
-    """Return those of these notices that still say something: of a current period that binds its member."""
+def still_due(ids: Sequence[int]) -> list[BudgetNotice]:
+    """Return the notices whose period is current and still binds its member."""
     periods = BudgetPeriod.objects.filter(in_current_period(utc_today()), not_overridden())
     notices = BudgetNotice.objects.filter(pk__in=ids, period__in=periods.values("pk"))
     return list(notices.select_related("period__budget").order_by("threshold", "pk"))
 
 
 def mails_of(groups: Sequence[Sequence[BudgetNotice]]) -> list[tuple[Sequence[BudgetNotice], Mail]]:
-    """Return these groups with their mails. Those that tell nobody anything are left out, and marked."""
+    """Return these groups with their mails; mark those without a recipient and leave them out."""
     staff = staff_addresses()
     names = notice_names([notice for group in groups for notice in group])
-    people = people_told(groups)
-    told = []
+    people = recipients(groups)
+    mails: list[tuple[Sequence[BudgetNotice], Mail]] = []
     for group in groups:
         if mail := group_mail(group[-1], people, staff, names):
-            told.append((group, mail))
+            mails.append((group, mail))
         else:
             mark_mailed([notice.pk for notice in group])
-    return told
+    return mails
 
 
 def group_mail(
@@ -96,7 +96,7 @@ def group_mail(
     staff: Sequence[str],
     names: Mapping[uuid.UUID, str],
 ) -> Mail | None:
-    """Return the mail of the highest threshold of a period, with which the lower ones are told; None: to nobody."""
+    """Return the mail of the highest threshold of a period, which covers the lower ones; None if it has no recipient."""
     concerned = people.get(person_of(notice) or ZERO_UUID)
     others = [address for address in staff if address != concerned]
     if concerned is None and not others:
@@ -116,15 +116,15 @@ def mark_mailed(ids: Sequence[int]) -> None:
 
 
 def person_of(notice: BudgetNotice) -> uuid.UUID | None:
-    """Return whose spending a notice speaks of, None where it is that of several."""
+    """Return the person whose spending a notice is about, None for a shared budget."""
     budget = notice.period.budget
     if budget.scope == Budget.Scope.USER:
         return budget.target_id
     return notice.period.member_id if budget.applies == Budget.Applies.EACH else None
 
 
-def people_told(groups: Sequence[Sequence[BudgetNotice]]) -> dict[uuid.UUID, str]:
-    """Return id -> address of the persons concerned, but for suspended ones."""
+def recipients(groups: Sequence[Sequence[BudgetNotice]]) -> dict[uuid.UUID, str]:
+    """Return id -> email address of the active persons whose spending the notices are about."""
     ids = {person for group in groups if (person := person_of(group[-1])) is not None}
     return dict(User.objects.filter(pk__in=ids, is_active=True).values_list("pk", "email"))
 

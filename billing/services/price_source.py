@@ -1,6 +1,6 @@
-"""What models cost by the data of the package genai-prices: part of the installation, nothing is fetched.
+"""Model prices from the installed package genai-prices. Nothing is fetched.
 
-Importing the package takes some 300 ms, so it is imported where it is asked and nowhere else.
+Importing the package takes about 300 ms, so functions import it when they need it.
 """
 
 from __future__ import annotations
@@ -18,31 +18,30 @@ from orchestration.selectors import model_spec
 
 PACKAGE = "genai-prices"
 NOT_BY_BUCKET = ("requests_kcount", "output_reasoning_mtok")
-"""Prices of the data that no price row of ours can say: per request, and for reasoning apart from the output."""
+"""Prices that `ModelPrice` cannot hold: per request, and a separate one for reasoning."""
 
 
 class NotListed(Exception):
-    """The data have no price for a model, or none that a price row can say; the message tells which."""
+    """The data have no price for a model, or none that `ModelPrice` can hold. The message says which."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListedPrice:
-    """What a model costs by the data: the first total of input tokens of each tier -> rates."""
+    """A model's price in the data. `tiers`: the tier's first total of input tokens -> rates."""
 
     listed_as: str
     tiers: Mapping[int, Rates]
 
 
 def data_source() -> str:
-    """Return the data's name and version, which prices taken from them name as their source."""
+    """Return the data's name and version: the `source` of prices taken from them."""
     return f"{PACKAGE} {version(PACKAGE)}"
 
 
 def listed_price(model: LlmModel, *, at: dt.datetime) -> ListedPrice:
     """Return a model's price at a moment. Raises NotListed.
 
-    The server is told by the address that calls go to, not by the name of the provider: behind another address the
-    same model costs something else. Processing classes (batch, priority) are not asked for, so the standard one counts.
+    Processing classes (batch, priority) are not requested, so the standard one counts.
     """
     from genai_prices.data_snapshot import get_snapshot
     from genai_prices.types import TimeOfDateConstraint
@@ -52,9 +51,11 @@ def listed_price(model: LlmModel, *, at: dt.datetime) -> ListedPrice:
     except NotConfigured as error:
         raise NotListed(str(error)) from error
     try:
+        # By URL, not by the provider's name: the same model has another price on another server.
         _, listed = get_snapshot().find_provider_model(model.model_id, None, None, url)
     except LookupError as error:
-        raise NotListed(f"no price of {model.model_id} at {url} is known") from error
+        raise NotListed(f"no price known for {model.model_id} at {url}") from error
+    # `get_prices` would return the rate of this one time of day.
     if isinstance(listed.prices, list) and any(
         isinstance(price.constraint, TimeOfDateConstraint) for price in listed.prices
     ):
@@ -63,16 +64,17 @@ def listed_price(model: LlmModel, *, at: dt.datetime) -> ListedPrice:
 
 
 def tiers_of(price: Any) -> dict[int, Rates]:
-    """Return a price of the package as rates by tier. There a tier begins above its start, here at its first token."""
+    """Return a price of the package as first input token -> rates. Raises NotListed."""
     from genai_prices.types import TieredPrices
 
     if any(getattr(price, name) is not None for name in NOT_BY_BUCKET):
-        raise NotListed("its price has parts that are not per input or output token")
+        raise NotListed("its price has parts other than per input or output token")
     if price.input_mtok is None or price.output_mtok is None:
-        raise NotListed("no price per token is known")
+        raise NotListed("no price per token known")
     names = ("input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok", "cache_write_1h_mtok")
     values = {name: getattr(price, name) for name in names}
     tiered = [value for value in values.values() if isinstance(value, TieredPrices)]
+    # A tier of the package applies above its start; ours begins at its first token.
     firsts = {0, *(tier.start + 1 for value in tiered for tier in value.tiers)}
 
     def rate(name: str, first: int) -> int | None:
@@ -96,4 +98,4 @@ def tiers_of(price: Any) -> dict[int, Rates]:
     try:
         return {first: rates(first) for first in sorted(firsts)}
     except ValueError as error:
-        raise NotListed(f"its price cannot be kept: {error}") from error
+        raise NotListed(f"its price cannot be stored: {error}") from error

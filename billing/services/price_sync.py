@@ -1,4 +1,4 @@
-"""Add the prices that the price data know and the catalogue does not."""
+"""Add prices from the installed price data where the catalogue lacks them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from orchestration.models import LlmModel, Provider
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncedModel:
-    """What was found for one model."""
+    """The outcome for one model."""
 
     ADDED = "added"
     CONFIRMED = "confirmed"
@@ -31,7 +31,7 @@ class SyncedModel:
     outcome: str
     note: str = ""
     added: Mapping[int, Rates]
-    """First input token of the tier -> rates of the rows that were added."""
+    """Tier's first input token -> rates of the added rows."""
     was_unpriced: bool = False
 
 
@@ -39,36 +39,40 @@ class SyncedModel:
 def price_sync(
     *, first_prices_from: dt.datetime | None = None, replace: bool = False, dry_run: bool = False
 ) -> list[SyncedModel]:
-    """Add price rows where the data say something new; return what was found for every model.
+    """Add price rows where the data differ from the catalogue; return the outcome for every model.
 
-    A row is added where rates differ, and where a newer release of the data says the same (`confirmed`): rows are
-    never changed, so that a price's age is the age of its newest row. A price with another source was entered by a
-    person and is kept; `replace` replaces it. `first_prices_from`: from when the first price of a model holds, now
-    where it is None; later prices hold from now on. The models are locked: of two at once, one finds nothing to do.
+    A row is also added if a newer release of the data confirms the rates (`confirmed`): rows never change, so a price
+    is as old as its newest row. A price with another source was entered by a person and is kept unless `replace`.
+    `first_prices_from`: when a model's first price takes effect, None for now; later prices take effect now.
     """
     models = LlmModel.objects.exclude(provider__kind=Provider.Kind.DEMO).select_related("provider")
+    # Locked so that of two syncs at once, the second sees the rows of the first.
     locked = models.select_for_update(of=("self",), no_key=True).order_by("pk")
     rows: dict[uuid.UUID, list[ModelPrice]] = {model.pk: [] for model in locked}
-    now = timezone.now()  # later than what another run has added before it let go of the lock
+    now = timezone.now()  # after the lock: later than the rows of a sync that held it before
     for price in ModelPrice.objects.filter(model_id__in=list(rows)):
         rows[price.model_id].append(price)
-    synced = [compared(model, rows[model.pk], now=now, replace=replace) for model in models.order_by("alias")]
+    synced = [
+        compare_model(model, rows[model.pk], now=now, replace=replace) for model in models.order_by("alias")
+    ]
     if not dry_run:
         by_alias = {model.alias: model for model in models}
-        for found in synced:
-            for first, rates in found.added.items():
+        for result in synced:
+            for first, rates in result.added.items():
                 price_add(
-                    model=by_alias[found.alias],
+                    model=by_alias[result.alias],
                     rates=rates,
                     source=data_source(),
                     min_input_tokens=first,
-                    effective_from=(first_prices_from if found.was_unpriced else None) or now,
+                    effective_from=(first_prices_from if result.was_unpriced else None) or now,
                 )
     return synced
 
 
-def compared(model: LlmModel, rows: Sequence[ModelPrice], *, now: dt.datetime, replace: bool) -> SyncedModel:
-    """Return what the data say about a model that has these price rows."""
+def compare_model(
+    model: LlmModel, rows: Sequence[ModelPrice], *, now: dt.datetime, replace: bool
+) -> SyncedModel:
+    """Compare the data with a model's price rows; return the outcome and the rows to add."""
     try:
         listed = listed_price(model, at=now)
     except NotListed as error:
@@ -80,7 +84,11 @@ def compared(model: LlmModel, rows: Sequence[ModelPrice], *, now: dt.datetime, r
         for first, rates in wanted.items()
         if first not in current or rates.five() != rates_of(current[first])
     }
-    stale = {first: rates for first, rates in wanted.items() if first in current and older(current[first])}
+    stale = {
+        first: rates
+        for first, rates in wanted.items()
+        if first in current and is_other_release(current[first])
+    }
     note = "" if listed.listed_as == model.model_id else f"listed as {listed.listed_as}"
     by_hand = next((row.source for row in current.values() if not row.source.startswith(PACKAGE)), None)
     if differing and by_hand is not None and not replace:
@@ -102,7 +110,7 @@ def compared(model: LlmModel, rows: Sequence[ModelPrice], *, now: dt.datetime, r
 
 
 def tier_at(tiers: Mapping[int, Rates], first: int) -> Rates:
-    """Return the rates of a call with that much input. A tier that is no more costs what the tier below it does."""
+    """Return the rates of a call with this much input. A removed tier gets the rates of the tier below."""
     return tiers[max(start for start in tiers if start <= first)]
 
 
@@ -116,6 +124,6 @@ def rates_of(row: ModelPrice) -> dict[str, int]:
     }
 
 
-def older(row: ModelPrice) -> bool:
-    """Tell whether a row was taken from another release of the data than the installed one."""
+def is_other_release(row: ModelPrice) -> bool:
+    """Return whether a row comes from a release of the data other than the installed one."""
     return row.source.startswith(PACKAGE) and row.source != data_source()

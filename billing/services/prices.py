@@ -1,4 +1,4 @@
-"""Prices: rows are added, never changed."""
+"""Writes of prices: rows are added, never changed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_USD_PER_MTOK = Decimal(1_000_000)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
-    """What the five buckets cost, in pico-USD per token. A cache rate that is None costs what input costs."""
+    """Rates of the five buckets in pico-USD per token. A cache rate of None means the input rate."""
 
     input_pico: int
     output_pico: int
@@ -31,7 +31,7 @@ class Rates:
     cache_write_1h_pico: int | None = None
 
     def five(self) -> dict[str, int]:
-        """Return all five rates under the names of the fields."""
+        """Return all five rates by field name of `ModelPrice`."""
         return {
             "input_pico": self.input_pico,
             "cache_read_pico": _or(self.cache_read_pico, self.input_pico),
@@ -42,7 +42,7 @@ class Rates:
 
 
 def rate_pico(usd_per_mtok: Decimal) -> int:
-    """Return USD per million tokens as pico-USD per token; ValueError where no whole number from 0 comes of it."""
+    """Convert USD per million tokens to pico-USD per token. Raises ValueError unless it is a whole number from 0."""
     if not usd_per_mtok.is_finite() or not 0 <= usd_per_mtok <= MAX_USD_PER_MTOK:
         raise ValueError("a price is a number from 0 to 1,000,000")
     pico = usd_per_mtok * MTOK
@@ -59,7 +59,7 @@ def price_add(
     min_input_tokens: int = 0,
     effective_from: dt.datetime | None = None,
 ) -> ModelPrice:
-    """Add a price, from now on where no moment is given. Raises ValidationFailed.
+    """Add a price, in effect from now unless a moment is given. Raises ValidationFailed.
 
     `min_input_tokens`: the tier's first total of input tokens; a long-context tier "above 200,000" begins at 200,001.
     """
@@ -93,7 +93,7 @@ def priced_model_add(
     rates: Rates | None,
     source: str,
 ) -> LlmModel:
-    """Add a model with its price, both or neither; `rates` None leaves it unpriced. Raises ValidationFailed."""
+    """Add a model and its price in one transaction; without `rates` it is unpriced. Raises ValidationFailed."""
     model = model_add(
         alias=alias,
         provider=provider,

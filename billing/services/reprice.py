@@ -1,4 +1,4 @@
-"""Price calls that had no price when they were made, by corrections: the ledger itself is never changed."""
+"""Price calls that had no price when they were made. Adds corrections: ledger rows never change."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from billing.fields import MAX_PICO
 from billing.models import ModelPrice, UsageEvent
 from billing.pricing import cost_pico, price_for
 from billing.services.rollup import rollup_add
-from billing.services.spending import book_shared, spending_add
+from billing.services.spending import budgets_shared_lock, spending_add
 from orchestration.models import LlmModel
 from web.compiled import together
 
 BATCH = 500
-"""Calls per transaction: turns commit in between."""
+"""Calls per transaction, so that turns can commit in between."""
 
 AS_THE_CALL = (
     *("user_id", "team_id", "team_name", "token_id", "room_id", "room_name", "session_id", "turn_id"),
     *("agent_id", "agent_key", "mode", "purpose", "round", "attempt", "provider", "model_id", "model_asked"),
     *("model_served", "provider_request_id", "source", "status", "created_at"),
 )
-"""What a correction has from its call: it is found where the call is, and lies on the call's day."""
+"""Fields that a correction copies from its call, so that it is found with the call and counts on its day."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,16 +35,16 @@ class RepricedModel:
     priced: int
     cost_pico: int
     left: int
-    """Calls for which no price was in effect when they were made, or whose cost would be no amount."""
+    """Calls that stay unpriced: no price was in effect, or the cost would be out of range."""
 
 
 def events_reprice(
     *, start: dt.datetime, end: dt.datetime | None = None, model: LlmModel | None = None
 ) -> list[RepricedModel]:
-    """Price the unpriced calls from `start` to before `end`; return what came of it by model.
+    """Price unpriced calls from `start` until before `end`; return the outcome by model.
 
-    Every batch is a transaction of its own with its part of the rollup. Running it again, or twice at once, prices
-    nothing twice.
+    Each batch is one transaction, including its part of the rollup. Running it again, or twice at once, prices no call
+    twice.
     """
     unpriced = UsageEvent.objects.unpriced().filter(_within(start, end))
     models = (
@@ -55,13 +55,13 @@ def events_reprice(
 
 def _model_reprice(*, model: LlmModel, start: dt.datetime, end: dt.datetime | None) -> RepricedModel:
     after: UsageEvent | None = None
-    looked_at = priced = cost = 0
+    seen = priced = cost = 0
     while True:
         events, corrections = _batch_reprice(model=model, where=_within(start, end), after=after)
-        looked_at, priced = looked_at + len(events), priced + len(corrections)
+        seen, priced = seen + len(events), priced + len(corrections)
         cost += sum(correction.cost_pico or 0 for correction in corrections)
         if len(events) < BATCH:
-            return RepricedModel(alias=model.alias, priced=priced, cost_pico=cost, left=looked_at - priced)
+            return RepricedModel(alias=model.alias, priced=priced, cost_pico=cost, left=seen - priced)
         after = events[-1]
 
 
@@ -69,10 +69,8 @@ def _model_reprice(*, model: LlmModel, start: dt.datetime, end: dt.datetime | No
 def _batch_reprice(
     *, model: LlmModel, where: Q, after: UsageEvent | None
 ) -> tuple[Sequence[UsageEvent], Sequence[UsageEvent]]:
-    """Price the next calls; return them and the corrections.
-
-    The model is locked against another reprice, not against turns: their events only refer to it.
-    """
+    """Price the next calls; return them and the corrections."""
+    # Blocks another reprice, not turns: their inserts only need a key-share lock of the model.
     LlmModel.objects.select_for_update(no_key=True).get(pk=model.pk)
     prices = list(ModelPrice.objects.filter(model=model))
     events = UsageEvent.objects.unpriced().filter(where, model=model)
@@ -83,14 +81,14 @@ def _batch_reprice(
     batch = list(events.order_by("created_at", "pk")[:BATCH])
     corrections = [row for event in batch if (row := correction_of(event, prices)) is not None]
     UsageEvent.objects.bulk_create(corrections)
-    together(*book_shared())
+    together(*budgets_shared_lock())
     spending_add(events=corrections)
     rollup_add(corrections)
     return batch, corrections
 
 
 def correction_of(event: UsageEvent, prices: Sequence[ModelPrice]) -> UsageEvent | None:
-    """Return the unsaved correction that prices a call as of when it ended; None where nothing was in effect."""
+    """Return the unsaved correction of a call at the price in effect when it ended; None if it has none."""
     price = price_for(prices, total_input=event.usage.total_input, at=event.created_at)
     cost = cost_pico(event.usage, price)
     if cost is None or cost > MAX_PICO:

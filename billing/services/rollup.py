@@ -1,8 +1,8 @@
-"""The rollups: sums that a commit adds to, so that reports never read the events.
+"""The rollups: sums that every commit adds to, so that reports never read the events.
 
-An event counts as a call, with its tokens and its cost, or as an unpriced call. A correction is no call: it adds the
-cost of the call it prices and takes the unpriced call back. So a row is the plain sum of its events: in `DailyUsage`
-by everything a report groups by, in `UsageTotal` by less, or by week (see `billing.models.rollup_cuts`).
+An event counts as one call with its tokens and its cost, or as an unpriced call. A correction does not count as a call:
+it adds the cost of the call it prices and subtracts the unpriced call. So a row is the plain sum of its events: in
+`DailyUsage` by every column that reports group by, in `UsageTotal` by fewer, or by week (`billing.models.rollup_cuts`).
 """
 
 from __future__ import annotations
@@ -53,25 +53,25 @@ def rollup_add(events: Iterable[UsageEvent]) -> None:
 def sums_add(sums: dict[tuple[Any, ...], list[int]]) -> None:
     """Add sums by rollup key to the rollups (inside a transaction).
 
-    Raw SQL because the ORM's upsert can only replace, not add. Rows are sorted so that two commits that add to the
-    same rows lock them in one order.
+    Raw SQL because the ORM's upsert can only replace, not add.
     """
+    # Sorted so that two commits that add to the same rows lock them in one order: otherwise they deadlock.
     rows = sorted(sums.items(), key=lambda item: [str(part) for part in item[0]])
     if not rows:
         return
     values = ", ".join([f"({', '.join(['%s'] * (len(KEY) + len(SUMS)))})"] * len(rows))
     params: list[Any] = []
     for key, added in rows:
-        params += [_prepared(name, part) for name, part in zip(KEY, key, strict=True)]
+        params += [_db_value(name, part) for name, part in zip(KEY, key, strict=True)]
         params += added
-    # Apart, so that the tables are locked in one order: whoever rebuilds them locks both, the days first.
+    # Two statements, daily rows first: `rollup_rebuild` locks the tables in this order too.
     for statement in (
-        (f"INSERT INTO {_daily()} ({COLUMNS}) VALUES {values} {_adding(_daily(), KEY, SUMS)}", params),
-        # WHERE TRUE, because SQLite would take ON CONFLICT for the condition of a join.
+        (f"INSERT INTO {_daily()} ({COLUMNS}) VALUES {values} {_upsert(_daily(), KEY, SUMS)}", params),
+        # WHERE TRUE, because SQLite would parse ON CONFLICT as the ON of a join.
         (
             f"INSERT INTO {_total()} ({TOTAL_COLUMNS}) WITH added ({COLUMNS}) AS (VALUES {values}) "
             f"SELECT * FROM ({totals_of('added', CUTS)}) AS totals WHERE TRUE ORDER BY {', '.join(TOTAL_KEY)} "
-            f"{_adding(_total(), TOTAL_KEY, TOTAL_SUMS)}",
+            f"{_upsert(_total(), TOTAL_KEY, TOTAL_SUMS)}",
             params,
         ),
     ):
@@ -79,18 +79,16 @@ def sums_add(sums: dict[tuple[Any, ...], list[int]]) -> None:
 
 
 def totals_of(source: str, cuts: Iterable[str]) -> str:
-    """Return the SELECT of the rows of `UsageTotal` that daily rows make: a table or query with their columns.
-
-    Each daily row is taken once for each cut, with what the cut does not keep blanked. (A query per cut says the same,
-    and takes PostgreSQL 5 ms to plan: more than the rest of a commit.)
-    """
+    """Return the SELECT of the `UsageTotal` rows for some cuts of `source`, a table or query with daily columns."""
+    # One cross join with the cuts: a UNION of one query per cut takes PostgreSQL 5 ms to plan, longer than a commit.
     names = list(cuts)
-    day = f"CASE WHEN cut IN ({_listed(WEEKLY)}) THEN {MONDAY[connection.vendor]} ELSE day END"
-    kept = [_kept(name, [cut for cut in names if name in CUTS[cut]]) for name in KEY[1:]]
+    day = f"CASE WHEN cut IN ({_quoted_list(WEEKLY)}) THEN {MONDAY[connection.vendor]} ELSE day END"
+    kept = [_kept_column(name, [cut for cut in names if name in CUTS[cut]]) for name in KEY[1:]]
     sums = [*(f"SUM({name}) AS {name}" for name in SUMS), f"SUM({ORCHESTRATION}) AS {TOTAL_SUMS[-1]}"]
     listed = " UNION ALL ".join(f"SELECT '{name}' AS cut" for name in names)
+    # A cut of NONE sums only the rows whose first column is none.
     wanted = [
-        f"(cut NOT IN ({_listed(name for name in NONE if CUTS[name][0] == none)}) OR {none} = {_blank(none)})"
+        f"(cut NOT IN ({_quoted_list(name for name in NONE if CUTS[name][0] == none)}) OR {none} = {_blank(none)})"
         for none in sorted({columns[0] for columns in NONE.values()})
     ]
     return (
@@ -100,12 +98,13 @@ def totals_of(source: str, cuts: Iterable[str]) -> str:
     )
 
 
-def _kept(name: str, cuts: Iterable[str]) -> str:
-    """Return a column of the key as a total has it: what these cuts keep and all others blank."""
-    return f"CASE WHEN cut IN ({_listed(cuts)}) THEN {name} ELSE {_blank(name)} END AS {name}"
+def _kept_column(name: str, cuts: Iterable[str]) -> str:
+    """Return a key column of a total: kept in these cuts, blank in all others."""
+    return f"CASE WHEN cut IN ({_quoted_list(cuts)}) THEN {name} ELSE {_blank(name)} END AS {name}"
 
 
-def _listed(names: Iterable[str]) -> str:
+def _quoted_list(names: Iterable[str]) -> str:
+    # IN () is a syntax error; IN (NULL) matches nothing.
     return ", ".join(f"'{name}'" for name in names) or "NULL"
 
 
@@ -113,37 +112,37 @@ MONDAY = {
     "postgresql": "(day - (EXTRACT(isodow FROM day)::integer - 1))",
     "sqlite": "date(day, 'weekday 0', '-6 days')",
 }
-"""The first day of a day's week."""
+"""SQL of the first day of a day's week."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RebuiltDay:
-    """What rebuilding a day has done."""
+    """The outcome of rebuilding a day."""
 
     day: dt.date
     rows: int
-    """Rows that the day has now, totals apart."""
+    """Daily rows of the day now, without totals."""
     wrong: int
-    """Rows that were missing, too many, or other than the sums of the events, totals among them."""
+    """Rows that were missing, surplus or different from the sums of the events, including totals."""
 
 
 @transaction.atomic(durable=True)
 def rollup_rebuild(*, day: dt.date, with_week: bool = True) -> RebuiltDay:
     """Replace the rows of a UTC day, and the totals of its week, by the sums of their events.
 
-    Whoever rebuilds day after day needs the week only with its last one.
+    When rebuilding several days, rebuild the week with its last day.
 
-    Safe while turns commit: their last statements add to the rollups, and wait here for as long as a day takes. A
-    commit that got there first is waited for, and its events are seen: every statement after the lock reads what was
-    committed by then. Nothing else is locked, so there is no circle to wait in.
+    Safe while turns commit: their last statements add to the rollups, and wait for this transaction. A commit that came
+    first is waited for, and its events are seen, since every statement after the lock reads what was committed by then.
+    Nothing else is locked, so this cannot deadlock.
     """
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            # Readers go on. Commits come to the tables in this order too.
+            # This mode does not block readers. Commits lock the tables in this order too.
             cursor.execute(f"LOCK TABLE {_daily()}, {_total()} IN SHARE ROW EXCLUSIVE MODE")
         wrong = rollup_wrong_rows(day=day, with_week=with_week)
-        sql, params = _summed(day, 1)
-        cursor.execute(f"DELETE FROM {_daily()} WHERE day = {_date()}", [_prepared("day", day)])
+        sql, params = _event_sums(day, 1)
+        cursor.execute(f"DELETE FROM {_daily()} WHERE day = {_date()}", [_db_value("day", day)])
         cursor.execute(f"INSERT INTO {_daily()} ({COLUMNS}) {sql}", params)
         rows = cursor.rowcount
         _totals_rebuild(cursor, day, 1, DAILY)
@@ -153,11 +152,11 @@ def rollup_rebuild(*, day: dt.date, with_week: bool = True) -> RebuiltDay:
 
 
 def _totals_rebuild(cursor: Any, first: dt.date, days: int, cuts: Iterable[str]) -> None:
-    listed = _listed(cuts)
+    listed = _quoted_list(cuts)
     cursor.execute(
-        f"DELETE FROM {_total()} WHERE cut IN ({listed}) AND day = {_date()}", [_prepared("day", first)]
+        f"DELETE FROM {_total()} WHERE cut IN ({listed}) AND day = {_date()}", [_db_value("day", first)]
     )
-    sql, params = _summed(first, days)
+    sql, params = _event_sums(first, days)
     cursor.execute(
         f"WITH summed ({COLUMNS}) AS ({sql}) INSERT INTO {_total()} ({TOTAL_COLUMNS}) {totals_of('summed', cuts)}",
         params,
@@ -165,27 +164,31 @@ def _totals_rebuild(cursor: Any, first: dt.date, days: int, cuts: Iterable[str])
 
 
 def rollup_wrong_rows(*, day: dt.date, with_week: bool = True) -> int:
-    """Return how many rows of a day and of its week's totals are not the sums of the events; 0 is as it must be.
+    """Count the rows of a day and of its week's totals that differ from the sums of the events; 0 means consistent.
 
-    While turns commit, ask inside a transaction that holds the lock of `rollup_rebuild`, or at a snapshot.
+    While turns commit, call it in a transaction that holds the lock of `rollup_rebuild`, or in a snapshot.
     """
-    sql, params = _summed(day, 1)
+    sql, params = _event_sums(day, 1)
     kept = f"SELECT {COLUMNS} FROM {_daily()} WHERE day = {_date()}"
-    wrong = _differing(KEY, sql, params, kept, [_prepared("day", day)])
+    wrong = _count_different(KEY, sql, params, kept, [_db_value("day", day)])
     wrong += _wrong_totals(day, 1, DAILY)
     return wrong + (_wrong_totals(monday_of(day), 7, WEEKLY) if with_week else 0)
 
 
 def _wrong_totals(first: dt.date, days: int, cuts: Iterable[str]) -> int:
-    sql, params = _summed(first, days)
-    listed = _listed(cuts)
+    sql, params = _event_sums(first, days)
+    listed = _quoted_list(cuts)
     kept = f"SELECT {TOTAL_COLUMNS} FROM {_total()} WHERE cut IN ({listed}) AND day = {_date()}"
     summed = f"WITH summed ({COLUMNS}) AS ({sql}) SELECT * FROM ({totals_of('summed', cuts)}) AS totals"
-    return _differing(TOTAL_KEY, f"SELECT * FROM ({summed}) AS t", params, kept, [_prepared("day", first)])
+    return _count_different(
+        TOTAL_KEY, f"SELECT * FROM ({summed}) AS t", params, kept, [_db_value("day", first)]
+    )
 
 
-def _differing(key: Iterable[str], sql: str, params: list[Any], kept: str, kept_params: list[Any]) -> int:
-    """Return how many keys two queries do not have the same row of."""
+def _count_different(
+    key: Iterable[str], sql: str, params: list[Any], kept: str, kept_params: list[Any]
+) -> int:
+    """Return for how many keys the rows of two queries differ."""
     columns = ", ".join(key)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -208,11 +211,10 @@ def ledger_days() -> tuple[dt.date, dt.date] | None:
     return (min(days), max(days)) if days else None
 
 
-def _summed(first: dt.date, days: int) -> tuple[str, list[Any]]:
-    """Return the SELECT of the rows of some days, all of them as of the first, computed from their events by the
-    database, and its parameters.
+def _event_sums(first: dt.date, days: int) -> tuple[str, list[Any]]:
+    """Return the SELECT that sums the events of some days into rollup rows dated on the first, and its parameters.
 
-    Raw SQL because the ORM cannot insert what it selects: a day may be many events, and none of them has to come here.
+    Raw SQL because the ORM has no INSERT ... SELECT, and a day may have too many events to load.
     """
     created_at: Any = UsageEvent._meta.get_field("created_at")
     start = dt.datetime.combine(first, dt.time(), tzinfo=dt.UTC)
@@ -234,10 +236,10 @@ def _summed(first: dt.date, days: int) -> tuple[str, list[Any]]:
         created_at.get_db_prep_value(moment, connection)
         for moment in (start, start + dt.timedelta(days=days))
     ]
-    return sql, [_prepared("day", first), *moments]
+    return sql, [_db_value("day", first), *moments]
 
 
-def _adding(table: str, key: Iterable[str], sums: Iterable[str]) -> str:
+def _upsert(table: str, key: Iterable[str], sums: Iterable[str]) -> str:
     added = ", ".join(f"{name} = {table}.{name} + EXCLUDED.{name}" for name in sums)
     return f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {added}"
 
@@ -251,18 +253,18 @@ def _total() -> str:
 
 
 def _date() -> str:
-    """Return the place of a date: PostgreSQL has to be told that it is one, SQLite keeps it as text."""
+    """Return the placeholder of a date: PostgreSQL needs a cast in a SELECT list, SQLite keeps dates as text."""
     return "%s::date" if connection.vendor == "postgresql" else "%s"
 
 
 def _blank(name: str) -> str:
-    """Return what stands in a column of the key that a cut does not keep."""
+    """Return the value of a key column that a cut does not keep."""
     if not name.endswith("_id"):
         return "''"
     return f"'{ZERO_UUID}'::uuid" if connection.vendor == "postgresql" else f"'{ZERO_UUID.hex}'"
 
 
-def _prepared(name: str, value: Any) -> Any:
-    """Return a part of a key as the database driver takes it."""
+def _db_value(name: str, value: Any) -> Any:
+    """Convert a part of a key for the database driver."""
     field: Any = UsageTotal._meta.get_field(name)
     return field.get_db_prep_value(value, connection)

@@ -1,7 +1,7 @@
-"""What budgets have spent: every event is added to the periods it falls in, in the transaction that writes it.
+"""What budgets have spent: each event is added to its budget periods in the transaction that writes it.
 
-Budgets are read under a lock that all commits share; whoever changes what a budget counts takes it
-alone (`budget_book_lock`). So a period's row is either there and added to, or begins with the sum of the rollup.
+Commits read budgets under a shared lock; a change of what a budget counts takes the lock exclusively
+(`lock_budgets_exclusive`). So a period's row either exists and is added to, or starts with the sum of the rollup.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Change:
 
 
 class Standing(NamedTuple):
-    """A budget period's row, as it is once it was added to. Pico-USD."""
+    """A budget period's row after an addition. Pico-USD."""
 
     id: int
     spent: int
@@ -38,59 +38,58 @@ class Standing(NamedTuple):
 
 
 CHANGEOVER = dt.timedelta(seconds=10)
-"""How long before and after the end of a UTC day holds are taken one at a time."""
+"""Holds are taken one at a time this long before and after the end of a UTC day."""
 
 
-BOOK = 0x70616E62
-"""The advisory lock of what budgets count: PostgreSQL has one number for each."""
+BUDGETS_LOCK = 0x70616E62
+"""PostgreSQL's advisory lock number for what budgets count."""
 
 
-def budget_book_lock() -> None:
-    """Keep turns from being accepted and committed until this transaction ends; readers go on."""
-    together(*book_alone())
+def lock_budgets_exclusive() -> None:
+    """Block accepts and commits of turns until this transaction ends. Readers are not blocked."""
+    together(*budgets_exclusive_lock())
 
 
-def book_alone() -> list[Bound]:
-    """Return the statement that takes the budgets' lock alone; SQLite has one writer and needs none."""
-    return [("SELECT pg_advisory_xact_lock(%s)", [BOOK])] if connection.vendor == "postgresql" else []
+def budgets_exclusive_lock() -> list[Bound]:
+    """Return the statement that takes the budgets' lock exclusively; SQLite has one writer and needs none."""
+    return [("SELECT pg_advisory_xact_lock(%s)", [BUDGETS_LOCK])] if connection.vendor == "postgresql" else []
 
 
-def book_shared() -> list[Bound]:
-    """Return the statement that keeps what budgets count as it is until the transaction ends; any number may.
+def budgets_shared_lock() -> list[Bound]:
+    """Return the statement that shares the budgets' lock until the transaction ends.
 
-    Budgets are to be read by a later statement, which sees what whoever had the lock alone has committed.
+    Read budgets in a later statement: only that one sees what the last exclusive holder committed.
     """
     if connection.vendor != "postgresql":
         return []
-    return [("SELECT pg_advisory_xact_lock_shared(%s)", [BOOK])]
+    return [("SELECT pg_advisory_xact_lock_shared(%s)", [BUDGETS_LOCK])]
 
 
-def book_of_a_hold() -> list[Bound]:
-    """Return the statement by which whoever takes a hold locks the budgets: alone around the end of a day.
+def budgets_hold_lock() -> list[Bound]:
+    """Return the statement that locks the budgets before a hold is taken: exclusive near the end of a day, else shared.
 
-    The first hold of a period has to see the last ones of the period before, and no row that both would lock is there
-    for certain.
+    The first hold of a period must see the last holds of the period before, and there may be no row that both lock.
     """
-    return book_alone() if day_ends_about(timezone.now()) else book_shared()
+    return budgets_exclusive_lock() if is_near_day_end(timezone.now()) else budgets_shared_lock()
 
 
-def day_ends_about(now: dt.datetime) -> bool:
+def is_near_day_end(now: dt.datetime) -> bool:
     before, after = (now.astimezone(dt.UTC) + by for by in (-CHANGEOVER, CHANGEOVER))
     return before.date() != after.date()
 
 
 def spending_add(*, events: Sequence[UsageEvent], turn_id: uuid.UUID | None = None) -> None:
-    """Add events to every budget period they fall in, and resolve the hold of the turn that they end.
+    """Add events to every budget period they count in, and resolve the hold of the turn they end.
 
-    Inside the transaction that writes the events, in which an earlier statement has taken the budgets' lock; a fixed
-    number of statements, however many events.
+    Inside the transaction that writes the events, after a statement that took the budgets' lock. A fixed number of
+    statements, however many events.
     """
     targets = {target for event in events for target in targets_of(event)}
     budgets = budgets_of_turns(targets) if events else []
     changes: dict[PeriodKey, Change] = defaultdict(Change)
     for event in events:
         for budget in budgets:
-            key = period_of(budget, event)
+            key = period_key_for(budget, event)
             if key is not None and event.cost_pico:
                 changes[key].spent += event.cost_pico
     if turn_id is not None:
@@ -110,19 +109,19 @@ def targets_of(event: UsageEvent) -> tuple[uuid.UUID, ...]:
     return event.team_id, event.user_id, event.room_id
 
 
-def period_of(budget: Budget, event: UsageEvent) -> PeriodKey | None:
-    """Return the period of a budget that an event counts in, None where it counts in none."""
+def period_key_for(budget: Budget, event: UsageEvent) -> PeriodKey | None:
+    """Return the period of a budget that an event counts in, None if it does not count."""
     start = budget.start_of(event.created_at.astimezone(dt.UTC).date())
-    counted = all(getattr(event, column) == target for column, target in budget.counted().items())
-    if not counted or start < budget.counts_from:
+    is_counted = all(getattr(event, column) == target for column, target in budget.usage_filter().items())
+    if not is_counted or start < budget.counts_from:
         return None
     return budget.pk, budget.member_of(event.user_id), start
 
 
 def hold_release(turn_id: uuid.UUID, changes: dict[PeriodKey, Change]) -> None:
-    """Resolve the turn's hold, if it has one, and give back what it had taken. The turn's fence keeps others out."""
+    """Resolve the turn's hold, if any, and return its amounts. The turn's fence keeps other processes out."""
     hold = Hold.objects.filter(turn_id=turn_id, resolved_at=None)
-    # A hold whose budgets are gone has no line, and is one row of Nones.
+    # A hold whose budgets were deleted has no lines: the outer join gives one row of Nones.
     lines = list(
         hold.values_list(
             "lines__period__budget_id",
@@ -139,14 +138,15 @@ def hold_release(turn_id: uuid.UUID, changes: dict[PeriodKey, Change]) -> None:
 
 
 def periods_add(changes: Mapping[PeriodKey, Change]) -> dict[PeriodKey, Standing]:
-    """Add to periods in one statement, making those that are not there; return how they stand then, locked.
+    """Add to periods in one statement, creating missing ones; return them after the addition, locked.
 
-    Raw SQL because the ORM's upsert can only replace, not add. The rows are sorted, so that all lock in one order.
+    Raw SQL because the ORM's upsert can only replace, not add.
     """
     if not changes:
         return {}
     table = BudgetPeriod._meta.db_table
     fields: list[Any] = [BudgetPeriod._meta.get_field(name) for name in ("budget", "member_id", "start")]
+    # Sorted so that all transactions lock the rows in one order: otherwise two commits deadlock.
     ordered = sorted(changes.items(), key=lambda item: [str(part) for part in item[0]])
     params: list[Any] = []
     for key, change in ordered:
@@ -169,7 +169,7 @@ def periods_add(changes: Mapping[PeriodKey, Change]) -> dict[PeriodKey, Standing
 
 
 def notices_add(rows: Iterable[tuple[Budget, int, int, int]]) -> None:
-    """Write down the thresholds that were passed: (budget, period's id, spent before, spent after) of each period."""
+    """Record passed thresholds. `rows`: (budget, period id, spent before, spent after) of each period."""
     notices = [
         BudgetNotice(period_id=period_id, threshold=threshold)
         for budget, period_id, before, after in rows
@@ -177,6 +177,7 @@ def notices_add(rows: Iterable[tuple[Budget, int, int, int]]) -> None:
         if before * 100 < threshold * budget.limit_pico <= after * 100
     ]
     if notices:
+        # A saved budget, or spending after its limit was raised, passes a threshold again: once per period counts.
         BudgetNotice.objects.bulk_create(notices, ignore_conflicts=True)
 
 

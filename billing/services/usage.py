@@ -1,4 +1,4 @@
-"""The one write path of usage: events, priced, and their rollup, inside the caller's transaction."""
+"""The only write path of usage: priced events and their rollup, inside the caller's transaction."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from django.db.transaction import TransactionManagementError
 from billing.fields import usd_to_pico
 from billing.models import ZERO_UUID, ModelPrice, UsageEvent
 from billing.payer import Payer
-from billing.pricing import billed, cost_pico
+from billing.pricing import billed_report, cost_pico
 from billing.selectors.price_book import Prices, prices_now
 from billing.services.rollup import rollup_add
-from billing.services.spending import book_shared, spending_add
+from billing.services.spending import budgets_shared_lock, spending_add
 from orchestration.engine.specs import Usage, UsageReport
 from web.compiled import Bound, insertions, together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeteredCall:
-    """One model call that is to be billed. `id` becomes the event's id."""
+    """A model call to be billed. `id` becomes the event's id."""
 
     id: uuid.UUID
     agent_id: uuid.UUID | None
@@ -39,7 +39,7 @@ class MeteredCall:
     provider_request_id: str
     report: UsageReport
     bound: Usage
-    """The most that it can have used, for counts that are garbage."""
+    """The most that the call can have used: billed if the provider's counts are implausible."""
     status: str
     latency_ms: int | None
     first_token_ms: int | None
@@ -56,24 +56,24 @@ def usage_stage(
 ) -> list[UsageEvent]:
     """Write one priced event per call, settle the turn's hold, and add to budgets and rollup (inside a transaction).
 
-    A fixed number of statements, however many calls (SQLite takes some 25 events at a time). A call that
-    was staged before violates the primary key. `prices`: as this transaction sees them, where it has read them.
-    `has_hold`: False where the turn is known to have none. `beside`: writes that are made with the events.
+    A fixed number of statements, however many calls (SQLite inserts some 25 events at a time). Staging a call twice
+    violates the primary key. `prices`: the prices, if this transaction has read them. `has_hold`: False if the turn is
+    known to have none. `beside`: statements to send together with the inserts.
     """
     if not connection.in_atomic_block:
         raise TransactionManagementError("Usage is staged inside the transaction that ends its turn.")
     if prices is None:
         prices = prices_now() if calls else {}
     events = [event_of(payer, call, prices.get(call.model_id, ())) for call in calls]
-    together(*beside, *insertions(events), *book_shared())
+    together(*beside, *insertions(events), *budgets_shared_lock())
     spending_add(events=events, turn_id=payer.turn_id if has_hold else None)
     rollup_add(events)
     return events
 
 
 def event_of(payer: Payer, call: MeteredCall, prices: Sequence[ModelPrice]) -> UsageEvent:
-    """Return the unsaved event of a call, priced with what is in effect when the call ended."""
-    report, price = billed(call.report, bound=call.bound, prices=prices, at=call.ended_at)
+    """Return the unsaved event of a call, at the price in effect when the call ended."""
+    report, price = billed_report(call.report, bound=call.bound, prices=prices, at=call.ended_at)
     usage = report.usage
     return UsageEvent(
         id=call.id,
@@ -116,7 +116,7 @@ def event_of(payer: Payer, call: MeteredCall, prices: Sequence[ModelPrice]) -> U
 
 
 def provider_cost_pico(usd: str | None) -> int | None:
-    """Return what a provider says it charged, to the pico; None for what is no amount."""
+    """Convert the cost that a provider reported to pico-USD; None if it is not an amount."""
     if usd is None:
         return None
     try:

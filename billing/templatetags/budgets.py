@@ -1,4 +1,4 @@
-"""Budgets on pages: the banner of whoever is signed in, and the front page of the administration."""
+"""Budgets on pages: the banner, and the notices on the administration's front page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ register = template.Library()
 
 @register.inclusion_tag("partials/budget_banner.html", takes_context=True)
 def budget_banner(context: Any) -> dict[str, Any]:
-    """Show the fullest budget that binds whoever is signed in, if a threshold of it was passed: one statement."""
+    """Show the fullest budget of the signed-in user that has passed a threshold, if any: one statement."""
     user = getattr(context.get("request"), "user", None)
     fill = urgent_fill(user, today=utc_today()) if isinstance(user, User) else None
     if fill is None:
@@ -28,6 +28,6 @@ def budget_banner(context: Any) -> dict[str, Any]:
 
 @register.simple_tag
 def budget_notices() -> list[Any]:
-    """Return the thresholds that were passed last, in words."""
+    """Return the lines of the newest notices."""
     notices = newest_notices(NEWEST)
     return notice_lines(notices, notice_names(notices))

@@ -1,6 +1,6 @@
-"""Numbers in templates, and what a page of figures has hundreds of: rows of costs, bars and cells of charts.
+"""Template tags for numbers, rows of costs, and bars and rows of charts.
 
-Those are written here because the template's own loops would take a third of the page's time.
+Pages have hundreds of these rows and bars; template loops would take a third of the page's time.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 
 from billing.money import Money
 from billing.reports import charts
-from billing.reports.tables import Line
+from billing.reports.tables import TableLine
 
 register = template.Library()
 
@@ -32,19 +32,19 @@ CHART_ROW = '<tr><th scope="row">{}</th><td class="number">{}</td>{}</tr>'
 
 @register.filter
 def count(number: int) -> str:
-    """Return a whole number with its thousands apart."""
+    """Return a whole number with thousands separators."""
     return f"{number:,}"
 
 
 @register.simple_tag
-def cost_rows(lines: Iterable[Line]) -> SafeString:
+def cost_rows(lines: Iterable[TableLine]) -> SafeString:
     """Return the rows of a table of costs."""
     return format_html_join("", COST_ROW, (cost_cells(line) for line in lines))
 
 
 @register.simple_tag
 def chart_bars(bars: Iterable[charts.Bar]) -> SafeString:
-    """Return the bars of a chart as SVG, each with its text."""
+    """Return the bars of a chart as SVG, each with its title."""
     return format_html_join("\n", CHART_BAR, ((bar.text, boxes_of(bar)) for bar in bars))
 
 
@@ -54,16 +54,16 @@ def boxes_of(bar: charts.Bar) -> SafeString:
 
 
 @register.simple_tag
-def chart_rows(lines: Iterable[charts.Line]) -> SafeString:
-    """Return a chart's days as the rows of a table."""
+def chart_rows(lines: Iterable[charts.ChartLine]) -> SafeString:
+    """Return a chart's days as table rows."""
     return format_html_join("\n", CHART_ROW, ((line.day, line.total, parts_of(line)) for line in lines))
 
 
-def parts_of(line: charts.Line) -> SafeString:
+def parts_of(line: charts.ChartLine) -> SafeString:
     return format_html_join("", '<td class="number">{}</td>', ((part,) for part in line.parts))
 
 
-def cost_cells(line: Line) -> dict[str, object]:
+def cost_cells(line: TableLine) -> dict[str, object]:
     figures = line.figures
     sums, calls = figures.sums, count(figures.sums.calls)
     return {

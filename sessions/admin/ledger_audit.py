@@ -12,7 +12,7 @@ from django.urls import reverse
 from billing.admin.costs import CostsPage
 from billing.days import PRESETS, DayRange, utc_today
 from billing.models import UsageEvent
-from billing.reports.query import read_range
+from billing.reports.query import parse_range
 from sessions.selectors.ledger_audit import INVARIANTS
 from sessions.selectors.ledger_findings import Audited, Finding, Part, audited
 from web.admin.links import address
@@ -86,7 +86,7 @@ def range_asked(request: HttpRequest) -> tuple[str, DayRange | None, str]:
     if parameters.get("range") == ALL:
         parameters["range"] = "custom"
     try:
-        preset, days = read_range(parameters, utc_today())
+        preset, days = parse_range(parameters, utc_today())
     except PantheonError as error:
         return ALL, None, f"{error.message} Shown are all days."
     return preset, days, ""

@@ -100,8 +100,8 @@ class Bridge:
         call_id = uuid.UUID(outcome.call_id)
         cost = await self.journal.finish(outcome, self.progress.pop(outcome.call_id, 0))
         structlog.contextvars.unbind_contextvars("call_id")
-        if self.claimed.purse is not None:
-            self.claimed.purse.settle(call_id, cost)
+        if self.claimed.funds is not None:
+            self.claimed.funds.settle(call_id, cost)
         if outcome.status == "ok" and outcome.call_id in self._live:
             html = await asyncio.to_thread(render_markdown, outcome.text)
             self._finished[outcome.call_id] = Finished(usage_of_report(outcome.report), usd_text(cost), html)

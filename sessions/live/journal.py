@@ -62,7 +62,7 @@ class TurnJournal:
         call.received_bytes = received_bytes
         call_close(call, outcome, at=timezone.now())
         if outcome.may_be_unseen:
-            await self._database.persist(call_close_unseen, call, is_held=self._claimed.purse is not None)
+            await self._database.persist(call_close_unseen, call, is_held=self._claimed.funds is not None)
         if not outcome.final:
             self._again.add(call.slot)
         await self._write_ended(call)

@@ -98,7 +98,7 @@ class Runner:
                 journal=bridge,
                 events=bridge,
                 clock=LoopClock(),
-                funds=claimed.purse or Unlimited(),
+                funds=claimed.funds or Unlimited(),
             )
             result = await self._result(claimed, ports, control)
             bridge.flush()

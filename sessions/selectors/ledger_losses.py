@@ -77,7 +77,9 @@ def lost_periods() -> Iterator[str]:
         each, monthly = budget.applies == Budget.Applies.EACH, budget.period == Budget.Period.MONTH
         member: Any = F("user_id") if each else Value(ZERO_UUID, UUIDField())
         start: Any = Cast(TruncMonth("day"), DateField()) if monthly else F("day")
-        spent = DailyUsage.objects.filter(day__gte=budget.counts_from, cost_pico__gt=0, **budget.counted())
+        spent = DailyUsage.objects.filter(
+            day__gte=budget.counts_from, cost_pico__gt=0, **budget.usage_filter()
+        )
         kept = BudgetPeriod.objects.filter(
             budget=budget, member_id=OuterRef("member"), start=OuterRef("start")
         )

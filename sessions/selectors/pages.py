@@ -10,7 +10,7 @@ from django.db.models import Count, Exists, OuterRef, Q, Subquery, Sum
 
 from accounts.models import User
 from billing.models import UsageEvent
-from billing.reports.corrections import corrected
+from billing.reports.corrections import with_corrections
 from orchestration.selectors import default_model
 from sessions.models import Agent, Call, ChatSession, Message, Room, Summary, Turn
 from sessions.selectors.turns import grouped
@@ -153,7 +153,7 @@ def turn_rows(turns: Sequence[Turn]) -> list[TurnRows]:
     attempts = Call.objects.filter(turn_id__in=ids).select_related("model").order_by("number")
     calls = grouped(attempts.defer("text", "usage"))
     billed = UsageEvent.objects.filter(turn_id__in=ids).select_related("price")
-    events = grouped(corrected(billed.only("turn_id", "price", "corrects", *RECEIPT_FIELDS)))
+    events = grouped(with_corrections(billed.only("turn_id", "price", "corrects", *RECEIPT_FIELDS)))
     versions = versions_of(turns)
     return [
         TurnRows(turn, messages[turn.pk], calls[turn.pk], events[turn.pk], versions[turn.pk])

@@ -9,7 +9,7 @@ from typing import Any
 
 from billing.fields import usd_text
 from billing.models import UsageEvent
-from billing.reports.corrections import corrected
+from billing.reports.corrections import with_corrections
 from orchestration.engine.specs import UsageReport
 from sessions.models import Call, Message, Turn
 from sessions.selectors.usage import usage_of_buckets, usage_of_events, usage_of_report
@@ -43,7 +43,7 @@ def turns_json(turns: Sequence[Turn], *, with_text: bool = False) -> list[dict[s
     messages = grouped(Message.objects.filter(turn_id__in=ids).order_by("seq"))
     attempts = Call.objects.filter(turn_id__in=ids).select_related("model").order_by("number")
     calls = grouped(attempts if with_text else attempts.defer("text"))
-    events = grouped(corrected(UsageEvent.objects.filter(turn_id__in=ids)))
+    events = grouped(with_corrections(UsageEvent.objects.filter(turn_id__in=ids)))
     return [_turn_json(turn, messages[turn.pk], calls[turn.pk], events[turn.pk], with_text) for turn in turns]
 
 

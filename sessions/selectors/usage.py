@@ -7,7 +7,7 @@ from typing import Any
 
 from billing.fields import usd_text
 from billing.models import UsageEvent
-from billing.reports.corrections import corrected
+from billing.reports.corrections import with_corrections
 from orchestration.engine.specs import Usage, UsageReport
 
 
@@ -29,7 +29,7 @@ def usage_of_report(report: UsageReport) -> dict[str, Any]:
 
 def usage_of_events(events: Iterable[UsageEvent]) -> dict[str, Any]:
     """Return a turn's usage: every attempt counted, cost null where no call is priced."""
-    events = corrected(events)
+    events = with_corrections(events)
     buckets = [event.usage for event in events]
     priced = [event for event in events if event.cost_pico is not None]
     by_purpose: dict[str, int] = {}

@@ -13,10 +13,10 @@ from django.db import connection, transaction
 from django.db.models import UUIDField
 from django.utils import timezone
 
-from billing.pricing import billed, cost_pico
+from billing.pricing import billed_report, cost_pico
 from billing.selectors.price_book import Prices
 from billing.selectors.unseen import with_unseen_output
-from billing.services.holds import Used
+from billing.services.holds import UsedCall
 from orchestration.engine.ports import CallError, CallIntent, CallOutcome, PastCall
 from orchestration.engine.specs import Usage, UsageReport
 from orchestration.engine.tokens import tokens_of_bytes, utf8_bytes
@@ -151,7 +151,7 @@ def call_cost(call: Call, prices: Prices) -> int | None:
     """Return what a finished call costs in pico-USD at the prices of its end; None if unpriced."""
     assert call.usage is not None
     assert call.finished_at is not None
-    report, price = billed(
+    report, price = billed_report(
         UsageReport.from_dict(call.usage),
         bound=call.bound,
         prices=prices.get(call.model_id, ()),
@@ -217,7 +217,7 @@ def past_calls(calls: Iterable[Call]) -> dict[str, PastCall]:
     return past
 
 
-def calls_used(calls: Iterable[Call], prices: Prices) -> list[Used]:
+def calls_used(calls: Iterable[Call], prices: Prices) -> list[UsedCall]:
     """Return model, usage as it is billed, and end of calls that have ended."""
     return [
         (call.model_id, billed_usage(call, prices), call.finished_at)
@@ -230,5 +230,7 @@ def billed_usage(call: Call, prices: Prices) -> Usage:
     assert call.usage is not None
     assert call.finished_at is not None
     rows = prices.get(call.model_id, ())
-    report, _ = billed(UsageReport.from_dict(call.usage), bound=call.bound, prices=rows, at=call.finished_at)
+    report, _ = billed_report(
+        UsageReport.from_dict(call.usage), bound=call.bound, prices=rows, at=call.finished_at
+    )
     return report.usage

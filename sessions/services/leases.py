@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 from accounts.models import User
 from billing.payer import Payer
 from billing.selectors.price_book import PRICES_VERSION, Prices, prices_of_version
-from billing.services.holds import HELD_OF_TURN, Purse, purse_open
+from billing.services.holds import HELD_OF_TURN, TurnFunds, turn_funds_open
 from orchestration.engine.ports import PastCall
 from orchestration.engine.specs import TurnSpec
 from sessions.models import Call, Turn
@@ -71,7 +71,7 @@ class Claimed:
     """Claimed too often: commit what there is, ask no model."""
     cancelled: bool
     """Somebody asked for it, or the user is suspended."""
-    purse: Purse | None
+    funds: TurnFunds | None
     """What its calls draw on; None where no hard budget binds it."""
 
     @property
@@ -94,7 +94,7 @@ def turn_claim(*, turn_id: uuid.UUID, runner_id: uuid.UUID) -> Claimed | None:
     if turn is None:
         return None
     prices = prices_of_version(turn.prices_version)
-    calls, purse = journal_take_over(turn, prices)
+    calls, funds = journal_take_over(turn, prices)
     return Claimed(
         turn_id=turn_id,
         claim=turn.claim,
@@ -105,20 +105,20 @@ def turn_claim(*, turn_id: uuid.UUID, runner_id: uuid.UUID) -> Claimed | None:
         first_seq=turn.snapshot["before_seq"] + 1,
         exhausted=turn.claim - turn.handovers > MAX_CLAIMS,
         cancelled=turn.cancel_requested_at is not None or not turn.of_active_user,
-        purse=purse,
+        funds=funds,
     )
 
 
-def journal_take_over(turn: Any, prices: Prices) -> tuple[list[Call], Purse | None]:
+def journal_take_over(turn: Any, prices: Prices) -> tuple[list[Call], TurnFunds | None]:
     """Return the calls that earlier claims made, those they left open closed, and what the turn's calls draw on."""
     if turn.claim == 1:
-        return [], purse_open(turn_id=turn.pk, held_pico=turn.held_pico, prices=prices)
+        return [], turn_funds_open(turn_id=turn.pk, held_pico=turn.held_pico, prices=prices)
     with transaction.atomic(durable=True):
         turn_fence(turn_id=turn.pk, claim=turn.claim)
         lost = calls_used(calls_interrupt(turn_id=turn.pk), prices)
         calls = list(turn.calls.order_by("number"))
         paid = calls_used(calls, prices)
-        return calls, purse_open(
+        return calls, turn_funds_open(
             turn_id=turn.pk, held_pico=turn.held_pico, prices=prices, lost=lost, paid=paid
         )
 

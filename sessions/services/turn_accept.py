@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts.models import ApiToken, User
 from billing.services.holds import hold_stage
-from billing.services.spending import book_of_a_hold
+from billing.services.spending import budgets_hold_lock
 from sessions.dispatch import dispatch
 from sessions.models import ChatSession, Message, Turn
 from sessions.selectors.ends import SessionEnd, session_end
@@ -116,7 +116,7 @@ def queue_turn(turn: Turn, plan: Plan, *, beside: Sequence[Bound] = ()) -> None:
     """
     # First and alone: a clash waits for the turn before, and must hold nothing meanwhile.
     together(insertion([turn]))
-    together(*beside, *book_of_a_hold())
+    together(*beside, *budgets_hold_lock())
     hold_stage(payer=payer_of(turn), spec=plan.spec)
     transaction.on_commit(partial(dispatch, turn.pk))
 

@@ -101,7 +101,7 @@ def turn_commit(
         payer=payer,
         calls=[metered(call, models[str(call.model_id)]) for call in written.calls],
         prices=prices_of_version(turn.prices_version),
-        has_hold=claimed.purse is not None,
+        has_hold=claimed.funds is not None,
         beside=[
             *insertions(messages),
             *calls_commit(turn_id, written),

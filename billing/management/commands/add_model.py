@@ -1,4 +1,4 @@
-"""`add_model ALIAS --provider NAME --model-id ID ...`: add a model to the catalogue, with its price if it is given."""
+"""`add_model ALIAS --provider NAME --model-id ID ...`: add a model to the catalogue, optionally with its price."""
 
 from __future__ import annotations
 
@@ -17,32 +17,38 @@ PRICES = ("input", "output", "cache_read", "cache_write", "cache_write_1h")
 
 
 def price(text: str) -> int:
-    """Return a price in USD per million tokens as pico-USD per token."""
+    """Parse USD per million tokens to pico-USD per token. Raises ArgumentTypeError."""
     try:
         return rate_pico(Decimal(text))
     except InvalidOperation as error:
-        raise ArgumentTypeError(f"{text!r} is no number") from error
+        raise ArgumentTypeError(f"{text!r} is not a number") from error
     except ValueError as error:
         raise ArgumentTypeError(f"{text}: {error}") from error
 
 
 class Command(BaseCommand):
-    help = "Add a model that agents can use. Without a price its calls are counted and not priced."
+    help = "Add a model to the catalogue. Without a price, its calls are recorded but excluded from costs."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("alias", help="how agents name the model")
-        parser.add_argument("--provider", required=True, help="the name of its provider")
-        parser.add_argument("--model-id", required=True, help="the provider's own name for the model")
+        parser.add_argument("alias", help="name of the model in Pantheon")
+        parser.add_argument("--provider", required=True, help="name of the provider")
+        parser.add_argument("--model-id", required=True, help="the provider's model ID")
         parser.add_argument(
-            "--context-window", required=True, type=int, metavar="N", help="tokens, input and output"
+            "--context-window",
+            required=True,
+            type=int,
+            metavar="N",
+            help="maximum tokens per request, input and output",
         )
         parser.add_argument(
-            "--max-output", required=True, type=int, metavar="N", help="tokens of the longest answer"
+            "--max-output", required=True, type=int, metavar="N", help="maximum output tokens"
         )
         parser.add_argument(
-            "--no-json-schema", action="store_true", help="it cannot be held to a JSON schema"
+            "--no-json-schema", action="store_true", help="the model does not support structured output"
         )
-        parser.add_argument("--no-temperature", action="store_true", help="it refuses a temperature")
+        parser.add_argument(
+            "--no-temperature", action="store_true", help="the model does not accept a temperature"
+        )
         for name in PRICES:
             option = f"--{name.replace('_', '-')}-usd-per-mtok"
             parser.add_argument(option, type=price, metavar="USD", dest=name, help=HELP[name])
@@ -51,7 +57,7 @@ class Command(BaseCommand):
         provider = Provider.objects.filter(name=options["provider"]).first()
         if provider is None:
             names = ", ".join(Provider.objects.values_list("name", flat=True))
-            raise CommandError(f"There is no provider {options['provider']}. There are: {names}.")
+            raise CommandError(f"Unknown provider {options['provider']}. Providers: {names}.")
         rates = rates_of(options)
         try:
             with additions_audited():
@@ -76,21 +82,21 @@ class Command(BaseCommand):
 
 
 HELP = {
-    "input": "price of a million input tokens; together with the output's",
-    "output": "price of a million output tokens",
-    "cache_read": "default: as input",
-    "cache_write": "both lifetimes; default: as input",
-    "cache_write_1h": "where writing for an hour costs something else",
+    "input": "price of 1M input tokens; requires the output price",
+    "output": "price of 1M output tokens",
+    "cache_read": "default: the input price",
+    "cache_write": "both lifetimes; default: the input price",
+    "cache_write_1h": "lifetime of one hour; default: the cache write price",
 }
 
 
 def rates_of(options: dict[str, Any]) -> Rates | None:
-    """Return the rates, None where no price was given. CommandError where they are not enough."""
+    """Return the rates, None without any price. Raises CommandError if input or output is missing."""
     given = {name: options[name] for name in PRICES if options[name] is not None}
     if not given:
         return None
     if "input" not in given or "output" not in given:
-        raise CommandError("Give --input-usd-per-mtok and --output-usd-per-mtok, or no price at all.")
+        raise CommandError("Give both --input-usd-per-mtok and --output-usd-per-mtok, or no price.")
     return Rates(
         input_pico=given["input"],
         output_pico=given["output"],

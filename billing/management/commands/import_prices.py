@@ -1,4 +1,4 @@
-"""`import_prices FILE.csv`: add the prices of a CSV file, all of them or none."""
+"""`import_prices FILE.csv`: add the prices of a CSV file, all or none."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from billing.services.price_import import COLUMNS, PriceFileRefused, prices_impo
 
 class Command(BaseCommand):
     help = (
-        f"Add prices from a CSV file with the columns {', '.join(COLUMNS)}: rates in USD per million tokens, an "
-        "empty cache rate is as input. All rows are added, or none."
+        f"Add prices from a CSV file with the columns {', '.join(COLUMNS)}. Rates are in USD per 1M tokens; empty "
+        "cache rates default to the input rate. Adds all rows or none."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path, metavar="FILE.csv")
-        parser.add_argument("--source", help="where the prices are from; default: the file's name")
+        parser.add_argument("--source", help="source of the prices; default: the file's name")
 
     def handle(self, *args: Any, **options: Any) -> None:
         path: Path = options["file"]
@@ -33,5 +33,5 @@ class Command(BaseCommand):
             raise CommandError(f"{path} cannot be read: {error.strerror}.") from error
         except PriceFileRefused as error:
             raise CommandError("\n".join([*error.problems, "Nothing was added."])) from error
-        known = f"; {imported.known} were there already" if imported.known else ""
-        self.stdout.write(f"Added {imported.added} prices{known}.")
+        existing = f"; {imported.existing} already existed" if imported.existing else ""
+        self.stdout.write(f"Added {imported.added} prices{existing}.")

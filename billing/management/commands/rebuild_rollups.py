@@ -1,4 +1,4 @@
-"""`rebuild_rollups [--from DATE] [--to DATE]`: compute the daily sums again from the events, a day at a time."""
+"""`rebuild_rollups [--from DATE] [--to DATE]`: recompute the rollups from the events, one day at a time."""
 
 from __future__ import annotations
 
@@ -15,11 +15,15 @@ SUNDAY = 6
 
 
 class Command(BaseCommand):
-    help = "Compute the daily sums again from the events. Turns may go on meanwhile."
+    help = "Recompute the rollups from the events. Safe while turns are running."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--from", dest="first", type=utc_date, metavar="DATE", help="default: the first")
-        parser.add_argument("--to", dest="last", type=utc_date, metavar="DATE", help="default: the last")
+        parser.add_argument(
+            "--from", dest="first", type=utc_date, metavar="DATE", help="default: the first day of the ledger"
+        )
+        parser.add_argument(
+            "--to", dest="last", type=utc_date, metavar="DATE", help="default: the last day of the ledger"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         days = ledger_days()
@@ -29,7 +33,7 @@ class Command(BaseCommand):
         first, last = options["first"] or days[0], options["last"] or days[1]
         if options["first"] and options["last"] and first > last:
             raise CommandError("--from is after --to.")
-        # Before and after there is nothing.
+        # The days before and after have neither events nor rollup rows.
         first, last = max(first, days[0]), min(last, days[1])
         rows = wrong = 0
         day = first

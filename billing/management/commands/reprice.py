@@ -15,11 +15,15 @@ from orchestration.models import LlmModel
 
 
 class Command(BaseCommand):
-    help = "Price calls that had no price, with the prices in effect when they were made. Adds corrections."
+    help = "Price unpriced calls with the prices in effect when they were made, by adding corrections."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--from", dest="first", type=utc_date, metavar="DATE", required=True, help="UTC")
-        parser.add_argument("--to", dest="last", type=utc_date, metavar="DATE", help="default: today")
+        parser.add_argument(
+            "--from", dest="first", type=utc_date, metavar="DATE", required=True, help="first UTC day"
+        )
+        parser.add_argument(
+            "--to", dest="last", type=utc_date, metavar="DATE", help="last UTC day; default: today"
+        )
         parser.add_argument("--model", metavar="ALIAS", help="only this model; default: all")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -29,17 +33,17 @@ class Command(BaseCommand):
         if options["model"] is not None:
             model = LlmModel.objects.filter(alias=options["model"]).first()
             if model is None:
-                raise CommandError(f"There is no model {options['model']}.")
+                raise CommandError(f"Unknown model {options['model']}.")
         repriced = events_reprice(
             start=midnight(first), end=last and midnight(last + dt.timedelta(days=1)), model=model
         )
-        for found in repriced:
+        for result in repriced:
             self.stdout.write(
-                f"{found.alias}: {found.priced} calls priced, {usd_text(found.cost_pico)} USD"
-                + (f"; {found.left} had no price in effect" if found.left else "")
+                f"{result.alias}: {result.priced} calls priced, {usd_text(result.cost_pico)} USD"
+                + (f"; {result.left} had no price in effect" if result.left else "")
             )
-        cost = usd_text(sum(found.cost_pico for found in repriced))
-        self.stdout.write(f"Priced {sum(found.priced for found in repriced)} calls: {cost} USD.")
+        cost = usd_text(sum(result.cost_pico for result in repriced))
+        self.stdout.write(f"Priced {sum(result.priced for result in repriced)} calls: {cost} USD.")
 
 
 def midnight(day: dt.date) -> dt.datetime:

@@ -1,4 +1,4 @@
-"""`sync_prices [--dry-run]`: add the prices that the installed price data know and the catalogue does not."""
+"""`sync_prices [--dry-run]`: add prices from the installed price data where the catalogue lacks them."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from billing.services.prices import Rates
 
 
 class Command(BaseCommand):
-    help = "Add prices from the installed price data where they differ. Nothing is fetched."
+    help = (
+        "Add prices from the installed price data where they differ from the catalogue. Nothing is fetched."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="show what would be added")
-        parser.add_argument(
-            "--replace", action="store_true", help="also replace prices that were entered by hand"
-        )
+        parser.add_argument("--dry-run", action="store_true", help="only show the prices that would be added")
+        parser.add_argument("--replace", action="store_true", help="also replace prices entered by hand")
         parser.add_argument(
             "--from",
             dest="first_day",
             type=utc_date,
             metavar="DATE",
-            help="day from which the first price of a model holds, for reprice; default: now",
+            help="day on which a model's first price takes effect, for reprice; default: now",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -41,12 +41,12 @@ class Command(BaseCommand):
                 replace=options["replace"],
                 dry_run=options["dry_run"],
             )
-        for found in synced:
-            self.stdout.write(f"{found.alias}: {found.outcome}{f', {found.note}' if found.note else ''}")
-            for first, rates in found.added.items():
+        for result in synced:
+            self.stdout.write(f"{result.alias}: {result.outcome}{f', {result.note}' if result.note else ''}")
+            for first, rates in result.added.items():
                 self.stdout.write(f"  {f'from {first:,} input tokens: ' if first else ''}{rates_text(rates)}")
         counts = {
-            outcome: sum(found.outcome == outcome for found in synced)
+            outcome: sum(result.outcome == outcome for result in synced)
             for outcome in (
                 SyncedModel.ADDED,
                 SyncedModel.CONFIRMED,
@@ -55,12 +55,12 @@ class Command(BaseCommand):
                 SyncedModel.UNKNOWN,
             )
         }
-        said = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
-        self.stdout.write(f"{data_source()}: {said or 'no models'}.")
+        summary = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
+        self.stdout.write(f"{data_source()}: {summary or 'no models'}.")
         if options["dry_run"]:
             self.stdout.write("Nothing was written.")
-        elif any(found.was_unpriced and found.added for found in synced):
-            self.stdout.write("Calls from before their model had a price are priced by reprice.")
+        elif any(result.was_unpriced and result.added for result in synced):
+            self.stdout.write("Run reprice to price earlier calls of these models.")
 
 
 def rates_text(rates: Rates) -> str:

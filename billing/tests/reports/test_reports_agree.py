@@ -18,7 +18,7 @@ from billing.models import ZERO_UUID, UsageEvent
 from billing.models.rollup_columns import SUMS
 from billing.reports.filters import Filters
 from billing.reports.report import GROUPS, dashboard, summary
-from billing.reports.sums import ALL_SUMS, Sums, around, whole_weeks
+from billing.reports.sums import ALL_SUMS, Sums, days_around, whole_weeks
 from billing.selectors.keys import COLUMNS
 from billing.services.reprice import events_reprice
 from billing.tests.factories import NOON, USAGE_PICO, make_model, make_price
@@ -118,7 +118,7 @@ def test_a_range_is_its_weeks_and_the_days_around_them() -> None:
                 assert length < 13
                 continue
             assert (weeks.first.isoweekday(), weeks.last.isoweekday()) == (1, 7)
-            others = around(days, weeks)
+            others = days_around(days, weeks)
             assert all(part.length < 7 for part in others)
             covered = sorted(day for part in (weeks, *others) for day in part.days)
             assert covered == days.days

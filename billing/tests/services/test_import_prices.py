@@ -61,7 +61,7 @@ def test_a_source_may_be_named(tmp_path: Path) -> None:
 
 def test_the_same_file_twice_adds_nothing(tmp_path: Path) -> None:
     run(tmp_path, GOOD)
-    assert run(tmp_path, GOOD) == "Added 0 prices; 1 were there already.\n"
+    assert run(tmp_path, GOOD) == "Added 0 prices; 1 already existed.\n"
     assert len(added()) == 1
 
 
@@ -75,25 +75,25 @@ def test_columns_in_any_order_and_a_byte_order_mark(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ("nobody,2026-11-01,0,2,,,,10", "line 3: there is no model 'nobody'"),
-        ("test-model,soon,1,2,,,,10", "line 3: effective_from: 'soon' is no date"),
-        ("test-model,,1,2,,,,10", "line 3: effective_from: '' is no date"),
+        ("nobody,2026-11-01,0,2,,,,10", "line 3: unknown model 'nobody'"),
+        ("test-model,soon,1,2,,,,10", "line 3: effective_from: 'soon' is not a date"),
+        ("test-model,,1,2,,,,10", "line 3: effective_from: '' is not a date"),
         (
             "test-model,2026-11-01T12:00:00,1,2,,,,10",
-            "line 3: effective_from: '2026-11-01T12:00:00' needs an offset",
+            "line 3: effective_from: '2026-11-01T12:00:00' needs a UTC offset",
         ),
-        ("test-model,2026-11-01,-1,2,,,,10", "line 3: min_input_tokens: '-1' is no number of tokens"),
-        ("test-model,2026-11-01,99999999999,2,,,,10", "is no number of tokens"),
-        ("test-model,2026-11-01,1,,,,,10", "line 3: input: '' is no number"),
-        ("test-model,2026-11-01,1,2,,,,", "line 3: output: '' is no number"),
-        ("test-model,2026-11-01,1,2,x,,,10", "line 3: cache_read: 'x' is no number"),
+        ("test-model,2026-11-01,-1,2,,,,10", "line 3: min_input_tokens: '-1' is not a number of tokens"),
+        ("test-model,2026-11-01,99999999999,2,,,,10", "is not a number of tokens"),
+        ("test-model,2026-11-01,1,,,,,10", "line 3: input: '' is not a number"),
+        ("test-model,2026-11-01,1,2,,,,", "line 3: output: '' is not a number"),
+        ("test-model,2026-11-01,1,2,x,,,10", "line 3: cache_read: 'x' is not a number"),
         ("test-model,2026-11-01,1,-2,,,,10", "line 3: input: a price is a number from 0"),
         ("test-model,2026-11-01,1,NaN,,,,10", "line 3: input: a price is a number from 0"),
         ("test-model,2026-11-01,1,0.0000001,,,,10", "line 3: input: a price has at most 6 decimal places"),
-        ("test-model,2026-11-01,1,2", "line 3: 8 columns are expected"),
-        (f"{GOOD},1", "line 3: 8 columns are expected"),
+        ("test-model,2026-11-01,1,2", "line 3: expected 8 columns"),
+        (f"{GOOD},1", "line 3: expected 8 columns"),
         (GOOD, "line 3: the same model, effective_from and min_input_tokens as in line 2"),
-        ('test-model,"2026-11-01" x,1,2,,,,10', "this is no CSV"),
+        ('test-model,"2026-11-01" x,1,2,,,,10', "not a CSV file"),
     ],
 )
 def test_one_error_and_nothing_is_added(tmp_path: Path, row: str, said: str) -> None:
@@ -117,10 +117,10 @@ def test_every_error_is_said_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("header", "said"),
     [
-        ("alias,effective_from", "no column min_input_tokens, input"),
-        (f"{HEADER},note", "not known: note"),
-        (f"{HEADER},alias", "twice"),
-        ("", "no column alias"),
+        ("alias,effective_from", "missing columns: min_input_tokens, input"),
+        (f"{HEADER},note", "unknown columns: note"),
+        (f"{HEADER},alias", "duplicate column"),
+        ("", "missing columns: alias"),
     ],
 )
 def test_a_header_that_is_not_ours(tmp_path: Path, header: str, said: str) -> None:
@@ -136,7 +136,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     file = tmp_path / "prices.csv"
     file.write_bytes(HEADER.encode() + b"\n\xff\xfe\n")
-    with pytest.raises(CommandError, match="no CSV"):
+    with pytest.raises(CommandError, match="not a CSV"):
         call_command("import_prices", str(file))
 
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts.models import Team
 from accounts.tests.support.clients import make_user
 from billing.models import BudgetNotice, BudgetPeriod
-from billing.services.notices import AGAIN_AFTER, notices_mail
+from billing.services.notices import RETRY_AFTER, notices_mail
 from billing.tests.support.budgets import USD, make_budget, spend
 from billing.tests.support.inbox import configured, inbox, port
 
@@ -114,7 +114,7 @@ def test_each_notice_once_and_the_highest_for_all_that_were_passed_at_once(inbox
 
 def test_what_another_process_is_mailing_is_left_to_it(inbox, alice):
     spend(make_budget("user", alice), 1000)
-    BudgetNotice.objects.update(mail_after=timezone.now() + AGAIN_AFTER)
+    BudgetNotice.objects.update(mail_after=timezone.now() + RETRY_AFTER)
     assert notices_mail() == 0
     assert waiting() == 3
 
@@ -122,7 +122,7 @@ def test_what_another_process_is_mailing_is_left_to_it(inbox, alice):
 def test_a_server_that_is_not_there_is_tried_again(configured, alice, caplog):
     spend(make_budget("user", alice), 1000)
     assert notices_mail() == 0
-    assert "could not be mailed" in caplog.text
+    assert "failed, will retry" in caplog.text
     assert waiting() == 3
 
 
@@ -130,7 +130,7 @@ def test_what_failed_is_not_tried_at_once_and_then_again(inbox, alice, caplog):
     inbox.broken = True
     spend(make_budget("user", alice), 1000)
     assert notices_mail() == 0
-    assert "could not be mailed" in caplog.text
+    assert "failed, will retry" in caplog.text
     inbox.broken = False
     assert notices_mail() == 0
     later()

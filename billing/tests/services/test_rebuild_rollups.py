@@ -166,7 +166,7 @@ def test_a_range_is_the_right_way_round(ledger: set[tuple[Any, ...]]) -> None:
 
 @pytest.mark.django_db
 def test_a_date_that_is_none() -> None:
-    with pytest.raises(CommandError, match="no date such as"):
+    with pytest.raises(CommandError, match="not a date such as"):
         call_command("rebuild_rollups", "--from", "yesterday")
 
 

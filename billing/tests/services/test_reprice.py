@@ -18,7 +18,7 @@ from accounts.tests.support.at_once import at_once
 from billing.models import DailyUsage, UsageEvent
 from billing.models.rollup_columns import KEY, SUMS
 from billing.pricing import cost_pico
-from billing.reports.corrections import corrected
+from billing.reports.corrections import with_corrections
 from billing.services import reprice
 from billing.services.reprice import events_reprice
 from billing.services.rollup import rollup_rebuild, rollup_wrong_rows
@@ -158,9 +158,9 @@ def test_only_what_is_asked_for(model: LlmModel, options: list[str], priced: int
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--model", "nobody"], "no model nobody"),
+        (["--model", "nobody"], "Unknown model nobody"),
         (["--to", "2026-11-01"], "after"),
-        (["--to", "x"], "no date"),
+        (["--to", "x"], "not a date"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(options: list[str], said: str) -> None:
@@ -180,10 +180,10 @@ def test_many_calls_go_in_batches_and_none_is_left_out(model: LlmModel, monkeypa
 def test_a_call_counts_once_with_its_correction(event: UsageEvent, model: LlmModel) -> None:
     stage(call(model))
     command()
-    calls = corrected(UsageEvent.objects.all())
+    calls = with_corrections(UsageEvent.objects.all())
     assert [row.cost_pico for row in calls] == [USAGE_PICO] * 2
     assert all(row.price_id for row in calls)
-    assert corrected(calls) == calls
+    assert with_corrections(calls) == calls
     assert UsageEvent.objects.calls().count() == 2
     assert not UsageEvent.objects.unpriced().exists()
 

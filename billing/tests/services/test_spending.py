@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 
-from billing.services.spending import day_ends_about
+from billing.services.spending import is_near_day_end
 
 
 @pytest.mark.parametrize(
@@ -22,4 +22,4 @@ from billing.services.spending import day_ends_about
     ],
 )
 def test_when_a_day_ends(moment, about):
-    assert day_ends_about(dt.datetime.fromisoformat(moment)) is about
+    assert is_near_day_end(dt.datetime.fromisoformat(moment)) is about

@@ -185,7 +185,7 @@ def test_the_address_tells_whose_prices_count(
 def test_what_is_unknown_stays_unpriced_and_is_said(model_id: str, base_url: str) -> None:
     model = add(model_id, base_url=base_url)
     said = command()
-    assert f"new: unknown, no price of {model_id} at " in said
+    assert f"new: unknown, no price known for {model_id} at " in said
     assert "1 unknown." in said
     assert not model.prices.exists()
 

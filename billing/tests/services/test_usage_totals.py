@@ -19,9 +19,9 @@ from billing.models.rollup_cuts import (
     FEW,
     NONE,
     WEEKLY,
-    daily_cut,
     is_small,
-    weekly_cut,
+    smallest_daily_cut,
+    smallest_weekly_cut,
 )
 from billing.tests.factories import make_model
 from billing.tests.support.daily import TODAY, day_row
@@ -73,17 +73,17 @@ def test_a_week_begins_on_its_monday(day: str, monday: str) -> None:
 
 @pytest.mark.parametrize("columns", ANY_COLUMNS, ids=",".join)
 def test_a_cut_keeps_the_columns_asked_for(columns: tuple[str, ...]) -> None:
-    cut = daily_cut(columns)
+    cut = smallest_daily_cut(columns)
     assert cut not in NONE
     assert cut is None or set(columns) <= set(DAILY[cut])
-    assert set(columns) <= set(WEEKLY[weekly_cut(columns)])
+    assert set(columns) <= set(WEEKLY[smallest_weekly_cut(columns)])
     assert is_small(cut) == (cut is not None and set(columns) <= set(FEW))
 
 
 def test_rows_of_no_agent_are_for_no_agent_alone() -> None:
-    assert daily_cut(["agent_id", "purpose"]) is None
-    assert daily_cut(["agent_id", "purpose"], ["room_id"]) is None
-    assert daily_cut(["agent_id", "purpose"], ["agent_id"]) == "no agent+purpose"
+    assert smallest_daily_cut(["agent_id", "purpose"]) is None
+    assert smallest_daily_cut(["agent_id", "purpose"], ["room_id"]) is None
+    assert smallest_daily_cut(["agent_id", "purpose"], ["agent_id"]) == "no agent+purpose"
     assert is_small("no agent+purpose")
     assert not is_small("agent")
 

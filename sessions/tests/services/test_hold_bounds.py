@@ -138,7 +138,7 @@ def test_a_garbage_count_is_what_the_call_could_have_used(api, alice, model, ope
 
 
 def test_what_is_cut_is_billed_no_less_after_cheap_texts(api, alice, model, openai_server) -> None:
-    """A purse gets back what a call did not cost: an estimate that could be lowered would pay for more calls."""
+    """The funds get back what a call did not cost: an estimate that could be lowered would pay for more calls."""
     agent = make_agent(alice, "ana", model)
     assert ask(api, make_session(alice, agent), SPACES).status_code == 201
     openai_server.queue(Answer(["Yes."] * 3, at={1: Cut()}))
@@ -233,11 +233,11 @@ def claimed_of(turn: Turn) -> Claimed:
 
 
 def calls_begin(claimed: Claimed, plan: Asked) -> Iterator[Made]:
-    """Make the calls that the purse has enough for, as the engine does."""
+    """Make the calls that the funds cover, as the engine does."""
     for number, agent in enumerate(claimed.spec.roster, start=1):
         request, audit = build_request(claimed.spec, reply_prompt(claimed.spec, agent))
         most, call_id = most_input(request), str(uuid.uuid4())
-        if claimed.purse and not claimed.purse.reserve(call_id, request, input_bound=most):
+        if claimed.funds and not claimed.funds.reserve(call_id, request, input_bound=most):
             continue
         context = {**audit, "input_bound": most, "output_bound": request.max_output_tokens}
         intent = CallIntent(call_id, str(uuid.uuid4()), f"reply:1:{agent.key}", 1, request, agent, 1, context)
@@ -258,8 +258,8 @@ def call_end(made: Made) -> int:
     calls_write(turn_id=made.claimed.turn_id, claim=made.claimed.claim, ended=[call])
     cost = call_cost(call, prices_now())
     assert cost is not None
-    if made.claimed.purse:
-        made.claimed.purse.settle(uuid.UUID(intent.call_id), cost)
+    if made.claimed.funds:
+        made.claimed.funds.settle(uuid.UUID(intent.call_id), cost)
     return max(0, cost - bound_of(made))
 
 

@@ -36,14 +36,14 @@ def test_a_resumed_turn_has_what_its_earlier_calls_left(alice, session, nobody_r
     turn = turn_accept(user=alice, session=session, request=TurnRequest(message="hello")).turn
     first = turn_claim(turn_id=turn.pk, runner_id=uuid.uuid4())
     assert first is not None
-    assert first.purse is not None
-    held = first.purse.left_pico
+    assert first.funds is not None
+    held = first.funds.left_pico
     finish_call(first, "ana", 1)
     Turn.objects.filter(pk=turn.pk).update(lease_expires_at=timezone.now() - dt.timedelta(seconds=1))
     second = turn_claim(turn_id=turn.pk, runner_id=uuid.uuid4())
     assert second is not None
-    assert second.purse is not None
-    assert held - second.purse.left_pico == 100 * 2_000_000 + 10 * 10_000_000
+    assert second.funds is not None
+    assert held - second.funds.left_pico == 100 * 2_000_000 + 10 * 10_000_000
     assert made.periods.get().held_pico == held
 
 
@@ -52,18 +52,18 @@ def killed_in_mid_call(alice, session) -> tuple[Turn, int]:
     turn = turn_accept(user=alice, session=session, request=TurnRequest(message="hello")).turn
     claimed = turn_claim(turn_id=turn.pk, runner_id=uuid.uuid4())
     assert claimed is not None
-    assert claimed.purse is not None
+    assert claimed.funds is not None
     start_call(claimed, "ana", 1)
     Turn.objects.filter(pk=turn.pk).update(lease_expires_at=timezone.now() - dt.timedelta(seconds=1))
-    return turn, claimed.purse.left_pico
+    return turn, claimed.funds.left_pico
 
 
 def claim_again(turn: Turn) -> int:
     """Take the turn over; return what its calls may cost by then."""
     claimed = turn_claim(turn_id=turn.pk, runner_id=uuid.uuid4())
     assert claimed is not None
-    assert claimed.purse is not None
-    return claimed.purse.left_pico
+    assert claimed.funds is not None
+    return claimed.funds.left_pico
 
 
 def lost_pico() -> int:
