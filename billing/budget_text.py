@@ -130,11 +130,11 @@ def banner_of(fill: Fill, name: str) -> Banner:
     this = "today" if budget.period == Budget.Period.DAY else "this month"
     sentence = f"{own_title(budget, name)} for {this} is {whole_percent(fill)} used: {spent} of {limit}."
     if not budget.hard:
-        outlook = "Nothing is refused. It begins anew"
+        outlook = "Resets"
     elif fill.spent_pico >= budget.limit_pico:
-        outlook = "Messages that cost something are refused until"
+        outlook = "Requests that cost money are blocked until"
     else:
-        outlook = "What does not fit into the rest is refused until"
+        outlook = "Requests that could exceed the budget are blocked until"
     return Banner(sentence, outlook, fill)
 
 
@@ -177,14 +177,14 @@ def notice_mail(notice: BudgetNotice, names: Mapping[uuid.UUID, str]) -> tuple[s
     title, period = notice_title(notice, names), period_text(budget, start)
     spent, limit = money(notice.period.spent_pico).text, money(budget.limit_pico).text
     outlook = (
-        "It is a hard budget: what does not fit is refused until it begins anew."
+        "Hard limit: requests that could exceed it are blocked until it resets."
         if budget.hard
-        else "It is a soft budget: nothing is refused."
+        else "Soft limit: nothing is blocked."
     )
     lines = [
         f"The budget “{title}” for {period} has passed {notice.threshold} %: {spent} of {limit} is spent.",
         outlook,
-        f"It begins anew at {budget.resets_at(start):%Y-%m-%d %H:%M} UTC.",
+        f"It resets at {budget.resets_at(start):%Y-%m-%d %H:%M} UTC.",
     ]
     if settings.PANTHEON_URL:
         lines += ["", f"{settings.PANTHEON_URL}{reverse('usage')}"]

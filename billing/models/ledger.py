@@ -242,15 +242,13 @@ class UsageEvent(AppendOnlyModel):
                 fields=["user_id", "-created_at"], name="event_of_user"
             ),  # a person's own events, newest first
             models.Index(fields=["-created_at", "id"], name="event_newest"),  # the ledger page
-            models.Index(  # what reprice looks for
+            models.Index(  # what reprice selects
                 fields=["model", "created_at", "id"],
                 name="event_unpriced",
                 condition=Q(cost_pico__isnull=True),
             ),
-            models.Index(
-                fields=["room_id", "-created_at"], name="event_of_room"
-            ),  # what a room was last called
-            models.Index(fields=["agent_id", "-created_at"], name="event_of_agent"),  # and an agent
+            models.Index(fields=["room_id", "-created_at"], name="event_of_room"),  # the last name of a room
+            models.Index(fields=["agent_id", "-created_at"], name="event_of_agent"),  # and of an agent
             models.Index(
                 fields=["team_id", "-created_at"], name="event_of_team"
             ),  # the ledger page of a team
@@ -317,10 +315,12 @@ class DailyUsage(UsageSums):
         ]
         indexes: ClassVar = [
             models.Index(fields=["user_id", "day"], name="daily_usage_of_user"),  # a person's own usage
-            models.Index(fields=["room_id", "day"], name="daily_usage_of_room"),  # one room, or the dearest
+            models.Index(
+                fields=["room_id", "day"], name="daily_usage_of_room"
+            ),  # one room, or the top ones by cost
             models.Index(
                 fields=["agent_id", "day"], name="daily_usage_of_agent"
-            ),  # one agent, or the dearest
+            ),  # one agent, or the top ones by cost
         ]
 
     def __str__(self) -> str:
@@ -368,7 +368,7 @@ class UsageTotal(UsageSums):
                 name="usage_total_key",
             )
         ]
-        # One person, room or agent, or the dearest ones.
+        # One person, room or agent, or the top ones by cost.
         indexes: ClassVar = [
             models.Index(
                 fields=["cut", f"{name}_id", "day"],

@@ -174,7 +174,7 @@ def budget_cells(line: BudgetLine) -> dict[str, Any]:
         "used": line.meter.percent,
         "held_usd": amount(fill.held_pico),
         "available_usd": amount(fill.available_pico),
-        "note": f"{kind}, {line.period}. It begins anew {instant(fill.resets_at)}. {line.note}".strip(),
+        "note": f"{kind}, {line.period}. Resets {instant(fill.resets_at)}. {line.note}".strip(),
     }
 
 

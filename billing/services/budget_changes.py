@@ -18,18 +18,18 @@ from web.errors import NotFound, ValidationFailed
 
 def budget_check(budget: Budget) -> None:
     """Reject a budget whose target does not exist. Raises ValidationFailed."""
-    wrong: dict[str, list[str]] = {}
+    errors: dict[str, list[str]] = {}
     if budget.scope == Budget.Scope.EVERYONE:
         if budget.target_id != ZERO_UUID:
-            wrong["target_id"] = ["A budget of everyone has no target."]
+            errors["target_id"] = ["A budget of everyone has no target."]
     elif budget.target_id == ZERO_UUID:
-        wrong["target_id"] = [f"Say which {budget.scope}."]
+        errors["target_id"] = [f"Select a {budget.scope}."]
     elif not target_exists(budget.scope, budget.target_id):
-        wrong["target_id"] = [f"There is no such {budget.scope}."]
+        errors["target_id"] = [f"There is no such {budget.scope}."]
     if budget.scope == Budget.Scope.USER and budget.applies == Budget.Applies.EACH:
-        wrong["applies"] = ["A person has no members: choose total."]
-    if wrong:
-        raise ValidationFailed(wrong)
+        errors["applies"] = ["A person has no members: choose total."]
+    if errors:
+        raise ValidationFailed(errors)
 
 
 def target_exists(scope: str, target_id: uuid.UUID) -> bool:

@@ -96,7 +96,7 @@ def group_mail(
     staff: Sequence[str],
     names: Mapping[uuid.UUID, str],
 ) -> Mail | None:
-    """Return the mail of the highest threshold of a period, which covers the lower ones; None if it has no recipient."""
+    """Return the mail of a period's highest threshold, which covers the lower ones; None if it has no recipient."""
     concerned = people.get(person_of(notice) or ZERO_UUID)
     others = [address for address in staff if address != concerned]
     if concerned is None and not others:

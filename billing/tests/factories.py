@@ -70,7 +70,7 @@ def report(
 
 
 def call(model: LlmModel, **fields: Any) -> MeteredCall:
-    """Return a finished call that nobody has billed yet."""
+    """Return a finished call that is not billed yet."""
     defaults: dict[str, Any] = {
         "id": uuid.uuid4(),
         "agent_id": uuid.UUID(int=7),

@@ -1,4 +1,4 @@
-"""Ranges of days: presets, custom ones, and what is no range."""
+"""Ranges of days: presets, custom ranges and invalid ones."""
 
 from __future__ import annotations
 

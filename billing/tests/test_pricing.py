@@ -1,4 +1,4 @@
-"""Which price a call has, and what it costs: integers, exact to the last."""
+"""The price and the cost of a call, in exact integers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def price(source: str = "", **fields: Any) -> ModelPrice:
 
 
 def chosen(*prices: ModelPrice, total_input: int = 1000, at: dt.datetime = NOON) -> str | None:
-    """Return the source of the price that a call has, whatever the order of the rows."""
+    """Return the source of a call's price, in any order of the rows."""
     found = {price_for(order, total_input=total_input, at=at) for order in (prices, prices[::-1])}
     assert len(found) == 1
     (row,) = found
@@ -168,7 +168,7 @@ def test_without_a_price_for_every_input_nothing_bounds_a_call() -> None:
         assert call_bound_pico(input_tokens=500, output_tokens=1, prices=prices, at=NOON) is None
 
 
-def test_the_dearest_way_to_cache_the_input_is_the_bound() -> None:
+def test_the_most_expensive_way_to_cache_the_input_is_the_bound() -> None:
     bound = call_bound_pico(input_tokens=1_000, output_tokens=10, prices=[price()], at=NOON)
     assert bound == 1_000 * RATES["cache_write_1h_pico"] + 10 * RATES["output_pico"]
 

@@ -1,4 +1,4 @@
-"""The prices that exist from the start, against the data that they were taken from."""
+"""The starter prices match the data that they were taken from."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_every_model_of_the_start_has_a_price_and_the_demo_is_free() -> None:
 
 
 def test_it_goes_back_and_forth() -> None:
-    # As it was then, when prices could still be deleted.
+    # As in that migration, when prices could still be deleted.
     then = MigrationLoader(connection).project_state(("billing", "0002_starter_prices")).apps
     before = ModelPrice.objects.count()
     with changes_allowed():

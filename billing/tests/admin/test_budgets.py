@@ -1,4 +1,4 @@
-"""Budgets in the administration: whose they are by name, how full, and every write in the audit log."""
+"""Budgets in the administration: target names, use, and audit entries of every write."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def admin():
 
 
 def form(scope="everyone", **fields):
-    """What the add page posts."""
+    """The form data of the add page."""
     defaults = {
         "scope": scope,
         "applies": "total",

@@ -1,4 +1,4 @@
-"""*Costs* in the administration: who may open it, what it shows, where it leads to, and its files."""
+"""*Costs* in the administration: permissions, figures, links and CSV files."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ PAGES = [
     reverse(name) for name in ("costs", "costs-csv", "costs-events-csv", "costs-teams", "costs-teams-csv")
 ]
 MAX_QUERIES = 18
-"""Session and user, the choices of the form, the figures, the budgets, and the names of what is shown."""
+"""Session and user, the form's choices, the figures, the budgets, and the labels."""
 
 
 def hours_ago(hours: int) -> dt.datetime:
@@ -176,7 +176,7 @@ def test_filters_narrow_and_can_be_removed(usage):
         {"from": "9999-99-99"},
     ],
 )
-def test_what_cannot_be_read_is_said_and_left_out(usage, query):
+def test_invalid_parameters_are_reported_and_ignored(usage, query):
     response = superuser().get(COSTS, query)
     assert response.status_code == 200
     assert len(response.context["wrong"]) == 1

@@ -27,7 +27,7 @@ RATES = {
     "cache_write_1h_pico": "0",
     "output_pico": "10",
 }
-"""USD per million tokens, as a price list has them."""
+"""Rates in USD per million tokens."""
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def test_cost_and_person_are_shown_and_found(event):
         assert client.get(page(UsageEvent, "changelist"), {"q": term}).context["cl"].result_count == 0
 
 
-def test_unpriced_calls_are_told_and_filtered(event):
+def test_unpriced_calls_are_marked_and_filtered(event):
     unpriced = UsageEvent.objects.get()
     unpriced.pk, unpriced.price, unpriced.cost_pico = uuid.uuid4(), None, None
     unpriced._state.adding = True

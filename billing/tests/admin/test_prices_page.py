@@ -1,4 +1,4 @@
-"""*Prices* in the administration: every enabled model, and what has no price in red."""
+"""*Prices* in the administration: every enabled model, unpriced ones in red."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_the_latest_price_in_effect_counts_with_its_tiers() -> None:
         assert source not in body
 
 
-def test_what_has_no_price_is_said_and_marked() -> None:
+def test_unpriced_models_are_counted_and_marked() -> None:
     make_model("bare", priced=False)
     body = shown()
     row = row_of(body, "bare")

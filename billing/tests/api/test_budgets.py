@@ -1,4 +1,4 @@
-"""API: staff make, read, change and delete budgets; each write is in the audit log."""
+"""API: staff create, read, change and delete budgets; each write is in the audit log."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_other_methods(api, method, path):
     refused(send(api, method, URL + path.format(id=make_budget().pk)), 405, "method_not_allowed")
 
 
-def test_make_one_with_as_little_as_can_be_said(api):
+def test_create_with_the_required_fields(api):
     response = send(api, "post", URL, {"scope": "everyone", "limit_usd": 12.5})
     assert response.status_code == 201
     budget = Budget.objects.get()
@@ -157,7 +157,7 @@ def test_make_one_with_as_little_as_can_be_said(api):
     }
 
 
-def test_make_one_with_all_that_can_be_said(api, legal):
+def test_create_with_all_fields(api, legal):
     body = {
         "scope": "team",
         "target_id": str(legal.pk),
@@ -309,7 +309,7 @@ def test_a_list_takes_as_many_statements_for_many_as_for_few(api, alice, legal, 
     make_budget("user", alice)
     spend(make_budget(applies="each"), 10, by=make_user("bob"))
     api.get(URL)
-    # The token, the budgets, how they stand, what is carried over, the names of teams and people, and of the
+    # The token, the budgets, their periods, the carried-over holds, the names of teams and people, and of the
     # members listed.
     with django_assert_num_queries(7):
         api.get(URL)

@@ -1,4 +1,4 @@
-"""API: usage of one's own, and of everybody for staff; the same numbers as the pages."""
+"""API: the user's own usage, and all usage for staff, with the figures of the pages."""
 
 from __future__ import annotations
 

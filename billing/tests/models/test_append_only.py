@@ -1,4 +1,4 @@
-"""PostgreSQL refuses what the ORM is not asked for: raw SQL that changes the ledger."""
+"""PostgreSQL rejects raw SQL that changes the ledger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ledger is written once: neither the ORM changes it nor do the rows that it speaks of."""
+"""Ledger rows are written once: neither the ORM nor changes of the rows they refer to alter them."""
 
 from __future__ import annotations
 

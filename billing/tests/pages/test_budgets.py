@@ -37,7 +37,7 @@ def shown(client, url=HOME):
 
 
 def banner(client, url=HOME):
-    """The text of the banner, None where there is none."""
+    """Return the text of the banner, None without one."""
     found = re.findall(r'<aside class="budget-banner[^"]*".*?</aside>', shown(client, url))
     assert len(found) <= 1
     return re.sub(r"<[^>]+>", "", found[0]).strip() if found else None
@@ -56,10 +56,10 @@ def test_signed_out_there_is_none():
 @pytest.mark.parametrize(
     ("fields", "cents", "tone", "says"),
     [
-        ({"hard": False}, 500, "soft", "Nothing is refused. It begins anew on"),
+        ({"hard": False}, 500, "soft", "Resets on"),
         ({"hard": False}, 1500, "soft", "Your own budget for this month is 150 % used: $15.00 of $10.00."),
-        ({}, 800, "hard", "What does not fit into the rest is refused until"),
-        ({}, 1000, "full", "Messages that cost something are refused until"),
+        ({}, 800, "hard", "Requests that could exceed the budget are blocked until"),
+        ({}, 1000, "full", "Requests that cost money are blocked until"),
         ({"period": "day"}, 800, "hard", "Your own budget for today is 80 % used: $8.00 of $10.00."),
     ],
 )
@@ -125,7 +125,7 @@ def test_my_budgets_on_usage(alice):
     assert 'x="25.00" width="12.50"' in text
 
 
-def test_without_budgets_nothing_is_said_of_them(alice):
+def test_without_budgets_the_pages_do_not_mention_them(alice):
     assert 'id="budgets"' not in shown(signed_in(alice), USAGE)
     assert "costs-budgets" not in shown(superuser(), COSTS)
 

@@ -1,4 +1,4 @@
-"""*Usage*: what my own calls cost, and where each row leads to."""
+"""*Usage*: the cost of my own calls, and the links of its rows."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_turn_is_one_row_with_all_its_calls(alice):
     assert (turn.agents, turn.calls, turn.cost.exact) == ("@ana @ben", 3, usd_text(3 * USAGE_PICO))
 
 
-def test_what_cannot_be_read_is_said(alice):
+def test_invalid_parameters_are_reported(alice):
     response = signed_in(alice).get(USAGE, {"from": "soon", "room": "board"})
     assert response.status_code == 200
     assert len(response.context["wrong"]) == 2

@@ -1,4 +1,4 @@
-"""CSV that no spreadsheet runs: whatever a person called something, no cell begins as a formula does."""
+"""CSV files are safe in spreadsheets: no name that a person chose starts a formula."""
 
 from __future__ import annotations
 

@@ -218,7 +218,7 @@ def test_a_table_shows_ten_and_sums_the_rest():
     assert all_of_them.rest is None
 
 
-def test_the_chart_stacks_the_dearest_and_sums_the_others():
+def test_the_chart_stacks_the_top_keys_and_sums_the_others():
     yesterday = TODAY - dt.timedelta(days=1)
     for number in range(1, STACKED + 3):
         day_row(make_model(f"model-{number}"), cost_pico=number, day=yesterday)

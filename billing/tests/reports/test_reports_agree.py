@@ -1,4 +1,4 @@
-"""Whatever a report reads, its figures are the plain sums of the usage that its range and its filters keep."""
+"""The figures of every report are the plain sums of the usage in its range and filters."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_a_range_is_its_weeks_and_the_days_around_them() -> None:
 
 
 def test_corrections_are_in_every_figure() -> None:
-    """Priced later is as if the price had been there: on the call's day, and as one call."""
+    """Repriced calls count as if they had been priced at once: on their day, and as one call."""
     free, priced = make_model("free", priced=False), make_model("priced")
     alice, legal = make_user("alice"), Team.objects.create(name="Legal")
     with transaction.atomic():
@@ -159,7 +159,7 @@ def test_corrections_are_in_every_figure() -> None:
 
 
 def usage_of_events() -> Usage:
-    """Return the ledger as rows of usage, a row for each call with the cost it has now."""
+    """Return the ledger as rows of usage, one per call with its current cost."""
     rows = []
     for event in UsageEvent.objects.calls().select_related("model"):
         correction = event.corrections.first()

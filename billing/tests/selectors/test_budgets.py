@@ -1,4 +1,4 @@
-"""How full budgets are: for staff all of them, for a person those that bind them."""
+"""State of budgets: all for staff, the binding ones for a person."""
 
 from __future__ import annotations
 
@@ -248,7 +248,7 @@ def test_as_many_statements_for_many_budgets_as_for_one(alice, legal, django_ass
             spend(budgets[2], number, by=person)
 
 
-def test_a_budget_that_counts_something_else_begins_anew(alice):
+def test_a_budget_that_counts_something_else_is_recounted(alice):
     budget = make_budget()
     spend(budget, 500)
     budget.scope, budget.target_id = Budget.Scope.USER, alice.pk

@@ -1,4 +1,4 @@
-"""What staff and commands do to the catalogue and its prices is in the audit log."""
+"""Changes of the catalogue and its prices by staff and commands are in the audit log."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_model() -> None:
 
 
 def command(*arguments: str) -> list[AuditEntry]:
-    """Run a command; return what it wrote down."""
+    """Run a command; return its audit entries."""
     call_command(*arguments, stdout=StringIO())
     return list(AuditEntry.objects.order_by("at"))
 

@@ -1,4 +1,4 @@
-"""What budgets count, from when, and whom they tell."""
+"""What budgets count, since when, and their notices."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_what_happened_before_the_first_period_is_not_counted(model, now) -> Non
     assert_periods_are_their_events()
 
 
-def test_a_changed_limit_keeps_what_was_spent_and_a_changed_scope_counts_anew(model, now) -> None:
+def test_a_changed_limit_keeps_the_spending_and_a_changed_scope_recounts_it(model, now) -> None:
     changed = budget()
     spend(model, now)
     spend(model, now, BEN)
@@ -148,7 +148,7 @@ def test_a_users_own_budget_takes_the_place_of_those_for_each_member_of_its_peri
     assert binding([each_month, each_day, total], BEN) == [each_month, each_day, total]
 
 
-def test_each_threshold_is_told_once_in_a_period(model, now) -> None:
+def test_each_threshold_is_noted_once_per_period(model, now) -> None:
     monthly = Budget(scope="everyone", limit_pico=4 * USAGE_PICO, thresholds=[50, 80, 100, 150])
     budget_save(budget=monthly)
     told = []
@@ -158,7 +158,7 @@ def test_each_threshold_is_told_once_in_a_period(model, now) -> None:
     assert told == [[], [50], [50], [50, 80, 100], [50, 80, 100], [50, 80, 100, 150]]
 
 
-def test_what_was_passed_before_is_told_when_the_budget_is_made_or_its_limit_lowered(model, now) -> None:
+def test_thresholds_already_passed_are_noted_on_create_and_on_a_lower_limit(model, now) -> None:
     spend(model, now)
     monthly = Budget(scope="everyone", limit_pico=2 * USAGE_PICO)
     budget_save(budget=monthly)
@@ -168,7 +168,7 @@ def test_what_was_passed_before_is_told_when_the_budget_is_made_or_its_limit_low
     assert sorted(BudgetNotice.objects.values_list("threshold", flat=True)) == [50, 80, 100]
 
 
-def test_who_has_a_budget_of_their_own_is_not_told_of_the_one_it_overrides(model, now) -> None:
+def test_an_overridden_budget_gives_no_notice(model, now) -> None:
     each = Budget(scope="everyone", applies="each", limit_pico=USAGE_PICO)
     budget_save(budget=each)
     budget("user", ADA, usd=1000)

@@ -1,4 +1,4 @@
-"""A file of prices: all of it or nothing, with every error by its line."""
+"""Import of a price file: all rows or none, with every error by line."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_one_error_and_nothing_is_added(tmp_path: Path, row: str, said: str) -> 
     assert added() == []
 
 
-def test_every_error_is_said_at_once(tmp_path: Path) -> None:
+def test_all_errors_are_reported_at_once(tmp_path: Path) -> None:
     with pytest.raises(CommandError) as refused:
         run(tmp_path, "nobody,2026-11-01,0,2,,,,10", GOOD, "test-model,soon,0,2,,,,10")
     assert [line.partition(":")[0] for line in str(refused.value).splitlines()] == [

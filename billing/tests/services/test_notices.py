@@ -1,4 +1,4 @@
-"""Passed thresholds are mailed: to a real SMTP server, once each, and again where it failed."""
+"""Notices are mailed to a real SMTP server once each, and retried if that fails."""
 
 from __future__ import annotations
 
@@ -57,17 +57,17 @@ def test_to_the_person_concerned(inbox, alice):
     assert "50 % passed" in mail["Subject"]
     text = mail.get_content()
     assert "$5.25 of $10.00" in text
-    assert "what does not fit is refused" in text
+    assert "requests that could exceed it are blocked" in text
     assert "https://council.example.org/usage" in text
 
 
 def test_a_soft_budget_refuses_nothing(inbox, alice):
     spend(make_budget("user", alice, hard=False), 1000)
     notices_mail()
-    assert "nothing is refused" in inbox.last().get_content()
+    assert "nothing is blocked" in inbox.last().get_content()
 
 
-def test_each_member_is_told_of_their_own(inbox, alice):
+def test_each_member_gets_their_own_notice(inbox, alice):
     budget, bob = make_budget(applies="each", usd=1), make_user("bob")
     spend(budget, 60, by=alice)
     spend(budget, 90, by=bob)
@@ -76,7 +76,7 @@ def test_each_member_is_told_of_their_own(inbox, alice):
 
 
 @pytest.mark.parametrize("scope", ["everyone", "team"])
-def test_staff_who_may_see_the_ledger_are_told_of_what_is_everybodys(inbox, alice, root, scope):
+def test_staff_who_may_see_the_ledger_get_notices_of_shared_budgets(inbox, alice, root, scope):
     permission = Permission.objects.get(codename="view_usageevent")
     by_permission, by_group = make_user("carol", is_staff=True), make_user("dora", is_staff=True)
     by_permission.user_permissions.add(permission)
@@ -91,7 +91,7 @@ def test_staff_who_may_see_the_ledger_are_told_of_what_is_everybodys(inbox, alic
     assert inbox.recipients == [["carol@example.com", "dora@example.com", "root@example.com"]]
 
 
-def test_staff_are_told_of_a_person_unseen_by_them(inbox, alice, root):
+def test_staff_get_notices_of_a_person_as_bcc(inbox, alice, root):
     spend(make_budget("user", alice), 1000)
     notices_mail()
     assert inbox.recipients == [["alice@example.com", "root@example.com"]]
@@ -188,7 +188,7 @@ def test_as_many_statements_for_many_as_for_one_but_for_claims_and_marks(
 ):
     budget = make_budget(applies="each", usd=1, thresholds=[50])
     spend(budget, 60, by=alice)
-    # Which are due, which still say something, the names, who is told, the staff; two for each mail.
+    # Due notices, those still current, names, recipients, staff; two for each mail.
     with django_assert_num_queries(5 + 2):
         notices_mail()
     for number in range(5):

@@ -1,4 +1,4 @@
-"""Rebuilding: the same rows as commits have added up, also while they do."""
+"""Rebuilding gives the same rows as the commits, also while turns commit."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def total_rows() -> set[tuple[Any, ...]]:
 
 @st.composite
 def metered(draw: st.DrawFn) -> dict[str, Any]:
-    """A call as anybody may make it, on one of three days, at their edges too."""
+    """A random call on one of three days, also at their edges."""
     count = st.integers(0, 2**31)
     usage = Usage(*(draw(count) for _ in range(5)))
     edge = st.sampled_from([0, 1, 86_400 * 10**6 - 1, 86_400 * 10**6])
@@ -99,7 +99,7 @@ def command(**options: Any) -> str:
 @pytest.mark.parametrize(
     "broken", ["a sum", "a row too few", "a row too many", "all gone", "a whole day too many"]
 )
-def test_what_was_wrong_is_right_again_and_said(ledger: set[tuple[Any, ...]], broken: str) -> None:
+def test_wrong_rows_are_fixed_and_reported(ledger: set[tuple[Any, ...]], broken: str) -> None:
     totals = total_rows()
     row = DailyUsage.objects.filter(day=TODAY).first()
     assert row is not None
@@ -125,9 +125,7 @@ def test_what_was_wrong_is_right_again_and_said(ledger: set[tuple[Any, ...]], br
 
 @pytest.mark.parametrize("cut", ["total", "agent", "model+purpose", "no agent+mode", "week:user", "week:all"])
 @pytest.mark.parametrize("broken", ["a sum", "a row too few", "a row too many"])
-def test_totals_that_were_wrong_are_right_again_and_said(
-    ledger: set[tuple[Any, ...]], cut: str, broken: str
-) -> None:
+def test_wrong_totals_are_fixed_and_reported(ledger: set[tuple[Any, ...]], cut: str, broken: str) -> None:
     totals = total_rows()
     row = UsageTotal.objects.filter(cut=cut).first()
     assert row is not None
@@ -165,7 +163,7 @@ def test_a_range_is_the_right_way_round(ledger: set[tuple[Any, ...]]) -> None:
 
 
 @pytest.mark.django_db
-def test_a_date_that_is_none() -> None:
+def test_an_invalid_date() -> None:
     with pytest.raises(CommandError, match="not a date such as"):
         call_command("rebuild_rollups", "--from", "yesterday")
 
@@ -187,7 +185,7 @@ def test_while_turns_commit() -> None:
     model = make_model()
     make_price(model)
     stage(call(model))
-    # A row that is missing is where a rebuild and a commit could both think that they are the first.
+    # With a missing row, a rebuild and a commit could both try to insert it first.
     DailyUsage.objects.all().delete()
 
     def commit(seed: int) -> None:

@@ -1,4 +1,4 @@
-"""Pricing later what was unpriced: corrections beside the ledger, the rollup as if the price had been there."""
+"""Repricing: corrections in the ledger, and a rollup as if the price had existed from the start."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def model(db: None) -> LlmModel:
 
 @pytest.fixture
 def event(model: LlmModel) -> UsageEvent:
-    """A call that is unpriced although there is a price by now."""
+    """An unpriced call of a model that has a price now."""
     stage(call(model, report=report(source="estimated", cost_usd="0.5")))
     make_price(model)
     return UsageEvent.objects.get()
@@ -121,7 +121,7 @@ def test_the_price_of_the_moment_and_tier_counts(model: LlmModel) -> None:
     assert costs == {USAGE_PICO, USAGE_PICO - 100 * (RATES["input_pico"] - 1), 7_000}
 
 
-def test_a_call_from_before_the_price_stays_unpriced_and_is_said(model: LlmModel) -> None:
+def test_a_call_from_before_the_price_stays_unpriced_and_is_reported(model: LlmModel) -> None:
     stage(call(model))
     make_price(model, effective_from=NOON + DAY)
     assert "late: 0 calls priced, 0.00 USD; 1 had no price in effect" in command()

@@ -1,4 +1,4 @@
-"""The daily rollup: at any moment the sum of the events, however many commits write at once."""
+"""The daily rollup is always the sum of the events, also with concurrent commits."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def rollup_rows() -> Rows:
 
 
 def sums_by_the_database() -> Rows:
-    """Group the events as the rollup does, without any code of the rollup."""
+    """Group the events like the rollup, without its code."""
     estimated = Case(When(source="estimated", then=F("cost_pico")), default=Value(0))
     sums = {
         "calls": Count("pk"),
@@ -61,7 +61,7 @@ def total_rows() -> Rows:
 
 
 def totals_by_hand(rows: Rows) -> Rows:
-    """Sum daily rows by what each cut keeps, without any code of the rollup."""
+    """Sum daily rows by the columns of each cut, without the rollup's code."""
     found: Rows = {}
     for (day, *ids), sums in rows.items():
         of_row = dict(zip(KEY[1:], ids, strict=True))

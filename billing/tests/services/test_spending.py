@@ -1,4 +1,4 @@
-"""Around the end of a day holds are taken one at a time: the first of a period sees the last of the one before."""
+"""Near the end of a day holds are taken one at a time: the first of a period sees the last of the one before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prices from the installed data: what is new is added, what a person entered is kept, nothing is changed."""
+"""Prices from the installed data: new ones are added, those entered by hand kept, and no row changed."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def test_the_address_tells_whose_prices_count(
         ("gpt-6.1-sol", "https://gateway.example.org"),
     ],
 )
-def test_what_is_unknown_stays_unpriced_and_is_said(model_id: str, base_url: str) -> None:
+def test_unknown_models_stay_unpriced_and_are_reported(model_id: str, base_url: str) -> None:
     model = add(model_id, base_url=base_url)
     said = command()
     assert f"new: unknown, no price known for {model_id} at " in said

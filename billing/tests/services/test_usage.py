@@ -1,4 +1,4 @@
-"""The one write path of usage: one priced event per call, and its day's rollup, or nothing."""
+"""The only write path of usage: one priced event per call, and its day's rollup, or nothing."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def test_garbage_counts_cost_what_the_call_could_have_used(model: LlmModel) -> N
     assert row.estimated_cost_pico == bound_pico
 
 
-def test_the_dearest_call_is_priced_as_counted(model: LlmModel) -> None:
+def test_the_most_expensive_call_is_priced_as_counted(model: LlmModel) -> None:
     tokens = MAX_PICO // 2_000_000
     bound = Usage(input=7)
     stage(

@@ -1,4 +1,4 @@
-"""The totals: filled from the days of an existing ledger, and chosen so that no column is missing."""
+"""The totals: filled from an existing ledger, and selected so that no column is missing."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ANY_COLUMNS = [some for size in range(8) for some in combinations(EVERYTHING, si
 
 
 class Editor:
-    """What the migration uses of a schema editor, which on SQLite does not open inside a transaction."""
+    """The part of a schema editor that the migration uses; SQLite's does not open inside a transaction."""
 
     connection = connection
 

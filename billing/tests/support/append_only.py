@@ -1,4 +1,4 @@
-"""A ledger that can be broken on purpose: tests go back in time, or do what no one can do."""
+"""Helpers to break the ledger on purpose, e.g. to backdate rows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TABLES = ("billing_usageevent", "billing_modelprice")
 
 @contextmanager
 def changes_allowed() -> Iterator[None]:
-    """Take PostgreSQL's refusal away for a while (inside a transaction)."""
+    """Disable PostgreSQL's append-only triggers for a while (inside a transaction)."""
     if connection.vendor != "postgresql":
         yield
         return

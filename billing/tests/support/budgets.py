@@ -1,4 +1,4 @@
-"""Budgets for tests, made through the service that everybody uses, and spending that is put down by hand."""
+"""Budgets for tests, created by the service, and spending added by hand."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ USD = 10**12
 
 
 def make_budget(scope: str = "everyone", target: Any = None, *, usd: int = 10, **fields: Any) -> Budget:
-    """Make a budget of `usd` dollars a month; `target` is a team, user or room."""
+    """Create a budget of `usd` dollars a month; `target` is a team, user or room."""
     if target is not None:
         fields["target_id"] = target if isinstance(target, uuid.UUID) else target.pk
     return budget_save(budget=Budget(scope=scope, limit_pico=usd * USD, **fields))
 
 
 def spend(budget: Budget, cents: int, *, by: User | None = None, held_cents: int = 0) -> BudgetPeriod:
-    """Add to the current period of a budget, by somebody where each member has it, and tell what was passed."""
+    """Add spending to a budget's current period (of `by` if it is per member), and record passed thresholds."""
     key: dict[str, Any] = {"member_id": by.pk} if by is not None else {}
     period, _ = BudgetPeriod.objects.get_or_create(budget=budget, start=budget.start_of(utc_today()), **key)
     before = period.spent_pico
@@ -33,6 +33,6 @@ def spend(budget: Budget, cents: int, *, by: User | None = None, held_cents: int
     return period
 
 
-def thresholds_told(budget: Budget) -> list[int]:
+def noted_thresholds(budget: Budget) -> list[int]:
     notices = BudgetNotice.objects.filter(period__budget=budget)
     return sorted(notices.values_list("threshold", flat=True))

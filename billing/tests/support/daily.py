@@ -18,7 +18,7 @@ USD = 10**12
 
 
 def day_row(model: Any, **fields: Any) -> None:
-    """Add what one call cost on a day: 100 tokens in, of which 40 from a cache, 10 out, USD 1."""
+    """Add one call to a day: 100 input tokens, 40 of them cached, 10 output tokens, USD 1."""
     defaults: dict[str, Any] = {
         "day": TODAY,
         "purpose": "reply",

@@ -18,7 +18,7 @@ DAYS = 75
 
 
 def make_usage(rows: int, seed: int = 1) -> list[dict[str, Any]]:
-    """Add rows of random days, people and so on, among them none; return them as dicts, with the provider."""
+    """Add rows of random days, people and so on, including none; return them as dicts, with the provider."""
     chance = random.Random(seed)
     models = [make_model(f"model-{number}") for number in range(3)]
     models[2].provider = Provider.objects.create(name="other", kind="openai")
