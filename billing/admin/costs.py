@@ -17,7 +17,6 @@ from django.views import View
 from accounts.models import Team
 from billing.budget_text import staff_line
 from billing.days import PRESETS, DayRange, utc_today
-from billing.models import UsageEvent
 from billing.money import Money, money
 from billing.reports.charts import stacked_chart
 from billing.reports.events import events_url
@@ -35,6 +34,7 @@ from billing.reports.tables import (
     listings_for,
 )
 from billing.selectors.budgets import fullest_budgets, people_of, states_of, target_names
+from orchestration.engine.purposes import purpose_choices
 from orchestration.models import LlmModel, Provider
 
 PERMISSION = "billing.view_usageevent"
@@ -193,6 +193,6 @@ def form_choices() -> dict[str, Any]:
             ),
             ("provider", "Provider", "All providers", list(Provider.objects.values_list("pk", "name"))),
             ("mode", "Mode", "All modes", [(mode, mode) for mode in MODES]),
-            ("purpose", "Purpose", "All purposes", UsageEvent.Purpose.choices),
+            ("purpose", "Purpose", "All purposes", purpose_choices()),
         ],
     }

@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString
 from accounts.models import Team, User
 from billing.fields import usd_text
 from billing.models import DailyUsage, UsageEvent
+from orchestration.engine.purposes import purpose_choices
 from web.admin.links import LinkedAdmin, Way, costs_way, list_way, row_way
 from web.admin.readonly import SEARCHED_BACK, ReadOnlyAdmin, page_link
 
@@ -70,7 +71,7 @@ class PurposeFilter(admin.SimpleListFilter):
     title = parameter_name = "purpose"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return list(UsageEvent.Purpose.choices)
+        return purpose_choices()
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(purpose=self.value()) if self.value() else queryset

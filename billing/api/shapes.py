@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from billing.days import PRESETS
 from billing.reports.report import GROUPS
+from orchestration.engine.purposes import PURPOSES
 from web.api.schema import query
 from web.api.shapes import count, flag, identifier, moment, text, usd
 
@@ -34,7 +35,7 @@ class UsageEventShape(serializers.Serializer[Any]):
     agent_id = identifier("The agent; null: manager or summary.", allow_null=True)
     agent_key = text("The agent's handle at the time.", allow_null=True)
     mode = text("The turn's mode.", allow_blank=True)
-    purpose = text("`reply`, `route`, `evaluate`, `synthesize` or `summarize`.")
+    purpose = text(f"One of `{'`, `'.join(PURPOSES)}`.")
     round = count("The round of the turn; null: none.", allow_null=True)
     attempt = count("Attempt of the call, from 1.")
     provider = text("The provider's name.")
@@ -115,6 +116,6 @@ FILTERS = (
     query("room", "A room's id, or `none`."),
     query("agent", "An agent's id, or `none`."),
     query("mode", "A mode."),
-    query("purpose", "A purpose.", enum=["reply", "route", "evaluate", "synthesize", "summarize"]),
+    query("purpose", "A purpose.", enum=list(PURPOSES)),
 )
 GROUP = query("group_by", "The group of the rows; default: `day`.", enum=list(GROUPS))

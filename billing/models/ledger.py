@@ -16,6 +16,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from billing.fields import PicoUsdField
+from orchestration.engine.purposes import purpose_choices
 from orchestration.engine.specs import Usage
 
 ZERO_UUID = uuid.UUID(int=0)
@@ -142,13 +143,6 @@ class UsageEvent(AppendOnlyModel):
         CANCELLED = "cancelled"
         INTERRUPTED = "interrupted"
 
-    class Purpose(models.TextChoices):
-        REPLY = "reply"
-        ROUTE = "route"
-        EVALUATE = "evaluate"
-        SYNTHESIZE = "synthesize"
-        SUMMARIZE = "summarize"
-
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     # No index of its own: the partial constraint `event_corrected_once` is one, without the many NULLs.
     corrects = models.ForeignKey(
@@ -166,7 +160,7 @@ class UsageEvent(AppendOnlyModel):
     agent_id = models.UUIDField(default=ZERO_UUID)
     agent_key = models.CharField(max_length=64, blank=True)
     mode = models.CharField(max_length=16)
-    purpose = models.CharField(max_length=16, choices=Purpose.choices)
+    purpose = models.CharField(max_length=16, choices=purpose_choices)
     round = models.PositiveSmallIntegerField(default=1)
     attempt = models.PositiveSmallIntegerField(default=1)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from orchestration.engine.purposes import Purpose
+
 KEY = ("day", "team_id", "user_id", "room_id", "agent_id", "model_id", "purpose", "mode")
 TOKENS = (
     "input_tokens",
@@ -13,7 +15,8 @@ TOKENS = (
 )
 SUMS = ("calls", *TOKENS, "cost_pico", "estimated_cost_pico", "unpriced_calls")
 COLUMNS = ", ".join((*KEY, *SUMS))
-ORCHESTRATION = "CASE WHEN purpose <> 'reply' THEN cost_pico ELSE 0 END"
+_ORCHESTRATES = " AND ".join(f"purpose <> '{purpose}'" for purpose in Purpose if not purpose.orchestration)
+ORCHESTRATION = f"CASE WHEN {_ORCHESTRATES} THEN cost_pico ELSE 0 END"
 """SQL of a daily row's cost if it is not a reply: routing, evaluation, synthesis, summaries."""
 
 TOTAL_KEY = ("cut", *KEY)

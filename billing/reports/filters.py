@@ -10,7 +10,8 @@ from typing import Any
 
 from accounts.models import Team, User
 from billing.days import invalid_parameter
-from billing.models import ZERO_UUID, UsageEvent
+from billing.models import ZERO_UUID
+from orchestration.engine.purposes import PURPOSES
 from orchestration.models import LlmModel, Provider
 
 NONE = "none"
@@ -105,7 +106,7 @@ def parse_mode(text: str) -> str | None:
 
 
 def parse_purpose(text: str) -> str | None:
-    return text if text in UsageEvent.Purpose.values else None
+    return text if text in PURPOSES else None
 
 
 PARSERS: dict[str, Callable[[str], uuid.UUID | str | None]] = {

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from orchestration.engine.purposes import Purpose
 from orchestration.engine.specs import (
     AgentSpec,
     ChatMessage,
     HistoryMessage,
     ModelRequest,
     ModelSpec,
-    Purpose,
     SummarySpec,
     TurnSpec,
 )
@@ -258,7 +258,7 @@ def reply_prompt(
     ask = f"[{TO_AN_AGENT}]: {instruction}" if instruction else ""
     return Prompt(
         model=agent.model,
-        purpose="reply",
+        purpose=Purpose.REPLY,
         system=agent_system(spec, agent),
         viewer_key=agent.key,
         ask=ask,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from orchestration.engine.purposes import Purpose
 from orchestration.engine.routing import RoutingDecision
-from orchestration.engine.specs import Purpose
 
 
 @dataclass(frozen=True, slots=True)

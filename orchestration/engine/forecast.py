@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from orchestration.engine.bounds import most_input
 from orchestration.engine.context import window_of
 from orchestration.engine.orchestrator import Progress, manager_plan
+from orchestration.engine.purposes import Purpose
 from orchestration.engine.run import reply_plan
-from orchestration.engine.specs import ModelSpec, Purpose, TurnSpec
+from orchestration.engine.specs import ModelSpec, TurnSpec
 from orchestration.engine.steps import StepPlan
 from orchestration.engine.summary import ATTEMPTS, lines_to_summarize, summary_step
 from orchestration.engine.tokens import BYTES_PER_TOKEN
@@ -130,7 +131,7 @@ def council_calls(spec: TurnSpec, habit: Habit, heard: int) -> list[Asked]:
         tagged = number == 1 and bool(spec.addressed or spec.carried)
         instruction = 0
         if not tagged:
-            purpose: Purpose = "route" if number == 1 else "evaluate"
+            purpose = Purpose.ROUTE if number == 1 else Purpose.EVALUATE
             decision = sized(manager_plan(spec, Progress(round=number), purpose), habit, heard=heard)
             calls.append(Asked((decision,)))
             instruction = decision.output_tokens
@@ -152,7 +153,7 @@ def council_calls(spec: TurnSpec, habit: Habit, heard: int) -> list[Asked]:
         made += max(count, 0)
         heard += sum(tokens + FRAME_TOKENS for tokens in longest(options, max(count, 0)))
     if habit.synthesizes or made + len(spec.carried) != 1 or spec.limits.always_synthesize:
-        calls.append(Asked((sized(manager_plan(spec, Progress(), "synthesize"), habit, heard=heard),)))
+        calls.append(Asked((sized(manager_plan(spec, Progress(), Purpose.SYNTHESIZE), habit, heard=heard),)))
     return calls
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from orchestration.engine.context import TO_THE_MANAGER, Prompt, build_request, roster_lines
 from orchestration.engine.events import RoutingDecided
+from orchestration.engine.purposes import Purpose
 from orchestration.engine.routing import (
     RoutingDecision,
     Selection,
@@ -15,7 +16,7 @@ from orchestration.engine.routing import (
     routing_schema,
 )
 from orchestration.engine.run import Run, answered, heard, out_of_budget, reply_plan, was_cancelled
-from orchestration.engine.specs import Purpose, TurnSpec
+from orchestration.engine.specs import TurnSpec
 from orchestration.engine.steps import BUDGET, EXHAUSTED, StepPlan, StepResult
 
 ROLE_CHARS = 300
@@ -77,7 +78,9 @@ async def decide(run: Run, progress: Progress) -> RoutingDecision | None:
     if progress.round == 1 and (spec.addressed or spec.carried):
         selections = tuple(Selection(key, spec.instructions.get(key, "")) for key in spec.missing())
         return RoutingDecision("route" if selections else "synthesize", selections, "Asked by the user.")
-    result = await run.step(manager_plan(spec, progress, "route" if progress.round == 1 else "evaluate"))
+    result = await run.step(
+        manager_plan(spec, progress, Purpose.ROUTE if progress.round == 1 else Purpose.EVALUATE)
+    )
     if result.status == "cancelled":
         progress.stop_reason = "cancelled"
         return None
@@ -143,13 +146,13 @@ async def synthesize(run: Run, progress: Progress) -> None:
         return
     if len(answers) == 1 and not run.spec.limits.always_synthesize:
         return
-    progress.results.append(await run.step(manager_plan(run.spec, progress, "synthesize")))
+    progress.results.append(await run.step(manager_plan(run.spec, progress, Purpose.SYNTHESIZE)))
 
 
 def manager_plan(spec: TurnSpec, progress: Progress, purpose: Purpose) -> StepPlan:
     """Plan a call of the manager: a decision, or the synthesis."""
     assert spec.manager is not None
-    decides = purpose != "synthesize"
+    decides = purpose is not Purpose.SYNTHESIZE
     prompt = Prompt(
         model=spec.manager,
         purpose=purpose,
@@ -169,7 +172,6 @@ def manager_plan(spec: TurnSpec, progress: Progress, purpose: Purpose) -> StepPl
         progress.round,
         request,
         audit,
-        live=not decides,
         others=() if decides else (TO_THE_MANAGER,),
     )
 
@@ -202,9 +204,9 @@ def ask_manager(spec: TurnSpec, progress: Progress, purpose: Purpose) -> str:
         result.agent.name for result in progress.results if result.agent and result.status == "failed"
     )
     missing = f" {', '.join(names)} could not answer." if names else ""
-    if purpose == "route":
+    if purpose is Purpose.ROUTE:
         ask = f"Choose up to {limits.max_selections} members for the first round. JSON only."
-    elif purpose == "evaluate":
+    elif purpose is Purpose.EVALUATE:
         left = limits.max_rounds - progress.round + 1
         ask = (
             f"The members have answered.{missing} {left} more round(s) are possible, with up to "

@@ -10,6 +10,7 @@ from orchestration.engine.context import MANAGER_NAME, TO_AN_AGENT, build_reques
 from orchestration.engine.control import Control
 from orchestration.engine.guard import folded
 from orchestration.engine.ports import Ports
+from orchestration.engine.purposes import Purpose
 from orchestration.engine.specs import AgentSpec, HistoryMessage, TurnSpec
 from orchestration.engine.steps import BUDGET, RetryPolicy, StepPlan, StepResult, run_step
 
@@ -26,7 +27,7 @@ class Run:
     """Set once the answers' first calls have drawn on the funds."""
 
     async def step(self, plan: StepPlan) -> StepResult:
-        if plan.purpose != "summarize":
+        if plan.purpose is not Purpose.SUMMARIZE:
             self.asked.set()
         return await run_step(plan, self.ports, self.control, self.retry)
 
@@ -44,7 +45,7 @@ class Run:
         return [
             StepResult(
                 answer.message_id,
-                "reply",
+                Purpose.REPLY,
                 self.spec.agent(answer.agent_key),
                 answer.round,
                 answer.model,
@@ -66,8 +67,8 @@ def reply_plan(
     """Plan an agent's answer, which hears the answers in `said`."""
     prompt = reply_prompt(spec, agent, said=heard(said), instruction=instruction)
     request, audit = build_request(spec, prompt)
-    slot = f"reply:{round_number}:{agent.key}"
-    return StepPlan(slot, "reply", agent, round_number, request, audit, others=others_of(spec, agent))
+    slot = f"{Purpose.REPLY}:{round_number}:{agent.key}"
+    return StepPlan(slot, Purpose.REPLY, agent, round_number, request, audit, others=others_of(spec, agent))
 
 
 def others_of(spec: TurnSpec, agent: AgentSpec) -> tuple[str, ...]:

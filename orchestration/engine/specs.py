@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-Purpose = Literal["reply", "route", "evaluate", "synthesize", "summarize"]
+from orchestration.engine.purposes import Purpose
+
 Role = Literal["user", "assistant"]
 
 

@@ -24,8 +24,9 @@ from orchestration.engine.ports import (
     ReasoningDelta,
     TextDelta,
 )
+from orchestration.engine.purposes import Purpose
 from orchestration.engine.received import GUARDED, NO_USAGE, Received
-from orchestration.engine.specs import AgentSpec, ModelRequest, Purpose
+from orchestration.engine.specs import AgentSpec, ModelRequest
 from orchestration.engine.tokens import utf8_bytes
 
 EXHAUSTED = CallError(
@@ -62,8 +63,6 @@ class StepPlan:
     round: int
     request: ModelRequest
     context: dict[str, int]
-    live: bool = True
-    """Tell readers about it as it happens; routing and summaries stay silent."""
     others: tuple[str, ...] = ()
     """What everybody else is called: where the answer begins to speak for one of them, it ends."""
 
@@ -91,7 +90,7 @@ async def run_step(plan: StepPlan, ports: Ports, control: Control, retry: RetryP
     fresh = past is None or past.status == "interrupted"
     step_id = str(uuid.uuid4()) if fresh or past is None else past.step_id
     attempt = 1 if fresh or past is None else past.attempt + 1
-    if plan.live:
+    if plan.purpose.shown:
         agent = plan.agent
         ports.events.emit(
             StepStarted(
@@ -138,11 +137,11 @@ async def run_attempt(
     except Cancelled:
         pass  # received.end stays None: the call was cut by the user
     wait_s = None
-    published = plan.live and received.said
+    published = plan.purpose.shown and received.said
     if isinstance(received.end, Failed) and not published and not control.cancelled:
         wait_s = retry.wait_s(attempt, received.end, ports.clock.jitter())
     outcome = received.outcome(
-        call_id, ended_s=ports.clock.monotonic_s(), final=wait_s is None, must_speak=plan.live
+        call_id, ended_s=ports.clock.monotonic_s(), final=wait_s is None, must_speak=plan.purpose.shown
     )
     await ports.journal.finish(outcome)
     return outcome, wait_s
@@ -187,24 +186,24 @@ def publish(
     received: Received,
     ports: Ports,
 ) -> None:
-    """Keep what was said, and tell readers of a live step."""
+    """Keep what was said, and tell readers of a step that is shown."""
     if not text:
         return
     (received.text if kind == "text" else received.reasoning).append(text)
-    if plan.live:
+    if plan.purpose.shown:
         ports.events.emit(StepDelta(step_id, kind, text))
 
 
 def conclude(plan: StepPlan, step_id: str, outcome: CallOutcome, ports: Ports) -> StepResult:
     """Turn the deciding attempt into the step's result, and tell readers."""
     if outcome.status == "ok":
-        if plan.live:
+        if plan.purpose.shown:
             ports.events.emit(StepCompleted(step_id, outcome.call_id, outcome.text))
         return result_of(plan, step_id, "complete", outcome.text)
     if outcome.status == "cancelled":
         return result_of(plan, step_id, "cancelled", outcome.text)
     assert outcome.error is not None
-    if plan.live:
+    if plan.purpose.shown:
         ports.events.emit(
             StepFailed(step_id, outcome.error.code, outcome.error.message, outcome.error.retryable)
         )

@@ -15,6 +15,7 @@ from orchestration.engine.context import (
     summary_block,
     window_of,
 )
+from orchestration.engine.purposes import Purpose
 from orchestration.engine.routing import json_object, short_text
 from orchestration.engine.run import Run
 from orchestration.engine.specs import HistoryMessage, SummaryItem, SummarySpec, TurnSpec
@@ -117,7 +118,7 @@ def summary_step(spec: TurnSpec, lines: Sequence[HistoryMessage], attempt: int) 
     told = "\n\n".join(name + beginning(line.text, share) for name, line in zip(names, lines, strict=True))
     prompt = Prompt(
         model=model,
-        purpose="summarize",
+        purpose=Purpose.SUMMARIZE,
         system=SYSTEM,
         viewer_key=None,
         ask=f"{earlier}\n\nMessages since then:\n\n{told}" if earlier else f"Messages:\n\n{told}",
@@ -126,7 +127,7 @@ def summary_step(spec: TurnSpec, lines: Sequence[HistoryMessage], attempt: int) 
         speaker_name="Summarizer",
     )
     request, audit = build_request(replace(spec, message="", history=(), summary=None), prompt)
-    return StepPlan(f"summarize:{attempt}", "summarize", None, 1, request, audit, live=False)
+    return StepPlan(f"{prompt.purpose}:{attempt}", prompt.purpose, None, 1, request, audit)
 
 
 def fair_share(sizes: Sequence[int], room: int) -> int:

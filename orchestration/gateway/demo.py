@@ -15,6 +15,7 @@ from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
 from orchestration.engine.ports import Completed, ModelEvent, Opened, PartialUsage, TextDelta
+from orchestration.engine.purposes import Purpose
 from orchestration.engine.specs import ModelRequest, Usage, UsageReport
 
 CHARS_PER_TOKEN = 4
@@ -55,11 +56,11 @@ async def demo_events(request: ModelRequest, words_per_s: float) -> AsyncGenerat
 def answer(request: ModelRequest) -> str:
     """Return the whole answer to a request."""
     match request.purpose:
-        case "route" | "evaluate":
+        case Purpose.ROUTE | Purpose.EVALUATE:
             return json.dumps(_decision(request))
-        case "summarize":
+        case Purpose.SUMMARIZE:
             return json.dumps(_summary(request))
-        case "synthesize":
+        case Purpose.SYNTHESIZE:
             return _synthesis(request)
     return _reply(request)
 
@@ -140,7 +141,7 @@ def _points(question: str, name: str, manner: str) -> Iterator[str]:
 def _decision(request: ModelRequest) -> dict[str, Any]:
     """Return the manager's decision: ask the first agents once, then synthesize."""
     keys = _agent_keys(request.json_schema)
-    if request.purpose == "evaluate" or not keys:
+    if request.purpose == Purpose.EVALUATE or not keys:
         return {
             "action": "synthesize",
             "selections": [],

@@ -6,12 +6,12 @@ from typing import Any
 
 from rest_framework import serializers
 
+from orchestration.engine.purposes import PURPOSES, SHOWN
 from sessions.models import Call, Message, Turn
 from web.api.shapes import count, flag, identifier, moment, one_of, text, usd
 
 ASKED_MODES = [choice for choice in Turn.Mode.choices if choice[0] != Turn.Mode.SUMMARY]
 """What a turn may be asked for."""
-PURPOSES = ("reply", "route", "evaluate", "synthesize", "summarize")
 
 
 class MessageShape(serializers.Serializer[Any]):
@@ -21,9 +21,7 @@ class MessageShape(serializers.Serializer[Any]):
     role = one_of("Who speaks.", *Message.Role.values)
     agent_key = text("The agent's key as it was; null for the user and the manager.", allow_null=True)
     agent_name = text("The agent's name as it was; null for the user and the manager.", allow_null=True)
-    purpose = one_of(
-        "What the answer is for; null for the user's text.", "reply", "synthesize", allow_null=True
-    )
+    purpose = one_of("What the answer is for; null for the user's text.", *SHOWN, allow_null=True)
     round = count("The round of the turn, from 1; null for the user's text.", allow_null=True)
     model = text("The alias of the model that answered; null for the user's text.", allow_null=True)
     text = text("Markdown.", allow_blank=True)

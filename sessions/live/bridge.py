@@ -32,8 +32,6 @@ from web.instants import instant
 
 DELTA_EVERY_S = 0.05
 """Text is published once in each of these periods, which all turns share: what they have to say is one batch."""
-SHOWN = ("reply", "synthesize")
-"""Purposes whose text is rendered for readers."""
 
 CLAIM_STRIDE = 1_000_000
 """Claim n of a turn counts its events from (n-1) x this + 1."""
@@ -93,7 +91,7 @@ class Bridge:
         structlog.contextvars.bind_contextvars(call_id=intent.call_id)
         await self.journal.start(intent)
         self.progress[intent.call_id] = 0
-        if intent.request.purpose in SHOWN:
+        if intent.request.purpose.shown:
             self._live.add(intent.call_id)
 
     async def finish(self, outcome: CallOutcome) -> None:

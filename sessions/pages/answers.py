@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from orchestration.engine.purposes import SHOWN, Purpose
 from sessions.models import Call, Message, Turn
 from sessions.pages.money import Money, money
 from sessions.selectors.answer_html import answer_html, message_html
@@ -112,7 +113,7 @@ def carried_answers(turn: Turn) -> list[Answer]:
     return [
         Answer(
             step_id=answer["message_id"],
-            purpose="reply",
+            purpose=Purpose.REPLY,
             round=answer["round"],
             agent_key=answer["agent_key"],
             agent_name=names.get(answer["agent_key"], answer["agent_key"]),
@@ -129,7 +130,7 @@ def carried_answers(turn: Turn) -> list[Answer]:
 
 def went_unheard(last: Call) -> bool:
     """Tell whether a step ended without a message that people should know of."""
-    return last.purpose in ("reply", "synthesize") and last.status in (
+    return last.purpose in SHOWN and last.status in (
         Call.Status.FAILED,
         Call.Status.CANCELLED,
     )

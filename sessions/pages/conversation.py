@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 
 from accounts.pages.base import PageView
+from orchestration.engine.purposes import SHOWN
 from sessions.access import access_session, access_turn
 from sessions.models import Agent, ChatSession, Room, Turn
 from sessions.pages.addressees import last_addressees
@@ -152,6 +153,7 @@ def council_context(session: ChatSession) -> dict[str, Any]:
         "agents": agents,
         "default_alias": default_alias(),
         "modes": Room.Mode.choices,
+        "shown_purposes": SHOWN,
         "total": money(total.cost_pico),
         "unpriced_calls": total.unpriced_calls,
     }

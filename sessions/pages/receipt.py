@@ -7,18 +7,12 @@ from dataclasses import dataclass
 
 from billing.models import UsageEvent
 from billing.money import rate_text
+from orchestration.engine.purposes import Purpose
 from sessions.models import Call
 from sessions.pages.answers import finish_of
 from sessions.pages.money import Money, money
 from sessions.selectors.pages import TurnRows
 
-PURPOSES = {
-    "route": "Choose",
-    "evaluate": "Weigh",
-    "reply": "Answer",
-    "synthesize": "Conclude",
-    "summarize": "Summarize",
-}
 CUTS = {"length": "length limit", "content_filter": "filtered"}
 BUCKETS = {
     "input": "fresh",
@@ -71,7 +65,7 @@ def receipt_of(rows: TurnRows) -> list[Line]:
         usage = event.usage if event else None
         lines.append(
             Line(
-                purpose=PURPOSES.get(call.purpose, call.purpose),
+                purpose=Purpose(call.purpose).label,
                 who=who_made(call),
                 model=call.model.alias,
                 round=call.round,
@@ -100,6 +94,4 @@ def buckets_of(event: UsageEvent) -> list[Bucket]:
 
 
 def who_made(call: Call) -> str:
-    if call.agent_key:
-        return f"@{call.agent_key}"
-    return "Minutes" if call.purpose == "summarize" else "Manager"
+    return f"@{call.agent_key}" if call.agent_key else Purpose(call.purpose).maker

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from orchestration.engine.purposes import Purpose
 from sessions.markdown import visible_text
 from sessions.models import Turn
 from sessions.pages.answers import Answer
@@ -42,7 +43,7 @@ class Round:
 
 def rounds_of(turn: Turn, answers: Sequence[Answer], names: Mapping[str, str]) -> list[Round]:
     """Return a turn's rounds in order, the synthesis left out."""
-    replies = [answer for answer in answers if answer.purpose != "synthesize"]
+    replies = [answer for answer in answers if answer.purpose != Purpose.SYNTHESIZE]
     if turn.mode != Turn.Mode.ORCHESTRATOR:
         return [Round(1, None, in_rows(replies, turn.mode))]
     decisions = {decided["round"]: decision_from(decided, names) for decided in turn.routing}

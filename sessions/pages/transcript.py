@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from orchestration.engine.purposes import Purpose
 from sessions.markdown import visible_text
 from sessions.models import Message, Turn
 from sessions.pages.answers import Answer, answers_of, total_cost
@@ -117,7 +118,7 @@ def turn_view(rows: TurnRows, *, newest: bool = False) -> TurnView:
         turn=turn,
         message=visible_text(question),
         rounds=rounds_of(turn, answers, names),
-        synthesis=next((answer for answer in answers if answer.purpose == "synthesize"), None),
+        synthesis=next((answer for answer in answers if answer.purpose == Purpose.SYNTHESIZE), None),
         cost=money(total_cost(costs)) if turn.is_final else None,
         partly_priced=None in costs and total_cost(costs) is not None,
         error="" if answers or not turn.error else turn.error["message"],

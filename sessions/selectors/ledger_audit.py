@@ -21,14 +21,12 @@ from billing.models.rollup_columns import KEY, SUMS, TOKENS, TOTAL_KEY, TOTAL_SU
 from billing.models.rollup_cuts import DAILY, NONE, WEEKLY
 from billing.pricing import cost_pico
 from billing.selectors.budgets import events_of_period
+from orchestration.engine.purposes import SHOWN, Purpose
 from orchestration.gateway.usage import total_input_told
 from sessions.models import Call, Message, Turn
 from sessions.selectors.ledger_losses import disagreements, lost_periods
 
 CHUNK = 2_000
-
-ANSWERS = (UsageEvent.Purpose.REPLY, UsageEvent.Purpose.SYNTHESIZE)
-"""Purposes of calls whose text is a message."""
 
 Audit = Callable[[], Iterator[str]]
 
@@ -66,7 +64,7 @@ def commits() -> Iterator[str]:
         "no message of a person is left of the final turn",
     )
     # A failed turn has no answers: one that broke whenever it was run is given up with those that its journal has.
-    heard = Q(committed=True, status=Call.Status.OK, purpose__in=ANSWERS)
+    heard = Q(committed=True, status=Call.Status.OK, purpose__in=SHOWN)
     said = answers.filter(pk=OuterRef("step_id"), turn=OuterRef("turn"))
     yield from lines(
         Call.objects.filter(final, heard).exclude(Exists(said)).exclude(turn__status=Turn.Status.FAILED),
@@ -220,7 +218,7 @@ def totalled(rows: Sums, cuts: Mapping[str, Sequence[str]]) -> Sums:
     totals: Sums = {}
     for key, sums in rows.items():
         parts = dict(zip(KEY, key, strict=True))
-        cost = sums[SUMS.index("cost_pico")] if parts["purpose"] != UsageEvent.Purpose.REPLY else 0
+        cost = sums[SUMS.index("cost_pico")] if Purpose(parts["purpose"]).orchestration else 0
         for cut, kept in cuts.items():
             if cut in NONE and parts[kept[0]] != ZERO_UUID:
                 continue

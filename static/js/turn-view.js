@@ -138,9 +138,10 @@ export class TurnView {
     this.element.dataset.mode = turn.mode;
     this.clearLanes();
     for (const decision of turn.routing) this.decide(decision);
+    const shown = document.getElementById("lane-template").dataset.shown.split(" ");
     const latest = new Map(turn.steps.map((step) => [step.step_id, step]));
     for (const step of latest.values()) {
-      if (step.status === "interrupted" || !["reply", "synthesize"].includes(step.purpose)) continue;
+      if (step.status === "interrupted" || !shown.includes(step.purpose)) continue;
       const agent = this.agents.get(step.agent_key);
       const lane = this.start({ ...step, agent_name: step.agent_name ?? agent?.name, model: step.model ?? agent?.model });
       if (step.text) lane.stream(step.text);

@@ -21,6 +21,7 @@ from billing.reports.report import GROUPS, STACKED, TABLES, chargeback, dashboar
 from billing.reports.sums import ALL_SUMS, Sums
 from billing.tests.factories import make_model
 from billing.tests.support.daily import TODAY, USD, bill, day_row
+from orchestration.engine.purposes import PURPOSES
 from orchestration.models import Provider
 from web.errors import PantheonError
 
@@ -86,7 +87,7 @@ def test_every_group_sums_to_the_total():
             user_id=uuid.UUID(int=random.randrange(1, 5)),
             room_id=uuid.UUID(int=random.randrange(4)),
             agent_id=uuid.UUID(int=random.randrange(4)),
-            purpose=random.choice(UsageEvent.Purpose.values),
+            purpose=random.choice(PURPOSES),
             mode=random.choice(["manual", "roundtable"]),
             cost_pico=random.randrange(10**15),
             calls=number + 1,

@@ -7,11 +7,11 @@ import random
 import uuid
 from typing import Any
 
-from billing.models import UsageEvent
 from billing.models.rollup_columns import KEY, SUMS
 from billing.services.rollup import sums_add
 from billing.tests.factories import make_model
 from billing.tests.support.daily import TODAY
+from orchestration.engine.purposes import PURPOSES
 from orchestration.models import Provider
 
 DAYS = 75
@@ -33,7 +33,7 @@ def make_usage(rows: int, seed: int = 1) -> list[dict[str, Any]]:
             "room_id": uuid.UUID(int=chance.randrange(4)),
             "agent_id": uuid.UUID(int=chance.randrange(4)),
             "model_id": model.pk,
-            "purpose": chance.choice(UsageEvent.Purpose.values),
+            "purpose": chance.choice(PURPOSES),
             "mode": chance.choice(["manual", "roundtable"]),
             **{name: chance.randrange(1000) for name in SUMS},
             "cost_pico": chance.randrange(10**15),

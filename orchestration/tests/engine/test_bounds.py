@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from orchestration.engine.bounds import most_input, most_tokens
+from orchestration.engine.purposes import Purpose
 from orchestration.engine.routing import routing_schema
 from orchestration.engine.specs import ChatMessage, ModelRequest
 from orchestration.engine.vocabulary import CHARACTERS, WORDS
@@ -105,7 +106,7 @@ def test_an_ordinary_text_is_not_bounded_by_its_bytes(ordinary: str, share: floa
 
 def test_what_stands_around_the_texts_is_bounded_too() -> None:
     """A chat template's own words for each message and each request, and the schema that an answer must follow."""
-    request = ModelRequest(model_spec(), "Be brief.", (ChatMessage("user", "Why?"),), 100, "route")
+    request = ModelRequest(model_spec(), "Be brief.", (ChatMessage("user", "Why?"),), 100, Purpose.ROUTE)
     more = replace(
         request, messages=(*request.messages, ChatMessage("assistant", ""), ChatMessage("user", ""))
     )

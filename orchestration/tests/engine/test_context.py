@@ -16,6 +16,7 @@ from orchestration.engine.context import (
     summary_block,
     window_of,
 )
+from orchestration.engine.purposes import Purpose
 from orchestration.engine.specs import (
     AgentSpec,
     ChatMessage,
@@ -60,7 +61,7 @@ def test_an_agent_sees_itself_as_assistant_and_the_others_by_name() -> None:
 
 def test_the_manager_sees_itself_as_assistant_and_every_agent_by_name() -> None:
     spec = turn_spec("ana", "bob", message="And now?", history=HISTORY)
-    prompt = Prompt(model_spec(), "route", "You are the manager.", None, ask="Whom?")
+    prompt = Prompt(model_spec(), Purpose.ROUTE, "You are the manager.", None, ask="Whom?")
     request, _ = build_request(spec, prompt)
     assert request.messages == (
         ChatMessage("user", "Shall we?\n\n[Ana (@ana)]: Yes.\n\n[Bob (@bob)]: No."),

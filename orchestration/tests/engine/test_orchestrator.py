@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 
 from orchestration.engine.events import RoutingDecided, StepCompleted, StepDelta, StepStarted
+from orchestration.engine.purposes import Purpose
 from orchestration.engine.specs import Limits
 from orchestration.tests.engine.support.council import DEEP, KEYS, decisions, run, texts
 from orchestration.tests.engine.world import (
@@ -105,8 +106,8 @@ async def test_the_manager_is_told_who_there_is_and_what_was_said() -> None:
     assert "Bob could not answer." in evaluate
     assert "2 more round(s)" in evaluate
     requests = {request.purpose: request for request in world.requests if request.speaker_name == "Manager"}
-    assert requests["route"].json_schema is not None
-    assert requests["route"].max_output_tokens == 512
+    assert requests[Purpose.ROUTE].json_schema is not None
+    assert requests[Purpose.ROUTE].max_output_tokens == 512
     assert [r.json_schema for r in world.requests if r.purpose in ("reply", "synthesize")] == [None, None]
 
 
@@ -146,7 +147,7 @@ async def test_in_the_last_round_the_manager_is_not_asked_to_evaluate() -> None:
     world.respond = lambda request: answer(request.speaker_name)
     result = await run(world, council_spec(*KEYS, limits=DEEP))
     assert (result.status, result.stop_reason) == ("completed", "max_rounds")
-    assert [intent.request.purpose for intent in world.intents].count("evaluate") == 2
+    assert [intent.request.purpose for intent in world.intents].count(Purpose.EVALUATE) == 2
     assert world.slots()[-1] == "synthesize:3"
     assert len(set(world.slots())) == len(world.slots())
 

@@ -6,6 +6,7 @@ from contextlib import aclosing
 from typing import Any
 
 from orchestration.engine.ports import Completed, Failed, ModelEvent, Models, ReasoningDelta, TextDelta
+from orchestration.engine.purposes import Purpose
 from orchestration.engine.specs import ChatMessage, ModelRequest, ModelSpec
 from orchestration.gateway.streaming import GatewayConfig
 
@@ -46,7 +47,7 @@ def request(model: ModelSpec, text: str = "What is a council?", **fields: Any) -
         "system": "You are a careful analyst.",
         "messages": (ChatMessage("user", text),),
         "max_output_tokens": 1000,
-        "purpose": "reply",
+        "purpose": Purpose.REPLY,
     }
     return ModelRequest(model=model, **{**values, **fields})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from orchestration.engine.purposes import SHOWN
 from sessions.models import Message, Turn
 
 SEPARATOR = "\n\n"
@@ -35,7 +36,7 @@ def heading(name: str) -> str:
 
 def finish_reason(turn: Mapping[str, Any]) -> str:
     """Return `length` where an answer reached its limit of tokens, else `stop`."""
-    shown = [step for step in turn["steps"] if step["purpose"] in ("reply", "synthesize")]
+    shown = [step for step in turn["steps"] if step["purpose"] in SHOWN]
     cut = any(step["status"] == "ok" and step["context"].get("finish_reason") == "length" for step in shown)
     return "length" if cut else "stop"
 

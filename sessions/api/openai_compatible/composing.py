@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from orchestration.engine.purposes import SHOWN, Purpose
 from sessions.api.openai_compatible.answers import SEPARATOR, final_text, heading
 from sessions.models import Turn
 
@@ -86,17 +87,17 @@ class Composer:
                 yield from self._drain()
 
     def _start(self, event: Mapping[str, Any]) -> Iterator[Piece]:
-        if event["purpose"] not in ("reply", "synthesize"):
+        if event["purpose"] not in SHOWN:
             return
         alone = self.mode == Turn.Mode.DIRECT
-        to_manager = self.mode == Turn.Mode.ORCHESTRATOR and event["purpose"] == "reply"
+        to_manager = self.mode == Turn.Mode.ORCHESTRATOR and event["purpose"] == Purpose.REPLY
         self._lanes[event["step_id"]] = Lane(
             name=event["agent_name"] or "The manager",
             channel="reasoning_content" if to_manager else "content",
-            titled=event["purpose"] == "reply" and not alone,
+            titled=event["purpose"] == Purpose.REPLY and not alone,
         )
         if not alone:
-            doing = "answers" if event["purpose"] == "reply" else "puts the answers together"
+            doing = "answers" if event["purpose"] == Purpose.REPLY else "puts the answers together"
             yield (
                 "reasoning_content",
                 f"\n{event['agent_name'] or 'The manager'} {doing} ({event['model']}).\n",

@@ -23,6 +23,7 @@ from billing.selectors.price_book import prices_now
 from orchestration.engine.bounds import most_input
 from orchestration.engine.context import build_request, reply_prompt
 from orchestration.engine.ports import CallIntent, CallOutcome
+from orchestration.engine.purposes import Purpose
 from orchestration.engine.specs import Usage, UsageReport
 from orchestration.engine.steps import StepResult
 from orchestration.engine.turn import TurnResult
@@ -264,7 +265,7 @@ def call_end(made: Made) -> int:
 
 
 def answer_of(intent: CallIntent) -> StepResult:
-    return StepResult(intent.step_id, "reply", intent.agent, 1, "m", "complete", "Yes.")
+    return StepResult(intent.step_id, Purpose.REPLY, intent.agent, 1, "m", "complete", "Yes.")
 
 
 def bound_of(made: Made) -> int:

@@ -13,6 +13,7 @@ from billing.models import Budget, BudgetNotice, BudgetPeriod, DailyUsage, Hold,
 from billing.services.budgets import budget_save
 from orchestration.engine.context import build_request, reply_prompt
 from orchestration.engine.ports import CallIntent, CallOutcome
+from orchestration.engine.purposes import Purpose
 from orchestration.engine.specs import Usage, UsageReport
 from orchestration.engine.steps import StepResult
 from orchestration.engine.turn import TurnResult
@@ -67,7 +68,9 @@ def finish_call(claimed: Claimed, key: str, number: int) -> StepResult:
     call = Call.objects.get(pk=intent.call_id)
     call_close(call, outcome, at=timezone.now())
     calls_write(turn_id=claimed.turn_id, claim=claimed.claim, ended=[call])
-    return StepResult(intent.step_id, "reply", agent, 1, agent.model.alias, "complete", f"Answer {number}")
+    return StepResult(
+        intent.step_id, Purpose.REPLY, agent, 1, agent.model.alias, "complete", f"Answer {number}"
+    )
 
 
 def commit(claimed: Claimed, result: TurnResult) -> None:

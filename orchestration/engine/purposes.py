@@ -1,0 +1,41 @@
+"""What a call of a model is for: one row for each purpose, which everything else reads."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Purpose(StrEnum):
+    """Key, label on the receipt, who made the call if no agent did, and whether it is shown and orchestration."""
+
+    REPLY = "reply", "Answer", "Agent", True, False
+    ROUTE = "route", "Choose", "Manager"
+    EVALUATE = "evaluate", "Weigh", "Manager"
+    SYNTHESIZE = "synthesize", "Conclude", "Manager", True
+    SUMMARIZE = "summarize", "Summarize", "Minutes"
+
+    label: str
+    maker: str
+    shown: bool
+    """Readers see it as it happens, and its text becomes a message; the others stay silent."""
+    orchestration: bool
+    """Reports count its cost as what managers and summarizers cost."""
+
+    # All but the key have defaults, because type checkers read `Purpose(key)` as this call.
+    def __new__(
+        cls, key: str, label: str = "", maker: str = "", shown: bool = False, orchestration: bool = True
+    ) -> Purpose:
+        purpose = str.__new__(cls, key)
+        purpose._value_ = key
+        purpose.label, purpose.maker = label, maker
+        purpose.shown, purpose.orchestration = shown, orchestration
+        return purpose
+
+
+PURPOSES = tuple(purpose.value for purpose in Purpose)
+SHOWN = tuple(purpose.value for purpose in Purpose if purpose.shown)
+
+
+def purpose_choices() -> list[tuple[str, str]]:
+    """Return the purposes as the choices of a field."""
+    return [(key, key.capitalize()) for key in PURPOSES]
