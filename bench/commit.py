@@ -104,7 +104,7 @@ def committed(user: User, model: LlmModel, calls: int, *, metered: bool) -> tupl
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
-    from orchestration.engine.turn import TurnResult
+    from orchestration.engine.result import TurnResult
     from sessions.services.calls import TurnCalls
     from sessions.services.leases import turn_claim
     from sessions.services.turn_commit import turn_commit

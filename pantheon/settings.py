@@ -246,9 +246,9 @@ SPECTACULAR_SETTINGS = {
     ],
     "ENUM_NAME_OVERRIDES": {
         "MessageRoleEnum": ["user", "agent", "manager"],
-        "RoomModeEnum": "sessions.models.Room.Mode",
-        "TurnModeEnum": "sessions.models.Turn.Mode",
-        "AskedModeEnum": "sessions.api.shapes.ASKED_MODES",
+        "RoomModeEnum": "sessions.models.modes.room_modes",
+        "TurnModeEnum": "sessions.models.modes.turn_modes",
+        "AskedModeEnum": "sessions.models.modes.asked_modes",
     },
     "COMPONENT_SPLIT_REQUEST": True,
     "SWAGGER_UI_DIST": "SIDECAR",

@@ -21,7 +21,7 @@ from billing.money import Money, money
 from billing.reports.charts import stacked_chart
 from billing.reports.events import events_url
 from billing.reports.export import dashboard_csv, events_csv, months_csv
-from billing.reports.filters import MODES, key_text
+from billing.reports.filters import key_text
 from billing.reports.query import ReportQuery, parse_query_lenient
 from billing.reports.report import GROUPS, Chargeback, chargeback, dashboard
 from billing.reports.tables import (
@@ -34,6 +34,7 @@ from billing.reports.tables import (
     listings_for,
 )
 from billing.selectors.budgets import fullest_budgets, people_of, states_of, target_names
+from orchestration.engine.modes import MODES
 from orchestration.engine.purposes import purpose_choices
 from orchestration.models import LlmModel, Provider
 

@@ -17,9 +17,6 @@ from orchestration.models import LlmModel, Provider
 NONE = "none"
 """Filter value for calls without a team, a room or an agent."""
 
-MODES = ("direct", "manual", "roundtable", "orchestrator", "summary")
-"""Modes that forms offer. The layer above defines them, so billing accepts any."""
-
 MODE = re.compile(r"\A[a-z_]{1,16}\Z", re.ASCII)
 
 

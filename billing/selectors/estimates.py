@@ -14,10 +14,9 @@ from billing.payer import Payer
 from billing.pricing import call_bound_pico, cost_pico, price_for
 from billing.selectors.binding import binding, budgets_of, carried_pico, key_of
 from billing.selectors.price_book import Prices, prices_now
+from orchestration.engine.call_sizes import Asked, CallSize
 from orchestration.engine.forecast import (
     AT_LEAST,
-    Asked,
-    CallSize,
     as_usual,
     at_most,
     expected_calls,

@@ -22,7 +22,8 @@ from billing.selectors.binding import (
 )
 from billing.selectors.price_book import Prices, prices_now
 from billing.services.spending import Change, budgets_hold_lock, periods_add
-from orchestration.engine.forecast import Asked, CallSize, at_most, expected_calls, first_call
+from orchestration.engine.call_sizes import Asked, CallSize
+from orchestration.engine.forecast import at_most, expected_calls, first_call
 from orchestration.engine.specs import ModelRequest, TurnSpec, Usage
 from web.compiled import together
 from web.errors import PantheonError

@@ -56,7 +56,7 @@ def window_of(model: ModelSpec, max_output_tokens: int | None = None) -> Window:
 def agent_system(spec: TurnSpec, agent: AgentSpec) -> str:
     """Return the agent's role prompt with the council it sits in and the order to speak only for itself."""
     role = agent.role_prompt.strip() or f"You are {agent.name}, a helpful and candid expert."
-    if spec.mode == "direct":
+    if spec.mode.alone:
         return "\n\n".join(part for part in (role, spec.client_system) if part)
     parts = [
         role,

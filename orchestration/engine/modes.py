@@ -1,39 +1,119 @@
-"""Manual and roundtable: agents answer side by side, or one after the other."""
+"""How a council answers: one row for each mode, which everything else reads.
+
+A mode is a function that runs a turn, one that forecasts its calls, and what people, pages and services have to know
+of it. To add one, write its functions in a module beside this one, and a row here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
 
-from orchestration.engine.run import Run, out_of_budget, reply_plan, was_cancelled
-from orchestration.engine.steps import StepResult
+from orchestration.engine.call_sizes import Asked, Habit
+from orchestration.engine.members import fan_out, fan_out_calls, roundtable, roundtable_calls
+from orchestration.engine.orchestrator import council_calls, orchestrate
+from orchestration.engine.result import TurnResult
+from orchestration.engine.run import Run
+from orchestration.engine.specs import TurnSpec
+from orchestration.engine.turn import summarize_alone
 
-
-async def fan_out(run: Run) -> list[StepResult]:
-    """Ask all addressed agents the same message in parallel; none hears the others' answers of this turn."""
-    plans = [reply_plan(run.spec, run.spec.agent(key)) for key in run.spec.missing()]
-    answers = by_key([*run.carried(), *await run.side_by_side(plans)])
-    return [answers[key] for key in seats(run)]
-
-
-async def roundtable(run: Run) -> list[StepResult]:
-    """Ask the agents in turn; each hears the answers before its own. One that fails is passed over."""
-    carried = by_key(run.carried())
-    said: list[StepResult] = []
-    for key in seats(run):
-        said.append(carried.get(key) or await run.step(reply_plan(run.spec, run.spec.agent(key), said=said)))
-        if was_cancelled(said) or out_of_budget(said):
-            break
-    return [*said, *(carried[key] for key in seats(run)[len(said) :] if key in carried)]
+Keys = tuple[str, ...]
 
 
-def seats(run: Run) -> tuple[str, ...]:
-    """Return who has a place in the turn: the addressed, in room order where carried answers are of others too."""
-    addressed = run.spec.addressed
-    keys = {*addressed, *by_key(run.carried())}
-    if keys == set(addressed):
-        return addressed
-    return tuple(agent.key for agent in run.spec.roster if agent.key in keys)
+def all_members(tagged: Keys, members: Keys) -> Keys:
+    return members
 
 
-def by_key(results: Iterable[StepResult]) -> dict[str, StepResult]:
-    return {result.agent.key: result for result in results if result.agent}
+def tagged_alone(tagged: Keys, members: Keys) -> Keys:
+    return tagged
+
+
+def tagged_first(tagged: Keys, members: Keys) -> Keys:
+    return (*tagged, *(key for key in members if key not in tagged))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mode:
+    """A way to answer."""
+
+    key: str
+    """As the database, the API and the events have it."""
+    run: Callable[[Run], Coroutine[Any, Any, TurnResult]]
+    forecast: Callable[[TurnSpec, Habit, int], list[Asked]]
+    """Return the calls of a turn in order, given how many tokens of new text its answers hear from the start."""
+    order: Callable[[Keys, Keys], Keys] = all_members
+    """Return whom a message asks, in order, given the tagged and all members; nobody: the manager chooses."""
+
+    label: str = ""
+    """What it is called in rooms."""
+    sentence: str = ""
+    """What happens in a room of this mode."""
+    invitation: str = ""
+    """How to ask, after "Ask the council:", where nothing has been said yet."""
+    tagging: str = ""
+    """What a tag does."""
+    placeholder: str = "Ask the council"
+
+    alone: bool = False
+    """One agent answers outside of any room."""
+    spoken: bool = True
+    """Somebody asks something. Other turns are in no list, transcript or context."""
+    side_by_side: bool = False
+    """The agents of a round answer at once."""
+    needs_tags: bool = False
+    """Nobody answers unless a message says who."""
+    led: bool = False
+    """A manager chooses who answers, in rounds: needs a goal, and decides on routing."""
+    concluded: bool = False
+    """A manager puts the answers together: they are given to it, and its conclusion to the user."""
+
+    @property
+    def for_rooms(self) -> bool:
+        return self.spoken and not self.alone
+
+
+def no_calls(spec: TurnSpec, habit: Habit, heard: int) -> list[Asked]:
+    return []
+
+
+DIRECT = Mode(key="direct", run=fan_out, forecast=fan_out_calls, alone=True)
+MANUAL = Mode(
+    key="manual",
+    label="Ask",
+    run=fan_out,
+    forecast=fan_out_calls,
+    order=tagged_alone,
+    sentence="The agents you tag answer, all at once.",
+    invitation="tag one agent for one answer, several or @all for answers side by side.",
+    tagging="Tag an agent",
+    placeholder="Ask with @key or @all",
+    side_by_side=True,
+    needs_tags=True,
+)
+ROUNDTABLE = Mode(
+    key="roundtable",
+    label="Roundtable",
+    run=roundtable,
+    forecast=roundtable_calls,
+    order=tagged_first,
+    sentence="Everybody answers in turn and hears those before.",
+    invitation="everybody answers in turn and hears those before. Who is tagged goes first.",
+    tagging="Who goes first",
+)
+LEAD = Mode(
+    key="orchestrator",
+    label="Lead",
+    run=orchestrate,
+    forecast=council_calls,
+    order=tagged_alone,
+    sentence="A manager chooses who answers and puts the answers together.",
+    invitation="its manager chooses who answers, and concludes. Tag agents to choose yourself.",
+    tagging="Ask an agent yourself",
+    side_by_side=True,
+    led=True,
+    concluded=True,
+)
+SUMMARY = Mode(key="summary", run=summarize_alone, forecast=no_calls, spoken=False)
+
+MODES = {mode.key: mode for mode in (DIRECT, MANUAL, ROUNDTABLE, LEAD, SUMMARY)}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from orchestration.engine.call_sizes import FRAME_TOKENS, Asked, CallSize, Habit, sized
 from orchestration.engine.context import TO_THE_MANAGER, Prompt, build_request, roster_lines
 from orchestration.engine.events import RoutingDecided
 from orchestration.engine.purposes import Purpose
+from orchestration.engine.result import TurnResult, result_from
 from orchestration.engine.routing import (
     RoutingDecision,
     Selection,
@@ -45,7 +47,12 @@ class Progress:
     """The manager itself chose to synthesize, even from nothing."""
 
 
-async def orchestrate(run: Run) -> Progress:
+async def orchestrate(run: Run) -> TurnResult:
+    progress = await run_rounds(run)
+    return result_from(progress.results, progress.stop_reason, tuple(progress.routing))
+
+
+async def run_rounds(run: Run) -> Progress:
     """Run the rounds until the manager is done or a guard outside the model says so, then synthesize."""
     progress = Progress(results=run.carried())
     while progress.stop_reason is None:
@@ -217,3 +224,41 @@ def ask_manager(spec: TurnSpec, progress: Progress, purpose: Purpose) -> str:
     else:
         ask = f"There is no member's answer to draw on.{missing} Answer the user yourself."
     return f"[{TO_THE_MANAGER}]: {ask}"
+
+
+def council_calls(spec: TurnSpec, habit: Habit, heard: int) -> list[Asked]:
+    """Return the manager's calls and those of the specialists it may choose."""
+    calls: list[Asked] = []
+    made = 0
+    for number in range(1, habit.rounds + 1):
+        tagged = number == 1 and bool(spec.addressed or spec.carried)
+        instruction = 0
+        if not tagged:
+            purpose = Purpose.ROUTE if number == 1 else Purpose.EVALUATE
+            decision = sized(manager_plan(spec, Progress(round=number), purpose), habit, heard=heard)
+            calls.append(Asked((decision,)))
+            instruction = decision.output_tokens
+        keys = spec.missing() if tagged else [agent.key for agent in spec.roster]
+        known = spec.instructions if tagged else {}
+        options = tuple(
+            sized(
+                reply_plan(spec, spec.agent(key), round_number=number, instruction=known.get(key, "")),
+                habit,
+                heard=heard + instruction,
+            )
+            for key in keys
+        )
+        wanted = len(keys) if tagged else min(habit.selections, len(keys))
+        count = min(wanted, spec.limits.max_specialist_calls - made)
+        if count > 0:
+            # Whom a tag names is asked for certain, in that order.
+            calls += [Asked((option,)) for option in options] if tagged else [Asked(options, count)]
+        made += max(count, 0)
+        heard += sum(tokens + FRAME_TOKENS for tokens in longest(options, max(count, 0)))
+    if habit.synthesizes or made + len(spec.carried) != 1 or spec.limits.always_synthesize:
+        calls.append(Asked((sized(manager_plan(spec, Progress(), Purpose.SYNTHESIZE), habit, heard=heard),)))
+    return calls
+
+
+def longest(options: Iterable[CallSize], count: int) -> list[int]:
+    return sorted((option.output_tokens for option in options), reverse=True)[:count]

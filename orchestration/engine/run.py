@@ -73,7 +73,7 @@ def reply_plan(
 
 def others_of(spec: TurnSpec, agent: AgentSpec) -> tuple[str, ...]:
     """Return what everybody is called for whom this agent must not speak: names, @keys, the manager's labels."""
-    if spec.mode == "direct":
+    if spec.mode.alone:
         return ()
     others = [member for member in spec.roster if member.key != agent.key]
     names = [name for member in others for name in (member.name, f"@{member.key}")]

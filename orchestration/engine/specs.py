@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from orchestration.engine.purposes import Purpose
+
+if TYPE_CHECKING:  # whose functions run a spec
+    from orchestration.engine.modes import Mode
 
 Role = Literal["user", "assistant"]
 
@@ -126,7 +129,7 @@ class TurnSpec:
     turn_id: str
     session_id: str
     index: int | None
-    mode: str
+    mode: Mode
     message: str
     roster: tuple[AgentSpec, ...]
     addressed: tuple[str, ...]

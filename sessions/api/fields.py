@@ -8,6 +8,14 @@ from django.core.exceptions import ValidationError
 from rest_framework import serializers
 
 from orchestration.models import LlmModel, alias_validator
+from sessions.models.modes import asked_modes
+
+
+class AskedModeField(serializers.ChoiceField):
+    """A mode that a turn may be asked for."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(choices=asked_modes(), **kwargs)
 
 
 class ModelAliasField(serializers.SlugRelatedField):

@@ -8,10 +8,8 @@ from rest_framework import serializers
 
 from orchestration.engine.purposes import PURPOSES, SHOWN
 from sessions.models import Call, Message, Turn
+from sessions.models.modes import turn_modes
 from web.api.shapes import count, flag, identifier, moment, one_of, text, usd
-
-ASKED_MODES = [choice for choice in Turn.Mode.choices if choice[0] != Turn.Mode.SUMMARY]
-"""What a turn may be asked for."""
 
 
 class MessageShape(serializers.Serializer[Any]):
@@ -95,7 +93,7 @@ class TurnShape(serializers.Serializer[Any]):
     session_id = identifier("The session it belongs to.")
     index = count("Its place in the session, from 1; null: it only summarizes.", allow_null=True)
     mode = serializers.ChoiceField(
-        choices=Turn.Mode.choices, help_text="How the council answers; `direct`: an agent alone."
+        choices=turn_modes(), help_text="How the council answers; `direct`: an agent alone."
     )
     status = one_of(
         "`partial`: somebody answered, somebody failed; `failed`: nobody answered.", *Turn.Status.values

@@ -16,8 +16,7 @@ from accounts.models import ApiToken
 from sessions.access import access_session, access_turn
 from sessions.api.base import AsyncAPIView, LimitedAsTurns
 from sessions.api.chats import SessionSerializer
-from sessions.api.fields import ModelAliasField
-from sessions.api.shapes import ASKED_MODES
+from sessions.api.fields import AskedModeField, ModelAliasField
 from sessions.api.turn_schema import TURN_ANSWERS, TURN_ERRORS, WRITTEN
 from sessions.api.turns import (
     MAX_MESSAGE_CHARS,
@@ -44,8 +43,7 @@ class RerunSerializer(AnswerOptions):
         validators=[not_blank],
         help_text="Another text; else the same.",
     )
-    mode = serializers.ChoiceField(
-        choices=ASKED_MODES,
+    mode = AskedModeField(
         required=False,
         help_text="Another mode; else the same.",
     )

@@ -20,7 +20,8 @@ from accounts.models import ApiToken
 from sessions.access import access_session, access_turn
 from sessions.api.base import AsyncAPIView, LimitedAsTurns
 from sessions.api.events import event_stream, wait_until_final
-from sessions.api.shapes import ASKED_MODES, TurnShape
+from sessions.api.fields import AskedModeField
+from sessions.api.shapes import TurnShape
 from sessions.api.turn_schema import TURN_ANSWERS, TURN_ERRORS, WRITTEN
 from sessions.live.database import read_in_request
 from sessions.models import Turn
@@ -65,8 +66,7 @@ class TurnRequestSerializer(AnswerOptions):
         validators=[not_blank],
         help_text="What the council is asked. Tags (`@key`, `@all`) say who answers.",
     )
-    mode = serializers.ChoiceField(
-        choices=ASKED_MODES,
+    mode = AskedModeField(
         required=False,
         allow_null=True,
         help_text="Of this turn; null: the room's. A session with one agent has `direct` alone.",

@@ -14,8 +14,9 @@ from django.conf import settings
 
 from orchestration.engine.control import Control
 from orchestration.engine.ports import Models, Ports, Unlimited
+from orchestration.engine.result import TurnResult
 from orchestration.engine.steps import EXHAUSTED, RetryPolicy
-from orchestration.engine.turn import TurnResult, run_turn
+from orchestration.engine.turn import run_turn
 from sessions.events.eventlog import EventLog
 from sessions.live.bridge import Bridge
 from sessions.live.database import Database
@@ -131,7 +132,7 @@ class Runner:
         spec = claimed.spec
         roster = [{"key": agent.key, "name": agent.name, "model": agent.model.alias} for agent in spec.roster]
         bridge.publish(
-            "turn.started", session_id=spec.session_id, index=spec.index, mode=spec.mode, roster=roster
+            "turn.started", session_id=spec.session_id, index=spec.index, mode=spec.mode.key, roster=roster
         )
 
     async def _commit(self, bridge: Bridge, result: TurnResult) -> dict[str, Any]:

@@ -8,23 +8,20 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
 
+from orchestration.engine.modes import MANUAL, MODES, Mode
 from sessions.models.agent import Agent
+from sessions.models.modes import room_modes
 from sessions.models.soft import OwnedQuerySet
 
 
 class Room(models.Model):
     """A council: agents in an order, a goal, and the mode in which they answer."""
 
-    class Mode(models.TextChoices):
-        MANUAL = "manual", "Ask"
-        ROUNDTABLE = "roundtable", "Roundtable"
-        ORCHESTRATOR = "orchestrator", "Lead"
-
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="rooms")
     name = models.CharField(max_length=200)
     goal = models.TextField(blank=True, max_length=4_000)
-    mode = models.CharField(max_length=16, choices=Mode.choices, default=Mode.MANUAL)
+    mode = models.CharField(max_length=16, choices=room_modes, default=MANUAL.key)
     manager_model = models.ForeignKey(
         "orchestration.LlmModel", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
@@ -44,6 +41,10 @@ class Room(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def mode_spec(self) -> Mode:
+        return MODES[self.mode]
 
 
 class RoomAgent(models.Model):

@@ -8,11 +8,14 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
+from orchestration.engine.modes import MODES, SUMMARY, Mode
+from sessions.models.modes import turn_modes
+
 
 class TurnQuerySet(models.QuerySet["Turn"]):
     def spoken(self) -> TurnQuerySet:
         """Leave out turns that only summarize: they are in no list, transcript or context."""
-        return self.exclude(mode=Turn.Mode.SUMMARY)
+        return self.exclude(mode=SUMMARY.key)
 
     def active(self) -> TurnQuerySet:
         return self.filter(status__in=Turn.ACTIVE)
@@ -28,13 +31,6 @@ class Turn(models.Model):
     `snapshot` holds everything a runner needs (see `sessions.services.snapshot`), so that any process can run or
     resume it; `claim` is the fencing token that every write of a runner must present.
     """
-
-    class Mode(models.TextChoices):
-        DIRECT = "direct"
-        MANUAL = "manual"
-        ROUNDTABLE = "roundtable"
-        ORCHESTRATOR = "orchestrator"
-        SUMMARY = "summary"
 
     class Status(models.TextChoices):
         QUEUED = "queued"
@@ -56,7 +52,7 @@ class Turn(models.Model):
     index = models.PositiveIntegerField(
         null=True, blank=True, help_text="Empty: a turn that only summarizes."
     )
-    mode = models.CharField(max_length=16, choices=Mode.choices)
+    mode = models.CharField(max_length=16, choices=turn_modes)
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.QUEUED)
     stop_reason = models.CharField(max_length=16, null=True, blank=True)  # noqa: DJ001  (null is the contract's "none")
     replaces = models.ForeignKey(
@@ -96,8 +92,8 @@ class Turn(models.Model):
             models.UniqueConstraint(fields=["session", "index"], name="turn_index_once"),
             models.CheckConstraint(
                 name="turn_index_unless_summary",
-                condition=Q(mode="summary", index__isnull=True)
-                | (~Q(mode="summary") & Q(index__isnull=False)),
+                condition=Q(mode=SUMMARY.key, index__isnull=True)
+                | (~Q(mode=SUMMARY.key) & Q(index__isnull=False)),
             ),
             models.UniqueConstraint(
                 fields=["session"],
@@ -123,6 +119,10 @@ class Turn(models.Model):
 
     def __str__(self) -> str:
         return f"turn {self.index}"
+
+    @property
+    def mode_spec(self) -> Mode:
+        return MODES[self.mode]
 
     @property
     def is_final(self) -> bool:

@@ -11,9 +11,11 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 
 from accounts.pages.base import PageView
+from orchestration.engine.modes import MANUAL, MODES
 from orchestration.engine.purposes import SHOWN
 from sessions.access import access_session, access_turn
-from sessions.models import Agent, ChatSession, Room, Turn
+from sessions.models import Agent, ChatSession, Turn
+from sessions.models.modes import room_modes
 from sessions.pages.addressees import last_addressees
 from sessions.pages.forms import TitleForm
 from sessions.pages.mine import tell_deleted
@@ -58,6 +60,7 @@ class SessionView(PageView):
         context = {
             **shown,
             **council,
+            **script_facts(),
             "addressees": last_addressees(
                 session.room, council["agents"], turns[-1].message if turns else ""
             ),
@@ -138,10 +141,20 @@ def transcript_context(session: ChatSession, before: int | None) -> dict[str, An
 
 def version_context(session: ChatSession, turn: Turn) -> dict[str, Any]:
     """Return what shows one turn, of any version. Raises NotFound for what is no turn of this transcript."""
-    if turn.session_id != session.pk or turn.mode == Turn.Mode.SUMMARY:
+    if turn.session_id != session.pk or not turn.mode_spec.spoken:
         raise NotFound()
     view = turn_view(turn_rows([turn])[0], newest=is_newest(turn))
     return {"session": session, "turn": view, "turns": [view], "older_before": None}
+
+
+def script_facts() -> dict[str, Any]:
+    """Return what the page's scripts are told of modes and purposes."""
+    return {
+        "tagged_alone": MANUAL.key,
+        "side_by_side_modes": [key for key, mode in MODES.items() if mode.side_by_side],
+        "led_modes": [key for key, mode in MODES.items() if mode.led],
+        "shown_purposes": SHOWN,
+    }
 
 
 def council_context(session: ChatSession) -> dict[str, Any]:
@@ -152,8 +165,7 @@ def council_context(session: ChatSession) -> dict[str, Any]:
         "room": session.room,
         "agents": agents,
         "default_alias": default_alias(),
-        "modes": Room.Mode.choices,
-        "shown_purposes": SHOWN,
+        "modes": room_modes(),
         "total": money(total.cost_pico),
         "unpriced_calls": total.unpriced_calls,
     }

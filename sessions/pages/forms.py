@@ -10,6 +10,7 @@ from django import forms
 from django.conf import settings
 from django.http import QueryDict
 
+from orchestration.engine.modes import LEAD, MODES
 from orchestration.models import LlmModel
 from orchestration.selectors import available_models
 from sessions.models import Agent, Room
@@ -103,11 +104,6 @@ def initial_of(agent: Agent) -> dict[str, Any]:
     }
 
 
-MODES: Choices = [
-    (Room.Mode.MANUAL, "Ask: the agents you tag answer, all at once"),
-    (Room.Mode.ROUNDTABLE, "Roundtable: everybody answers in turn and hears those before"),
-    (Room.Mode.ORCHESTRATOR, "Lead: a manager chooses who answers and puts the answers together"),
-]
 DEPTHS: Choices = [
     ("1", "Quick: the manager asks once"),
     ("2", "Deep: up to two rounds"),
@@ -115,25 +111,36 @@ DEPTHS: Choices = [
 ]
 
 
+def explained_modes() -> Choices:
+    """Return a room's modes as "Label: sentence"."""
+    modes = [mode for mode in MODES.values() if mode.for_rooms]
+    return [
+        (mode.key, f"{mode.label}: {mode.sentence[:1].lower()}{mode.sentence[1:].rstrip('.')}")
+        for mode in modes
+    ]
+
+
 class RoomForm(forms.Form):
     name = forms.CharField(max_length=200, widget=forms.TextInput(attrs={"autocomplete": "off"}))
     goal = forms.CharField(
         required=False,
         max_length=4_000,
-        help_text="What this council is for. Every agent is told; Lead needs one.",
+        help_text=f"What this council is for. Every agent is told; {LEAD.label} needs one.",
         widget=forms.Textarea(attrs={"rows": 3}),
     )
-    mode = forms.ChoiceField(choices=MODES, help_text="Applies from the next message.")
+    mode = forms.ChoiceField(choices=explained_modes, help_text="Applies from the next message.")
     max_rounds = forms.TypedChoiceField(
         label="Rounds",
         choices=DEPTHS,
         coerce=int,
         empty_value="1",
         required=False,
-        help_text="In Lead: how often the manager may ask before it concludes.",
+        help_text=f"In {LEAD.label}: how often the manager may ask before it concludes.",
     )
     manager_model = forms.ChoiceField(
-        label="Manager's model", required=False, help_text=f"In Lead: who chooses and concludes. {PRICE_HELP}"
+        label="Manager's model",
+        required=False,
+        help_text=f"In {LEAD.label}: who chooses and concludes. {PRICE_HELP}",
     )
 
     def __init__(self, data: QueryDict | None = None, *, room: Room | None = None) -> None:
@@ -161,7 +168,7 @@ def initial_of_room(room: Room) -> dict[str, Any]:
 class ModeForm(forms.Form):
     """The switch beside the conversation: what is not sent stays as it is."""
 
-    mode = forms.ChoiceField(choices=MODES, required=False)
+    mode = forms.ChoiceField(choices=explained_modes, required=False)
     max_rounds = forms.TypedChoiceField(choices=DEPTHS, coerce=int, empty_value=None, required=False)
     session = forms.CharField(required=False)
 

@@ -12,6 +12,7 @@ from accounts.models import User
 from accounts.pages.base import PageView, add_errors, form_page
 from sessions.access import access_agent, access_room, access_session
 from sessions.models import Agent, Room
+from sessions.models.modes import room_modes
 from sessions.pages.forms import ModeForm, RoomForm, Seat, seats_from, seats_of
 from sessions.pages.mine import tell_deleted
 from sessions.selectors.pages import agents_in, agents_of, default_alias, sessions_of_place, unused_session
@@ -92,7 +93,7 @@ class RoomView(PageView):
         context = {
             "room": room,
             "agents": agents_in(room),
-            "modes": Room.Mode.choices,
+            "modes": room_modes(),
             "sessions": [],
             "default_alias": default_alias(),
         }

@@ -6,13 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from orchestration.engine.modes import Mode
 from orchestration.engine.purposes import Purpose
 from sessions.markdown import visible_text
 from sessions.models import Turn
 from sessions.pages.answers import Answer
-
-SIDE_BY_SIDE = frozenset({Turn.Mode.MANUAL, Turn.Mode.ORCHESTRATOR})
-"""The modes in which the agents of a round answer at once; static/js/turn-view.js knows the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +42,15 @@ class Round:
 def rounds_of(turn: Turn, answers: Sequence[Answer], names: Mapping[str, str]) -> list[Round]:
     """Return a turn's rounds in order, the synthesis left out."""
     replies = [answer for answer in answers if answer.purpose != Purpose.SYNTHESIZE]
-    if turn.mode != Turn.Mode.ORCHESTRATOR:
-        return [Round(1, None, in_rows(replies, turn.mode))]
+    if not turn.mode_spec.led:
+        return [Round(1, None, in_rows(replies, turn.mode_spec))]
     decisions = {decided["round"]: decision_from(decided, names) for decided in turn.routing}
     numbers = sorted({*decisions, *(answer.round for answer in replies)})
     return [
         Round(
             number,
             decisions.get(number),
-            in_rows([answer for answer in replies if answer.round == number], turn.mode),
+            in_rows([answer for answer in replies if answer.round == number], turn.mode_spec),
         )
         for number in numbers
     ]
@@ -70,8 +68,8 @@ def decision_from(decided: Mapping[str, Any], names: Mapping[str, str]) -> Decis
     return Decision(asked, visible_text(decided["reason"]), decided["used_fallback"])
 
 
-def in_rows(answers: Sequence[Answer], mode: str) -> list[list[Answer]]:
+def in_rows(answers: Sequence[Answer], mode: Mode) -> list[list[Answer]]:
     """Put those that answered at once into one row; static/js/turn-view.js does the same."""
-    if mode in SIDE_BY_SIDE:
+    if mode.side_by_side:
         return [list(answers)] if answers else []
     return [[answer] for answer in answers]

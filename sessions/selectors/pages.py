@@ -11,6 +11,7 @@ from django.db.models import Count, Exists, OuterRef, Q, Subquery, Sum
 from accounts.models import User
 from billing.models import UsageEvent
 from billing.reports.corrections import with_corrections
+from orchestration.engine.modes import SUMMARY
 from orchestration.selectors import default_model
 from sessions.models import Agent, Call, ChatSession, Message, Room, Summary, Turn
 from sessions.selectors.turns import grouped
@@ -201,7 +202,7 @@ def is_on_newest_page(turn: Turn) -> bool:
 
 def summarizing_turn(session: ChatSession) -> uuid.UUID | None:
     """Return the turn that summarizes this session now, if one does."""
-    running = Turn.objects.active().filter(session=session, mode=Turn.Mode.SUMMARY)
+    running = Turn.objects.active().filter(session=session, mode=SUMMARY.key)
     return running.values_list("pk", flat=True).first()
 
 

@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from orchestration.engine.modes import Mode
 from orchestration.engine.specs import AgentSpec, HistoryMessage
-from sessions.models import Turn
 from sessions.services.turn_request import ClientContext, ClientLine
 
 COUNCIL_NAME = "The council"
@@ -27,7 +27,7 @@ def client_from(data: dict[str, Any] | None) -> ClientContext | None:
 
 
 def client_lines(
-    client: ClientContext | None, mode: str, roster: Sequence[AgentSpec], room_name: str
+    client: ClientContext | None, mode: Mode, roster: Sequence[AgentSpec], room_name: str
 ) -> tuple[HistoryMessage, ...]:
     """Return a client's history as lines before the transcript: seq 0 and below.
 
@@ -40,13 +40,13 @@ def client_lines(
 
 
 def line_of(
-    seq: int, line: ClientLine, mode: str, roster: Sequence[AgentSpec], room_name: str
+    seq: int, line: ClientLine, mode: Mode, roster: Sequence[AgentSpec], room_name: str
 ) -> HistoryMessage:
     if line.role == "user":
         return HistoryMessage(seq, "user", line.text)
-    if mode == Turn.Mode.ORCHESTRATOR:
+    if mode.concluded:
         return HistoryMessage(seq, "manager", line.text)
-    if mode == Turn.Mode.DIRECT:
+    if mode.alone:
         return HistoryMessage(seq, "agent", line.text, roster[0].key, roster[0].name)
     return HistoryMessage(seq, "agent", line.text, "", room_name or COUNCIL_NAME)
 

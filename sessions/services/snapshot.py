@@ -207,7 +207,7 @@ def spec_of(turn: Turn, *, question: str | None = None) -> TurnSpec:
         turn_id=str(turn.pk),
         session_id=str(turn.session_id),
         index=turn.index,
-        mode=turn.mode,
+        mode=turn.mode_spec,
         message=question,
         roster=roster,
         addressed=tuple(data["addressed"]),
@@ -219,7 +219,7 @@ def spec_of(turn: Turn, *, question: str | None = None) -> TurnSpec:
         carried=tuple(CarriedAnswer(**answer) for answer in data["carried"]),
         instructions=data.get("instructions", {}),
         history=(
-            *client_lines(client, turn.mode, roster, data["room_name"]),
+            *client_lines(client, turn.mode_spec, roster, data["room_name"]),
             *(line_of_message(message) for message in said if message.turn_id != turn.pk),
         ),
         client_system=client.system if client else "",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 
 from accounts.models import User
+from orchestration.engine.modes import ROUNDTABLE
 from sessions.models import Agent, Room
 from sessions.services.agents import save_agent
 from sessions.services.rooms import place_agents, save_room
@@ -48,7 +49,7 @@ def starter_council_create(*, owner: User) -> Room:
     fields = {
         "name": "First council",
         "goal": "Think a question through from several sides.",
-        "mode": Room.Mode.ROUNDTABLE,
+        "mode": ROUNDTABLE.key,
     }
     room = save_room(Room(owner=owner), fields)
     place_agents(room, agents)

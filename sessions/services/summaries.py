@@ -8,6 +8,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from accounts.models import ApiToken, User
+from orchestration.engine.modes import SUMMARY
 from orchestration.engine.specs import SummaryPlan, TurnSpec
 from orchestration.engine.summary import FIELDS, MAX_ITEM_CHARS, MAX_ITEMS, MAX_SUMMARY_CHARS
 from sessions.models import ChatSession, Summary, Turn
@@ -57,7 +58,7 @@ def _accept_summary(user: User, session: ChatSession, request: TurnRequest, toke
         turn_id="",
         session_id=str(session.pk),
         index=None,
-        mode=Turn.Mode.SUMMARY,
+        mode=SUMMARY,
         message="",
         roster=roster,
         addressed=(),

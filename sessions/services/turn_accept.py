@@ -137,7 +137,7 @@ def queued_turn(
         user=user,
         token_id=token.pk if token else None,
         index=spec.index,
-        mode=spec.mode,
+        mode=spec.mode.key,
         replaces=request.replaces,
         unknown_tags=list(plan.unknown_tags),
         snapshot=snapshot_of(

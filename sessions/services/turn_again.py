@@ -73,7 +73,7 @@ def refuse_unknown(session: ChatSession, keys: Sequence[str]) -> None:
 
 
 def refuse_summary(turn: Turn) -> ChatSession:
-    if turn.mode == Turn.Mode.SUMMARY:
+    if not turn.mode_spec.spoken:
         raise ValidationFailed({"turn": ["A turn that only summarizes has no versions: summarize again."]})
     return turn.session
 

@@ -15,10 +15,10 @@ from django.utils import timezone
 
 from billing.selectors.price_book import PRICES_VERSION, prices_of_version
 from billing.services.usage import MeteredCall, usage_stage
+from orchestration.engine.result import TurnResult
 from orchestration.engine.specs import ModelSpec, TurnSpec, UsageReport
 from orchestration.engine.steps import StepResult
 from orchestration.engine.summary import FIELDS, SummaryResult
-from orchestration.engine.turn import TurnResult
 from sessions.markdown import RENDERER
 from sessions.metrics import turn_observed
 from sessions.models import Call, ChatSession, Message, Summary, Turn

@@ -27,6 +27,6 @@ def turn_estimate(*, user: User, session: ChatSession, request: TurnRequest) -> 
         room_name="",
         session_id=session.pk,
         turn_id=ZERO_UUID,
-        mode=plan.spec.mode,
+        mode=plan.spec.mode.key,
     )
     return estimate_of(payer=payer, spec=plan.spec)

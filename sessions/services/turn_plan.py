@@ -10,9 +10,11 @@ from django.conf import settings
 from django.db.models import UUIDField
 
 from orchestration.engine.context import full_input, least_input, window_of
+from orchestration.engine.modes import DIRECT, MODES, Mode
 from orchestration.engine.specs import AgentSpec, CarriedAnswer, Limits, SummaryPlan, TurnSpec
 from orchestration.engine.tags import parse_tags
 from sessions.models import Agent, ChatSession, Message, Room, Turn
+from sessions.models.modes import room_modes
 from sessions.selectors.calibration import calibrations
 from sessions.selectors.ends import SessionEnd
 from sessions.selectors.summaries import newest_summary, summary_spec
@@ -81,7 +83,7 @@ def plan_turn(session: ChatSession, request: TurnRequest, end: SessionEnd) -> Pl
         addressed=addressed,
         room_name=room.name if room else "",
         goal=room.goal if room else "",
-        manager=manager_spec(room, roster, counts) if room and mode == Turn.Mode.ORCHESTRATOR else None,
+        manager=manager_spec(room, roster, counts) if room and mode.concluded else None,
         limits=limits_of(room, request, client),
         carried=carried,
         instructions=instructions_before(mode, request),
@@ -104,16 +106,17 @@ def plan_turn(session: ChatSession, request: TurnRequest, end: SessionEnd) -> Pl
     return Plan(spec, unknown, newest.pk if newest else None, client)
 
 
-def mode_of(session: ChatSession, request: TurnRequest) -> str:
+def mode_of(session: ChatSession, request: TurnRequest) -> Mode:
     """Return the mode of a turn. Raises ValidationFailed and `room_goal_required`."""
     if session.room is None:
-        if request.mode not in (None, Turn.Mode.DIRECT):
-            raise ValidationFailed({"mode": ["A session with one agent has the mode 'direct' alone."]})
-        return Turn.Mode.DIRECT
-    mode = request.mode or session.room.mode
-    if mode not in Room.Mode.values:
-        raise ValidationFailed({"mode": [f"A room answers in one of {', '.join(Room.Mode.values)}."]})
-    if mode == Room.Mode.ORCHESTRATOR and not session.room.goal.strip():
+        if request.mode not in (None, DIRECT.key):
+            raise ValidationFailed({"mode": [f"A session with one agent has the mode '{DIRECT.key}' alone."]})
+        return DIRECT
+    mode = MODES.get(request.mode or session.room.mode)
+    if mode is None or not mode.for_rooms:
+        keys = ", ".join(key for key, _ in room_modes())
+        raise ValidationFailed({"mode": [f"A room answers in one of {keys}."]})
+    if mode.led and not session.room.goal.strip():
         raise PantheonError("room_goal_required", "The manager needs to know what for: give the room a goal.")
     return mode
 
@@ -133,33 +136,28 @@ def agents_of(session: ChatSession) -> list[Agent]:
 
 
 def addressed_by(
-    mode: str, request: TurnRequest, keys: Sequence[str], untagged: Sequence[str] = ()
+    mode: Mode, request: TurnRequest, keys: Sequence[str], untagged: Sequence[str] = ()
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return whom a turn asks, in order, and the tags that name nobody. Raises `no_valid_tagged_agents`.
 
-    In orchestrator mode nobody is asked unless tagged: the manager chooses. `untagged`: who is asked in manual mode
-    where no tag says.
+    `untagged`: who is asked where no tag says, in a mode that needs tags.
     """
-    if mode == Turn.Mode.DIRECT:
-        return tuple(keys), ()
+    if mode.alone:
+        return mode.order((), tuple(keys)), ()  # what looks like a tag is none
     tags = parse_tags(request.message, keys)
-    if request.only is not None and (mode == Turn.Mode.ORCHESTRATOR or not keeps_question(request)):
+    if request.only is not None and (mode.led or not keeps_question(request)):
         return tuple(key for key in keys if key in request.only), tags.unknown
-    match mode:
-        case Turn.Mode.ROUNDTABLE:
-            return (*tags.keys, *(key for key in keys if key not in tags.keys)), tags.unknown
-        case Turn.Mode.ORCHESTRATOR:
-            return tags.keys, tags.unknown
-    named = tuple(key for key in request.only or () if key in keys and key not in tags.keys)
-    if not tags.keys and not named and untagged:
-        return tuple(untagged), tags.unknown
-    if not tags.keys and not named:
+    if not mode.needs_tags:
+        return mode.order(tags.keys, tuple(keys)), tags.unknown
+    again = (key for key in request.only or () if key in keys and key not in tags.keys)
+    named = (*tags.keys, *again) or tuple(untagged)
+    if not named:
         raise PantheonError(
             "no_valid_tagged_agents",
             "Say who is asked: tag an agent, or @all.",
             {"agents": list(keys), "unknown_tags": list(tags.unknown)},
         )
-    return (*tags.keys, *named), tags.unknown
+    return mode.order(named, tuple(keys)), tags.unknown
 
 
 def keeps_question(request: TurnRequest) -> bool:
@@ -175,10 +173,10 @@ def message_of_turn(turn: Turn) -> str:
     return Message.objects.get(turn=turn, role=Message.Role.USER).text
 
 
-def carried_answers(mode: str, request: TurnRequest, keys: Sequence[str]) -> tuple[CarriedAnswer, ...]:
+def carried_answers(mode: Mode, request: TurnRequest, keys: Sequence[str]) -> tuple[CarriedAnswer, ...]:
     """Return the good answers that a new version keeps: of agents still in the room that are not asked again."""
     old = request.replaces
-    if old is None or request.only is None or mode != old.mode or not keeps_question(request):
+    if old is None or request.only is None or mode.key != old.mode or not keeps_question(request):
         return ()
     good = Message.objects.filter(
         turn=old, role=Message.Role.AGENT, status=Message.Status.COMPLETE, agent_key__in=keys
@@ -189,10 +187,10 @@ def carried_answers(mode: str, request: TurnRequest, keys: Sequence[str]) -> tup
     )
 
 
-def instructions_before(mode: str, request: TurnRequest) -> dict[str, str]:
+def instructions_before(mode: Mode, request: TurnRequest) -> dict[str, str]:
     """Return agent key -> what the manager last asked of it in the turn that a new version asks the same of again."""
     old = request.replaces
-    if mode != Turn.Mode.ORCHESTRATOR or old is None or request.only is None or not keeps_question(request):
+    if not mode.led or old is None or request.only is None or not keeps_question(request):
         return {}
     chosen = [selection for decided in old.routing for selection in decided["selections"]]
     had = {selection["agent_key"]: selection["instruction"] for selection in chosen}

@@ -104,7 +104,7 @@ class Only extends Audience {
   }
 
   request(text) {
-    return this.pressed ? { message: text, mode: "manual" } : { message: text };
+    return this.pressed ? { message: text, mode: this.button.dataset.only } : { message: text };
   }
 
   accepted() {

@@ -13,10 +13,10 @@ export class Estimate {
     this.path = `sessions/${sessionId}/turns/estimate`;
     this.audience = audience;
     // What would be refused is not asked for.
-    this.isAskable = ({ message, mode = form.dataset.mode }) =>
+    this.isAskable = ({ message, mode }) =>
       keys.length > 0 &&
-      (mode !== "orchestrator" || !("lacksGoal" in form.dataset)) &&
-      (mode !== "manual" || tagsIn(message, keys).length > 0);
+      (Boolean(mode) || !("lacksGoal" in form.dataset)) &&
+      (!(mode || "needsTags" in form.dataset) || tagsIn(message, keys).length > 0);
     this.box.addEventListener("input", () => this.look());
     form.addEventListener("audience", () => this.look());
     this.look();

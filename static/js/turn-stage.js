@@ -8,14 +8,14 @@ export function stageOf(view) {
   const seconds = Math.floor((performance.now() - view.quietSince) / 1000);
   if (!view.begun) return seconds < 2 ? "Starting…" : `Waiting for a free runner · ${seconds} s`;
   const clock = seconds < 2 ? "" : ` · ${seconds} s`;
-  if (view.element.dataset.mode !== "orchestrator") return lanes.length ? waitingForNext(view, lanes) + clock : `Starting…${clock}`;
+  if (!("led" in view.element.dataset)) return lanes.length ? waitingForNext(view, lanes) + clock : `Starting…${clock}`;
   if (lanes.some((lane) => lane.purpose === "synthesize")) return "Finishing…";
   const nobodyAsked = !lanes.length && !view.decided;
   return (nobodyAsked ? "The manager is choosing…" : "The manager weighs the answers…") + clock;
 }
 
 function waitingForNext(view, lanes) {
-  if (view.element.dataset.mode !== "roundtable") return "Finishing…";
+  if ("sideBySide" in view.element.dataset) return "Finishing…";
   const heard = new Set([...view.element.querySelectorAll("[data-agent-key]")].map(({ dataset }) => dataset.agentKey));
   const next = view.roster.find(({ key }) => !heard.has(key));
   return next && lanes.length ? `Waiting for ${next.name}…` : "Finishing…";

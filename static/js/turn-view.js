@@ -7,8 +7,6 @@ import { noteSteps, roundOf, routingCard } from "./rounds.js";
 import { showTime } from "./times.js";
 import { stageOf } from "./turn-stage.js";
 
-// The modes in which the agents of a round answer at once; sessions/pages/rounds.py knows the same.
-const SIDE_BY_SIDE = new Set(["manual", "orchestrator"]);
 const STATUS_TEXT = { partial: "Not everybody answered", failed: "Nobody answered", cancelled: "Stopped" };
 const ENDED = {
   completed: "The turn is complete.",
@@ -36,7 +34,8 @@ export class TurnView {
   static create(turn, agents) {
     const element = document.getElementById("turn-template").content.firstElementChild.cloneNode(true);
     element.id = `turn-${turn.id}`;
-    Object.assign(element.dataset, { turn: turn.id, index: turn.index, mode: turn.mode, status: turn.status });
+    Object.assign(element.dataset, { turn: turn.id, index: turn.index, status: turn.status });
+    setMode(element, turn.mode);
     element.querySelector("[data-question]").textContent = turn.message;
     foldQuestion(element, turn.message);
     showTime(element.querySelector("[data-time]"), new Date(turn.created_at));
@@ -91,7 +90,7 @@ export class TurnView {
 
   begin({ mode, roster }) {
     this.begun = true;
-    this.element.dataset.mode = mode;
+    setMode(this.element, mode);
     this.roster = roster;
   }
 
@@ -122,10 +121,10 @@ export class TurnView {
   /** Return the row of lanes for a step: those that answer at once share one; the synthesis stands below all. */
   rowFor({ purpose, round }) {
     if (purpose === "synthesize") return this.element.querySelector("[data-conclusion]");
-    const led = this.element.dataset.mode === "orchestrator";
-    const box = roundOf(this.element, led ? round : 1);
+    const { dataset } = this.element;
+    const box = roundOf(this.element, "led" in dataset ? round : 1);
     const beside = box.lastElementChild;
-    if (SIDE_BY_SIDE.has(this.element.dataset.mode) && beside?.classList.contains("lanes")) return beside;
+    if ("sideBySide" in dataset && beside?.classList.contains("lanes")) return beside;
     const row = document.createElement("div");
     row.className = "lanes";
     box.append(row);
@@ -135,7 +134,7 @@ export class TurnView {
   /** Show a turn as it stands, in place of every lane that streamed; what was kept from the version before stays. */
   replace(turn) {
     this.begun = turn.status !== "queued";
-    this.element.dataset.mode = turn.mode;
+    setMode(this.element, turn.mode);
     this.clearLanes();
     for (const decision of turn.routing) this.decide(decision);
     const shown = document.getElementById("lane-template").dataset.shown.split(" ");
@@ -192,5 +191,14 @@ export class TurnView {
     const stage = this.element.querySelector("[data-turn-stage]");
     stage.textContent = stageOf(this);
     stage.hidden = !stage.textContent;
+  }
+}
+
+/** Mark a turn with its mode and the mode's flags; of each flag the template lists the modes that have it. */
+function setMode(turn, mode) {
+  const template = document.getElementById("turn-template");
+  turn.dataset.mode = mode;
+  for (const flag of ["data-side-by-side", "data-led"]) {
+    turn.toggleAttribute(flag, template.getAttribute(flag).split(" ").includes(mode));
   }
 }

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from orchestration.engine.ports import Ports
+from orchestration.engine.result import TurnResult
 from orchestration.engine.specs import HistoryMessage, Limits, ModelRequest, SummaryPlan, TurnSpec
 from orchestration.engine.steps import BUDGET, RetryPolicy
-from orchestration.engine.turn import TurnResult, run_turn
+from orchestration.engine.turn import run_turn
 from orchestration.tests.engine.world import (
     World,
     answer,

@@ -10,10 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestration.engine.bounds import most_input
+from orchestration.engine.call_sizes import Asked, CallSize
 from orchestration.engine.forecast import (
     AT_LEAST,
-    Asked,
-    CallSize,
     as_usual,
     at_most,
     expected_calls,

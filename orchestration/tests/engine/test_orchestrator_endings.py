@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from orchestration.engine.control import Control
 from orchestration.engine.events import RoutingDecided, StepStarted
 from orchestration.engine.ports import Completed, ModelEvent, PastCall, TextDelta
+from orchestration.engine.result import TurnResult
 from orchestration.engine.specs import Limits, ModelRequest
 from orchestration.engine.steps import EXHAUSTED, RetryPolicy
-from orchestration.engine.turn import TurnResult, run_turn
+from orchestration.engine.turn import run_turn
 from orchestration.tests.engine.support.council import DEEP, KEYS, run, texts
 from orchestration.tests.engine.test_routing import MANAGER_ANSWERS
 from orchestration.tests.engine.world import (

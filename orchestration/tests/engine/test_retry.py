@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from orchestration.engine.events import StepStarted
+from orchestration.engine.result import TurnResult
 from orchestration.engine.specs import CarriedAnswer, Limits, TurnSpec
 from orchestration.engine.steps import RetryPolicy
-from orchestration.engine.turn import TurnResult, run_turn
+from orchestration.engine.turn import run_turn
 from orchestration.tests.engine.world import Block, World, answer, ask, council_spec, done, refused, turn_spec
 
 RETRY = RetryPolicy(retries=0)

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from orchestration.engine.control import Control
 from orchestration.engine.ports import ModelEvent, TextDelta
+from orchestration.engine.result import TurnResult
 from orchestration.engine.specs import ModelRequest, TurnSpec
 from orchestration.engine.steps import EXHAUSTED, RetryPolicy
-from orchestration.engine.turn import TurnResult, run_turn
+from orchestration.engine.turn import run_turn
 from orchestration.tests.engine.world import RELAXED, Block, World, answer, refused, turn_spec, unavailable
 
 RETRY = RetryPolicy(retries=0)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from orchestration.engine.events import StepCompleted, StepDelta, StepFailed, StepStarted
+from orchestration.engine.modes import DIRECT
 from orchestration.engine.ports import (
     CallError,
     Completed,
@@ -16,9 +17,10 @@ from orchestration.engine.ports import (
     ReasoningDelta,
     TextDelta,
 )
+from orchestration.engine.result import TurnResult
 from orchestration.engine.specs import ModelRequest, Usage, UsageReport
 from orchestration.engine.steps import RetryPolicy
-from orchestration.engine.turn import TurnResult, run_turn
+from orchestration.engine.turn import run_turn
 from orchestration.tests.engine.world import USAGE, Block, World, answer, turn_spec, unavailable
 
 RETRY = RetryPolicy(retries=2, base_s=1.0, max_wait_s=30.0)
@@ -362,7 +364,7 @@ async def test_what_is_undecided_when_a_call_is_cut_is_not_published_but_paid_fo
 async def test_an_agent_alone_may_write_any_line() -> None:
     world = World()
     world.script("Ana", answer("Manager: hi.\nBob: hello."))
-    spec = replace(turn_spec("ana"), mode="direct")
+    spec = replace(turn_spec("ana"), mode=DIRECT)
     result = await run_turn(spec, world.ports, world.control, RETRY)
     assert result.answers[0].text == "Manager: hi.\nBob: hello."
 

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from orchestration.engine.control import Control
 from orchestration.engine.events import EngineEvent, StepCompleted, StepDelta, StepFailed, StepStarted
+from orchestration.engine.modes import MODES
 from orchestration.engine.ports import (
     CallIntent,
     CallOutcome,
@@ -59,7 +60,16 @@ def turn_spec(
 ) -> TurnSpec:
     roster = tuple(agent_spec(key) for key in keys)
     return TurnSpec(
-        "t", "s", 1, mode, message, roster, keys, room_name="Board", goal="Decide.", history=tuple(history)
+        "t",
+        "s",
+        1,
+        MODES[mode],
+        message,
+        roster,
+        keys,
+        room_name="Board",
+        goal="Decide.",
+        history=tuple(history),
     )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from orchestration.engine.modes import MODES
 from orchestration.engine.purposes import SHOWN
-from sessions.models import Message, Turn
+from sessions.models import Message
 
 SEPARATOR = "\n\n"
 
@@ -18,7 +19,7 @@ def final_text(turn: Mapping[str, Any]) -> str:
     under their names.
     """
     said = [message for message in turn["messages"] if message["text"].strip()]
-    if turn["mode"] == Turn.Mode.DIRECT:
+    if MODES[turn["mode"]].alone:
         return SEPARATOR.join(message["text"] for message in said)
     syntheses = [message for message in said if message["role"] == Message.Role.MANAGER]
     if syntheses and syntheses[-1]["status"] == Message.Status.COMPLETE:

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from orchestration.engine.modes import Mode
 from orchestration.engine.purposes import SHOWN, Purpose
 from sessions.api.openai_compatible.answers import SEPARATOR, final_text, heading
-from sessions.models import Turn
 
 Channel = Literal["content", "reasoning_content"]
 Piece = tuple[Channel, str]
@@ -40,7 +40,7 @@ class Composer:
     is reasoning.
     """
 
-    def __init__(self, mode: str) -> None:
+    def __init__(self, mode: Mode) -> None:
         self.mode = mode
         self.content = ""
         """All that was said as content."""
@@ -81,7 +81,7 @@ class Composer:
                 yield from self._drain()
             case "step.failed" if lane is not None:
                 lane.over = True
-                if self.mode != Turn.Mode.DIRECT:
+                if not self.mode.alone:
                     notice = f"\n{lane.name} could not finish: {event['message']}\n"
                     lane.waiting.append(("reasoning_content", notice))
                 yield from self._drain()
@@ -89,14 +89,13 @@ class Composer:
     def _start(self, event: Mapping[str, Any]) -> Iterator[Piece]:
         if event["purpose"] not in SHOWN:
             return
-        alone = self.mode == Turn.Mode.DIRECT
-        to_manager = self.mode == Turn.Mode.ORCHESTRATOR and event["purpose"] == Purpose.REPLY
+        to_manager = self.mode.concluded and event["purpose"] == Purpose.REPLY
         self._lanes[event["step_id"]] = Lane(
             name=event["agent_name"] or "The manager",
             channel="reasoning_content" if to_manager else "content",
-            titled=event["purpose"] == Purpose.REPLY and not alone,
+            titled=event["purpose"] == Purpose.REPLY and not self.mode.alone,
         )
-        if not alone:
+        if not self.mode.alone:
             doing = "answers" if event["purpose"] == Purpose.REPLY else "puts the answers together"
             yield (
                 "reasoning_content",

@@ -38,7 +38,7 @@ def completion_stream(
 async def stream_chunks(turn: Turn, *, model: str, include_usage: bool) -> AsyncIterator[str]:
     """Yield the chunks of a turn, then `[DONE]`; an error is the last chunk before it."""
     chunks = Chunks(turn, model=model, include_usage=include_usage)
-    composer = Composer(turn.mode)
+    composer = Composer(turn.mode_spec)
     yield chunks.delta(role="assistant", content="")
     try:
         async for chunk in stream_words(turn, chunks, composer):

@@ -7,7 +7,6 @@ import logging
 import pytest
 
 from billing.models import UsageEvent
-from billing.reports.filters import MODES
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
 from sessions.models import Call, Message, Turn
 from sessions.tests.conftest import Api
@@ -23,10 +22,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(autouse=True)
 def fast_retries(settings):
     settings.PANTHEON_PROVIDER_RETRY_BASE_S = 0.01
-
-
-def test_the_forms_of_reports_offer_every_mode():
-    assert set(MODES) == set(Turn.Mode.values)
 
 
 @pytest.fixture

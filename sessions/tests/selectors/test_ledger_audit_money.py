@@ -30,8 +30,8 @@ from billing.services.budgets import budget_save
 from billing.services.reprice import events_reprice
 from billing.services.rollup import rollup_add
 from billing.tests.support.append_only import changes_allowed
+from orchestration.engine.result import TurnResult
 from orchestration.engine.specs import UsageReport
-from orchestration.engine.turn import TurnResult
 from orchestration.models import LlmModel
 from sessions.models import Call, Turn
 from sessions.services.leases import turn_claim

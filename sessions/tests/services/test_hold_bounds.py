@@ -24,9 +24,9 @@ from orchestration.engine.bounds import most_input
 from orchestration.engine.context import build_request, reply_prompt
 from orchestration.engine.ports import CallIntent, CallOutcome
 from orchestration.engine.purposes import Purpose
+from orchestration.engine.result import TurnResult
 from orchestration.engine.specs import Usage, UsageReport
 from orchestration.engine.steps import StepResult
-from orchestration.engine.turn import TurnResult
 from orchestration.models import LlmModel
 from orchestration.tests.providers import Answer, Cut, Gate
 from sessions.dispatch import use_dispatcher

@@ -14,9 +14,9 @@ from billing.services.budgets import budget_save
 from orchestration.engine.context import build_request, reply_prompt
 from orchestration.engine.ports import CallIntent, CallOutcome
 from orchestration.engine.purposes import Purpose
+from orchestration.engine.result import TurnResult
 from orchestration.engine.specs import Usage, UsageReport
 from orchestration.engine.steps import StepResult
-from orchestration.engine.turn import TurnResult
 from sessions.models import Call, Message, Turn
 from sessions.services.calls import TurnCalls, call_close, call_of_intent, calls_write
 from sessions.services.fence import FenceLost

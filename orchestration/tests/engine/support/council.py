@@ -1,8 +1,9 @@
 """Councils for tests of the orchestrator."""
 
+from orchestration.engine.result import TurnResult
 from orchestration.engine.specs import Limits, TurnSpec
 from orchestration.engine.steps import RetryPolicy
-from orchestration.engine.turn import TurnResult, run_turn
+from orchestration.engine.turn import run_turn
 from orchestration.tests.engine.world import (
     World,
 )

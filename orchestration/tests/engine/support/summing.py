@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from orchestration.engine.result import TurnResult
 from orchestration.engine.specs import (
     HistoryMessage,
     SummaryItem,
@@ -10,7 +11,7 @@ from orchestration.engine.specs import (
     TurnSpec,
 )
 from orchestration.engine.steps import RetryPolicy
-from orchestration.engine.turn import TurnResult, run_turn
+from orchestration.engine.turn import run_turn
 from orchestration.tests.engine.world import (
     World,
     model_spec,

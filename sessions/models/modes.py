@@ -1,0 +1,19 @@
+"""The engine's modes as choices: of rooms, of turns, and of what a turn may be asked for."""
+
+from __future__ import annotations
+
+from orchestration.engine.modes import MODES
+
+Choices = list[tuple[str, str]]
+
+
+def room_modes() -> Choices:
+    return [(mode.key, mode.label) for mode in MODES.values() if mode.for_rooms]
+
+
+def turn_modes() -> Choices:
+    return [(key, key.capitalize()) for key in MODES]
+
+
+def asked_modes() -> Choices:
+    return [(key, key.capitalize()) for key, mode in MODES.items() if mode.spoken]
