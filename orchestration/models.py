@@ -13,6 +13,7 @@ from django.db import models
 from django.utils import timezone
 
 from orchestration.gateway.keys import KEY_NAME_RULE, is_key_name
+from orchestration.gateway.kinds import DEMO, KINDS
 
 alias_validator = RegexValidator(
     r"\A[A-Za-z0-9][A-Za-z0-9._:/-]*\Z", "Use letters, digits and . _ : / - only."
@@ -42,17 +43,17 @@ def validate_key_name(value: str) -> None:
         raise ValidationError(KEY_NAME_RULE)
 
 
+def kind_choices() -> list[tuple[str, str]]:
+    """Return the kinds for forms. The field has this function, so that a new kind needs no migration."""
+    return [(kind.key, kind.label) for kind in KINDS.values()]
+
+
 class Provider(models.Model):
     """A server that runs models. Its key stays in the environment: only the variable's name is stored."""
 
-    class Kind(models.TextChoices):
-        OPENAI = "openai", "OpenAI chat completions (and compatible servers)"
-        ANTHROPIC = "anthropic", "Anthropic messages"
-        DEMO = "demo", "Built-in demo"
-
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=64, unique=True, validators=[alias_validator])
-    kind = models.CharField(max_length=16, choices=Kind.choices)
+    kind = models.CharField(max_length=16, choices=kind_choices)
     base_url = models.CharField(
         "base URL",
         max_length=500,
@@ -83,6 +84,10 @@ class Provider(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_demo(self) -> bool:
+        return self.kind == DEMO.key
 
     @property
     def has_key(self) -> bool:

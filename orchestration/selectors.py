@@ -5,11 +5,9 @@ from __future__ import annotations
 from django.conf import settings
 
 from orchestration.engine.specs import ModelSpec
+from orchestration.gateway.kinds import KINDS
 from orchestration.models import LlmModel, Provider
 from web.errors import PantheonError
-
-FIRST_PROVIDERS = ("openai", "anthropic")
-"""Providers that come first; then the others by name, the demo last."""
 
 
 def available_models() -> list[LlmModel]:
@@ -50,12 +48,13 @@ def default_model() -> LlmModel:
 
 
 def provider_rank(provider: Provider) -> tuple[int, str]:
-    """Return where a provider stands when a default is looked for."""
-    if provider.kind == Provider.Kind.DEMO:
-        return len(FIRST_PROVIDERS) + 1, provider.name
-    if provider.name in FIRST_PROVIDERS:
-        return FIRST_PROVIDERS.index(provider.name), ""
-    return len(FIRST_PROVIDERS), provider.name
+    """Return where a provider stands when a default is looked for: kinds' own, others by name, the demo last."""
+    first = [kind.key for kind in KINDS.values() if kind.wire]
+    if provider.is_demo:
+        return len(first) + 1, provider.name
+    if provider.name in first:
+        return first.index(provider.name), ""
+    return len(first), provider.name
 
 
 def model_spec(model: LlmModel) -> ModelSpec:

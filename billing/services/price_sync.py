@@ -14,7 +14,8 @@ from billing.models import ModelPrice
 from billing.pricing import tiers_in_effect
 from billing.services.price_source import PACKAGE, NotListed, data_source, listed_price
 from billing.services.prices import Rates, price_add
-from orchestration.models import LlmModel, Provider
+from orchestration.gateway.kinds import DEMO
+from orchestration.models import LlmModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +46,7 @@ def price_sync(
     is as old as its newest row. A price with another source was entered by a person and is kept unless `replace`.
     `first_prices_from`: when a model's first price takes effect, None for now; later prices take effect now.
     """
-    models = LlmModel.objects.exclude(provider__kind=Provider.Kind.DEMO).select_related("provider")
+    models = LlmModel.objects.exclude(provider__kind=DEMO.key).select_related("provider")
     # Locked so that of two syncs at once, the second sees the rows of the first.
     locked = models.select_for_update(of=("self",), no_key=True).order_by("pk")
     rows: dict[uuid.UUID, list[ModelPrice]] = {model.pk: [] for model in locked}

@@ -24,7 +24,7 @@ class ModelSpec:
     """The provider's own name for the model."""
     provider: str
     kind: str
-    """`openai`, `anthropic` or `demo`: which gateway speaks to it."""
+    """The provider's wire format: a key of the gateway's table of kinds."""
     base_url: str
     base_url_env: str
     key_env: str

@@ -1,24 +1,24 @@
 """Anthropic's Messages.
 
 The SDK sends the request; its stream is read here as bare JSON, as for the other wire format. Shapes: Anthropic,
-"Streaming messages" and "Structured outputs".
+"Streaming messages", "Structured outputs" and "Prompt caching".
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-import anthropic
 import httpx2
 
 from orchestration.engine.ports import ModelEvent, PartialUsage, ReasoningDelta, TextDelta
-from orchestration.engine.specs import ModelRequest, UsageReport
-from orchestration.gateway.connections import LIMITS, trusted_certificates
+from orchestration.engine.specs import ModelRequest, Usage, UsageReport
+from orchestration.gateway.connections import LIMITS, ids_listed, trusted_certificates
 from orchestration.gateway.errors import ErrorEvent
 from orchestration.gateway.keys import Endpoint
 from orchestration.gateway.sse import clean
-from orchestration.gateway.usage import anthropic_merged, anthropic_report
+from orchestration.gateway.usage import CACHE_CREATION_KEYS, Figures, split_writes
 
 FINISH_REASONS = {
     "max_tokens": "length",
@@ -26,6 +26,19 @@ FINISH_REASONS = {
     "refusal": "content_filter",
 }
 """Every other stop reason is a stop."""
+STATUS_OF_TYPE = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "api_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+"""The types of error events (Anthropic, "Errors")."""
 
 
 class AnthropicMessages:
@@ -34,6 +47,8 @@ class AnthropicMessages:
     request_id_header = "request-id"
 
     def __init__(self, endpoint: Endpoint, timeout: httpx2.Timeout) -> None:
+        import anthropic  # a second and 40 MB: only when it is used
+
         self._client = anthropic.AsyncAnthropic(
             api_key=endpoint.key,
             base_url=endpoint.base_url,
@@ -62,8 +77,16 @@ class AnthropicMessages:
         )
         return response
 
-    async def list_models(self) -> httpx2.Response:
-        return (await self._client.models.with_raw_response.list(limit=1000)).http_response
+    async def list_models(self) -> set[str]:
+        return ids_listed((await self._client.models.with_raw_response.list(limit=1000)).http_response)
+
+    @staticmethod
+    def total_input(raw: Mapping[str, Any]) -> int | None:
+        figures = Figures(raw, {})
+        if (fresh := figures.count("input_tokens")) is None:
+            return None
+        writes = split_writes(figures, figures.count("cache_creation_input_tokens"))
+        return fresh + (figures.count("cache_read_input_tokens") or 0) + sum(writes)
 
     def reader(self) -> MessagesReader:
         return MessagesReader()
@@ -117,12 +140,12 @@ class MessagesReader:
             case "message_stop":
                 self.ended = True
             case "error":
-                raise ErrorEvent(payload.get("error"))
+                raise ErrorEvent(payload.get("error"), STATUS_OF_TYPE)
         return []
 
     def final_report(self) -> UsageReport | None:
         """Return the figure of the last `message_delta`, which comes with the stop reason."""
-        return anthropic_report(self._usage) if self.finish_reason and self._usage else None
+        return usage_report(self._usage) if self.finish_reason and self._usage else None
 
     def _start(self, message: dict[str, Any]) -> list[ModelEvent]:
         model, response_id = message.get("model"), message.get("id")
@@ -136,7 +159,7 @@ class MessagesReader:
 
     def _delta(self, payload: dict[str, Any]) -> list[ModelEvent]:
         self.speaking = True
-        self._usage = anthropic_merged(self._usage, _object(payload, "usage"))
+        self._usage = merged_usage(self._usage, _object(payload, "usage"))
         reason = _object(payload, "delta").get("stop_reason")
         if isinstance(reason, str) and reason:
             self.finish_reason = FINISH_REASONS.get(reason, "stop")
@@ -146,7 +169,7 @@ class MessagesReader:
     def _partial(self) -> list[ModelEvent]:
         if not self._usage:
             return []
-        report = anthropic_report(self._usage)
+        report = usage_report(self._usage)
         return [PartialUsage(report.usage, report.raw or {})]
 
 
@@ -163,3 +186,42 @@ def _said(part: dict[str, Any]) -> list[ModelEvent]:
 def _object(holder: dict[str, Any], name: str) -> dict[str, Any]:
     value = holder.get(name)
     return value if isinstance(value, dict) else {}
+
+
+USAGE_KEYS: Mapping[str, frozenset[str]] = {
+    "": frozenset(
+        {
+            "input_tokens",
+            "output_tokens",
+            "cache_creation_input_tokens",
+            "cache_read_input_tokens",
+            "cache_creation",
+        }
+        | {"output_tokens_details", "server_tool_use", "service_tier", "inference_geo", "speed", "iterations"}
+    ),
+    "cache_creation": CACHE_CREATION_KEYS,
+    "output_tokens_details": frozenset({"thinking_tokens"}),
+}
+
+
+def usage_report(raw: Mapping[str, Any]) -> UsageReport:
+    """Return the report of an Anthropic usage object, whose `input_tokens` are without cache reads and writes."""
+    figures = Figures(raw, USAGE_KEYS)
+    fresh = figures.count("input_tokens") or 0
+    read = figures.count("cache_read_input_tokens") or 0
+    write_5m, write_1h = split_writes(figures, figures.count("cache_creation_input_tokens"))
+    if not fresh + read + write_5m + write_1h:
+        figures.flag("missing_input")
+    output = figures.count("output_tokens")
+    if output is None:
+        figures.flag("missing_output")
+    reasoning = figures.count("thinking_tokens", "output_tokens_details") or 0
+    if reasoning > (output or 0):
+        figures.flag("output_mismatch")
+    usage = Usage(fresh, read, write_5m, write_1h, output or 0, min(reasoning, output or 0))
+    return figures.report(usage)
+
+
+def merged_usage(start: Mapping[str, Any], delta: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `message_start.usage` brought up to date by `message_delta.usage`: cumulative, so the last word counts."""
+    return {**start, **{name: value for name, value in delta.items() if value is not None}}

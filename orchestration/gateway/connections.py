@@ -1,4 +1,4 @@
-"""What all clients of model servers share: how many connections they keep, and whose certificates they trust."""
+"""What clients of model servers share: limits, whose certificates they trust, and how lists of models look."""
 
 from __future__ import annotations
 
@@ -14,3 +14,15 @@ LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100, keep
 def trusted_certificates() -> ssl.SSLContext:
     """Return the context for TLS, made once: to read the certificates takes 20 ms and a megabyte."""
     return httpx2.create_ssl_context()
+
+
+class NoList(Exception):
+    """The server answered, and not with a list of models."""
+
+
+def ids_listed(response: httpx2.Response) -> set[str]:
+    """Return the ids in a list of models (OpenAI and Anthropic, "List models": the same shape). Raises NoList."""
+    try:
+        return {str(row["id"]) for row in response.json()["data"]}
+    except (ValueError, TypeError, KeyError) as error:
+        raise NoList from error

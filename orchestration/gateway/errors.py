@@ -36,25 +36,6 @@ NOT_SENT = (
 )
 """Errors after which the provider cannot have seen the request."""
 
-STATUS_OF_TYPE = {
-    "invalid_request_error": 400,
-    "authentication_error": 401,
-    "billing_error": 402,
-    "insufficient_quota": 429,
-    "permission_error": 403,
-    "not_found_error": 404,
-    "request_too_large": 413,
-    "rate_limit_error": 429,
-    "rate_limit_exceeded": 429,
-    "requests": 429,
-    "tokens": 429,
-    "api_error": 500,
-    "server_error": 500,
-    "timeout_error": 504,
-    "overloaded_error": 529,
-}
-"""An error event in a stream has a type and no status (Anthropic, "Errors"; OpenAI, "Error codes")."""
-
 SENTENCES = {
     300: "sent us elsewhere (HTTP {status}): check {address}",
     400: "rejected the request (HTTP {status}); its reason is in the server's log",
@@ -70,11 +51,12 @@ SENTENCES = {
 
 
 class ErrorEvent(Exception):
-    """The provider sent an error in the stream."""
+    """The provider sent an error in the stream: a type and no status. `statuses` says what its types stand for."""
 
-    def __init__(self, error: Any) -> None:
+    def __init__(self, error: Any, statuses: Mapping[str, int]) -> None:
         super().__init__("error event")
         self.error = error
+        self.statuses = statuses
 
 
 class CutStream(Exception):
@@ -121,7 +103,7 @@ def failure(
     if isinstance(response, httpx2.Response):
         return _of_response(response, origin)
     if isinstance(error, ErrorEvent):
-        return _of_event(error.error, origin, report)
+        return _of_event(error, origin, report)
     code, message, retryable, sent = _of_exception(error, origin)
     timed_out = code == "provider_timeout"
     return Failed(code, message, retryable, may_have_cost=sent and (answered or timed_out), report=report)
@@ -205,18 +187,18 @@ def _of_response(response: httpx2.Response, origin: Origin) -> Failed:
     return Failed(code, message, retryable, may_have_cost=False, retry_after_s=pause_s)
 
 
-def _of_event(error: Any, origin: Origin, report: UsageReport | None) -> Failed:
+def _of_event(error: ErrorEvent, origin: Origin, report: UsageReport | None) -> Failed:
     """Return what an error event means: as the status it stands for, but something may have been worked on."""
-    origin.log(logging.WARNING, "error event", str(error))
-    fields = error if isinstance(error, Mapping) else {}
+    origin.log(logging.WARNING, "error event", str(error.error))
+    fields = error.error if isinstance(error.error, Mapping) else {}
     status = 500
     for name in ("status", "code", "type"):
         value = fields.get(name)
         if isinstance(value, int) and 400 <= value <= 599:
             status = value
             break
-        if isinstance(value, str) and value in STATUS_OF_TYPE:
-            status = STATUS_OF_TYPE[value]
+        if isinstance(value, str) and value in error.statuses:
+            status = error.statuses[value]
             break
     code, message, retryable = _meaning(status, origin.model)
     return Failed(code, message, retryable, may_have_cost=True, report=report)

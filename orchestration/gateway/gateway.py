@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import logging
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
@@ -13,20 +12,14 @@ from orchestration.engine.specs import ModelRequest
 from orchestration.gateway.demo import demo_events
 from orchestration.gateway.errors import Origin
 from orchestration.gateway.keys import Endpoint, NotConfigured, resolve
+from orchestration.gateway.kinds import DEMO, KINDS
 from orchestration.gateway.streaming import GatewayConfig, ListingWire, Wire, model_events
 
 log = logging.getLogger(__name__)
 
 __all__ = ["Gateway", "GatewayConfig"]
 
-WIRES = {
-    "openai": ("orchestration.gateway.openai_chat", "OpenAIChat"),
-    "anthropic": ("orchestration.gateway.anthropic_messages", "AnthropicMessages"),
-}
-"""Kind of provider -> the module that speaks to it. An SDK takes a second and 40 MB to import: only when it is used."""
-
 CLOSE_S = 1.0
-
 
 CALLS_PER_CLIENT = 16
 """A client's pool looks at each of its connections twice for each call, idle ones with a system call: with 64 of them
@@ -53,7 +46,7 @@ class Gateway:
 
         Never raises for what a provider does. Closing the generator, or cancelling who reads it, aborts the call.
         """
-        if request.model.kind == "demo":
+        if request.model.kind == DEMO.key:
             return demo_events(request, self._config.demo_words_per_s)
         return self._stream(request)
 
@@ -87,8 +80,6 @@ class Gateway:
 
     async def _client(self, endpoint: Endpoint) -> Client:
         """Return a client for an endpoint that has room for one more call. A new key makes a new client."""
-        if endpoint.kind not in WIRES:
-            raise NotConfigured(f"There is no provider of kind {endpoint.kind}.")
         clients = self._wires.setdefault(endpoint, [])
         wire: Wire | None = None
         while (client := next((one for one in clients if one.calls < CALLS_PER_CLIENT), None)) is None:
@@ -102,6 +93,4 @@ class Gateway:
 
 def make_wire(endpoint: Endpoint, config: GatewayConfig) -> ListingWire:
     """Make the client for an endpoint. Slow (imports, certificates): not for the event loop."""
-    module, name = WIRES[endpoint.kind]
-    wire: ListingWire = getattr(importlib.import_module(module), name)(endpoint, config.http_timeout())
-    return wire
+    return KINDS[endpoint.kind].wire_class()(endpoint, config.http_timeout())

@@ -9,12 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from orchestration.engine.specs import ModelSpec
-
-DEFAULT_BASE_URLS = {
-    "openai": "https://api.openai.com/v1",
-    "anthropic": "https://api.anthropic.com",
-}
-"""The SDKs' own addresses. Passed on explicitly: a client left to itself would look into the environment."""
+from orchestration.gateway.kinds import KINDS
 
 NO_KEY = "no-key-needed"
 """Sent to a server that wants no key: the SDKs insist on one."""
@@ -28,7 +23,11 @@ KEY_NAME_RULE = (
     "Use a variable that ends in _API_KEY, such as OPENROUTER_API_KEY, and is none of Pantheon's own."
 )
 
-SECRET_PATTERN = re.compile(r"(?i)bearer\s+[^\s\"',}]+|\b(?:sk|pk|rk|gsk|xai)[-_][a-z0-9_*.-]{6,}")
+SECRET_PATTERN = re.compile(
+    "|".join(
+        [r"(?i)bearer\s+[^\s\"',}]+", *(rf"\b{kind.secrets}" for kind in KINDS.values() if kind.secrets)]
+    )
+)
 """What looks like a key in a text that somebody else wrote."""
 
 
@@ -75,8 +74,10 @@ def key_of(model: ModelSpec) -> str:
 
 def base_url_of(model: ModelSpec) -> str:
     """Return the base URL: the catalogue's, else the variable's, else the SDK's own."""
+    if model.kind not in KINDS:
+        raise NotConfigured(f"There is no provider of kind {model.kind}.")
     from_variable = os.environ.get(model.base_url_env, "") if model.base_url_env else ""
-    url = (model.base_url or from_variable).strip() or DEFAULT_BASE_URLS.get(model.kind, "")
+    url = (model.base_url or from_variable).strip() or KINDS[model.kind].base_url
     setting = "its base URL in the catalogue" if model.base_url else model.base_url_env or "its base URL"
     try:
         parts = urlsplit(url)

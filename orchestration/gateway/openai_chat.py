@@ -2,31 +2,51 @@
 
 The SDK sends the request; its stream is read here as bare JSON, since building its typed chunks costs several times as
 much as everything else a chunk needs, and rejects less than the engine has to know. Shapes: OpenAI API reference,
-"The chat completion chunk object".
+"The chat completion chunk object"; of usage objects also the guide "Prompt caching"; OpenRouter, "Usage accounting";
+DeepSeek, "Context caching"; Google and Ollama, "OpenAI compatibility".
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
+from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
-import openai
 
 from orchestration.engine.ports import ModelEvent, PartialUsage, ReasoningDelta, TextDelta
-from orchestration.engine.specs import ModelRequest, UsageReport
-from orchestration.gateway.connections import LIMITS, trusted_certificates
+from orchestration.engine.specs import ModelRequest, Usage, UsageReport
+from orchestration.gateway.connections import LIMITS, ids_listed, trusted_certificates
 from orchestration.gateway.errors import ErrorEvent
 from orchestration.gateway.keys import Endpoint
 from orchestration.gateway.sse import clean
-from orchestration.gateway.usage import openai_report
+from orchestration.gateway.usage import CACHE_CREATION_KEYS, Figures, split_writes
 
 FINISH_REASONS = {"length": "length", "max_tokens": "length", "content_filter": "content_filter"}
 """Everything else that a server calls a finish is a stop, tool calls among it: no tools are ever offered."""
 BROKEN_FINISHES = frozenset({"error", "abort"})
 """What OpenRouter and vLLM send for an answer that came to nothing."""
+STATUS_OF_TYPE = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "insufficient_quota": 429,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "requests": 429,
+    "tokens": 429,
+    "api_error": 500,
+    "server_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+"""The types of error events (OpenAI, "Error codes"), also Anthropic's, which compatible servers pass on."""
 
 OPENAI_HOSTS = re.compile(r"(\A|\.)(openai\.com|openai\.azure\.com)\Z")
 REASONING_MODELS = re.compile(r"\A(openai/)?(gpt-[5-9]|o\d)")
@@ -39,6 +59,8 @@ class OpenAIChat:
     request_id_header = "x-request-id"
 
     def __init__(self, endpoint: Endpoint, timeout: httpx2.Timeout) -> None:
+        import openai  # a second and 40 MB: only when it is used
+
         self._host = urlsplit(endpoint.base_url).hostname or ""
         self._client = openai.AsyncOpenAI(
             api_key=endpoint.key,
@@ -67,8 +89,12 @@ class OpenAIChat:
         )
         return response
 
-    async def list_models(self) -> httpx2.Response:
-        return (await self._client.models.with_raw_response.list()).http_response
+    async def list_models(self) -> set[str]:
+        return ids_listed((await self._client.models.with_raw_response.list()).http_response)
+
+    @staticmethod
+    def total_input(raw: Mapping[str, Any]) -> int | None:
+        return Figures(raw, {}).count("prompt_tokens")
 
     def reader(self) -> ChatReader:
         return ChatReader()
@@ -133,7 +159,7 @@ class ChatReader:
     def feed(self, payload: dict[str, Any]) -> list[ModelEvent]:
         """Take one chunk. Raises ErrorEvent."""
         if payload.get("error"):
-            raise ErrorEvent(payload["error"])
+            raise ErrorEvent(payload["error"], STATUS_OF_TYPE)
         if not self.model_served:
             model, response_id = payload.get("model"), payload.get("id")
             self.model_served = model if isinstance(model, str) else ""
@@ -165,12 +191,13 @@ class ChatReader:
         finish = choice.get("finish_reason")
         if isinstance(finish, str) and finish:
             if finish in BROKEN_FINISHES:
-                raise ErrorEvent(choice.get("error") or {"message": f"finish_reason {finish}"})
+                error = choice.get("error") or {"message": f"finish_reason {finish}"}
+                raise ErrorEvent(error, STATUS_OF_TYPE)
             self.finish_reason = FINISH_REASONS.get(finish, "stop")
 
     def _usage(self, usage: dict[str, Any], *, final: bool, events: list[ModelEvent]) -> None:
         """Take a usage object. Some servers send one with each chunk: it is cumulative, the last is right."""
-        self._report = openai_report(usage)
+        self._report = usage_report(usage)
         self._final = final
         if not final:
             events.append(PartialUsage(self._report.usage, self._report.raw or {}))
@@ -183,3 +210,102 @@ def _text(value: Any) -> str:
             _text(part.get("text")) for part in value if isinstance(part, dict) and part.get("type") == "text"
         )
     return clean(value) if isinstance(value, str) else ""
+
+
+MAX_COST_USD = Decimal(1_000_000)
+COST_STEP = Decimal("1e-12")
+
+USAGE_KEYS: Mapping[str, frozenset[str]] = {
+    "": frozenset(
+        {
+            "prompt_tokens",
+            "completion_tokens",
+            "total_tokens",
+            "prompt_tokens_details",
+            "completion_tokens_details",
+        }
+        # OpenRouter
+        | {
+            "cost",
+            "cost_details",
+            "is_byok",
+            "cache_creation",
+            "server_tool_use",
+            "service_tier",
+            "iterations",
+        }
+        # DeepSeek, Groq
+        | {"prompt_cache_hit_tokens", "prompt_cache_miss_tokens"}
+        | {"queue_time", "prompt_time", "completion_time", "total_time"}
+    ),
+    "prompt_tokens_details": frozenset(
+        {"cached_tokens", "cache_write_tokens", "audio_tokens", "text_tokens", "image_tokens", "video_tokens"}
+    ),
+    "completion_tokens_details": frozenset(
+        {"reasoning_tokens", "audio_tokens", "text_tokens", "image_tokens"}
+        | {"accepted_prediction_tokens", "rejected_prediction_tokens"}
+    ),
+    "cache_creation": CACHE_CREATION_KEYS,
+}
+
+
+def usage_report(raw: Mapping[str, Any]) -> UsageReport:
+    """Return the report of an OpenAI-shaped usage object, whose `prompt_tokens` include what was cached."""
+    figures = Figures(raw, USAGE_KEYS)
+    prompt = figures.count("prompt_tokens")
+    completion = figures.count("completion_tokens")
+    total = figures.count("total_tokens")
+    read = figures.count("cached_tokens", "prompt_tokens_details")
+    read = (figures.count("prompt_cache_hit_tokens") if read is None else read) or 0
+    written = figures.count("cache_write_tokens", "prompt_tokens_details") or 0
+    write_5m, write_1h = split_writes(figures, written)
+    if not prompt:
+        # Ollama leaves the count out, or sends 0, for a prompt that it had evaluated before.
+        figures.flag("missing_input")
+    elif read + write_5m + write_1h > prompt:
+        figures.flag("input_mismatch")
+    fresh = max(0, (prompt or 0) - read - write_5m - write_1h)
+    if completion is None:
+        figures.flag("missing_output")
+    output, reasoning = _output(figures, prompt, completion or 0, total)
+    usage = Usage(fresh, read, write_5m, write_1h, output, min(reasoning, output))
+    return figures.report(usage, _cost(figures))
+
+
+def _output(figures: Figures, prompt: int | None, completion: int, total: int | None) -> tuple[int, int]:
+    """Return output and reasoning of an OpenAI-shaped object.
+
+    Gemini-shaped objects leave thoughts out of `completion_tokens` and count them in `total_tokens` only, with or
+    without naming them in `reasoning_tokens`.
+    """
+    reasoning = figures.count("reasoning_tokens", "completion_tokens_details") or 0
+    beyond = total - prompt - completion if total is not None and prompt else 0
+    if beyond > 0 and reasoning in (0, beyond):
+        if not reasoning:
+            figures.flag("output_mismatch")
+        return completion + beyond, beyond
+    if beyond != 0:
+        figures.flag("output_mismatch")
+    if reasoning > completion:
+        figures.flag("output_mismatch")
+        if total is None:
+            # Then it lies outside, as far as anybody can tell.
+            return completion + reasoning, reasoning
+    return completion, reasoning
+
+
+def _cost(figures: Figures) -> str | None:
+    """Return OpenRouter's `cost` in USD as a decimal string of at most 12 places."""
+    value = figures.raw.get("cost")
+    if value is None:
+        return None
+    try:
+        cost = (
+            Decimal(str(value)) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+        )
+    except InvalidOperation:
+        cost = None
+    if cost is None or not cost.is_finite() or not 0 <= cost <= MAX_COST_USD:
+        figures.flag("bad_value:cost")
+        return None
+    return format(cost.quantize(COST_STEP).normalize(), "f")

@@ -1,7 +1,6 @@
 """Whether a provider answers, and takes its key: asked by the list of its models, which costs nothing.
 
-Nothing is generated for it: that would have to be on the bill, and the ledger has calls of turns alone. Shapes: OpenAI
-and Anthropic, "List models"; servers that speak like OpenAI have the same.
+Nothing is generated for it: that would have to be on the bill, and the ledger has calls of turns alone.
 """
 
 from __future__ import annotations
@@ -14,9 +13,11 @@ from dataclasses import dataclass, replace
 import httpx2
 
 from orchestration.engine.specs import ModelSpec
+from orchestration.gateway.connections import NoList
 from orchestration.gateway.errors import Origin, failure
 from orchestration.gateway.gateway import make_wire
-from orchestration.gateway.keys import DEFAULT_BASE_URLS, Endpoint, NotConfigured, resolve
+from orchestration.gateway.keys import Endpoint, NotConfigured, resolve
+from orchestration.gateway.kinds import KINDS
 from orchestration.gateway.streaming import GatewayConfig, ListingWire
 
 LIMIT_S = 10.0
@@ -32,10 +33,6 @@ class Probe:
     message: str
     unlisted: tuple[str, ...] = ()
     """Model ids that were asked about and that the provider does not have in its list."""
-
-
-class NoList(Exception):
-    """The server answered, and not with a list of models."""
 
 
 async def probe(model: ModelSpec, model_ids: Collection[str] = (), *, limit_s: float = LIMIT_S) -> Probe:
@@ -80,18 +77,14 @@ async def wire_for(endpoint: Endpoint, limit_s: float) -> ListingWire:
 async def models_of(wire: ListingWire) -> set[str]:
     """Return the ids of the models that a server lists; close its client. Raises NoList, and what the client raises."""
     try:
-        response = await wire.list_models()
+        return await wire.list_models()
     finally:
         await wire.aclose()
-    try:
-        return {str(row["id"]) for row in response.json()["data"]}
-    except (ValueError, TypeError, KeyError) as error:
-        raise NoList from error
 
 
 async def takes_any_key(endpoint: Endpoint, limit_s: float) -> bool:
     """Tell whether a server shows its list with a wrong key too, as some that speak like OpenAI do."""
-    if endpoint.base_url == DEFAULT_BASE_URLS[endpoint.kind]:
+    if endpoint.base_url == KINDS[endpoint.kind].base_url:
         return False
     try:
         await models_of(await wire_for(replace(endpoint, key=WRONG_KEY), limit_s))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -14,6 +14,7 @@ import httpx2
 from orchestration.engine.ports import Completed, Failed, ModelEvent, Opened
 from orchestration.engine.specs import ModelRequest, UsageReport
 from orchestration.gateway.errors import CutStream, ErrorEvent, Origin, TimedOut, failure
+from orchestration.gateway.keys import Endpoint
 from orchestration.gateway.sse import DONE, NotAnEventStream, SseReader, clean, parse
 from orchestration.gateway.usage import NO_FIGURE
 
@@ -80,10 +81,21 @@ class Wire(Protocol):
 
 
 class ListingWire(Wire, Protocol):
-    """A wire that can also say which models there are."""
+    """What a kind of provider brings: a wire that also lists models and reads stored usage objects."""
 
-    async def list_models(self) -> httpx2.Response:
-        """Ask for the list: nothing is generated, and nothing billed."""
+    def __init__(self, endpoint: Endpoint, timeout: httpx2.Timeout) -> None:
+        """Make the client. Here its SDK is imported, not with the module."""
+
+    async def list_models(self) -> set[str]:
+        """Return the ids of the models that the server has: nothing is generated, and nothing billed.
+
+        Raises connections.NoList, and what the client raises.
+        """
+        ...
+
+    @staticmethod
+    def total_input(raw: Mapping[str, Any]) -> int | None:
+        """Return the total input that a usage object of this format tells, None if it tells none."""
         ...
 
 

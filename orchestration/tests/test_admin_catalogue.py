@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 
 def make_model(alias="lab-1", **fields):
-    provider, _ = Provider.objects.get_or_create(name="lab", kind=Provider.Kind.OPENAI, key_env="LAB_API_KEY")
+    provider, _ = Provider.objects.get_or_create(name="lab", kind="openai", key_env="LAB_API_KEY")
     return LlmModel.objects.create(
         alias=alias, provider=provider, model_id="one", context_window=8192, max_output_tokens=1024, **fields
     )

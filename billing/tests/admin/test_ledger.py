@@ -32,7 +32,7 @@ RATES = {
 
 @pytest.fixture
 def model():
-    provider = Provider.objects.create(name="lab", kind=Provider.Kind.OPENAI)
+    provider = Provider.objects.create(name="lab", kind="openai")
     return LlmModel.objects.create(
         alias="lab-1", provider=provider, model_id="one", context_window=8192, max_output_tokens=1024
     )

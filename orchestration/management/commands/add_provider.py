@@ -7,11 +7,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from orchestration.models import Provider
+from orchestration.gateway.kinds import KINDS
 from orchestration.services import provider_add
 from web.errors import ValidationFailed
-
-KINDS = [kind for kind in Provider.Kind.values if kind != Provider.Kind.DEMO]
 
 
 class Command(BaseCommand):
@@ -19,7 +17,8 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", help="how the provider is called here, such as openrouter")
-        parser.add_argument("--kind", required=True, choices=KINDS, help="the wire format it speaks")
+        kinds = [kind.key for kind in KINDS.values() if kind.wire]
+        parser.add_argument("--kind", required=True, choices=kinds, help="the wire format it speaks")
         parser.add_argument("--base-url", default="", help="such as http://localhost:11434/v1")
         parser.add_argument(
             "--base-url-env", default="", metavar="VAR", help="a variable that holds the base URL"

@@ -8,6 +8,7 @@ import httpx2
 import pytest
 
 from orchestration.gateway.errors import ErrorEvent, Origin, failure, retry_after_s
+from orchestration.gateway.openai_chat import STATUS_OF_TYPE
 from orchestration.tests.gateway import KEY, spec
 
 NOW_S = 1_800_000_000.0
@@ -85,7 +86,7 @@ def test_a_provider_that_says_not_to_retry() -> None:
     ],
 )
 def test_error_events(event: object, code: str, retryable: bool) -> None:
-    failed = failure(ErrorEvent(event), ORIGIN)
+    failed = failure(ErrorEvent(event, STATUS_OF_TYPE), ORIGIN)
     assert (failed.code, failed.retryable, failed.may_have_cost) == (code, retryable, True)
 
 

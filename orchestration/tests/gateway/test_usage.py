@@ -10,13 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestration.engine.specs import Usage, UsageReport
-from orchestration.gateway.usage import (
-    ANTHROPIC_KEYS,
-    OPENAI_KEYS,
-    anthropic_merged,
-    anthropic_report,
-    openai_report,
-)
+from orchestration.gateway.anthropic_messages import USAGE_KEYS as ANTHROPIC_KEYS
+from orchestration.gateway.anthropic_messages import merged_usage as anthropic_merged
+from orchestration.gateway.anthropic_messages import usage_report as anthropic_report
+from orchestration.gateway.openai_chat import USAGE_KEYS as OPENAI_KEYS
+from orchestration.gateway.openai_chat import usage_report as openai_report
 from orchestration.tests.providers.anthropic_server import anthropic_usage
 from orchestration.tests.providers.openai_server import openai_usage
 

@@ -169,8 +169,8 @@ def test_mail_without_an_address_of_our_own_is_refused(settings):
 
 
 def test_a_key_variable_that_no_provider_may_read_is_named(db, django_assert_num_queries):
-    Provider.objects.create(name="lab", kind=Provider.Kind.OPENAI, key_env="DATABASE_URL")
-    Provider.objects.create(name="good", kind=Provider.Kind.OPENAI, key_env="GOOD_API_KEY")
+    Provider.objects.create(name="lab", kind="openai", key_env="DATABASE_URL")
+    Provider.objects.create(name="good", kind="openai", key_env="GOOD_API_KEY")
     [message] = found(databases=["default"])
     assert (message.id, message.level) == ("pantheon.W003", checks.WARNING)
     assert "lab reads its key from DATABASE_URL" in message.msg
@@ -182,7 +182,7 @@ def test_a_key_variable_that_no_provider_may_read_is_named(db, django_assert_num
 class TestDefaultModel:
     @pytest.fixture(autouse=True)
     def _catalogue(self, db):
-        provider = Provider.objects.create(name="lab", kind=Provider.Kind.OPENAI, key_env="LAB_API_KEY")
+        provider = Provider.objects.create(name="lab", kind="openai", key_env="LAB_API_KEY")
         LlmModel.objects.create(
             alias="lab-1", provider=provider, model_id="one", context_window=8192, max_output_tokens=1024
         )

@@ -57,9 +57,7 @@ def make_rows(name: str = "ada") -> Rows:
         object_id=str(team.pk),
         object_label=team.name,
     )
-    provider = Provider.objects.create(
-        name=f"server-{name}", kind=Provider.Kind.OPENAI, key_env="SERVER_API_KEY"
-    )
+    provider = Provider.objects.create(name=f"server-{name}", kind="openai", key_env="SERVER_API_KEY")
     model = LlmModel.objects.create(
         alias=f"model-{name}", provider=provider, model_id="m-1", context_window=8192, max_output_tokens=1024
     )

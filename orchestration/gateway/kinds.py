@@ -1,0 +1,67 @@
+"""The kinds of provider: one row for each wire format that we speak, and one for the demo.
+
+A new kind is a row here and the class that the row names. Its SDK is also named where no code can read this table:
+`requirements.in` and the contract on SDKs in `pyproject.toml`. `test_kinds.py` compares them.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from orchestration.gateway.streaming import ListingWire
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of provider."""
+
+    key: str
+    """The catalogue's and the snapshots' name for it, also the name of the starter catalogue's provider."""
+    label: str
+    wire: str = ""
+    """`module:class` of the client; empty for the demo. It imports its SDK only when a client is made: that takes a
+    second and 40 MB."""
+    sdk: str = ""
+    """The package that the client imports."""
+    base_url: str = ""
+    """The SDK's own address. Passed on explicitly: a client left to itself would look into the environment."""
+    variables: str = ""
+    """The beginning of the SDK's environment variables: `<variables>_API_KEY` has the starter provider's key."""
+    secrets: str = ""
+    """A pattern of the keys that its servers take, for `keys.redact`."""
+
+    def wire_class(self) -> type[ListingWire]:
+        wire: type[ListingWire] = pkgutil.resolve_name(self.wire)
+        return wire
+
+
+DEMO = Kind("demo", "Built-in demo")
+
+KINDS = {
+    kind.key: kind
+    for kind in (
+        Kind(
+            "openai",
+            "OpenAI chat completions (and compatible servers)",
+            wire="orchestration.gateway.openai_chat:OpenAIChat",
+            sdk="openai",
+            base_url="https://api.openai.com/v1",
+            variables="OPENAI",
+            secrets=r"(?:sk|pk|rk|gsk|xai)[-_][a-z0-9_*.-]{6,}",
+        ),
+        Kind(
+            "anthropic",
+            "Anthropic messages",
+            wire="orchestration.gateway.anthropic_messages:AnthropicMessages",
+            sdk="anthropic",
+            base_url="https://api.anthropic.com",
+            variables="ANTHROPIC",
+            secrets=r"sk-ant-[a-z0-9_*.-]{6,}",
+        ),
+        DEMO,
+    )
+}
+"""In the order in which a default model is looked for and forms offer them."""
