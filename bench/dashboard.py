@@ -218,7 +218,8 @@ def fill(events: int) -> None:
     from django.db import connection
     from django.utils import timezone
 
-    from billing.models.rollup_columns import TOKENS, TOTAL_COLUMNS
+    from billing.models.bucket_columns import TOKENS
+    from billing.models.rollup_columns import TOTAL_COLUMNS
     from billing.models.rollup_cuts import CUTS
     from billing.services.rollup import totals_of
 
@@ -268,7 +269,7 @@ def check(first: dt.date) -> None:
     """Exit where a rollup is not the sum of the events: all in all, and row by row on some days and their weeks."""
     from django.db import connection
 
-    from billing.models.rollup_columns import TOKENS
+    from billing.models.bucket_columns import TOKENS
     from billing.services.rollup import rollup_wrong_rows
 
     tokens = {"all_tokens": " + ".join(TOKENS)}

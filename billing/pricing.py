@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from billing.fields import MAX_PICO
 from billing.models import ModelPrice
-from orchestration.engine.specs import Usage, UsageReport
+from orchestration.engine.specs import BUCKETS, INPUT_BUCKETS, Usage, UsageReport
 
 OUT_OF_RANGE = "cost_out_of_range"
 """Flag of a call whose reported usage would cost more than MAX_PICO."""
@@ -41,13 +41,7 @@ def cost_pico(usage: Usage, price: ModelPrice | None) -> int | None:
     """Return buckets x rates in pico-USD; None if unpriced. Reasoning is part of the output."""
     if price is None:
         return None
-    return (
-        usage.input * price.input_pico
-        + usage.cache_read * price.cache_read_pico
-        + usage.cache_write_5m * price.cache_write_5m_pico
-        + usage.cache_write_1h * price.cache_write_1h_pico
-        + usage.output * price.output_pico
-    )
+    return sum(getattr(usage, bucket) * getattr(price, f"{bucket}_pico") for bucket in BUCKETS)
 
 
 def billed_report(
@@ -91,4 +85,4 @@ def call_bound_pico(
 
 def highest_input_rate(price: ModelPrice) -> int:
     """Return the highest rate of an input token: uncached, cache read or cache write."""
-    return max(price.input_pico, price.cache_read_pico, price.cache_write_5m_pico, price.cache_write_1h_pico)
+    return max(getattr(price, f"{bucket}_pico") for bucket in INPUT_BUCKETS)

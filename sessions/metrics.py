@@ -11,6 +11,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from billing.fields import pico_to_usd
 from billing.models import UsageEvent
+from orchestration.engine.specs import BUCKETS
 
 TURNS = Counter("pantheon_turns", "Turns that became final.", ["mode", "status"])
 CALLS = Counter("pantheon_calls", "Model calls that were billed.", ["provider", "model", "purpose", "status"])
@@ -34,8 +35,6 @@ EVENT_SNAPSHOTS = Counter(
     "pantheon_event_snapshots",
     "Readers that got a snapshot while their turn ran: its log lacked what they asked for.",
 )
-
-BUCKETS = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output")
 
 
 def turn_observed(*, mode: str, status: str, events: Sequence[UsageEvent]) -> None:

@@ -17,24 +17,16 @@ from django.utils.safestring import SafeString
 from accounts.models import Team, User
 from billing.fields import usd_text
 from billing.models import DailyUsage, UsageEvent
+from billing.models.bucket_columns import TOKENS
 from orchestration.engine.purposes import purpose_choices
 from web.admin.links import LinkedAdmin, Way, costs_way, list_way, row_way
 from web.admin.readonly import SEARCHED_BACK, ReadOnlyAdmin, page_link
-
-TOKENS = (
-    *("input_tokens", "cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens"),
-    *("output_tokens", "reasoning_tokens"),
-)
 
 
 def lookup_field(model: type[Any], field: str, id_field: str) -> Coalesce:
     """Return a field of the row with this id, "" if it was deleted. For ids that are not foreign keys."""
     value = Subquery(model.objects.filter(pk=OuterRef(id_field)).values(field)[:1])
     return Coalesce(value, Value(""), output_field=CharField())
-
-
-def input_total(row: UsageEvent | DailyUsage) -> int:
-    return row.input_tokens + row.cache_read_tokens + row.cache_write_5m_tokens + row.cache_write_1h_tokens
 
 
 class PricedFilter(admin.SimpleListFilter):
@@ -151,7 +143,7 @@ class UsageEventAdmin(LinkedAdmin, ReadOnlyAdmin):
 
     @admin.display(description="Input tokens")
     def input(self, event: UsageEvent) -> int:
-        return input_total(event)
+        return event.usage.total_input
 
     @admin.display(description="Cost, USD")
     def cost(self, event: UsageEvent) -> SafeString | str:
@@ -251,7 +243,7 @@ class DailyUsageAdmin(LinkedAdmin, ReadOnlyAdmin):
 
     @admin.display(description="Input tokens")
     def input(self, row: DailyUsage) -> int:
-        return input_total(row)
+        return row.total_input
 
     @admin.display(description="Cost, USD")
     def cost(self, row: DailyUsage) -> str | None:

@@ -16,17 +16,18 @@ from django.utils.safestring import SafeString
 from accounts.admin.audited import AuditedAdmin
 from billing.admin.prices_page import PricesPage
 from billing.models import ModelPrice
+from billing.models.bucket_columns import RATES
 from billing.money import rate_text
 from billing.pricing import price_for
 from billing.services.prices import Rates, price_add, rate_pico
 from orchestration.admin import LlmModelAdmin
+from orchestration.engine.specs import BUCKETS
 from orchestration.models import LlmModel
 from web.admin.links import LinkedAdmin, Way, costs_way, list_way
 from web.admin.readonly import ReadOnlyAdmin
 
-RATES = ("input_pico", "cache_read_pico", "cache_write_5m_pico", "cache_write_1h_pico", "output_pico")
 AS_INPUT = "Defaults to the input price."
-RATE_COLUMNS = ("input_rate", "cache_read_rate", "cache_write_5m_rate", "cache_write_1h_rate", "output_rate")
+RATE_COLUMNS = tuple(f"{bucket}_rate" for bucket in BUCKETS)
 
 
 @admin.register(LlmModel)

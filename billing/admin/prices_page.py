@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.views import View
 
 from billing.models import ModelPrice
+from billing.models.bucket_columns import RATES
 from billing.money import rate_text
 from billing.pricing import tiers_in_effect
 from orchestration.models import LlmModel
@@ -59,9 +60,6 @@ def lines_of(model: Any, at: dt.datetime) -> list[PriceLine]:
     # Without tier 0, calls below the first tier are unpriced: show that as a line.
     lines = [] if 0 in tiers else [PriceLine(model, True, None, [])]
     for first, price in tiers.items():
-        rates = (
-            *(price.input_pico, price.cache_read_pico, price.cache_write_5m_pico),
-            *(price.cache_write_1h_pico, price.output_pico),
-        )
-        lines.append(PriceLine(model, first == 0, price, [rate_text(rate) for rate in rates]))
+        rates = [rate_text(getattr(price, rate)) for rate in RATES]
+        lines.append(PriceLine(model, first == 0, price, rates))
     return lines

@@ -65,6 +65,7 @@ class UsageSummaryView(ApiView):
 
 class UsageEventSerializer(serializers.BaseSerializer[UsageEvent]):
     def to_representation(self, event: UsageEvent) -> dict[str, Any]:
+        usage = event.usage
         return {
             "id": str(event.pk),
             "corrects": event.corrects_id and str(event.corrects_id),
@@ -82,14 +83,11 @@ class UsageEventSerializer(serializers.BaseSerializer[UsageEvent]):
             "model": event.model.alias,
             "status": event.status,
             "usage": {
-                "input_tokens": event.input_tokens
-                + event.cache_read_tokens
-                + event.cache_write_5m_tokens
-                + event.cache_write_1h_tokens,
-                "cached_tokens": event.cache_read_tokens,
-                "cache_write_tokens": event.cache_write_5m_tokens + event.cache_write_1h_tokens,
-                "output_tokens": event.output_tokens,
-                "reasoning_tokens": event.reasoning_tokens,
+                "input_tokens": usage.total_input,
+                "cached_tokens": usage.cache_read,
+                "cache_write_tokens": usage.cache_write,
+                "output_tokens": usage.output,
+                "reasoning_tokens": usage.reasoning,
                 "estimated": event.source == UsageEvent.Source.ESTIMATED,
             },
             "cost_usd": usd_text(event.cost_pico),

@@ -16,6 +16,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from billing.fields import PicoUsdField
+from billing.models.bucket_columns import BUCKET_TOKENS, INPUT_TOKENS, RATES, TOKENS
 from orchestration.engine.purposes import purpose_choices
 from orchestration.engine.specs import Usage
 
@@ -90,14 +91,7 @@ class ModelPrice(AppendOnlyModel):
         ordering: ClassVar = ["model", "min_input_tokens", "-effective_from"]
         constraints: ClassVar = [
             models.CheckConstraint(
-                name="price_not_negative",
-                condition=Q(
-                    input_pico__gte=0,
-                    cache_read_pico__gte=0,
-                    cache_write_5m_pico__gte=0,
-                    cache_write_1h_pico__gte=0,
-                    output_pico__gte=0,
-                ),
+                name="price_not_negative", condition=Q(**{f"{rate}__gte": 0 for rate in RATES})
             ),
         ]
         # The price of a call: model, tier, newest in effect.
@@ -210,11 +204,7 @@ class UsageEvent(AppendOnlyModel):
                 | Q(
                     cost_pico__isnull=False,
                     provider_cost_pico__isnull=True,
-                    input_tokens=0,
-                    cache_read_tokens=0,
-                    cache_write_5m_tokens=0,
-                    cache_write_1h_tokens=0,
-                    output_tokens=0,
+                    **dict.fromkeys(BUCKET_TOKENS, 0),
                 ),
             ),
             models.CheckConstraint(
@@ -255,14 +245,7 @@ class UsageEvent(AppendOnlyModel):
     @property
     def usage(self) -> Usage:
         """The token buckets; all zero for a correction."""
-        return Usage(
-            self.input_tokens,
-            self.cache_read_tokens,
-            self.cache_write_5m_tokens,
-            self.cache_write_1h_tokens,
-            self.output_tokens,
-            self.reasoning_tokens,
-        )
+        return Usage(*(getattr(self, column) for column in TOKENS))
 
 
 class UsageSums(models.Model):
@@ -281,6 +264,11 @@ class UsageSums(models.Model):
 
     class Meta:
         abstract = True
+
+    @property
+    def total_input(self) -> int:
+        """The providers' total of input tokens."""
+        return sum(getattr(self, column) for column in INPUT_TOKENS)
 
 
 class DailyUsage(UsageSums):

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
+from billing.models.bucket_columns import TOKENS
 from orchestration.engine.purposes import Purpose
 
 KEY = ("day", "team_id", "user_id", "room_id", "agent_id", "model_id", "purpose", "mode")
-TOKENS = (
-    "input_tokens",
-    "cache_read_tokens",
-    "cache_write_5m_tokens",
-    "cache_write_1h_tokens",
-    "output_tokens",
-    "reasoning_tokens",
-)
 SUMS = ("calls", *TOKENS, "cost_pico", "estimated_cost_pico", "unpriced_calls")
 COLUMNS = ", ".join((*KEY, *SUMS))
 _ORCHESTRATES = " AND ".join(f"purpose <> '{purpose}'" for purpose in Purpose if not purpose.orchestration)

@@ -17,6 +17,7 @@ from billing.budget_text import BudgetLine
 from billing.days import DayRange
 from billing.fields import usd_text
 from billing.models import UsageEvent
+from billing.models.bucket_columns import TOKENS
 from billing.reports.events import emails_of, event_chunks
 from billing.reports.filters import Filters
 from billing.reports.report import Chargeback, Dashboard
@@ -46,15 +47,7 @@ DASHBOARD_COLUMNS = (
 
 PLAIN_FIELDS = (
     *("session_id", "turn_id", "agent_id", "agent_key", "mode", "purpose", "round", "attempt", "provider"),
-    *("model_asked", "model_served", "provider_request_id", "input_tokens", "cache_read_tokens"),
-    *(
-        "cache_write_5m_tokens",
-        "cache_write_1h_tokens",
-        "output_tokens",
-        "reasoning_tokens",
-        "source",
-        "status",
-    ),
+    *("model_asked", "model_served", "provider_request_id", *TOKENS, "source", "status"),
     *("latency_ms", "first_token_ms", "price_id", "corrects_id"),
 )
 """Fields of an event that are written unchanged."""

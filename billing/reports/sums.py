@@ -19,6 +19,7 @@ from django.db import connection, transaction
 from accounts.models import User
 from billing.days import DayRange
 from billing.models import ZERO_UUID, DailyUsage, UsageTotal
+from billing.models.bucket_columns import INPUT_TOKENS
 from billing.models.rollup_columns import ORCHESTRATION, TOTAL_SUMS
 from billing.models.rollup_cuts import FEW, is_small, smallest_daily_cut, smallest_weekly_cut
 from billing.reports.filters import Filters
@@ -62,7 +63,7 @@ class Sums:
     @property
     def total_input(self) -> int:
         """The providers' total of input tokens."""
-        return self.input_tokens + self.cache_read_tokens + self.cache_write_tokens
+        return sum(getattr(self, column) for column in INPUT_TOKENS)
 
     @property
     def cache_write_tokens(self) -> int:

@@ -13,12 +13,12 @@ from django.db import transaction
 from billing.models import ModelPrice
 from billing.models.ledger import MAX_TIER_TOKENS
 from billing.services.prices import Rates, price_add, rate_pico
+from orchestration.engine.specs import BUCKETS
 from orchestration.models import LlmModel
 from web.errors import ValidationFailed
 
-RATES = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output")
 REQUIRED = ("input", "output")
-COLUMNS = ("alias", "effective_from", "min_input_tokens", *RATES)
+COLUMNS = ("alias", "effective_from", "min_input_tokens", *BUCKETS)
 
 
 class PriceFileRefused(Exception):
@@ -96,7 +96,7 @@ def parse_row(
     cells = {name: (text or "").strip() for name, text in row.items()}
     if cells["alias"] not in models:
         raise ValueError(f"unknown model {cells['alias']!r}")
-    rates = {name: parse_rate(name, cells[name]) for name in RATES}
+    rates = {name: parse_rate(name, cells[name]) for name in BUCKETS}
     return (
         models[cells["alias"]],
         parse_moment(cells["effective_from"]),

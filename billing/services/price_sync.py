@@ -11,6 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from billing.models import ModelPrice
+from billing.models.bucket_columns import RATES
 from billing.pricing import tiers_in_effect
 from billing.services.price_source import PACKAGE, NotListed, data_source, listed_price
 from billing.services.prices import Rates, price_add
@@ -116,13 +117,7 @@ def tier_at(tiers: Mapping[int, Rates], first: int) -> Rates:
 
 
 def rates_of(row: ModelPrice) -> dict[str, int]:
-    return {
-        "input_pico": row.input_pico,
-        "cache_read_pico": row.cache_read_pico,
-        "cache_write_5m_pico": row.cache_write_5m_pico,
-        "cache_write_1h_pico": row.cache_write_1h_pico,
-        "output_pico": row.output_pico,
-    }
+    return {rate: getattr(row, rate) for rate in RATES}
 
 
 def is_other_release(row: ModelPrice) -> bool:

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from billing.fields import MTOK
 from billing.models import ModelPrice
+from billing.models.bucket_columns import RATES
 from orchestration.models import LlmModel, Provider
 from orchestration.services import model_add
 from web.errors import ValidationFailed
@@ -32,13 +33,8 @@ class Rates:
 
     def five(self) -> dict[str, int]:
         """Return all five rates by field name of `ModelPrice`."""
-        return {
-            "input_pico": self.input_pico,
-            "cache_read_pico": _or(self.cache_read_pico, self.input_pico),
-            "cache_write_5m_pico": _or(self.cache_write_5m_pico, self.input_pico),
-            "cache_write_1h_pico": _or(self.cache_write_1h_pico, self.input_pico),
-            "output_pico": self.output_pico,
-        }
+        rates: dict[str, int | None] = {rate: getattr(self, rate) for rate in RATES}
+        return {rate: self.input_pico if pico is None else pico for rate, pico in rates.items()}
 
 
 def rate_pico(usd_per_mtok: Decimal) -> int:
@@ -106,7 +102,3 @@ def priced_model_add(
     if rates is not None:
         price_add(model=model, rates=rates, source=source)
     return model
-
-
-def _or(rate: int | None, other: int) -> int:
-    return other if rate is None else rate

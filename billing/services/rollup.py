@@ -17,12 +17,12 @@ from django.db.models import Max, Min
 
 from billing.days import monday_of
 from billing.models import ZERO_UUID, DailyUsage, UsageEvent, UsageTotal
+from billing.models.bucket_columns import TOKENS
 from billing.models.rollup_columns import (
     COLUMNS,
     KEY,
     ORCHESTRATION,
     SUMS,
-    TOKENS,
     TOTAL_COLUMNS,
     TOTAL_KEY,
     TOTAL_SUMS,

@@ -18,7 +18,7 @@ from billing.pricing import billed_report, cost_pico
 from billing.selectors.price_book import Prices, prices_now
 from billing.services.rollup import rollup_add
 from billing.services.spending import budgets_shared_lock, spending_add
-from orchestration.engine.specs import Usage, UsageReport
+from orchestration.engine.specs import BUCKETS, Usage, UsageReport
 from web.compiled import Bound, insertions, together
 
 
@@ -96,11 +96,7 @@ def event_of(payer: Payer, call: MeteredCall, prices: Sequence[ModelPrice]) -> U
         model_asked=call.model_asked,
         model_served=call.model_served,
         provider_request_id=call.provider_request_id,
-        input_tokens=usage.input,
-        cache_read_tokens=usage.cache_read,
-        cache_write_5m_tokens=usage.cache_write_5m,
-        cache_write_1h_tokens=usage.cache_write_1h,
-        output_tokens=usage.output,
+        **{f"{bucket}_tokens": getattr(usage, bucket) for bucket in BUCKETS},
         reasoning_tokens=min(usage.reasoning, usage.output),
         source=report.source,
         raw_usage=report.raw,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from orchestration.engine.guard import SpeakerGuard
@@ -93,12 +93,7 @@ class Received:
 def complete_report(report: UsageReport, estimate: UsageReport) -> UsageReport:
     """Return the provider's incomplete report with our estimate where it said nothing."""
     usage, own = report.usage, estimate.usage
-    filled = Usage(
-        usage.input if usage.total_input else own.input,
-        usage.cache_read,
-        usage.cache_write_5m,
-        usage.cache_write_1h,
-        usage.output or own.output,
-        usage.reasoning,
+    filled = replace(
+        usage, input=usage.input if usage.total_input else own.input, output=usage.output or own.output
     )
     return UsageReport(filled, "estimated", report.raw, report.flags, report.provider_cost_usd)

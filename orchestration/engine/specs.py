@@ -190,9 +190,15 @@ class ModelRequest:
     """The user's own message of this turn, without what was said around it, for the demo model."""
 
 
+INPUT_BUCKETS = ("input", "cache_read", "cache_write_5m", "cache_write_1h")
+"""Fresh input, read from a cache, and written to one."""
+BUCKETS = (*INPUT_BUCKETS, "output")
+"""The disjoint buckets of tokens, each with a rate of its own: the first fields of `Usage`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens in five disjoint buckets; `reasoning` is a part of `output`."""
+    """Tokens in BUCKETS; `reasoning` is a part of `output`."""
 
     input: int = 0
     cache_read: int = 0
@@ -203,8 +209,13 @@ class Usage:
 
     @property
     def total_input(self) -> int:
-        """The provider's total: fresh, read from a cache, and written to one."""
-        return self.input + self.cache_read + self.cache_write_5m + self.cache_write_1h
+        """The provider's total."""
+        return sum(getattr(self, bucket) for bucket in INPUT_BUCKETS)
+
+    @property
+    def cache_write(self) -> int:
+        """What was written to a cache, for however long."""
+        return self.cache_write_5m + self.cache_write_1h
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from orchestration.engine.specs import ModelRequest, Usage, UsageReport
 
 BYTES_PER_TOKEN = 4
@@ -43,5 +45,5 @@ def estimate_report(
     """Return the estimate for a call that was cut: the provider's partial figure, else ours, plus the text received."""
     base = partial if partial is not None and partial.total_input else Usage(input=uncounted_input(request))
     output = max(partial.output if partial else 0, estimate_tokens(received))
-    usage = Usage(base.input, base.cache_read, base.cache_write_5m, base.cache_write_1h, output)
+    usage = replace(base, output=output, reasoning=0)
     return UsageReport(usage=usage, source="estimated", raw=raw)

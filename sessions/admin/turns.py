@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 
 from billing.fields import usd_text
 from billing.models import UsageEvent
+from orchestration.engine.specs import Usage
 from sessions.admin.reading import ReadableAdmin
 from sessions.models import Call, Message, Summary, Turn
 from web.admin.links import LinkedAdmin, Way, list_way, row_way
@@ -39,8 +40,7 @@ class CallColumns(ErrorColumn):
 
     @admin.display(description="Input tokens")
     def input_tokens(self, call: Call) -> int | None:
-        buckets = ("input", "cache_read", "cache_write_5m", "cache_write_1h")
-        return sum(call.usage["usage"][name] for name in buckets) if call.usage else None
+        return Usage(**call.usage["usage"]).total_input if call.usage else None
 
     @admin.display(description="Output tokens")
     def output_tokens(self, call: Call) -> int | None:

@@ -12,6 +12,7 @@ from accounts.api.base import ApiView
 from billing.fields import PICO_PER_USD
 from billing.models import ModelPrice
 from billing.selectors.prices import current_tiers
+from orchestration.engine.specs import BUCKETS
 from orchestration.models import LlmModel
 from orchestration.selectors import available_models, default_model
 from sessions.api.shapes import ModelShape
@@ -51,13 +52,7 @@ def model_json(model: LlmModel, price: ModelPrice | None, default: str | None) -
 
 
 def price_json(price: ModelPrice) -> dict[str, str]:
-    return {
-        "input_usd_per_mtok": per_mtok(price.input_pico),
-        "cache_read_usd_per_mtok": per_mtok(price.cache_read_pico),
-        "cache_write_5m_usd_per_mtok": per_mtok(price.cache_write_5m_pico),
-        "cache_write_1h_usd_per_mtok": per_mtok(price.cache_write_1h_pico),
-        "output_usd_per_mtok": per_mtok(price.output_pico),
-    }
+    return {f"{bucket}_usd_per_mtok": per_mtok(getattr(price, f"{bucket}_pico")) for bucket in BUCKETS}
 
 
 def per_mtok(pico_per_token: int) -> str:

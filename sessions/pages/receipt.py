@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from billing.models import UsageEvent
 from billing.money import rate_text
 from orchestration.engine.purposes import Purpose
+from orchestration.engine.specs import BUCKETS
 from sessions.models import Call
 from sessions.pages.answers import finish_of
 from sessions.pages.money import Money, money
 from sessions.selectors.pages import TurnRows
 
 CUTS = {"length": "length limit", "content_filter": "filtered"}
-BUCKETS = {
+BUCKET_NAMES = {
     "input": "fresh",
     "cache_read": "cache read",
     "cache_write_5m": "cache write 5 min",
@@ -88,8 +89,12 @@ def buckets_of(event: UsageEvent) -> list[Bucket]:
     """Return how a call's tokens divide, each with the rate of the price row that it was billed with."""
     usage, price = event.usage, event.price
     return [
-        Bucket(name, getattr(usage, field), rate_text(getattr(price, f"{field}_pico")) if price else None)
-        for field, name in BUCKETS.items()
+        Bucket(
+            BUCKET_NAMES[bucket],
+            getattr(usage, bucket),
+            rate_text(getattr(price, f"{bucket}_pico")) if price else None,
+        )
+        for bucket in BUCKETS
     ]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from django.db import connection
 
 from billing.models import UsageEvent
+from billing.models.bucket_columns import INPUT_TOKENS
 from sessions.models import Call
 
 SAMPLE = 30
@@ -23,7 +24,7 @@ BOUNDS = (0.25, 4.0)
 
 _SQL = (
     "SELECT model_id, SUM(counted), SUM(estimated) FROM ("
-    "SELECT model_id, source, input_tokens + cache_read_tokens + cache_write_5m_tokens + cache_write_1h_tokens "
+    f"SELECT model_id, source, {' + '.join(INPUT_TOKENS)} "
     # Not a join: without statistics PostgreSQL would read all calls there are.
     f"AS counted, (SELECT CAST(call.context ->> 'estimate_raw' AS BIGINT) FROM {Call._meta.db_table} AS call "
     f"WHERE call.id = event.id) AS estimated FROM {UsageEvent._meta.db_table} AS event "

@@ -17,7 +17,8 @@ from django.db.models.functions import Coalesce
 
 from billing.days import monday_of
 from billing.models import ZERO_UUID, BudgetPeriod, DailyUsage, Hold, HoldLine, UsageEvent, UsageTotal
-from billing.models.rollup_columns import KEY, SUMS, TOKENS, TOTAL_KEY, TOTAL_SUMS
+from billing.models.bucket_columns import TOKENS
+from billing.models.rollup_columns import KEY, SUMS, TOTAL_KEY, TOTAL_SUMS
 from billing.models.rollup_cuts import DAILY, NONE, WEEKLY
 from billing.pricing import cost_pico
 from billing.selectors.budgets import events_of_period

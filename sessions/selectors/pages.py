@@ -10,6 +10,7 @@ from django.db.models import Count, Exists, OuterRef, Q, Subquery, Sum
 
 from accounts.models import User
 from billing.models import UsageEvent
+from billing.models.bucket_columns import RATES, TOKENS
 from billing.reports.corrections import with_corrections
 from orchestration.engine.modes import SUMMARY
 from orchestration.selectors import default_model
@@ -25,17 +26,8 @@ MESSAGES_PER_PAGE = 20
 RECEIPT_FIELDS = (
     "cost_pico",
     "source",
-    "input_tokens",
-    "cache_read_tokens",
-    "cache_write_5m_tokens",
-    "cache_write_1h_tokens",
-    "output_tokens",
-    "reasoning_tokens",
-    "price__input_pico",
-    "price__cache_read_pico",
-    "price__cache_write_5m_pico",
-    "price__cache_write_1h_pico",
-    "price__output_pico",
+    *TOKENS,
+    *(f"price__{rate}" for rate in RATES),
 )
 
 

@@ -16,7 +16,7 @@ def usage_of_buckets(usage: Usage, source: str) -> dict[str, Any]:
     return {
         "input_tokens": usage.total_input,
         "cached_tokens": usage.cache_read,
-        "cache_write_tokens": usage.cache_write_5m + usage.cache_write_1h,
+        "cache_write_tokens": usage.cache_write,
         "output_tokens": usage.output,
         "reasoning_tokens": usage.reasoning,
         "estimated": source == "estimated",

@@ -15,7 +15,8 @@ from django.db.models.functions import Coalesce, TruncDate
 
 from accounts.tests.support.at_once import at_once
 from billing.models import ZERO_UUID, DailyUsage, UsageEvent, UsageTotal
-from billing.models.rollup_columns import KEY, SUMS, TOKENS, TOTAL_KEY, TOTAL_SUMS
+from billing.models.bucket_columns import TOKENS
+from billing.models.rollup_columns import KEY, SUMS, TOTAL_KEY, TOTAL_SUMS
 from billing.models.rollup_cuts import CUTS
 from billing.services.rollup import rollup_add
 from billing.services.usage import MeteredCall, usage_stage
