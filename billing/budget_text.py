@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.urls import reverse
 
+from billing.budget_scopes import SCOPES
 from billing.models import ZERO_UUID, Budget, BudgetNotice
 from billing.money import Money, money
 from billing.selectors.budgets import BudgetState, Fill
@@ -17,23 +18,14 @@ from billing.selectors.budgets import BudgetState, Fill
 
 def owner_text(budget: Budget, name: str) -> str:
     """Return the budget's owner for staff. `name`: the target's name, "" for everyone."""
-    of = {
-        Budget.Scope.EVERYONE: "Everyone",
-        Budget.Scope.TEAM: f"Team {name}",
-        Budget.Scope.USER: name,
-        Budget.Scope.ROOM: f"Room {name}",
-    }[Budget.Scope(budget.scope)]
+    of = SCOPES[budget.scope].title.format(name=name)
     return f"{of}, each member" if budget.applies == Budget.Applies.EACH else of
 
 
 def own_title(budget: Budget, name: str) -> str:
     """Return the budget's title for a person whom it binds."""
-    if budget.scope == Budget.Scope.EVERYONE:
-        return "Your budget" if budget.applies == Budget.Applies.EACH else "Everyone’s budget"
-    if budget.scope == Budget.Scope.USER:
-        return "Your own budget"
-    place = f"the {budget.scope} {name}"
-    return f"Your budget in {place}" if budget.applies == Budget.Applies.EACH else f"The budget of {place}"
+    scope = SCOPES[budget.scope]
+    return (scope.to_each if budget.applies == Budget.Applies.EACH else scope.to_me).format(name=name)
 
 
 def period_text(budget: Budget, start: dt.date) -> str:

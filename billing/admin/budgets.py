@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 
 from accounts.admin.audited import AuditedAdmin
 from accounts.models import ApiToken, Team, User
+from billing.budget_scopes import SCOPES, TARGETED
 from billing.budget_text import BudgetLine, owner_text, staff_line
 from billing.days import utc_today
 from billing.fields import MAX_USD, PicoUsdFormField, usd_text
@@ -29,16 +30,6 @@ from web.errors import ValidationFailed
 
 PEOPLE = ApiToken._meta.get_field("user")
 """Any foreign key to users: Django's autocomplete needs one, and budgets have none."""
-
-FIELD_OF: dict[str, str] = {Budget.Scope.TEAM: "team", Budget.Scope.USER: "user", Budget.Scope.ROOM: "room"}
-"""Scope -> form field that holds its target."""
-
-TABLE_OF: dict[str, str] = {
-    Budget.Scope.TEAM: "accounts_team",
-    Budget.Scope.USER: "accounts_user",
-    Budget.Scope.ROOM: "chat_sessions_room",
-}
-"""Scope -> admin model of its target."""
 
 
 class PersonSelect(AutocompleteSelect):
@@ -104,21 +95,22 @@ class BudgetForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        field = FIELD_OF.get(self.instance.scope)
-        if field and field in self.fields and self.instance.target_id != ZERO_UUID:
+        field = self.instance.scope
+        if field in TARGETED and field in self.fields and self.instance.target_id != ZERO_UUID:
             self.initial.setdefault(field, self.instance.target_id)
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
-        field = FIELD_OF.get(data.get("scope") or "")
-        for other in FIELD_OF.values():
-            if other != field and data.get(other) is not None and data.get("scope"):
+        scope = data.get("scope")
+        for other in TARGETED:
+            if scope and other != scope and data.get(other) is not None:
                 self.add_error(other, f"Only for {other} budgets.")
         return data
 
     def _post_clean(self) -> None:
         """Set the target before Django validates the row."""
-        target = self.cleaned_data.get(FIELD_OF.get(self.cleaned_data.get("scope") or "", ""))
+        scope = self.cleaned_data.get("scope")
+        target = self.cleaned_data.get(scope) if scope in TARGETED else None
         self.instance.target_id = getattr(target, "pk", target) or ZERO_UUID
         super()._post_clean()  # type: ignore[misc]
         if self.errors:
@@ -127,8 +119,8 @@ class BudgetForm(forms.ModelForm):
             budget_check(self.instance)
         except ValidationFailed as error:
             for name, sentences in error.details["fields"].items():
-                field = FIELD_OF.get(self.instance.scope, "scope") if name == "target_id" else name
-                self.add_error(field, sentences)
+                place = scope if scope in TARGETED else "scope"
+                self.add_error(place if name == "target_id" else name, sentences)
 
     def _get_validation_exclusions(self) -> set[str]:
         # `budget_check` covers these constraints, with readable messages.
@@ -146,7 +138,7 @@ class BudgetAdmin(LinkedAdmin, AuditedAdmin, admin.ModelAdmin):
     search_fields = ("target_id__exact",)
     search_help_text = "Part of a team name or email address, or a room ID."
     fieldsets = (
-        ("Applies to", {"fields": ("scope", "team", "user", "room", "applies")}),
+        ("Applies to", {"fields": ("scope", *TARGETED, "applies")}),
         ("Limit", {"fields": ("limit_pico", "period", "hard", "thresholds")}),
     )
 
@@ -154,13 +146,11 @@ class BudgetAdmin(LinkedAdmin, AuditedAdmin, admin.ModelAdmin):
         css: ClassVar = {"all": ["css/budgets.css"]}
 
     def ways(self, row: Budget) -> list[Way]:
-        table = TABLE_OF.get(row.scope)
-        if table is None:
+        if row.scope not in TARGETED:
             return [costs_way()]
-        field = FIELD_OF[row.scope]
         return [
-            row_way(f"The {row.get_scope_display().lower()}", table, row.target_id),
-            costs_way(**{field: row.target_id}),
+            row_way(f"The {row.get_scope_display().lower()}", SCOPES[row.scope].table, row.target_id),
+            costs_way(**{row.scope: row.target_id}),
         ]
 
     def get_fieldsets(self, request: HttpRequest, obj: Budget | None = None) -> Any:

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.db import transaction
 
-from accounts.models import Team, User
 from accounts.services.audit import audit_record, values_of
+from billing.budget_scopes import SCOPES, TARGETED
 from billing.models import ZERO_UUID, Budget
 from billing.ports import known_rooms
 from billing.services.budgets import budget_delete, budget_save
@@ -19,7 +19,7 @@ from web.errors import NotFound, ValidationFailed
 def budget_check(budget: Budget) -> None:
     """Reject a budget whose target does not exist. Raises ValidationFailed."""
     errors: dict[str, list[str]] = {}
-    if budget.scope == Budget.Scope.EVERYONE:
+    if budget.scope not in TARGETED:
         if budget.target_id != ZERO_UUID:
             errors["target_id"] = ["A budget of everyone has no target."]
     elif budget.target_id == ZERO_UUID:
@@ -33,10 +33,10 @@ def budget_check(budget: Budget) -> None:
 
 
 def target_exists(scope: str, target_id: uuid.UUID) -> bool:
-    if scope == Budget.Scope.ROOM:
+    model = SCOPES[scope].model
+    if model is None:
         return target_id in known_rooms().names([target_id])
-    models: dict[str, Any] = {Budget.Scope.TEAM: Team, Budget.Scope.USER: User}
-    return bool(models[scope].objects.filter(pk=target_id).exists())
+    return bool(model.objects.filter(pk=target_id).exists())
 
 
 @transaction.atomic(durable=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from django.db.models import F
 from django.utils import timezone
 
+from billing.budget_scopes import SCOPES
 from billing.fields import usd_text
 from billing.models import Budget, Hold, HoldLine
 from billing.payer import Payer
@@ -166,14 +167,7 @@ def size_bound_pico(size: CallSize, prices: Prices, *, at: dt.datetime) -> int:
 
 def budget_exceeded(headroom: Headroom, *, needed_pico: int) -> PantheonError:
     budget, (*_, start) = headroom.budget, headroom.key
-    whose = {
-        Budget.Scope.EVERYONE: "everyone's",
-        Budget.Scope.TEAM: "your team's",
-        Budget.Scope.USER: "your",
-        Budget.Scope.ROOM: "this room's",
-    }[Budget.Scope(budget.scope)]
-    if budget.applies == Budget.Applies.EACH:
-        whose = "your"
+    whose = "your" if budget.applies == Budget.Applies.EACH else SCOPES[budget.scope].possessive
     resets_at = budget.resets_at(start)
     return PantheonError(
         "budget_exceeded",

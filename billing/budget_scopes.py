@@ -1,0 +1,52 @@
+"""The scopes of budgets: what each is called, and where its target is found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from accounts.models import Team, User
+from billing.models import Budget
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeRow:
+    """One scope. `{name}` in a text is its target's name."""
+
+    title: str
+    """What staff call a budget of it."""
+    to_me: str
+    """What it is to a person whom it binds."""
+    to_each: str
+    """Likewise, if each member has it."""
+    possessive: str
+    """Whose it is, to a person whom it binds: `<possessive> budget`."""
+    table: str = ""
+    """The administration's name for the table of its targets; empty: it has no target. Forms and filters call the
+    target as the scope itself."""
+    model: Any = None
+    """The targets; None of those that billing knows by the port `Rooms` alone."""
+
+
+SCOPES: dict[str, ScopeRow] = {
+    Budget.Scope.EVERYONE: ScopeRow("Everyone", "Everyone’s budget", "Your budget", "everyone's"),
+    Budget.Scope.TEAM: ScopeRow(
+        "Team {name}",
+        "The budget of the team {name}",
+        "Your budget in the team {name}",
+        "your team's",
+        table="accounts_team",
+        model=Team,
+    ),
+    Budget.Scope.USER: ScopeRow(
+        "{name}", "Your own budget", "Your own budget", "your", table="accounts_user", model=User
+    ),
+    Budget.Scope.ROOM: ScopeRow(
+        "Room {name}",
+        "The budget of the room {name}",
+        "Your budget in the room {name}",
+        "this room's",
+        table="chat_sessions_room",
+    ),
+}
+TARGETED = [str(scope) for scope, row in SCOPES.items() if row.table]

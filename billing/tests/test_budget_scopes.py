@@ -1,0 +1,47 @@
+"""The table of scopes, and the page's own words for them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from django.contrib import admin
+
+from billing.admin.budgets import BudgetForm
+from billing.budget_scopes import SCOPES, TARGETED
+from billing.budget_text import own_title, owner_text
+from billing.models import Budget
+
+REFUSAL = Path(__file__).resolve().parents[2] / "static/js/refusal.js"
+
+
+def test_every_scope_has_its_row() -> None:
+    assert list(SCOPES) == Budget.Scope.values
+    tables = {f"{model._meta.app_label}_{model._meta.model_name}" for model in admin.site._registry}
+    assert {SCOPES[scope].table for scope in TARGETED} <= tables
+    assert set(TARGETED) <= BudgetForm.base_fields.keys()
+
+
+def test_the_page_calls_budgets_what_errors_call_them() -> None:
+    said = re.findall(r'^    (\w+): "(.+) budget",$', REFUSAL.read_text("utf-8"), re.MULTILINE)
+    assert {scope: words.replace("’", "'") for scope, words in said} == {
+        scope: row.possessive for scope, row in SCOPES.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("scope", "applies", "staff", "mine"),
+    [
+        ("everyone", "total", "Everyone", "Everyone’s budget"),
+        ("everyone", "each", "Everyone, each member", "Your budget"),
+        ("team", "total", "Team {x}", "The budget of the team {x}"),
+        ("team", "each", "Team {x}, each member", "Your budget in the team {x}"),
+        ("user", "total", "{x}", "Your own budget"),
+        ("room", "total", "Room {x}", "The budget of the room {x}"),
+        ("room", "each", "Room {x}, each member", "Your budget in the room {x}"),
+    ],
+)
+def test_what_a_budget_is_called(scope: str, applies: str, staff: str, mine: str) -> None:
+    budget, name = Budget(scope=scope, applies=applies), "" if scope == "everyone" else "{x}"
+    assert (owner_text(budget, name), own_title(budget, name)) == (staff, mine)
