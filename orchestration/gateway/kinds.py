@@ -1,7 +1,9 @@
 """The kinds of provider: one row for each wire format that we speak, and one for the demo.
 
 A new kind is a row here and the class that the row names. Its SDK is also named where no code can read this table:
-`requirements.in` and the contract on SDKs in `pyproject.toml`. `test_kinds.py` compares them.
+`requirements.in` and the contract on SDKs in `pyproject.toml`. If the catalogue is to have a provider of it from the
+start, that takes a migration, lines in `docs/settings.md` and a word in `bin/lib/hermetic.py`. `test_kinds.py` compares
+all of them.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ class Kind:
     """A kind of provider."""
 
     key: str
-    """The catalogue's and the snapshots' name for it, also the name of the starter catalogue's provider."""
+    """The catalogue's and the snapshots' name for it; the provider from the start has the same name."""
     label: str
     wire: str = ""
     """`module:class` of the client; empty for the demo. It imports its SDK only when a client is made: that takes a
@@ -29,7 +31,8 @@ class Kind:
     base_url: str = ""
     """The SDK's own address. Passed on explicitly: a client left to itself would look into the environment."""
     variables: str = ""
-    """The beginning of the SDK's environment variables: `<variables>_API_KEY` has the starter provider's key."""
+    """The beginning of the SDK's environment variables: `<variables>_API_KEY` has the key of the catalogue's first
+    provider of this kind. Empty: there is none from the start."""
     secrets: str = ""
     """A pattern of the keys that its servers take, for `keys.redact`."""
 
