@@ -137,7 +137,7 @@ def accepted(user: User, model: LlmModel, calls: int) -> Turn:
         for number in range(calls)
     ]
     session = make_session(user, make_room(user, *agents))
-    return turn_accept(user=user, session=session, request=TurnRequest(message="@all hello")).turn
+    return turn_accept(user=user, session=session, request=TurnRequest(message="@all hello"))
 
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ def council_turns(server: ProviderServer, turns: int) -> list[tuple[float, float
         for _ in range(turns):
             request = TurnRequest(message="Shall we?", max_rounds=1)
             begun = time.perf_counter()
-            turn = turn_accept(user=user, session=make_session(user, room), request=request).turn
+            turn = turn_accept(user=user, session=make_session(user, room), request=request)
             runtime.submit(turn.pk)
             events = asyncio.run(events_of(turn.pk))
             measured.append((round_s(events), time.perf_counter() - begun))

@@ -36,7 +36,7 @@ def ask(alice, openai_model) -> Callable[[], Turn]:
 
     def ask() -> Turn:
         session = make_session(alice, agent)
-        return turn_accept(user=alice, session=session, request=TurnRequest(message="hello")).turn
+        return turn_accept(user=alice, session=session, request=TurnRequest(message="hello"))
 
     return ask
 

@@ -14,19 +14,20 @@ from rest_framework.response import Response
 
 from accounts.access import signed_in
 from accounts.api.base import ApiView
-from accounts.models import ApiToken
+from accounts.models import ApiToken, User
 from sessions.access import access_session, access_summary
 from sessions.api.base import AsyncAPIView, LimitedAsTurns
 from sessions.api.events import wait_until_final
 from sessions.api.shapes import SummaryShape, TurnShape
+from sessions.api.turn_answers import headers_of
+from sessions.api.turn_requests import accept_posted
 from sessions.api.turn_schema import WRITTEN
-from sessions.api.turns import idempotency_key, known_turn, request_digest, token_of
 from sessions.live.database import read_in_request
 from sessions.models import Summary, Turn
 from sessions.selectors.summaries import summary_json
 from sessions.selectors.turns import turn_json_by_id
-from sessions.services.summaries import summary_request, summary_update
-from sessions.services.turn_accept import Accepted
+from sessions.services.accept_once import Accepted
+from sessions.services.summaries import summary_accept, summary_update
 from sessions.services.turn_request import TurnRequest
 from web.api.schema import PAGE, operation, page_of
 from web.errors import PantheonError
@@ -82,34 +83,21 @@ class SummariesView(LimitedAsTurns, AsyncAPIView, GenericAPIView[Summary]):
         errors=[*SUMMARY_ERRORS, "turn_final"],
     )
     def post(self, request: Request, session_id: str) -> Awaitable[HttpResponseBase]:
-        return self._wait(*self._accept(request, session_id))
+        session = access_session(signed_in(request), session_id)
+
+        def make(*, user: User, token: ApiToken | None, **fields: Any) -> Turn:
+            wanted = TurnRequest(message="", **fields)
+            return summary_accept(user=user, session=session, request=wanted, token=token)
+
+        accepted, options = accept_posted(request, SummarizeSerializer, make, options=SummarizeSerializer)
+        return self._wait(accepted, **options)
 
     async def _wait(self, accepted: Accepted, background: bool) -> HttpResponseBase:
         final = not background and await wait_until_final(accepted.turn.pk, settings.PANTHEON_WAIT_S)
         return await read_in_request(self._answer, accepted, final)
 
-    def _accept(self, request: Request, session_id: str) -> tuple[Accepted, bool]:
-        session = access_session(signed_in(request), session_id)
-        known = known_turn(request)
-        data = SummarizeSerializer(data=request.data)
-        data.is_valid(raise_exception=True)
-        if known is not None:
-            return known, data.validated_data["background"]
-        wanted = TurnRequest(
-            message="",
-            idempotency_key=idempotency_key(request),
-            digest=request_digest(request),
-        )
-        accepted = summary_request(
-            user=signed_in(request), session=session, request=wanted, token=token_of(request)
-        )
-        return accepted, data.validated_data["background"]
-
     def _answer(self, accepted: Accepted, final: bool) -> Response:
-        turn = accepted.turn
-        headers = {"Location": f"/api/v1/turns/{turn.pk}"}
-        if accepted.replayed:
-            headers["Idempotent-Replayed"] = "true"
+        turn, headers = accepted.turn, headers_of(accepted)
         if not final:
             return Response(turn_json_by_id(turn.pk), status=202, headers=headers)
         summary = Summary.objects.filter(turn=turn).first()

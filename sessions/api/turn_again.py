@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from django.http import HttpResponseBase
@@ -17,20 +18,11 @@ from sessions.access import access_session, access_turn
 from sessions.api.base import AsyncAPIView, LimitedAsTurns
 from sessions.api.chats import SessionSerializer
 from sessions.api.fields import AskedModeField, ModelAliasField
+from sessions.api.turn_answers import answer
+from sessions.api.turn_requests import MAX_MESSAGE_CHARS, AnswerOptions, accept_posted, not_blank
 from sessions.api.turn_schema import TURN_ANSWERS, TURN_ERRORS, WRITTEN
-from sessions.api.turns import (
-    MAX_MESSAGE_CHARS,
-    AnswerOptions,
-    answer,
-    idempotency_key,
-    known_turn,
-    not_blank,
-    options_of,
-    request_digest,
-    token_of,
-)
+from sessions.models import Turn
 from sessions.services.fork import session_fork
-from sessions.services.turn_accept import Accepted
 from sessions.services.turn_again import turn_rerun, turn_retry
 from web.api.schema import operation
 
@@ -65,32 +57,13 @@ class TurnAgainView(LimitedAsTurns, AsyncAPIView):
     """What retry and rerun share: both cost money, so both wait, stream and take an idempotency key like a new turn."""
 
     write_scope = ApiToken.Scope.CHAT
-    serializer_class: type[AnswerOptions] = AnswerOptions
 
-    def make(self, request: Request, turn_id: str) -> Awaitable[HttpResponseBase]:
-        accepted, options = self._accept(request, turn_id)
-        return answer(accepted, stream=options["stream"], background=options["background"])
-
-    def _accept(self, request: Request, turn_id: str) -> tuple[Accepted, dict[str, Any]]:
+    def make(
+        self, request: Request, turn_id: str, *, body: type[AnswerOptions], accept: Callable[..., Turn]
+    ) -> Awaitable[HttpResponseBase]:
         turn = access_turn(signed_in(request), turn_id)
-        if (known := known_turn(request)) is not None:
-            return known, options_of(request)
-        data = self.serializer_class(data=request.data)
-        data.is_valid(raise_exception=True)
-        fields = dict(data.validated_data)
-        options = {name: fields.pop(name) for name in ("stream", "background")}
-        accepted = self.accept(
-            user=signed_in(request),
-            turn=turn,
-            idempotency_key=idempotency_key(request),
-            digest=request_digest(request),
-            token=token_of(request),
-            **fields,
-        )
-        return accepted, options
-
-    def accept(self, **fields: Any) -> Accepted:
-        raise NotImplementedError
+        accepted, options = accept_posted(request, body, partial(accept, turn=turn))
+        return answer(accepted, **options)
 
 
 class TurnRetryView(TurnAgainView):
@@ -98,23 +71,15 @@ class TurnRetryView(TurnAgainView):
 
     @again("Ask again only those who failed", AnswerOptions)
     def post(self, request: Request, turn_id: str) -> Awaitable[HttpResponseBase]:
-        return self.make(request, turn_id)
-
-    def accept(self, **fields: Any) -> Accepted:
-        return turn_retry(**fields)
+        return self.make(request, turn_id, body=AnswerOptions, accept=turn_retry)
 
 
 class TurnRerunView(TurnAgainView):
     """Run the newest turn again, with something changed or not."""
 
-    serializer_class = RerunSerializer
-
     @again("Run the newest turn again, with something changed or not", RerunSerializer)
     def post(self, request: Request, turn_id: str) -> Awaitable[HttpResponseBase]:
-        return self.make(request, turn_id)
-
-    def accept(self, **fields: Any) -> Accepted:
-        return turn_rerun(**fields)
+        return self.make(request, turn_id, body=RerunSerializer, accept=turn_rerun)
 
 
 class ForkSerializer(serializers.Serializer[Any]):

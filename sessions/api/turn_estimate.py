@@ -11,8 +11,8 @@ from accounts.models import ApiToken
 from billing.fields import usd_text
 from sessions.access import access_session
 from sessions.api.shapes import EstimateShape
+from sessions.api.turn_requests import TurnRequestSerializer, fields_of
 from sessions.api.turn_schema import PLAN_ERRORS
-from sessions.api.turns import TurnRequestSerializer
 from sessions.services.turn_estimate import turn_estimate
 from sessions.services.turn_request import TurnRequest
 from web.api.schema import operation
@@ -31,9 +31,7 @@ class TurnEstimateView(ApiView):
     )
     def post(self, request: Request, session_id: str) -> Response:
         session = access_session(signed_in(request), session_id)
-        data = TurnRequestSerializer(data=request.data)
-        data.is_valid(raise_exception=True)
-        fields = data.validated_data
+        fields = fields_of(request, TurnRequestSerializer)
         asked = TurnRequest(
             message=fields["message"], mode=fields.get("mode"), max_rounds=fields.get("max_rounds")
         )

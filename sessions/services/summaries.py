@@ -16,35 +16,28 @@ from sessions.selectors.calibration import calibrations
 from sessions.selectors.ends import session_end
 from sessions.selectors.summaries import continued_spec, newest_summary, usable_summary
 from sessions.services.snapshot import agent_specs, history_of, summarizer_spec
-from sessions.services.turn_accept import Accepted, queue_turn, queued_turn, turn_of_key
+from sessions.services.turn_accept import queue_turn, queued_turn, turn_in_progress
 from sessions.services.turn_plan import Plan, agents_of, limits_of
 from sessions.services.turn_request import TurnRequest
-from web.errors import PantheonError, ValidationFailed
+from web.errors import ValidationFailed
 
 
-def summary_request(
+def summary_accept(
     *, user: User, session: ChatSession, request: TurnRequest, token: ApiToken | None = None
-) -> Accepted:
+) -> Turn:
     """Accept a turn that only summarizes: run, committed and recovered like any other.
 
     Where the newest summary was made without a model, what was said since the last usable one is summarized again.
     Raises ValidationFailed where nothing new was said, `turn_in_progress` while a turn runs.
     """
     try:
-        known = turn_of_key(user, request.idempotency_key, request.digest)
-        if known is not None:
-            return Accepted(known, replayed=True)
-        return Accepted(_accept_summary(user, session, request, token), replayed=False)
+        return _accept(user, session, request, token)
     except IntegrityError:
-        known = turn_of_key(user, request.idempotency_key, request.digest)
-        if known is not None:
-            return Accepted(known, replayed=True)
-        message = "A turn of this session is still running. Wait for it or cancel it."
-        raise PantheonError("turn_in_progress", message) from None
+        raise turn_in_progress() from None
 
 
 @transaction.atomic(durable=True)
-def _accept_summary(user: User, session: ChatSession, request: TurnRequest, token: ApiToken | None) -> Turn:
+def _accept(user: User, session: ChatSession, request: TurnRequest, token: ApiToken | None) -> Turn:
     newest = newest_summary(session.pk)
     redone = newest if newest and newest.used_fallback else None
     earlier = usable_summary(session.pk) if redone else newest

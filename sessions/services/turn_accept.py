@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from django.db import IntegrityError, transaction
@@ -24,7 +23,6 @@ from sessions.services.turn_request import TurnRequest
 from web.compiled import Bound, CompiledUpdate, Slot, insertion, together
 from web.errors import PantheonError
 
-IDEMPOTENCY_KEPT = dt.timedelta(hours=24)
 REDISPATCH_AFTER = dt.timedelta(seconds=5)
 """A turn that no runner has claimed by then is dispatched again."""
 
@@ -41,43 +39,25 @@ SESSION_ASKED = CompiledUpdate(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """A turn that will run, or (`replayed`) that an earlier request of the same key made."""
-
-    turn: Turn
-    replayed: bool
-
-
 def turn_accept(
     *, user: User, session: ChatSession, request: TurnRequest, token: ApiToken | None = None
-) -> Accepted:
+) -> Turn:
     """Accept a turn and have it dispatched once it is committed.
 
-    Checked in this order: a known idempotency key, an index that is not the next, what the message asks for, an
-    active turn. The last two clashes are found by the database's constraints, so of two requests at once exactly
-    one wins. What it costs is asked last. Raises `turn_conflict`, `turn_in_progress`, `idempotency_mismatch`,
-    `budget_exceeded` and the 422 codes.
+    Checked in this order: an index that is not the next, what the message asks for, an active turn. Clashes are
+    found by the database's constraints, so of two requests at once exactly one wins. What it costs is asked last.
+    Raises `turn_conflict`, `turn_in_progress`, `budget_exceeded` and the 422 codes, IntegrityError for an idempotency
+    key that made another turn (`accept_once`).
     """
     for attempt in range(1, ATTEMPTS + 1):
-        end = None
+        end = session_end(session.pk)
         try:
-            known = turn_of_key(user, request.idempotency_key, request.digest)
-            if known is not None:
-                return Accepted(known, replayed=True)
-            end = session_end(session.pk)
-            return Accepted(_accept(user, session, request, token, end), replayed=False)
+            return _accept(user, session, request, token, end)
         except IntegrityError:
-            known = turn_of_key(user, request.idempotency_key, request.digest)
-            if known is not None:
-                return Accepted(known, replayed=True)
             now = session_end(session.pk)
             refuse_wrong_index(request, now.index + 1)
             if session.turns.active().exists() or now != end:
-                raise PantheonError(
-                    "turn_in_progress",
-                    "A turn of this session is still running. Wait for it or cancel it.",
-                ) from None
+                raise turn_in_progress() from None
             if attempt == ATTEMPTS:
                 raise
             # The turn that stood in the way has ended since.
@@ -155,21 +135,10 @@ def queued_turn(
     )
 
 
-def turn_of_key(user: User, key: str | None, digest: str) -> Turn | None:
-    """Return the turn that this key made; a key older than 24 h is freed. Raises `idempotency_mismatch`."""
-    if key is None:
-        return None
-    turn = Turn.objects.filter(user=user, idempotency_key=key).select_related("session").first()
-    if turn is None:
-        return None
-    if turn.created_at < timezone.now() - IDEMPOTENCY_KEPT and turn.is_final:
-        Turn.objects.filter(pk=turn.pk).update(idempotency_key=None)
-        return None
-    if turn.request_digest != digest:
-        raise PantheonError(
-            "idempotency_mismatch", "This Idempotency-Key was used for another request. Use a new key."
-        )
-    return turn
+def turn_in_progress() -> PantheonError:
+    return PantheonError(
+        "turn_in_progress", "A turn of this session is still running. Wait for it or cancel it."
+    )
 
 
 def refuse_wrong_index(request: TurnRequest, expected: int) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from accounts.models import ApiToken, User
 from orchestration.models import LlmModel
 from sessions.models import ChatSession, Message, Turn
-from sessions.services.turn_accept import Accepted, turn_accept
+from sessions.services.turn_accept import turn_accept
 from sessions.services.turn_plan import agents_of, message_of_turn
 from sessions.services.turn_request import TurnRequest
 from web.errors import ValidationFailed
@@ -24,7 +24,7 @@ def turn_rerun(
     idempotency_key: str | None = None,
     digest: str = "",
     token: ApiToken | None = None,
-) -> Accepted:
+) -> Turn:
     """Accept a new version of the newest turn. Raises like `turn_accept`, `turn_conflict` for an older turn.
 
     With message and mode unchanged, good answers of agents not named in `agents` are carried over at no cost.
@@ -50,7 +50,7 @@ def turn_retry(
     idempotency_key: str | None = None,
     digest: str = "",
     token: ApiToken | None = None,
-) -> Accepted:
+) -> Turn:
     """Accept a new version that asks only those who did not answer; raises ValidationFailed where nobody failed."""
     session = refuse_summary(turn)
     request = TurnRequest(

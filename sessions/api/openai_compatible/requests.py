@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from sessions.api.turns import MAX_MESSAGE_CHARS
+from sessions.api.turn_requests import MAX_MESSAGE_CHARS
 from sessions.services.turn_request import ClientContext, ClientLine
 from web.errors import PantheonError, ValidationFailed
 

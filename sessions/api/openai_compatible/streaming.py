@@ -13,7 +13,7 @@ from sessions.api.events import KEEP_ALIVE_S, read_events
 from sessions.api.openai_compatible.answers import completion_id, finish_reason, usage_of
 from sessions.api.openai_compatible.composing import Composer
 from sessions.api.openai_compatible.errors import openai_error
-from sessions.api.turns import turn_error
+from sessions.api.turn_answers import turn_error
 from sessions.live.database import read_in_request
 from sessions.models import Turn
 from sessions.selectors.turns import turn_json_by_id

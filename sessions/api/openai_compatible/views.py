@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from functools import cache
 from typing import Any
 
 from django.http import HttpResponseBase
@@ -24,13 +25,14 @@ from sessions.api.openai_compatible.schema import (
     CompatibleModelsShape,
 )
 from sessions.api.openai_compatible.streaming import completion_stream, error_of
+from sessions.api.turn_answers import headers_of
+from sessions.api.turn_requests import idempotency_key, request_digest, token_of
 from sessions.api.turn_schema import PLAN_ERRORS, PROVIDER_ERRORS, WRITTEN
-from sessions.api.turns import idempotency_key, known_turn, request_digest, token_of
 from sessions.live.database import read_in_request
 from sessions.models import Agent, Room, Turn
 from sessions.selectors.turns import turn_json_by_id
+from sessions.services.accept_once import Accepted, accept_once
 from sessions.services.completion_accept import completion_accept
-from sessions.services.turn_accept import Accepted
 from sessions.services.turn_request import TurnRequest
 from web.api.schema import operation
 from web.errors import NotFound, PantheonError
@@ -90,10 +92,7 @@ class CompletionsView(LimitedAsTurns, OpenAiView):
         return self._answer(*self._accept(request))
 
     async def _answer(self, asked: CompletionRequest, accepted: Accepted) -> HttpResponseBase:
-        turn = accepted.turn
-        headers = {"Location": f"/api/v1/turns/{turn.pk}"}
-        if accepted.replayed:
-            headers["Idempotent-Replayed"] = "true"
+        turn, headers = accepted.turn, headers_of(accepted)
         if asked.stream:
             return completion_stream(
                 turn, model=asked.model, include_usage=asked.include_usage, headers=headers
@@ -106,19 +105,21 @@ class CompletionsView(LimitedAsTurns, OpenAiView):
         return Response(answer, headers=headers)
 
     def _accept(self, request: Request) -> tuple[CompletionRequest, Accepted]:
-        known = known_turn(request)
-        asked = read_request(request.data)
-        if known is not None:
-            return asked, known
-        wanted = TurnRequest(
-            message=asked.message,
-            client=asked.client,
-            idempotency_key=idempotency_key(request),
-            digest=request_digest(request),
-        )
-        user = signed_in(request)
-        place = place_of(user, asked.model)
-        return asked, completion_accept(user=user, place=place, request=wanted, token=token_of(request))
+        user, key, digest = signed_in(request), idempotency_key(request), request_digest(request)
+
+        @cache
+        def asked() -> CompletionRequest:
+            return read_request(request.data)
+
+        def make() -> Turn:
+            wanted = TurnRequest(
+                message=asked().message, client=asked().client, idempotency_key=key, digest=digest
+            )
+            place = place_of(user, asked().model)
+            return completion_accept(user=user, place=place, request=wanted, token=token_of(request))
+
+        accepted = accept_once(user=user, key=key, digest=digest, make=make)
+        return asked(), accepted
 
 
 def place_of(user: User, model: str) -> Room | Agent:

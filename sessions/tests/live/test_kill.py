@@ -347,7 +347,7 @@ def test_two_processes_never_run_the_same_turn(new_server, alice, openai_model, 
     for _ in range(2):
         new_server(PANTHEON_RECOVER_EVERY_S="0.02")
     turns = [
-        turn_accept(user=alice, session=make_session(alice, agent), request=TurnRequest(message="Hi")).turn
+        turn_accept(user=alice, session=make_session(alice, agent), request=TurnRequest(message="Hi"))
         for _ in range(12)
     ]
     Turn.objects.update(dispatch_after="2020-01-01T00:00:00Z")

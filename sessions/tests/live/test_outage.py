@@ -41,7 +41,7 @@ on_postgres = pytest.mark.skipif(
 def ask(alice, openai_model) -> Callable[[], Turn]:
     def ask() -> Turn:
         session = make_session(alice, make_agent(alice, "ana", openai_model))
-        return turn_accept(user=alice, session=session, request=TurnRequest(message="hello")).turn
+        return turn_accept(user=alice, session=session, request=TurnRequest(message="hello"))
 
     return ask
 

@@ -33,7 +33,7 @@ RUNNER, OTHER = uuid.uuid4(), uuid.uuid4()
 def turn(alice, openai_model) -> Turn:
     agents = [make_agent(alice, key, openai_model) for key in ("ana", "bob")]
     session = make_session(alice, make_room(alice, *agents))
-    return turn_accept(user=alice, session=session, request=TurnRequest(message="@all hello")).turn
+    return turn_accept(user=alice, session=session, request=TurnRequest(message="@all hello"))
 
 
 def expire_leases() -> None:

@@ -59,7 +59,7 @@ def test_a_log_that_is_opened_anew_while_the_turn_commits(
     gate, log = Gate(), VanishingLog()
     openai_server.queue(Answer(["Good ", "day."], at={1: Hold(gate)}))
     session = make_session(alice, make_agent(alice, "ana", openai_model))
-    turn = turn_accept(user=alice, session=session, request=TurnRequest(message="hello")).turn
+    turn = turn_accept(user=alice, session=session, request=TurnRequest(message="hello"))
 
     async def run() -> list[Entry] | None:
         database = Overtaken()

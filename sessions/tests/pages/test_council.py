@@ -220,7 +220,7 @@ def test_a_manager_without_a_goal_is_told_of(alice, session):
 
 @pytest.mark.usefixtures("nobody_runs")
 def test_a_running_led_turn_is_there_to_be_taken_up(alice, session):
-    turn = turn_accept(user=alice, session=session, request=TurnRequest(message="Go")).turn
+    turn = turn_accept(user=alice, session=session, request=TurnRequest(message="Go"))
     page = page_of(alice, session)
     assert f'data-turn="{turn.pk}" data-index="1" data-mode="orchestrator" data-status="queued"' in page
     assert "data-action" not in page

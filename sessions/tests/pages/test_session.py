@@ -165,9 +165,9 @@ def test_hostile_answers_are_harmless(api: Api, alice, session, openai_server: O
 
 @pytest.mark.usefixtures("nobody_runs")
 def test_a_running_turn_is_there_to_be_taken_up(alice, session):
-    accepted = turn_accept(user=alice, session=session, request=TurnRequest(message="@ana go")).turn
+    turn = turn_accept(user=alice, session=session, request=TurnRequest(message="@ana go"))
     page = text_of(browser(alice).get(url("session", session)))
-    assert f'data-turn="{accepted.pk}" data-index="1" data-mode="manual" data-status="queued"' in page
+    assert f'data-turn="{turn.pk}" data-index="1" data-mode="manual" data-status="queued"' in page
     assert states(page) == []
 
 

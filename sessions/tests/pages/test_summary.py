@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from accounts.tests.support.admin_site import static_files_as_they_are
 from sessions.models import ChatSession, Message, Summary
-from sessions.services.summaries import summary_request
+from sessions.services.summaries import summary_accept
 from sessions.services.turn_request import TurnRequest
 from sessions.tests.factories import make_agent, make_model, make_room, make_session
 from sessions.tests.support.pages import add_turns, assert_leads_to_sign_in, browser, text_of
@@ -107,7 +107,7 @@ def test_a_fallback_says_so(alice, session):
 
 @pytest.mark.usefixtures("nobody_runs")
 def test_a_summary_in_the_making_is_there_to_be_taken_up(alice, session):
-    turn = summary_request(user=alice, session=session, request=TurnRequest(message="")).turn
+    turn = summary_accept(user=alice, session=session, request=TurnRequest(message=""))
     assert f'data-summarizing="{turn.pk}"' in panel(browser(alice), session)
     page = text_of(browser(alice).get(reverse("session", args=[session.pk])))
     assert f'data-turn="{turn.pk}"' not in page

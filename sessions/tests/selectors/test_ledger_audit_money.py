@@ -142,7 +142,7 @@ def test_4_what_cost_nothing_makes_no_period(alice) -> None:
     made = budget_save(budget=Budget(scope="everyone", applies="each", limit_pico=10**15))
     agent = make_agent(alice, "demo", LlmModel.objects.get(alias="demo"))
     session = make_session(alice, agent)
-    free = turn_accept(user=alice, session=session, request=TurnRequest(message="Hi")).turn
+    free = turn_accept(user=alice, session=session, request=TurnRequest(message="Hi"))
     claimed = turn_claim(turn_id=free.pk, runner_id=uuid.uuid4())
     assert claimed is not None
     commit(claimed, TurnResult("completed", (finish_call(claimed, "demo", 1),)))

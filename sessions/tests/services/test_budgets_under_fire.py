@@ -95,7 +95,7 @@ def test_a_budget_made_while_turns_are_accepted_and_committed_misses_none(sessio
     def run(part: list[ChatSession]) -> None:
         try:
             for session in part:
-                runtime.submit(turn_accept(user=session.owner, session=session, request=MESSAGE).turn.pk)
+                runtime.submit(turn_accept(user=session.owner, session=session, request=MESSAGE).pk)
         finally:
             connections.close_all()
 
@@ -125,7 +125,7 @@ def test_a_budget_made_while_turns_are_accepted_and_committed_misses_none(sessio
 
 def left_by_dead_runners(sessions: list[ChatSession]) -> list[Turn]:
     """Return a turn of each session whose runner died while a model answered."""
-    turns = [turn_accept(user=session.owner, session=session, request=MESSAGE).turn for session in sessions]
+    turns = [turn_accept(user=session.owner, session=session, request=MESSAGE) for session in sessions]
     for turn in turns:
         claimed = turn_claim(turn_id=turn.pk, runner_id=uuid.uuid4())
         assert claimed is not None

@@ -146,7 +146,7 @@ def test_what_is_cut_is_billed_no_less_after_cheap_texts(api, alice, model, open
     assert ask(api, make_session(alice, agent), DENSE).status_code >= 500
     use_dispatcher(None)
     request = TurnRequest(message=DENSE)
-    turn = turn_accept(user=alice, session=make_session(alice, agent), request=request).turn
+    turn = turn_accept(user=alice, session=make_session(alice, agent), request=request)
     start_call(claimed_of(turn), "ana", 1)
     Turn.objects.filter(pk=turn.pk).update(lease_expires_at="2020-01-01T00:00:00Z")
     claimed_of(turn)
@@ -207,7 +207,7 @@ class Made:
 def accepted(user: User, room: Room, text: str) -> Turn | None:
     request = TurnRequest(message=f"@all {text}")
     try:
-        return turn_accept(user=user, session=make_session(user, room), request=request).turn
+        return turn_accept(user=user, session=make_session(user, room), request=request)
     except PantheonError as error:
         if error.code != "budget_exceeded":
             raise

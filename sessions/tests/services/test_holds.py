@@ -33,7 +33,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def test_a_resumed_turn_has_what_its_earlier_calls_left(alice, session, nobody_runs, api) -> None:
     made = budget(10 * high(api, session))
-    turn = turn_accept(user=alice, session=session, request=TurnRequest(message="hello")).turn
+    turn = turn_accept(user=alice, session=session, request=TurnRequest(message="hello"))
     first = turn_claim(turn_id=turn.pk, runner_id=uuid.uuid4())
     assert first is not None
     assert first.funds is not None
@@ -49,7 +49,7 @@ def test_a_resumed_turn_has_what_its_earlier_calls_left(alice, session, nobody_r
 
 def killed_in_mid_call(alice, session) -> tuple[Turn, int]:
     """Return a turn whose runner died while a model answered, and what it holds."""
-    turn = turn_accept(user=alice, session=session, request=TurnRequest(message="hello")).turn
+    turn = turn_accept(user=alice, session=session, request=TurnRequest(message="hello"))
     claimed = turn_claim(turn_id=turn.pk, runner_id=uuid.uuid4())
     assert claimed is not None
     assert claimed.funds is not None

@@ -29,8 +29,8 @@ LONG_AGO = "2020-01-01T00:00:00Z"
 @pytest.fixture
 def accept(alice, openai_model):
     agent = make_agent(alice, "ana", openai_model)
-    return lambda: (
-        turn_accept(user=alice, session=make_session(alice, agent), request=TurnRequest(message="Hello")).turn
+    return lambda: turn_accept(
+        user=alice, session=make_session(alice, agent), request=TurnRequest(message="Hello")
     )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import Any
 
 import pytest
 from django.db import connection, connections
 
 from sessions.models import Message, Turn
+from sessions.services.accept_once import Accepted, accept_once
 from sessions.services.turn_accept import turn_accept
 from sessions.services.turn_request import TurnRequest
 from sessions.tests.factories import make_agent, make_model, make_session, make_user
@@ -25,6 +27,12 @@ def session(alice):
 
 def request(**fields) -> TurnRequest:
     return TurnRequest(**{"message": "hello", **fields})
+
+
+def accept_with_key(user, session, *, key="k", digest="d", **fields) -> Accepted:
+    wanted = request(idempotency_key=key, digest=digest, **fields)
+    make = partial(turn_accept, user=user, session=session, request=wanted)
+    return accept_once(user=user, key=key, digest=digest, make=make)
 
 
 FIRST_WRITE = {"sqlite": "BEGIN", "postgresql": 'INSERT INTO "chat_sessions_turn"'}
@@ -48,19 +56,38 @@ def test_of_two_requests_for_the_same_index_exactly_one_wins(alice, session, ind
     assert Message.objects.get().text == "rival"
 
 
-def test_the_same_key_at_once_is_one_turn(alice, session) -> None:
+READS_THE_END = "SELECT (SELECT MAX("
+"""The first statement after the look for a known key."""
+
+
+@pytest.mark.parametrize("index", [1, None])
+@pytest.mark.parametrize("start", [READS_THE_END, FIRST_WRITE[connection.vendor]])
+def test_the_same_key_at_once_is_one_turn(alice, session, start, index) -> None:
     made = []
 
     def rival() -> None:
-        made.append(
-            turn_accept(user=alice, session=session, request=request(idempotency_key="k", digest="d"))
-        )
+        made.append(accept_with_key(alice, session, index=index))
 
-    with before_statement(FIRST_WRITE[connection.vendor], rival):
-        accepted = turn_accept(user=alice, session=session, request=request(idempotency_key="k", digest="d"))
+    with before_statement(start, rival):
+        accepted = accept_with_key(alice, session, index=index)
     assert accepted.replayed
-    assert accepted.turn.pk == made[0].turn.pk
+    assert accepted.turn == made[0].turn
     assert Turn.objects.count() == 1
+
+
+def test_a_key_that_another_session_uses_at_once_is_refused(alice, session) -> None:
+    other = make_session(alice, session.agent)
+
+    def rival() -> None:
+        accept_with_key(alice, other, digest="o")
+
+    with (
+        before_statement(FIRST_WRITE[connection.vendor], rival),
+        pytest.raises(PantheonError) as caught,
+    ):
+        accept_with_key(alice, session)
+    assert caught.value.code == "idempotency_mismatch"
+    assert not session.turns.exists()
 
 
 def test_under_real_concurrency_exactly_one_wins(alice, session) -> None:
@@ -87,15 +114,15 @@ def test_under_real_concurrency_exactly_one_wins(alice, session) -> None:
 
 
 def test_the_order_of_checks(alice, session) -> None:
-    accept = lambda **fields: turn_accept(user=alice, session=session, request=request(**fields))  # noqa: E731
-    first = accept(idempotency_key="k", digest="d").turn
-    assert accept(idempotency_key="k", digest="d", index=9).turn == first
+    accept = partial(accept_with_key, alice, session)
+    first = accept().turn
+    assert accept(index=9).turn == first
     refusals: list[tuple[dict[str, Any], str]] = [
-        ({"idempotency_key": "k", "digest": "other"}, "idempotency_mismatch"),
-        ({"index": 1}, "turn_conflict"),
-        ({"index": 3}, "turn_conflict"),
-        ({"index": 2}, "turn_in_progress"),
-        ({}, "turn_in_progress"),
+        ({"digest": "other"}, "idempotency_mismatch"),
+        ({"key": None, "index": 1}, "turn_conflict"),
+        ({"key": None, "index": 3}, "turn_conflict"),
+        ({"key": None, "index": 2}, "turn_in_progress"),
+        ({"key": None}, "turn_in_progress"),
     ]
     for fields, code in refusals:
         with pytest.raises(PantheonError) as caught:
@@ -103,12 +130,21 @@ def test_the_order_of_checks(alice, session) -> None:
         assert caught.value.code == code, fields
 
 
+def test_a_known_key_is_answered_without_reading_the_request(alice, session) -> None:
+    first = accept_with_key(alice, session).turn
+
+    def make() -> Turn:
+        raise AssertionError("a request that was accepted before is not read")
+
+    accepted = accept_once(user=alice, key="k", digest="d", make=make)
+    assert (accepted.turn, accepted.replayed) == (first, True)
+
+
 def test_keys_belong_to_one_user(alice, session) -> None:
     bob = make_user("bob")
     bobs = make_session(bob, make_agent(bob, "ana", session.agent.model))
-    turn_accept(user=alice, session=session, request=request(idempotency_key="k", digest="d"))
-    accepted = turn_accept(user=bob, session=bobs, request=request(idempotency_key="k", digest="e"))
-    assert not accepted.replayed
+    accept_with_key(alice, session)
+    assert not accept_with_key(bob, bobs, digest="e").replayed
 
 
 def test_a_message_that_cannot_fit_is_refused_with_both_figures(alice) -> None:
@@ -138,11 +174,11 @@ def test_the_first_message_names_the_session(alice, session) -> None:
 
 
 def test_a_turn_that_ends_while_it_is_looked_for_is_no_longer_in_the_way(alice, session) -> None:
-    first = turn_accept(user=alice, session=session, request=request()).turn
+    first = turn_accept(user=alice, session=session, request=request())
 
     def end() -> None:
         Turn.objects.filter(pk=first.pk).update(status="completed", completed_at=first.created_at)
 
     with before_statement('SELECT %s AS "a" FROM "chat_sessions_turn"', end):
-        second = turn_accept(user=alice, session=session, request=request()).turn
+        second = turn_accept(user=alice, session=session, request=request())
     assert second.index == 2

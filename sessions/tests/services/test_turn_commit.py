@@ -42,7 +42,7 @@ def claimed_turn(alice, calls: int) -> tuple[Claimed, TurnResult]:
     model = make_model(alias=f"model-{calls}")
     agents = [make_agent(alice, f"a{calls}-{number}", model) for number in range(calls)]
     session = make_session(alice, make_room(alice, *agents))
-    turn = turn_accept(user=alice, session=session, request=TurnRequest(message="@all hello")).turn
+    turn = turn_accept(user=alice, session=session, request=TurnRequest(message="@all hello"))
     claimed = turn_claim(turn_id=turn.pk, runner_id=uuid.uuid4())
     assert claimed is not None
     answers = [

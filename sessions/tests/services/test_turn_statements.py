@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -102,3 +103,40 @@ def test_a_turn_with_one_call(
     listed = "\n".join(sql[:100] for sql in statements.said)
     assert len(statements.said) <= MOST_STATEMENTS[connection.vendor], listed
     assert statements.transactions <= MOST_TRANSACTIONS, listed
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("place", ["turns", "rerun", "summaries", "completions"])
+def test_a_request_with_a_key_looks_for_it_once(api: Api, alice, openai_model, place, again) -> None:
+    room = make_room(alice, make_agent(alice, "ana", openai_model))
+    session = make_session(alice, room)
+    if place in ("rerun", "summaries"):
+        first = api.post(
+            f"sessions/{session.pk}/turns", {"message": "@ana good day", "background": True}
+        ).json()
+        run(Turn.objects.get(pk=first["id"]), Statements())
+    asked = {"message": "@ana good day", "background": True}
+    path, body = {
+        "turns": (f"/api/v1/sessions/{session.pk}/turns", asked),
+        "rerun": (
+            f"/api/v1/turns/{Turn.objects.values_list('pk', flat=True).first()}/rerun",
+            {"background": True},
+        ),
+        "summaries": (f"/api/v1/sessions/{session.pk}/summaries", {"background": True}),
+        "completions": (
+            "/v1/chat/completions",
+            {"model": f"room:{room.pk}", "messages": [{"role": "user", "content": "Hello"}], "stream": True},
+        ),
+    }[place]
+    post = partial(
+        api.client.post, path, body, content_type="application/json", headers={"Idempotency-Key": "k"}
+    )
+    if again:
+        post()
+    statements = Statements()
+    with statements.counted():
+        answer = post()
+    assert answer.status_code in (200, 202), answer.content
+    assert answer.has_header("Idempotent-Replayed") == again
+    looks = [sql for sql in statements.said if sql.startswith("SELECT") and '"idempotency_key" = ' in sql]
+    assert len(looks) == 1

@@ -42,9 +42,7 @@ def turn(alice) -> Turn:
     claimed, result = claimed_turn(alice, 2)
     commit(claimed, result)
     agent = make_agent(alice, "zoe", make_model(alias="another"))
-    other = turn_accept(
-        user=alice, session=make_session(alice, agent), request=TurnRequest(message="Hi")
-    ).turn
+    other = turn_accept(user=alice, session=make_session(alice, agent), request=TurnRequest(message="Hi"))
     running = turn_claim(turn_id=other.pk, runner_id=uuid.uuid4())
     assert running is not None
     finish_call(running, "zoe", 1)

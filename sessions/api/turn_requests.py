@@ -1,0 +1,119 @@
+"""What a request for a turn says: its body, its Idempotency-Key, who sends it; and that it is accepted once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.request import Request
+
+from accounts.access import signed_in
+from accounts.models import ApiToken
+from sessions.api.fields import AskedModeField
+from sessions.models import Turn
+from sessions.services.accept_once import Accepted, accept_once
+from web.errors import ValidationFailed
+
+MAX_MESSAGE_CHARS = 100_000
+MAX_KEY_CHARS = 255
+
+
+def not_blank(text: str) -> None:
+    """Refuse white space alone."""
+    if not text.strip():
+        raise serializers.ValidationError("Write a message.")
+
+
+class AnswerOptions(serializers.Serializer[Any]):
+    """How the answer is wanted."""
+
+    stream = serializers.BooleanField(default=False, help_text="Answer with the events as they happen.")
+    background = serializers.BooleanField(default=False, help_text="Answer at once.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs["stream"] and attrs["background"]:
+            raise serializers.ValidationError({"background": "Choose stream or background, not both."})
+        return attrs
+
+
+class TurnRequestSerializer(AnswerOptions):
+    message = serializers.CharField(
+        max_length=MAX_MESSAGE_CHARS,
+        trim_whitespace=False,
+        validators=[not_blank],
+        help_text="What the council is asked. Tags (`@key`, `@all`) say who answers.",
+    )
+    mode = AskedModeField(
+        required=False,
+        allow_null=True,
+        help_text="Of this turn; null: the room's. A session with one agent has `direct` alone.",
+    )
+    max_rounds = serializers.IntegerField(
+        min_value=1,
+        max_value=3,
+        required=False,
+        allow_null=True,
+        help_text="Rounds that the manager may take in this turn; null: the room's.",
+    )
+    index = serializers.IntegerField(
+        min_value=1,
+        max_value=2**31 - 1,
+        required=False,
+        allow_null=True,
+        help_text="The place in the session that the turn is expected to get.",
+    )
+
+
+def accept_posted(
+    request: Request,
+    body: type[serializers.Serializer[Any]],
+    make: Callable[..., Turn],
+    *,
+    options: type[serializers.Serializer[Any]] = AnswerOptions,
+) -> tuple[Accepted, dict[str, Any]]:
+    """Accept what a request asks for, once; return its turn and the options of its answer.
+
+    `make` accepts it: it gets `user`, `token`, `idempotency_key`, `digest` and the fields of the body. `options`: the
+    fields that only say how to answer. Of a repeated request nothing else is read.
+    """
+    user, key, digest = signed_in(request), idempotency_key(request), request_digest(request)
+    wanted: dict[str, Any] = {}
+
+    def read_and_make() -> Turn:
+        fields = fields_of(request, body)
+        wanted.update((name, fields.pop(name)) for name in OPTIONS if name in fields)
+        return make(user=user, token=token_of(request), idempotency_key=key, digest=digest, **fields)
+
+    accepted = accept_once(user=user, key=key, digest=digest, make=read_and_make)
+    return accepted, wanted or fields_of(request, options)
+
+
+OPTIONS = ("stream", "background")
+
+
+def fields_of(request: Request, body: type[serializers.Serializer[Any]]) -> dict[str, Any]:
+    """Return the fields of a request's body. Raises ValidationError."""
+    data = body(data=request.data)
+    data.is_valid(raise_exception=True)
+    return dict(data.validated_data)
+
+
+def token_of(request: Request) -> ApiToken | None:
+    """Return the API token that asks, None in the browser."""
+    return request.auth if isinstance(request.auth, ApiToken) else None
+
+
+def idempotency_key(request: Request) -> str | None:
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and (not key.strip() or len(key) > MAX_KEY_CHARS or not key.isprintable()):
+        raise ValidationFailed({"Idempotency-Key": [f"1 to {MAX_KEY_CHARS} printable characters."]})
+    return key
+
+
+def request_digest(request: Request) -> str:
+    """Return the SHA-256 of a request's path and body, the order of its keys aside."""
+    text = f"{request.path}\n{json.dumps(request.data, sort_keys=True)}"
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
