@@ -20,9 +20,10 @@ from billing.services.holds import HELD_OF_TURN, TurnFunds, turn_funds_open
 from orchestration.engine.ports import PastCall
 from orchestration.engine.specs import TurnSpec
 from sessions.models import Call, Turn
+from sessions.selectors.history import QUESTION_OF_TURN
 from sessions.services.calls import calls_interrupt, calls_note_received, calls_used, past_calls
 from sessions.services.fence import turn_fence
-from sessions.services.snapshot import QUESTION_OF_TURN, payer_of, spec_of
+from sessions.services.snapshot import payer_of, spec_of
 from web.compiled import CompiledUpdate, Slot
 
 MAX_CLAIMS = 3

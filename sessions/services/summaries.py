@@ -14,10 +14,11 @@ from orchestration.engine.summary import FIELDS, MAX_ITEM_CHARS, MAX_ITEMS, MAX_
 from sessions.models import ChatSession, Summary, Turn
 from sessions.selectors.calibration import calibrations
 from sessions.selectors.ends import session_end
+from sessions.selectors.history import history_of
 from sessions.selectors.summaries import continued_spec, newest_summary, usable_summary
-from sessions.services.snapshot import agent_specs, history_of, summarizer_spec
+from sessions.services.roster import agent_specs, agents_of, summarizer_spec
 from sessions.services.turn_accept import queue_turn, queued_turn, turn_in_progress
-from sessions.services.turn_plan import Plan, agents_of, limits_of
+from sessions.services.turn_plan import Plan, limits_of
 from sessions.services.turn_request import TurnRequest
 from web.errors import ValidationFailed
 

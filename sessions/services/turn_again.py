@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from accounts.models import ApiToken, User
 from orchestration.models import LlmModel
 from sessions.models import ChatSession, Message, Turn
+from sessions.selectors.history import message_of_turn
+from sessions.services.roster import agents_of
 from sessions.services.turn_accept import turn_accept
-from sessions.services.turn_plan import agents_of, message_of_turn
 from sessions.services.turn_request import TurnRequest
 from web.errors import ValidationFailed
 

@@ -1,4 +1,4 @@
-"""Plan a turn: who sits in it, who is asked, what is summarized. All that a request's content is refused for."""
+"""Plan a turn: who is asked, and what they are told. All that a request's content is refused for is refused here."""
 
 from __future__ import annotations
 
@@ -7,45 +7,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from django.conf import settings
-from django.db.models import UUIDField
 
-from orchestration.engine.context import full_input, least_input, window_of
+from orchestration.engine.context import least_input, window_of
 from orchestration.engine.modes import DIRECT, MODES, Mode
-from orchestration.engine.specs import AgentSpec, CarriedAnswer, Limits, SummaryPlan, TurnSpec
+from orchestration.engine.specs import AgentSpec, CarriedAnswer, Limits, ModelSpec, TurnSpec
 from orchestration.engine.tags import parse_tags
-from sessions.models import Agent, ChatSession, Message, Room, Turn
+from sessions.models import ChatSession, Message, Room, Summary
 from sessions.models.modes import room_modes
 from sessions.selectors.calibration import calibrations
 from sessions.selectors.ends import SessionEnd
+from sessions.selectors.history import history_of, message_of_turn
 from sessions.selectors.summaries import newest_summary, summary_spec
 from sessions.services.client_context import answering_as, client_from, client_lines
-from sessions.services.snapshot import (
+from sessions.services.roster import (
+    Calibrations,
     agent_specs,
-    history_of,
+    agents_of,
     manager_spec,
+    may_be_called,
     summarizer_spec,
-    verbatim_from_seq,
 )
+from sessions.services.summary_due import summary_due
 from sessions.services.turn_request import ClientContext, TurnRequest
-from web.compiled import CompiledQuery, Slot
 from web.errors import PantheonError, ValidationFailed
-
-AGENT: CompiledQuery[Agent] = CompiledQuery(
-    lambda: (
-        Agent.objects.alive()
-        .select_related("model__provider")
-        .filter(pk=Slot("agent_id", UUIDField()))
-        .order_by()
-    )
-)
-AGENTS_OF_ROOM: CompiledQuery[Agent] = CompiledQuery(
-    lambda: (
-        Agent.objects.alive()
-        .select_related("model__provider")
-        .filter(places__room_id=Slot("room_id", UUIDField()))
-        .order_by("places__position")
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,50 +44,84 @@ class Plan:
     """The summary in whose place a new one comes."""
 
 
+@dataclass(frozen=True, slots=True)
+class Council:
+    """Who answers a turn."""
+
+    mode: Mode
+    roster: tuple[AgentSpec, ...]
+    addressed: tuple[str, ...]
+    unknown_tags: tuple[str, ...]
+    manager: ModelSpec | None
+    counts: Calibrations
+    repeats: bool
+    """In a new version that asks some agents alone: it asks the same as before, so that good answers still fit."""
+
+
 def plan_turn(session: ChatSession, request: TurnRequest, end: SessionEnd) -> Plan:
-    """Return the plan of a turn after `end` (inside a transaction). Raises the 422 codes."""
+    """Return the plan of a turn after `end` (inside a transaction). Raises the 422 codes.
+
+    In three steps: who answers, what they are told, and whether that fits or is due for a summary.
+    """
+    client = request.client or client_from(end.client)
+    council = council_of(session, request, client)
+    newest = newest_summary(session.pk) if end.has_summary else None
+    spec = planned_spec(council, session, request, end, client, newest)
+    refuse_overflow(spec)
+    if (due := summary_due(spec)) is not None:
+        spec = replace(spec, summarize=due, summarizer=summarizer_spec(council.roster, council.counts))
+    return Plan(spec, council.unknown_tags, newest.pk if newest else None, client)
+
+
+def council_of(session: ChatSession, request: TurnRequest, client: ClientContext | None) -> Council:
     mode = mode_of(session, request)
     agents = agents_of(session)
     keys = [agent.key for agent in agents]
-    client = request.client or client_from(end.client)
-    asks_all = session.origin == ChatSession.Origin.API
-    addressed, unknown = addressed_by(mode, request, keys, untagged=keys if asks_all else ())
-    carried = carried_answers(mode, request, keys) if request.replaces is not None else ()
+    untagged = keys if session.origin == ChatSession.Origin.API else ()
+    repeats = keeps_question(request)
+    addressed, unknown_tags = addressed_by(mode, request, keys, untagged=untagged, repeats=repeats)
     counts = calibrations(session.owner_id)
     roster = answering_as(client, agent_specs(agents, calibrations=counts, asked_on=request.model))
     room = session.room
-    newest = newest_summary(session.pk) if end.has_summary else None
-    spec = TurnSpec(
+    manager = manager_spec(room, roster, counts) if room and mode.concluded else None
+    return Council(mode, roster, addressed, unknown_tags, manager, counts, repeats)
+
+
+def planned_spec(
+    council: Council,
+    session: ChatSession,
+    request: TurnRequest,
+    end: SessionEnd,
+    client: ClientContext | None,
+    newest: Summary | None,
+) -> TurnSpec:
+    """Return the spec of a turn: what the council is told, and what it keeps of the turn that is replaced."""
+    room = session.room
+    room_name = room.name if room else ""
+    history = history_of(
+        session.pk,
+        after_seq=newest.through_seq if newest else 0,
+        before_seq=end.seq + 1,
+        without=request.replaces,
+    )
+    return TurnSpec(
         turn_id="",
         session_id=str(session.pk),
         index=end.index + 1,
-        mode=mode,
+        mode=council.mode,
         message=request.message,
-        roster=roster,
-        addressed=addressed,
-        room_name=room.name if room else "",
+        roster=council.roster,
+        addressed=council.addressed,
+        room_name=room_name,
         goal=room.goal if room else "",
-        manager=manager_spec(room, roster, counts) if room and mode.concluded else None,
+        manager=council.manager,
         limits=limits_of(room, request, client),
-        carried=carried,
-        instructions=instructions_before(mode, request),
-        history=(
-            *client_lines(client, mode, roster, room.name if room else ""),
-            *history_of(
-                session.pk,
-                after_seq=newest.through_seq if newest else 0,
-                before_seq=end.seq + 1,
-                without=request.replaces,
-            ),
-        ),
+        carried=carried_answers(council, request),
+        instructions=instructions_before(council, request),
+        history=(*client_lines(client, council.mode, council.roster, room_name), *history),
         client_system=client.system if client else "",
         summary=summary_spec(newest) if newest else None,
     )
-    refuse_overflow(spec)
-    summarize = summary_plan(spec)
-    if summarize is not None:
-        spec = replace(spec, summarize=summarize, summarizer=summarizer_spec(roster, counts))
-    return Plan(spec, unknown, newest.pk if newest else None, client)
 
 
 def mode_of(session: ChatSession, request: TurnRequest) -> Mode:
@@ -121,22 +139,8 @@ def mode_of(session: ChatSession, request: TurnRequest) -> Mode:
     return mode
 
 
-def agents_of(session: ChatSession) -> list[Agent]:
-    """Return the agents that sit in a session, in room order. Raises `no_room_agents`."""
-    if session.room_id is None:
-        agents = AGENT(agent_id=session.agent_id)
-    else:
-        agents = AGENTS_OF_ROOM(room_id=session.room_id)
-    if not agents:
-        message = "Nobody sits in this room yet. Add an agent first."
-        if session.room_id is None:
-            message = "This agent has been deleted. Start a session with another one."
-        raise PantheonError("no_room_agents", message)
-    return agents
-
-
 def addressed_by(
-    mode: Mode, request: TurnRequest, keys: Sequence[str], untagged: Sequence[str] = ()
+    mode: Mode, request: TurnRequest, keys: Sequence[str], *, untagged: Sequence[str], repeats: bool
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return whom a turn asks, in order, and the tags that name nobody. Raises `no_valid_tagged_agents`.
 
@@ -145,7 +149,7 @@ def addressed_by(
     if mode.alone:
         return mode.order((), tuple(keys)), ()  # what looks like a tag is none
     tags = parse_tags(request.message, keys)
-    if request.only is not None and (mode.led or not keeps_question(request)):
+    if request.only is not None and (mode.led or not repeats):
         return tuple(key for key in keys if key in request.only), tags.unknown
     if not mode.needs_tags:
         return mode.order(tags.keys, tuple(keys)), tags.unknown
@@ -161,36 +165,32 @@ def addressed_by(
 
 
 def keeps_question(request: TurnRequest) -> bool:
-    """Tell whether a new version asks the same in the same mode, so that good answers still fit."""
+    """Tell whether a new version asks some agents alone, and the same in the same mode as the version before."""
     old = request.replaces
-    if old is None:
+    if old is None or request.only is None or request.mode not in (None, old.mode):
         return False
-    same_mode = request.mode in (None, old.mode)
-    return same_mode and request.message == message_of_turn(old)
+    return request.message == message_of_turn(old)
 
 
-def message_of_turn(turn: Turn) -> str:
-    return Message.objects.get(turn=turn, role=Message.Role.USER).text
-
-
-def carried_answers(mode: Mode, request: TurnRequest, keys: Sequence[str]) -> tuple[CarriedAnswer, ...]:
+def carried_answers(council: Council, request: TurnRequest) -> tuple[CarriedAnswer, ...]:
     """Return the good answers that a new version keeps: of agents still in the room that are not asked again."""
-    old = request.replaces
-    if old is None or request.only is None or mode.key != old.mode or not keeps_question(request):
+    old, asked = request.replaces, request.only
+    if old is None or asked is None or council.mode.key != old.mode or not council.repeats:
         return ()
+    kept = [agent.key for agent in council.roster if agent.key not in asked]
     good = Message.objects.filter(
-        turn=old, role=Message.Role.AGENT, status=Message.Status.COMPLETE, agent_key__in=keys
-    ).exclude(agent_key__in=request.only)
+        turn=old, role=Message.Role.AGENT, status=Message.Status.COMPLETE, agent_key__in=kept
+    )
     return tuple(
         CarriedAnswer(str(uuid.uuid4()), message.agent_key, message.text, message.round or 1, message.model)
         for message in good.order_by("seq")
     )
 
 
-def instructions_before(mode: Mode, request: TurnRequest) -> dict[str, str]:
+def instructions_before(council: Council, request: TurnRequest) -> dict[str, str]:
     """Return agent key -> what the manager last asked of it in the turn that a new version asks the same of again."""
     old = request.replaces
-    if not mode.led or old is None or request.only is None or not keeps_question(request):
+    if not council.mode.led or old is None or not council.repeats:
         return {}
     chosen = [selection for decided in old.routing for selection in decided["selections"]]
     had = {selection["agent_key"]: selection["instruction"] for selection in chosen}
@@ -211,10 +211,6 @@ def limits_of(room: Room | None, request: TurnRequest, client: ClientContext | N
     )
 
 
-def may_be_called(spec: TurnSpec) -> list[AgentSpec]:
-    return [spec.agent(key) for key in spec.addressed] or list(spec.roster)
-
-
 def refuse_overflow(spec: TurnSpec) -> None:
     """Refuse a message that no pruning can make fit. Raises `context_overflow` with both figures."""
     for agent in may_be_called(spec):
@@ -229,22 +225,3 @@ def refuse_overflow(spec: TurnSpec) -> None:
                 "Shorten it.",
                 {"agent": agent.key, "needed_tokens": needed, "budget_tokens": budget},
             )
-
-
-def summary_plan(spec: TurnSpec) -> SummaryPlan | None:
-    """Return what is to be summarized in this turn, None where nothing is due.
-
-    Due with 70 % of an agent's budget used, or 40 turns since the last summary; the newest turns stay verbatim.
-    """
-    lines = [line for line in spec.history if line.seq > 0]  # what a client sent, it keeps itself
-    verbatim_seq, turns = verbatim_from_seq(lines)
-    through = [line.seq for line in lines if line.seq < verbatim_seq]
-    if not through:
-        return None
-    used = [
-        full_input(spec, agent) / window_of(agent.model, agent.max_output_tokens).input_budget
-        for agent in may_be_called(spec)
-    ]
-    if max(used) < settings.PANTHEON_SUMMARY_TRIGGER and turns < settings.PANTHEON_SUMMARY_EVERY_TURNS:
-        return None
-    return SummaryPlan(through_seq=through[-1], first=max(used) > 1)

@@ -1,0 +1,57 @@
+"""What models are told of a session: its messages, as the engine reads them."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db.models import IntegerField, UUIDField
+
+from orchestration.engine.specs import HistoryMessage
+from sessions.models import Message, Turn
+from web.compiled import CompiledQuery, Slot
+
+QUESTION_OF_TURN = (
+    f"(SELECT text FROM {Message._meta.db_table} WHERE role = 'user' AND turn_id = {{turn_id}})"
+)
+"""SQL of what a turn asks, NULL if it only summarizes, to be selected along with the turn."""
+
+
+def history_of(
+    session_id: uuid.UUID, *, after_seq: int, before_seq: int, without: Turn | None = None
+) -> tuple[HistoryMessage, ...]:
+    """Return what was said in a range, that of the turn `without` left out."""
+    if before_seq == after_seq + 1:
+        return ()
+    said = transcript(session_id, after_seq=after_seq, through_seq=before_seq - 1)
+    return tuple(
+        line_of_message(message) for message in said if without is None or message.turn_id != without.pk
+    )
+
+
+def transcript(session_id: uuid.UUID, *, after_seq: int, through_seq: int) -> list[Message]:
+    """Return what models are told of a range: no replaced turns, no failed answers, nothing empty."""
+    return TRANSCRIPT(session_id=session_id, after_seq=after_seq, through_seq=through_seq)
+
+
+TRANSCRIPT: CompiledQuery[Message] = CompiledQuery(
+    lambda: (
+        Message.objects.filter(
+            session_id=Slot("session_id", UUIDField()),
+            seq__gt=Slot("after_seq", IntegerField()),
+            seq__lte=Slot("through_seq", IntegerField()),
+        )
+        .filter(turn__replaced_by__isnull=True)
+        .exclude(status=Message.Status.FAILED)
+        .exclude(text="")
+        .order_by("seq")
+    )
+)
+
+
+def line_of_message(message: Message) -> HistoryMessage:
+    return HistoryMessage(message.seq, message.role, message.text, message.agent_key, message.agent_name)  # type: ignore[arg-type]
+
+
+def message_of_turn(turn: Turn) -> str:
+    """Return what a turn asks."""
+    return Message.objects.get(turn=turn, role=Message.Role.USER).text

@@ -1,0 +1,116 @@
+"""Who sits in a session, and which models they answer on."""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from collections.abc import Mapping, Sequence
+
+from django.conf import settings
+from django.db.models import UUIDField
+
+from orchestration.engine.specs import AgentSpec, ModelSpec, TurnSpec
+from orchestration.models import LlmModel
+from orchestration.selectors import default_model, model_by_alias, model_spec
+from sessions.models import Agent, ChatSession, Room
+from web.compiled import CompiledQuery, Slot
+from web.errors import PantheonError
+
+Calibrations = Mapping[uuid.UUID, float]
+"""Model -> how its provider counts, compared with our estimates."""
+
+AGENT: CompiledQuery[Agent] = CompiledQuery(
+    lambda: (
+        Agent.objects.alive()
+        .select_related("model__provider")
+        .filter(pk=Slot("agent_id", UUIDField()))
+        .order_by()
+    )
+)
+AGENTS_OF_ROOM: CompiledQuery[Agent] = CompiledQuery(
+    lambda: (
+        Agent.objects.alive()
+        .select_related("model__provider")
+        .filter(places__room_id=Slot("room_id", UUIDField()))
+        .order_by("places__position")
+    )
+)
+
+
+def agents_of(session: ChatSession) -> list[Agent]:
+    """Return the agents that sit in a session, in room order. Raises `no_room_agents`."""
+    if session.room_id is None:
+        agents = AGENT(agent_id=session.agent_id)
+    else:
+        agents = AGENTS_OF_ROOM(room_id=session.room_id)
+    if not agents:
+        message = "Nobody sits in this room yet. Add an agent first."
+        if session.room_id is None:
+            message = "This agent has been deleted. Start a session with another one."
+        raise PantheonError("no_room_agents", message)
+    return agents
+
+
+def agent_specs(
+    agents: Sequence[Agent], *, calibrations: Calibrations, asked_on: LlmModel | None = None
+) -> tuple[AgentSpec, ...]:
+    """Return the roster, on the agents' own models, the instance's default, or all on `asked_on`.
+
+    Raises `model_unavailable`.
+    """
+    default = default_model() if any(agent.model is None for agent in agents) else None
+    specs: dict[uuid.UUID, ModelSpec] = {}
+    roster = []
+    for agent in agents:
+        model = asked_on or agent.model or default
+        assert model is not None
+        if model.pk not in specs:
+            refuse_unavailable(model, agent)
+            specs[model.pk] = calibrated_spec(model, calibrations)
+        roster.append(
+            AgentSpec(
+                str(agent.pk),
+                agent.key,
+                agent.name,
+                agent.role_prompt,
+                specs[model.pk],
+                agent.temperature,
+                agent.max_output_tokens,
+            )
+        )
+    return tuple(roster)
+
+
+def calibrated_spec(model: LlmModel, calibrations: Calibrations) -> ModelSpec:
+    """Return a model with how its provider counts, compared with our estimates."""
+    return dataclasses.replace(model_spec(model), calibration=calibrations.get(model.pk, 1.0))
+
+
+def refuse_unavailable(model: LlmModel, agent: Agent) -> None:
+    if not (model.enabled and model.provider.enabled and model.provider.has_key):
+        raise PantheonError(
+            "model_unavailable",
+            f"@{agent.key} runs on {model.alias}, which is switched off or lacks its key. Choose another model.",
+            {"model": model.alias, "agent": agent.key},
+        )
+
+
+def manager_spec(room: Room, roster: Sequence[AgentSpec], calibrations: Calibrations) -> ModelSpec:
+    """Return the manager's model: the room's, the instance's, or that of the room's first agent."""
+    if room.manager_model is not None:
+        return calibrated_spec(model_by_alias(room.manager_model.alias), calibrations)
+    if settings.PANTHEON_MANAGER_MODEL:
+        return calibrated_spec(model_by_alias(settings.PANTHEON_MANAGER_MODEL), calibrations)
+    return roster[0].model
+
+
+def summarizer_spec(roster: Sequence[AgentSpec], calibrations: Calibrations) -> ModelSpec:
+    """Return the summarizer's model: the instance's, or that of the room's first agent."""
+    if settings.PANTHEON_SUMMARIZER_MODEL:
+        return calibrated_spec(model_by_alias(settings.PANTHEON_SUMMARIZER_MODEL), calibrations)
+    return roster[0].model
+
+
+def may_be_called(spec: TurnSpec) -> list[AgentSpec]:
+    """Return the agents that are to answer, or all of whom the manager may choose."""
+    return [spec.agent(key) for key in spec.addressed] or list(spec.roster)

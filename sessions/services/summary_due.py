@@ -1,0 +1,40 @@
+"""When older turns are summarized beside the answers, and up to where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.conf import settings
+
+from orchestration.engine.context import full_input, window_of
+from orchestration.engine.specs import HistoryMessage, SummaryPlan, TurnSpec
+from sessions.services.roster import may_be_called
+
+
+def summary_due(spec: TurnSpec) -> SummaryPlan | None:
+    """Return what is to be summarized in this turn, None if nothing is due.
+
+    It is due when an agent's input budget is used to `PANTHEON_SUMMARY_TRIGGER`, or `PANTHEON_SUMMARY_EVERY_TURNS`
+    turns after the last summary. The newest `PANTHEON_VERBATIM_TURNS` turns stay as they are.
+    """
+    lines = [line for line in spec.history if line.seq > 0]  # what a client sent, it keeps itself
+    verbatim_seq, turns = verbatim_from_seq(lines)
+    through = [line.seq for line in lines if line.seq < verbatim_seq]
+    if not through:
+        return None
+    used = [
+        full_input(spec, agent) / window_of(agent.model, agent.max_output_tokens).input_budget
+        for agent in may_be_called(spec)
+    ]
+    if max(used) < settings.PANTHEON_SUMMARY_TRIGGER and turns < settings.PANTHEON_SUMMARY_EVERY_TURNS:
+        return None
+    return SummaryPlan(through_seq=through[-1], first=max(used) > 1)
+
+
+def verbatim_from_seq(history: Sequence[HistoryMessage]) -> tuple[int, int]:
+    """Return the seq from which the newest turns stay verbatim, and how many turns the history spans."""
+    if not history:
+        return 0, 0
+    firsts = [line.seq for line in history if line.role == "user"]
+    kept = firsts[-settings.PANTHEON_VERBATIM_TURNS :] if settings.PANTHEON_VERBATIM_TURNS else []
+    return (kept[0] if kept else history[-1].seq + 1), len(firsts)
