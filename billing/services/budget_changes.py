@@ -11,8 +11,8 @@ from accounts.services.audit import audit_record, values_of
 from billing.budget_scopes import SCOPES, TARGETED
 from billing.models import ZERO_UUID, Budget
 from billing.ports import known_rooms
+from billing.services.budget_lock import lock_budgets_exclusive
 from billing.services.budgets import budget_delete, budget_save
-from billing.services.spending import lock_budgets_exclusive
 from web.errors import NotFound, ValidationFailed
 
 

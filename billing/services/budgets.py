@@ -11,7 +11,8 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from billing.models import ZERO_UUID, Budget, BudgetPeriod, DailyUsage
-from billing.services.spending import lock_budgets_exclusive, notices_add
+from billing.services.budget_lock import lock_budgets_exclusive
+from billing.services.spending import notices_add
 from web.errors import ValidationFailed
 from web.validation import fields_of
 

@@ -22,7 +22,8 @@ from billing.selectors.binding import (
     key_of,
 )
 from billing.selectors.price_book import Prices, prices_now
-from billing.services.spending import Change, budgets_hold_lock, periods_add
+from billing.services.budget_lock import budgets_hold_lock
+from billing.services.periods import Change, periods_add
 from orchestration.engine.call_sizes import Asked, CallSize
 from orchestration.engine.forecast import at_most, expected_calls, first_call
 from orchestration.engine.specs import ModelRequest, TurnSpec, Usage
@@ -111,6 +112,26 @@ def hold_raise(*, turn_id: uuid.UUID, by_pico: int) -> None:
     least = min((line.amount_pico for line in lines), default=None)
     hold = Hold.objects.filter(turn_id=turn_id)
     hold.update(amount_pico=F("amount_pico") + by_pico if least is None else least)
+
+
+def hold_release(turn_id: uuid.UUID) -> dict[PeriodKey, int]:
+    """Resolve the turn's hold, if any, and return its amounts by period, in pico-USD.
+
+    Inside the transaction that ends the turn, whose fence keeps other processes out.
+    """
+    hold = Hold.objects.filter(turn_id=turn_id, resolved_at=None)
+    # A hold whose budgets were deleted has no lines: the outer join gives one row of Nones.
+    lines = list(
+        hold.values_list(
+            "lines__period__budget_id",
+            "lines__period__member_id",
+            "lines__period__start",
+            "lines__amount_pico",
+        )
+    )
+    if lines:
+        hold.update(resolved_at=timezone.now())
+    return {(budget, member, start): amount for budget, member, start, amount in lines if budget is not None}
 
 
 def headroom_lock(

@@ -13,8 +13,9 @@ from django.db.models import Q
 from billing.fields import MAX_PICO
 from billing.models import ModelPrice, UsageEvent
 from billing.pricing import cost_pico, price_for
+from billing.services.budget_lock import budgets_shared_lock
 from billing.services.rollup import rollup_add
-from billing.services.spending import budgets_shared_lock, spending_add
+from billing.services.spending import spending_add
 from orchestration.models import LlmModel
 from web.compiled import together
 

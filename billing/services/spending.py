@@ -1,7 +1,6 @@
 """What budgets have spent: each event is added to its budget periods in the transaction that writes it.
 
-Commits read budgets under a shared lock; a change of what a budget counts takes the lock exclusively
-(`lock_budgets_exclusive`). So a period's row either exists and is added to, or starts with the sum of the rollup.
+Budgets are read under a lock that all commits share (`billing/services/budget_lock.py`).
 """
 
 from __future__ import annotations
@@ -9,73 +8,12 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
 
-from django.db import connection
-from django.utils import timezone
-
-from billing.models import Budget, BudgetNotice, BudgetPeriod, Hold, UsageEvent
+from billing.models import Budget, BudgetNotice, UsageEvent
 from billing.selectors.binding import PeriodKey, budgets_of_turns, own_periods
-from web.compiled import Bound, together
-
-
-@dataclass(slots=True)
-class Change:
-    """What a commit adds to a budget period, in pico-USD."""
-
-    spent: int = 0
-    held: int = 0
-
-
-class Standing(NamedTuple):
-    """A budget period's row after an addition. Pico-USD."""
-
-    id: int
-    spent: int
-    held: int
-
-
-CHANGEOVER = dt.timedelta(seconds=10)
-"""Holds are taken one at a time this long before and after the end of a UTC day."""
-
-
-BUDGETS_LOCK = 0x70616E62
-"""PostgreSQL's advisory lock number for what budgets count."""
-
-
-def lock_budgets_exclusive() -> None:
-    """Block accepts and commits of turns until this transaction ends. Readers are not blocked."""
-    together(*budgets_exclusive_lock())
-
-
-def budgets_exclusive_lock() -> list[Bound]:
-    """Return the statement that takes the budgets' lock exclusively; SQLite has one writer and needs none."""
-    return [("SELECT pg_advisory_xact_lock(%s)", [BUDGETS_LOCK])] if connection.vendor == "postgresql" else []
-
-
-def budgets_shared_lock() -> list[Bound]:
-    """Return the statement that shares the budgets' lock until the transaction ends.
-
-    Read budgets in a later statement: only that one sees what the last exclusive holder committed.
-    """
-    if connection.vendor != "postgresql":
-        return []
-    return [("SELECT pg_advisory_xact_lock_shared(%s)", [BUDGETS_LOCK])]
-
-
-def budgets_hold_lock() -> list[Bound]:
-    """Return the statement that locks the budgets before a hold is taken: exclusive near the end of a day, else shared.
-
-    The first hold of a period must see the last holds of the period before, and there may be no row that both lock.
-    """
-    return budgets_exclusive_lock() if is_near_day_end(timezone.now()) else budgets_shared_lock()
-
-
-def is_near_day_end(now: dt.datetime) -> bool:
-    before, after = (now.astimezone(dt.UTC) + by for by in (-CHANGEOVER, CHANGEOVER))
-    return before.date() != after.date()
+from billing.services.holds import hold_release
+from billing.services.periods import Change, periods_add
 
 
 def spending_add(*, events: Sequence[UsageEvent], turn_id: uuid.UUID | None = None) -> None:
@@ -92,8 +30,8 @@ def spending_add(*, events: Sequence[UsageEvent], turn_id: uuid.UUID | None = No
             key = period_key_for(budget, event)
             if key is not None and event.cost_pico:
                 changes[key].spent += event.cost_pico
-    if turn_id is not None:
-        hold_release(turn_id, changes)
+    for key, held in hold_release(turn_id).items() if turn_id else ():
+        changes[key].held -= held
     after = periods_add(changes)
     overridden = own_periods(budgets)
     notices_add(
@@ -118,56 +56,6 @@ def period_key_for(budget: Budget, event: UsageEvent) -> PeriodKey | None:
     return budget.pk, budget.member_of(event.user_id), start
 
 
-def hold_release(turn_id: uuid.UUID, changes: dict[PeriodKey, Change]) -> None:
-    """Resolve the turn's hold, if any, and return its amounts. The turn's fence keeps other processes out."""
-    hold = Hold.objects.filter(turn_id=turn_id, resolved_at=None)
-    # A hold whose budgets were deleted has no lines: the outer join gives one row of Nones.
-    lines = list(
-        hold.values_list(
-            "lines__period__budget_id",
-            "lines__period__member_id",
-            "lines__period__start",
-            "lines__amount_pico",
-        )
-    )
-    for budget, member, start, amount in lines:
-        if budget is not None:
-            changes[budget, member, start].held -= amount
-    if lines:
-        hold.update(resolved_at=timezone.now())
-
-
-def periods_add(changes: Mapping[PeriodKey, Change]) -> dict[PeriodKey, Standing]:
-    """Add to periods in one statement, creating missing ones; return them after the addition, locked.
-
-    Raw SQL because the ORM's upsert can only replace, not add.
-    """
-    if not changes:
-        return {}
-    table = BudgetPeriod._meta.db_table
-    fields: list[Any] = [BudgetPeriod._meta.get_field(name) for name in ("budget", "member_id", "start")]
-    # Sorted so that all transactions lock the rows in one order: otherwise two commits deadlock.
-    ordered = sorted(changes.items(), key=lambda item: [str(part) for part in item[0]])
-    params: list[Any] = []
-    for key, change in ordered:
-        params += [field.get_db_prep_value(part, connection) for field, part in zip(fields, key, strict=True)]
-        params += [change.spent, change.held]
-    sql = (
-        f"INSERT INTO {table} (budget_id, member_id, start, spent_pico, held_pico) "
-        f"VALUES {', '.join(['(%s, %s, %s, %s, %s)'] * len(ordered))} "
-        f"ON CONFLICT (budget_id, member_id, start) DO UPDATE "
-        f"SET spent_pico = {table}.spent_pico + EXCLUDED.spent_pico, "
-        f"held_pico = {table}.held_pico + EXCLUDED.held_pico "
-        f"RETURNING budget_id, member_id, start, id, spent_pico, held_pico"
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(sql, params)
-        return {
-            (_uuid(budget), _uuid(member), _date(start)): Standing(*row)
-            for budget, member, start, *row in cursor.fetchall()
-        }
-
-
 def notices_add(rows: Iterable[tuple[Budget, int, int, int]]) -> None:
     """Record passed thresholds. `rows`: (budget, period id, spent before, spent after) of each period."""
     notices = [
@@ -179,11 +67,3 @@ def notices_add(rows: Iterable[tuple[Budget, int, int, int]]) -> None:
     if notices:
         # A saved budget, or spending after its limit was raised, passes a threshold again: once per period counts.
         BudgetNotice.objects.bulk_create(notices, ignore_conflicts=True)
-
-
-def _uuid(value: Any) -> uuid.UUID:
-    return value if isinstance(value, uuid.UUID) else uuid.UUID(str(value))
-
-
-def _date(value: Any) -> dt.date:
-    return value if isinstance(value, dt.date) else dt.date.fromisoformat(value)

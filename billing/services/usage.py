@@ -16,8 +16,9 @@ from billing.models import ZERO_UUID, ModelPrice, UsageEvent
 from billing.payer import Payer
 from billing.pricing import billed_report, cost_pico
 from billing.selectors.price_book import Prices, prices_now
+from billing.services.budget_lock import budgets_shared_lock
 from billing.services.rollup import rollup_add
-from billing.services.spending import budgets_shared_lock, spending_add
+from billing.services.spending import spending_add
 from orchestration.engine.specs import BUCKETS, Usage, UsageReport
 from web.compiled import Bound, insertions, together
 

@@ -11,8 +11,8 @@ from django.db.models import CharField, DateTimeField, UUIDField
 from django.utils import timezone
 
 from accounts.models import ApiToken, User
+from billing.services.budget_lock import budgets_hold_lock
 from billing.services.holds import hold_stage
-from billing.services.spending import budgets_hold_lock
 from sessions.dispatch import dispatch
 from sessions.models import ChatSession, Message, Turn
 from sessions.selectors.ends import SessionEnd, session_end

@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 
-from billing.services.spending import is_near_day_end
+from billing.services.budget_lock import is_near_day_end
 
 
 @pytest.mark.parametrize(
