@@ -20,6 +20,9 @@ from web.errors import ValidationFailed
 MAX_MESSAGE_CHARS = 100_000
 MAX_KEY_CHARS = 255
 
+OPTIONS = ("stream", "background")
+"""Fields that say how to answer, and nothing of what is asked."""
+
 
 def not_blank(text: str) -> None:
     """Refuse white space alone."""
@@ -89,9 +92,6 @@ def accept_posted(
 
     accepted = accept_once(user=user, key=key, digest=digest, make=read_and_make)
     return accepted, wanted or fields_of(request, options)
-
-
-OPTIONS = ("stream", "background")
 
 
 def fields_of(request: Request, body: type[serializers.Serializer[Any]]) -> dict[str, Any]:
