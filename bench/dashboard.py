@@ -135,7 +135,7 @@ def main() -> None:
     from pantheon import lifecycle
 
     django.setup()
-    lifecycle.set_out()  # as the web server does
+    lifecycle.freeze_after_startup()  # as the web server does
     call_command("migrate", verbosity=0)
     call_command("collectstatic", interactive=False, verbosity=0)
     sizes = [arguments.events] if arguments.only_full else [arguments.events // 10, arguments.events]

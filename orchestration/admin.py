@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 
 from accounts.admin.audited import AuditedAdmin
 from orchestration.models import LlmModel, Provider
-from web.admin.links import LinkedAdmin, Way, costs_way, list_way
+from web.admin.links import AdminLink, LinkedAdmin, changelist_link, costs_link
 
 
 def is_referenced(row: Model) -> bool:
@@ -73,10 +73,10 @@ class ProviderAdmin(LinkedAdmin, CatalogueAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Provider]:
         return super().get_queryset(request).annotate(model_count=Count("llm_models"))
 
-    def ways(self, row: Provider) -> list[Way]:
+    def links(self, row: Provider) -> list[AdminLink]:
         return [
-            list_way("Models", "orchestration_llmmodel", provider__id__exact=row.pk),
-            costs_way(provider=row.pk),
+            changelist_link("Models", "orchestration_llmmodel", provider__id__exact=row.pk),
+            costs_link(provider=row.pk),
         ]
 
     @admin.display(boolean=True, description="Key found")

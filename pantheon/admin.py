@@ -18,7 +18,7 @@ Page = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ReportPage:
     """A page of the administration that is no table."""
 
     name: str
@@ -26,16 +26,16 @@ class Report:
     permission: str
 
 
-GROUPS: tuple[tuple[str, tuple[str | Report, ...]], ...] = (
+GROUPS: tuple[tuple[str, tuple[str | ReportPage, ...]], ...] = (
     (
         "Bill",
         (
-            Report("Costs", "costs", "billing.view_usageevent"),
-            Report("Costs by team and month", "costs-teams", "billing.view_usageevent"),
+            ReportPage("Costs", "costs", "billing.view_usageevent"),
+            ReportPage("Costs by team and month", "costs-teams", "billing.view_usageevent"),
             "billing.Budget",
             "billing.UsageEvent",
             "billing.DailyUsage",
-            Report("Ledger audit", "ledger-audit", "billing.view_usageevent"),
+            ReportPage("Ledger audit", "ledger-audit", "billing.view_usageevent"),
         ),
     ),
     ("People", ("accounts.User", "accounts.Team", "accounts.Invitation", "accounts.ApiToken", "auth.Group")),
@@ -51,7 +51,7 @@ GROUPS: tuple[tuple[str, tuple[str | Report, ...]], ...] = (
         (
             "orchestration.Provider",
             "orchestration.LlmModel",
-            Report("Prices now", "admin:billing_modelprice_current", "billing.view_modelprice"),
+            ReportPage("Prices now", "admin:billing_modelprice_current", "billing.view_modelprice"),
             "billing.ModelPrice",
         ),
     ),
@@ -104,7 +104,7 @@ class PantheonAdminSite(admin.AdminSite):
         ]
 
 
-def page_of(part: str | Report, tables: dict[str, Page], request: HttpRequest) -> Page | None:
+def page_of(part: str | ReportPage, tables: dict[str, Page], request: HttpRequest) -> Page | None:
     """Return a page for who may see it; a table is taken out of `tables`, where those remain that no group names."""
     if isinstance(part, str):
         return tables.pop(part, None)

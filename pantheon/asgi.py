@@ -17,20 +17,20 @@ django.setup(set_prefix=False)
 from django.conf import settings  # noqa: E402
 
 from pantheon import lifecycle  # noqa: E402  (needs the settings)
-from pantheon.http.body_limit import BodyBound  # noqa: E402
+from pantheon.http.body_limit import BodyLimit  # noqa: E402
 from pantheon.http.inline_middleware import InlineHandler  # noqa: E402
-from pantheon.http.request_threads import OnDatabaseThreads  # noqa: E402
+from pantheon.http.request_threads import SharedThreads  # noqa: E402
 from sessions.dispatch import use_dispatcher  # noqa: E402
 from sessions.live.stopping import set_stop_check  # noqa: E402
 
-application = BodyBound(
-    OnDatabaseThreads(InlineHandler(), settings.PANTHEON_DB_POOL_SIZE),
+application = BodyLimit(
+    SharedThreads(InlineHandler(), settings.PANTHEON_DB_POOL_SIZE),
     max_bytes=8 * settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
     limit_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
     idle_s=settings.PANTHEON_SLOW_REQUEST_S,
 )
 
-set_stop_check(lifecycle.stopping)
+set_stop_check(lifecycle.is_stopping)
 if settings.REDIS_URL:
     from pantheon.celery import CeleryDispatcher
 
@@ -42,4 +42,4 @@ else:
     use_dispatcher(runtime)
     runtime.start_recovery()
 
-lifecycle.set_out()
+lifecycle.freeze_after_startup()

@@ -73,7 +73,7 @@ def broker_url(url: str) -> str:
     return f"redis+socket://{user}{parts.path}?virtual_host={number}"
 
 
-class TakesWhatFits(redis.QoS):
+class CapacityQoS(redis.QoS):
     """Lets a worker take messages while its event loop has places for turns; the others are for other workers.
 
     Messages are not acknowledged: to remember each one in Redis until its task is done costs as much as the rest of
@@ -89,10 +89,10 @@ class TakesWhatFits(redis.QoS):
         """Nothing is noted. Celery acknowledges all the same, which is a round trip and a growing set of tags."""
 
 
-redis.Channel.QoS = TakesWhatFits
+redis.Channel.QoS = CapacityQoS
 
 
-class PeriodicWork(Scheduler):
+class MemoryScheduler(Scheduler):
     """Beat's schedule, in memory: nothing has to be remembered. A broker that is gone is said once."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -142,7 +142,7 @@ app.conf.update(
     worker_concurrency=TASK_THREADS,
     worker_prefetch_multiplier=1,
     worker_cancel_long_running_tasks_on_connection_loss=False,
-    beat_scheduler=PeriodicWork,
+    beat_scheduler=MemoryScheduler,
     beat_schedule={
         job.name: {
             "task": task_name(job),
@@ -241,13 +241,13 @@ def keep_logging(**kwargs: Any) -> None:
 
 @signals.beat_init.connect
 @signals.worker_init.connect
-def check(**kwargs: Any) -> None:
+def check_settings(**kwargs: Any) -> None:
     """Refuse to start with a configuration that cannot work."""
     settings_check()
 
 
 @signals.worker_ready.connect
-def begin(**kwargs: Any) -> None:
+def start_work(**kwargs: Any) -> None:
     from sessions.live.journal import journal_state
     from sessions.live.runtime import runtime
 
@@ -256,11 +256,11 @@ def begin(**kwargs: Any) -> None:
     if settings.PANTHEON_METRICS_PORT:
         start_http_server(settings.PANTHEON_METRICS_PORT, addr=os.environ.get("HOST") or "127.0.0.1")
     runtime.in_db(journal_state.open)
-    lifecycle.set_out()
+    lifecycle.freeze_after_startup()
 
 
 @signals.worker_shutting_down.connect
-def end(**kwargs: Any) -> None:
+def start_stopping(**kwargs: Any) -> None:
     """Begin to stop, in a thread: this is a signal handler."""
     global _stopping
     _stopping = threading.Thread(target=lifecycle.stop, name="hand-over")
@@ -268,7 +268,7 @@ def end(**kwargs: Any) -> None:
 
 
 @signals.worker_shutdown.connect
-def await_end(**kwargs: Any) -> None:
+def wait_for_hand_over(**kwargs: Any) -> None:
     """Wait until the turns are handed over: threads are of no use any more once the interpreter ends."""
     if _stopping is not None:
         _stopping.join(STOP_S)

@@ -30,7 +30,7 @@ _stopped = threading.Event()
 _lock = threading.Lock()
 
 
-def set_out() -> None:
+def freeze_after_startup() -> None:
     """Call when all is loaded and work begins: what is here by now is never garbage.
 
     The collector would look through it again and again: 90 ms, in which no stream moves.
@@ -47,7 +47,7 @@ def set_worker(worker: Worker) -> None:
     _worker = worker
 
 
-def stopping() -> bool:
+def is_stopping() -> bool:
     """Whether this process was told to stop. Cheap: meant to be asked in a loop."""
     return _stopped.is_set() or (_worker is not None and not _worker.alive)
 

@@ -59,7 +59,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "pantheon.http.request_id.request_id_middleware",
-    "pantheon.http.metrics.observing_middleware",
+    "pantheon.http.metrics.metrics_middleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -239,7 +239,7 @@ SPECTACULAR_SETTINGS = {
     "string of USD. Lists are newest first, with an opaque cursor.",
     "OAS_VERSION": "3.1.1",
     "SERVERS": [{"url": "/"}],
-    "PREPROCESSING_HOOKS": ["web.api.schema.only_ours"],
+    "PREPROCESSING_HOOKS": ["web.api.schema.keep_api_paths"],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "web.api.schema.finish",

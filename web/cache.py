@@ -109,7 +109,7 @@ class CountingRedis(RedisCache):
         return Count.from_reply(reply, limits)
 
 
-def either(name: str) -> Callable[..., Any]:
+def with_fallback(name: str) -> Callable[..., Any]:
     """Return a method of the cache that asks Redis, or this process's memory while Redis is gone."""
     ask_redis = getattr(CountingRedis, name)
 
@@ -134,15 +134,15 @@ class SharedCache(CountingRedis):
         super().__init__(server, params)
         self.local = MemoryCache("while-redis-is-gone", params)
 
-    add = either("add")
-    get = either("get")
-    set = either("set")
-    touch = either("touch")
-    delete = either("delete")
-    get_many = either("get_many")
-    set_many = either("set_many")
-    delete_many = either("delete_many")
-    has_key = either("has_key")
-    incr = either("incr")
-    clear = either("clear")
-    count_request = either("count_request")
+    add = with_fallback("add")
+    get = with_fallback("get")
+    set = with_fallback("set")
+    touch = with_fallback("touch")
+    delete = with_fallback("delete")
+    get_many = with_fallback("get_many")
+    set_many = with_fallback("set_many")
+    delete_many = with_fallback("delete_many")
+    has_key = with_fallback("has_key")
+    incr = with_fallback("incr")
+    clear = with_fallback("clear")
+    count_request = with_fallback("count_request")

@@ -24,7 +24,7 @@ from accounts.services.invitations import (
     invitation_revoke,
 )
 from web.addresses import instance_url, sends_mail
-from web.admin.readonly import HidingAdmin
+from web.admin.readonly import HiddenFieldsAdmin
 from web.error_rendering import error_page
 from web.errors import ValidationFailed
 
@@ -47,7 +47,7 @@ class InvitationForm(forms.ModelForm):
 
 
 @admin.register(Invitation)
-class InvitationAdmin(HidingAdmin):
+class InvitationAdmin(HiddenFieldsAdmin):
     """Links with which people make their accounts. Nobody who is invited becomes staff."""
 
     hidden = ("digest",)

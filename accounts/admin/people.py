@@ -23,8 +23,8 @@ from accounts.admin.passwords import PasswordLinkAdmin
 from accounts.models import ApiToken, AuditEntry, Team, User
 from accounts.services.passwords import account_change_mail
 from accounts.services.people import token_delete, user_reactivate, user_suspend
-from web.admin.links import LinkedAdmin, Way, budget_ways, costs_way, list_way
-from web.admin.readonly import HidingAdmin, ReadOnlyAdmin, page_link
+from web.admin.links import AdminLink, LinkedAdmin, budget_links, changelist_link, costs_link
+from web.admin.readonly import HiddenFieldsAdmin, ReadOnlyAdmin, page_link
 
 
 class PersonCreationForm(BaseUserCreationForm):
@@ -92,17 +92,19 @@ class PersonAdmin(LinkedAdmin, AuditedAdmin, PasswordLinkAdmin, DjangoUserAdmin)
         ),
     )
 
-    def ways(self, row: User) -> list[Way]:
+    def links(self, row: User) -> list[AdminLink]:
         return [
-            costs_way(user=row.pk),
-            list_way("Usage events", "billing_usageevent", user_id__exact=row.pk),
-            list_way("Turns", "chat_sessions_turn", user__id__exact=row.pk),
-            list_way("Sessions", "chat_sessions_chatsession", owner__id__exact=row.pk),
-            list_way("Rooms", "chat_sessions_room", owner__id__exact=row.pk),
-            list_way("Agents", "chat_sessions_agent", owner__id__exact=row.pk),
-            list_way("API tokens", "accounts_apitoken", user__id__exact=row.pk),
-            *budget_ways("user", row.pk),
-            list_way("Audit log", "accounts_auditentry", object_type="accounts.User", object_id=row.pk),
+            costs_link(user=row.pk),
+            changelist_link("Usage events", "billing_usageevent", user_id__exact=row.pk),
+            changelist_link("Turns", "chat_sessions_turn", user__id__exact=row.pk),
+            changelist_link("Sessions", "chat_sessions_chatsession", owner__id__exact=row.pk),
+            changelist_link("Rooms", "chat_sessions_room", owner__id__exact=row.pk),
+            changelist_link("Agents", "chat_sessions_agent", owner__id__exact=row.pk),
+            changelist_link("API tokens", "accounts_apitoken", user__id__exact=row.pk),
+            *budget_links("user", row.pk),
+            changelist_link(
+                "Audit log", "accounts_auditentry", object_type="accounts.User", object_id=row.pk
+            ),
         ]
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
@@ -205,12 +207,12 @@ class TeamAdmin(LinkedAdmin, AuditedAdmin, admin.ModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Team]:
         return super().get_queryset(request).annotate(member_count=Count("members"))
 
-    def ways(self, row: Team) -> list[Way]:
+    def links(self, row: Team) -> list[AdminLink]:
         return [
-            list_way("People", "accounts_user", team__id__exact=row.pk),
-            costs_way(team=row.pk),
-            list_way("Usage events", "billing_usageevent", team_id__exact=row.pk),
-            *budget_ways("team", row.pk),
+            changelist_link("People", "accounts_user", team__id__exact=row.pk),
+            costs_link(team=row.pk),
+            changelist_link("Usage events", "billing_usageevent", team_id__exact=row.pk),
+            *budget_links("team", row.pk),
         ]
 
     @admin.display(description="Members", ordering="member_count")
@@ -222,7 +224,7 @@ class TeamAdmin(LinkedAdmin, AuditedAdmin, admin.ModelAdmin):
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(LinkedAdmin, AuditedAdmin, HidingAdmin):
+class ApiTokenAdmin(LinkedAdmin, AuditedAdmin, HiddenFieldsAdmin):
     """Tokens can be looked at and revoked. People make their own; the secret is stored nowhere."""
 
     hidden = ("digest",)
@@ -237,8 +239,8 @@ class ApiTokenAdmin(LinkedAdmin, AuditedAdmin, HidingAdmin):
         allowed = super().has_delete_permission(request, obj)
         return allowed and (obj is None or may_act_on(asker(request), obj.user))
 
-    def ways(self, row: ApiToken) -> list[Way]:
-        return [list_way("Turns of its person", "chat_sessions_turn", user__id__exact=row.user_id)]
+    def links(self, row: ApiToken) -> list[AdminLink]:
+        return [changelist_link("Turns of its person", "chat_sessions_turn", user__id__exact=row.user_id)]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -24,7 +24,7 @@ TOKEN = CompiledQuery(
 )
 
 
-def account_suspended() -> PantheonError:
+def account_suspended_error() -> PantheonError:
     return PantheonError("account_suspended", "This account is suspended. Ask your administrator.")
 
 
@@ -40,7 +40,7 @@ class BearerAuthentication(BaseAuthentication):
         if token is None:
             raise AuthenticationFailed("This token is unknown, deleted or expired.")
         if not token.user.is_active:
-            raise account_suspended()
+            raise account_suspended_error()
         token_touch(token=token)
         return token.user, token
 

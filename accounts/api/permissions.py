@@ -20,7 +20,7 @@ class SignedInWithScope(BasePermission):
     def has_permission(self, request: Request, view: Any) -> bool:
         if not request.user.is_authenticated:
             return False
-        if (request.method or "").lower() not in implemented(view):
+        if (request.method or "").lower() not in implemented_methods(view):
             return True
         scope = ApiToken.Scope.READ if request.method in SAFE_METHODS else view.write_scope
         if isinstance(request.auth, ApiToken) and scope not in request.auth.scopes:
@@ -38,7 +38,7 @@ class StaffWithPermission(BasePermission):
 
     def has_permission(self, request: Request, view: Any) -> bool:
         user: Any = request.user
-        if (request.method or "").lower() not in implemented(view):
+        if (request.method or "").lower() not in implemented_methods(view):
             return True
         needed = view.staff_permissions["GET" if request.method == "HEAD" else request.method]
         if not (user.is_staff and user.has_perm(needed)):
@@ -50,5 +50,5 @@ class StaffWithPermission(BasePermission):
         return True
 
 
-def implemented(view: Any) -> set[str]:
+def implemented_methods(view: Any) -> set[str]:
     return {method for method in view.http_method_names if hasattr(view, method)}

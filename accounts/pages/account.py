@@ -17,10 +17,10 @@ from accounts.access import access_token
 from accounts.models import ApiToken, User
 from accounts.pages.base import PageView, add_errors
 from accounts.pages.devices import device_remember
-from accounts.pages.forms import NewPassword, tokens_sentence
-from accounts.pages.limits import use_count
-from accounts.pages.once import one_time_value, taken_back, taken_first
-from accounts.pages.sign_in_limits import attempt_count, attempt_forgive
+from accounts.pages.form_tokens import claim_form_token, new_form_token, release_form_token
+from accounts.pages.forms import NewPasswordForm, tokens_sentence
+from accounts.pages.limits import throttle_page
+from accounts.pages.sign_in_limits import attempt_count, reset_attempts
 from accounts.services.passwords import password_change
 from accounts.services.people import (
     MAX_TOKENS,
@@ -48,7 +48,7 @@ class NameForm(forms.Form):
     )
 
 
-class PasswordForm(NewPassword):
+class PasswordForm(NewPasswordForm):
     """The old password, which shows who asks, and a new one."""
 
     old_password = forms.CharField(
@@ -69,7 +69,7 @@ class TokenForm(forms.Form):
     )
     days = forms.ChoiceField(label="Expires after", choices=LIFETIMES, initial="90")
     scopes = forms.MultipleChoiceField(label="May", widget=forms.CheckboxSelectMultiple)
-    once = forms.CharField(widget=forms.HiddenInput, initial=one_time_value, required=False)
+    once = forms.CharField(widget=forms.HiddenInput, initial=new_form_token, required=False)
 
     def __init__(self, user: User, data: Any = None) -> None:
         super().__init__(data, initial={"scopes": [ApiToken.Scope.READ, ApiToken.Scope.CHAT]})
@@ -130,7 +130,7 @@ class AccountPasswordView(AccountFormPage):
         if not user.check_password(data["old_password"]):
             form.add_error("old_password", "This is not your password.")
             return self.show(request, password_form=form)
-        attempt_forgive(counters)
+        reset_attempts(counters)
         try:
             user = password_change(user=user, password=data["password"], delete_tokens=form.deletes_tokens)
         except ValidationFailed as error:
@@ -154,8 +154,8 @@ class AccountTokensView(AccountFormPage):
         data = form.cleaned_data
         # A new token has new windows: without this, deleting one and creating the next would be a way around them.
         said = "Too many new API tokens."
-        use_count(self.user, "created-tokens", limit=MAX_TOKENS, window_s=HOUR_S, said=said)
-        if not taken_first(self.user, data["once"]):
+        throttle_page(self.user, "created-tokens", limit=MAX_TOKENS, window_s=HOUR_S, said=said)
+        if not claim_form_token(self.user, data["once"]):
             messages.warning(request, "This form was sent before or is a day old. It made no further token.")
             return redirect("account")
         try:
@@ -163,7 +163,7 @@ class AccountTokensView(AccountFormPage):
                 user=self.user, name=data["token_name"], scopes=data["scopes"], expires_at=form.expires_at
             )
         except ValidationFailed as error:
-            taken_back(self.user, data["once"])
+            release_form_token(self.user, data["once"])
             add_errors(form, error)
             return self.show(request, status=error.http_status, token_form=form)
         return self.show(request, made=token, secret=secret)

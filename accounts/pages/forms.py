@@ -10,7 +10,7 @@ from accounts.models import User
 from accounts.services.people import token_names
 
 
-class PasswordTwice(forms.Form):
+class ConfirmedPasswordForm(forms.Form):
     """A new password, typed twice; whether it is good enough the services judge."""
 
     password = forms.CharField(
@@ -32,7 +32,7 @@ class PasswordTwice(forms.Form):
         return data
 
 
-class NewPassword(PasswordTwice):
+class NewPasswordForm(ConfirmedPasswordForm):
     """For an account that has a password already. API tokens survive a new password, so it offers to delete them."""
 
     delete_tokens = forms.BooleanField(label="Delete my API tokens too", required=False)

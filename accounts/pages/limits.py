@@ -9,7 +9,7 @@ from accounts.throttling import caller_count
 from web.errors import RateLimited
 
 
-def use_count(user: User, what: str, *, limit: int, window_s: int, said: str) -> None:
+def throttle_page(user: User, what: str, *, limit: int, window_s: int, said: str) -> None:
     """Count a use of a page. Raises `rate_limited`, which says `said` and when the next use is taken."""
     count = caller_count(f"page-{what}-{user.pk}", {window_s: limit}, time.time())
     if not count.counted:

@@ -10,7 +10,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 
 from accounts.pages.base import PageView, add_errors, form_page
 from accounts.pages.devices import device_of, device_remember
-from accounts.pages.forms import NewPassword, tokens_sentence
+from accounts.pages.forms import NewPasswordForm, tokens_sentence
 from accounts.pages.sign_in_limits import attempt_count
 from accounts.services.passwords import password_link_mail, password_link_user, password_reset
 from accounts.services.people import token_names
@@ -54,11 +54,11 @@ class ResetPasswordView(PageView):
 
     def get(self, request: HttpRequest, user_id: str, secret: str) -> HttpResponse:
         user = password_link_user(user_id, secret)
-        return form_page(request, "accounts/reset_password.html", NewPassword(user), person=user)
+        return form_page(request, "accounts/reset_password.html", NewPasswordForm(user), person=user)
 
     def post(self, request: HttpRequest, user_id: str, secret: str) -> HttpResponse:
         user = password_link_user(user_id, secret)
-        form, names = NewPassword(user, request.POST), token_names(user)
+        form, names = NewPasswordForm(user, request.POST), token_names(user)
         if form.is_valid():
             try:
                 user = password_reset(

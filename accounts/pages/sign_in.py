@@ -18,8 +18,8 @@ from accounts.access import asker
 from accounts.models import Invitation, User
 from accounts.pages.base import PageView, add_errors, form_page
 from accounts.pages.devices import device_remember
-from accounts.pages.forms import PasswordTwice
-from accounts.pages.sign_in_limits import attempt_count, attempt_forgive
+from accounts.pages.forms import ConfirmedPasswordForm
+from accounts.pages.sign_in_limits import attempt_count, reset_attempts
 from accounts.services.invitations import invitation_accept, invitation_of
 from accounts.services.people import administrator_create, setup_link_is_open, user_sign_up
 from web.error_rendering import error_page
@@ -43,7 +43,7 @@ class SignInForm(AuthenticationForm):
             assert self.request is not None
             counters = attempt_count(self.request, purpose="password", email=email)
             super().clean()
-            attempt_forgive(counters)
+            reset_attempts(counters)
         return self.cleaned_data
 
 
@@ -71,7 +71,7 @@ class SignInView(LoginView):
         }
 
 
-class AccountForm(PasswordTwice):
+class AccountForm(ConfirmedPasswordForm):
     """What a new account takes."""
 
     name = forms.CharField(
@@ -85,7 +85,7 @@ class AccountForm(PasswordTwice):
     )
 
 
-def signed_in_at(request: HttpRequest, user: User, url_name: str) -> HttpResponse:
+def sign_in_and_redirect(request: HttpRequest, user: User, url_name: str) -> HttpResponse:
     """Sign a new account in, and lead to its first page."""
     login(request, user)
     response = redirect(url_name)
@@ -99,11 +99,11 @@ class SetupView(PageView):
     sign_in_needed = False
 
     def get(self, request: HttpRequest, secret: str) -> HttpResponse:
-        refuse_closed(secret)
+        require_open_link(secret)
         return form_page(request, "accounts/setup.html", AccountForm())
 
     def post(self, request: HttpRequest, secret: str) -> HttpResponse:
-        refuse_closed(secret)
+        require_open_link(secret)
         form = AccountForm(request.POST)
         if not form.is_valid():
             return form_page(request, "accounts/setup.html", form)
@@ -115,7 +115,7 @@ class SetupView(PageView):
         except ValidationFailed as error:
             add_errors(form, error)
             return form_page(request, "accounts/setup.html", form)
-        return signed_in_at(request, user, "welcome")
+        return sign_in_and_redirect(request, user, "welcome")
 
 
 class InvitedForm(AccountForm):
@@ -124,7 +124,7 @@ class InvitedForm(AccountForm):
     email = None  # type: ignore[assignment]
 
 
-class InvitationView(PageView):
+class InvitationPage(PageView):
     """Whoever holds an open invitation makes the account that it is for; to anybody else the page does not exist."""
 
     sign_in_needed = False
@@ -142,7 +142,7 @@ class InvitationView(PageView):
         except ValidationFailed as error:
             add_errors(form, error)
             return self.show(request, form, invitation)
-        return signed_in_at(request, user, "home")
+        return sign_in_and_redirect(request, user, "home")
 
     def show(self, request: HttpRequest, form: forms.Form, invitation: Invitation) -> HttpResponse:
         return form_page(request, "accounts/invitation.html", form, invitation=invitation)
@@ -174,15 +174,15 @@ class SignUpView(PageView):
         except ValidationFailed as error:
             add_errors(form, error)
             return form_page(request, "accounts/sign_up.html", form)
-        return signed_in_at(request, user, "home")
+        return sign_in_and_redirect(request, user, "home")
 
 
 setup_view = sensitive_post_parameters()(SetupView.as_view())
-invitation_view = sensitive_post_parameters()(InvitationView.as_view())
+invitation_view = sensitive_post_parameters()(InvitationPage.as_view())
 sign_up_view = sensitive_post_parameters()(SignUpView.as_view())
 
 
-def refuse_closed(secret: str) -> None:
+def require_open_link(secret: str) -> None:
     """Raise NotFound for a link that has been used or replaced."""
     if not setup_link_is_open(secret):
         raise NotFound("This set-up link has been used or replaced. If you have an account, sign in.")

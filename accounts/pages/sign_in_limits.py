@@ -38,20 +38,20 @@ class Counter:
 def attempt_count(request: HttpRequest, *, purpose: Purpose, email: str | None) -> list[Counter]:
     """Count an attempt for the caller's address, and for the e-mail address if one is given. Raises `rate_limited`.
 
-    Returns where it was counted, for `attempt_forgive`.
+    Returns where it was counted, for `reset_attempts`.
     """
     counters = counters_of(request, purpose, email)
-    over = [counted(counter.key) > counter.limit for counter in counters]
+    over = [add_to_counter(counter.key) > counter.limit for counter in counters]
     if any(over):
         raise RateLimited("Too many attempts.", window_end() - time.time())
     return counters
 
 
-def attempt_forgive(counters: list[Counter]) -> None:
+def reset_attempts(counters: list[Counter]) -> None:
     """Take back an attempt that succeeded: the client's address has one less, the others start over."""
     for counter in counters:
         if counter.kind == "address":
-            counted(counter.key, -1)
+            add_to_counter(counter.key, -1)
         else:
             cache.delete(counter.key)
 
@@ -81,7 +81,7 @@ def window_end() -> float:
     return (time.time() // length_s + 1) * length_s
 
 
-def counted(key: str, by: int = 1) -> int:
+def add_to_counter(key: str, by: int = 1) -> int:
     timeout_s = math.ceil(settings.PANTHEON_SIGN_IN_WINDOW_S)
     cache.add(key, 0, timeout=timeout_s)
     try:

@@ -64,12 +64,12 @@ def audit_record(
         object_type=row._meta.label,
         object_id=str(row.pk),
         object_label=(label or str(row))[:200],
-        before=told(old, both=bool(new)),
-        after=told(new, both=bool(old)),
+        before=without_secrets(old, both=bool(new)),
+        after=without_secrets(new, both=bool(old)),
     )
 
 
-def told(values: Values, *, both: bool) -> Values:
+def without_secrets(values: Values, *, both: bool) -> Values:
     """Return values as JSON holds them, without secrets: of a change that there was one, else nothing."""
     shown = {
         name: CHANGED if name in SECRET_FIELDS else value

@@ -86,7 +86,7 @@ def invitation_change(
     invitation.team, invitation.expires_at = team, expires_at
     invitation_check(invitation)
     if not Invitation.objects.unused().filter(pk=invitation.pk).update(team=team, expires_at=expires_at):
-        raise used_up(invitation)
+        raise closed_error(invitation)
     audit_record(
         actor_id=actor_id, action="change", row=invitation, before=before, after=values_of(invitation)
     )
@@ -98,7 +98,7 @@ def invitation_revoke(*, invitation: Invitation, actor_id: uuid.UUID) -> bool:
     if not Invitation.objects.unused().filter(pk=invitation.pk).update(revoked_at=now):
         invitation.refresh_from_db()
         if invitation.accepted_at is not None:
-            raise used_up(invitation)
+            raise closed_error(invitation)
         return False
     invitation.revoked_at = now
     audit_record(
@@ -111,7 +111,7 @@ def invitation_revoke(*, invitation: Invitation, actor_id: uuid.UUID) -> bool:
     return True
 
 
-def used_up(invitation: Invitation) -> ValidationFailed:
+def closed_error(invitation: Invitation) -> ValidationFailed:
     invitation.refresh_from_db()
     return ValidationFailed({"non_field_errors": [f"This invitation has been {invitation.state}."]})
 
@@ -127,7 +127,7 @@ def invitation_accept(*, secret: str, name: str, password: str) -> User:
     with transaction.atomic(durable=True):
         taken = Invitation.objects.open().filter(pk=invitation.pk).update(accepted_at=timezone.now())
         if not taken:
-            raise no_link()
+            raise link_not_found()
         invitation.refresh_from_db()
         user.team = invitation.team
         user_save(user)
@@ -140,11 +140,11 @@ def invitation_of(secret: str) -> Invitation:
     """Return the invitation that can be accepted with a link. Raises NotFound."""
     invitation = Invitation.objects.open().filter(digest=secret_digest(secret)).first()
     if invitation is None or settings.PANTHEON_SIGNUP == "closed":
-        raise no_link()
+        raise link_not_found()
     return invitation
 
 
-def no_link() -> NotFound:
+def link_not_found() -> NotFound:
     return NotFound(
         "This invitation has been used, replaced or revoked, or it has expired. Ask for a new one."
     )

@@ -61,7 +61,7 @@ def password_link(*, user: User, actor: User, base_url: str) -> str:
         raise PantheonError("permission_denied", "Without mail only administrators can make this link.")
     audit_record(actor_id=actor.pk, action="password link", row=user)
     if sends_mail():
-        text = link_mail(user, actor=actor)
+        text = link_mail_text(user, actor=actor)
         transaction.on_commit(lambda: mail_out(user.pk, user.email, LINK_SUBJECT, text))
     return base_url.rstrip("/") + link_path(user) if actor.is_superuser else ""
 
@@ -92,9 +92,9 @@ def password_link_mail(*, email: str, device: str | None = None) -> None:
     user = found or User(email=User.normalize_email(email))
     key = links_key(user, device)
     is_due = caller_count(key, {HOUR_S: LINKS_PER_HOUR}, time.time()).counted
-    text = link_mail(user)
+    text = link_mail_text(user)
     if found is not None and is_due:
-        threading.Thread(target=link_out, args=(user, key, text), name="password-mail").start()
+        threading.Thread(target=link_mail_send, args=(user, key, text), name="password-mail").start()
 
 
 def links_key(user: User, device: str | None) -> str:
@@ -105,13 +105,13 @@ def links_key(user: User, device: str | None) -> str:
     return f"links-{secret_digest(f'{user.email} {user.password} {user.last_login} {device}')}"
 
 
-def link_out(user: User, key: str, text: str) -> None:
+def link_mail_send(user: User, key: str, text: str) -> None:
     """Mail a link that somebody asked for; one that was refused is not counted."""
     if not mail_out(user.pk, user.email, LINK_SUBJECT, text):
         caller_forget(key)
 
 
-def link_mail(user: User, *, actor: User | None = None) -> str:
+def link_mail_text(user: User, *, actor: User | None = None) -> str:
     """Return the text of a mail with a link; `actor` made it, None: whoever knows the address asked for it."""
     hours = int(VALID_FOR.total_seconds() // 3600)
     context = {"user": user, "actor": actor, "url": mailed_url(link_path(user)), "hours": hours}
@@ -119,7 +119,7 @@ def link_mail(user: User, *, actor: User | None = None) -> str:
 
 
 def mail_out(user_id: uuid.UUID, address: str, subject: str, text: str) -> bool:
-    """Mail a text of somebody's account; False where it did not leave, which is logged."""
+    """Mail a text about an account; False if it was not sent, which is logged."""
     return mail_send(Mail(about=f"{subject!r} for {user_id}", subject=subject, text=text, to=[address]))
 
 
@@ -127,7 +127,7 @@ def password_link_user(user_id: str, secret: str) -> User:
     """Return whose password a link is for. Raises NotFound for a link that does not work."""
     user = User.objects.filter(pk=parse_id(user_id), is_active=True).first()
     if user is None or not default_token_generator.check_token(user, secret):
-        raise no_link()
+        raise link_not_found()
     return user
 
 
@@ -141,7 +141,7 @@ def password_reset(*, user_id: str, secret: str, password: str, delete_tokens: b
     user = password_set(user, password)
     with transaction.atomic(durable=True):
         if not User.objects.filter(pk=user.pk, password=before).update(password=user.password):
-            raise no_link()
+            raise link_not_found()
         audit_record(actor_id=user.pk, action="reset password", row=user)
         if delete_tokens:
             tokens_delete(user=user)
@@ -162,5 +162,5 @@ def link_path(user: User) -> str:
     return reverse("reset-password", args=[user.pk, default_token_generator.make_token(user)])
 
 
-def no_link() -> NotFound:
+def link_not_found() -> NotFound:
     return NotFound("This link has been used or has expired. Ask for a new one.")

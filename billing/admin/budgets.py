@@ -25,7 +25,7 @@ from billing.models.budgets import default_thresholds, valid_thresholds
 from billing.selectors.budgets import people_of, states_of, target_names
 from billing.services.budget_changes import budget_check
 from billing.services.budgets import budget_delete, budget_save
-from web.admin.links import LinkedAdmin, Way, costs_way, row_way
+from web.admin.links import AdminLink, LinkedAdmin, change_link, costs_link
 from web.errors import ValidationFailed
 
 PEOPLE = ApiToken._meta.get_field("user")
@@ -145,12 +145,12 @@ class BudgetAdmin(LinkedAdmin, AuditedAdmin, admin.ModelAdmin):
     class Media:
         css: ClassVar = {"all": ["css/budgets.css"]}
 
-    def ways(self, row: Budget) -> list[Way]:
+    def links(self, row: Budget) -> list[AdminLink]:
         if row.scope not in TARGETED:
-            return [costs_way()]
+            return [costs_link()]
         return [
-            row_way(f"The {row.get_scope_display().lower()}", SCOPES[row.scope].table, row.target_id),
-            costs_way(**{row.scope: row.target_id}),
+            change_link(f"The {row.get_scope_display().lower()}", SCOPES[row.scope].table, row.target_id),
+            costs_link(**{row.scope: row.target_id}),
         ]
 
     def get_fieldsets(self, request: HttpRequest, obj: Budget | None = None) -> Any:

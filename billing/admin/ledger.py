@@ -19,7 +19,13 @@ from billing.fields import usd_text
 from billing.models import DailyUsage, UsageEvent
 from billing.models.bucket_columns import TOKENS
 from orchestration.engine.purposes import purpose_choices
-from web.admin.links import LinkedAdmin, Way, costs_way, list_way, row_way
+from web.admin.links import (
+    AdminLink,
+    LinkedAdmin,
+    change_link,
+    changelist_link,
+    costs_link,
+)
 from web.admin.readonly import SEARCHED_BACK, ReadOnlyAdmin, page_link
 
 
@@ -129,11 +135,11 @@ class UsageEventAdmin(LinkedAdmin, ReadOnlyAdmin):
         people = User.objects.filter(email=User.normalize_email(search_term)).values("pk")
         return queryset.filter(user_id__in=people), False
 
-    def ways(self, row: UsageEvent) -> list[Way]:
+    def links(self, row: UsageEvent) -> list[AdminLink]:
         return [
-            row_way("Its call", "chat_sessions_call", row.corrects_id or row.pk),
-            list_way("All events of its turn", "billing_usageevent", turn_id__exact=row.turn_id),
-            costs_way(user=row.user_id, group_by="day"),
+            change_link("Its call", "chat_sessions_call", row.corrects_id or row.pk),
+            changelist_link("All events of its turn", "billing_usageevent", turn_id__exact=row.turn_id),
+            costs_link(user=row.user_id, group_by="day"),
         ]
 
     @admin.display(description="Person")
@@ -222,8 +228,8 @@ class DailyUsageAdmin(LinkedAdmin, ReadOnlyAdmin):
             )
         )
 
-    def ways(self, row: DailyUsage) -> list[Way]:
-        return [costs_way(**{"range": "custom", "from": row.day, "to": row.day, "user": row.user_id})]
+    def links(self, row: DailyUsage) -> list[AdminLink]:
+        return [costs_link(**{"range": "custom", "from": row.day, "to": row.day, "user": row.user_id})]
 
     @admin.display(description="Team")
     def team(self, row: DailyUsage) -> SafeString | str:

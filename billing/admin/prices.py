@@ -23,7 +23,7 @@ from billing.services.prices import Rates, price_add, rate_pico
 from orchestration.admin import LlmModelAdmin
 from orchestration.engine.specs import BUCKETS
 from orchestration.models import LlmModel
-from web.admin.links import LinkedAdmin, Way, costs_way, list_way
+from web.admin.links import AdminLink, LinkedAdmin, changelist_link, costs_link
 from web.admin.readonly import ReadOnlyAdmin
 
 AS_INPUT = "Defaults to the input price."
@@ -41,11 +41,11 @@ class PricedModelAdmin(LinkedAdmin, LlmModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[LlmModel]:
         return super().get_queryset(request).prefetch_related("prices")
 
-    def ways(self, row: LlmModel) -> list[Way]:
+    def links(self, row: LlmModel) -> list[AdminLink]:
         return [
-            costs_way(model=row.pk),
-            list_way("Usage events", "billing_usageevent", model__id__exact=row.pk),
-            list_way("Prices", "billing_modelprice", model__id__exact=row.pk),
+            costs_link(model=row.pk),
+            changelist_link("Usage events", "billing_usageevent", model__id__exact=row.pk),
+            changelist_link("Prices", "billing_modelprice", model__id__exact=row.pk),
         ]
 
     @admin.display(description="USD per 1M tokens")

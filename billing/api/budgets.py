@@ -25,7 +25,7 @@ from billing.selectors.budgets import BudgetState, Fill, own_fills, people_of, s
 from billing.services.budget_changes import budget_add, budget_change, budget_remove
 from web.api.pagination import page_of_rows
 from web.api.schema import PAGE, operation, page_of
-from web.instants import instant
+from web.rfc3339 import rfc3339
 
 
 class ThresholdsSerializerField(serializers.ListField):
@@ -162,7 +162,7 @@ def budget_fields(budget: Budget, names: Mapping[uuid.UUID, str]) -> dict[str, A
         "period": budget.period,
         "hard": budget.hard,
         "thresholds": budget.thresholds,
-        "created_at": instant(budget.created_at),
+        "created_at": rfc3339(budget.created_at),
     }
 
 
@@ -170,7 +170,7 @@ def current_json(state: BudgetState, people: Mapping[uuid.UUID, str]) -> dict[st
     """Return the current period; of a per-member budget the fullest member's, and the fullest members."""
     current: dict[str, Any] = {
         "start": str(state.current.start),
-        "resets_at": instant(state.current.resets_at),
+        "resets_at": rfc3339(state.current.resets_at),
         **fill_json(state.current),
     }
     if state.budget.applies == Budget.Applies.EACH:
@@ -186,8 +186,8 @@ def own_json(fill: Fill, names: Mapping[uuid.UUID, str]) -> dict[str, Any]:
     return {
         **budget_fields(fill.budget, names),
         **fill_json(fill),
-        "starts_at": instant(fill.starts_at),
-        "resets_at": instant(fill.resets_at),
+        "starts_at": rfc3339(fill.starts_at),
+        "resets_at": rfc3339(fill.resets_at),
     }
 
 

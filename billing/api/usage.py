@@ -25,7 +25,7 @@ from billing.reports.query import ReportQuery, parse_query
 from billing.reports.report import summary
 from billing.reports.tables import sums_json
 from web.api.schema import operation
-from web.instants import instant
+from web.rfc3339 import rfc3339
 
 PERMISSION = "billing.view_usageevent"
 OWN_FILTERS = [parameter for parameter in FILTERS if parameter.name not in ("team", "user")]
@@ -91,7 +91,7 @@ class UsageEventSerializer(serializers.BaseSerializer[UsageEvent]):
                 "estimated": event.source == UsageEvent.Source.ESTIMATED,
             },
             "cost_usd": usd_text(event.cost_pico),
-            "created_at": instant(event.created_at),
+            "created_at": rfc3339(event.created_at),
         }
 
 

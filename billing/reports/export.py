@@ -22,7 +22,7 @@ from billing.reports.events import emails_of, event_chunks
 from billing.reports.filters import Filters
 from billing.reports.report import Chargeback, Dashboard
 from billing.reports.tables import Figures, Listing, changes_of, figures_of, formula
-from web.instants import instant
+from web.rfc3339 import rfc3339
 
 NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?( ?%)?")
 
@@ -167,7 +167,7 @@ def budget_cells(line: BudgetLine) -> dict[str, Any]:
         "used": line.meter.percent,
         "held_usd": amount(fill.held_pico),
         "available_usd": amount(fill.available_pico),
-        "note": f"{kind}, {line.period}. Resets {instant(fill.resets_at)}. {line.note}".strip(),
+        "note": f"{kind}, {line.period}. Resets {rfc3339(fill.resets_at)}. {line.note}".strip(),
     }
 
 
@@ -190,7 +190,7 @@ def event_pieces(days: DayRange, filters: Filters) -> Iterator[str]:
 
 def event_row(event: UsageEvent, email: str) -> tuple[Any, ...]:
     return (
-        *(event.pk, instant(event.created_at)),
+        *(event.pk, rfc3339(event.created_at)),
         *(amount(event.cost_pico), amount(event.provider_cost_pico)),
         *(event.user_id, email, event.team_id, event.team_name, event.room_id, event.room_name),
         event.model.alias,

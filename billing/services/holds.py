@@ -29,7 +29,7 @@ from orchestration.engine.forecast import at_most, expected_calls, first_call
 from orchestration.engine.specs import ModelRequest, TurnSpec, Usage
 from web.compiled import together
 from web.errors import PantheonError
-from web.instants import instant
+from web.rfc3339 import rfc3339
 
 HELD_OF_TURN = (
     f"(SELECT amount_pico FROM {Hold._meta.db_table} WHERE resolved_at IS NULL AND turn_id = {{turn_id}})"
@@ -204,7 +204,7 @@ def budget_exceeded(headroom: Headroom, *, needed_pico: int) -> PantheonError:
             },
             "needed_usd": usd_text(needed_pico),
             "available_usd": usd_text(headroom.left_pico),
-            "resets_at": instant(resets_at),
+            "resets_at": rfc3339(resets_at),
         },
     )
 

@@ -157,7 +157,7 @@ class Supervisor:
         while not self._stopping and not self._is_refused:
             for child in self._children:
                 self._keep(child)
-            self._tell_restarting()
+            self._write_restarting()
             time.sleep(POLL_S)
         clean = self._stop_all()
         return 0 if self._stopping and clean else 1
@@ -188,7 +188,7 @@ class Supervisor:
             child.note_end()
             say(f"{child.name} {how}; it is started again in {child.pause_s:g} s")
 
-    def _tell_restarting(self) -> None:
+    def _write_restarting(self) -> None:
         """Write down which processes are not steady, whenever that changes."""
         names = [child.name for child in self._children if not child.is_steady]
         if names == self._restarting:

@@ -34,7 +34,7 @@ class BodyTooSlow(Exception):
     """Too little came."""
 
 
-class BodyBound:
+class BodyLimit:
     """An ASGI application whose requests have at most `max_bytes`; `limit_bytes` is what people are told.
 
     `idle_s`: how long a body may pause, and how much longer it may take than BYTES_PER_S has it.

@@ -33,7 +33,7 @@ POLICY_ATTRIBUTES = ("_csp_config", "_csp_update", "_csp_replace", "_csp_exempt"
 """What django-csp's decorators leave on a response whose policy is another one."""
 
 
-def is_of_program(request: HttpRequest) -> bool:
+def has_bearer_token(request: HttpRequest) -> bool:
     """Whether a request shows a token to the API: no cookie says who it is from, so none has to be looked at."""
     return (
         request.path_info.startswith(API_PATHS)
@@ -41,7 +41,7 @@ def is_of_program(request: HttpRequest) -> bool:
     )
 
 
-class Inline(MiddlewareMixin):
+class InlineMiddleware(MiddlewareMixin):
     """A middleware whose hooks run on the event loop."""
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
@@ -60,21 +60,21 @@ class Inline(MiddlewareMixin):
         return False
 
 
-class ForBrowsers(Inline):
+class BrowserMiddleware(InlineMiddleware):
     """A middleware that has nothing to do for programs."""
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
-        if is_of_program(request):
+        if has_bearer_token(request):
             response: HttpResponseBase = await self.get_response(request)  # type: ignore[misc]
             return response
         return await super().__acall__(request)
 
 
-class InlineSecurity(Inline, SecurityMiddleware):
+class InlineSecurity(InlineMiddleware, SecurityMiddleware):
     pass
 
 
-class InlineCsp(Inline, CSPMiddleware):
+class InlineCsp(InlineMiddleware, CSPMiddleware):
     """Writes the policy of the settings out once for all programs, not for each response."""
 
     @cached_property
@@ -82,49 +82,49 @@ class InlineCsp(Inline, CSPMiddleware):
         return str(build_policy())
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        if is_of_program(request) and not any(hasattr(response, name) for name in POLICY_ATTRIBUTES):
+        if has_bearer_token(request) and not any(hasattr(response, name) for name in POLICY_ATTRIBUTES):
             response.headers.setdefault(HEADER, self.policy)
             return response
         answer: HttpResponseBase = super().process_response(request, response)
         return answer
 
 
-class InlineCommon(Inline, CommonMiddleware):
+class InlineCommon(InlineMiddleware, CommonMiddleware):
     pass
 
 
-class InlineXFrameOptions(Inline, XFrameOptionsMiddleware):
+class InlineXFrameOptions(InlineMiddleware, XFrameOptionsMiddleware):
     pass
 
 
-class InlineAuthentication(ForBrowsers, AuthenticationMiddleware):
+class InlineAuthentication(BrowserMiddleware, AuthenticationMiddleware):
     """The user is looked up by the first who asks, on the view's thread."""
 
 
-class InlineSession(ForBrowsers, SessionMiddleware):
+class InlineSession(BrowserMiddleware, SessionMiddleware):
     def may_block(self, request: HttpRequest) -> bool:
         return bool(request.session.modified)
 
 
-class InlineMessages(ForBrowsers, MessageMiddleware):
+class InlineMessages(BrowserMiddleware, MessageMiddleware):
     def may_block(self, request: HttpRequest) -> bool:
         messages: Any = getattr(request, "_messages", None)
         return messages is not None and bool(messages.used or messages.added_new)
 
 
-class InlineCsrf(ForBrowsers, CsrfViewMiddleware):
+class InlineCsrf(BrowserMiddleware, CsrfViewMiddleware):
     """A refusal renders a page, which may look up who asks."""
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         super().__init__(get_response)
         if self.async_mode:
-            self.process_view: Any = self.judge
+            self.process_view: Any = self.check_csrf
 
-    async def judge(self, request: HttpRequest, callback: Any, *args: Any) -> HttpResponseBase | None:
-        judge = super().process_view
+    async def check_csrf(self, request: HttpRequest, callback: Any, *args: Any) -> HttpResponseBase | None:
+        process_view = super().process_view
         if request.method in SAFE_METHODS or getattr(callback, "csrf_exempt", False):
-            return judge(request, callback, *args)
-        return await sync_to_async(judge)(request, callback, *args)
+            return process_view(request, callback, *args)
+        return await sync_to_async(process_view)(request, callback, *args)
 
 
 class InlineWhiteNoise(WhiteNoiseMiddleware):

@@ -50,32 +50,32 @@ SECONDS = Histogram(
 
 
 @sync_and_async_middleware
-def observing_middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
+def metrics_middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
     """Count and log every request, and give its id to every log line written meanwhile."""
     if iscoroutinefunction(get_response):
 
         async def handle_async(request: HttpRequest) -> HttpResponseBase:
-            begun = begin(request)
+            started = bind_request(request)
             response: HttpResponseBase = await get_response(request)
-            return observed(request, response, begun)
+            return record_response(request, response, started)
 
         return handle_async
 
     def handle(request: HttpRequest) -> HttpResponseBase:
-        begun = begin(request)
-        return observed(request, get_response(request), begun)
+        started = bind_request(request)
+        return record_response(request, get_response(request), started)
 
     return handle
 
 
-def begin(request: HttpRequest) -> float:
+def bind_request(request: HttpRequest) -> float:
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=request.request_id)  # type: ignore[attr-defined]
     return time.perf_counter()
 
 
-def observed(request: HttpRequest, response: HttpResponseBase, begun: float) -> HttpResponseBase:
-    seconds = time.perf_counter() - begun
+def record_response(request: HttpRequest, response: HttpResponseBase, started: float) -> HttpResponseBase:
+    seconds = time.perf_counter() - started
     view = request.resolver_match.view_name if request.resolver_match else "none"
     method = request.method if request.method in METHODS else "other"
     REQUESTS.labels(method, view, response.status_code).inc()
@@ -95,7 +95,7 @@ def user_of(request: HttpRequest) -> dict[str, str]:
     return {}
 
 
-class TurnsInWork:
+class ActiveTurns:
     """Turns that wait and turns that run, counted when somebody asks."""
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
@@ -122,7 +122,7 @@ class MetricsToken(BaseAuthentication):
         return 'Bearer realm="Pantheon"'
 
 
-class ReadsMetrics(StaffWithPermission):
+class MayReadMetrics(StaffWithPermission):
     """Whoever has the token of the metrics, and staff."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
@@ -135,7 +135,7 @@ class MetricsView(ApiView):
     """The metrics of this machine's processes, for `PANTHEON_METRICS_TOKEN` and for staff."""
 
     authentication_classes = (MetricsToken, *ApiView.authentication_classes)
-    permission_classes = (ReadsMetrics,)
+    permission_classes = (MayReadMetrics,)
     staff_permissions: ClassVar = {"GET": "billing.view_usageevent"}
     refusal = "Metrics are for administrators."
 
@@ -145,7 +145,7 @@ class MetricsView(ApiView):
             registry = CollectorRegistry()
             MultiProcessCollector(registry)
         now = CollectorRegistry()
-        now.register(TurnsInWork())
+        now.register(ActiveTurns())
         return HttpResponse(
             generate_latest(registry) + generate_latest(now), content_type=CONTENT_TYPE_LATEST
         )

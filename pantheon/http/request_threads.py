@@ -18,7 +18,7 @@ from sessions.live.database import DatabaseThreads
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 
-class OnDatabaseThreads:
+class SharedThreads:
     """An ASGI application whose synchronous parts (views, most of all) run on `threads` threads, a connection each.
 
     Two parts of one request may run on two threads. Nothing of ours or of Django's minds: what is bound to a thread is

@@ -32,11 +32,11 @@ LINKED = sorted(
 MILLIONS = (UsageEvent, DailyUsage, Turn, Call, Message)
 
 
-def ways_of(client, row):
-    """Return text -> address of the ways on a row's page."""
+def links_of(client, row):
+    """Return text -> address of the links on a row's page."""
     response = client.get(page(type(row), "change", row.pk))
     assert response.status_code == 200
-    return {way.text: way.url for way in response.context["ways"]}
+    return {link.text: link.url for link in response.context["links"]}
 
 
 @pytest.mark.parametrize("model", LINKED)
@@ -44,9 +44,9 @@ def test_every_way_leads_somewhere(model):
     make_rows()
     client = superuser()
     for row in model._default_manager.all():
-        ways = ways_of(client, row)
-        assert ways
-        for text, url in ways.items():
+        links = links_of(client, row)
+        assert links
+        for text, url in links.items():
             assert client.get(url).status_code == 200, text
 
 
@@ -58,7 +58,7 @@ def test_around_a_turn():
     rows = make_rows()
     make_rows("bob")
     client = superuser()
-    of_turn = ways_of(client, rows.turn)
+    of_turn = links_of(client, rows.turn)
     assert shown(client, of_turn["Usage events"]) == [rows.event]
     assert shown(client, of_turn["Calls"]) == [rows.call]
     assert rows.message in shown(client, of_turn["Messages"])
@@ -68,31 +68,31 @@ def test_around_a_turn():
     body = client.get(page(UsageEvent, "change", rows.event.pk)).content.decode()
     for row in (rows.turn, rows.user, rows.team, rows.room, rows.session, rows.model, rows.price):
         assert page(type(row), "change", row.pk) in body
-    assert ways_of(client, rows.event)["Its call"] == page(Call, "change", rows.call.pk)
-    assert ways_of(client, rows.call)["Its usage event"] == page(UsageEvent, "change", rows.event.pk)
+    assert links_of(client, rows.event)["Its call"] == page(Call, "change", rows.call.pk)
+    assert links_of(client, rows.call)["Its usage event"] == page(UsageEvent, "change", rows.event.pk)
 
 
 def test_around_a_person():
     rows = make_rows()
     make_rows("bob")
     client = superuser()
-    ways = ways_of(client, rows.user)
-    assert shown(client, ways["Turns"]) == [rows.turn]
-    assert shown(client, ways["Usage events"]) == [rows.event]
-    assert shown(client, ways["API tokens"]) == [rows.token]
-    assert [budget.target_id for budget in shown(client, ways["Budgets"])] == [rows.user.pk]
-    assert client.get(ways["Costs"]).context["asked"].filters.user == rows.user.pk
+    links = links_of(client, rows.user)
+    assert shown(client, links["Turns"]) == [rows.turn]
+    assert shown(client, links["Usage events"]) == [rows.event]
+    assert shown(client, links["API tokens"]) == [rows.token]
+    assert [budget.target_id for budget in shown(client, links["Budgets"])] == [rows.user.pk]
+    assert client.get(links["Costs"]).context["asked"].filters.user == rows.user.pk
     budget = Budget.objects.get(scope="user", target_id=rows.user.pk)
-    assert ways_of(client, budget)["The user"] == page(User, "change", rows.user.pk)
+    assert links_of(client, budget)["The user"] == page(User, "change", rows.user.pk)
 
 
 def test_a_room_leads_to_a_new_budget_while_it_is_there():
     rows = make_rows()
     client = superuser()
-    response = client.get(ways_of(client, rows.room)["Set a budget"])
+    response = client.get(links_of(client, rows.room)["Set a budget"])
     assert str(rows.room.pk) in response.content.decode()
     Room.objects.filter(pk=rows.room.pk).update(deleted_at=timezone.now())
-    assert "Set a budget" not in ways_of(client, rows.room)
+    assert "Set a budget" not in links_of(client, rows.room)
 
 
 def test_nobody_is_led_where_they_may_not_go():
@@ -101,7 +101,7 @@ def test_nobody_is_led_where_they_may_not_go():
     for name in ("view_turn", "view_call"):
         staff.user_permissions.add(Permission.objects.get(codename=name))
     client = signed_in(User.objects.get(pk=staff.pk))
-    assert set(ways_of(client, rows.turn)) == {"Calls", "All turns of its session"}
+    assert set(links_of(client, rows.turn)) == {"Calls", "All turns of its session"}
 
 
 def test_the_audit_log_leads_to_what_it_speaks_of():
@@ -220,5 +220,5 @@ def test_models_and_agents_lead_to_what_they_cost():
     rows = make_rows()
     client = superuser()
     for row in (rows.model, rows.agent):
-        assert shown(client, ways_of(client, row)["Usage events"]) == [rows.event]
-        assert client.get(ways_of(client, row)["Costs"]).status_code == 200
+        assert shown(client, links_of(client, row)["Usage events"]) == [rows.event]
+        assert client.get(links_of(client, row)["Costs"]).status_code == 200

@@ -45,7 +45,7 @@ async def stream(request):
 
 async def slow(request):
     print("the request is under way", flush=True)
-    while not lifecycle.stopping():
+    while not lifecycle.is_stopping():
         await asyncio.sleep(0.01)
     await asyncio.sleep(1)
     return HttpResponse("an answer")

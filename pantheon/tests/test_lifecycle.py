@@ -16,15 +16,15 @@ def fresh(monkeypatch):
 
 
 def test_without_a_server_nothing_is_stopping():
-    assert not lifecycle.stopping()
+    assert not lifecycle.is_stopping()
 
 
 def test_follows_the_worker():
     worker = SimpleNamespace(alive=True)
     lifecycle.set_worker(worker)
-    assert not lifecycle.stopping()
+    assert not lifecycle.is_stopping()
     worker.alive = False
-    assert lifecycle.stopping()
+    assert lifecycle.is_stopping()
 
 
 def test_callbacks_are_called_once_last_first_though_one_fails():
@@ -33,9 +33,9 @@ def test_callbacks_are_called_once_last_first_though_one_fails():
     def fail() -> None:
         raise RuntimeError("on purpose")
 
-    lifecycle.on_stop(lambda: called.append(("first", lifecycle.stopping())))
+    lifecycle.on_stop(lambda: called.append(("first", lifecycle.is_stopping())))
     lifecycle.on_stop(fail)
-    lifecycle.on_stop(lambda: called.append(("last", lifecycle.stopping())))
+    lifecycle.on_stop(lambda: called.append(("last", lifecycle.is_stopping())))
     lifecycle.stop()
     lifecycle.stop()
     assert called == [("last", True), ("first", True)]

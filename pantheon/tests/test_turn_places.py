@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
-from pantheon.celery import TakesWhatFits, run_turn
+from pantheon.celery import CapacityQoS, run_turn
 from sessions.dispatch import use_dispatcher
 from sessions.live.runtime import TASKS_END_S, Runtime, runtime
 from sessions.models import Turn
@@ -80,7 +80,7 @@ def test_a_full_worker_takes_no_more_and_others_do(ask, openai_server: OpenAISer
 
 
 def celery_takes_more() -> bool:
-    quality = TakesWhatFits.__new__(TakesWhatFits)
+    quality = CapacityQoS.__new__(CapacityQoS)
     quality.prefetch_count = 0  # no bound of Celery's own
     return quality.can_consume()
 

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 
 from sessions.admin.reading import ReadableAdmin
 from sessions.models import Agent, ChatSession, Room, RoomAgent, Turn
-from web.admin.links import LinkedAdmin, Way, budget_ways, costs_way, list_way
+from web.admin.links import AdminLink, LinkedAdmin, budget_links, changelist_link, costs_link
 from web.admin.readonly import ReadOnlyAdmin, ReadOnlyInline
 
 DELETED = ("deleted_at", admin.EmptyFieldListFilter)
@@ -28,11 +28,11 @@ class AgentAdmin(LinkedAdmin, ReadOnlyAdmin):
         *("created_at", "updated_at", "deleted_at"),
     )
 
-    def ways(self, row: Agent) -> list[Way]:
+    def links(self, row: Agent) -> list[AdminLink]:
         return [
-            costs_way(agent=row.pk),
-            list_way("Usage events", "billing_usageevent", agent_id__exact=row.pk),
-            list_way("Its own sessions", "chat_sessions_chatsession", agent__id__exact=row.pk),
+            costs_link(agent=row.pk),
+            changelist_link("Usage events", "billing_usageevent", agent_id__exact=row.pk),
+            changelist_link("Its own sessions", "chat_sessions_chatsession", agent__id__exact=row.pk),
         ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Agent]:
@@ -62,12 +62,12 @@ class RoomAdmin(LinkedAdmin, ReadOnlyAdmin):
     )
     inlines = (PlaceInline,)
 
-    def ways(self, row: Room) -> list[Way]:
+    def links(self, row: Room) -> list[AdminLink]:
         return [
-            costs_way(room=row.pk),
-            list_way("Usage events", "billing_usageevent", room_id__exact=row.pk),
-            list_way("Sessions", "chat_sessions_chatsession", room__id__exact=row.pk),
-            *budget_ways("room", row.pk)[: None if row.deleted_at is None else 1],
+            costs_link(room=row.pk),
+            changelist_link("Usage events", "billing_usageevent", room_id__exact=row.pk),
+            changelist_link("Sessions", "chat_sessions_chatsession", room__id__exact=row.pk),
+            *budget_links("room", row.pk)[: None if row.deleted_at is None else 1],
         ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Room]:
@@ -113,11 +113,11 @@ class ChatSessionAdmin(LinkedAdmin, ReadableAdmin, ReadOnlyAdmin):
         sessions = super().get_queryset(request).annotate(turns_made=made)
         return sessions.defer("title", "room__goal", "agent__role_prompt")
 
-    def ways(self, row: ChatSession) -> list[Way]:
+    def links(self, row: ChatSession) -> list[AdminLink]:
         return [
-            list_way("Turns", "chat_sessions_turn", session__id__exact=row.pk),
-            list_way("Messages", "chat_sessions_message", session__id__exact=row.pk),
-            list_way("Summaries", "chat_sessions_summary", session__id__exact=row.pk),
+            changelist_link("Turns", "chat_sessions_turn", session__id__exact=row.pk),
+            changelist_link("Messages", "chat_sessions_message", session__id__exact=row.pk),
+            changelist_link("Summaries", "chat_sessions_summary", session__id__exact=row.pk),
         ]
 
     @admin.display(description="Turns")

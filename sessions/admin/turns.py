@@ -15,7 +15,7 @@ from billing.models import UsageEvent
 from orchestration.engine.specs import Usage
 from sessions.admin.reading import ReadableAdmin
 from sessions.models import Call, Message, Summary, Turn
-from web.admin.links import LinkedAdmin, Way, list_way, row_way
+from web.admin.links import AdminLink, LinkedAdmin, change_link, changelist_link
 from web.admin.readonly import ReadOnlyAdmin, ReadOnlyInline, page_link
 
 
@@ -110,12 +110,14 @@ class TurnAdmin(LinkedAdmin, ReadableAdmin, ErrorColumn, ReadOnlyAdmin):
             )
         )
 
-    def ways(self, row: Turn) -> list[Way]:
+    def links(self, row: Turn) -> list[AdminLink]:
         return [
-            list_way("Usage events", "billing_usageevent", turn_id__exact=row.pk),
-            list_way("Calls", "chat_sessions_call", turn__id__exact=row.pk),
-            list_way("Messages", "chat_sessions_message", turn__id__exact=row.pk),
-            list_way("All turns of its session", "chat_sessions_turn", session__id__exact=row.session_id),
+            changelist_link("Usage events", "billing_usageevent", turn_id__exact=row.pk),
+            changelist_link("Calls", "chat_sessions_call", turn__id__exact=row.pk),
+            changelist_link("Messages", "chat_sessions_message", turn__id__exact=row.pk),
+            changelist_link(
+                "All turns of its session", "chat_sessions_turn", session__id__exact=row.session_id
+            ),
         ]
 
     @admin.display(description="API token")
@@ -198,13 +200,15 @@ class CallAdmin(LinkedAdmin, CallColumns, ReadOnlyAdmin):
         ("Time", {"fields": ("started_at", "finished_at", "latency_ms", "first_token_ms")}),
     )
 
-    def ways(self, row: Any) -> list[Way]:
-        billed = [row_way("Its usage event", "billing_usageevent", row.billed_as)] if row.billed_as else []
-        agent = [row_way("Its agent", "chat_sessions_agent", row.agent_id)] if row.agent_id else []
+    def links(self, row: Any) -> list[AdminLink]:
+        billed = (
+            [change_link("Its usage event", "billing_usageevent", row.billed_as)] if row.billed_as else []
+        )
+        agent = [change_link("Its agent", "chat_sessions_agent", row.agent_id)] if row.agent_id else []
         return [
             *billed,
             *agent,
-            list_way("All calls of its turn", "chat_sessions_call", turn__id__exact=row.turn_id),
+            changelist_link("All calls of its turn", "chat_sessions_call", turn__id__exact=row.turn_id),
         ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Call]:

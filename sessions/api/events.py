@@ -17,7 +17,7 @@ from drf_spectacular.utils import OpenApiResponse
 from rest_framework.request import Request
 
 from accounts.access import signed_in
-from accounts.api.authentication import account_suspended
+from accounts.api.authentication import account_suspended_error
 from sessions.access import access_turn
 from sessions.api.base import AsyncAPIView
 from sessions.api.turn_schema import STREAM
@@ -176,7 +176,7 @@ async def final_entry(turn_id: uuid.UUID, after: int) -> Entry | None:
     turn = await read_in_request(turns.first)
     if turn is None or not turn.is_final:
         if turn is not None and not turn.of_active_user:
-            raise account_suspended()
+            raise account_suspended_error()
         return None
     seq = turn.last_event_seq or after + 1
     if after == 0 or after < seq - 1:

@@ -28,7 +28,7 @@ from sessions.live.journal import TurnJournal
 from sessions.markdown import render_markdown
 from sessions.selectors.usage import usage_of_report
 from sessions.services.leases import Claimed
-from web.instants import instant
+from web.rfc3339 import rfc3339
 
 DELTA_EVERY_S = 0.05
 """Text is published once in each of these periods, which all turns share: what they have to say is one batch."""
@@ -156,7 +156,7 @@ class Bridge:
         self.seq += 1
         if kind != "step.delta":
             self.last_change = self.seq
-        at = instant(dt.datetime.now(dt.UTC))
+        at = rfc3339(dt.datetime.now(dt.UTC))
         self._log.append(
             self.claimed.turn_id,
             self.seq,

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from accounts.pages.base import PageView
-from accounts.pages.limits import use_count
+from accounts.pages.limits import throttle_page
 from orchestration.models import Provider
 from orchestration.probing import provider_probe
 from sessions.access import access_provider, check_providers
@@ -46,5 +46,5 @@ class ProviderTestView(ProvidersPage):
     def post(self, request: HttpRequest, provider_id: str) -> HttpResponse:
         provider = access_provider(self.user, provider_id)
         said = f"Providers were tested {TESTS_PER_MINUTE} times just now."
-        use_count(self.user, "provider-test", limit=TESTS_PER_MINUTE, window_s=60, said=said)
+        throttle_page(self.user, "provider-test", limit=TESTS_PER_MINUTE, window_s=60, said=said)
         return self.show(request, tested=provider, result=provider_probe(provider))

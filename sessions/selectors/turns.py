@@ -13,7 +13,7 @@ from billing.reports.corrections import with_corrections
 from orchestration.engine.specs import UsageReport
 from sessions.models import Call, Message, Turn
 from sessions.selectors.usage import usage_of_buckets, usage_of_events, usage_of_report
-from web import instants
+from web.rfc3339 import rfc3339
 
 AT_ONCE = 1000
 """Ids of one statement: databases bound the number of its parameters."""
@@ -159,4 +159,4 @@ def terminal_fields_of(turn: Turn, events: Iterable[UsageEvent]) -> dict[str, An
 
 def instant(moment: Any) -> str | None:
     """Return RFC 3339 UTC with a Z, None of nothing."""
-    return None if moment is None else instants.instant(moment)
+    return None if moment is None else rfc3339(moment)

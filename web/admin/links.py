@@ -21,7 +21,7 @@ else:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class AdminLink:
     """A link for those who have the permission."""
 
     text: str
@@ -29,26 +29,26 @@ class Way:
     permission: str
 
 
-def list_way(text: str, table: str, **query: object) -> Way:
+def changelist_link(text: str, table: str, **query: object) -> AdminLink:
     """Return the way to a table's list, filtered. `table` is app label and model, as in `accounts_user`."""
-    return Way(text, address(f"admin:{table}_changelist", query), permission("view", table))
+    return AdminLink(text, address(f"admin:{table}_changelist", query), permission("view", table))
 
 
-def row_way(text: str, table: str, pk: object) -> Way:
-    return Way(text, reverse(f"admin:{table}_change", args=[pk]), permission("view", table))
+def change_link(text: str, table: str, pk: object) -> AdminLink:
+    return AdminLink(text, reverse(f"admin:{table}_change", args=[pk]), permission("view", table))
 
 
-def costs_way(**query: object) -> Way:
+def costs_link(**query: object) -> AdminLink:
     """Return the way to the costs of a person, a team, a room, ..."""
-    return Way("Costs", address("costs", query), "billing.view_usageevent")
+    return AdminLink("Costs", address("costs", query), "billing.view_usageevent")
 
 
-def budget_ways(scope: str, pk: object) -> list[Way]:
+def budget_links(scope: str, pk: object) -> list[AdminLink]:
     """Return the ways to the budgets of a team, a person or a room, and to a new one."""
     add = address("admin:billing_budget_add", {"scope": scope, scope: pk})
     return [
-        list_way("Budgets", "billing_budget", target_id__exact=pk),
-        Way("Set a budget", add, "billing.add_budget"),
+        changelist_link("Budgets", "billing_budget", target_id__exact=pk),
+        AdminLink("Set a budget", add, "billing.add_budget"),
     ]
 
 
@@ -65,7 +65,7 @@ def permission(action: str, table: str) -> str:
 class LinkedAdmin(_Base):
     """Shows, above the form of a row, the ways from it."""
 
-    def ways(self, row: Any) -> Sequence[Way]:
+    def links(self, row: Any) -> Sequence[AdminLink]:
         raise NotImplementedError
 
     def render_change_form(
@@ -77,6 +77,6 @@ class LinkedAdmin(_Base):
         form_url: str = "",
         obj: Any = None,
     ) -> HttpResponse:
-        ways = [] if obj is None else self.ways(obj)
-        context["ways"] = [way for way in ways if request.user.has_perm(way.permission)]
+        links = [] if obj is None else self.links(obj)
+        context["links"] = [link for link in links if request.user.has_perm(link.permission)]
         return super().render_change_form(request, context, add, change, form_url, obj)

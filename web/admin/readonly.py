@@ -32,7 +32,7 @@ class BoundedPaginator(Paginator):
         return found
 
 
-class HidingAdmin(admin.ModelAdmin):
+class HiddenFieldsAdmin(admin.ModelAdmin):
     """A model with fields that staff must not learn, such as what people wrote.
 
     Leaving a field out of the page is not enough: the query string of a list filters by any field of the model,
@@ -46,7 +46,7 @@ class HidingAdmin(admin.ModelAdmin):
         return lookup.partition("__")[0] not in self.hidden and super().lookup_allowed(lookup, value, request)
 
 
-class ReadOnlyAdmin(HidingAdmin):
+class ReadOnlyAdmin(HiddenFieldsAdmin):
     """Rows that only Pantheon itself writes. Staff with the view permission may look.
 
     `search_ids` are the fields in which the search box finds an id: each has an index, since tables may have millions

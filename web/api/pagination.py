@@ -65,7 +65,7 @@ class NewestFirst(CursorPagination):
             cursor = super().decode_cursor(request)
         except NotFound as error:
             refuse_cursor(error)
-        if cursor is not None and cursor.position is not None and not is_instant(str(cursor.position)):
+        if cursor is not None and cursor.position is not None and not is_timestamp(str(cursor.position)):
             refuse_cursor()
         return cursor
 
@@ -110,7 +110,7 @@ def refuse_cursor(cause: Exception | None = None) -> NoReturn:
     ) from cause
 
 
-def is_instant(text: str) -> bool:
+def is_timestamp(text: str) -> bool:
     """Tell whether a cursor's position is a moment that a database can compare with."""
     try:
         moment = parse_datetime(text)

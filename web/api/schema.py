@@ -124,12 +124,12 @@ class OperationSchema(AutoSchema):
         return AllowAny in self.view.permission_classes
 
     def get_request_serializer(self) -> Any:
-        return self.described() or OpenApiTypes.OBJECT
+        return self.view_serializer() or OpenApiTypes.OBJECT
 
     def get_response_serializers(self) -> Any:
-        return self.described() or ({204: None} if self.method == "DELETE" else OpenApiTypes.OBJECT)
+        return self.view_serializer() or ({204: None} if self.method == "DELETE" else OpenApiTypes.OBJECT)
 
-    def described(self) -> Any:
+    def view_serializer(self) -> Any:
         return getattr(self.view, "serializer_class", None)
 
     def usual_errors(self, found: Mapping[str, Any]) -> Iterable[str]:
@@ -267,6 +267,6 @@ HEADERS: dict[str, Any] = {
 }
 
 
-def only_ours(endpoints: Iterable[Any], **_: Any) -> list[Any]:
+def keep_api_paths(endpoints: Iterable[Any], **_: Any) -> list[Any]:
     """Keep what belongs to the API (a preprocessing hook)."""
     return [endpoint for endpoint in endpoints if endpoint[0].startswith(("/api/v1/", "/v1/"))]

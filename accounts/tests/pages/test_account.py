@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import ApiToken, AuditEntry, User, secret_digest
-from accounts.pages.once import VALID_FOR_S, one_time_value
+from accounts.pages.form_tokens import VALID_FOR_S, new_form_token
 from accounts.services.people import MAX_TOKENS, token_create
 from accounts.tests.support.admin_site import signed_in, static_files_as_they_are
 from accounts.tests.support.clients import PASSWORD, bearer, make_user
@@ -30,7 +30,7 @@ TOKEN = {"token_name": "reports", "days": "30", "scopes": ["read", "chat"]}
 
 def token_form(**changed: Any) -> dict[str, Any]:
     """Return the form as a page that was just opened sends it."""
-    return {**TOKEN, "once": one_time_value(), **changed}
+    return {**TOKEN, "once": new_form_token(), **changed}
 
 
 def text(response: Any) -> str:

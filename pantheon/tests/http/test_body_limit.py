@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pantheon.http.body_limit import BodyBound, Message, Receive, Send
+from pantheon.http.body_limit import BodyLimit, Message, Receive, Send
 
 CHUNK = b"x" * 40
 
@@ -51,7 +51,7 @@ async def status_of(
         "path": path,
         "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()],
     }
-    await BodyBound(app, max_bytes=100, limit_bytes=50, idle_s=5)(scope, receive, send)
+    await BodyLimit(app, max_bytes=100, limit_bytes=50, idle_s=5)(scope, receive, send)
     return sent[0]["status"], sent[1]["body"], asked
 
 
@@ -99,5 +99,5 @@ async def test_what_is_no_request_passes() -> None:
     async def nothing(*args: Any) -> Any:
         raise AssertionError
 
-    await BodyBound(app, max_bytes=1, limit_bytes=1, idle_s=5)({"type": "lifespan"}, nothing, nothing)
+    await BodyLimit(app, max_bytes=1, limit_bytes=1, idle_s=5)({"type": "lifespan"}, nothing, nothing)
     assert seen == ["lifespan"]

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from pantheon.http.inline_middleware import InlineHandler
-from pantheon.http.request_threads import OnDatabaseThreads
+from pantheon.http.request_threads import SharedThreads
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-async def answer(app: OnDatabaseThreads, path: str) -> tuple[int, bytes]:
+async def answer(app: SharedThreads, path: str) -> tuple[int, bytes]:
     """Return status and body of a GET."""
     sent: list[dict[str, Any]] = []
     requested = False
@@ -53,7 +53,7 @@ async def answer(app: OnDatabaseThreads, path: str) -> tuple[int, bytes]:
 
 
 def test_the_process_says_that_it_is_up_while_every_thread_waits() -> None:
-    app, gate = OnDatabaseThreads(InlineHandler(), 1), threading.Event()
+    app, gate = SharedThreads(InlineHandler(), 1), threading.Event()
     app._threads.submit(gate.wait, 30)
     try:
         status, body = asyncio.run(answer(app, "/api/v1/health"))

@@ -5,6 +5,6 @@ from __future__ import annotations
 import datetime as dt
 
 
-def instant(moment: dt.datetime) -> str:
+def rfc3339(moment: dt.datetime) -> str:
     """Return RFC 3339 UTC with a Z."""
     return moment.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")

@@ -17,12 +17,12 @@ VALID_FOR_S = 24 * 60 * 60
 _signer = signing.TimestampSigner(salt="form that is sent once")
 
 
-def one_time_value() -> str:
+def new_form_token() -> str:
     """Return what a form carries: another value each time that it is shown."""
     return _signer.sign(uuid.uuid4().hex)
 
 
-def taken_first(user: User, value: str) -> bool:
+def claim_form_token(user: User, value: str) -> bool:
     """Take a form's value, which one of several at once can; False where it is taken, too old or none of ours."""
     try:
         name = _signer.unsign(value, max_age=VALID_FOR_S)
@@ -31,7 +31,7 @@ def taken_first(user: User, value: str) -> bool:
     return cache.add(_key(user, name), 1, timeout=VALID_FOR_S)
 
 
-def taken_back(user: User, value: str) -> None:
+def release_form_token(user: User, value: str) -> None:
     """Let a form be sent again whose value was taken, but which did nothing."""
     cache.delete(_key(user, _signer.unsign(value)))
 
