@@ -1,4 +1,4 @@
-"""Ids from outside become rows here, and only rows that belong to the asker."""
+"""Resolve ids from requests to rows that the user may access."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from web.errors import NotFound, PantheonError
 
 
 def parse_id(text: str | uuid.UUID) -> uuid.UUID:
-    """Return the UUID; NotFound for anything malformed."""
+    """Return the UUID. Raises NotFound if it is malformed."""
     try:
         return text if isinstance(text, uuid.UUID) else uuid.UUID(text)
     except ValueError as error:
@@ -22,19 +22,19 @@ def parse_id(text: str | uuid.UUID) -> uuid.UUID:
 
 
 def signed_in(request: Request) -> User:
-    """Return who asks, on a view that only signed-in people reach."""
+    """Return the user of an API request, on a view that requires authentication."""
     assert isinstance(request.user, User)
     return request.user
 
 
 def asker(request: HttpRequest) -> User:
-    """Return who asks for a page that only signed-in people reach."""
+    """Return the user of a page request, on a page that requires signing in."""
     assert isinstance(request.user, User)
     return request.user
 
 
 def access_invitation(invitation_id: str) -> Invitation:
-    """Return an invitation; the view has checked that staff ask."""
+    """Return an invitation; the view has already checked the staff permission. Raises NotFound."""
     rows = Invitation.objects.select_related("team", "created_by")
     invitation = rows.filter(pk=parse_id(invitation_id)).first()
     if invitation is None:
@@ -50,10 +50,10 @@ def access_token(user: User, token_id: str) -> ApiToken:
 
 
 def access_person(asker: User, user_id: str) -> User:
-    """Return a person whose account this member of staff may act on. Raises NotFound, `permission_denied`."""
+    """Return a user whom this member of staff may manage. Raises NotFound, `permission_denied`."""
     person = User.objects.select_related("team").filter(pk=parse_id(user_id)).first()
     if person is None:
-        raise NotFound("Nobody has this id.")
+        raise NotFound("No user has this id.")
     if not may_act_on(asker, person):
         raise PantheonError(
             "permission_denied", "Only administrators can do this: the account has rights that you lack."
@@ -62,14 +62,14 @@ def access_person(asker: User, user_id: str) -> User:
 
 
 def may_act_on(actor: User, person: User) -> bool:
-    """Tell whether staff may act on an account: superusers on any; others on none of staff or with more rights.
+    """Return whether staff may manage an account. Superusers may manage all, others only non-staff without more rights.
 
-    The person's permissions are read from their tables: `get_all_permissions` of a suspended account is empty.
+    The person's permissions are read from the tables because `get_all_permissions` of a suspended account is empty.
     """
     if actor.is_superuser:
         return True
     if person.is_staff or person.is_superuser:
         return False
-    given = Permission.objects.filter(Q(user=person) | Q(group__user=person)).distinct()
-    held = {f"{label}.{name}" for label, name in given.values_list("content_type__app_label", "codename")}
+    granted = Permission.objects.filter(Q(user=person) | Q(group__user=person)).distinct()
+    held = {f"{label}.{name}" for label, name in granted.values_list("content_type__app_label", "codename")}
     return held <= actor.get_all_permissions()

@@ -1,4 +1,4 @@
-"""Who uses Pantheon: people, their teams, their API tokens, and the links that make accounts."""
+"""Users, teams, API tokens, set-up links, invitations and the audit log."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 
-TOKEN_PREFIX = "pn_"  # noqa: S105  (a prefix that secret scanners can find, no secret)
+TOKEN_PREFIX = "pn_"  # noqa: S105  (not a secret: a prefix that secret scanners can find)
 
 
 def secret_digest(secret: str) -> str:
     """Return the SHA-256 hex digest under which a 256-bit random secret is stored.
 
-    A fast hash is enough: the secret has full entropy, there is no dictionary to try.
+    A fast hash is enough: the secret is random, so there is no dictionary to try.
     """
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 class Team(models.Model):
-    """People whose spending is reported together."""
+    """A group of users whose spending is reported together."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=120, unique=True)
@@ -55,19 +55,19 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """A person, who signs in with an e-mail address. `is_active=False` is a suspended account."""
+    """A person, who signs in with an email address. `is_active=False` means suspended."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     email = models.EmailField(
-        "e-mail address",
+        "email address",
         max_length=254,
         unique=True,
-        error_messages={"unique": "An account with this e-mail address exists."},
+        error_messages={"unique": "An account with this email address exists."},
     )
     name = models.CharField(max_length=120, blank=True)
     team = models.ForeignKey(Team, null=True, blank=True, on_delete=models.SET_NULL, related_name="members")
     is_staff = models.BooleanField("staff", default=False, help_text="May sign in to the administration.")
-    is_active = models.BooleanField("active", default=True, help_text="Switch off to suspend the account.")
+    is_active = models.BooleanField("active", default=True, help_text="Clear to suspend the account.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()
@@ -113,7 +113,7 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
 
 
 class ApiToken(models.Model):
-    """A key with which a program speaks for a user. Only its digest is stored."""
+    """A token with which a program uses the API as a user. Only its digest is stored."""
 
     class Scope(models.TextChoices):
         READ = "read"
@@ -148,7 +148,7 @@ class ApiToken(models.Model):
 
 
 class SetupLink(models.Model):
-    """The one-time link that makes the administrator. Only its digest is stored; the newest unused one works."""
+    """The one-time link that creates the first administrator. Only the newest unused one works. Stored as digest."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     digest = models.CharField(max_length=64, unique=True, editable=False)
@@ -161,19 +161,19 @@ class SetupLink(models.Model):
 
 class InvitationQuerySet(models.QuerySet["Invitation"]):
     def unused(self) -> InvitationQuerySet:
-        """Return what was neither accepted nor revoked; it may have expired."""
+        """Return invitations that were neither accepted nor revoked; they may have expired."""
         return self.filter(accepted_at__isnull=True, revoked_at__isnull=True)
 
     def open(self) -> InvitationQuerySet:
-        """Return what can be accepted now."""
+        """Return invitations that can be accepted now."""
         return self.unused().filter(expires_at__gt=timezone.now())
 
 
 class Invitation(models.Model):
-    """A link with which one person makes an account for one e-mail address. Only its digest is stored."""
+    """A one-time link to create the account of one email address. Only its digest is stored."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    email = models.EmailField("e-mail address", max_length=254)
+    email = models.EmailField("email address", max_length=254)
     team = models.ForeignKey(
         Team,
         null=True,
@@ -202,7 +202,7 @@ class Invitation(models.Model):
     class Meta:
         ordering: ClassVar = ["-created_at", "-id"]
         constraints: ClassVar = [
-            # A new link for an address takes the place of the one before.
+            # A new link for an address replaces the earlier one.
             models.UniqueConstraint(
                 fields=["email"],
                 condition=Q(accepted_at__isnull=True, revoked_at__isnull=True),
@@ -228,7 +228,7 @@ class Invitation(models.Model):
 
 
 class AuditQuerySet(models.QuerySet["AuditEntry"]):
-    """Entries that can be added and read, and nothing else."""
+    """Entries can be added and read, and otherwise only be erased."""
 
     def update(self, **kwargs: Any) -> int:
         raise TypeError("the audit log is never changed")
@@ -240,15 +240,15 @@ class AuditQuerySet(models.QuerySet["AuditEntry"]):
         raise TypeError("the audit log is never deleted")
 
     def erase(self, object_ids: Collection[str]) -> int:
-        """Take names and values from the entries about these objects: they were a person's, who is erased."""
+        """Blank names and values in the entries about these objects, whose owner is being erased."""
         about = self.filter(object_id__in=object_ids)
         return models.QuerySet.update(about, object_label="", before={}, after={})
 
 
 class AuditEntry(models.Model):
-    """Who did what in the administration, with what was before and after; never with a secret.
+    """Who changed what in the administration, with the values before and after; never with a secret.
 
-    People and objects are kept by id, with an object's label as it was, so that the log outlives what it speaks of.
+    Users and objects are stored by id and former label instead of foreign keys, so that entries outlive them.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

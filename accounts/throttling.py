@@ -1,4 +1,4 @@
-"""How much one caller may ask for. Counts live in Django's cache: Redis if configured, else this process."""
+"""Rate limits of the API. Counts are in Django's cache: in Redis if configured, else in this process."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ MINUTE_S, HOUR_S = 60, 3600
 
 
 def caller_count(key: str, limits: Mapping[int, int], now_s: float) -> Count:
-    """Count a request of a caller, in Redis or in this process. `limits`: seconds of a window -> its requests."""
+    """Count a request of a caller. `limits`: length of a window in seconds -> requests it allows."""
     cache = cast(CountingCache, caches["default"])
     return cache.count_request(f"windows-{key}", limits, round(now_s * 1000))
 
 
 def caller_forget(key: str) -> None:
-    """Have a caller's count begin anew."""
+    """Reset a caller's count."""
     caches["default"].delete(f"windows-{key}")
 
 
 class CallerThrottle(SimpleRateThrottle):
-    """Sliding windows per token, or per user in the browser. The limits are read at each request; 0 means none."""
+    """Limit requests per token, or per user in the browser. Limits are read at each request; 0 means no limit."""
 
     def __init__(self) -> None:
-        """Leave DRF's class-level rates alone: ours come from settings."""
+        """Skip DRF's constructor, which requires its own rate settings."""
         self.wait_s: int | None = None
         self.windows: list[Window] = []
 
     def limits(self, request: Request) -> dict[int, int]:
-        """Return seconds of a window -> how many requests it takes."""
+        """Return length of a window in seconds -> requests it allows."""
         raise NotImplementedError
 
     def get_cache_key(self, request: Request, view: Any) -> str:
@@ -58,7 +58,7 @@ class CallerThrottle(SimpleRateThrottle):
 
 
 class RequestThrottle(CallerThrottle):
-    """Every request but a new turn."""
+    """Limit all requests except new turns."""
 
     scope = "requests"
 
@@ -67,7 +67,7 @@ class RequestThrottle(CallerThrottle):
 
 
 class TurnThrottle(CallerThrottle):
-    """New turns."""
+    """Limit new turns."""
 
     scope = "turns"
 
@@ -81,7 +81,7 @@ class TurnThrottle(CallerThrottle):
 
 
 def rate_limit_headers(throttles: Iterable[CallerThrottle]) -> dict[str, str]:
-    """Return `RateLimit-*` of the window that takes the fewest requests now; nothing if there is no limit."""
+    """Return the `RateLimit-*` headers of the window with the fewest requests left; {} if nothing is limited."""
     windows = [window for throttle in throttles for window in throttle.windows]
     if not windows:
         return {}

@@ -1,4 +1,4 @@
-"""What invitations and both logs say of a person who is erased: addresses and names of now and of before."""
+"""Erase a person's names and email addresses, current and former, from invitations and both logs."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from django.db.models import Q
 from accounts.models import AuditEntry, Invitation, User
 
 AT_ONCE = 1000
-"""Ids of one statement: databases bound the number of its parameters."""
+"""Ids per query: databases limit the number of parameters."""
 
 BELONGS = ("user_id", "owner_id", "accepted_by_id")
-"""Fields with which a row, as the audit log has it, says whose it was."""
+"""Fields that name the owner of a row in an audit entry's values."""
 
 
 def traces_erase(*, user: User, object_ids: Collection[str]) -> None:
-    """Delete a person's invitations; take names and values from what the logs say of them (inside a transaction).
+    """Delete a person's invitations and blank names and values in log entries about them (inside a transaction).
 
-    `object_ids`: all that is theirs now. What was deleted before is found in the audit log, which says whose it was.
+    `object_ids`: everything they own now. Objects deleted earlier are found by the owner in their audit entries.
     """
     addresses = addresses_of(user)
     invitations = Invitation.objects.filter(
@@ -35,16 +35,16 @@ def traces_erase(*, user: User, object_ids: Collection[str]) -> None:
 
 
 def addresses_of(user: User) -> set[str]:
-    """Return the addresses that a person has and had, without those that are another's by now."""
-    known = {user.email, *Invitation.objects.filter(accepted_by=user).values_list("email", flat=True)}
+    """Return a person's current and former email addresses, except those that another user has now."""
+    addresses = {user.email, *Invitation.objects.filter(accepted_by=user).values_list("email", flat=True)}
     for entry in AuditEntry.objects.filter(object_type=User._meta.label, object_id=str(user.pk)):
-        known.update(values["email"] for values in (entry.before, entry.after) if "email" in values)
+        addresses.update(values["email"] for values in (entry.before, entry.after) if "email" in values)
     others = User.objects.exclude(pk=user.pk)
-    return known - set(others.filter(email__in=known).values_list("email", flat=True))
+    return addresses - set(others.filter(email__in=addresses).values_list("email", flat=True))
 
 
 def _theirs(user: User, addresses: Collection[str]) -> Q:
-    """Keep the audit entries about rows that were this person's, or about their addresses; not about other people."""
+    """Match audit entries about rows that this person owned or about their addresses, but not about other users."""
     theirs = Q()
     for name in BELONGS:
         theirs |= Q(**{f"before__{name}": str(user.pk)}) | Q(**{f"after__{name}": str(user.pk)})

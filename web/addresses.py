@@ -1,4 +1,4 @@
-"""Where a request comes from, as far as that can be known, and where this instance is."""
+"""The client's address and the server's own URL."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from django.http import HttpRequest
 
 
 def client_address(request: HttpRequest) -> str:
-    """Return the client's address as limits count it: an IPv6 network of 64 bits is one caller.
+    """Return the address that rate limits count by. An IPv6 /64 network counts as one client.
 
-    Of `X-Forwarded-For` only what our own proxies wrote is believed: with PANTHEON_PROXIES = n the n-th from the
-    right, for everything further left is what the client claims.
+    With PANTHEON_PROXIES = n the address is the n-th from the right in `X-Forwarded-For`: our own proxies wrote that
+    part, the client can forge everything to its left.
     """
     address: str = request.META.get("REMOTE_ADDR", "")
     claimed = request.headers.get("X-Forwarded-For", "").split(",")
@@ -32,16 +32,16 @@ def client_address(request: HttpRequest) -> str:
 
 
 def sends_mail() -> bool:
-    """Tell whether mails leave: there is a server for them, and an address of ours for the links in them."""
+    """Return whether this server can send email: it needs a mail server, and PANTHEON_URL for the links."""
     return bool(settings.EMAIL_URL and settings.PANTHEON_URL)
 
 
 def mailed_url(path: str) -> str:
-    """Return a link for a mail. Never from a request, whose `Host` is whatever its sender wrote."""
+    """Return the absolute URL of a path, for an email. Not built from the request: clients choose its `Host`."""
     assert settings.PANTHEON_URL
     return f"{settings.PANTHEON_URL}{path}"
 
 
 def instance_url(request: HttpRequest) -> str:
-    """Return what links begin with that are shown to whoever asks: PANTHEON_URL, or what the request was sent to."""
+    """Return the base URL for links on a page: PANTHEON_URL, or the host that the request was sent to."""
     return settings.PANTHEON_URL or request.build_absolute_uri("/").rstrip("/")

@@ -1,4 +1,4 @@
-"""The cache that all processes share, and what stands in for it while Redis is gone."""
+"""The cache shared by all processes, with a per-process fallback while Redis is unreachable."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ log = logging.getLogger(__name__)
 CONNECT_TIMEOUT_S = 0.5
 ANSWER_TIMEOUT_S = 1.0
 GONE_FOR_S = 2.0
-"""After a failure Redis is left alone so long, so that requests do not queue up for it."""
+"""How long Redis is not asked after a failure, so that requests do not queue up behind timeouts."""
 
 MAX_ENTRIES = 100_000
-"""With few entries, counting some callers would forget others."""
+"""Django's default of 300 would evict the counters of some callers while others are counted."""
 
 
 class Outage:
-    """What this process knows of the Redis behind its caches; each thread has a cache object of its own."""
+    """Whether Redis is considered unreachable. One object per process: each thread has its own cache object."""
 
     def __init__(self) -> None:
         self._until_s = 0.0
@@ -43,23 +43,25 @@ class Outage:
         self._until_s = time.monotonic() + GONE_FOR_S
         if not self._noted:
             self._noted = True
-            log.error("the cache is gone, each process counts for itself: %s", type(error).__name__)
+            log.error(
+                "the Redis cache is unreachable, rate limits now count per process: %s", type(error).__name__
+            )
 
     def end(self) -> None:
         if self._noted:
             self._noted = False
-            log.warning("the cache is back")
+            log.warning("the Redis cache is reachable again")
 
 
 outage = Outage()
 
 
 _counting = threading.Lock()
-"""Held while a request is counted in this process's memory; nothing waits inside."""
+"""Guards read-modify-write of a counter in memory; nothing blocks while it is held."""
 
 
 class MemoryCache(LocMemCache):
-    """This process's memory."""
+    """The cache in this process's memory."""
 
     def __init__(self, name: str, params: dict[str, Any]) -> None:
         super().__init__(name, {"max_entries": MAX_ENTRIES, **params})
@@ -93,7 +95,7 @@ shared_client = functools.cache(SharedClient)
 
 
 class CountingRedis(RedisCache):
-    """Redis, with requests counted there in one round trip."""
+    """Redis, with a request counted in one round trip."""
 
     def __init__(self, server: str, params: dict[str, Any]) -> None:
         super().__init__(server, params)
@@ -101,7 +103,7 @@ class CountingRedis(RedisCache):
 
     @property
     def _cache(self) -> SharedClient:
-        # Django makes a cache for each request, and would have each connect to Redis.
+        # Django creates a cache object per request; without sharing, each would open its own connection.
         return shared_client(self._server)
 
     def count_request(self, key: str, limits: Mapping[int, int], now_ms: int) -> Count:
@@ -110,13 +112,13 @@ class CountingRedis(RedisCache):
 
 
 def with_fallback(name: str) -> Callable[..., Any]:
-    """Return a method of the cache that asks Redis, or this process's memory while Redis is gone."""
-    ask_redis = getattr(CountingRedis, name)
+    """Return a cache method that calls Redis, and the cache in memory while Redis is unreachable."""
+    redis_method = getattr(CountingRedis, name)
 
     def method(self: SharedCache, *args: Any, **kwargs: Any) -> Any:
         if not outage.lasts():
             try:
-                answer = ask_redis(self, *args, **kwargs)
+                answer = redis_method(self, *args, **kwargs)
             except (RedisError, OSError) as error:
                 outage.begin(error)
             else:
@@ -128,7 +130,7 @@ def with_fallback(name: str) -> Callable[..., Any]:
 
 
 class SharedCache(CountingRedis):
-    """Redis. Limits go on being kept without it, by each process for itself: requests do not fail for a counter."""
+    """Redis, falling back to memory: without Redis each process counts for itself, and no request fails for it."""
 
     def __init__(self, server: str, params: dict[str, Any]) -> None:
         super().__init__(server, params)

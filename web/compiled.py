@@ -1,8 +1,8 @@
-"""Statements that the ORM builds and compiles once, for those that every turn runs.
+"""Queries that the ORM compiles once. For statements that every turn runs.
 
-To build and compile a query costs the ORM several times what PostgreSQL takes to answer it: of a worker's time under
-load it was a third. Here a queryset with slots in the place of values is compiled at first use; from then on its SQL is
-run with other values. Each thread runs it on its own connection.
+Building and compiling a query costs several times what PostgreSQL takes to execute it: a third of a worker's time under
+load. Here a queryset with slots for its values is compiled at first use; later calls run the same SQL with other
+values. Each thread uses its own connection.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Row = TypeVar("Row", bound=models.Model)
 
 
 class Slot(Expression):
-    """The place of a value that is given when the statement is run; never None in a condition."""
+    """Placeholder for a value that is given at execution. In a condition the value must not be None."""
 
     def __init__(self, name: str, field: Any) -> None:
         super().__init__(output_field=field)
@@ -33,10 +33,10 @@ class Slot(Expression):
 
 
 MOST_PARAMETERS = 65_535
-"""Of a statement that PostgreSQL has prepared."""
+"""PostgreSQL's limit for a prepared statement."""
 
 Bound = tuple[str, list[Any]]
-"""SQL and its parameters, ready to be executed."""
+"""SQL and its parameters, ready to execute."""
 
 
 class Statement:
@@ -47,7 +47,7 @@ class Statement:
         self._params = tuple(params)
 
     def bind(self, database: Any, values: Mapping[str, Any]) -> Bound:
-        """Return the statement with these values, prepared as their fields are for saving."""
+        """Return the statement with these values, converted as their fields do for saving."""
         return self.sql, [
             param.output_field.get_db_prep_save(values[param.name], database)
             if isinstance(param, Slot)
@@ -57,7 +57,7 @@ class Statement:
 
 
 class CompiledQuery(Generic[Row]):
-    """A queryset of model rows. `build` returns it, with slots; it is called once for each kind of database."""
+    """A compiled queryset of model rows. `build` returns the queryset with slots; called once per database vendor."""
 
     def __init__(self, build: Callable[[], models.QuerySet[Row]]) -> None:
         self._build = build
@@ -69,15 +69,15 @@ class CompiledQuery(Generic[Row]):
         with database.cursor() as cursor:
             cursor.execute(*statement.bind(database, values))
             rows = cursor.fetchall()
-        # The ORM makes objects of the rows as if it had asked itself.
-        answered = copy.copy(compiler)
-        answered.connection = database
-        answered.execute_sql = lambda **kwargs: [rows]
-        query = SimpleNamespace(get_compiler=lambda **kwargs: answered)
-        asked: Any = SimpleNamespace(
+        # ModelIterable builds model instances (select_related included) from these rows as if it had queried itself.
+        with_rows = copy.copy(compiler)
+        with_rows.connection = database
+        with_rows.execute_sql = lambda **kwargs: [rows]
+        query = SimpleNamespace(get_compiler=lambda **kwargs: with_rows)
+        stand_in: Any = SimpleNamespace(
             db=database.alias, query=query, model=queryset.model, _known_related_objects={}
         )
-        return list(ModelIterable(asked))
+        return list(ModelIterable(stand_in))
 
     def first(self, **values: Any) -> Row | None:
         return next(iter(self(**values)), None)
@@ -93,9 +93,9 @@ class CompiledQuery(Generic[Row]):
 
 
 class CompiledUpdate(Generic[Row]):
-    """An update of the rows of a queryset. `changes`: field -> value, expression or slot.
+    """A compiled UPDATE. `build` returns the queryset and its changes: field -> value, expression or slot.
 
-    `also`: attribute -> SQL that is returned with a row.
+    `also`: attribute -> SQL expression that `returning` sets on the row.
     """
 
     def __init__(
@@ -109,25 +109,25 @@ class CompiledUpdate(Generic[Row]):
         self._plans: dict[str, tuple[type[Row], Statement, Statement]] = {}
 
     def bind(self, **values: Any) -> Bound:
-        """Return the statement, to be run `together` with others."""
+        """Return the statement with these values, to run with `together`."""
         database = connections[DEFAULT_DB_ALIAS]
         _, statement, _ = self._plan(database)
         return statement.bind(database, values)
 
     def returning(self, **values: Any) -> Row | None:
-        """Update the one row that matches and return it as it is then, None where none matches.
+        """Update the one matching row and return it as updated; None if no row matches.
 
-        The ORM cannot: it would ask again, and see what others have changed meanwhile.
+        Raw SQL because the ORM has no UPDATE ... RETURNING: a second query could see later changes by others.
         """
         database = connections[DEFAULT_DB_ALIAS]
         model, _, statement = self._plan(database)
         fields = columns_of(model)
         with database.cursor() as cursor:
             cursor.execute(*statement.bind(database, values))
-            found = cursor.fetchall()
-        if not found:
+            rows = cursor.fetchall()
+        if not rows:
             return None
-        [cells] = found
+        [cells] = rows
         row: Row = model.from_db(
             database.alias,
             [field.attname for field in fields],
@@ -154,10 +154,10 @@ class CompiledUpdate(Generic[Row]):
 
 
 def together(*statements: Bound) -> None:
-    """Run writes of which none needs what another one writes: in one round trip to PostgreSQL.
+    """Run independent writes in one round trip to PostgreSQL, as one statement with CTEs.
 
-    They must change different rows: all of them see the tables as they were before. PostgreSQL carries out the last one
-    first, then the others from the end; a SELECT that is not the last one is not carried out at all.
+    They must change different rows: each sees the tables as they were before. PostgreSQL executes the last statement
+    first, then the others from the end; it skips a SELECT that is not the last.
     """
     if not statements:
         return
@@ -174,9 +174,9 @@ def together(*statements: Bound) -> None:
 
 
 def insertion(rows: Sequence[models.Model], *, where: Bound | None = None) -> Bound:
-    """Return the statement that inserts rows of one model, whose keys are set.
+    """Return the INSERT for rows of one model whose primary keys are set.
 
-    `where`: a FROM clause, each row of which makes the one row that is inserted.
+    `where`: a FROM clause; the single row is inserted once per row of it, so not at all if it is empty.
     """
     database = connections[DEFAULT_DB_ALIAS]
     sql, fields = insert_of(type(rows[0]), len(rows), where[0] if where else "", database.vendor)
@@ -187,7 +187,7 @@ def insertion(rows: Sequence[models.Model], *, where: Bound | None = None) -> Bo
 
 
 def insertions(rows: Sequence[models.Model]) -> list[Bound]:
-    """Return the statements that insert rows of one model: one, unless a database takes fewer parameters."""
+    """Return INSERTs for rows of one model: one, unless the database limits the number of parameters."""
     if not rows:
         return []
     most = connections[DEFAULT_DB_ALIAS].features.max_query_params or MOST_PARAMETERS
@@ -201,7 +201,7 @@ def insert(rows: Sequence[models.Model]) -> None:
 
 
 def value_of(row: models.Model, field: Any) -> Any:
-    """Return what a new row has in a column; where nothing was set, the value that the database would put there."""
+    """Return a new row's value for a column; if it was not set, the value of the database default."""
     value: Any = field.pre_save(row, add=True)
     is_default = isinstance(value, DatabaseDefault)
     return value.expression.value if is_default else value
@@ -219,12 +219,12 @@ def insert_of(model: type[models.Model], count: int, where: str, vendor: str) ->
 
 @cache
 def columns_of(model: type[models.Model]) -> list[Any]:
-    """Return the fields of a model that are columns."""
+    """Return the fields of a model that have a column."""
     return [field for field in model._meta.concrete_fields if field.column]
 
 
 def from_database(field: Any, cell: Any, database: Any) -> Any:
-    """Return what a column holds as its field has it."""
+    """Convert a column's raw value as the ORM does."""
     column, converters = converters_of(field, database.vendor)
     for convert in converters:
         cell = convert(cell, column, database)
@@ -233,6 +233,6 @@ def from_database(field: Any, cell: Any, database: Any) -> Any:
 
 @cache
 def converters_of(field: Any, vendor: str) -> tuple[Any, list[Any]]:
-    """Return a field's column (a foreign key's holds what its target's key holds), and what makes values of it."""
+    """Return a field's column expression (for a foreign key, that of the target's key) and its converters."""
     database, column = connections[DEFAULT_DB_ALIAS], field.get_col(field.model._meta.db_table)
     return column, [*database.ops.get_db_converters(column), *column.get_db_converters(database)]

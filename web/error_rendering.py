@@ -1,4 +1,4 @@
-"""Errors become answers here and nowhere else: one JSON shape for programs, one page for people."""
+"""Render errors, here and nowhere else: as JSON for programs, as a page for people."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def flatten(detail: Any, field: str = "") -> dict[str, list[str]]:
-    """Return DRF's nested validation detail as field path -> sentences."""
+    """Flatten DRF's nested validation detail to field path -> messages."""
     if isinstance(detail, dict):
         items = [(str(key), value) for key, value in detail.items()]
     elif isinstance(detail, list) and any(isinstance(item, dict | list) for item in detail):
@@ -36,17 +36,19 @@ def flatten(detail: Any, field: str = "") -> dict[str, list[str]]:
 
 
 def readable(text: str) -> str:
-    """Return the text without lone surrogates, which a sentence may quote and UTF-8 cannot carry."""
+    """Replace lone surrogates: a message may quote them from the input, and UTF-8 cannot encode them."""
     return text.encode("utf-8", "replace").decode()
 
 
 def body_too_large() -> PantheonError:
     limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    return PantheonError("payload_too_large", f"A request may have {limit} bytes.", {"limit_bytes": limit})
+    return PantheonError(
+        "payload_too_large", f"Requests are limited to {limit} bytes.", {"limit_bytes": limit}
+    )
 
 
 def as_pantheon_error(exc: Exception) -> PantheonError | None:
-    """Return the error that a caller is told about, or None for what nobody expected."""
+    """Convert an exception to the error to answer with; None if it is a bug (500)."""
     match exc:
         case PantheonError():
             return exc
@@ -75,7 +77,7 @@ def as_pantheon_error(exc: Exception) -> PantheonError | None:
         case exceptions.Throttled():
             return RateLimited("Too many requests.", getattr(exc, "wait", None) or 1)
         case OperationalError() | InterfaceError() | RedisError():
-            log.error("the database or Redis did not answer: %s", exc)
+            log.error("the database or Redis is unavailable: %s", exc)
             return PantheonError(
                 "unavailable",
                 "A part of the server cannot be reached. Try again soon.",

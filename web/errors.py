@@ -1,4 +1,4 @@
-"""The errors of Pantheon as data. A leaf: the standard library only, so that every package may raise them."""
+"""Pantheon's errors as data. Imports only the standard library, so that every package can raise them."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ HTTP_STATUS: dict[str, int] = {
     "unavailable": 503,
     "provider_timeout": 504,
 }
-"""Every code that Pantheon answers with, and its HTTP status."""
+"""Every error code and its HTTP status."""
 
 RETRYABLE = frozenset(
     {"turn_in_progress", "rate_limited", "provider_unavailable", "unavailable", "provider_timeout"}
 )
-"""Codes after which the same request may succeed later, where who raises one knows no better."""
+"""Codes after which the same request may succeed later. The default; `PantheonError(retryable=...)` overrides it."""
 
 
 class PantheonError(Exception):
-    """An error that a user or a program is told about.
+    """An error to show to a user or an API client.
 
-    `code` is one of HTTP_STATUS, `message` a sentence that says what to do, `details` JSON-ready facts.
+    `code` is a key of HTTP_STATUS, `message` a sentence that says what to do, `details` JSON-serializable facts.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class PantheonError(Exception):
         return HTTP_STATUS[self.code]
 
     def as_dict(self, request_id: str | None = None) -> dict[str, Any]:
-        """Return the one JSON shape of an error: `{"error": {code, message, details, retryable, request_id}}`."""
+        """Return the error's JSON: `{"error": {code, message, details, retryable, request_id}}`."""
         return {
             "error": {
                 "code": self.code,
@@ -82,28 +82,28 @@ class PantheonError(Exception):
 
 
 class NotFound(PantheonError):
-    """What does not exist, or exists and belongs to somebody else."""
+    """Something that does not exist, or belongs to somebody else."""
 
-    def __init__(self, message: str = "There is nothing here, or it is not yours.") -> None:
+    def __init__(self, message: str = "Not found, or you don't have access.") -> None:
         super().__init__("not_found", message)
 
 
 class RateLimited(PantheonError):
-    """Too much in a while. `said` is a sentence; the same is taken again in `wait_s` seconds, at least 1."""
+    """Too many requests. `reason` is a sentence, to which the time to wait (`wait_s`, at least 1 s) is added."""
 
-    def __init__(self, said: str, wait_s: float) -> None:
+    def __init__(self, reason: str, wait_s: float) -> None:
         whole_s = max(1, math.ceil(wait_s))
         when = f"{whole_s} s" if whole_s < 100 else f"{math.ceil(whole_s / 60)} minutes"
         super().__init__(
             "rate_limited",
-            f"{said} Try again in {when}.",
+            f"{reason} Try again in {when}.",
             {"retry_after_s": whole_s},
             headers={"Retry-After": str(whole_s)},
         )
 
 
 class ValidationFailed(PantheonError):
-    """Input that cannot be taken. `fields` maps each field to its list of sentences."""
+    """Invalid input. `fields` maps each field to its list of messages."""
 
     def __init__(
         self, fields: dict[str, list[str]], message: str = "Some fields need another value."

@@ -1,4 +1,4 @@
-"""Moments as the API tells them."""
+"""Timestamps in the API."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import datetime as dt
 
 
 def rfc3339(moment: dt.datetime) -> str:
-    """Return RFC 3339 UTC with a Z."""
+    """Format an aware datetime as RFC 3339 in UTC, with a Z."""
     return moment.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""What Django refuses, as the errors that services raise."""
+"""Convert Django's validation errors to those that services raise."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from django.core.exceptions import ValidationError
 
 
 def fields_of(error: ValidationError) -> dict[str, list[str]]:
-    """Return a Django ValidationError as field -> sentences; what concerns no field is under `non_field_errors`."""
+    """Return a Django ValidationError as field -> messages; `non_field_errors` holds those of no field."""
     if hasattr(error, "error_dict"):
         return {
             ("non_field_errors" if field == "__all__" else field): messages

@@ -1,9 +1,9 @@
-"""Sliding windows over one caller's requests: a request counts in every window or, if one is full, in none.
+"""Sliding-window rate limits: a request counts in all windows of its caller or, if one is full, in none.
 
-Requests are kept as their moments in milliseconds, oldest first, in one list for all windows. `WINDOWS_SCRIPT` does in
-Redis what `request_count` does in memory: both read, decide and write in one step, so requests at the same moment
-cannot slip past. Libraries that count by windows take each window by itself, so that a full hour uses up the minute,
-and need further round trips for the headers.
+Per caller there is one list of timestamps in milliseconds, oldest first, for all windows. `WINDOWS_SCRIPT` does in
+Redis what `request_count` does in memory. Both read, decide and write in one step, so concurrent requests cannot slip
+past. Rate-limit libraries count each window separately, so that requests refused by the hour use up the minute, and
+need more round trips for the headers.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 WINDOWS_SCRIPT = """
--- KEYS[1]: the list. ARGV: now, then length and limit of each window. Times are milliseconds.
+-- KEYS[1]: the list. ARGV: now, then length and limit of each window. All times are milliseconds.
 local list, now = KEYS[1], tonumber(ARGV[1])
--- Clocks of several machines differ a little, and the list is searched as one in order.
+-- Machines' clocks differ a little; a step back would unsort the list, and the binary search below needs it sorted.
 now = math.max(now, tonumber(redis.call('LINDEX', list, -1) or 0))
 local size = redis.call('LLEN', list)
 local counted, longest, most = 1, 0, 0
 local answer = {0}
 for i = 2, #ARGV, 2 do
   local length, limit = tonumber(ARGV[i]), tonumber(ARGV[i + 1])
+  -- Binary search from the newest end: `used` requests are inside the window, the one at `beyond` is not.
   local used, beyond = 0, math.min(size, limit) + 1
   while beyond - used > 1 do
     local middle = math.floor((used + beyond) / 2)
@@ -36,6 +37,7 @@ for i = 2, #ARGV, 2 do
   answer[#answer + 1] = oldest + length - now
 end
 if counted == 1 then
+  -- Lua would write a number of this size as 1.7e+12.
   redis.call('RPUSH', list, string.format('%.0f', now))
   redis.call('LTRIM', list, -most - 1, -1)
   redis.call('PEXPIRE', list, longest)
@@ -47,30 +49,30 @@ return answer
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """How full a window is after a request."""
+    """The state of one window after a request."""
 
     limit: int
     remaining: int
     reset_s: int
-    """Seconds until the oldest request in it no longer counts."""
+    """Seconds until the oldest request leaves the window."""
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """What became of a request, and the windows in the order of the limits."""
+    """Whether a request was counted, and the windows in the order of the limits."""
 
     counted: bool
     windows: list[Window]
 
     @property
     def wait_s(self) -> int | None:
-        """Seconds until a refused request would be counted."""
+        """Seconds until a refused request would be counted; None if it was counted."""
         full = (window.reset_s for window in self.windows if not window.remaining)
         return None if self.counted else max(full)
 
     @classmethod
     def from_reply(cls, reply: Sequence[int], limits: Mapping[int, int]) -> Count:
-        """Read a reply of WINDOWS_SCRIPT: whether it counted; requests before and milliseconds of each window."""
+        """Parse the reply of WINDOWS_SCRIPT: counted (0 or 1), then earlier requests and milliseconds per window."""
         counted, *figures = reply
         return cls(
             bool(counted),
@@ -82,22 +84,22 @@ class Count:
 
 
 class CountingCache(Protocol):
-    """A cache that counts requests by windows in one atomic step."""
+    """A cache that counts a request in all windows in one atomic step."""
 
     def count_request(self, key: str, limits: Mapping[int, int], now_ms: int) -> Count:
-        """Count a request of the caller. `limits`: seconds of a window -> how many requests it takes, at least 1."""
+        """Count a request of one caller. `limits`: length of a window in seconds -> requests it allows, at least 1."""
         ...
 
 
 def script_arguments(limits: Mapping[int, int], now_ms: int) -> list[int]:
-    """Return ARGV of WINDOWS_SCRIPT."""
+    """Return the ARGV for WINDOWS_SCRIPT."""
     return [now_ms, *(figure for length_s, limit in limits.items() for figure in (length_s * 1000, limit))]
 
 
 def request_count(
     moments: Sequence[int], limits: Mapping[int, int], now_ms: int
 ) -> tuple[list[int] | None, Count]:
-    """Return the moments with this request, or None if it does not count; and the count."""
+    """Count a request in memory; return the timestamps to store, or None if it was refused, and the count."""
     now_ms = max(now_ms, moments[-1]) if moments else now_ms
     reply, most = [1], 0
     for length_s, limit in limits.items():

@@ -1,4 +1,4 @@
-"""People in the administration: importing the pages registers them."""
+"""Admin pages of accounts. Importing the modules registers them."""
 
 from accounts.admin import groups, invitations, people
 

@@ -1,4 +1,4 @@
-"""Admin pages whose every write is in the audit log, in the transaction that makes it."""
+"""Admin pages that record every write in the audit log, in the same transaction."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def actor_of(request: HttpRequest) -> uuid.UUID | None:
 
 
 class AuditedAdmin(_Base):
-    """Records additions, changes and deletions, where Django writes its own log of them."""
+    """Record additions, changes and deletions at the hooks with which Django writes its own log."""
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        found = super().get_object(request, object_id, from_field)
-        if found is not None and request.method == "POST":
-            request.audit_before = values_of(found)  # type: ignore[attr-defined]
-        return found
+        row = super().get_object(request, object_id, from_field)
+        if row is not None and request.method == "POST":
+            request.audit_before = values_of(row)  # type: ignore[attr-defined]
+        return row
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         audit_record(actor_id=actor_of(request), action="add", row=obj, after=values_of(obj))
@@ -47,7 +47,7 @@ class AuditedAdmin(_Base):
         return super().log_deletions(request, queryset)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """Run an action on many rows as a whole; a list that is only looked at needs no transaction."""
+        """Run an action on many rows in one transaction, which showing the list does not need."""
         if request.method != "POST":
             return super().changelist_view(request, extra_context)
         with transaction.atomic():

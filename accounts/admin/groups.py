@@ -1,4 +1,4 @@
-"""Groups of permissions in the administration: superusers alone write them, and each change is in the audit log."""
+"""Permission groups in the administration. Only superusers change them; every change is in the audit log."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ admin.site.unregister(Group)
 
 @admin.register(Group)
 class GroupAdmin(AuditedAdmin, DjangoGroupAdmin):
-    """Whoever may change a group could give every permission to themselves."""
+    """For superusers only: anybody else who could change a group could give themselves every permission."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return asker(request).is_superuser

@@ -1,4 +1,4 @@
-"""Invitations in the administration: make one, and its link is shown once; change, revoke."""
+"""Invitations in the administration: create (the link is shown once), change, revoke."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from web.errors import ValidationFailed
 
 
 class InvitationForm(forms.ModelForm):
-    """What is refused is said here; the services refuse the same."""
+    """Show the service's validation errors at the form's fields, before the service is called."""
 
     def clean_email(self) -> str:
         return User.normalize_email(self.cleaned_data["email"])
@@ -48,7 +48,7 @@ class InvitationForm(forms.ModelForm):
 
 @admin.register(Invitation)
 class InvitationAdmin(HiddenFieldsAdmin):
-    """Links with which people make their accounts. Nobody who is invited becomes staff."""
+    """Links with which people create their accounts. An invitation never makes anybody staff."""
 
     hidden = ("digest",)
     form = InvitationForm
@@ -75,7 +75,7 @@ class InvitationAdmin(HiddenFieldsAdmin):
         return not used and super().has_change_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse: an invitation is revoked, and stays on record."""
+        """Refuse: invitations are revoked instead, and stay on record."""
         return False
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
@@ -90,7 +90,7 @@ class InvitationAdmin(HiddenFieldsAdmin):
     ) -> HttpResponse:
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
-        except ValidationFailed as error:  # somebody was quicker than the form
+        except ValidationFailed as error:  # the invitation changed after the form was validated
             return error_page(request, error)
 
     def save_model(self, request: HttpRequest, obj: Invitation, form: Any, change: bool) -> None:
@@ -112,7 +112,7 @@ class InvitationAdmin(HiddenFieldsAdmin):
     def response_add(
         self, request: HttpRequest, obj: Invitation, post_url_continue: str | None = None
     ) -> HttpResponse:
-        """Show the link: here and now, for it is stored nowhere."""
+        """Show the link now: it is not stored."""
         context = {
             **self.admin_site.each_context(request),
             "title": "Invitation",

@@ -1,4 +1,4 @@
-"""In the administration: a one-time link with which somebody makes a new password, shown once."""
+"""Password reset links in the administration. Each link is shown once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ else:
 
 
 class PasswordLinkAdmin(_Base):
-    """Adds the link to the pages of people. Each is in the audit log; superusers see it, others have it mailed."""
+    """Create password reset links on user pages. Superusers see the link; for other staff it is only emailed.
+
+    Each link is in the audit log.
+    """
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.password_link_view)

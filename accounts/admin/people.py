@@ -1,4 +1,4 @@
-"""People, teams and API tokens in the administration."""
+"""Users, teams, API tokens and the audit log in the administration."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
 @admin.register(User)
 class PersonAdmin(LinkedAdmin, AuditedAdmin, PasswordLinkAdmin, DjangoUserAdmin):
-    """People sign in with their e-mail address; there is no user name.
+    """Users, who sign in with an email address instead of a user name.
 
-    Nobody is deleted here: rooms, turns and what they cost hang on a person. Taking *active* away suspends the
-    account: its sessions and tokens stop working at once, and its running turns are cancelled.
+    Users cannot be deleted here because rooms, turns and costs refer to them. Clearing *active* suspends the account:
+    its sessions and tokens stop working at once, and its running turns are cancelled.
 
-    What hands an account over is for superusers alone: its password and its e-mail address, to which links for new
-    passwords are sent; with either, staff could read what a person wrote. So is a new account, whose password whoever
-    makes it would know: other staff invite. Rights are superusers' too.
+    Only superusers may change a password, or the email address that reset links are sent to: with either, staff could
+    take an account over and read its messages. Only superusers create accounts, because the creator knows the
+    password; other staff invite. Only superusers change rights.
     """
 
     form = PersonChangeForm
@@ -74,7 +74,7 @@ class PersonAdmin(LinkedAdmin, AuditedAdmin, PasswordLinkAdmin, DjangoUserAdmin)
     list_select_related = ("team",)
     autocomplete_fields = ("team",)
     search_fields = ("email", "name", "team__name")
-    search_help_text = "An e-mail address, a name or a team."
+    search_help_text = "An email address, a name or a team."
     readonly_fields = ("id", "last_login", "created_at")
     fieldsets = (
         (None, {"fields": ("email", "password")}),
@@ -108,7 +108,7 @@ class PersonAdmin(LinkedAdmin, AuditedAdmin, PasswordLinkAdmin, DjangoUserAdmin)
         ]
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
-        """Leave the password out for all but superusers, also as the hash that Django shows."""
+        """Hide the password from everybody except superusers; Django would show its hash."""
         fieldsets = super().get_fieldsets(request, obj)
         if asker(request).is_superuser:
             return fieldsets
@@ -134,16 +134,16 @@ class PersonAdmin(LinkedAdmin, AuditedAdmin, PasswordLinkAdmin, DjangoUserAdmin)
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         if change and "email" in form.changed_data:
-            account_change_mail(user=obj, address=form.initial["email"], what="the e-mail address")
+            account_change_mail(user=obj, address=form.initial["email"], what="the email address")
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
         if not asker(request).is_superuser:
             raise PermissionDenied
-        with transaction.atomic():  # the password and the entry that it changed
+        with transaction.atomic():  # the password and its audit entry
             return super().user_change_password(request, id, form_url)
 
     @admin.action(
-        description="Suspend: sign out, refuse tokens, cancel running turns", permissions=["change"]
+        description="Suspend: sign out, reject tokens, cancel running turns", permissions=["change"]
     )
     def suspend(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         self._each(request, queryset, user_suspend, "Suspended")
@@ -155,11 +155,11 @@ class PersonAdmin(LinkedAdmin, AuditedAdmin, PasswordLinkAdmin, DjangoUserAdmin)
     def _each(
         self, request: HttpRequest, users: QuerySet[User], write: Callable[..., bool], done: str
     ) -> None:
-        """Do it to everybody chosen, but not to oneself, nor to those whose account one may not change."""
+        """Apply `write` to the selected users, except oneself and users whom one may not change."""
         count = 0
         for user in users:
             if user.pk == request.user.pk or not self.has_change_permission(request, user):
-                self.message_user(request, f"{user.email} was left as it is.", messages.WARNING)
+                self.message_user(request, f"{user.email} was not changed.", messages.WARNING)
             else:
                 count += write(user=user, actor_id=actor_of(request))
         self.message_user(request, f"{done}: {count}.")
@@ -167,7 +167,7 @@ class PersonAdmin(LinkedAdmin, AuditedAdmin, PasswordLinkAdmin, DjangoUserAdmin)
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnlyAdmin):
-    """What staff did in the administration."""
+    """The audit log of the administration, read-only."""
 
     list_display = ("at", "actor", "action", "object_type", "object_link")
     list_filter = ("at", "action", "object_type")
@@ -184,7 +184,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Object")
     def object_link(self, entry: AuditEntry) -> SafeString | str:
-        """Lead to the object where it has a page and stands in it yet."""
+        """Link to the object if it has an admin page; else show its label."""
         label, _, model = entry.object_type.lower().partition(".")
         try:
             return page_link(f"{label}_{model}", uuid.UUID(entry.object_id), entry.object_label)
@@ -225,7 +225,7 @@ class TeamAdmin(LinkedAdmin, AuditedAdmin, admin.ModelAdmin):
 
 @admin.register(ApiToken)
 class ApiTokenAdmin(LinkedAdmin, AuditedAdmin, HiddenFieldsAdmin):
-    """Tokens can be looked at and revoked. People make their own; the secret is stored nowhere."""
+    """Staff can view and delete tokens. Users create their own; secrets are not stored."""
 
     hidden = ("digest",)
     list_display = ("name", "hint", "user", "scope_list", "created_at", "expires_at", "last_used_at")

@@ -1,4 +1,4 @@
-"""How an API request says who it is: a Bearer token first, else the session cookie with CSRF."""
+"""API authentication: a bearer token, else the session cookie with CSRF protection."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def account_suspended_error() -> PantheonError:
 
 
 class BearerAuthentication(BaseAuthentication):
-    """`Authorization: Bearer <token>`; `request.auth` is the ApiToken."""
+    """Authenticate `Authorization: Bearer <token>`; `request.auth` is the ApiToken."""
 
     def authenticate(self, request: Request) -> tuple[User, ApiToken] | None:
         scheme, _, secret = get_authorization_header(request).partition(b" ")
@@ -49,11 +49,11 @@ class BearerAuthentication(BaseAuthentication):
 
 
 class CookieAuthentication(SessionAuthentication):
-    """The session cookie of the pages; writes need the CSRF token."""
+    """Authenticate by the session cookie of the pages; writes need the CSRF token."""
 
     def enforce_csrf(self, request: Any) -> None:
         try:
-            # Not DRF's request, which would parse the body to look for a form's token.
+            # Django's request: DRF's would parse the body to look for a form token.
             super().enforce_csrf(request._request)
         except PermissionDenied as error:
             raise PantheonError(

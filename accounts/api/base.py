@@ -1,4 +1,4 @@
-"""What every API view shares: JSON whatever `Accept` says, and bodies that come without a length."""
+"""Base classes of API views: JSON whatever `Accept` says, and support for chunked request bodies."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from accounts.throttling import rate_limit_headers
 
 
 class AlwaysJson(DefaultContentNegotiation):
-    """Take the first renderer whatever `Accept` says: a stream is asked for in the body, by its own URL, or not."""
+    """Use the first renderer whatever `Accept` says: clients ask for a stream in the body or by URL."""
 
     def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
         return renderers[0], renderers[0].media_type
 
 
 class ApiView(APIView):
-    """The base of every API view. One that writes says which scope that takes: `write_scope`."""
+    """Base of every API view. Views with write methods set `write_scope`, the token scope that these need."""
 
     content_negotiation_class = AlwaysJson
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
     throttles: list[Any] | None = None
 
     def get_throttles(self) -> list[Any]:
-        """Return the throttles of this request, each made once: what they counted goes into the answer."""
+        """Return this request's throttles. They are created once because `finalize_response` reads their counts."""
         if self.throttles is None:
             self.throttles = self.throttles_of_request()
         return self.throttles
@@ -46,24 +46,24 @@ class ApiView(APIView):
         return super().finalize_response(request, response, *args, **kwargs)
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
-        # DRF takes a request without a length for one without a body; a chunked one has a body.
+        # DRF treats a request without Content-Length as empty, but a chunked request has a body.
         if isinstance(request, ASGIRequest) and not request.META.get("CONTENT_LENGTH"):
             request.META["CONTENT_LENGTH"] = str(received_bytes(request))
         return super().initialize_request(request, *args, **kwargs)
 
 
 class AdminApiView(ApiView):
-    """The base of what only staff may call."""
+    """Base of views for staff."""
 
     permission_classes = [SignedInWithScope, StaffWithPermission]
     write_scope = ApiToken.Scope.ADMIN
     staff_permissions: ClassVar[Mapping[str, str]] = {}
-    """Method -> permission; of every method that the view has."""
+    """HTTP method -> permission, for every method of the view."""
     refusal = "Only staff with the permission for it may do this."
 
 
 def received_bytes(request: ASGIRequest) -> int:
-    """Return the length of a body, which Django's ASGI handler has received in full before it calls a view."""
+    """Return the length of the body, which Django's ASGI handler has read completely before it calls the view."""
     stream: Any = request._stream
     size: int = stream.seek(0, os.SEEK_END)
     stream.seek(0)

@@ -1,4 +1,4 @@
-"""API for staff: invitations."""
+"""Invitations API, for staff."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ PERMISSIONS = {
 
 
 class InvitationSerializer(serializers.ModelSerializer[Invitation]):
-    """`team` is a team's id, or null; what it answers with has the name too."""
+    """`team` is an id or null in a request; a response has the team's name too."""
 
-    email = serializers.EmailField(max_length=254, help_text="Whom it is for.")
+    email = serializers.EmailField(max_length=254, help_text="The invited email address.")
     team = serializers.PrimaryKeyRelatedField(
         queryset=Team.objects.all(),
         pk_field=serializers.UUIDField(),
         allow_null=True,
         required=False,
-        help_text="The id of the team that the person will belong to.",
+        help_text="Id of the team that the user will join.",
     )
     created_by = serializers.EmailField(
         source="created_by.email", read_only=True, allow_null=True, default=None, help_text="Who invited."
@@ -65,14 +65,14 @@ class InvitationSerializer(serializers.ModelSerializer[Invitation]):
 
 
 class InvitationChangeSerializer(InvitationSerializer):
-    email = serializers.EmailField(read_only=True, help_text="Whom it is for.")
+    email = serializers.EmailField(read_only=True, help_text="The invited email address.")
 
 
 class InvitationShape(InvitationSerializer):
-    """An invitation as it is answered with."""
+    """An invitation in a response."""
 
     team = TeamShape(  # type: ignore[assignment]
-        allow_null=True, read_only=True, help_text="The team that the person will belong to."
+        allow_null=True, read_only=True, help_text="The team that the user will join."
     )
 
 
@@ -92,7 +92,7 @@ class InvitationsView(AdminApiView, ListAPIView[Invitation]):
         return Invitation.objects.select_related("team", "created_by")
 
     @operation(
-        "Invite a person; the link is in this answer alone",
+        "Create an invitation (link returned once)",
         request=InvitationSerializer,
         answers={201: NewInvitationShape},
     )

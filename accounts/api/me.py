@@ -1,4 +1,4 @@
-"""API: who am I, and my tokens."""
+"""API of one's own account: identity and tokens."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class TokenSerializer(serializers.ModelSerializer[ApiToken]):
         extra_kwargs = {
             "id": {"help_text": "The token."},
             "name": {"help_text": "What its owner calls it."},
-            "hint": {"help_text": "The beginning of the secret."},
+            "hint": {"help_text": "The first characters of the secret."},
             "scopes": {"help_text": "What it may do: `read`, `chat`, `manage`, `admin`."},
             "created_at": {"help_text": "RFC 3339, UTC."},
             "expires_at": {"help_text": "RFC 3339, UTC; null: never."},

@@ -1,4 +1,4 @@
-"""Who may call a view: signed in, and with the scope that the view asks for."""
+"""API permissions: authentication, token scopes, staff permissions."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from web.errors import PantheonError
 
 
 class SignedInWithScope(BasePermission):
-    """Reads need `read`; writes need the view's `write_scope`. A cookie has every scope of its user.
+    """Require `read` for reads and the view's `write_scope` for writes. A session cookie has all scopes.
 
-    A method that the view does not have needs no scope: it is refused as such.
+    Methods that the view does not implement pass, so that they are answered 405 instead of 403.
     """
 
     def has_permission(self, request: Request, view: Any) -> bool:
@@ -31,9 +31,9 @@ class SignedInWithScope(BasePermission):
 
 
 class StaffWithPermission(BasePermission):
-    """Staff with the permission that the view's `staff_permissions` name for the method, with the scope `admin`.
+    """Require staff, the permission in the view's `staff_permissions` for the method, and the scope `admin`.
 
-    HEAD needs what GET needs. Everybody else who is signed in is refused before any row is looked for.
+    HEAD needs the permission for GET. Others are refused before any row is read.
     """
 
     def has_permission(self, request: Request, view: Any) -> bool:

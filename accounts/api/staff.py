@@ -1,4 +1,4 @@
-"""API for staff: what the administration does with people, for programs."""
+"""User management API, for staff."""
 
 from __future__ import annotations
 
@@ -18,12 +18,10 @@ from web.errors import ValidationFailed
 
 
 class UserSuspendView(AdminApiView):
-    """Sessions and tokens stop working at once; running turns are cancelled."""
-
     staff_permissions = {"POST": "accounts.change_user"}
 
     @operation(
-        "Suspend a person: sessions and tokens stop working at once, running turns are cancelled",
+        "Suspend a user: sessions and tokens stop working at once, running turns are cancelled",
         request=None,
         answers=ManagedPersonShape,
         errors=["validation_error"],
@@ -41,7 +39,7 @@ class UserSuspendView(AdminApiView):
 class UserReactivateView(AdminApiView):
     staff_permissions = {"POST": "accounts.change_user"}
 
-    @operation("Reactivate a person", request=None, answers=ManagedPersonShape)
+    @operation("Reactivate a user", request=None, answers=ManagedPersonShape)
     def post(self, request: Request, user_id: str) -> Response:
         asker = signed_in(request)
         person = access_person(asker, user_id)

@@ -1,4 +1,4 @@
-"""How commands are told whom they are about."""
+"""Command-line arguments that identify a person."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from accounts.models import User
 
 
 def person_of(email: str) -> User:
-    """Return the user of an e-mail address. Raises CommandError."""
+    """Return the user with an email address. Raises CommandError."""
     user = User.objects.filter(email=User.normalize_email(email)).select_related("team").first()
     if user is None:
-        raise CommandError(f"No user has the e-mail address {email}.")
+        raise CommandError(f"No user has the email address {email}.")
     return user

@@ -64,10 +64,10 @@ class Migration(migrations.Migration):
                 (
                     "email",
                     models.EmailField(
-                        error_messages={"unique": "An account with this e-mail address exists."},
+                        error_messages={"unique": "An account with this email address exists."},
                         max_length=254,
                         unique=True,
-                        verbose_name="e-mail address",
+                        verbose_name="email address",
                     ),
                 ),
                 ("name", models.CharField(blank=True, max_length=120)),
@@ -80,7 +80,7 @@ class Migration(migrations.Migration):
                 (
                     "is_active",
                     models.BooleanField(
-                        default=True, help_text="Switch off to suspend the account.", verbose_name="active"
+                        default=True, help_text="Clear to suspend the account.", verbose_name="active"
                     ),
                 ),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),

@@ -1,4 +1,4 @@
-"""Pages: one's own account. Name, password, API tokens; tokens are made here and nowhere else in a browser."""
+"""The account page: name, password, API tokens. The only page that creates tokens."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ from accounts.throttling import HOUR_S
 from web.errors import ValidationFailed
 
 SCOPES = {
-    ApiToken.Scope.READ: "read: look at everything that is yours",
-    ApiToken.Scope.CHAT: "chat: talk with councils, which costs money",
-    ApiToken.Scope.MANAGE: "manage: make and delete agents and rooms, delete tokens",
-    ApiToken.Scope.ADMIN: "admin: what you may do in the administration's API",
+    ApiToken.Scope.READ: "Read: view your data",
+    ApiToken.Scope.CHAT: "Chat: send messages (incurs cost)",
+    ApiToken.Scope.MANAGE: "Manage: create, edit and delete agents and rooms, delete tokens",
+    ApiToken.Scope.ADMIN: "Admin: use the administration's API with your rights",
 }
 LIFETIMES = [("30", "30 days"), ("90", "90 days"), ("365", "1 year"), ("never", "Never")]
 
@@ -49,26 +49,26 @@ class NameForm(forms.Form):
 
 
 class PasswordForm(NewPasswordForm):
-    """The old password, which shows who asks, and a new one."""
+    """The current password, as proof of identity, and a new one."""
 
     old_password = forms.CharField(
-        label="Password now",
+        label="Current password",
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
     )
 
 
 class TokenForm(forms.Form):
-    """A name, what the token may do, and until when."""
+    """Name, scopes and expiry of a new token."""
 
-    # Not `name`: the page has another field of that id.
+    # Not `name`: the name form on the same page uses that id.
     token_name = forms.CharField(
         label="Name",
         max_length=120,
-        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "What it is for"}),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "e.g. laptop"}),
     )
-    days = forms.ChoiceField(label="Expires after", choices=LIFETIMES, initial="90")
-    scopes = forms.MultipleChoiceField(label="May", widget=forms.CheckboxSelectMultiple)
+    days = forms.ChoiceField(label="Expiration", choices=LIFETIMES, initial="90")
+    scopes = forms.MultipleChoiceField(label="Permissions", widget=forms.CheckboxSelectMultiple)
     once = forms.CharField(widget=forms.HiddenInput, initial=new_form_token, required=False)
 
     def __init__(self, user: User, data: Any = None) -> None:
@@ -83,18 +83,18 @@ class TokenForm(forms.Form):
 
 
 class AccountPage(PageView):
-    """Everything on one page; each form is sent to an address of its own, and comes back with what is wrong."""
+    """Base of the page's views. Each form posts to its own URL, which renders the whole page with the errors."""
 
     def show(self, request: HttpRequest, *, status: int = 200, **context: Any) -> HttpResponse:
         user = self.user
-        shown = {
+        defaults = {
             "name_form": NameForm(initial={"name": user.name}),
             "password_form": PasswordForm(user),
             "token_form": TokenForm(user),
             "tokens": list(ApiToken.objects.filter(user=user)),
             "now": timezone.now(),
         }
-        return render(request, "accounts/account.html", {**shown, **context}, status=status)
+        return render(request, "accounts/account.html", {**defaults, **context}, status=status)
 
 
 class AccountView(AccountPage):
@@ -103,7 +103,7 @@ class AccountView(AccountPage):
 
 
 class AccountFormPage(AccountPage):
-    """Where a form of the account page is sent to. Its address stays in the browser when something was wrong."""
+    """The POST target of a form. After an error the browser stays on its URL, so a reload (GET) leads back."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
         return redirect("account")
@@ -137,26 +137,26 @@ class AccountPasswordView(AccountFormPage):
             add_errors(form, error)
             return self.show(request, password_form=form)
         update_session_auth_hash(request, user)  # this browser stays signed in
-        still = tokens_sentence(names, deleted=form.deletes_tokens)
-        messages.success(request, f"Your password was changed. Other browsers are signed out.{still}")
+        tokens = tokens_sentence(names, deleted=form.deletes_tokens)
+        messages.success(request, f"Your password was changed. Other browsers are signed out.{tokens}")
         response = redirect("account")
         device_remember(request, response, user)
         return response
 
 
 class AccountTokensView(AccountFormPage):
-    """Make a token. Its secret is in this one answer and nowhere else, so the form makes one token alone."""
+    """Create a token. Only this response contains the secret, so a repeated submission must not create another."""
 
     def post(self, request: HttpRequest) -> HttpResponse:
         form = TokenForm(self.user, request.POST)
         if not form.is_valid():
             return self.show(request, token_form=form)
         data = form.cleaned_data
-        # A new token has new windows: without this, deleting one and creating the next would be a way around them.
-        said = "Too many new API tokens."
-        throttle_page(self.user, "created-tokens", limit=MAX_TOKENS, window_s=HOUR_S, said=said)
+        # Rate limits count per token: without this limit, replacing a token would reset them.
+        reason = "Too many new API tokens."
+        throttle_page(self.user, "created-tokens", limit=MAX_TOKENS, window_s=HOUR_S, reason=reason)
         if not claim_form_token(self.user, data["once"]):
-            messages.warning(request, "This form was sent before or is a day old. It made no further token.")
+            messages.warning(request, "This form was already sent or has expired. No token was created.")
             return redirect("account")
         try:
             token, secret = token_create(
@@ -173,7 +173,7 @@ class AccountTokenDeleteView(AccountPage):
     def post(self, request: HttpRequest, token_id: str) -> HttpResponse:
         token = access_token(self.user, token_id)
         token_delete(token=token)
-        messages.success(request, f"The token “{token.name}” was deleted. It works no longer.")
+        messages.success(request, f"Token “{token.name}” deleted.")
         return redirect("account")
 
 

@@ -1,4 +1,4 @@
-"""What every page shares: who is signed in, and how errors are shown to people."""
+"""Base class of pages, and how pages show errors."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from web.errors import PantheonError, ValidationFailed
 
 
 def form_page(request: HttpRequest, template: str, form: forms.Form, **context: Any) -> HttpResponse:
-    """Show a form, with the values as they were typed and what is wrong with them."""
+    """Render a form with its values and errors."""
     return render(request, template, {"form": form, **context})
 
 
 def add_errors(form: forms.BaseForm, error: ValidationFailed) -> None:
-    """Show what a service refused at the fields it is about."""
-    for field, sentences in error.details["fields"].items():
-        for sentence in sentences:
-            form.add_error(field if field in form.fields else None, sentence)
+    """Add a service's validation errors to the form's fields."""
+    for field, messages in error.details["fields"].items():
+        for message in messages:
+            form.add_error(field if field in form.fields else None, message)
 
 
 class PageView(View):
-    """A page: a PantheonError becomes the error page, and nothing is kept in caches that others may read."""
+    """Base of every page: renders a PantheonError as the error page, and forbids caching."""
 
     sign_in_needed = True
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if self.sign_in_needed and not request.user.is_authenticated:
-            # Only a GET can be taken up again after signing in.
+            # Only a GET can be repeated after signing in.
             return redirect_to_login(
                 request.get_full_path() if request.method == "GET" else resolve_url("home")
             )
@@ -49,6 +49,6 @@ class PageView(View):
 
     @property
     def user(self) -> User:
-        """Who is signed in."""
+        """The signed-in user."""
         assert isinstance(self.request.user, User)
         return self.request.user

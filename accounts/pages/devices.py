@@ -1,7 +1,7 @@
-"""Browsers in which a person has signed in before: others' wrong passwords do not lock them out.
+"""Known browsers: those that have signed in to an account before. Other people's failed attempts do not lock them out.
 
-Each account that a browser has signed in to has a cookie there. It signs nobody in and is worth nothing but an attempt
-counter of its own; a new password ends it.
+A known browser has one cookie per account. The cookie only gives it an attempt counter of its own, it does not sign in;
+changing the password invalidates it.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _signer = signing.Signer(salt="known device")
 
 
 def device_of(request: HttpRequest, email: str) -> str | None:
-    """Return the id of a browser that has signed in to this account under its present password, else None.
+    """Return the id of a browser that has signed in to this account with its current password, else None.
 
-    The account is looked up for those alone who hold a cookie of ours, so the time it takes tells others nothing.
+    The account is looked up only for a valid cookie, so that response times do not reveal who has an account.
     """
     try:
         device, _, password = _signer.unsign(request.COOKIES.get(cookie_name(email), "")).partition(".")
@@ -36,7 +36,7 @@ def device_of(request: HttpRequest, email: str) -> str | None:
 
 
 def device_remember(request: HttpRequest, response: HttpResponseBase, user: User) -> None:
-    """Make this browser one that the account knows. Only for those who have just shown that the account is theirs."""
+    """Make this browser known to the account. Call only right after the user has proved that the account is theirs."""
     device = device_of(request, user.email) or uuid.uuid4().hex
     response.set_cookie(
         cookie_name(user.email),
@@ -53,5 +53,5 @@ def cookie_name(email: str) -> str:
 
 
 def password_mark(user: User) -> str:
-    """Return what changes with the password, and whose hash (salted, and hashed once more) nobody finds from it."""
+    """Return a digest that changes with the password. It does not reveal the password hash."""
     return secret_digest(f"known device {user.pk} {user.password}")

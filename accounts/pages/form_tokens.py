@@ -1,6 +1,6 @@
-"""Forms that do what they do once: sent again, by a reload or a second click, they do nothing more.
+"""One-time tokens that protect a form against being submitted twice, by a reload or a second click.
 
-What was sent is remembered in Django's cache, as long as the form may be sent.
+Used tokens are kept in Django's cache for as long as a token is valid.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _signer = signing.TimestampSigner(salt="form that is sent once")
 
 
 def new_form_token() -> str:
-    """Return what a form carries: another value each time that it is shown."""
+    """Return a new signed token for the hidden field of a form."""
     return _signer.sign(uuid.uuid4().hex)
 
 
 def claim_form_token(user: User, value: str) -> bool:
-    """Take a form's value, which one of several at once can; False where it is taken, too old or none of ours."""
+    """Claim a form token. Of concurrent submissions one succeeds; False if it is used, expired or not ours."""
     try:
         name = _signer.unsign(value, max_age=VALID_FOR_S)
     except signing.BadSignature:
@@ -32,7 +32,7 @@ def claim_form_token(user: User, value: str) -> bool:
 
 
 def release_form_token(user: User, value: str) -> None:
-    """Let a form be sent again whose value was taken, but which did nothing."""
+    """Release a claimed token after the action failed, so that the form can be submitted again."""
     cache.delete(_key(user, _signer.unsign(value)))
 
 

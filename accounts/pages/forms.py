@@ -1,4 +1,4 @@
-"""What the forms of accounts share."""
+"""Password forms that several pages use."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from accounts.services.people import token_names
 
 
 class ConfirmedPasswordForm(forms.Form):
-    """A new password, typed twice; whether it is good enough the services judge."""
+    """A new password, typed twice. Services validate its strength."""
 
     password = forms.CharField(
         label="Password",
         strip=False,
-        help_text="At least 10 characters, and none of the passwords that everybody uses.",
+        help_text="At least 10 characters. Common passwords aren't allowed.",
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
     password_again = forms.CharField(
-        label="Password again",
+        label="Confirm password",
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
@@ -28,19 +28,19 @@ class ConfirmedPasswordForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         if "password" in data and "password_again" in data and data["password"] != data["password_again"]:
-            self.add_error("password_again", "The two passwords differ.")
+            self.add_error("password_again", "Passwords don't match.")
         return data
 
 
 class NewPasswordForm(ConfirmedPasswordForm):
-    """For an account that has a password already. API tokens survive a new password, so it offers to delete them."""
+    """A new password for an existing account. Offers to delete API tokens, which otherwise stay valid."""
 
     delete_tokens = forms.BooleanField(label="Delete my API tokens too", required=False)
 
     def __init__(self, user: User, data: Any = None) -> None:
         super().__init__(data)
         self.fields["password"].label = "New password"
-        self.fields["password_again"].label = "New password again"
+        self.fields["password_again"].label = "Confirm new password"
         if names := token_names(user):
             self.fields["delete_tokens"].help_text = f"Otherwise they stay valid: {names}."
         else:
@@ -52,7 +52,7 @@ class NewPasswordForm(ConfirmedPasswordForm):
 
 
 def tokens_sentence(names: str, *, deleted: bool) -> str:
-    """Return what a new password has left of the API tokens that there were, to follow another sentence."""
+    """Return a sentence about the API tokens after a password change, with a leading space; "" if there were none."""
     if not names:
         return ""
     return " Your API tokens were deleted." if deleted else f" These API tokens stay valid: {names}."

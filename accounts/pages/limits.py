@@ -1,4 +1,4 @@
-"""How often somebody may do something on a page that costs others."""
+"""Rate limits for actions on pages."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from accounts.throttling import caller_count
 from web.errors import RateLimited
 
 
-def throttle_page(user: User, what: str, *, limit: int, window_s: int, said: str) -> None:
-    """Count a use of a page. Raises `rate_limited`, which says `said` and when the next use is taken."""
-    count = caller_count(f"page-{what}-{user.pk}", {window_s: limit}, time.time())
+def throttle_page(user: User, action: str, *, limit: int, window_s: int, reason: str) -> None:
+    """Count an action of a user. Raises `rate_limited` with `reason` and the time until the next one is allowed."""
+    count = caller_count(f"page-{action}-{user.pk}", {window_s: limit}, time.time())
     if not count.counted:
-        raise RateLimited(said, count.windows[0].reset_s)
+        raise RateLimited(reason, count.windows[0].reset_s)

@@ -1,4 +1,4 @@
-"""Pages: a forgotten password. A link by mail where there is mail, and the page that a link leads to."""
+"""Pages for a forgotten password: request a reset link by email, and set a new password with a link."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from web.errors import ValidationFailed
 
 class ForgottenForm(forms.Form):
     email = forms.EmailField(
-        label="E-mail",
+        label="Email",
         max_length=254,
         widget=forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True}),
     )
 
 
 class ForgotPasswordView(PageView):
-    """Ask for a link. Whatever the address, the answer is the same."""
+    """Request a reset link. The response does not reveal whether the address has an account."""
 
     sign_in_needed = False
 
@@ -48,7 +48,7 @@ class ForgotPasswordView(PageView):
 
 
 class ResetPasswordView(PageView):
-    """Whoever holds a link makes the password anew; to anybody else the page does not exist."""
+    """Set a new password with a reset link; 404 without a valid one."""
 
     sign_in_needed = False
 
@@ -70,10 +70,12 @@ class ResetPasswordView(PageView):
             except ValidationFailed as error:
                 add_errors(form, error)
             else:
-                still = tokens_sentence(names, deleted=form.deletes_tokens)
-                messages.success(request, f"Your password was changed. Sign in with it.{still}")
+                tokens = tokens_sentence(names, deleted=form.deletes_tokens)
+                messages.success(request, f"Your password was changed. Sign in with it.{tokens}")
                 response = redirect("sign-in")
-                device_remember(request, response, user)  # others' attempts do not keep it from signing in
+                device_remember(
+                    request, response, user
+                )  # other people's failed attempts must not lock it out now
                 return response
         return form_page(request, "accounts/reset_password.html", form, person=user)
 

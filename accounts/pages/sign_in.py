@@ -1,4 +1,4 @@
-"""Pages: sign in, and the links and the form that make accounts."""
+"""Pages to sign in, and to create an account: set-up link, invitation, open sign-up."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from web.errors import NotFound, PantheonError, ValidationFailed
 
 class SignInForm(AuthenticationForm):
     username = forms.EmailField(
-        label="E-mail", widget=forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True})
+        label="Email", widget=forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True})
     )
 
     error_messages = {
-        "invalid_login": "This e-mail address and password do not belong together. Check both and try again.",
+        "invalid_login": "Wrong email address or password. Check both and try again.",
         "inactive": "This account is suspended. Ask your administrator.",
     }
 
     def clean(self) -> dict[str, Any]:
-        """Look at the password, unless there were too many attempts. Raises `rate_limited`."""
+        """Check the password unless there were too many attempts. Raises `rate_limited`."""
         email, password = self.cleaned_data.get("username"), self.cleaned_data.get("password")
         if email and password:
             assert self.request is not None
@@ -72,7 +72,7 @@ class SignInView(LoginView):
 
 
 class AccountForm(ConfirmedPasswordForm):
-    """What a new account takes."""
+    """Name, email and password of a new account."""
 
     name = forms.CharField(
         label="Your name",
@@ -81,12 +81,12 @@ class AccountForm(ConfirmedPasswordForm):
         widget=forms.TextInput(attrs={"autocomplete": "name"}),
     )
     email = forms.EmailField(
-        label="E-mail", max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "username"})
+        label="Email", max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "username"})
     )
 
 
 def sign_in_and_redirect(request: HttpRequest, user: User, url_name: str) -> HttpResponse:
-    """Sign a new account in, and lead to its first page."""
+    """Sign in to a new account and redirect to its first page."""
     login(request, user)
     response = redirect(url_name)
     device_remember(request, response, user)
@@ -94,7 +94,7 @@ def sign_in_and_redirect(request: HttpRequest, user: User, url_name: str) -> Htt
 
 
 class SetupView(PageView):
-    """Whoever holds the one-time link becomes the administrator; to anybody else the page does not exist."""
+    """Create the first administrator with the one-time set-up link; 404 without a valid one."""
 
     sign_in_needed = False
 
@@ -119,13 +119,13 @@ class SetupView(PageView):
 
 
 class InvitedForm(AccountForm):
-    """The invitation says the address."""
+    """The form without email: the invitation has the address."""
 
     email = None  # type: ignore[assignment]
 
 
 class InvitationPage(PageView):
-    """Whoever holds an open invitation makes the account that it is for; to anybody else the page does not exist."""
+    """Create an account with an open invitation; 404 without one."""
 
     sign_in_needed = False
 
@@ -149,13 +149,13 @@ class InvitationPage(PageView):
 
 
 class SignUpView(PageView):
-    """Anybody makes an account, where PANTHEON_SIGNUP is open; elsewhere the page does not exist."""
+    """Create an account without an invitation, if PANTHEON_SIGNUP is open; 404 otherwise."""
 
     sign_in_needed = False
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if settings.PANTHEON_SIGNUP != "open":
-            return error_page(request, NotFound("Accounts are made by invitation. Ask your administrator."))
+            return error_page(request, NotFound("Accounts are by invitation only. Ask your administrator."))
         return super().dispatch(request, *args, **kwargs)
 
     def get(self, request: HttpRequest) -> HttpResponse:
@@ -165,9 +165,8 @@ class SignUpView(PageView):
         form = AccountForm(request.POST)
         if not form.is_valid():
             return form_page(request, "accounts/sign_up.html", form)
-        attempt_count(
-            request, purpose="sign-up", email=None
-        )  # that an address is taken is something to find out
+        # The form reveals which addresses have an account, so this limits how many one can try.
+        attempt_count(request, purpose="sign-up", email=None)
         data = form.cleaned_data
         try:
             user = user_sign_up(email=data["email"], name=data["name"], password=data["password"])
@@ -183,6 +182,6 @@ sign_up_view = sensitive_post_parameters()(SignUpView.as_view())
 
 
 def require_open_link(secret: str) -> None:
-    """Raise NotFound for a link that has been used or replaced."""
+    """Raise NotFound if the link has been used or replaced."""
     if not setup_link_is_open(secret):
         raise NotFound("This set-up link has been used or replaced. If you have an account, sign in.")

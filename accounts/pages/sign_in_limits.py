@@ -1,10 +1,12 @@
-"""How often one may show a password, or ask for a link. Counts live in Django's cache: Redis if configured, else here.
+"""Limits on password attempts, reset links and sign-ups. Counts are in Django's cache: Redis, or this process's memory.
 
-An attempt is counted before a password is looked at, by one atomic step per counter, so that many at once count too;
-one that succeeds is taken back. Windows are fixed: whoever is refused knows until when, and trying on prolongs nothing.
-Addresses that have no account count the same, so that the answer tells nobody which have one. Each purpose has its own
-counters. A browser that the account knows has a counter of its own and no other: nobody else can have it refused.
-Links are counted for whoever asks, not for the e-mail address: `password_link_mail` bounds in silence how many it gets.
+- An attempt is counted before the password is checked, atomically per counter, so that parallel attempts count too. A
+  successful attempt is taken back.
+- Windows are fixed: the error says when the window ends, and further attempts do not extend it.
+- Email addresses without an account count the same, so that errors do not reveal who has one.
+- Each purpose has its own counters.
+- A browser that is known to the account has only a counter of its own, so that nobody else can lock it out.
+- Reset links are counted per client, not per email address; `password_link_mail` silently limits those.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ Purpose = Literal["password", "link", "sign-up"]
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """Where attempts of a window are counted, and how many it takes."""
+    """The cache key that counts the attempts of a window, and their limit."""
 
     kind: Literal["device", "email", "address"]
     key: str
@@ -36,9 +38,9 @@ class Counter:
 
 
 def attempt_count(request: HttpRequest, *, purpose: Purpose, email: str | None) -> list[Counter]:
-    """Count an attempt for the caller's address, and for the e-mail address if one is given. Raises `rate_limited`.
+    """Count an attempt per client address, and per email address if given. Raises `rate_limited`.
 
-    Returns where it was counted, for `reset_attempts`.
+    Returns the counters, for `reset_attempts`.
     """
     counters = counters_of(request, purpose, email)
     over = [add_to_counter(counter.key) > counter.limit for counter in counters]
@@ -48,7 +50,7 @@ def attempt_count(request: HttpRequest, *, purpose: Purpose, email: str | None) 
 
 
 def reset_attempts(counters: list[Counter]) -> None:
-    """Take back an attempt that succeeded: the client's address has one less, the others start over."""
+    """Take back a successful attempt: subtract it from the client address's counter, reset the other counters."""
     for counter in counters:
         if counter.kind == "address":
             add_to_counter(counter.key, -1)
@@ -57,14 +59,14 @@ def reset_attempts(counters: list[Counter]) -> None:
 
 
 def counters_of(request: HttpRequest, purpose: Purpose, email: str | None) -> list[Counter]:
-    """Return what an attempt counts against, without limits that are switched off."""
+    """Return the counters of an attempt, without those whose limit is 0 (off)."""
     per_email = settings.PANTHEON_SIGN_IN_ATTEMPTS_PER_EMAIL
     if email is not None and (device := device_of(request, email)) is not None:
         counters = [Counter("device", key_of(purpose, "device", device), per_email)]
     else:
         per_address = settings.PANTHEON_SIGN_IN_ATTEMPTS_PER_ADDRESS
         counters = [Counter("address", key_of(purpose, "address", client_address(request)), per_address)]
-        if email is not None and purpose != "link":  # or anybody could keep its owner from asking
+        if email is not None and purpose != "link":  # else anybody could keep the owner from requesting one
             counters.append(
                 Counter("email", key_of(purpose, "email", User.normalize_email(email)), per_email)
             )
@@ -72,7 +74,7 @@ def counters_of(request: HttpRequest, purpose: Purpose, email: str | None) -> li
 
 
 def key_of(purpose: str, kind: str, value: str) -> str:
-    """Return a counter's key, which names nobody."""
+    """Return a counter's cache key, in which the address or device is hashed."""
     return f"attempts-{purpose}-{kind}-{secret_digest(value)}-{int(window_end())}"
 
 
@@ -86,6 +88,6 @@ def add_to_counter(key: str, by: int = 1) -> int:
     cache.add(key, 0, timeout=timeout_s)
     try:
         return cache.incr(key, by)
-    except ValueError:  # it expired, or made room for another, since the line above
+    except ValueError:  # expired or evicted since the line above
         cache.set(key, by, timeout=timeout_s)
         return by

@@ -1,4 +1,4 @@
-"""The audit log: who did what, with what was before and after."""
+"""Writes to the audit log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.db import models
 from accounts.models import AuditEntry
 
 SECRET_FIELDS = frozenset({"password", "digest"})
-"""Fields whose values go nowhere: the log says that they changed, not from what to what."""
+"""Fields whose values are never logged, only that they changed."""
 CHANGED = "(changed)"
 NOT_A_CHANGE = frozenset({"last_login", "last_used_at"})
 
@@ -20,9 +20,9 @@ Values = dict[str, Any]
 
 
 def values_of(row: models.Model) -> Values:
-    """Return a row's values as the database has them, ids of its relations among them; {} for a row that is none.
+    """Return a row's stored values, including ids of related rows; {} if the row is not in the database.
 
-    With secrets, to be compared: what is written down goes through `audit_record`.
+    Includes secrets, for comparison. `audit_record` removes them before anything is logged.
     """
     stored = type(row)._base_manager.filter(pk=row.pk).first()
     if stored is None:
@@ -47,10 +47,10 @@ def audit_record(
     after: Values | None = None,
     label: str = "",
 ) -> AuditEntry | None:
-    """Write down what was done to a row (inside the transaction that does it).
+    """Record an action on a row (inside the transaction of the action).
 
-    `before` and `after` are values by field; of a change only what differs is kept, and a change of nothing is None.
-    `label`: what the row is called, where its own name is nothing for the log.
+    `before` and `after` are values by field. For a change only the differing fields are stored; without any, nothing is
+    recorded and None returned. `label` replaces the row's name if that must not be logged.
     """
     old, new = before or {}, after or {}
     if old and new:
@@ -70,11 +70,11 @@ def audit_record(
 
 
 def without_secrets(values: Values, *, both: bool) -> Values:
-    """Return values as JSON holds them, without secrets: of a change that there was one, else nothing."""
-    shown = {
+    """Return JSON-ready values without secrets. `both`: a change, for which a secret's value becomes CHANGED."""
+    safe = {
         name: CHANGED if name in SECRET_FIELDS else value
         for name, value in values.items()
         if both or name not in SECRET_FIELDS
     }
-    plain: Values = json.loads(json.dumps(shown, cls=DjangoJSONEncoder))
+    plain: Values = json.loads(json.dumps(safe, cls=DjangoJSONEncoder))
     return plain

@@ -1,4 +1,4 @@
-"""Writes on invitations: links with which people make their accounts."""
+"""Writes on invitations."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def invitation_create(
     base_url: str,
     expires_at: dt.datetime | None = None,
 ) -> tuple[Invitation, str]:
-    """Invite an address (inside a transaction); return the invitation with its link, which is stored nowhere.
+    """Invite an email address (inside a transaction); return the invitation and its link, which is not stored.
 
-    A link that the address was sent before stops working. Where mail is configured the link is mailed once the
-    transaction is committed. Raises ValidationFailed.
+    Revokes an earlier unused invitation of the address. If mail is configured, the link is mailed on commit. Raises
+    ValidationFailed.
     """
     secret = ApiToken.new_secret().removeprefix("pn_")
     invitation = Invitation(
@@ -52,7 +52,7 @@ def invitation_create(
         with transaction.atomic():
             invitation.save(force_insert=True)
     except IntegrityError as error:
-        raise ValidationFailed({"email": ["Somebody else is inviting this address just now."]}) from error
+        raise ValidationFailed({"email": ["Somebody else is inviting this address right now."]}) from error
     audit_record(actor_id=actor.pk, action="add", row=invitation, after=values_of(invitation))
     path = reverse("invitation", args=[secret])
     if sends_mail():
@@ -61,7 +61,7 @@ def invitation_create(
 
 
 def invitation_check(invitation: Invitation) -> None:
-    """Refuse what cannot be stored, and what nobody could accept. Raises ValidationFailed."""
+    """Validate an invitation, and that somebody could accept it. Raises ValidationFailed."""
     if settings.PANTHEON_SIGNUP == "closed":
         raise ValidationFailed({"non_field_errors": ["Sign-up is closed: see PANTHEON_SIGNUP."]})
     try:
@@ -69,7 +69,7 @@ def invitation_check(invitation: Invitation) -> None:
     except ValidationError as error:
         raise ValidationFailed(fields_of(error)) from error
     if User.objects.filter(email=invitation.email).exists():
-        raise ValidationFailed({"email": ["An account with this e-mail address exists."]})
+        raise ValidationFailed({"email": ["An account with this email address exists."]})
     now = timezone.now()
     if not now < invitation.expires_at <= now + MAX_VALID_FOR:
         raise ValidationFailed({"expires_at": [f"A moment within the next {MAX_VALID_FOR.days} days."]})
@@ -78,9 +78,9 @@ def invitation_check(invitation: Invitation) -> None:
 def invitation_change(
     *, invitation: Invitation, actor_id: uuid.UUID, team: Team | None, expires_at: dt.datetime
 ) -> None:
-    """Put an unused invitation into another team, or let it hold longer (inside a transaction).
+    """Change team or expiry of an unused invitation (inside a transaction).
 
-    Raises ValidationFailed, also for one that is used up.
+    Raises ValidationFailed, also if it was accepted or revoked.
     """
     before = values_of(invitation)
     invitation.team, invitation.expires_at = team, expires_at
@@ -93,7 +93,7 @@ def invitation_change(
 
 
 def invitation_revoke(*, invitation: Invitation, actor_id: uuid.UUID) -> bool:
-    """End an invitation (inside a transaction); False where it was revoked before. Raises ValidationFailed."""
+    """Revoke an invitation (inside a transaction); False if it already was. Raises ValidationFailed if accepted."""
     now = timezone.now()
     if not Invitation.objects.unused().filter(pk=invitation.pk).update(revoked_at=now):
         invitation.refresh_from_db()
@@ -117,16 +117,15 @@ def closed_error(invitation: Invitation) -> ValidationFailed:
 
 
 def invitation_accept(*, secret: str, name: str, password: str) -> User:
-    """Make the account that a link is for. Raises NotFound for a link that does not work, ValidationFailed.
+    """Create the account of an invitation. Raises NotFound if the link does not work, ValidationFailed.
 
-    The link is taken by a conditional update, so of two requests at once exactly one wins.
+    A conditional update claims the link, so exactly one of two concurrent requests succeeds.
     """
     invitation = invitation_of(secret)
-    # Before the transaction: hashing a password takes a while.
+    # Outside the transaction: hashing a password is slow.
     user = user_new(email=invitation.email, name=name, password=password)
     with transaction.atomic(durable=True):
-        taken = Invitation.objects.open().filter(pk=invitation.pk).update(accepted_at=timezone.now())
-        if not taken:
+        if not Invitation.objects.open().filter(pk=invitation.pk).update(accepted_at=timezone.now()):
             raise link_not_found()
         invitation.refresh_from_db()
         user.team = invitation.team
@@ -137,7 +136,7 @@ def invitation_accept(*, secret: str, name: str, password: str) -> User:
 
 
 def invitation_of(secret: str) -> Invitation:
-    """Return the invitation that can be accepted with a link. Raises NotFound."""
+    """Return the open invitation of a link. Raises NotFound."""
     invitation = Invitation.objects.open().filter(digest=secret_digest(secret)).first()
     if invitation is None or settings.PANTHEON_SIGNUP == "closed":
         raise link_not_found()
@@ -151,7 +150,7 @@ def link_not_found() -> NotFound:
 
 
 def invitation_mail(*, invitation: Invitation, path: str) -> None:
-    """Mail the link and note that it was; a mail server that refuses is logged, for the link can be handed over."""
+    """Mail the link and set `mailed_at`. A mail error is only logged, because the link can be handed over by hand."""
     context = {"invitation": invitation, "url": mailed_url(path)}
     mail = Mail(
         about=f"the invitation {invitation.pk}",

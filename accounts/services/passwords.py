@@ -1,7 +1,7 @@
-"""Writes on passwords: change one's own, and the one-time link with which a forgotten one is made anew.
+"""Writes on passwords: change one's own, and reset a forgotten one with a one-time link.
 
-The link's token is Django's: signed, and worth nothing once the password or the last sign-in has changed, or after
-PASSWORD_RESET_TIMEOUT.
+Links use Django's signed token, which expires after PASSWORD_RESET_TIMEOUT, when the password changes, or at the next
+sign-in.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from web.addresses import mailed_url, sends_mail
 from web.errors import NotFound, PantheonError, ValidationFailed
 from web.mail import Mail, mail_send
 
-LINK_SUBJECT = "A new password for Pantheon"
+LINK_SUBJECT = "Reset your Pantheon password"
 VALID_FOR = dt.timedelta(seconds=settings.PASSWORD_RESET_TIMEOUT)
 
 LINKS_PER_HOUR = 3
-"""Valid links that an address is mailed because somebody asked; for a browser that the account knows, as many more."""
+"""Valid reset links mailed per email address on request; each browser known to the account may request as many more."""
 
 
 def password_change(*, user: User, password: str, delete_tokens: bool = False) -> User:
-    """Give somebody who has shown the old password a new one. Raises ValidationFailed.
+    """Change the password of a user whose current password was checked. Raises ValidationFailed.
 
-    Every other browser is signed out; API tokens stay valid unless they are deleted too.
+    Signs out all other browsers. API tokens stay valid unless `delete_tokens`.
     """
-    user = password_set(user, password)  # before the transaction: it takes a while
+    user = password_set(user, password)  # outside the transaction: hashing is slow
     with transaction.atomic(durable=True):
         user.save(update_fields=["password"])
         audit_record(actor_id=user.pk, action="change password", row=user)
@@ -50,10 +50,10 @@ def password_change(*, user: User, password: str, delete_tokens: bool = False) -
 
 
 def password_link(*, user: User, actor: User, base_url: str) -> str:
-    """Make a link with which somebody sets a new password, once (inside a transaction). It is stored nowhere.
+    """Create a one-time reset link for staff (inside a transaction). The link is not stored.
 
-    Where there is mail it goes to the person. It is returned to superusers alone, "" to other staff: whoever holds it
-    can take the account over. Raises `account_suspended`, `permission_denied`.
+    If mail is configured, the link is mailed to the user. Returned only to superusers, "" for other staff, because
+    with the link one can take over the account. Raises `account_suspended`, `permission_denied`.
     """
     if not user.is_active:
         raise PantheonError("account_suspended", "A suspended account is reactivated first.")
@@ -67,12 +67,12 @@ def password_link(*, user: User, actor: User, base_url: str) -> str:
 
 
 def may_make_link(actor: User) -> bool:
-    """Tell whether a link would reach anybody: the person by mail, or a superuser on the page."""
+    """Return whether a reset link would reach anybody: the user by mail, or a superuser on the page."""
     return actor.is_superuser or sends_mail()
 
 
 def account_change_mail(*, user: User, address: str, what: str) -> None:
-    """Tell a person, once this is committed, what an administrator changed of the account; nothing without mail."""
+    """Mail the user on commit what an administrator changed in the account. Does nothing without mail."""
     if sends_mail():
         context = {"user": user, "what": what, "tokens": token_names(user)}
         text = render_to_string("accounts/changed_mail.txt", context)
@@ -80,39 +80,38 @@ def account_change_mail(*, user: User, address: str, what: str) -> None:
 
 
 def password_link_mail(*, email: str, device: str | None = None) -> None:
-    """Mail such a link to an address, if it has an account and was not mailed LINKS_PER_HOUR that are still valid.
+    """Mail a reset link on request, if the address has an account and fewer than LINKS_PER_HOUR valid links.
 
-    `device`: a browser that the account knows asks; what others asked for does not count for it.
+    `device`: the known browser that requests it, which has a count of its own.
 
-    Whoever asks learns nothing of it, nor from the time that an answer takes which addresses have an account: the mail
-    is counted and written in any case, and leaves from a thread. A mail server that refuses is logged: whoever waits in
-    vain asks again.
+    Neither the result nor the response time reveals whether the address has an account: the mail is counted and
+    rendered in any case, and sent from a thread. A mail error is only logged; the user can request another link.
     """
-    found = User.objects.filter(email=User.normalize_email(email), is_active=True).first()
-    user = found or User(email=User.normalize_email(email))
+    account = User.objects.filter(email=User.normalize_email(email), is_active=True).first()
+    user = account or User(email=User.normalize_email(email))
     key = links_key(user, device)
     is_due = caller_count(key, {HOUR_S: LINKS_PER_HOUR}, time.time()).counted
     text = link_mail_text(user)
-    if found is not None and is_due:
+    if account is not None and is_due:
         threading.Thread(target=link_mail_send, args=(user, key, text), name="password-mail").start()
 
 
 def links_key(user: User, device: str | None) -> str:
-    """Return where mailed links are counted.
+    """Return the key under which mailed links are counted.
 
-    What ends their validity begins another count: whoever is mailed no more has one that works.
+    It changes whenever earlier links become invalid, so a user who is refused has a link that works.
     """
     return f"links-{secret_digest(f'{user.email} {user.password} {user.last_login} {device}')}"
 
 
 def link_mail_send(user: User, key: str, text: str) -> None:
-    """Mail a link that somebody asked for; one that was refused is not counted."""
+    """Mail a requested link; reset the count if the mail server refuses it."""
     if not mail_out(user.pk, user.email, LINK_SUBJECT, text):
         caller_forget(key)
 
 
 def link_mail_text(user: User, *, actor: User | None = None) -> str:
-    """Return the text of a mail with a link; `actor` made it, None: whoever knows the address asked for it."""
+    """Return the text of a mail with a reset link. `actor`: the administrator who sent it; None if it was requested."""
     hours = int(VALID_FOR.total_seconds() // 3600)
     context = {"user": user, "actor": actor, "url": mailed_url(link_path(user)), "hours": hours}
     return render_to_string("accounts/password_mail.txt", context)
@@ -124,7 +123,7 @@ def mail_out(user_id: uuid.UUID, address: str, subject: str, text: str) -> bool:
 
 
 def password_link_user(user_id: str, secret: str) -> User:
-    """Return whose password a link is for. Raises NotFound for a link that does not work."""
+    """Return the user of a reset link. Raises NotFound if the link does not work."""
     user = User.objects.filter(pk=parse_id(user_id), is_active=True).first()
     if user is None or not default_token_generator.check_token(user, secret):
         raise link_not_found()
@@ -132,9 +131,10 @@ def password_link_user(user_id: str, secret: str) -> User:
 
 
 def password_reset(*, user_id: str, secret: str, password: str, delete_tokens: bool = False) -> User:
-    """Set the password that a link is for; API tokens stay valid unless deleted too. Raises NotFound, ValidationFailed.
+    """Set a new password with a reset link. Raises NotFound, ValidationFailed.
 
-    The old password's hash is looked at once more under a lock, so of two requests at once exactly one wins.
+    The update is conditional on the old hash, so exactly one of two concurrent requests succeeds. API tokens stay valid
+    unless `delete_tokens`.
     """
     user = password_link_user(user_id, secret)
     before = user.password

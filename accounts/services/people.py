@@ -1,4 +1,4 @@
-"""Writes on people, their tokens and the set-up link."""
+"""Writes on users, API tokens and the set-up link."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from web.validation import fields_of
 
 TOUCH_EVERY = dt.timedelta(minutes=1)
 MAX_TOKENS = 20
-"""Unexpired tokens of one user. Limits count per token, so their number must have a bound too."""
+"""Unexpired tokens per user. Rate limits count per token, so the number of tokens must be limited too."""
 
 
 def allowed_scopes(user: User) -> list[str]:
-    """Return every scope that this user's tokens may have."""
+    """Return the scopes that this user's tokens may have."""
     return [scope for scope in ApiToken.Scope.values if scope != ApiToken.Scope.ADMIN or user.is_staff]
 
 
@@ -31,7 +31,7 @@ def allowed_scopes(user: User) -> list[str]:
 def token_create(
     *, user: User, name: str, scopes: list[str] | None = None, expires_at: dt.datetime | None = None
 ) -> tuple[ApiToken, str]:
-    """Make a token; return it with its secret, which is stored nowhere and shown once.
+    """Create a token; return it and its secret, which is not stored.
 
     Raises ValidationFailed, also if the user has MAX_TOKENS.
     """
@@ -52,17 +52,17 @@ def token_create(
         token.full_clean()
     except ValidationError as error:
         raise ValidationFailed(fields_of(error)) from error
-    # The lock lets two that are created at once count each other.
+    # The lock makes concurrent requests count each other's token.
     User.objects.select_for_update(no_key=True).get(pk=user.pk)
     if ApiToken.objects.filter(user=user).usable().count() >= MAX_TOKENS:
-        sentence = f"An account has at most {MAX_TOKENS} API tokens. Delete one that is no longer needed."
-        raise ValidationFailed({"non_field_errors": [sentence]}, sentence)
+        message = f"An account has at most {MAX_TOKENS} API tokens. Delete one that is no longer needed."
+        raise ValidationFailed({"non_field_errors": [message]}, message)
     token.save()
     return token, secret
 
 
 def token_touch(*, token: ApiToken) -> None:
-    """Note that a token was used, at most once a minute, so that reads stay reads."""
+    """Update `last_used_at`, at most once a minute, so that most API reads write nothing."""
     now = timezone.now()
     if token.last_used_at is None or now - token.last_used_at > TOUCH_EVERY:
         ApiToken.objects.filter(
@@ -75,7 +75,7 @@ def token_delete(*, token: ApiToken) -> None:
 
 
 def tokens_delete(*, user: User) -> None:
-    """Delete all API tokens of a user, who asked for it (inside a transaction)."""
+    """Delete all API tokens of a user at their own request (inside a transaction)."""
     for token in ApiToken.objects.filter(user=user):
         audit_record(actor_id=user.pk, action="delete", row=token, before=values_of(token))
         token_delete(token=token)
@@ -88,17 +88,17 @@ def token_names(user: User) -> str:
 
 @transaction.atomic(durable=True)
 def user_rename(*, user: User, name: str) -> None:
-    """Give somebody another name; an empty one lets the address stand for it."""
+    """Rename a user; without a name the email address is shown."""
     User.objects.filter(pk=user.pk).update(name=name.strip())
 
 
 def user_suspend(*, user: User, actor_id: uuid.UUID | None) -> bool:
-    """Suspend an account (inside a transaction): its sessions and tokens stop working. False where it was already."""
+    """Suspend an account (inside a transaction): its sessions and tokens stop working. False if it already was."""
     return _set_active(user, False, "suspend", actor_id)
 
 
 def user_reactivate(*, user: User, actor_id: uuid.UUID | None) -> bool:
-    """Let a suspended account in again (inside a transaction). False where it was not suspended."""
+    """Reactivate a suspended account (inside a transaction). False if it was not suspended."""
     return _set_active(user, True, "reactivate", actor_id)
 
 
@@ -118,7 +118,7 @@ def _set_active(user: User, active: bool, action: str, actor_id: uuid.UUID | Non
 
 @transaction.atomic(durable=True)
 def setup_link_issue() -> str | None:
-    """Return the secret of a new set-up link, from now on the only one; None once there is an administrator."""
+    """Create a set-up link, replacing earlier ones; return its secret, or None if there is an administrator."""
     if User.objects.filter(is_superuser=True).exists():
         return None
     secret = ApiToken.new_secret().removeprefix("pn_")
@@ -129,13 +129,13 @@ def setup_link_issue() -> str | None:
 
 @transaction.atomic(durable=True)
 def administrator_create(*, setup_secret: str, email: str, name: str, password: str) -> User:
-    """Make the first administrator with the one-time link. Raises NotFound for a used link, ValidationFailed.
+    """Create the first administrator with the one-time link. Raises NotFound for a used link, ValidationFailed.
 
-    The link is taken by a conditional update, so of two requests at once exactly one wins.
+    A conditional update claims the link, so exactly one of two concurrent requests succeeds.
     """
-    taken = open_setup_links(setup_secret).update(used_at=timezone.now())
-    if not taken or User.objects.filter(is_superuser=True).exists():
-        raise NotFound("This set-up link has been used or replaced. Start Pantheon again for a new one.")
+    claimed = open_setup_links(setup_secret).update(used_at=timezone.now())
+    if not claimed or User.objects.filter(is_superuser=True).exists():
+        raise NotFound("This set-up link has been used or replaced. Restart Pantheon for a new one.")
     user = user_new(email=email, name=name, password=password)
     user.is_staff = user.is_superuser = True
     user_save(user)
@@ -143,7 +143,7 @@ def administrator_create(*, setup_secret: str, email: str, name: str, password: 
 
 
 def user_new(*, email: str, name: str, password: str) -> User:
-    """Return an unsaved account with its password hashed, which takes a while. Raises ValidationFailed."""
+    """Return an unsaved account with its password hashed, which is slow. Raises ValidationFailed."""
     user = User(email=email, name=name.strip())
     try:
         user.clean()
@@ -162,14 +162,14 @@ def user_save(user: User) -> None:
     except ValidationError as error:
         raise ValidationFailed(fields_of(error)) from error
     except IntegrityError as error:
-        raise ValidationFailed({"email": ["An account with this e-mail address exists."]}) from error
+        raise ValidationFailed({"email": ["An account with this email address exists."]}) from error
 
 
 def user_sign_up(*, email: str, name: str, password: str) -> User:
-    """Make an account where PANTHEON_SIGNUP is open to everybody. Raises NotFound, ValidationFailed."""
+    """Create an account without invitation. Raises NotFound unless PANTHEON_SIGNUP is open, ValidationFailed."""
     if settings.PANTHEON_SIGNUP != "open":
         raise NotFound()
-    user = user_new(email=email, name=name, password=password)  # before the transaction: it takes a while
+    user = user_new(email=email, name=name, password=password)  # outside the transaction: hashing is slow
     with transaction.atomic(durable=True):
         user_save(user)
         audit_record(actor_id=user.pk, action="sign up", row=user)
@@ -177,11 +177,11 @@ def user_sign_up(*, email: str, name: str, password: str) -> User:
 
 
 def setup_link_is_open(setup_secret: str) -> bool:
-    """Tell whether this set-up link still works."""
+    """Return whether this set-up link still works."""
     return open_setup_links(setup_secret).exists() and not User.objects.filter(is_superuser=True).exists()
 
 
 def open_setup_links(setup_secret: str) -> QuerySet[SetupLink]:
-    """Return the link of this secret, if it is unused and the newest (two processes may have issued one at once)."""
+    """Return the link with this secret if it is unused and the newest: two processes may have issued one each."""
     newest = SetupLink.objects.order_by("-created_at", "-pk").values("pk")[:1]
     return SetupLink.objects.filter(pk__in=newest, digest=secret_digest(setup_secret), used_at__isnull=True)

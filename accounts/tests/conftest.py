@@ -1,4 +1,4 @@
-"""The cast: Alice owns things, Bob is somebody else."""
+"""The users of all tests: Alice owns things, Bob is somebody else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from accounts.tests.support.clients import BASE, browser_of, client_of, make_use
 
 @pytest.fixture(autouse=True)
 def _empty_cache() -> Iterator[None]:
-    """No test leaves a throttle counted."""
+    """Reset rate limit counts between tests."""
     yield
     cache.clear()
 
@@ -32,7 +32,7 @@ def bob(db: None) -> User:
 
 @pytest.fixture
 def api(alice: User) -> Client:
-    """Alice's program."""
+    """Alice's API client, with a token."""
     return client_of(alice)
 
 
@@ -44,13 +44,13 @@ def browser(alice: User) -> Client:
 
 @pytest.fixture
 def stranger(bob: User) -> Client:
-    """Bob's program."""
+    """Bob's API client, with a token."""
     return client_of(bob)
 
 
 @pytest.fixture
 def mails(settings: Any) -> Any:
-    """The settings of an installation that sends mail; a test sets EMAIL_PORT to its server's."""
+    """Settings with mail; a test sets EMAIL_PORT to the port of its mail server."""
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_URL = "127.0.0.1", "smtp://127.0.0.1"
     settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""

@@ -1,4 +1,4 @@
-"""Compiled statements say what the ORM would have said, whatever values they are given."""
+"""Compiled statements give the same results as the ORM, for any values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much one caller may ask for, by a clock that the test turns."""
+"""Rate limits per caller, with a clock that the test sets."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_requests_at_the_same_moment_cannot_slip_past(alice: User, settings: Any
 
 
 class TestTurns:
-    """The limits that stand before new turns, without the turns."""
+    """The limits on new turns, without running turns."""
 
     @pytest.fixture(autouse=True)
     def _limits(self, settings: Any) -> None:
@@ -147,7 +147,7 @@ class TestTurns:
         settings.PANTHEON_REQUESTS_PER_MINUTE = 1
 
     def ask(self, user: User, token: ApiToken | None = None) -> float | None:
-        """Ask for a turn; return None, or how long to wait for it."""
+        """Request a turn; return None, or the seconds to wait."""
         request = Request(APIRequestFactory().post("/"))
         request.user, request.auth = user, token
         waits = [

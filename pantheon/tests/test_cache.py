@@ -1,4 +1,4 @@
-"""Requests counted by windows: in this process's memory, in Redis, and in memory while Redis is gone."""
+"""Sliding-window counts: in memory, in Redis, and in memory while Redis is unreachable."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def passed(counts: Sequence[Count]) -> int:
 
 
 def at_once(cache: Any, times: int, limits: dict[int, int], now_ms: int) -> list[Count]:
-    """Count requests of one caller at the same moment, each in a thread of its own."""
+    """Count requests of one caller at the same time, each in its own thread."""
     barrier = threading.Barrier(times)
 
     def count() -> Count:
@@ -65,7 +65,7 @@ def at_once(cache: Any, times: int, limits: dict[int, int], now_ms: int) -> list
         return answer
 
     interval_s = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)  # else a thread is often done before the next has begun
+    sys.setswitchinterval(1e-6)  # else a thread often finishes before the next starts
     try:
         with ThreadPoolExecutor(max_workers=times) as threads:
             return [future.result() for future in [threads.submit(count) for _ in range(times)]]
@@ -187,7 +187,7 @@ def test_while_redis_is_gone_the_process_counts_for_itself_and_then_again_there(
         left = [cache.count_request("alice", limits, NOW_MS).windows[0].remaining for _ in range(4)]
         assert left == [2, 1, 0, 0]
         server.kill()
-        server.start()  # it knows neither the script nor the callers
+        server.start()  # restarted without script and counts
         monkeypatch.setattr("web.cache.GONE_FOR_S", 0.0)
         monkeypatch.setattr("web.cache.outage", outage := Outage())
         outage.begin(OSError())
@@ -195,5 +195,5 @@ def test_while_redis_is_gone_the_process_counts_for_itself_and_then_again_there(
         assert passed(counts) == 3
         with server.client() as client:
             assert [client.llen(key) for key in client.scan_iter()] == [3]
-    assert "the cache is gone, each process counts for itself" in caplog.text
-    assert "the cache is back" in caplog.text
+    assert "the Redis cache is unreachable, rate limits now count per process" in caplog.text
+    assert "the Redis cache is reachable again" in caplog.text

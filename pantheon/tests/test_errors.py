@@ -1,4 +1,4 @@
-"""How failures are told: JSON below /api/ and /v1/, a page elsewhere, with an id and without a secret."""
+"""Error responses: JSON under /api/ and /v1/, a page elsewhere, with a request id and without secrets."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ HEX_ID = re.compile(r"[0-9a-f]{32}")
 
 @pytest.fixture(autouse=True)
 def static_files_as_they_are(settings: Any) -> None:
-    """Nothing is collected in tests, so there is no manifest to look names up in."""
+    """Static files are not collected in tests, so there is no manifest for their names."""
     backend = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     settings.STORAGES = {**settings.STORAGES, "staticfiles": backend}
 
 
 @pytest.fixture
 def failing(settings: Any) -> Client:
-    """A client of a server some of whose views fail."""
+    """A client of a server with failing views."""
     settings.ROOT_URLCONF = "pantheon.tests.support.failing_urls"
     return Client(raise_request_exception=False)
 
@@ -66,7 +66,7 @@ def browser(db: None) -> Client:
 
 
 def page(response: Any, status: int) -> str:
-    """Check that a response is the error page; return its HTML."""
+    """Assert that a response is the error page; return its HTML."""
     assert response.status_code == status, response.content
     assert response["Content-Type"] == "text/html; charset=utf-8"
     html: str = response.content.decode()
@@ -123,7 +123,7 @@ class TestUnknownUrls:
     )
     def test_elsewhere_is_a_page(self, path: str) -> None:
         html = page(Client().get(path, headers={"Accept": "application/json"}), 404)
-        assert "<title>There is nothing here, or it is not yours. · Pantheon</title>" in html
+        assert "<title>Not found, or you don&#x27;t have access. · Pantheon</title>" in html
 
     def test_the_page_knows_who_is_signed_in(self, browser: Client) -> None:
         assert "alice@example.com" in page(browser.get("/nothing"), 404)
@@ -195,7 +195,7 @@ class TestFailures:
 
 
 class TestRefusals:
-    """What Django refuses before a view is asked."""
+    """Requests that Django refuses before it calls a view."""
 
     def test_another_host_is_400(self) -> None:
         client = Client(headers={"Host": "evil.example.com"})

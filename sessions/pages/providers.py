@@ -45,6 +45,6 @@ class ProviderTestView(ProvidersPage):
 
     def post(self, request: HttpRequest, provider_id: str) -> HttpResponse:
         provider = access_provider(self.user, provider_id)
-        said = f"Providers were tested {TESTS_PER_MINUTE} times just now."
-        throttle_page(self.user, "provider-test", limit=TESTS_PER_MINUTE, window_s=60, said=said)
+        reason = f"Providers were tested {TESTS_PER_MINUTE} times just now."
+        throttle_page(self.user, "provider-test", limit=TESTS_PER_MINUTE, window_s=60, reason=reason)
         return self.show(request, tested=provider, result=provider_probe(provider))

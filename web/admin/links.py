@@ -1,6 +1,6 @@
-"""Ways from the page of a row to what belongs to it: lists, filtered to it, and other pages of the administration.
+"""Links from an admin change page to related pages, such as changelists filtered by the row.
 
-Pages are named by their URL names, so that a package leads to what it must not import.
+Pages are given by URL name, so that a package can link to models that it must not import.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ else:
 
 @dataclass(frozen=True, slots=True)
 class AdminLink:
-    """A link for those who have the permission."""
+    """A link that is shown to users with the permission."""
 
     text: str
     url: str
@@ -30,7 +30,7 @@ class AdminLink:
 
 
 def changelist_link(text: str, table: str, **query: object) -> AdminLink:
-    """Return the way to a table's list, filtered. `table` is app label and model, as in `accounts_user`."""
+    """Return a link to a filtered changelist. `table` is app label and model, as in `accounts_user`."""
     return AdminLink(text, address(f"admin:{table}_changelist", query), permission("view", table))
 
 
@@ -39,12 +39,12 @@ def change_link(text: str, table: str, pk: object) -> AdminLink:
 
 
 def costs_link(**query: object) -> AdminLink:
-    """Return the way to the costs of a person, a team, a room, ..."""
+    """Return a link to *Costs*, filtered by user, team, room, ..."""
     return AdminLink("Costs", address("costs", query), "billing.view_usageevent")
 
 
 def budget_links(scope: str, pk: object) -> list[AdminLink]:
-    """Return the ways to the budgets of a team, a person or a room, and to a new one."""
+    """Return links to the budgets of a team, user or room, and to the form for a new one."""
     add = address("admin:billing_budget_add", {"scope": scope, scope: pk})
     return [
         changelist_link("Budgets", "billing_budget", target_id__exact=pk),
@@ -57,13 +57,13 @@ def address(name: str, query: dict[str, object]) -> str:
 
 
 def permission(action: str, table: str) -> str:
-    """Return the name of a permission. A label may have underscores of its own; a model's name has none."""
+    """Return a permission name. Only the last underscore separates: app labels may contain some, model names cannot."""
     label, _, model = table.rpartition("_")
     return f"{label}.{action}_{model}"
 
 
 class LinkedAdmin(_Base):
-    """Shows, above the form of a row, the ways from it."""
+    """Show links to related pages above the change form."""
 
     def links(self, row: Any) -> Sequence[AdminLink]:
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Admin pages that show and never write, and what no admin page shows."""
+"""Read-only admin pages, and fields that the admin never shows."""
 
 from __future__ import annotations
 
@@ -17,41 +17,41 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 SEARCHED_BACK = dt.timedelta(days=31)
-"""How far a text is looked for where no index finds it."""
+"""Age of the oldest rows that a text search without an index reads."""
 
 
 class BoundedPaginator(Paginator):
-    """Counts no further than MOST: what lies beyond is found by narrowing, not by turning pages."""
+    """Count at most MOST rows: nobody turns that many pages, and a full count reads the whole table."""
 
     MOST = 10_000
 
     @cached_property
     def count(self) -> int:
         rows: Any = self.object_list
-        found: int = rows.order_by().values("pk")[: self.MOST].count()
-        return found
+        count: int = rows.order_by().values("pk")[: self.MOST].count()
+        return count
 
 
 class HiddenFieldsAdmin(admin.ModelAdmin):
-    """A model with fields that staff must not learn, such as what people wrote.
+    """Admin of a model with fields that staff must not read, such as message texts.
 
-    Leaving a field out of the page is not enough: the query string of a list filters by any field of the model,
-    so that `?text__startswith=a` would spell a hidden text letter by letter.
+    Leaving a field out of the page is not enough: the query string of a changelist filters by any field, so
+    `?text__startswith=a` would reveal a hidden text letter by letter.
     """
 
     hidden: ClassVar[tuple[str, ...]] = ()
-    show_facets = admin.ShowFacets.NEVER  # they count all rows, once for each choice of each filter
+    show_facets = admin.ShowFacets.NEVER  # facets count all rows, once per choice of each filter
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
         return lookup.partition("__")[0] not in self.hidden and super().lookup_allowed(lookup, value, request)
 
 
 class ReadOnlyAdmin(HiddenFieldsAdmin):
-    """Rows that only Pantheon itself writes. Staff with the view permission may look.
+    """Admin of rows that only Pantheon itself writes; staff with the view permission can read them.
 
-    `search_ids` are the fields in which the search box finds an id: each has an index, since tables may have millions
-    of rows. Other text is looked for in `search_fields`; where those have no index, `search_back` names the moment
-    that bounds how far.
+    A UUID in the search box is looked up in `search_ids`, which must be indexed: tables can have millions of rows.
+    Other text is searched in `search_fields`. If those have no index, set `search_back` to a datetime field: only
+    the rows of the last SEARCHED_BACK are searched.
     """
 
     search_ids: ClassVar[tuple[str, ...]] = ()
@@ -81,7 +81,7 @@ class ReadOnlyAdmin(HiddenFieldsAdmin):
 
 
 class ReadOnlyInline(admin.TabularInline):
-    """Rows on the page of what they belong to, shown and never written."""
+    """Show related rows without letting anybody change them."""
 
     extra = 0
     can_delete = False
@@ -94,9 +94,9 @@ class ReadOnlyInline(admin.TabularInline):
 
 
 def page_link(page: str, pk: uuid.UUID | None, text: object = None) -> SafeString | str:
-    """Return a link to the admin page of a row that is known by its id alone, "-" for none (also the zero UUID).
+    """Return a link to the admin page of a row, given its id alone; "-" for None and for the zero UUID.
 
-    `page` is app label and model, as in `accounts_user`; so a package links to what it must not import.
+    `page` is app label and model, as in `accounts_user`, so that a package can link to what it must not import.
     """
     if pk is None or pk.int == 0:
         return "-"

@@ -1,4 +1,4 @@
-"""Lists: newest first, an opaque cursor, a bounded page."""
+"""Pagination of API lists: newest first, opaque cursor, bounded page size."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Row = TypeVar("Row")
 
 
 class NewestFirst(CursorPagination):
-    """`{"next", "previous", "results"}` with `?cursor=` and `?limit=` (50, at most 200)."""
+    """Answer `{"next", "previous", "results"}`; `?cursor=` and `?limit=` (default 50, at most 200) select the page."""
 
     page_size = 50
     max_page_size = 200
@@ -42,9 +42,9 @@ class NewestFirst(CursorPagination):
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         limit = {"type": "integer", "minimum": 1, "maximum": self.max_page_size, "default": self.page_size}
-        cursor = "Where a page begins, as `next` and `previous` have it: opaque."
+        cursor = "Opaque position, taken from `next` or `previous`."
         return [
-            {"name": "limit", "in": "query", "description": "Entries of a page.", "schema": limit},
+            {"name": "limit", "in": "query", "description": "Page size.", "schema": limit},
             {"name": "cursor", "in": "query", "description": cursor, "schema": {"type": "string"}},
         ]
 
@@ -54,8 +54,8 @@ class NewestFirst(CursorPagination):
             "type": "object",
             "required": ["next", "previous", "results"],
             "properties": {
-                "next": {**address, "description": "The address of the next page, null on the last."},
-                "previous": {**address, "description": "The address of the page before, null on the first."},
+                "next": {**address, "description": "URL of the next page; null on the last."},
+                "previous": {**address, "description": "URL of the previous page; null on the first."},
                 "results": {**schema, "description": "Newest first."},
             },
         }
@@ -71,7 +71,7 @@ class NewestFirst(CursorPagination):
 
 
 def page_of_rows(request: Request, rows: Sequence[Row]) -> tuple[Sequence[Row], dict[str, str | None]]:
-    """Return a page of a list that is short and read whole, and its `next` and `previous`.
+    """Return one page of a short list that is already in memory, and its `next` and `previous` URLs.
 
     Raises `invalid_parameter`.
     """
@@ -92,12 +92,12 @@ def page_of_rows(request: Request, rows: Sequence[Row]) -> tuple[Sequence[Row], 
 
 
 def row_of(cursor: str | None) -> int:
-    """Return the row that a cursor of `page_of_rows` names. Raises `invalid_parameter`."""
+    """Return the row index in a cursor of `page_of_rows`. Raises `invalid_parameter`."""
     if not cursor:
         return 0
     try:
         named = re.fullmatch(r"row ([0-9]{1,9})", urlsafe_b64decode(cursor.encode()).decode())
-    except ValueError as error:  # of which those of base64 and of Unicode are
+    except ValueError as error:  # base64 and Unicode errors are ValueErrors
         refuse_cursor(error)
     if named is None:
         refuse_cursor()
@@ -111,7 +111,7 @@ def refuse_cursor(cause: Exception | None = None) -> NoReturn:
 
 
 def is_timestamp(text: str) -> bool:
-    """Tell whether a cursor's position is a moment that a database can compare with."""
+    """Return whether a cursor's position is a timestamp with a time zone, which every database can compare."""
     try:
         moment = parse_datetime(text)
         return moment is not None and moment.tzinfo is not None and bool(moment.astimezone(dt.UTC))

@@ -1,4 +1,4 @@
-"""JSON bodies."""
+"""Parsing of JSON request bodies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from web.errors import PantheonError
 
 
 class BoundedJSONParser(JSONParser):
-    """Expect an object or a list. Django bounds the body: DATA_UPLOAD_MAX_MEMORY_SIZE, 413 beyond it."""
+    """Accept only an object or a list. Django limits the size: 413 above DATA_UPLOAD_MAX_MEMORY_SIZE."""
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None

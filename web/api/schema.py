@@ -1,7 +1,7 @@
-"""How the API describes itself: every operation with its answers, and every refusal with its codes.
+"""The OpenAPI schema: every operation with its responses and error codes.
 
-The document is made by `manage.py` or the view of `api/v1/schema` from what views say with `operation`; a view that
-says nothing gets what holds for all.
+`manage.py spectacular` and the view of `api/v1/schema` build it. Views describe themselves with `operation`; a view
+without it gets the defaults.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from web.errors import HTTP_STATUS
 ERROR_CODES = "x-error-codes"
 ERROR = "Error"
 EXTRA_SCHEMAS: dict[str, dict[str, Any]] = {}
-"""Schemas by name that are written by hand; each package adds its own."""
+"""Hand-written schemas by name; each package adds its own."""
 
-PATH_IDS = "The id, a UUID. One that is malformed or not yours is 404."
+PATH_IDS = "UUID. 404 if it is malformed, does not exist or is not yours."
 
 
 def operation(
@@ -37,7 +37,7 @@ def operation(
     description: str | None = None,
     tag: str | None = None,
 ) -> Callable[[Any], Any]:
-    """Describe a view's method; `errors`: codes beside those that every operation of its kind may answer with."""
+    """Describe a view's method. `errors`: codes in addition to `OperationSchema.usual_errors`."""
     return extend_schema(
         summary=summary,
         description=description,
@@ -72,15 +72,15 @@ def answer_header(name: str, description: str, *statuses: int) -> OpenApiParamet
 
 
 def page_of(name: str, item: type[serializers.BaseSerializer[Any]]) -> Any:
-    """Return the shape of a list: `{"next", "previous", "results"}`."""
+    """Return the shape of a paginated list: `{"next", "previous", "results"}`."""
     return inline_serializer(
         name,
         {
             "next": serializers.URLField(
-                allow_null=True, help_text="The address of the next page, null on the last."
+                allow_null=True, help_text="URL of the next page; null on the last."
             ),
             "previous": serializers.URLField(
-                allow_null=True, help_text="The address of the page before, null on the first."
+                allow_null=True, help_text="URL of the previous page; null on the first."
             ),
             "results": item(many=True, help_text="Newest first."),
         },
@@ -88,30 +88,29 @@ def page_of(name: str, item: type[serializers.BaseSerializer[Any]]) -> Any:
 
 
 PAGE = (
-    query("limit", "Entries of a page, 1 to 200; 50 without it.", int),
-    query("cursor", "Where a page begins, as `next` and `previous` have it: opaque."),
+    query("limit", "Page size, 1 to 200; default 50.", int),
+    query("cursor", "Opaque position, taken from `next` or `previous`."),
 )
 
 
 class OperationSchema(AutoSchema):
-    """One operation: what its view says, and what follows from its kind."""
+    """Complete the description of an operation with what its method, path and permissions imply."""
 
     def get_operation(self, *args: Any) -> dict[str, Any] | None:
-        found: dict[str, Any] | None = super().get_operation(*args)
-        if found is None:
+        description: dict[str, Any] | None = super().get_operation(*args)
+        if description is None:
             return None
-        extra = found.pop(ERROR_CODES, [])
-        for status, codes in by_status([*self.usual_errors(found), *extra]).items():
-            found["responses"].setdefault(str(status), self.error_response(codes))
-        return found
+        extra = description.pop(ERROR_CODES, [])
+        for status, codes in by_status([*self.usual_errors(description), *extra]).items():
+            description["responses"].setdefault(str(status), self.error_response(codes))
+        return description
 
     def get_summary(self) -> str:
-        said = super().get_summary()
-        if said:
-            return str(said)
-        about = " ".join(part for part in self.path.split("/")[3:] if part and not part.startswith("{"))
+        if summary := super().get_summary():
+            return str(summary)
+        noun = " ".join(part for part in self.path.split("/")[3:] if part and not part.startswith("{"))
         verbs = {"GET": "Read", "POST": "Write", "PUT": "Replace", "PATCH": "Change", "DELETE": "Delete"}
-        return f"{verbs[self.method]} {about}"
+        return f"{verbs[self.method]} {noun}"
 
     def get_tags(self) -> list[str]:
         parts = [part for part in self.path.split("/") if part and part not in ("api", "v1")]
@@ -132,14 +131,14 @@ class OperationSchema(AutoSchema):
     def view_serializer(self) -> Any:
         return getattr(self.view, "serializer_class", None)
 
-    def usual_errors(self, found: Mapping[str, Any]) -> Iterable[str]:
-        """Yield the codes that an operation of this kind may answer with, whatever it is about."""
+    def usual_errors(self, description: Mapping[str, Any]) -> Iterable[str]:
+        """Yield the codes that follow from the method, path and permissions of an operation."""
         yield "invalid_parameter"
         yield "internal_error"
         yield "unavailable"
         if "{" in self.path:
             yield "not_found"
-        if "requestBody" in found:
+        if "requestBody" in description:
             yield from ("invalid_json", "payload_too_large", "validation_error")
         if not self.is_public():
             yield from ("not_authenticated", "permission_denied", "account_suspended", "rate_limited")
@@ -147,7 +146,7 @@ class OperationSchema(AutoSchema):
                 yield "csrf_failed"
 
     def error_response(self, codes: Sequence[str]) -> dict[str, Any]:
-        """Return the response of one status: the one shape that errors have, with one of these codes."""
+        """Return the response for one status: an error with one of these codes."""
         reference = {"$ref": f"#/components/schemas/{getattr(self.view, 'error_component', ERROR)}"}
         code = {"type": "object", "properties": {"code": {"enum": list(codes)}}}
         narrowed = {"type": "object", "properties": {"error": code}}
@@ -159,10 +158,10 @@ class OperationSchema(AutoSchema):
 
 def by_status(codes: Iterable[str]) -> dict[int, list[str]]:
     """Group codes by their HTTP status."""
-    found: dict[int, list[str]] = {}
+    groups: dict[int, list[str]] = {}
     for code in sorted(set(codes), key=lambda code: (HTTP_STATUS[code], code)):
-        found.setdefault(HTTP_STATUS[code], []).append(code)
-    return found
+        groups.setdefault(HTTP_STATUS[code], []).append(code)
+    return groups
 
 
 class BearerScheme(OpenApiAuthenticationExtension):
@@ -189,13 +188,13 @@ class CookieScheme(OpenApiAuthenticationExtension):
             "type": "apiKey",
             "in": "cookie",
             "name": "pantheon_session",
-            "description": "The pages' own session. A write needs the `X-CSRFToken` header.",
+            "description": "The session cookie of the web pages. Writes need the `X-CSRFToken` header.",
         }
 
 
 EXTRA_SCHEMAS[ERROR] = {
     "type": "object",
-    "description": "The one shape of errors.",
+    "description": "Every error has this shape.",
     "required": ["error"],
     "properties": {
         "error": {
@@ -207,15 +206,18 @@ EXTRA_SCHEMAS[ERROR] = {
                     "enum": list(HTTP_STATUS),
                     "description": "What went wrong, for programs.",
                 },
-                "message": {"type": "string", "description": "What went wrong and what to do, for people."},
+                "message": {
+                    "type": "string",
+                    "description": "What went wrong and how to fix it, for people.",
+                },
                 "details": {
                     "type": "object",
-                    "description": "Facts; of a `validation_error` `fields`: each field with its sentences.",
+                    "description": "Structured facts; in a `validation_error`, `fields` maps fields to their messages.",
                 },
                 "retryable": {"type": "boolean", "description": "The same request may succeed later."},
                 "request_id": {
                     "type": ["string", "null"],
-                    "description": "The `X-Request-ID` of the answer, under which the log has more.",
+                    "description": "The response's `X-Request-ID`, which log lines carry too.",
                 },
             },
         }
@@ -224,18 +226,18 @@ EXTRA_SCHEMAS[ERROR] = {
 
 
 def finish(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
-    """Add what all operations share (a postprocessing hook)."""
+    """Add what all operations share: schemas, headers, path ids (a postprocessing hook)."""
     schemas = result["components"].setdefault("schemas", {})
     schemas |= EXTRA_SCHEMAS
     result["components"]["headers"] = HEADERS
     for item in result["paths"].values():
-        for found in item.values():
-            for parameter in found.get("parameters", ()):
+        for described in item.values():
+            for parameter in described.get("parameters", ()):
                 if parameter["in"] == "path":
                     parameter.setdefault("description", PATH_IDS)
-            for status, response in found["responses"].items():
+            for status, response in described["responses"].items():
                 names = ["X-Request-ID", *(["Retry-After"] if status in ("429", "503") else [])]
-                if "429" in found["responses"] and status != "401":
+                if "429" in described["responses"] and status != "401":
                     names += RATE_LIMIT
                 references = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
                 response["headers"] = {**references, **response.get("headers", {})}
@@ -245,28 +247,28 @@ def finish(result: dict[str, Any], generator: Any, request: Any, public: bool) -
 RATE_LIMIT = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 HEADERS: dict[str, Any] = {
     "RateLimit-Limit": {
-        "description": "Requests that the window takes which is nearest to being full; absent without a limit.",
+        "description": "Requests allowed in the window that is closest to its limit; absent if nothing is limited.",
         "schema": {"type": "integer"},
     },
     "RateLimit-Remaining": {
-        "description": "Requests that it still takes now.",
+        "description": "Requests left in that window.",
         "schema": {"type": "integer"},
     },
     "RateLimit-Reset": {
-        "description": "Seconds until the oldest request in it no longer counts.",
+        "description": "Seconds until the oldest request leaves that window.",
         "schema": {"type": "integer"},
     },
     "X-Request-ID": {
-        "description": "The request's id: the one it was sent with, if that is harmless, else a new one.",
+        "description": "The `X-Request-ID` that was sent, if it is 1 to 64 of `A-Z a-z 0-9 . _ -`; else a new id.",
         "schema": {"type": "string"},
     },
     "Retry-After": {
-        "description": "Seconds after which to try again, where that is known.",
+        "description": "Seconds to wait before trying again, if known.",
         "schema": {"type": "integer"},
     },
 }
 
 
 def keep_api_paths(endpoints: Iterable[Any], **_: Any) -> list[Any]:
-    """Keep what belongs to the API (a preprocessing hook)."""
+    """Leave pages and the administration out of the schema (a preprocessing hook)."""
     return [endpoint for endpoint in endpoints if endpoint[0].startswith(("/api/v1/", "/v1/"))]

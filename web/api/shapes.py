@@ -1,4 +1,4 @@
-"""Building blocks of the answers' shapes in the API's description. They describe what is sent and validate nothing."""
+"""Building blocks for response shapes in the OpenAPI schema. They describe responses and validate nothing."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class TeamShape(serializers.Serializer[Any]):
 class PersonShape(serializers.Serializer[Any]):
     id = identifier("The account.")
     email = serializers.EmailField(help_text="The address they sign in with.")
-    name = text("What they are called; may be empty.", allow_blank=True)
-    team = TeamShape(allow_null=True, help_text="Whose budgets and reports their usage counts in.")
+    name = text("Display name; may be empty.", allow_blank=True)
+    team = TeamShape(allow_null=True, help_text="The team whose budgets and reports include their usage.")
     is_staff = flag("May use the administration.")
 
 

@@ -1,4 +1,4 @@
-"""`create_token EMAIL --name N`: make an API token; print it and nothing else."""
+"""`create_token EMAIL --name N`: create an API token and print only the token."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ MAX_DAYS = 36_500
 
 
 class Command(BaseCommand):
-    help = "Make an API token for a user; prints the token and nothing else."
+    help = "Create an API token for a user and print only the token."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("email")
         parser.add_argument("--name", required=True, help="what the token is for")
         parser.add_argument(
-            "--scopes", nargs="+", choices=ApiToken.Scope.values, help="default: all that the user may have"
+            "--scopes", nargs="+", choices=ApiToken.Scope.values, help="default: all scopes the user may have"
         )
         parser.add_argument("--expires-days", type=int, help="days until it expires; default: never")
 
     def handle(self, *args: Any, **options: Any) -> None:
         user = User.objects.filter(email=User.normalize_email(options["email"])).first()
         if user is None:
-            raise CommandError(f"No user has the e-mail address {options['email']}.")
+            raise CommandError(f"No user has the email address {options['email']}.")
         days = options["expires_days"]
         if days is not None and not 1 <= days <= MAX_DAYS:
-            raise CommandError(f"--expires-days is a number from 1 to {MAX_DAYS}.")
+            raise CommandError(f"--expires-days must be a number from 1 to {MAX_DAYS}.")
         expires_at = timezone.now() + dt.timedelta(days=days) if days else None
         try:
             _, secret = token_create(
                 user=user, name=options["name"], scopes=options["scopes"], expires_at=expires_at
             )
         except ValidationFailed as error:
-            told = (f"{name}: {' '.join(sentences)}" for name, sentences in error.details["fields"].items())
-            raise CommandError(" ".join(told)) from error
+            errors = (f"{name}: {' '.join(messages)}" for name, messages in error.details["fields"].items())
+            raise CommandError(" ".join(errors)) from error
         self.stdout.write(secret)

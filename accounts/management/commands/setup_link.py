@@ -1,4 +1,4 @@
-"""`setup_link`: print the one-time link that makes the administrator, while there is none."""
+"""`setup_link`: print the one-time link that creates the first administrator, if there is none."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from accounts.services.people import setup_link_issue
 
 
 class Command(BaseCommand):
-    help = "Print a one-time link that makes the administrator; nothing once there is one."
+    help = "Print a one-time link that creates the first administrator; nothing if there already is one."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--base-url", default="http://127.0.0.1:8000")

@@ -66,7 +66,7 @@ def test_a_second_one_replaces_the_first(client: Client) -> None:
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"email": "root@example.org"}, "An account with this e-mail address exists."),
+        ({"email": "root@example.org"}, "An account with this email address exists."),
         ({"email": "no address"}, "Enter a valid email address"),
         ({"until": dt.datetime(2001, 1, 1, tzinfo=dt.UTC)}, "A moment within the next 365 days."),
     ],

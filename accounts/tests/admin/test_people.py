@@ -20,7 +20,7 @@ def staff(*permissions):
 
 
 def change_form(user, **changes):
-    """What the change page of a person posts."""
+    """Form data of a user's change page."""
     fields = {"email": user.email, "name": user.name, "team": user.team_id or "", "is_active": "on"}
     return {name: value for name, value in {**fields, **changes}.items() if value is not None}
 
@@ -41,7 +41,7 @@ def test_an_address_is_taken_however_it_is_typed():
     form = {"email": "ADA@example.org", "password1": PASSWORD, "password2": PASSWORD}
     response = superuser().post(page(User, "add"), form)
     assert response.status_code == 200
-    assert "An account with this e-mail address exists." in response.content.decode()
+    assert "An account with this email address exists." in response.content.decode()
 
 
 def test_the_password_is_changed_and_never_shown():

@@ -1,4 +1,4 @@
-"""Staff act on no account with more rights than their own, take no account over, and give no rights."""
+"""Staff cannot change accounts with more rights than their own, take accounts over, or grant rights."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def permissions(*codenames: str) -> Any:
 
 @pytest.fixture
 def carol() -> User:
-    """Staff with every right over people, and no other."""
+    """Staff with all permissions on users, and no others."""
     carol = make_user("carol", is_staff=True)
     carol.user_permissions.set(permissions(*OF_PEOPLE))
     return carol
 
 
 def superior(name: str) -> User:
-    """Return an account on which Carol may not act."""
+    """Return an account that Carol may not change."""
     if name == "root":
         return User.objects.create_superuser("root@example.com", PASSWORD)
     person = make_user("bob", is_staff=name != "member with a permission")
@@ -60,7 +60,7 @@ SUPERIORS = [
 
 
 def form_of(user: User, **changes: str | None) -> dict[str, str]:
-    """Return what the change page of a person posts; None leaves a field out."""
+    """Return form data of a user's change page; None omits a field."""
     fields = {"email": user.email, "name": user.name, "team": "", "is_active": "on", **changes}
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -74,7 +74,7 @@ def link_page(user: User) -> str:
 
 
 def state(user: User) -> dict[str, Any]:
-    """Return all there is of an account."""
+    """Return all values of an account."""
     values = User.objects.filter(pk=user.pk).values().get()
     tokens = list(ApiToken.objects.filter(user=user).values_list("pk", flat=True))
     rights = [str(each) for each in (*user.groups.all(), *user.user_permissions.all())]
@@ -126,7 +126,7 @@ def test_staff_rename_suspend_and_reactivate_members(carol: User, alice: User) -
 
 
 def test_staff_take_no_member_over(carol: User, alice: User) -> None:
-    """With a password, a link or the address to which links go, they would read what she wrote."""
+    """With her password, a reset link or the address for reset links, they could read her messages."""
     before, browser = state(alice), signed_in(carol)
     rights = {"is_staff": "on", "is_superuser": "on", "user_permissions": str(permissions("view_user")[0].pk)}
     form = form_of(alice, email="carol@example.com", password="x", **rights)
@@ -155,7 +155,7 @@ def test_a_password_is_not_shown_as_a_hash_either(carol: User, alice: User) -> N
 @pytest.mark.usefixtures("mails")
 class TestMail:
     def mailed(self, mails: Any, callbacks: Any, do: Any) -> tuple[Any, list[tuple[list[str], str]]]:
-        """Return what `do` returns, and the mails that leave with it: recipients and text."""
+        """Return the result of `do`, and the mails it sends: recipients and text."""
         with mail_server() as server:
             mails.EMAIL_PORT = server.port
             with callbacks(execute=True):
@@ -209,7 +209,7 @@ class TestMail:
             lambda: browser.post(page(User, "change", alice.pk), form),
         )
         assert to == ["alice@example.com"]
-        assert "the e-mail address of your Pantheon account" in said
+        assert "the email address of your Pantheon account" in said
 
 
 class TestGroups:
@@ -252,7 +252,7 @@ class TestGroups:
 
 
 def test_the_old_password_is_tried_in_one_place(carol: User) -> None:
-    """The administration's own form for it, without a limit, leads to the account page."""
+    """The administration's own password form, which has no limit, redirects to the account page."""
     browser = signed_in(carol)
     right = {"old_password": PASSWORD, "new_password1": NEW, "new_password2": NEW}
     for name in ("password_change", "password_change_done"):

@@ -1,4 +1,4 @@
-"""GET auth/me, and how a request says who it is."""
+"""GET auth/me, and authentication of requests."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ TOKEN = {"token_name": "reports", "days": "30", "scopes": ["read", "chat"]}
 
 
 def token_form(**changed: Any) -> dict[str, Any]:
-    """Return the form as a page that was just opened sends it."""
+    """Return the data of a newly opened form."""
     return {**TOKEN, "once": new_form_token(), **changed}
 
 
@@ -82,7 +82,7 @@ def test_a_password_is_changed_and_other_browsers_are_signed_out(alice: User) ->
     ("changed", "sentence"),
     [
         ({"old_password": "wrong"}, "This is not your password."),
-        ({"password_again": "something else"}, "The two passwords differ."),
+        ({"password_again": "something else"}, "t match."),
         ({"password": "short", "password_again": "short"}, "too short"),
         ({"password": "password123", "password_again": "password123"}, "too common"),
         ({"password": "alice@example.com", "password_again": "alice@example.com"}, "too similar"),
@@ -130,7 +130,7 @@ def test_a_form_that_is_sent_again_makes_no_second_token(alice: User, bob: User)
     again = client.post(reverse("account-tokens"), form)
     assert (again.status_code, again["Location"]) == (302, ACCOUNT)
     page = text(client.get(ACCOUNT))
-    assert "It made no further token." in page
+    assert "No token was created." in page
     assert secret not in page
     assert ApiToken.objects.count() == 1
     signed_in(bob).post(reverse("account-tokens"), form)
@@ -146,7 +146,7 @@ def test_a_refused_form_is_sent_again(alice: User) -> None:
 
 
 def test_the_number_of_tokens_has_a_bound(alice: User) -> None:
-    """Limits count per token, so many tokens would be a way around them."""
+    """Rate limits count per token, so many tokens would circumvent them."""
     client = signed_in(alice)
     tokens = [token_create(user=alice, name=f"token {number}")[0] for number in range(MAX_TOKENS)]
     refused = client.post(reverse("account-tokens"), token_form())
@@ -160,7 +160,7 @@ def test_the_number_of_tokens_has_a_bound(alice: User) -> None:
 
 
 def test_deleted_tokens_make_no_room_for_ever_new_ones(alice: User) -> None:
-    """A new token has empty windows."""
+    """The limits of a new token are unused, so replacing tokens would circumvent them."""
     client = signed_in(alice)
     for _ in range(MAX_TOKENS):
         made = client.post(reverse("account-tokens"), token_form()).context["made"]
@@ -217,7 +217,7 @@ def test_a_token_is_deleted_by_its_owner_alone(alice: User, bob: User) -> None:
     token, secret = token_create(user=alice, name="laptop")
     path = reverse("account-token-delete", args=[token.pk])
     assert signed_in(bob).post(path).status_code == 404
-    assert "“laptop” was deleted" in text(signed_in(alice).post(path, follow=True))
+    assert "“laptop” deleted" in text(signed_in(alice).post(path, follow=True))
     assert Client(headers={"Authorization": f"Bearer {secret}"}).get("/api/v1/auth/me").status_code == 401
 
 

@@ -1,4 +1,4 @@
-"""The one-time link that makes the administrator."""
+"""The one-time link that creates the first administrator."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_an_unknown_link_is_not_found(client, db):
     [
         ({"email": "no address"}, "Enter a valid email address"),
         ({"email": ""}, "This field is required"),
-        ({"password_again": "another one 42"}, "The two passwords differ"),
+        ({"password_again": "another one 42"}, "t match."),
         ({"password": "short", "password_again": "short"}, "too short"),
         ({"password": "password1234", "password_again": "password1234"}, "too common"),
         ({"name": "x" * 121}, "at most 120 characters"),

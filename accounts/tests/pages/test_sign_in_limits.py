@@ -1,4 +1,4 @@
-"""Too many attempts to sign in: counted per e-mail address and per client address, for whoever does not exist too."""
+"""Limits on sign-in attempts, per email address (even without an account) and per client address."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NOBODY = "nobody@example.com"
 
 @pytest.fixture(autouse=True)
 def _limits(settings: Any, alice: User) -> None:
-    """Few attempts, and a window that no test outlasts."""
+    """Low limits, and a window longer than any test."""
     settings.PANTHEON_SIGN_IN_ATTEMPTS_PER_EMAIL = 3
     settings.PANTHEON_SIGN_IN_ATTEMPTS_PER_ADDRESS = 5
     settings.PANTHEON_SIGN_IN_WINDOW_S = 1e9
@@ -154,7 +154,7 @@ def test_signing_in_leads_into_the_administration() -> None:
 
 
 class CountedHasher(PBKDF2PasswordHasher):
-    """Counts how often a password is hashed: what takes time."""
+    """Count password hashes, which dominate the response time."""
 
     iterations = 1
     hashed = 0
@@ -165,7 +165,7 @@ class CountedHasher(PBKDF2PasswordHasher):
 
 
 class TestTheTimeItTakes:
-    """Hashing is what takes the time, so it must be done as often for whoever does not exist."""
+    """Hashing dominates the response time, so it must happen as often for unknown addresses."""
 
     @pytest.mark.parametrize("who", ["alice", "suspended", "nobody"])
     def test_tells_nobody_who_has_an_account(self, settings: Any, alice: User, who: str) -> None:
@@ -176,12 +176,12 @@ class TestTheTimeItTakes:
         password = PASSWORD if who == "suspended" else "wrong"
         response = attempt(f"{who}@example.com", password)
         assert response.status_code == 200
-        assert "do not belong together" in response.content.decode()
+        assert "Wrong email address or password" in response.content.decode()
         assert CountedHasher.hashed == 1
 
 
 class TestKnownDevice:
-    """Anybody can use up the attempts for an address, but not those of a browser that has signed in to the account."""
+    """Anybody can use up the attempts of an email address, but not those of a known browser."""
 
     @pytest.fixture(autouse=True)
     def _fast_hashes(self, settings: Any, alice: User, bob: User) -> None:
@@ -191,7 +191,7 @@ class TestKnownDevice:
 
     @pytest.fixture
     def browser(self, alice: User) -> Client:
-        """Return a browser that has signed in to Alice's account before, and has signed out."""
+        """Return a browser that has signed in to Alice's account and signed out again."""
         client = Client()
         assert self.sign_in(client).status_code == 302
         client.post(reverse("sign-out"))
@@ -307,7 +307,7 @@ def test_every_place_that_takes_a_password_counts_the_same(alice: User, path: st
 
 
 def test_no_other_form_takes_the_password_that_an_account_has() -> None:
-    """A new place that checks a password must count attempts; this one names those that do."""
+    """List the places that check a password and count attempts; a new one must do both."""
     checks = re.compile(
         r"\.check_password\(|\bauthenticate\(request|AuthenticationForm\b|\bPasswordChangeForm"
     )

@@ -1,4 +1,4 @@
-"""The audit log: each write of the administration, once, with what changed and without secrets."""
+"""The audit log records each write of the administration once, with the changes and without secrets."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_nobody_suspends_themselves(client):
     )
     root.refresh_from_db()
     assert root.is_active
-    assert "left as it is" in response.content.decode()
+    assert "was not changed" in response.content.decode()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""API tokens survive a new password: every page where one is set names them and leads to their deletion."""
+"""API tokens survive a password change: every page that sets one lists them and offers to delete them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def text(response: Any) -> str:
 
 @pytest.fixture
 def tokens(alice: User, bob: User) -> list[ApiToken]:
-    """Return two valid tokens of Alice's; there is an expired one, too, and one of Bob's."""
+    """Return two valid tokens of Alice's; also create an expired one, and one of Bob's."""
     ApiToken.objects.filter(pk=token_create(user=alice, name="ancient")[0].pk).update(
         expires_at=timezone.now()
     )
@@ -40,7 +40,7 @@ def tokens(alice: User, bob: User) -> list[ApiToken]:
 
 
 class Door:
-    """A page where a new password is set for Alice's account."""
+    """A page that sets a new password for Alice's account."""
 
     def __init__(self, name: str, alice: User) -> None:
         self.client = signed_in(alice) if name == "account" else Client()

@@ -1,4 +1,4 @@
-"""A forgotten password: a link from staff or by mail, which works once and tells nobody who has an account."""
+"""Password reset links, from staff or by mail: they work once and do not reveal who has an account."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FORGOT = reverse("forgot-password")
 
 
 def link_for(user: User) -> str:
-    """Return the path of a link that an administrator made."""
+    """Return the path of a link created by an administrator."""
     with transaction.atomic():
         return password_link(user=user, actor=User(is_superuser=True), base_url=BASE).removeprefix(BASE)
 
@@ -132,7 +132,7 @@ class TestByStaff:
 @pytest.mark.usefixtures("mails")
 class TestByMail:
     def ask(self, client: Client, address: str, *, caller: str = "192.0.2.1") -> Any:
-        """Ask for a link, and wait until the mail has left."""
+        """Request a link, and wait until the mail is sent."""
         response = client.post(FORGOT, {"email": address}, REMOTE_ADDR=caller)
         for thread in threading.enumerate():
             if thread.name == "password-mail":
@@ -140,7 +140,7 @@ class TestByMail:
         return response
 
     def test_the_mail_has_a_link_that_works(self, alice: User, mails: Any) -> None:
-        client = Client(headers={"Host": "localhost:6666"})  # a link never leads to what a request calls us
+        client = Client(headers={"Host": "localhost:6666"})  # links must not use the request's host
         with mail_server() as server:
             mails.EMAIL_PORT = server.port
             self.ask(client, "ALICE@example.com ")
@@ -179,7 +179,7 @@ class TestByMail:
         with mail_server(refuses=True) as server:
             mails.EMAIL_PORT = server.port
             assert self.ask(client, alice.email).status_code == 200
-        assert f"for {alice.pk} could not be mailed" in caplog.text
+        assert f"to user {alice.pk}" in caplog.text
         assert "/reset-password/" not in caplog.text
 
     def test_whoever_asks_too_often_is_refused(self, client: Client, mails: Any) -> None:
@@ -215,7 +215,7 @@ class TestByMail:
             link = re.search(rf"{BASE}(/reset-password/\S+)", first.get_content())
             assert link is not None
             assert client.post(link[1], PASSWORDS).status_code == 302
-            # The others are worth nothing now: whoever forgets the new password, too, gets another.
+            # The earlier links are invalid now, so another one can be requested.
             self.ask(Client(), alice.email)
         assert len(server.messages) == LINKS_PER_HOUR + 1
 

@@ -1,4 +1,4 @@
-"""People: one account per e-mail address, however it is typed."""
+"""Users: one account per email address, ignoring case and spaces."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_an_address_is_unique_whatever_its_case(alice: User) -> None:
         User.objects.create_user("ALICE@Example.com", PASSWORD)
     with pytest.raises(ValidationError) as refusal:
         User(email="Alice@Example.com", password="x").full_clean()
-    assert refusal.value.message_dict["email"] == ["An account with this e-mail address exists."]
+    assert refusal.value.message_dict["email"] == ["An account with this email address exists."]
 
 
 @pytest.mark.parametrize("email", ["ALICE@example.com", "alice@EXAMPLE.com", "Anne@example.com"])
@@ -80,7 +80,7 @@ def test_a_team_can_go_without_its_people() -> None:
 
 
 class TestCreateSuperuser:
-    """Django's own command, with the environment that container set-ups use."""
+    """Django's createsuperuser, configured by environment variables as in containers."""
 
     @pytest.fixture(autouse=True)
     def _environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +95,7 @@ class TestCreateSuperuser:
 
     def test_says_so_when_the_address_is_taken(self) -> None:
         call_command("createsuperuser", "--noinput", verbosity=0)
-        with pytest.raises(CommandError, match="e-mail address"):
+        with pytest.raises(CommandError, match="email address"):
             call_command("createsuperuser", "--noinput", verbosity=0)
         assert User.objects.count() == 1
 

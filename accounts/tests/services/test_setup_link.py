@@ -1,4 +1,4 @@
-"""The one-time link that makes the administrator."""
+"""The one-time link that creates the first administrator."""
 
 from __future__ import annotations
 

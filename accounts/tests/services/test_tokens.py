@@ -1,4 +1,4 @@
-"""API tokens: made by hand, kept as digests, usable until they expire."""
+"""API tokens: creation, storage as digests, expiry."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_only_the_digest_is_stored(alice: User) -> None:
     assert not any(secret in column for column in columns)
     assert stored.digest == secret_digest(secret)
     assert secret.startswith(stored.hint)
-    assert len(stored.hint) <= 8  # three of them the prefix: the hint gives little away
+    assert len(stored.hint) <= 8  # three of them are the prefix, so the hint reveals little
 
 
 def test_secrets_are_long_and_never_the_same(alice: User) -> None:

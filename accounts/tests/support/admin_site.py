@@ -1,4 +1,4 @@
-"""What tests of the administration share."""
+"""Helpers for tests of the administration."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from accounts.models import User
 
 @pytest.fixture(autouse=True)
 def static_files_as_they_are(settings: Any) -> None:
-    """Nothing is collected in tests, so there is no manifest to look names up in."""
+    """Static files are not collected in tests, so there is no manifest for their names."""
     backend = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     settings.STORAGES = {**settings.STORAGES, "staticfiles": backend}
 
 
 def page(model: Any, name: str, *args: Any) -> str:
-    """Return the address of a model's page: `changelist`, `add`, `change`, `delete`, `history`."""
+    """Return the URL of a model's admin page: `changelist`, `add`, `change`, `delete`, `history`."""
     return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{name}", args=args)
 
 
@@ -30,5 +30,5 @@ def signed_in(user: User) -> Client:
 
 
 def superuser() -> Client:
-    """Return a browser in which an administrator is signed in."""
+    """Return a browser signed in as an administrator."""
     return signed_in(User.objects.create_superuser("root@example.org"))

@@ -1,4 +1,4 @@
-"""Real concurrency for tests: the same thing done at the same moment by several threads."""
+"""Real concurrency for tests: run actions at the same time in several threads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ R = TypeVar("R")
 
 
 def at_once(*actions: Callable[[], R]) -> Sequence[R | Exception]:
-    """Begin all actions at one moment, each with a connection of its own; return what each returned or raised."""
+    """Start all actions at once, each with its own connection; return their results or exceptions."""
     barrier = threading.Barrier(len(actions))
 
     def act(action: Callable[[], R]) -> R | Exception:

@@ -1,4 +1,4 @@
-"""Clients of the API for tests, and how its refusals read."""
+"""API clients for tests, and assertions on error responses."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from web.errors import HTTP_STATUS
 PASSWORD = "correct horse battery"
 CSRF_TOKEN = "c" * 32
 BASE = "https://council.example.org"
-"""Where the installation says that it is."""
+"""PANTHEON_URL in tests."""
 
 
 @functools.cache
 def password_hash() -> str:
-    """Hash the cast's password once: it is meant to be slow."""
+    """Hash the users' password only once, because hashing is slow."""
     return make_password(PASSWORD)
 
 
@@ -38,18 +38,18 @@ def make_user(name: str, **fields: Any) -> User:
 
 
 def bearer(user: User, *scopes: str, **fields: Any) -> str:
-    """Return the Authorization header of a new token: with all scopes unless some are named."""
+    """Return the Authorization header of a new token, by default with all scopes."""
     _, secret = token_create(user=user, name="test", scopes=list(scopes) or None, **fields)
     return f"Bearer {secret}"
 
 
 def client_of(user: User, *scopes: str) -> Client:
-    """Return a program's client: a token and nothing else."""
+    """Return a client that authenticates with a token only."""
     return Client(headers={"Authorization": bearer(user, *scopes)})
 
 
 def browser_of(user: User) -> Client:
-    """Return a browser's client: signed in by cookie, with the CSRF cookie that pages set."""
+    """Return a client with a session cookie and the CSRF cookie that pages set."""
     client = Client(enforce_csrf_checks=True)
     client.force_login(user)
     client.cookies["pantheon_csrf"] = CSRF_TOKEN
@@ -57,7 +57,7 @@ def browser_of(user: User) -> Client:
 
 
 def refused(response: Any, status: int, code: str) -> dict[str, Any]:
-    """Check that a response is an error of this code, in the one shape that errors have; return the error."""
+    """Assert that a response is an error with this code, in the common shape; return the error."""
     assert response.status_code == status, response.content
     assert HTTP_STATUS[code] == status
     assert response["Content-Type"].startswith("application/json")
@@ -74,7 +74,7 @@ def refused(response: Any, status: int, code: str) -> dict[str, Any]:
 
 
 def invalid(response: Any, *fields: str) -> dict[str, list[str]]:
-    """Check that a response is a 422 about these fields and no others; return their sentences."""
+    """Assert that a response is a 422 about exactly these fields; return their messages."""
     error = refused(response, 422, "validation_error")
     sentences: dict[str, list[str]] = error["details"]["fields"]
     assert set(sentences) == set(fields), sentences
@@ -83,7 +83,7 @@ def invalid(response: Any, *fields: str) -> dict[str, list[str]]:
 
 
 class ChunkedResponse:
-    """An answer of the ASGI application, read like one of Django's test client."""
+    """A response of the ASGI application, with the interface of Django's test client."""
 
     def __init__(self, messages: Sequence[dict[str, Any]]) -> None:
         start = messages[0]
@@ -99,7 +99,7 @@ class ChunkedResponse:
 
 
 def send_chunked(method: str, path: str, chunks: Sequence[bytes], authorization: str) -> ChunkedResponse:
-    """Send a body without a length, as the web server hands on `Transfer-Encoding: chunked`."""
+    """Send a body without Content-Length, as the web server passes on `Transfer-Encoding: chunked`."""
     headers = {
         "host": "localhost",
         "authorization": authorization,
@@ -121,7 +121,7 @@ def send_chunked(method: str, path: str, chunks: Sequence[bytes], authorization:
 
     async def receive() -> Any:
         if not incoming:
-            await asyncio.Event().wait()  # the client stays until it is answered
+            await asyncio.Event().wait()  # stay connected until the response is complete
         return incoming.pop(0)
 
     async def send(message: Any) -> None:

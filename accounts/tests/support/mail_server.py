@@ -1,4 +1,4 @@
-"""A mail server on loopback that keeps what it is sent, or refuses everything."""
+"""A mail server on loopback that records mails, or refuses all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 
 class MailServer(socketserver.ThreadingTCPServer):
-    """Speaks as much SMTP as smtplib asks for. `messages`: (recipients, text), in the order in which they came."""
+    """Handle the SMTP commands that smtplib uses. `messages`: (recipients, text), in order of arrival."""
 
     daemon_threads = True
     allow_reuse_address = True

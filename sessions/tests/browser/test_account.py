@@ -24,7 +24,7 @@ def test_a_token_is_made_copied_and_shown_once(alices: Page, server: ServerProce
     alices.get_by_role("link", name="Account").click()
     form = alices.locator("#tokens form.form")
     form.get_by_label("Name").fill("reports")
-    form.get_by_label("Expires after").select_option("1 year")
+    form.get_by_label("Expiration").select_option("1 year")
     form.get_by_role("checkbox", name="chat").uncheck()
     form.get_by_role("button", name="Make a token").click()
     expect(alices.get_by_role("alert")).to_contain_text("not shown again")
@@ -38,7 +38,7 @@ def test_a_token_is_made_copied_and_shown_once(alices: Page, server: ServerProce
     assert me.json()["email"] == "alice@example.com"
 
     alices.reload()
-    expect(alices.get_by_role("status").filter(has_text="made no further token")).to_be_visible()
+    expect(alices.get_by_role("status").filter(has_text="No token was created")).to_be_visible()
     assert ApiToken.objects.count() == 1
     assert secret not in alices.content()
     expect(alices.locator(".token-rows")).to_contain_text("last used")
@@ -50,13 +50,13 @@ def test_a_token_is_made_copied_and_shown_once(alices: Page, server: ServerProce
 def test_a_password_is_changed(alices: Page, page: Page) -> None:
     new = "quite another passphrase"
     alices.goto("/account")
-    alices.get_by_label("Password now").fill(PASSWORD)
+    alices.get_by_label("Current password").fill(PASSWORD)
     alices.get_by_label("New password", exact=True).fill(new)
-    alices.get_by_label("New password again").fill(new)
+    alices.get_by_label("Confirm new password").fill(new)
     alices.get_by_role("button", name="Change the password").click()
     expect(alices.get_by_text("Your password was changed.")).to_be_visible()
     page.goto("/sign-in")
-    page.get_by_label("E-mail").fill("alice@example.com")
+    page.get_by_label("Email").fill("alice@example.com")
     page.get_by_label("Password").fill(new)
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("heading", name="Rooms")).to_be_visible()
@@ -134,7 +134,7 @@ def test_staff_make_a_link_for_a_new_password(
     root.get_by_role("button", name="Link for a new password").click()
     link = root.locator(".invitation-link a").inner_text()
     page.goto(link)
-    for label in ("New password", "New password again"):
+    for label in ("New password", "Confirm new password"):
         page.get_by_label(label, exact=True).fill("quite another passphrase")
     page.get_by_role("button", name="Change the password").click()
     expect(page.get_by_text("Your password was changed. Sign in with it.")).to_be_visible()

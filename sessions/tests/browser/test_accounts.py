@@ -20,14 +20,14 @@ PASSWORD = "a fine long passphrase"
 
 
 def fill_in(page: Page, **fields: str) -> None:
-    for label, value in {"Password": PASSWORD, "Password again": PASSWORD, **fields}.items():
+    for label, value in {"Password": PASSWORD, "Confirm password": PASSWORD, **fields}.items():
         page.get_by_label(label, exact=True).fill(value)
 
 
 def test_the_set_up_link_makes_the_administrator_once(page: Page, openai_model: LlmModel) -> None:
     secret = setup_link_issue()
     page.goto(f"/setup/{secret}")
-    fill_in(page, **{"E-mail": "ada@example.com"})
+    fill_in(page, Email="ada@example.com")
     page.get_by_role("button", name="Make me the administrator").click()
     expect(page.get_by_role("heading", name="Providers and keys")).to_be_visible()
     assert User.objects.get().is_superuser
@@ -70,7 +70,7 @@ def test_an_invitation_makes_an_account_which_makes_its_first_council(
 
 def test_signing_in_and_out(page: Page, alice: User) -> None:
     page.goto("/usage")
-    page.get_by_label("E-mail").fill(alice.email)
+    page.get_by_label("Email").fill(alice.email)
     page.get_by_label("Password").fill("correct horse battery")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("heading", name="Usage", exact=True)).to_be_visible()
