@@ -14,12 +14,12 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 Page = dict[str, Any]
-"""A line of the index as Django's templates read it: `name`, `object_name`, `admin_url`, `add_url`, ..."""
+"""An entry of the index as Django's templates expect it: `name`, `object_name`, `admin_url`, `add_url`, ..."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportPage:
-    """A page of the administration that is no table."""
+    """An admin page that is not the changelist of a model."""
 
     name: str
     url_name: str
@@ -28,7 +28,7 @@ class ReportPage:
 
 GROUPS: tuple[tuple[str, tuple[str | ReportPage, ...]], ...] = (
     (
-        "Bill",
+        "Billing",
         (
             ReportPage("Costs", "costs", "billing.view_usageevent"),
             ReportPage("Costs by team and month", "costs-teams", "billing.view_usageevent"),
@@ -47,7 +47,7 @@ GROUPS: tuple[tuple[str, tuple[str | ReportPage, ...]], ...] = (
         ),
     ),
     (
-        "Catalogue",
+        "Models",
         (
             "orchestration.Provider",
             "orchestration.LlmModel",
@@ -55,9 +55,9 @@ GROUPS: tuple[tuple[str, tuple[str | ReportPage, ...]], ...] = (
             "billing.ModelPrice",
         ),
     ),
-    ("Record", ("accounts.AuditEntry",)),
+    ("Audit", ("accounts.AuditEntry",)),
 )
-"""The pages by what they are about: reports, and tables by their models' labels."""
+"""The groups of the admin index: reports, and models by label."""
 
 
 class PantheonAdminSite(admin.AdminSite):
@@ -67,7 +67,7 @@ class PantheonAdminSite(admin.AdminSite):
     enable_nav_sidebar = True
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Lead to the one page where people sign in, with its limits; refuse who is signed in and may not enter."""
+        """Redirect to our sign-in page, which limits attempts; 403 for signed-in users without access."""
         if self.has_permission(request):
             return redirect("admin:index")
         if request.user.is_authenticated:
@@ -79,14 +79,14 @@ class PantheonAdminSite(admin.AdminSite):
         return redirect_to_login(request.GET.get(REDIRECT_FIELD_NAME) or reverse("admin:index"))
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """Lead to the account page: one place takes the old password, with the limits of signing in."""
+        """Redirect to the account page, the only one that checks the current password, with limited attempts."""
         return redirect("account")
 
     def password_change_done(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         return redirect("account")
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
-        """Return the pages in our groups; those of one app as Django has them."""
+        """Return the index in our groups; for a single app, as Django does."""
         apps = super().get_app_list(request, app_label)
         if app_label is not None:
             return apps
@@ -105,7 +105,7 @@ class PantheonAdminSite(admin.AdminSite):
 
 
 def page_of(part: str | ReportPage, tables: dict[str, Page], request: HttpRequest) -> Page | None:
-    """Return a page for who may see it; a table is taken out of `tables`, where those remain that no group names."""
+    """Return the entry of a page, None without permission. Removes a model from `tables`, which keeps the ungrouped."""
     if isinstance(part, str):
         return tables.pop(part, None)
     if not request.user.has_perm(part.permission):
@@ -114,7 +114,7 @@ def page_of(part: str | ReportPage, tables: dict[str, Page], request: HttpReques
 
 
 def mark_current(pages: list[Page], path: str) -> None:
-    """Mark the page on which, or below which, one is: the one with the longest address."""
+    """Mark the entry of the current page: the one with the longest URL that `path` starts with."""
     above = [page for page in pages if path.startswith(page.get("admin_url") or "//")]
     for page in sorted(above, key=lambda page: len(page["admin_url"]))[-1:]:
         page["current"] = True

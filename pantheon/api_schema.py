@@ -1,4 +1,4 @@
-"""GET api/v1/schema: the OpenAPI document, made once per process; GET api/v1/docs: the same to read and try."""
+"""GET api/v1/schema: the OpenAPI document, generated once per process. GET api/v1/docs: Swagger UI for it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from accounts.api.base import AlwaysJson, ApiView
 @functools.cache
 def document() -> dict[str, Any]:
     """Return the OpenAPI document of this version."""
-    made: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
-    return made
+    schema: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
+    return schema
 
 
 class SchemaView(ApiView):
@@ -32,7 +32,7 @@ class SchemaView(ApiView):
 
 
 class DocsView(SpectacularSwaggerSplitView):
-    """Swagger UI from our own static files, without inline scripts and styles: the policy of our pages allows none."""
+    """Swagger UI from our static files, without inline scripts and styles, which our CSP forbids."""
 
     title = "API · Pantheon"
     template_name = "api/docs.html"

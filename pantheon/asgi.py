@@ -1,4 +1,4 @@
-"""The web process: Django, and turns with the periodic work that keeps them going where no workers run them."""
+"""ASGI application of the web process. Without REDIS_URL it also runs turns and recovery."""
 
 import warnings
 
@@ -6,10 +6,10 @@ import django
 
 from pantheon.config.startup import settings_load
 
-# After this exit code gunicorn starts no other worker (gunicorn.arbiter.Arbiter.WORKER_BOOT_ERROR).
+# With this exit code gunicorn does not start another worker (gunicorn.arbiter.Arbiter.WORKER_BOOT_ERROR).
 settings_load(exit_code=3)
 
-# Static files are read by synchronous middleware; they are small, and this would be said once per process.
+# WhiteNoise serves small static files synchronously; Django would warn about it once per process.
 warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 
 django.setup(set_prefix=False)

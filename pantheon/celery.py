@@ -1,10 +1,10 @@
-"""Celery, where REDIS_URL names a broker: workers run turns, beat has the periodic work done by one of them.
+"""Celery, used if REDIS_URL is set: workers run turns, beat schedules the periodic work.
 
-    celery -A pantheon worker    runs turns, up to PANTHEON_WORKER_TURNS at once, on one event loop
-    celery -A pantheon beat      says when which job of sessions/live/jobs.py is due
+    celery -A pantheon worker    runs up to PANTHEON_WORKER_TURNS turns at once, on one event loop
+    celery -A pantheon beat      schedules the jobs of sessions/live/jobs.py
 
-Messages carry ids and nothing else, and nothing depends on their arrival: the turn's row says what is to be done, its
-lease who does it, and recovery sends again what was lost. So a message that comes twice changes nothing either.
+Messages carry only ids, and correctness does not depend on them: the turn's row holds the work, its lease the owner.
+Recovery sends lost messages again; a duplicate finds the turn already claimed.
 """
 
 from __future__ import annotations
@@ -49,22 +49,22 @@ log = logging.getLogger(__name__)
 CONNECT_TIMEOUT_S = 1.0
 ANSWER_TIMEOUT_S = 2.0
 UNREACHABLE_FOR_S = 2.0
-"""After a message could not be sent none is tried for so long: requests do not queue up for a broker that is gone."""
+"""How long no message is sent after a failure, so that requests do not queue up behind a broker's timeouts."""
 
 TASK_THREADS = 4
-"""Threads that carry out tasks. None waits for a turn: a task hands its turn to the event loop and is done."""
+"""Threads for tasks. Few suffice: a task hands its turn to the event loop and returns."""
 
 PLACE_WAIT_S = 1.0
-"""How long a turn waits for a place in a worker that has become full, before it is sent on to another one."""
+"""How long a turn waits for a place in a full worker before it is sent to another."""
 
 STOP_S = 10.0
 
-# Said at each lost connection: that tasks go on, which is what is wanted.
+# Celery warns at each lost connection that running tasks continue, which is what we want.
 warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
 
 
 def broker_url(url: str) -> str:
-    """Return the address of a Redis as Celery writes it; it has another word for sockets."""
+    """Convert a Redis URL to Celery's format, which differs for Unix sockets."""
     if not url.startswith("unix:"):
         return url
     parts = urlsplit(url)
@@ -74,10 +74,10 @@ def broker_url(url: str) -> str:
 
 
 class CapacityQoS(redis.QoS):
-    """Lets a worker take messages while its event loop has places for turns; the others are for other workers.
+    """Take messages only while this worker has places for turns, and leave the rest to other workers.
 
-    Messages are not acknowledged: to remember each one in Redis until its task is done costs as much as the rest of
-    Celery, and a message that is lost with its worker is sent again by recovery.
+    Messages are not acknowledged: keeping each in Redis until its task is done costs as much as the rest of Celery.
+    Recovery sends a message again if its worker dies.
     """
 
     def can_consume(self) -> bool:
@@ -86,14 +86,14 @@ class CapacityQoS(redis.QoS):
         return bool(super().can_consume()) and runtime.has_place()
 
     def ack(self, delivery_tag: str) -> None:
-        """Nothing is noted. Celery acknowledges all the same, which is a round trip and a growing set of tags."""
+        """Do nothing. Celery calls this despite `no_ack`; the default costs a round trip and keeps every tag."""
 
 
 redis.Channel.QoS = CapacityQoS
 
 
 class MemoryScheduler(Scheduler):
-    """Beat's schedule, in memory: nothing has to be remembered. A broker that is gone is said once."""
+    """Beat's schedule, kept in memory because nothing has to survive. Logs a lost broker only once."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._noted = False
@@ -104,11 +104,11 @@ class MemoryScheduler(Scheduler):
             self.apply_async(entry, producer=producer, advance=False)
         except SchedulingError as error:
             if not self._noted:
-                log.error("the broker cannot be reached: %s", error)
+                log.error("the broker is unreachable: %s", error)
             self._noted = True
         else:
             if self._noted:
-                log.warning("the broker is back")
+                log.warning("the broker is reachable again")
             self._noted = False
 
 
@@ -174,15 +174,15 @@ class CeleryDispatcher:
         except (OperationalError, RedisError, OSError) as error:
             self._unreachable_until_s = time.monotonic() + UNREACHABLE_FOR_S
             if not self._noted:
-                log.error("the broker cannot be reached, turns wait for it: %s", type(error).__name__)
+                log.error("the broker is unreachable, turns wait for it: %s", type(error).__name__)
             self._noted = True
-        except Exception:  # the turn is committed: its request must not fail for a message
-            log.exception("a turn could not be sent to the workers")
+        except Exception:  # the turn is committed and recovery will send it: the request must not fail
+            log.exception("could not send a turn to the workers")
         else:
             self._noted = False
 
     def cancel(self, turn_id: uuid.UUID) -> None:
-        """Its worker sees the flag within a second, at its next lease renewal."""
+        """Do nothing: the worker sees the cancel flag within a second, at its next lease renewal."""
 
 
 # --- Tasks ------------------------------------------------------------------------------------------------------------
@@ -190,7 +190,7 @@ class CeleryDispatcher:
 
 @app.task(name="pantheon.run_turn")
 def run_turn(turn_id: str) -> None:
-    """Have a turn run on this process's loop, unless another process has it; a worker that stops sends it on."""
+    """Run a turn on this process's event loop; send it to another worker if this one is full or stopping."""
     from sessions.live.runtime import runtime
 
     if not runtime.submit(uuid.UUID(turn_id), wait_s=PLACE_WAIT_S):
@@ -198,7 +198,7 @@ def run_turn(turn_id: str) -> None:
 
 
 def job_task(job: Job) -> None:
-    """Have workers do a job when beat's message comes. One of a name that they do not know is logged and dropped."""
+    """Register a job as a task. Workers log and drop messages of unknown names."""
 
     @app.task(name=task_name(job))
     def do() -> None:
@@ -206,13 +206,13 @@ def job_task(job: Job) -> None:
 
 
 def job_do(job: Job) -> None:
-    """Do a job, and send the turns that it finds to the workers; what fails is logged, and done again in its time."""
+    """Run a job and dispatch the turns it returns. A failure is logged; the next run tries again."""
     from sessions.live.runtime import RuntimeClosed, runtime
 
     try:
         turn_ids = runtime.in_db(job.run)
     except RuntimeClosed:
-        return  # beat asks again, and another worker answers
+        return  # this worker is stopping; beat asks again and another worker does it
     except (DbError, TimeoutError) as error:
         log.error("%s: %s", job.failure, error)
         return
@@ -228,7 +228,7 @@ for _job in JOBS:
 
 
 _stopping: threading.Thread | None = None
-"""Hands the turns over, once this worker is told to stop."""
+"""Hands the turns over after a signal to stop."""
 
 
 # --- Processes --------------------------------------------------------------------------------------------------------
@@ -236,13 +236,13 @@ _stopping: threading.Thread | None = None
 
 @signals.setup_logging.connect
 def keep_logging(**kwargs: Any) -> None:
-    """Leave logging as Django's settings have it: that somebody listens here is enough."""
+    """Keep Django's logging: Celery does not configure its own if this signal has a receiver."""
 
 
 @signals.beat_init.connect
 @signals.worker_init.connect
 def check_settings(**kwargs: Any) -> None:
-    """Refuse to start with a configuration that cannot work."""
+    """Exit if the system checks find an error."""
     settings_check()
 
 
@@ -261,7 +261,7 @@ def start_work(**kwargs: Any) -> None:
 
 @signals.worker_shutting_down.connect
 def start_stopping(**kwargs: Any) -> None:
-    """Begin to stop, in a thread: this is a signal handler."""
+    """Start to hand over turns, in a thread because a signal handler must not block."""
     global _stopping
     _stopping = threading.Thread(target=lifecycle.stop, name="hand-over")
     _stopping.start()
@@ -269,13 +269,13 @@ def start_stopping(**kwargs: Any) -> None:
 
 @signals.worker_shutdown.connect
 def wait_for_hand_over(**kwargs: Any) -> None:
-    """Wait until the turns are handed over: threads are of no use any more once the interpreter ends."""
+    """Wait until the turns are handed over, before the interpreter shuts down."""
     if _stopping is not None:
         _stopping.join(STOP_S)
 
 
 def hand_over() -> None:
-    """Give this worker's turns to the others, at once."""
+    """Release this worker's turns and dispatch them to the other workers."""
     from sessions.live.runtime import runtime
 
     for turn_id in runtime.close():

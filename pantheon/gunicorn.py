@@ -1,6 +1,6 @@
-"""The web server's configuration: `gunicorn -c python:pantheon.gunicorn pantheon.asgi:application`.
+"""Configuration of gunicorn: `gunicorn -c python:pantheon.gunicorn pantheon.asgi:application`.
 
-Each line can be overridden by GUNICORN_CMD_ARGS, as in `GUNICORN_CMD_ARGS="--graceful-timeout 30"`.
+GUNICORN_CMD_ARGS overrides each setting, as in `GUNICORN_CMD_ARGS="--graceful-timeout 30"`.
 """
 
 from __future__ import annotations
@@ -36,12 +36,11 @@ port = os.environ.get("PORT") or "8000"
 bind = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}"]
 worker_class = "asgi"
 asgi_loop = "uvloop"
-asgi_lifespan = "off"  # Django does not speak it: pantheon.lifecycle is ours
+asgi_lifespan = "off"  # Django does not support it; pantheon.lifecycle replaces it
 worker_connections = connections_allowed()
 graceful_timeout = 10
-keepalive = (
-    75  # longer than a proxy keeps idle connections (60 s, as most do): none is closed under a request
-)
+# Longer than proxies keep idle connections (60 s by default), so that we never close one as a request arrives.
+keepalive = 75
 control_socket_disable = True
 
 try:
@@ -54,12 +53,12 @@ if (os.environ.get("PANTHEON_LOG_FORMAT") or TEXT) == JSON:
     logconfig_dict["loggers"]["gunicorn.error"] = {"handlers": [], "propagate": True, "level": loglevel}
 
 if int(os.environ.get("WEB_CONCURRENCY") or 1) > 1 and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-    # The workers' counters are added up from files in here. Set before the library is loaded.
+    # Workers write their counters to files in here, which /metrics sums. Set before prometheus_client is imported.
     _metrics_dir = tempfile.TemporaryDirectory(prefix="pantheon-metrics-")
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = _metrics_dir.name
 
 STREAMS_END_AFTER_S = 0.3
-"""How long event streams have to end themselves before they are ended for them."""
+"""How long event streams have to end by themselves at a stop."""
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -67,33 +66,33 @@ Send = Callable[[Message], Awaitable[None]]
 
 
 def when_ready(server: Any) -> None:
-    """Have a closed terminal window stop the server (gunicorn's hook, called in the master).
+    """Stop the server when its terminal window is closed (gunicorn's hook, called in the master).
 
-    Without a terminal SIGHUP keeps gunicorn's meaning: read the configuration again, replace the workers.
+    Without a terminal, SIGHUP keeps gunicorn's meaning: reload the configuration and replace the workers.
     """
     if sys.stdin.isatty():
         signal.signal(signal.SIGHUP, lambda number, frame: server.signal(signal.SIGTERM, frame))
 
 
 def post_worker_init(worker: Any) -> None:
-    """Make the worker stop in our way (gunicorn's hook, called in the worker when the app is loaded)."""
+    """Install our shutdown and connection class (gunicorn's hook, called in the worker when the app is loaded)."""
     lifecycle.set_worker(worker)
-    # The worker has no setting for the class of its connections.
+    # gunicorn has no setting for the connection class, so replace the name its worker uses.
     gasgi.ASGIProtocol = partial(BoundedConnection, head_s=settings.PANTHEON_SLOW_REQUEST_S)
     worker.asgi = requests = Requests(worker.asgi)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the master's to answer; its default would be the end
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the master handles it; by default it would kill the worker
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         worker.loop.add_signal_handler(number, _begin_stop, worker, requests)
 
 
 def worker_exit(server: Any, worker: Any) -> None:
-    """Call what is to be called at the end also when the worker ends without a signal (gunicorn's hook)."""
-    if worker.pid == os.getpid():  # the master calls this too, for a worker that is gone
+    """Run the stop callbacks also if the worker exits without a signal (gunicorn's hook)."""
+    if worker.pid == os.getpid():  # the master calls this too, for a worker that has died
         lifecycle.stop()
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """Drop the live gauges of a worker that is gone (gunicorn's hook, called in the master)."""
+    """Remove the live gauges of a dead worker from /metrics (gunicorn's hook, called in the master)."""
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         from prometheus_client.multiprocess import mark_process_dead
 
@@ -101,19 +100,19 @@ def child_exit(server: Any, worker: Any) -> None:
 
 
 def _begin_stop(worker: Any, requests: Requests) -> None:
-    # Ctrl-C reaches the worker twice, from the terminal and from the master: the second is not a wish for haste.
+    # Ctrl-C reaches the worker twice, from the terminal and from the master; the second must not force a quick exit.
     if worker.alive:
         worker.alive = False
         requests.draining = worker.loop.create_task(_drain(worker, requests))
 
 
 async def _drain(worker: Any, requests: Requests) -> None:
-    """Let requests and callbacks finish, end event streams, then let the worker go.
+    """Finish requests and callbacks, end event streams, then shut the worker down.
 
-    On its own the worker would wait for idle connections too, which browsers hold open: a quick shutdown once
-    nothing is left to do spares that.
+    gunicorn's graceful stop would also wait for idle keep-alive connections, which browsers hold open; its quick
+    shutdown does not, and nothing is running by then.
     """
-    deadline = worker.loop.time() + worker.cfg.graceful_timeout - 2  # the master kills at the full time
+    deadline = worker.loop.time() + worker.cfg.graceful_timeout - 2  # the master kills at graceful_timeout
     worker.loop.call_later(STREAMS_END_AFTER_S, requests.end_streams.set)
     callbacks = worker.loop.run_in_executor(None, lifecycle.stop)
     while (requests.active or not callbacks.done()) and worker.loop.time() < deadline:  # noqa: ASYNC110
@@ -122,10 +121,10 @@ async def _drain(worker: Any, requests: Requests) -> None:
 
 
 class Requests:
-    """The ASGI application, with its running requests counted and its event streams ended at a stop.
+    """ASGI wrapper that counts running requests and ends event streams at a stop.
 
-    To the application the end of a stream looks as if the client had left, so its `finally` blocks run; to the
-    client it is a clean end, after which an EventSource connects again.
+    The application sees a disconnect, so its `finally` blocks run. The client sees a complete response, after which
+    an EventSource reconnects.
     """
 
     def __init__(self, app: Callable[[Message, Receive, Send], Awaitable[None]]) -> None:
@@ -156,7 +155,7 @@ class Requests:
 
         async def receive_or_stop() -> Message:
             nonlocal is_received
-            if not is_received:  # nothing is streamed before
+            if not is_received:  # the body comes first; a response starts only after it
                 message = await receive()
                 is_received = not message.get("more_body", False)
                 return message

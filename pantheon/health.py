@@ -1,4 +1,4 @@
-"""Is the process up, and can it work."""
+"""Liveness (GET health) and readiness (GET ready)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ BROKER_TIMEOUT_S = 2.0
 
 
 class HealthShape(serializers.Serializer[Any]):
-    status = one_of("The process is up.", "ok")
+    status = one_of("Always `ok`.", "ok")
     version = text("Pantheon's version.")
 
 
@@ -43,13 +43,13 @@ class ReadyShape(serializers.Serializer[Any]):
     status = one_of("Whether turns are accepted.", "ok", "unavailable")
     checks = serializers.DictField(
         child=serializers.CharField(),
-        help_text="What a turn needs -> `ok`, or what is missing. `processes`, if `bin/run` started several, names "
-        "those that ended and are restarting; the status stays `ok`, since turns are accepted and wait.",
+        help_text="Dependency of a turn -> `ok`, or what is wrong. `processes`, present if `bin/run` started several, "
+        "names those that are restarting; the status stays `ok` because turns are still accepted and wait.",
     )
 
 
 class HealthView(AsyncAPIView):
-    """The process is up. Asks nothing of anything else, not even for a thread: all may be waiting for the database."""
+    """Answer on the event loop, without database or thread: all threads may be waiting for the database."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
@@ -59,13 +59,13 @@ class HealthView(AsyncAPIView):
             return self.get(request)
         return await super().dispatch(request, *args, **kwargs)
 
-    @operation("Is the process up", answers=HealthShape)
+    @operation("Check that the process is up", answers=HealthShape)
     def get(self, request: HttpRequest) -> HttpResponseBase:
         return JsonResponse({"status": "ok", "version": settings.VERSION})
 
 
 def check_database() -> str:
-    """Change no row, which takes what changing one takes: a database that only reads cannot take a turn."""
+    """Run an UPDATE that matches no row: it fails on a read-only database, where turns cannot be accepted."""
     MigrationRecorder.Migration.objects.filter(app="").update(name="")
     return "ok"
 
@@ -77,7 +77,7 @@ def check_migrations() -> str:
 
 
 def check_broker() -> str:
-    """Write to the Redis that carries turns to the workers; where none is named turns run in the web process."""
+    """Write to the broker's Redis. `ok` without REDIS_URL: turns then run in the web process."""
     if settings.REDIS_URL:
         options = {"socket_connect_timeout": BROKER_TIMEOUT_S, "socket_timeout": BROKER_TIMEOUT_S}
         with Redis.from_url(settings.REDIS_URL, retry=Retry(NoBackoff(), 0), **options) as client:
@@ -92,13 +92,13 @@ CHECKS: dict[str, Callable[[], str]] = {
     "event_log": lambda: event_log.check(),
     "journal": journal_state.check,
 }
-"""Each says `ok` (the journal: which one it is), says what is missing, or raises."""
+"""Each check returns `ok` (the journal: its kind), returns what is wrong, or raises."""
 
 GOOD = {"ok", *JOURNALS}
 
 
 def processes_state() -> str | None:
-    """Say which processes of bin/run are restarting; None if no supervisor tells, as on several machines."""
+    """Return which processes of bin/run are restarting; None without its supervisor, as with `--only`."""
     try:
         names = Path(os.environ["PANTHEON_RESTARTING"]).read_text().splitlines()
     except (KeyError, FileNotFoundError):
@@ -107,12 +107,12 @@ def processes_state() -> str | None:
 
 
 class ReadyView(ApiView):
-    """Everything that a turn needs answers."""
+    """Check everything that a turn needs."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
 
-    @operation("Can it work", answers={200: ReadyShape, 503: ReadyShape})
+    @operation("Check that turns can run", answers={200: ReadyShape, 503: ReadyShape})
     def get(self, request: Request) -> Response:
         checks: dict[str, str] = {}
         ready = True
@@ -123,7 +123,7 @@ class ReadyView(ApiView):
                 log.warning("not ready: %s: %s", name, error)
                 checks[name] = "failed"
             ready = ready and checks[name] in GOOD
-        # Without a worker turns are still accepted and wait: no reason to take the web process away.
+        # Without workers, turns are still accepted and wait, so a load balancer must keep this web process.
         if (processes := processes_state()) is not None:
             checks["processes"] = processes
         return Response(

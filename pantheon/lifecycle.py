@@ -1,9 +1,7 @@
-"""The life of a process that serves: its begin, and whether it is about to stop.
+"""Start and stop of a serving process.
 
-The web server says the latter here, and whoever streams or waits listens.
-
-The server cuts what is still open when its graceful timeout is over, so long answers have to end themselves.
-Where no server reports itself (a management command, a test), nothing is ever stopping.
+The web server cuts open responses after its graceful timeout, so code that streams or waits checks `is_stopping`. In
+processes without a server (management commands, tests) it is always False.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 class Worker(Protocol):
-    """What the server's worker shows of itself."""
+    """The part of gunicorn's worker that is used here."""
 
     alive: bool
 
@@ -31,31 +29,32 @@ _lock = threading.Lock()
 
 
 def freeze_after_startup() -> None:
-    """Call when all is loaded and work begins: what is here by now is never garbage.
+    """Exempt all objects loaded so far from garbage collection. Call once, when loading is complete.
 
-    The collector would look through it again and again: 90 ms, in which no stream moves.
+    A full collection would traverse them every time: 90 ms in which no stream advances.
     """
-    import_module("pantheon.urls")  # which the first request would load
+    import_module("pantheon.urls")  # else loaded by the first request, after the freeze
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
 
 
 def set_worker(worker: Worker) -> None:
-    """Remember the worker of this process, once it is ready to serve."""
+    """Register this process's gunicorn worker."""
     global _worker
     _worker = worker
 
 
 def is_stopping() -> bool:
-    """Whether this process was told to stop. Cheap: meant to be asked in a loop."""
+    """Return whether this process is shutting down. Cheap enough for a loop."""
     return _stopped.is_set() or (_worker is not None and not _worker.alive)
 
 
 def on_stop(callback: Callable[[], object]) -> None:
-    """Have `callback` called once when this process is told to stop, in a thread where it may block.
+    """Register a callback for the stop of this process; call it at once if it is already stopping.
 
-    The process waits for it, within the graceful timeout: this is the place to hand work over to others.
+    Callbacks run once, in a thread where they may block, for example to hand work over. The process waits for them,
+    within the graceful timeout.
     """
     with _lock:
         if not _stopped.is_set():
@@ -65,7 +64,7 @@ def on_stop(callback: Callable[[], object]) -> None:
 
 
 def stop() -> None:
-    """Call the callbacks, the last registered first. Blocks; a second call returns at once."""
+    """Run the callbacks in reverse order of registration. Blocks; a second call returns at once."""
     with _lock:
         if _stopped.is_set():
             return
@@ -74,5 +73,5 @@ def stop() -> None:
     for callback in callbacks:
         try:
             callback()
-        except Exception:  # one that fails must not keep the others from being told
-            logger.exception("A callback for the end of the process failed.")
+        except Exception:  # a failing callback must not prevent the others
+            logger.exception("a stop callback failed")

@@ -1,4 +1,4 @@
-"""Settings, from the environment or `.env`. What is ours is `PANTHEON_*`; docs/settings.md has a line for each."""
+"""Settings, from the environment or `.env`. Our own are named `PANTHEON_*`; docs/settings.md documents each."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DEBUG = env.switch("PANTHEON_DEBUG", default=False)
 PANTHEON_URL = env.str("PANTHEON_URL", default="").rstrip("/")
 IS_HTTPS = PANTHEON_URL.startswith("https://")
 ALLOWED_HOSTS = env.list("PANTHEON_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
-if (bound := env.str("HOST", default="")) and bound not in ("0.0.0.0", "::"):  # noqa: S104  (any address is no name)
+if (bound := env.str("HOST", default="")) and bound not in ("0.0.0.0", "::"):  # noqa: S104  (wildcard addresses are not host names)
     ALLOWED_HOSTS.append(host_of(f"//[{bound}]" if ":" in bound else f"//{bound}"))
 if PANTHEON_URL:
     ALLOWED_HOSTS.append(host_of(PANTHEON_URL))
@@ -91,7 +91,7 @@ TEMPLATES = [
 
 
 def database() -> dict[str, Any]:
-    """Return the database of DATABASE_URL; a SQLite file with WAL and IMMEDIATE transactions where none is named."""
+    """Return the database of DATABASE_URL; by default a SQLite file, with WAL and IMMEDIATE transactions."""
     url = env.str("DATABASE_URL", default="") or f"sqlite:///{PANTHEON_DATA_DIR / 'pantheon.sqlite3'}"
     config = database_settings(url)
     options = config.setdefault("OPTIONS", {})
@@ -105,7 +105,7 @@ def database() -> dict[str, Any]:
         config["TEST"] = {"NAME": str(Path(config["NAME"]).with_suffix(".test.sqlite3"))}
     elif config["ENGINE"] == "django.db.backends.postgresql":
         options.setdefault("connect_timeout", 10)
-        # A server that vanished without a word is given up within seconds, not after the quarter of an hour of TCP.
+        # Detect a vanished server within seconds; TCP's default takes about 15 minutes.
         silence = {
             "keepalives_idle": 5,
             "keepalives_interval": 2,
@@ -114,12 +114,11 @@ def database() -> dict[str, Any]:
         }
         for name, value in silence.items():
             options.setdefault(name, value)
-        # Statements that come again are planned once for each connection: half of the server's time per turn.
+        # Prepare statements at first use: planning them each time took half of the server's time per turn.
         options.setdefault("server_side_binding", True)
         options.setdefault("prepare_threshold", 1)
-        config["CONN_MAX_AGE"] = (
-            None  # the threads of sessions.live.database keep theirs, and look after them
-        )
+        # The threads of sessions.live.database keep their connections and check them.
+        config["CONN_MAX_AGE"] = None
     return config
 
 
@@ -199,17 +198,17 @@ SESSION_COOKIE_NAME = "pantheon_session"
 CSRF_COOKIE_NAME = "pantheon_csrf"
 CSRF_FAILURE_VIEW = "pantheon.http.error_pages.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
-# How many proxies of ours add to X-Forwarded-For: with https there is one, which ends the encryption and says so.
+# Number of our proxies that append to X-Forwarded-For. With https there is at least one, which terminates TLS.
 PANTHEON_PROXIES = env.int("PANTHEON_PROXIES", default=1 if IS_HTTPS else 0)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if IS_HTTPS and PANTHEON_PROXIES else None
 SECURE_SSL_REDIRECT = env.switch("PANTHEON_HTTPS_REDIRECT", default=IS_HTTPS)
 SECURE_SSL_HOST = urlsplit(PANTHEON_URL).netloc if IS_HTTPS else None
-SECURE_REDIRECT_EXEMPT = [r"^api/v1/(health|ready)$"]  # asked for by what watches the process, past the proxy
+SECURE_REDIRECT_EXEMPT = [r"^api/v1/(health|ready)$"]  # health checks reach the process directly, over http
 SECURE_HSTS_SECONDS = env.int("PANTHEON_HSTS_S", default=30 * 24 * 3600 if IS_HTTPS else 0)
-# Promises for other hosts of the domain (subdomains, browsers' preload lists) are not ours to give.
+# HSTS for subdomains and preload lists would bind other hosts of the domain, so we set neither.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 if not IS_HTTPS:
-    # HSTS, redirects and secure cookies follow from PANTHEON_URL: pantheon.W002 says so, once.
+    # HSTS, redirects and secure cookies follow from PANTHEON_URL: pantheon.W002 alone reports them.
     SILENCED_SYSTEM_CHECKS += ["security.W004", "security.W008", "security.W012", "security.W016"]
 SECURE_REFERRER_POLICY = "same-origin"
 

@@ -1,4 +1,4 @@
-"""System checks of our settings: what cannot work is said before anything starts, with what to set instead."""
+"""System checks of our settings. Each finding says what to set instead."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ COUNTS = (
     "PANTHEON_WORKER_TURNS",
 )
 MIN_LEASE_S = 3.0
-"""A lease is renewed every second, so the shortest one bears two late renewals."""
+"""Leases are renewed every second, so the shortest one survives two late renewals."""
 
 SIGNUPS = ("invite", "open", "closed")
 REDIS_SCHEMES = ("redis", "rediss", "unix")
@@ -71,7 +71,7 @@ def value(name: str) -> Any:
 
 
 def check_limits(**kwargs: Any) -> list[CheckMessage]:
-    """Refuse negative rate limits."""
+    """Error on negative rate limits."""
     return [
         Error(
             f"{name} is {value(name)}.", hint="Set 0 for no limit, or a positive number.", id="pantheon.E001"
@@ -82,7 +82,7 @@ def check_limits(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_times(**kwargs: Any) -> list[CheckMessage]:
-    """Refuse timeouts and intervals that are over before they begin."""
+    """Error unless timeouts and intervals are positive."""
     return [
         Error(f"{name} is {value(name)}.", hint="Set a number of seconds above 0.", id="pantheon.E002")
         for name in TIMES
@@ -99,7 +99,7 @@ def check_not_negative(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_counts(**kwargs: Any) -> list[CheckMessage]:
-    """Refuse bounds under which a council could do nothing."""
+    """Error unless counts are positive."""
     return [
         Error(f"{name} is {value(name)}.", hint="Set a number above 0.", id="pantheon.E010")
         for name in COUNTS
@@ -108,12 +108,12 @@ def check_counts(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_summary_trigger(**kwargs: Any) -> list[CheckMessage]:
-    """Refuse what is no part of a whole."""
-    part = settings.PANTHEON_SUMMARY_TRIGGER
-    if 0 < part <= 1:
+    """Error unless the value is above 0 and at most 1."""
+    fraction = settings.PANTHEON_SUMMARY_TRIGGER
+    if 0 < fraction <= 1:
         return []
-    hint = "Set a part of the input budget, above 0 and at most 1; 0.7 is the default."
-    return [Error(f"PANTHEON_SUMMARY_TRIGGER is {part}.", hint=hint, id="pantheon.E015")]
+    hint = "Set a fraction of the input budget, above 0 and at most 1; the default is 0.7."
+    return [Error(f"PANTHEON_SUMMARY_TRIGGER is {fraction}.", hint=hint, id="pantheon.E015")]
 
 
 def check_metrics_port(**kwargs: Any) -> list[CheckMessage]:
@@ -125,12 +125,12 @@ def check_metrics_port(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_key_files(**kwargs: Any) -> list[CheckMessage]:
-    """Refuse a provider's key in a file that cannot be read: its models would be offered, and every call would fail."""
+    """Error if a provider's key file cannot be read: its models would be offered, and every call would fail."""
     named = {name: path for name, path in os.environ.items() if name.endswith("_API_KEY_FILE") and path}
     return [
         Error(
             f"{name} names a file that {problem}.",
-            hint=f"Write the key into that file, readable for Pantheon, or unset {name}.",
+            hint=f"Write the key to that file and make it readable for Pantheon, or unset {name}.",
             id="pantheon.E017",
         )
         for name, path in sorted(named.items())
@@ -139,15 +139,15 @@ def check_key_files(**kwargs: Any) -> list[CheckMessage]:
 
 
 def problem_of_key_file(path: str) -> str:
-    """Return what keeps a key from being read, empty where nothing does."""
+    """Return why the key cannot be read from the file; "" if it can."""
     try:
         return "" if Path(path).read_text(encoding="utf-8").strip() else "is empty"
     except (OSError, ValueError) as error:
-        return f"cannot be read ({getattr(error, 'strerror', None) or 'it is no text'})"
+        return f"cannot be read ({getattr(error, 'strerror', None) or 'it is not text'})"
 
 
 def check_private_files(**kwargs: Any) -> list[CheckMessage]:
-    """Warn of a data directory, or a secret file, that other accounts of the machine can look into."""
+    """Warn if other accounts of this machine can access the data directory or a secret file."""
     paths = [settings.PANTHEON_DATA_DIR, *secret_files(settings.PANTHEON_DATA_DIR, settings.SQLITE_FILE)]
     return [
         Warning(
@@ -161,18 +161,18 @@ def check_private_files(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_lease(**kwargs: Any) -> list[CheckMessage]:
-    """Refuse a lease that a healthy process may lose."""
+    """Error if the lease is so short that a healthy process could lose it."""
     lease_s = settings.PANTHEON_LEASE_S
     if lease_s >= MIN_LEASE_S:
         return []
-    message = f"PANTHEON_LEASE_S is {lease_s}: turns would be taken from processes that still run them."
+    message = f"PANTHEON_LEASE_S is {lease_s}: processes would lose turns that they still run."
     return [
-        Error(message, hint=f"Set at least {MIN_LEASE_S:.0f} seconds; 15 is the default.", id="pantheon.E004")
+        Error(message, hint=f"Set at least {MIN_LEASE_S:.0f} seconds; the default is 15.", id="pantheon.E004")
     ]
 
 
 def check_journal(**kwargs: Any) -> list[CheckMessage]:
-    """Refuse a journal that there is not."""
+    """Error if the configured journal does not exist."""
     if settings.PANTHEON_JOURNAL in JOURNALS:
         return []
     hint = "Set database (the default), or memory for development without durability."
@@ -180,12 +180,12 @@ def check_journal(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_mail(**kwargs: Any) -> list[CheckMessage]:
-    """Refuse mail without an address of our own: a link in a mail is never made from what a request says."""
+    """Error if mail is configured without PANTHEON_URL: links in mails are never built from a request's host."""
     if settings.PANTHEON_URL or not settings.EMAIL_URL:
         return []
     return [
         Error(
-            "EMAIL_URL is set and PANTHEON_URL is not: links in mails would have no address to lead to.",
+            "EMAIL_URL is set but PANTHEON_URL is not, so links in mails would have no address.",
             hint="Set PANTHEON_URL to the address people use, such as https://council.example.org, or unset EMAIL_URL.",
             id="pantheon.E021",
         )
@@ -193,7 +193,7 @@ def check_mail(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_signup(**kwargs: Any) -> list[CheckMessage]:
-    """Refuse a way to make accounts that there is not."""
+    """Error if PANTHEON_SIGNUP has an unknown value."""
     if settings.PANTHEON_SIGNUP in SIGNUPS:
         return []
     hint = "Set invite (the default), open or closed."
@@ -201,7 +201,7 @@ def check_signup(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_url(**kwargs: Any) -> list[CheckMessage]:
-    """Refuse a public address that is not `scheme://host[:port]`."""
+    """Error if PANTHEON_URL is not `scheme://host[:port]`."""
     url = settings.PANTHEON_URL
     if not url:
         return []
@@ -212,61 +212,61 @@ def check_url(**kwargs: Any) -> list[CheckMessage]:
         and not (parts.path or parts.query or parts.fragment)
     ):
         return []
-    hint = "Set scheme and host, with a port if need be and no path: https://council.example.org"
+    hint = "Set scheme, host and optionally a port, without a path: https://council.example.org"
     return [Error(f"PANTHEON_URL is {url!r}.", hint=hint, id="pantheon.E005")]
 
 
 def check_public_address(**kwargs: Any) -> list[CheckMessage]:
-    """Warn of an address without encryption. For `check --deploy`."""
+    """Warn if PANTHEON_URL is not https. For `check --deploy`."""
     if settings.IS_HTTPS:
         return []
     problem = f"is {settings.PANTHEON_URL!r}" if settings.PANTHEON_URL else "is not set"
     return [
         Warning(
-            f"PANTHEON_URL {problem}: cookies are sent over plain connections too, and nothing leads to https.",
-            hint="Set PANTHEON_URL=https://council.example.org, the address people use; secure cookies, redirects "
-            "and HSTS follow from it.",
+            f"PANTHEON_URL {problem}: cookies are sent over unencrypted connections too, without a redirect to https.",
+            hint="Set PANTHEON_URL to the https address people use, such as https://council.example.org; this turns on "
+            "secure cookies, redirects and HSTS.",
             id="pantheon.W002",
         )
     ]
 
 
 def check_web_processes(**kwargs: Any) -> list[CheckMessage]:
-    """Refuse several web processes without Redis: turns and their events would live in the memory of one."""
+    """Error on several web processes without Redis: a turn's events would be in the memory of one of them."""
     wanted = web_processes()
     if wanted == "1" or settings.REDIS_URL:
         return []
     return [
         Error(
-            f"{wanted} web processes are asked for, and one cannot read the events of another's turns.",
-            hint="Set REDIS_URL (and DATABASE_URL to PostgreSQL), through which processes share them; or "
-            "WEB_CONCURRENCY=1 (or unset it), and no --workers in GUNICORN_CMD_ARGS.",
+            f"{wanted} web processes are configured, but without Redis they cannot read each other's turn events.",
+            hint="Set REDIS_URL, and DATABASE_URL to PostgreSQL; or set WEB_CONCURRENCY=1 (or unset it) and no "
+            "--workers in GUNICORN_CMD_ARGS.",
             id="pantheon.E006",
         )
     ]
 
 
 def check_shared_database(**kwargs: Any) -> list[CheckMessage]:
-    """Refuse SQLite with workers: they write from several processes, and a file has one writer at a time."""
+    """Error on SQLite with workers: several processes would write, and SQLite allows one writer at a time."""
     if not settings.REDIS_URL or not uses_sqlite():
         return []
     return [
         Error(
-            "REDIS_URL is set, so Celery workers run the turns, and the database is a SQLite file.",
-            hint="Set DATABASE_URL=postgres://user:password@host/name, or unset REDIS_URL: turns then run in the "
-            "one web process.",
+            "REDIS_URL is set, so Celery workers run the turns, but the database is a SQLite file.",
+            hint="Set DATABASE_URL=postgres://user:password@host/name, or unset REDIS_URL to run turns in the web "
+            "process.",
             id="pantheon.E012",
         )
     ]
 
 
 def check_shared_journal(**kwargs: Any) -> list[CheckMessage]:
-    """Refuse the journal in memory with workers: turns change processes at every restart of one."""
+    """Error on the journal in memory with workers: turns move to another process whenever one restarts."""
     if not settings.REDIS_URL or settings.PANTHEON_JOURNAL != MEMORY:
         return []
     return [
         Error(
-            "PANTHEON_JOURNAL is memory, and Celery workers run the turns: none knows what another's turn has asked.",
+            "PANTHEON_JOURNAL is memory, but Celery workers run the turns and cannot read each other's journal.",
             hint="Set PANTHEON_JOURNAL=database (or unset it), or unset REDIS_URL.",
             id="pantheon.E013",
         )
@@ -274,7 +274,7 @@ def check_shared_journal(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_production() -> list[CheckMessage]:
-    """Refuse what `bin/run --production` cannot start with. Not registered: only that command asks."""
+    """Error if settings for `bin/run --production` are missing. Not registered: only that command calls it."""
     missing = []
     if uses_sqlite():
         missing.append("DATABASE_URL=postgres://user:password@host/name")
@@ -284,8 +284,8 @@ def check_production() -> list[CheckMessage]:
         return []
     return [
         Error(
-            "--production starts several processes, which meet in PostgreSQL and Redis.",
-            hint=f"Set {' and '.join(missing)}; or run bin/run alone, which needs neither.",
+            "--production starts several processes, which need PostgreSQL and Redis.",
+            hint=f"Set {' and '.join(missing)}; or run bin/run without --production, which needs neither.",
             id="pantheon.E014",
         )
     ]
@@ -296,7 +296,7 @@ def uses_sqlite() -> bool:
 
 
 def web_processes() -> str:
-    """Return how many workers the web server is told to start; its arguments win over WEB_CONCURRENCY."""
+    """Return the configured number of web workers; GUNICORN_CMD_ARGS overrides WEB_CONCURRENCY."""
     wanted = os.environ.get("WEB_CONCURRENCY") or "1"
     arguments = shlex.split(os.environ.get("GUNICORN_CMD_ARGS", ""))
     for position, argument in enumerate(arguments):
@@ -308,7 +308,7 @@ def web_processes() -> str:
 
 
 def check_database(**kwargs: Any) -> list[CheckMessage]:
-    """Refuse to work without a connection to spare."""
+    """Error if there are fewer than 2 database connections per process."""
     size = settings.PANTHEON_DB_POOL_SIZE
     if size < 2:
         message = f"PANTHEON_DB_POOL_SIZE is {size}."
@@ -319,12 +319,12 @@ def check_database(**kwargs: Any) -> list[CheckMessage]:
 def check_redis(**kwargs: Any) -> list[CheckMessage]:
     if not settings.REDIS_URL or urlsplit(settings.REDIS_URL).scheme in REDIS_SCHEMES:
         return []
-    # The address may hold a password: it is not repeated.
-    return [Error("REDIS_URL is no address of a Redis.", hint="Set redis://host:6379/0.", id="pantheon.E008")]
+    # Do not show the value: it may contain a password.
+    return [Error("REDIS_URL is not a Redis URL.", hint="Set redis://host:6379/0.", id="pantheon.E008")]
 
 
 def check_default_model(*, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """Warn of a default model that the catalogue does not offer. Asks the database, so `check --database default`."""
+    """Warn if the default model is unavailable. Reads the database, so only with `check --database default`."""
     alias = settings.PANTHEON_DEFAULT_MODEL
     if not alias or not is_migrated(LlmModel, databases):
         return []
@@ -332,27 +332,27 @@ def check_default_model(*, databases: Sequence[str] | None = None, **kwargs: Any
     if model is not None and model.provider.has_key:
         return []
     if model is None:
-        problem = "no model that is switched on has this alias"
+        problem = "no enabled model has this alias"
     else:
         problem = f"its provider {model.provider} has no key: {model.provider.key_cure}"
     return [
         Warning(
             f"PANTHEON_DEFAULT_MODEL is {alias!r}: {problem}.",
-            hint="Agents without a model of their own cannot answer. Set an alias of the catalogue, or unset it.",
+            hint="Agents without a model of their own cannot answer. Set the alias of an enabled model, or unset it.",
             id="pantheon.W001",
         )
     ]
 
 
 def check_key_variables(*, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """Warn of providers whose key is in a variable that no provider may read. Asks the database, as above."""
+    """Warn of providers whose key variable has a forbidden name. Reads the database, as above."""
     if not is_migrated(Provider, databases):
         return []
     return [
         Warning(
-            f"The provider {provider.name} reads its key from {provider.key_env}, which no provider may: "
-            "its models cannot be used.",
-            hint=f"{KEY_NAME_RULE} Set it, and name it as the provider's key variable in the administration.",
+            f"Provider {provider.name} cannot read its key from {provider.key_env}: the name is not allowed. "
+            "Its models cannot be used.",
+            hint=f"{KEY_NAME_RULE} Set it, and enter it as the provider's key variable in the administration.",
             id="pantheon.W003",
         )
         for provider in Provider.objects.order_by("name")
@@ -361,7 +361,7 @@ def check_key_variables(*, databases: Sequence[str] | None = None, **kwargs: Any
 
 
 def is_migrated(model: type[Model], databases: Sequence[str] | None) -> bool:
-    """Tell whether a check may ask for the rows of a model, and whether there is a table to ask."""
+    """Return whether a check may query the default database and the model's table exists."""
     if "default" not in (databases or ()):
         return False
     return model._meta.db_table in connections["default"].introspection.table_names()

@@ -1,4 +1,4 @@
-"""The environment as the settings read it: a value that cannot be meant is an ImproperlyConfigured of one line."""
+"""Read settings from the environment. An invalid value raises ImproperlyConfigured with a one-line message."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 class Environment(environ.FileAwareEnv):
-    """Variables, `.env`, and `NAME_FILE` for what is kept in a file."""
+    """Environment variables and `.env`. `NAME_FILE` names a file that holds the value of `NAME`."""
 
     def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -24,7 +24,7 @@ class Environment(environ.FileAwareEnv):
         except (OSError, UnicodeDecodeError) as error:
             raise ImproperlyConfigured(
                 f"{var}_FILE names a file that cannot be read: "
-                f"{getattr(error, 'strerror', None) or 'it is no text'}."
+                f"{getattr(error, 'strerror', None) or 'it is not text'}."
             ) from error
         except ValueError as error:
             raise ImproperlyConfigured(
@@ -32,35 +32,35 @@ class Environment(environ.FileAwareEnv):
             ) from error
 
     def log_level(self, var: str, default: str) -> str:
-        """Return the name of one of Python's log levels."""
+        """Return the name of a Python log level."""
         level: str = self.str(var, default=default).upper()
         if level not in LOG_LEVELS:
             raise ImproperlyConfigured(f"{var} must be one of {', '.join(LOG_LEVELS)}.")
         return level
 
     def switch(self, var: str, default: bool) -> bool:
-        """Return whether something is on."""
+        """Return a boolean."""
         text: str = self.str(var, default="").strip().lower()
         if text not in ("", *ON, *OFF):
             raise ImproperlyConfigured(f"{var} must be 1 or 0.")
         return text in ON if text else default
 
     def choice(self, var: str, default: str, choices: Sequence[str]) -> str:
-        """Return one of a few words."""
-        chosen: str = self.str(var, default=default)
-        if chosen not in choices:
+        """Return one of `choices`."""
+        text: str = self.str(var, default=default)
+        if text not in choices:
             raise ImproperlyConfigured(f"{var} must be one of {', '.join(choices)}.")
-        return chosen
+        return text
 
 
 def database_settings(url: str) -> dict[str, Any]:
-    """Return Django's settings of a database's address."""
+    """Return the entry of DATABASES for a URL."""
     try:
         config: dict[str, Any] = environ.Env.db_url_config(url)
         if config.get("ENGINE") not in DATABASES:
-            raise ValueError("another database")
+            raise ValueError("unsupported database")
     except (ImproperlyConfigured, ValueError) as error:
-        # The address may hold a password: it is not repeated.
+        # Do not show the value: it may contain a password.
         raise ImproperlyConfigured(
             "DATABASE_URL must be postgres://user:password@host:5432/name or sqlite:////path/to/file."
         ) from error
@@ -68,13 +68,13 @@ def database_settings(url: str) -> dict[str, Any]:
 
 
 def mail_settings(url: str) -> dict[str, Any]:
-    """Return Django's EMAIL_* settings of a mail server's address."""
+    """Return Django's EMAIL_* settings for the URL of a mail server."""
     try:
         if urlsplit(url).scheme not in SMTP_SCHEMES:
-            raise ValueError("no mail server")
+            raise ValueError("not a mail server")
         config: dict[str, Any] = environ.Env.email_url_config(url)
     except (ImproperlyConfigured, ValueError) as error:
-        # The address may hold a password: it is not repeated.
+        # Do not show the value: it may contain a password.
         raise ImproperlyConfigured(
             "EMAIL_URL must be the address of a mail server: smtp+tls://user:password@mail.example.org:587."
         ) from error
@@ -82,6 +82,6 @@ def mail_settings(url: str) -> dict[str, Any]:
 
 
 def host_of(url: str) -> str:
-    """Return the host of a URL as ALLOWED_HOSTS wants it: without port, an IPv6 address in brackets."""
+    """Return the host of a URL in the format of ALLOWED_HOSTS: without port, IPv6 addresses in brackets."""
     host = urlsplit(url).hostname or ""
     return f"[{host}]" if ":" in host else host

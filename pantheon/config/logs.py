@@ -1,8 +1,8 @@
-"""How log lines look: plain text for a terminal, or JSON objects with the ids of what they speak of.
+"""Logging configuration: plain text for a terminal, or one JSON object per line.
 
-A JSON line has `event`, `level`, `logger`, `timestamp` (UTC) and, where they are known, `request_id`, `user_id`,
-`turn_id` and `call_id`: whoever begins one of these binds its id with `structlog.contextvars`. No line holds message
-text or keys.
+A JSON line has `event`, `level`, `logger`, `timestamp` (UTC) and, if known, `request_id`, `user_id`, `turn_id` and
+`call_id`. Code that starts a request, turn or call binds its id with `structlog.contextvars`. Log lines never contain
+message texts or keys.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ QUIET = {
     "celery.worker.strategy": "WARNING",
     "celery.app.trace": "WARNING",
 }
-"""The SDKs' HTTP client logs a line per request at INFO, Django a warning per 404, Celery two lines per task."""
+"""At INFO the SDKs' HTTP client logs every request and Celery two lines per task; Django warns of every 404."""
 
 REFUSED = "django.security."
 REFUSED_CHARS = 300
 
 
 def logging_config(*, log_format: str, level: str) -> dict[str, Any]:
-    """Return the dictConfig. Lines per request (`pantheon.requests`) are for machines: a terminal shows none."""
+    """Return the dictConfig. The line per request (`pantheon.requests`) is only logged as JSON."""
     requests = "INFO" if log_format == JSON else "WARNING"
     levels = {**QUIET, "pantheon.requests": requests}
     return {
@@ -59,21 +59,21 @@ def logging_config(*, log_format: str, level: str) -> dict[str, Any]:
 
 
 class LinkFilter(logging.Filter):
-    """Takes the secrets of one-time links out of the addresses that Django logs: whoever has one takes the account."""
+    """Remove the secrets of one-time links from URLs that Django logs: they give access to an account."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.name.startswith("django."):
             message = record.getMessage()
             if (safe := ONE_TIME_LINK.sub(r"\1[secret]", message)) != message:
                 record.msg, record.args = safe, ()
-            vars(record).pop("request", None)  # which JSON would write with all of its address
+            vars(record).pop("request", None)  # the JSON formatter would write it, with the full URL
         return True
 
 
 class RefusalFilter(logging.Filter):
-    """Makes one line of a request that Django refuses: a wrong host, a filter that is not allowed, too many fields.
+    """Log a request that Django refuses (wrong host, forbidden filter, too many fields) as one short warning.
 
-    Anybody can send many of them, with anything in them; where in the code one was noticed tells nothing.
+    Anybody can send many of them with any content, and their tracebacks are useless.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -86,7 +86,7 @@ class RefusalFilter(logging.Filter):
 
 
 def json_formatter() -> structlog.stdlib.ProcessorFormatter:
-    """Return the formatter of JSON lines, an exception among them as text."""
+    """Return the formatter of JSON lines. Exceptions become a text field."""
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[
             structlog.contextvars.merge_contextvars,

@@ -1,4 +1,4 @@
-"""Files that other accounts of the machine must not read: the database, the secret key, and what else is written."""
+"""Keep other accounts of this machine from reading our files: database, secret key and everything else we write."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 UMASK = 0o077
-"""For everything that a process of ours writes."""
+"""Umask of all our processes."""
 
 OTHERS = 0o077
 SQLITE_ENDS = ("", "-wal", "-shm", "-journal")
 
 
 def data_dir_prepare(path: Path, *, ours: bool) -> None:
-    """Make the data directory for this user alone, and so the umask. `ours`: one that is there already is narrowed too.
+    """Create the data directory and set the umask, both for this user only. `ours`: restrict an existing one too.
 
-    Where somebody chose another directory it may serve others as well, so a check only says that it is open.
+    A directory that was configured may also serve other purposes, so only a check warns if it is open.
     """
     os.umask(UMASK)
     path.mkdir(parents=True, exist_ok=True)
@@ -26,13 +26,13 @@ def data_dir_prepare(path: Path, *, ours: bool) -> None:
 
 
 def files_narrow(data_dir: Path, database: str | None) -> None:
-    """Take secret files of earlier versions from others."""
+    """Restrict secret files that earlier versions wrote with wider permissions."""
     for path in secret_files(data_dir, database):
         narrow(path)
 
 
 def secret_files(data_dir: Path, database: str | None) -> Iterator[Path]:
-    """Yield the files that hold secrets and are there; `database` is the path of the SQLite file."""
+    """Yield the existing files with secrets. `database` is the path of the SQLite file."""
     paths = [data_dir / "secret_key"]
     if database:
         paths += [Path(f"{database}{end}") for end in SQLITE_ENDS]
@@ -40,12 +40,12 @@ def secret_files(data_dir: Path, database: str | None) -> Iterator[Path]:
 
 
 def narrow(path: Path) -> None:
-    """Take every right from others; of what belongs to somebody else only they can."""
-    found = path.stat()
-    if found.st_uid == os.geteuid() and found.st_mode & OTHERS:
-        path.chmod(stat.S_IMODE(found.st_mode) & ~OTHERS)
+    """Remove all permissions of group and others, if this user owns the file: only the owner can."""
+    status = path.stat()
+    if status.st_uid == os.geteuid() and status.st_mode & OTHERS:
+        path.chmod(stat.S_IMODE(status.st_mode) & ~OTHERS)
 
 
 def is_open(path: Path) -> bool:
-    """Tell whether others have any right to a file or directory."""
+    """Return whether group or others have any permission on a file or directory."""
     return bool(path.stat().st_mode & OTHERS)

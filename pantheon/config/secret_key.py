@@ -1,4 +1,4 @@
-"""The secret key that a first start makes and keeps, so that nobody has to invent one."""
+"""The secret key, generated at the first start if none is configured."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 
 
 def load_or_make_secret_key(path: Path) -> str:
-    """Return the key kept at `path`, made at first use, readable by its owner alone.
+    """Return the key stored at `path`; generate it if missing, readable only by the owner.
 
-    Written under another name and linked into place, so that processes that start together agree on one key
-    and none reads half of it.
+    The file is written under another name and hard-linked into place, so that processes starting at the same time
+    agree on one key and none reads a partial file.
     """
     if not path.exists():
         draft = path.with_name(f"{path.name}.{os.getpid()}")

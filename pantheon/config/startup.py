@@ -1,4 +1,4 @@
-"""How a process begins: with settings that can be read, or with one line that says what is wrong with them."""
+"""Startup of a process: load and check the settings, or exit with one line that says what is wrong."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from django.core.management import CommandError, call_command
 
 
 def settings_load(*, exit_code: int = 1) -> None:
-    """Read the settings; end the process where one cannot be read."""
+    """Load the settings; exit if one is invalid."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pantheon.settings")
     try:
-        settings.INSTALLED_APPS  # noqa: B018  (the first look reads them all)
+        settings.INSTALLED_APPS  # noqa: B018  (the first access loads them all)
     except ImproperlyConfigured as error:
         refuse(error, exit_code)
 
 
 def settings_check() -> None:
-    """Ask the system checks; end the process where one finds an error."""
+    """Run the system checks; exit if one finds an error."""
     try:
         call_command("check", stdout=io.StringIO())
     except CommandError as error:

@@ -1,8 +1,7 @@
-"""No body fills the disk or takes forever: Django receives a body whole before any view can refuse it.
+"""Limit size and duration of request bodies: Django reads a body completely before a view can refuse it.
 
-What is a little over `DATA_UPLOAD_MAX_MEMORY_SIZE` gets its answer from Django, after a look at who asks; what is far
-over it is refused here, unread. So is a body of which nothing comes for a while, or that is slower on the whole than
-BYTES_PER_S.
+Django itself refuses a body slightly above DATA_UPLOAD_MAX_MEMORY_SIZE, after authentication. One far above it is
+refused here, unread, as is one that pauses for too long or is slower than BYTES_PER_S overall.
 """
 
 from __future__ import annotations
@@ -23,21 +22,21 @@ Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 BYTES_PER_S = 10_000
-"""A slow mobile network has more."""
+"""Slower than any usable mobile network."""
 
 
 class BodyTooLarge(Exception):
-    """More came than is read."""
+    """The body exceeds `max_bytes`."""
 
 
 class BodyTooSlow(Exception):
-    """Too little came."""
+    """The body paused for too long or is too slow."""
 
 
 class BodyLimit:
-    """An ASGI application whose requests have at most `max_bytes`; `limit_bytes` is what people are told.
+    """ASGI wrapper that refuses bodies above `max_bytes`. The error names `limit_bytes`, Django's lower limit.
 
-    `idle_s`: how long a body may pause, and how much longer it may take than BYTES_PER_S has it.
+    `idle_s`: how long a body may pause, and how much longer it may take in all than at BYTES_PER_S.
     """
 
     def __init__(self, app: Application, *, max_bytes: int, limit_bytes: int, idle_s: float) -> None:
@@ -54,13 +53,13 @@ class BodyLimit:
             await self.refuse(scope, send)
             return
         received = 0
-        begun = whole = False
+        response_started = is_complete = False
         clock = asyncio.get_running_loop().time
         started_s = clock()
 
         async def bounded_receive() -> Message:
-            nonlocal received, whole
-            if whole:  # what is waited for now is the client's leaving
+            nonlocal received, is_complete
+            if is_complete:  # the application waits for a disconnect, which has no deadline
                 return await receive()
             due_s = started_s + self.idle_s + received / BYTES_PER_S
             try:
@@ -71,35 +70,35 @@ class BodyLimit:
             received += len(message.get("body", b""))
             if received > self.max_bytes:
                 raise BodyTooLarge
-            whole = not message.get("more_body", False)
+            is_complete = not message.get("more_body", False)
             return message
 
         async def watched_send(message: Message) -> None:
-            nonlocal begun
-            begun = True
+            nonlocal response_started
+            response_started = True
             await send(message)
 
         try:
             await self.app(scope, bounded_receive, watched_send)
         except BodyTooLarge:
-            if not begun:
+            if not response_started:
                 await self.refuse(scope, send)
         except BodyTooSlow:
-            if not begun:
+            if not response_started:
                 await refuse_slow(send)
 
     async def refuse(self, scope: Message, send: Send) -> None:
-        """Answer 413 and close: what is still coming is not read."""
+        """Answer 413 and close the connection without reading the rest."""
         request_id = uuid.uuid4().hex
         error = PantheonError(
             "payload_too_large",
-            f"A request may have {self.limit_bytes} bytes.",
+            f"Requests are limited to {self.limit_bytes} bytes.",
             {"limit_bytes": self.limit_bytes},
         )
-        shown = error.as_dict(request_id)
+        content = error.as_dict(request_id)
         if scope["path"].startswith(OPENAI_PREFIX):
-            shown = openai_error(shown["error"], error.http_status)
-        body = json.dumps(shown).encode()
+            content = openai_error(content["error"], error.http_status)
+        body = json.dumps(content).encode()
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode()),
@@ -111,14 +110,14 @@ class BodyLimit:
 
 
 async def refuse_slow(send: Send) -> None:
-    """Answer 408 without words, as to a slow head, and close."""
+    """Answer 408 with an empty body and close the connection."""
     headers = [(b"content-length", b"0"), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": 408, "headers": headers})
     await send({"type": "http.response.body", "body": b""})
 
 
 def announced_bytes(scope: Message) -> int:
-    """Return what `Content-Length` says, 0 where it says nothing."""
+    """Return the Content-Length, 0 if missing or invalid."""
     for name, value in scope["headers"]:
         if name.lower() == b"content-length" and value.isdigit():
             return int(value)

@@ -1,6 +1,6 @@
-"""Connections that send slowly are ended. gunicorn's worker bounds how long one is idle between requests, no more.
+"""Close connections that send request heads slowly. gunicorn itself only limits idle time between requests.
 
-A body is bounded by `pantheon.http.body_limit`, which sees it arrive.
+`pantheon.http.body_limit` limits bodies.
 """
 
 from __future__ import annotations
@@ -12,33 +12,34 @@ from typing import Any
 from gunicorn.asgi.protocol import ASGIProtocol
 
 MAX_CONNECTIONS = 4_000
-"""Event streams, mostly."""
+"""Connections per web process, mostly event streams."""
 OTHER_FILES = 256
-"""Files and sockets that a process needs besides: the database, providers, Redis, bodies."""
+"""File descriptors reserved for the database, providers, Redis and request bodies."""
 
 
 def connections_allowed() -> int:
-    """Raise the number of files that this process may open as far as it can, and return how many connections it takes.
+    """Raise this process's limit of open files as far as allowed; return how many connections it can accept.
 
-    With all of its files open, nothing else would work. The lower limit is for programs that call `select`.
+    Connections must leave OTHER_FILES descriptors: without any, nothing else would work either.
     """
+    # The soft limit is low by default, for programs that use select(); raising it to the hard limit is allowed.
     _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     return MAX_CONNECTIONS if files < 0 else max(1, min(MAX_CONNECTIONS, files - OTHER_FILES))
 
 
 class BoundedConnection(ASGIProtocol):
-    """A connection of gunicorn's worker, refused where there are too many.
+    """A connection of gunicorn's worker with a deadline for request heads; refused if there are too many.
 
-    For `head_s` a new one may be silent, and as long may a request's head take from its first byte on.
+    `head_s` limits both the silence of a new connection and the time from the first byte of a head to its last.
     """
 
     def __init__(self, worker: Any, *, head_s: float) -> None:
         super().__init__(worker)
         self.head_s = head_s
         self._head_timer: asyncio.TimerHandle | None = None
-        self._begun = False
-        """A head has begun to arrive."""
+        self._head_started = False
+        """Whether part of a request head has arrived."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -50,7 +51,8 @@ class BoundedConnection(ASGIProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self._awaits_head():
-            self._begun = True
+            self._head_started = True
+            # None between the requests of a connection: the timer starts with the first byte of the next head.
             if self._head_timer is None:
                 self._head_timer = self.worker.loop.call_later(self.head_s, self._head_is_late)
         super().data_received(data)
@@ -65,17 +67,17 @@ class BoundedConnection(ASGIProtocol):
         return self._current_request is None and not self._closed
 
     def _cancel_head_timer(self) -> None:
-        self._begun = False
+        self._head_started = False
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
 
     def _head_is_late(self) -> None:
         self._head_timer = None
-        if self._begun:
+        if self._head_started:
             self._send_error_response(408, "The request took too long to arrive.\n")
         self._end()
 
     def _end(self) -> None:
-        """Close, and wake what waits for a request; gunicorn ends idle connections in the same way."""
+        """Close the connection and wake the task that waits for a request, as gunicorn does for idle connections."""
         self._keepalive_timeout()

@@ -1,4 +1,4 @@
-"""Django's error handlers: JSON below /api/ and /v1/, a page elsewhere."""
+"""Django's error handlers: JSON under /api/ and /v1/, a page elsewhere."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer for what no view handled; Django calls this while it handles the exception."""
-    failure = sys.exception()
-    known = as_pantheon_error(failure) if isinstance(failure, Exception) else None
-    if known is not None and known.code == "unavailable":
-        return error_response(request, known)
+    """Answer an exception that no view handled. Django calls this inside its `except` block."""
+    exception = sys.exception()
+    error = as_pantheon_error(exception) if isinstance(exception, Exception) else None
+    if error is not None and error.code == "unavailable":
+        return error_response(request, error)
     return error_response(request, PantheonError("internal_error", "Something went wrong on our side."))
 
 

@@ -1,7 +1,7 @@
-"""Django's middlewares without their hops into threads.
+"""Django's middlewares, run on the event loop instead of in threads.
 
-Under ASGI each of them goes to a thread and back for its `process_request` and again for its `process_response`, which
-costs more than what it does there. None of these touches the database or waits, but for the cases named below.
+Under ASGI, Django runs each `process_request` and `process_response` in a thread, which costs more than the work
+itself. The middlewares here neither query the database nor block, except in the cases that `may_block` names.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
 API_PATHS = ("/api/v1/", "/v1/")
 POLICY_ATTRIBUTES = ("_csp_config", "_csp_update", "_csp_replace", "_csp_exempt")
-"""What django-csp's decorators leave on a response whose policy is another one."""
+"""Attributes that django-csp's decorators set on a response with a policy of its own."""
 
 
 def has_bearer_token(request: HttpRequest) -> bool:
-    """Whether a request shows a token to the API: no cookie says who it is from, so none has to be looked at."""
+    """Return whether this is an API request with a bearer token. Its cookies are ignored, so cookie work is skipped."""
     return (
         request.path_info.startswith(API_PATHS)
         and request.headers.get("Authorization", "")[:7].lower() == "bearer "
@@ -56,12 +56,12 @@ class InlineMiddleware(MiddlewareMixin):
         return answer
 
     def may_block(self, request: HttpRequest) -> bool:
-        """Whether `process_response` has something to store."""
+        """Return whether `process_response` will write to the database."""
         return False
 
 
 class BrowserMiddleware(InlineMiddleware):
-    """A middleware that has nothing to do for programs."""
+    """A middleware that is skipped for requests with a bearer token."""
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
         if has_bearer_token(request):
@@ -75,7 +75,7 @@ class InlineSecurity(InlineMiddleware, SecurityMiddleware):
 
 
 class InlineCsp(InlineMiddleware, CSPMiddleware):
-    """Writes the policy of the settings out once for all programs, not for each response."""
+    """Build the policy of the settings once instead of per response, for requests with a bearer token."""
 
     @cached_property
     def policy(self) -> str:
@@ -98,7 +98,7 @@ class InlineXFrameOptions(InlineMiddleware, XFrameOptionsMiddleware):
 
 
 class InlineAuthentication(BrowserMiddleware, AuthenticationMiddleware):
-    """The user is looked up by the first who asks, on the view's thread."""
+    """Never blocks: `request.user` is lazy, and the view's thread loads it."""
 
 
 class InlineSession(BrowserMiddleware, SessionMiddleware):
@@ -113,7 +113,7 @@ class InlineMessages(BrowserMiddleware, MessageMiddleware):
 
 
 class InlineCsrf(BrowserMiddleware, CsrfViewMiddleware):
-    """A refusal renders a page, which may look up who asks."""
+    """Check unsafe methods in a thread: the error page of a refused request may load the user."""
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         super().__init__(get_response)
@@ -128,7 +128,7 @@ class InlineCsrf(BrowserMiddleware, CsrfViewMiddleware):
 
 
 class InlineWhiteNoise(WhiteNoiseMiddleware):
-    """Static files; every other request passes by, where WhiteNoise would hold a thread for as long as it takes."""
+    """Serve static files in a thread. WhiteNoise itself would hold a thread for the whole of every request."""
 
     async_capable = True
 
@@ -155,16 +155,16 @@ INLINE = {
     "django.contrib.messages.middleware.MessageMiddleware": "pantheon.http.inline_middleware.InlineMessages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware": "pantheon.http.inline_middleware.InlineXFrameOptions",
 }
-"""Name of a middleware, as the settings have it (and Django's checks look for it) -> the one that the server runs."""
+"""Middleware in the settings, where Django's checks look for it -> its replacement in the server."""
 
 
 class InlineHandler(ASGIHandler):
-    """Django's ASGI application with these middlewares."""
+    """Django's ASGI application with the inline middlewares."""
 
     def load_middleware(self, is_async: bool = False) -> None:
-        named = settings.MIDDLEWARE
-        settings.MIDDLEWARE = [INLINE.get(name, name) for name in named]
+        configured = settings.MIDDLEWARE
+        settings.MIDDLEWARE = [INLINE.get(name, name) for name in configured]
         try:
             super().load_middleware(is_async)
         finally:
-            settings.MIDDLEWARE = named
+            settings.MIDDLEWARE = configured

@@ -1,4 +1,4 @@
-"""What operators see of requests: a log line each, counters and durations, and the page where Prometheus reads them."""
+"""Request logging and metrics: a log line per request, counters and durations, and /metrics for Prometheus."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ from sessions.models import Turn
 log = logging.getLogger("pantheon.requests")
 
 METRICS = "metrics"
-"""What `request.auth` is for the metrics token."""
+"""The value of `request.auth` for the metrics token."""
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 REQUESTS = Counter("pantheon_http_requests", "Requests answered.", ["method", "view", "status"])
 SECONDS = Histogram(
     "pantheon_http_request_seconds",
-    "Seconds to the head of the answer; a turn that is waited for takes long.",
+    "Seconds until the response starts; long for requests that wait for a turn.",
     ["view"],
 )
 
 
 @sync_and_async_middleware
 def metrics_middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
-    """Count and log every request, and give its id to every log line written meanwhile."""
+    """Count and log every request, and add its id to all log lines written during it."""
     if iscoroutinefunction(get_response):
 
         async def handle_async(request: HttpRequest) -> HttpResponseBase:
@@ -80,23 +80,23 @@ def record_response(request: HttpRequest, response: HttpResponseBase, started: f
     method = request.method if request.method in METHODS else "other"
     REQUESTS.labels(method, view, response.status_code).inc()
     SECONDS.labels(view).observe(seconds)
-    # Not the path: it may hold what is secret, such as an invitation.
+    # Not the path: it may contain a secret, such as that of an invitation.
     fields = {"method": method, "view": view, "status": response.status_code, "ms": round(seconds * 1000)}
     log.info("request", extra=fields | user_of(request))
     return response
 
 
 def user_of(request: HttpRequest) -> dict[str, str]:
-    """Return the id of who asked, where that is known by now; looking it up is not this function's to do."""
-    known = request.__dict__
-    for user in (known.get("_cached_user"), known.get("user")):
+    """Return the user's id if the view has already loaded the user; never load it here, which costs a query."""
+    attributes = request.__dict__
+    for user in (attributes.get("_cached_user"), attributes.get("user")):
         if type(user) is User:
             return {"user_id": str(user.pk)}
     return {}
 
 
 class ActiveTurns:
-    """Turns that wait and turns that run, counted when somebody asks."""
+    """Collector of queued and running turns, counted at each scrape."""
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         gauge = GaugeMetricFamily(
@@ -109,7 +109,7 @@ class ActiveTurns:
 
 
 class MetricsToken(BaseAuthentication):
-    """`Authorization: Bearer <PANTHEON_METRICS_TOKEN>`: nobody, who may read metrics."""
+    """Authenticate `Authorization: Bearer <PANTHEON_METRICS_TOKEN>`, as an anonymous user who may read metrics."""
 
     def authenticate(self, request: Request) -> tuple[AnonymousUser, str] | None:
         token = settings.PANTHEON_METRICS_TOKEN
@@ -123,7 +123,7 @@ class MetricsToken(BaseAuthentication):
 
 
 class MayReadMetrics(StaffWithPermission):
-    """Whoever has the token of the metrics, and staff."""
+    """Allow the metrics token, and staff with the permission."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         if request.auth == METRICS:

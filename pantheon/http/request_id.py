@@ -1,4 +1,4 @@
-"""Every request has an id, which every response and every error carries."""
+"""Request ids, which every response and every error carries."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _set_request_id(request: HttpRequest) -> str:
 
 @sync_and_async_middleware
 def request_id_middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
-    """Set `request.request_id` (the caller's `X-Request-ID` if harmless, else a new one) and answer with it."""
+    """Set `request.request_id` to the client's `X-Request-ID` if it matches ACCEPTED_ID, else a new id; return it."""
     if iscoroutinefunction(get_response):
 
         async def handle_async(request: HttpRequest) -> HttpResponseBase:

@@ -1,7 +1,6 @@
-"""What requests do that blocks runs on a few threads that all of them share.
+"""Run the blocking work of all requests on a few shared threads.
 
-Django on its own starts a thread for each request and keeps it until the last byte of the answer is sent: one idle
-thread for each open event stream.
+Django itself would start a thread per request and keep it until the response ends: an idle thread per event stream.
 """
 
 from __future__ import annotations
@@ -19,16 +18,16 @@ Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class SharedThreads:
-    """An ASGI application whose synchronous parts (views, most of all) run on `threads` threads, a connection each.
+    """ASGI wrapper that runs synchronous code, such as views, on `threads` threads with a database connection each.
 
-    Two parts of one request may run on two threads. Nothing of ours or of Django's minds: what is bound to a thread is
-    its connection, and no transaction reaches over the end of a part.
+    Parts of one request may run on different threads. This is safe: only the connection is bound to a thread, and no
+    transaction spans two parts.
     """
 
     def __init__(self, app: Application, threads: int) -> None:
         self.app = app
         self._threads = DatabaseThreads(threads, "request")
-        # They would go to a thread twice for each request, to look after connections that DatabaseThreads looks after.
+        # DatabaseThreads manages its connections; these handlers would cost two thread hops per request.
         signals.request_started.disconnect(reset_queries)
         signals.request_started.disconnect(close_old_connections)
         signals.request_finished.disconnect(close_old_connections)

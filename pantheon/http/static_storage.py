@@ -1,4 +1,4 @@
-"""How static files are stored: compressed, under names that hold their content's hash, ES module imports included."""
+"""Storage of static files: compressed, with content hashes in their names."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
 class HashedStaticFilesStorage(CompressedManifestStaticFilesStorage):
-    """Name imported modules by their hash too: a browser never runs a new module with an old one from its cache."""
+    """Also hash the names in ES module imports, so that a browser never mixes new modules with cached old ones."""
 
     support_js_module_import_aggregation = True

@@ -1,4 +1,4 @@
-"""The cast of `sessions.tests`, for tests of what lies around it."""
+"""The fixtures of `sessions.tests`, for the tests of this package."""
 
 from sessions.tests.conftest import alice, api, nobody_runs, openai_model, openai_server
 

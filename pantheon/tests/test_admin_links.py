@@ -1,4 +1,4 @@
-"""From each row of the administration to what belongs to it, and lists that stay quick over millions of rows."""
+"""Links between admin pages, and changelists that stay fast over millions of rows."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MILLIONS = (UsageEvent, DailyUsage, Turn, Call, Message)
 
 
 def links_of(client, row):
-    """Return text -> address of the links on a row's page."""
+    """Return text -> URL of the links on a row's page."""
     response = client.get(page(type(row), "change", row.pk))
     assert response.status_code == 200
     return {link.text: link.url for link in response.context["links"]}
@@ -116,7 +116,7 @@ def test_the_audit_log_leads_to_what_it_speaks_of():
 
 
 def leading(model):
-    """Return the columns that an index begins with."""
+    """Return the leading columns of each index."""
     indexed = {
         field.name for field in model._meta.fields if field.primary_key or field.db_index or field.unique
     }
@@ -197,7 +197,7 @@ def test_an_empty_list_says_so():
 
 def test_the_index_groups_the_pages_by_what_they_are_about():
     groups = superuser().get(reverse("admin:index")).context["app_list"]
-    assert [group["name"] for group in groups] == ["Bill", "People", "Conversations", "Catalogue", "Record"]
+    assert [group["name"] for group in groups] == ["Billing", "People", "Conversations", "Models", "Audit"]
     assert "Costs" in [entry["name"] for entry in groups[0]["models"]]
 
 

@@ -1,4 +1,4 @@
-"""Every page of the administration: who may open it, what it never shows, and how much it asks of the database."""
+"""Every admin page: who may open it, what it never shows, and its number of queries."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MODELS = sorted(
 SEARCHED_BY_ID = [model for model in MODELS if getattr(admin.site._registry[model], "search_ids", ())]
 HIDDEN = [(model, field) for model in MODELS for field in getattr(admin.site._registry[model], "hidden", ())]
 MAX_QUERIES = 16
-"""Of any list: session, user, two counts, the rows, and the choices of the filters."""
+"""Queries of any changelist: session, user, two counts, the rows, and the choices of the filters."""
 
 
 def pages_of(model):
@@ -39,7 +39,7 @@ def test_all_models_are_in_it():
     assert {model.__name__ for model in left_out} == {
         *("RoomAgent", "SetupLink"),  # on the page of its room; one-time
         "UsageTotal",  # daily usage once more
-        *("BudgetPeriod", "BudgetNotice", "Hold", "HoldLine"),  # what there is to know of them is on budgets
+        *("BudgetPeriod", "BudgetNotice", "Hold", "HoldLine"),  # shown on the pages of budgets
     }
 
 
@@ -107,7 +107,7 @@ def test_a_list_asks_the_same_however_many_rows(model, django_assert_max_num_que
     make_rows()
     client = superuser()
     url = page(model, "changelist")
-    client.get(url)  # the content types are kept by the process
+    client.get(url)  # fill the content type cache
     with django_assert_max_num_queries(MAX_QUERIES) as few:
         client.get(url)
     for name in ("bob", "charlie", "dora"):

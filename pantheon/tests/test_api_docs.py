@@ -1,4 +1,4 @@
-"""Every example of docs/api.md, run as it stands against a live server."""
+"""Run every example of docs/api.md unchanged against a live server."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def examples(language: str) -> list[str]:
 
 
 def run(server: ServerProcess, command: list[str], directory: Path) -> str:
-    """Return what a program prints that knows the address and a token."""
+    """Run a program with the server's URL and a token; return its output."""
     environment = {
         "PATH": os.environ["PATH"],
         "API": f"http://127.0.0.1:{server.port}/api/v1",

@@ -1,4 +1,4 @@
-"""GET api/v1/schema and api/v1/docs: the description is whole, and it is the API's."""
+"""GET api/v1/schema and api/v1/docs: the schema is complete and matches the API."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ CHECKS: list[Any] = [
 ]
 ORDER = ("get", "post", "patch", "put", "delete")
 EXAMPLES = 8
-"""Requests of each operation and kind: valid ones, and ones that are wrong somewhere."""
+"""Number of requests per operation and kind: valid ones and invalid ones."""
 
 AS_MANY = settings(
     max_examples=EXAMPLES,
@@ -51,7 +51,7 @@ AS_MANY = settings(
 )
 
 MOST_S = 90.0
-"""When no further example is begun; each operation had its first ones long before."""
+"""Time after which no further example starts; by then each operation has had its first ones."""
 
 SOUND: dict[str, Any] = {
     "POST /api/v1/admin/budgets": {"scope": "everyone", "limit_usd": "1000", "hard": False},
@@ -76,10 +76,10 @@ SOUND: dict[str, Any] = {
     "POST /v1/chat/completions": {"model": "agent:ana", "messages": [{"role": "user", "content": "Hello?"}]},
     "PUT /api/v1/rooms/{room_id}/agents": [],
 }
-"""Operation -> a body that is taken: what is made up is seldom."""
+"""Operation -> a valid body, because generated ones are rarely accepted."""
 
 NOT_TAKEN = {"POST /api/v1/turns/{turn_id}/retry", "POST /api/v1/turns/{turn_id}/cancel"}
-"""Nothing failed that could be asked again, and nothing runs that could be stopped."""
+"""Operations that cannot succeed here: no turn has failed, and none is running."""
 
 UNLIMITED = {
     "PANTHEON_REQUESTS_PER_MINUTE": "0",
@@ -92,7 +92,7 @@ UNLIMITED = {
 
 
 class Council:
-    """What exists, and who it belongs to."""
+    """The existing objects and their owner."""
 
     def __init__(self) -> None:
         self.alice = make_user("alice", is_staff=True, is_superuser=True)
@@ -103,7 +103,7 @@ class Council:
         self.session = make_session(self.alice, self.room)
 
     def speak(self, server: ServerProcess) -> None:
-        """Let a turn and a summary come to be."""
+        """Create a turn and a summary."""
         path = f"sessions/{self.session.pk}"
         server.post(f"{path}/turns", {"message": "Shall we?", "background": True})
         until(lambda: Turn.objects.get().is_final)
@@ -150,7 +150,7 @@ def every_operation() -> list[Any]:
 
 
 def examples_of(operation: Any, ids: dict[str, str]) -> st.SearchStrategy[Any]:
-    """Return requests that the description allows, ones that it does not, and both about things that exist."""
+    """Return requests that the schema allows and that it forbids, both with ids of existing objects."""
     names = [parameter.name for parameter in operation.path_parameters]
     known = {name: ids[name] for name in names}
     made = []
@@ -183,7 +183,7 @@ def test_no_request_breaks_it_and_every_answer_is_as_described(council, server) 
 
 
 def about(case: Any) -> None:
-    """Let requests of the OpenAI-compatible endpoint be about an agent that exists."""
+    """Let requests to the OpenAI-compatible endpoint name an existing agent."""
     if case.path.endswith("/chat/completions") and isinstance(case.body, dict) and "model" in case.body:
         case.body["model"] = "agent:ana"
 

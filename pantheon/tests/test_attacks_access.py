@@ -1,4 +1,4 @@
-"""Attacks on who may do what, which were tried by hand and held: over the whole URL map, so new views count too."""
+"""Attacks on access rights, found by hand, run over the whole URL map so that they cover new views."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def root(rows: Rows) -> User:
 
 
 def test_an_administrator_is_a_stranger_too(rows: Rows, root: User) -> None:
-    """Administration has its own pages and its own API: elsewhere, what belongs to others does not exist."""
+    """Outside the administration's pages and API, other users' data does not exist even for staff."""
     clients = {"api": client_of(root), "openai": client_of(root), "page": browser_of(root)}
     found = {}
     for route, method in of_kind(*clients):
@@ -101,7 +101,7 @@ def writes(*kinds: str) -> list[tuple[str, str]]:
 
 
 def tried_writes(client: Client, rows: Rows, kinds: tuple[str, ...], **headers: str) -> dict[Any, int]:
-    """Return what was not refused of all writes of these kinds, sent as each type of a body that forms can have."""
+    """Send all writes of these kinds with each content type that forms can send; return those not refused."""
     return {
         (route, method, kind): response.status_code
         for route, method in writes(*kinds)
@@ -120,7 +120,7 @@ def test_no_write_with_a_cookie_alone(rows: Rows, root: User, kinds: tuple[str, 
 
 @pytest.mark.parametrize("origin", ORIGINS)
 def test_no_write_from_another_origin(rows: Rows, root: User, origin: str) -> None:
-    """Also with the token: a cookie that is set for a whole domain may leak to its other names."""
+    """Even with the token: a cookie set for a whole domain can leak to its other hosts."""
     browser = browser_of(root)
     headers = {"X-CSRFToken": CSRF_TOKEN, "Origin": origin}
     for path in ("/account/name", reverse("account-tokens"), "/api/v1/rooms", "/admin/auth/group/add/"):
@@ -135,7 +135,7 @@ def test_signing_in_and_out_need_the_token_of_their_form(rows: Rows) -> None:
 
 
 def test_no_get_writes(rows: Rows, root: User) -> None:
-    """An address that is followed, or preloaded, changes nothing but the audit log's notes on who has read what."""
+    """A GET, for example by a preloading browser, changes nothing except the audit log of read messages."""
     browsers = {"page": browser_of(rows.user), "api": browser_of(rows.user), "openai": browser_of(rows.user)}
     found = {}
     for route, method in of_kind("public", *API_KINDS, *PAGE_KINDS):
@@ -284,7 +284,7 @@ def test_a_claimed_address_makes_no_new_caller(settings: Any, db: None, proxies:
 
 
 def test_letters_that_lower_to_others_make_no_second_account(db: None) -> None:
-    """The Kelvin sign lowers to k: an address that is written with it is the one with k."""
+    """The Kelvin sign lowercases to k, so addresses with it are the same as with k."""
     make_user("kim")
     secret = setup_link_issue()
     fields = {"email": "\u212aim@example.com", "name": "", "password": PASSWORD, "password_again": PASSWORD}
@@ -302,7 +302,7 @@ def test_a_reset_link_is_dead_after_a_sign_in(rows: Rows) -> None:
 
 
 def test_no_secret_reaches_the_log(rows: Rows, caplog: pytest.LogCaptureFixture) -> None:
-    """Of what answers well, of what is refused, and of what is not there."""
+    """Successful, refused and missing responses."""
     token = bearer(rows.user).removeprefix("Bearer ")
     client = Client(headers={"Authorization": f"Bearer {token}"}, raise_request_exception=False)
     alice = make_user("alice")

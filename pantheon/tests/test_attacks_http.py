@@ -1,4 +1,4 @@
-"""Requests that are no HTTP, or two in one, at the real server: each is refused, and none slips past as another's."""
+"""Malformed and smuggled requests against the real server: all are refused."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ WAIT_S = 20.0
 
 
 def answer_to(port: int, request: bytes) -> bytes:
-    """Return all that the server says to this, until it closes the connection: at once, or as it waits in vain."""
+    """Send bytes and return the response, until the server closes the connection, at once or after a timeout."""
     said = b""
     with socket.create_connection(("127.0.0.1", port), timeout=WAIT_S) as client:
         try:
@@ -57,7 +57,7 @@ def answer_to(port: int, request: bytes) -> bytes:
             while more := client.recv(65536):
                 said += more
         except ConnectionError:
-            pass  # it closed before it had read all
+            pass  # the server closed before it had read everything
     return said
 
 

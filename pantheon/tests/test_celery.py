@@ -1,4 +1,4 @@
-"""What hands turns to the workers: quick, and never the reason that a request fails."""
+"""The dispatcher: fast, and never the cause of a failed request."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from sessions.tests.support.redis_process import RedisProcess
 
 @pytest.fixture
 def broker(tmp_path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RedisProcess]:
-    """A broker of this test's own behind the application."""
+    """Connect the Celery app to a broker of this test."""
     before = dict(app.conf.items())["broker_url"]
     with RedisProcess(tmp_path) as server:
         app.conf.broker_url = server.url
-        app.amqp._producer_pool = app._pool = None  # both remember where they were connected
+        app.amqp._producer_pool = app._pool = None  # both cache their connections
         yield server
         app.conf.broker_url = before
         app.amqp._producer_pool = app._pool = None

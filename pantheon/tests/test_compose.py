@@ -1,4 +1,4 @@
-"""compose.yaml keeps its containers confined, and says how many proxies there are."""
+"""compose.yaml confines its containers and sets the number of proxies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 DOCKERFILE = (Path(settings.BASE_DIR) / "Dockerfile").read_text()
 OURS = {name for name, service in SERVICES.items() if "build" in service}
 RIGHTS = {"proxy": ["NET_BIND_SERVICE"]}
-"""What a container has of root's rights."""
+"""The capabilities of each container."""
 
 EXACT = re.compile(r"[a-z/]+:\d+\.\d+(\.\d+)?-[a-z0-9.-]+(@sha256:[0-9a-f]{64})?")
 

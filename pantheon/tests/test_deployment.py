@@ -1,4 +1,4 @@
-"""Settings of an instance that people reach by https: Django's own checks find nothing, and requests are kept safe."""
+"""Settings with an https address pass Django's deployment checks and make requests safe."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ print(json.dumps([answers, {name: getattr(settings, name) for name in names}]))
 
 
 def run(data_dir: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run Python with the settings of another instance."""
+    """Run Python with other settings."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PANTHEON_")}
     inherited |= {"PANTHEON_ENV_FILE": os.devnull, "PANTHEON_DATA_DIR": str(data_dir)}
     inherited["DJANGO_SETTINGS_MODULE"] = "pantheon.settings"
@@ -59,7 +59,7 @@ def ask(data_dir: Path, *requests: tuple[str, str, dict[str, str]], **environmen
 
 @pytest.mark.parametrize("key", ["", "f3c" * 17 + "0123456789abcdef"])
 def test_nothing_to_say_about_production(tmp_path: Path, key: str) -> None:
-    """With the secret key that is made at the first start, and with one of one's own."""
+    """With a generated and with a configured secret key."""
     found = deployed(tmp_path, **PRODUCTION, **({"PANTHEON_SECRET_KEY": key} if key else {}))
     assert found.returncode == 0, found.stderr
     assert "System check identified no issues" in found.stdout + found.stderr

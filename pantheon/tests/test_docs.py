@@ -1,4 +1,4 @@
-"""What the documentation says of settings and of files is so."""
+"""The documentation matches the settings and the files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ROW = re.compile(r"^\| `(\w+)` \| (.+?) \| (.+) \|$", re.MULTILINE)
 
 
 def read_by_settings():
-    """Return variable -> default (None where it is no literal) of every `env.<type>("NAME", default=...)`."""
+    """Return variable -> default (None if it is not a literal) of every `env.<type>("NAME", default=...)`."""
     source = (settings.BASE_DIR / "pantheon" / "settings.py").read_text()
     found = {}
     for call in ast.walk(ast.parse(source)):
@@ -26,7 +26,7 @@ def read_by_settings():
 
 
 def documented():
-    """Return variable -> text of its default in docs/settings.md."""
+    """Return variable -> its default in docs/settings.md."""
     text = (settings.BASE_DIR / "docs" / "settings.md").read_text()
     rows = [(name, default) for name, default, _ in ROW.findall(text)]
     assert len(rows) == len(dict(rows)), "a variable has two lines"

@@ -1,4 +1,4 @@
-"""Our package `sessions` is not Django's: its label differs, and nothing of ours points at the cookie table."""
+"""Our app `sessions` is separate from Django's: another label, and no foreign keys to its table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real server, stopped while requests are open: what the clients get, and how soon it is gone."""
+"""Stop the real server while requests are open: what clients receive, and how fast it exits."""
 
 import http.client
 import os
@@ -70,7 +70,7 @@ class Server:
                 **os.environ,
                 "PYTHONPATH": f"{ROOT}:{directory}",
                 "PORT": str(self.port),
-                # Longer than the tests wait: what ends only with this timeout fails them, on a busy machine too.
+                # Longer than the tests wait, so that a request that ends only by this timeout fails them.
                 "GUNICORN_CMD_ARGS": f"--graceful-timeout {3 * STOP_TIMEOUT_S}",
             },
             cwd=directory,
@@ -115,7 +115,7 @@ def test_a_stop_ends_open_streams_cleanly_and_soon(server, stop):
         os.killpg(server.process.pid, signal.SIGINT)
     else:
         server.process.send_signal(signal.Signals[stop])
-    rest = stream.read()  # http.client raises IncompleteRead where the end is not clean
+    rest = stream.read()  # http.client raises IncompleteRead if the response is incomplete
     code = server.process.wait(STOP_TIMEOUT_S)
     idle.close()
 

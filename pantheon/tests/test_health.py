@@ -1,4 +1,4 @@
-"""Is the process up, and can it work."""
+"""GET health and GET ready."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @contextmanager
 def database_that_only_reads() -> Iterator[None]:
-    """Connect in such a way that writes are refused, as by a full disk, a replica or a lost permission."""
+    """Make the database read-only, as with a full disk, a replica or missing permissions."""
     config, before = connection.settings_dict, dict(connection.settings_dict)
     if connection.vendor == "sqlite":
         config["NAME"] = f"file:{config['NAME']}?mode=ro"
@@ -43,7 +43,7 @@ def database_that_only_reads() -> Iterator[None]:
 
 
 class TestHealth:
-    """No database is marked here: a query would be an error."""
+    """Without the django_db mark, a query would fail."""
 
     def test_the_process_is_up(self, settings: Any) -> None:
         response = Client().get(HEALTH)
@@ -76,7 +76,7 @@ UNREACHABLE = {"default": {"BACKEND": "web.cache.SharedCache", "LOCATION": NOWHE
 
 @pytest.fixture
 def without_redis(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The production shape, its Redis gone."""
+    """Production settings with an unreachable Redis."""
     log = RedisEventLog(NOWHERE)
     settings.REDIS_URL, settings.CACHES = NOWHERE, UNREACHABLE
     monkeypatch.setattr("pantheon.health.event_log", log)
@@ -163,7 +163,7 @@ def test_a_database_that_only_reads_is_503() -> None:
 
 
 def test_without_a_database_the_process_is_up_and_not_ready(tmp_path: Path) -> None:
-    """In a process of its own, whose database is in a directory that does not exist."""
+    """Run in a separate process whose database is in a missing directory."""
     script = """
 import django, json
 django.setup()

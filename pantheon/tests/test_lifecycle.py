@@ -1,4 +1,4 @@
-"""What the rest of the house is told about the end of the process."""
+"""Shutdown: `is_stopping` and stop callbacks."""
 
 import threading
 from types import SimpleNamespace

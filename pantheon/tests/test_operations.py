@@ -1,4 +1,4 @@
-"""docs/operations.md does what it says: its commands are run as they stand."""
+"""Run the commands of docs/operations.md unchanged."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def block(command: str) -> str:
 
 
 def run(script: str, directory: Path, **environment: str) -> str:
-    """Run commands in a directory that looks like the project's."""
+    """Run a script in a directory laid out like the project's."""
     for name in ("bin", ".venv", "manage.py"):
         if not (directory / name).exists():
             (directory / name).symlink_to(Path(settings.BASE_DIR) / name)
@@ -53,7 +53,7 @@ def run(script: str, directory: Path, **environment: str) -> str:
 
 @pytest.fixture
 def said(api, alice, openai_model) -> None:
-    """Something worth a backup."""
+    """A turn, so that there is data to back up."""
     use_dispatcher(runtime)
     session = make_session(alice, make_agent(alice, "ana", openai_model))
     assert api.post(f"sessions/{session.pk}/turns", {"message": "hello"}).status_code == 201
@@ -91,7 +91,7 @@ def test_a_backup_of_postgresql_restored_elsewhere(said, tmp_path) -> None:
         for model in (UsageEvent, Message):
             shown = run(count.format(model._meta.db_table), tmp_path, **path)
             assert int(shown) == model.objects.count() > 0
-        # The ledger is as locked as before.
+        # The ledger is append-only again.
         delete = 'psql --command="DELETE FROM billing_usageevent" service=restored'
         with pytest.raises(AssertionError, match="append-only"):
             run(delete, tmp_path, **path)
@@ -115,7 +115,7 @@ def service(name: str, url: str) -> str:
 
 
 def postgres_programs() -> Path:
-    """Return where PostgreSQL's programs are that are not older than the server, as pg_dump demands."""
+    """Return a directory with PostgreSQL programs not older than the server, as pg_dump requires."""
     server = int(connection.pg_version) // 10_000  # type: ignore[attr-defined]
     found = [Path(path).parent for name in ("pg_dump",) if (path := shutil.which(name))]
     found += [
@@ -134,7 +134,7 @@ def postgres_programs() -> Path:
 
 
 def test_a_new_secret_key_signs_nobody_out(alice, settings, client: Client) -> None:
-    """Who comes by while the old key still counts stays signed in for good."""
+    """A user who visits while the old key is a fallback stays signed in afterwards."""
     away = Client()
     for browser in (client, away):
         browser.force_login(alice)
@@ -156,7 +156,7 @@ SECRET = re.compile(r"\$\{?\w*(URL|PASSWORD|SECRET)\b|\w://[^/\s]*:[^/\s]*@|--?\
 
 
 def commands(text: str) -> list[str]:
-    """Return the commands that a document shows, without the variables that are set for them."""
+    """Return the commands in a document, without leading variable assignments."""
     blocks = re.findall(r"```sh\n(.*?)```", text, flags=re.S)
     indented = re.findall(r"^ {4}(\S.*)$", text, flags=re.M)
     lines = [line.strip() for block in blocks for line in block.splitlines()]

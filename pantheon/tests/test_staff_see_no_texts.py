@@ -41,7 +41,7 @@ STRUCTURE = {
     },
     "Turn": {"stop_reason"},
 }
-"""Names, ids and figures, which staff may see: the ledger has them too. Everything else is somebody's text."""
+"""Names, ids and figures, which staff may see because the ledger has them too. All other fields are texts."""
 
 SECRETS = ((ApiToken, "digest"), (Invitation, "digest"), (SetupLink, "digest"), (User, "password"))
 TEXTS = (models.CharField, models.TextField, models.JSONField)
@@ -49,7 +49,7 @@ PUBLIC = ("accounts", "auth", "billing", "chat_sessions", "orchestration")
 
 
 def written_fields() -> list[tuple[type[models.Model], str]]:
-    """Return every field that holds what somebody wrote, or a secret."""
+    """Return every field with a text or a secret."""
     found = [
         (model, field.name)
         for model in apps.get_app_config("chat_sessions").get_models()
@@ -91,7 +91,7 @@ def rows(settings: Any) -> Rows:
 
 @pytest.fixture(params=["administrator", "staff"])
 def browser(request: pytest.FixtureRequest, rows: Rows) -> Client:
-    """Return a browser of an administrator, or of staff with every permission."""
+    """Return a browser signed in as an administrator, or as staff with all permissions."""
     if request.param == "administrator":
         return signed_in(User.objects.create_superuser("root@example.org"))
     staff = User.objects.create_user("carol@example.org", is_staff=True)
@@ -120,7 +120,7 @@ def request_of(browser: Client) -> Any:
 
 
 def filter_queries(model_admin: Any, request: Any) -> Iterator[str]:
-    """Yield a query string for each filter of a list: its last choice. Every page names all of them."""
+    """Yield a query string for the last choice of each filter. Every page shows all choices."""
     changelist = model_admin.get_changelist_instance(request)
     for each in changelist.filter_specs:
         *_, choice = each.choices(changelist)
@@ -128,7 +128,7 @@ def filter_queries(model_admin: Any, request: Any) -> Iterator[str]:
 
 
 def test_the_canaries_are_in_the_rows(rows: Rows) -> None:
-    """The tests below could not fail otherwise."""
+    """Without this, the tests below could not fail."""
     for model, name in WRITTEN:
         row = model._default_manager.first()
         assert row is not None, model
@@ -165,7 +165,7 @@ def test_no_page_of_a_table_shows_a_text(browser: Client) -> None:
 
 
 def test_no_page_for_many_rows_shows_a_text(browser: Client) -> None:
-    """The confirmation of deleting them, with what hangs on them, and the messages of every other action."""
+    """The delete confirmation, with related objects, and the messages of all other actions."""
     request = request_of(browser)
     for model, model_admin in registered():
         chosen = [str(pk) for pk in model._default_manager.values_list("pk", flat=True)]
@@ -194,7 +194,7 @@ def assert_nothing_is_logged() -> None:
 
 
 def test_no_autocomplete_shows_or_finds_a_text(browser: Client) -> None:
-    """Asked for every relation of every table: for all rows, and for what all texts have in common."""
+    """Query every relation of every table: all rows, and those matching the marker word."""
     asked = 0
     for label in PUBLIC:
         for model in apps.get_app_config(label).get_models():
@@ -226,7 +226,7 @@ def test_no_search_finds_a_text(browser: Client) -> None:
 
 
 def ways_to(model: type[models.Model], depth: int = 2) -> Iterator[str]:
-    """Yield the lookups that lead from a table to fields that somebody wrote, across relations."""
+    """Yield the lookups from a table to text fields, across relations."""
     for owner, name in WRITTEN:
         if owner is model:
             yield name
@@ -239,7 +239,7 @@ def ways_to(model: type[models.Model], depth: int = 2) -> Iterator[str]:
 
 @pytest.mark.parametrize("model", [model for model, _ in registered()])
 def test_no_filter_order_or_target_spells_a_text(rows: Rows, model: type[models.Model]) -> None:
-    """A list that answered `?text__startswith=a` with its rows, asked often enough, would spell the text.
+    """A changelist that filtered by `?text__startswith=a` would reveal the text letter by letter.
 
     `lookup_allowed` and `to_field_allowed` are what Django asks for each name in a query string.
     """

@@ -1,4 +1,4 @@
-"""How many turns a process takes, and that nothing keeps it from stopping."""
+"""The number of turns per process, and that nothing prevents it from stopping."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def ask(alice, openai_model) -> Callable[[], Turn]:
 
 
 class Sent:
-    """Remembers what is sent on to other workers."""
+    """Records turns that are sent to other workers."""
 
     def __init__(self) -> None:
         self.turn_ids: list[uuid.UUID] = []
@@ -67,7 +67,7 @@ def test_a_full_worker_takes_no_more_and_others_do(ask, openai_server: OpenAISer
         run_turn(str(turns[1].pk))
         assert not runtime.has_place()
         assert not celery_takes_more()
-        run_turn(str(turns[2].pk))  # it was on its way when the second began
+        run_turn(str(turns[2].pk))  # it was already sent when the second started
         assert sent.turn_ids == [turns[2].pk]
         assert other.submit(turns[2].pk)
         until(lambda: Turn.objects.filter(status="running").count() == 3)
@@ -81,7 +81,7 @@ def test_a_full_worker_takes_no_more_and_others_do(ask, openai_server: OpenAISer
 
 def celery_takes_more() -> bool:
     quality = CapacityQoS.__new__(CapacityQoS)
-    quality.prefetch_count = 0  # no bound of Celery's own
+    quality.prefetch_count = 0  # no limit by Celery itself
     return quality.can_consume()
 
 
@@ -95,7 +95,7 @@ def test_a_worker_that_stops_sends_turns_on(ask) -> None:
 
 
 def test_a_task_that_swallows_its_cancellation_does_not_keep_the_process(caplog) -> None:
-    """A library may take the one cancellation that a task gets for an error of its own."""
+    """A library may swallow the single cancellation of a task."""
     stubborn, swallowed, over = Runtime(), threading.Event(), threading.Event()
 
     async def swallow() -> None:

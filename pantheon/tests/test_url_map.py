@@ -31,7 +31,7 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 def owned() -> list[Any]:
-    """Return (route, method) of what belongs to somebody."""
+    """Return (route, method) of views on a user's own objects."""
     return [
         pytest.param(
             *found,
@@ -44,7 +44,7 @@ def owned() -> list[Any]:
 
 @pytest.fixture(autouse=True)
 def _quick(settings: Any) -> None:
-    """Nothing runs, nobody waits for it, and nobody is throttled."""
+    """Run no turns, do not wait for any, and disable rate limits."""
     use_dispatcher(None)
     settings.PANTHEON_WAIT_S = 0.01
     settings.PANTHEON_STAFF_READ_MESSAGES = True
@@ -149,7 +149,7 @@ def test_a_strangers_things_do_not_exist(rows: Rows, bob: User, route: str, meth
 
 @pytest.mark.parametrize(("route", "method"), owned())
 def test_ones_own_do(rows: Rows, route: str, method: str) -> None:
-    """The refusals above are about who asks, not about a wrong address."""
+    """The refusals above come from access rights, not from a wrong URL."""
     if TABLE[route].kind == "page-staff":
         User.objects.filter(pk=rows.user.pk).update(is_staff=True)
         rows.user.user_permissions.add(Permission.objects.get(codename="change_provider"))

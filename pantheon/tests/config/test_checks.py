@@ -60,7 +60,7 @@ def test_a_key_file_is_looked_into(content, problem, monkeypatch, tmp_path):
 
 @pytest.fixture
 def production(settings, monkeypatch):
-    """PostgreSQL and Redis, as far as the settings go."""
+    """Settings with PostgreSQL and Redis."""
     database = {"ENGINE": "django.db.backends.postgresql", "OPTIONS": {}}
     monkeypatch.setitem(settings.DATABASES, "default", database)
     settings.REDIS_URL = "rediss://redis.example.org/1"
@@ -173,7 +173,7 @@ def test_a_key_variable_that_no_provider_may_read_is_named(db, django_assert_num
     Provider.objects.create(name="good", kind="openai", key_env="GOOD_API_KEY")
     [message] = found(databases=["default"])
     assert (message.id, message.level) == ("pantheon.W003", checks.WARNING)
-    assert "lab reads its key from DATABASE_URL" in message.msg
+    assert "Provider lab cannot read its key from DATABASE_URL" in message.msg
     assert "_API_KEY" in message.hint
     with django_assert_num_queries(0):
         assert found() == []

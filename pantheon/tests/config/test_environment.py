@@ -1,4 +1,4 @@
-"""What the settings are read with."""
+"""Parsing of environment variables."""
 
 from __future__ import annotations
 

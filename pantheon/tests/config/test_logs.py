@@ -1,4 +1,4 @@
-"""What is wrong with a request takes one line of the log, whatever is in the request."""
+"""A bad request takes one log line, whatever it contains."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(params=FORMATS)
 def lines(request: pytest.FixtureRequest) -> Iterator[Callable[[], list[str]]]:
-    """Log in each format for a while; call it for the lines so far, but for those of all requests."""
+    """Log in each format; calling it returns the lines so far, without the line per request."""
     stream = io.StringIO()
     config = logging_config(log_format=request.param, level="WARNING")
     config["loggers"]["pantheon.requests"]["level"] = "WARNING"

@@ -1,4 +1,4 @@
-"""What an instance writes is for its own account alone, whatever the umask it is started with."""
+"""Files are private to Pantheon's account, whatever umask it starts with."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_secret_files_of_an_earlier_version_are_narrowed(tmp_path: Path) -> None
 
 
 def test_a_directory_of_ones_own_that_is_open_is_said_with_the_cure(tmp_path: Path) -> None:
-    """It may serve others too, so it is left as it is."""
+    """A configured directory may serve other purposes, so its mode is kept."""
     directory = tmp_path / "with space"
     directory.mkdir(mode=0o755)
     ran = run(directory, "manage.py", "check")

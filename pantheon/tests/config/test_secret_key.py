@@ -1,4 +1,4 @@
-"""The secret key that a first start makes and keeps."""
+"""The secret key generated at the first start."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_key_that_is_there_is_taken_as_it_is(tmp_path: Path) -> None:
 
 
 def test_processes_that_start_together_agree(tmp_path: Path) -> None:
-    """Each is held at a pipe until all are ready."""
+    """Each process waits at a pipe until all are ready."""
     script = (
         "import sys; from pathlib import Path; from pantheon.config.secret_key import load_or_make_secret_key as load;"
         "print('ready', flush=True); sys.stdin.readline(); print(load(Path(sys.argv[1])))"

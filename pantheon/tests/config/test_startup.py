@@ -1,4 +1,4 @@
-"""A setting that cannot be meant ends every process with one line that names it."""
+"""An invalid setting ends every process with one line that names it."""
 
 from __future__ import annotations
 

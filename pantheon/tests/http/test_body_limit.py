@@ -1,4 +1,4 @@
-"""A body far over the limit is refused unread."""
+"""Bodies far above the limit are refused unread."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Taker:
 async def status_of(
     app: Taker, chunks: list[bytes], *, path: str = "/api/v1/rooms", **headers: str
 ) -> tuple[int, bytes, int]:
-    """Return the status, the body of the answer, and how many chunks were asked for."""
+    """Return status, response body, and the number of chunks read."""
     asked = 0
     sent: list[Message] = []
     coming: Iterator[tuple[int, bytes]] = iter(enumerate(chunks, start=1))
@@ -74,7 +74,7 @@ async def test_openais_clients_are_told_in_their_shape() -> None:
     _, body, _ = await status_of(Taker(), [CHUNK], path="/v1/chat/completions", content_length="360")
     assert json.loads(body) == {
         "error": {
-            "message": "A request may have 50 bytes.",
+            "message": "Requests are limited to 50 bytes.",
             "type": "invalid_request_error",
             "param": None,
             "code": "payload_too_large",

@@ -1,4 +1,4 @@
-"""Clients that send slowly or nothing at all, at the real server: each is ended, and nobody else notices."""
+"""Slow and silent clients at the real server are disconnected, without effect on others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sessions.tests.support.server_process import ServerProcess
 
 SLOW_S = 1.0
 GIVEN_UP_S = 30.0
-"""After so long a test says that a connection stayed open."""
+"""Time after which a test fails because a connection stayed open."""
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -42,7 +42,7 @@ def connected(server: ServerProcess, first: bytes = b"") -> socket.socket:
 
 
 def dripping(client: socket.socket, piece: bytes) -> bytes:
-    """Send a piece again and again until the server has had enough, and return all that it said."""
+    """Send a chunk repeatedly until the server closes the connection; return its response."""
     clock = threading.Event()
     said = b""
     client.settimeout(SLOW_S / 5)
@@ -52,7 +52,7 @@ def dripping(client: socket.socket, piece: bytes) -> bytes:
             more = client.recv(1000)
         except TimeoutError:
             continue
-        except OSError:  # closed: what was sent after the end is answered by a reset
+        except OSError:  # data sent after the close is answered with a reset
             return said
         if not more:
             return said
@@ -62,7 +62,7 @@ def dripping(client: socket.socket, piece: bytes) -> bytes:
 
 
 def rest(client: socket.socket) -> bytes:
-    """Return all that the server says until it closes; a TimeoutError says that it does not."""
+    """Read until the server closes the connection. Raises TimeoutError if it does not."""
     said = b""
     while more := client.recv(1000):
         said += more

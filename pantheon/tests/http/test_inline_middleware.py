@@ -1,4 +1,4 @@
-"""What runs on the web server's event loop in place of Django's middlewares does what they do."""
+"""The inline middlewares behave as Django's."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_the_settings_stay_as_they_are_named() -> None:
 
 
 async def answer_of(path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
-    """Ask the handler of the server; return status, headers and body."""
+    """Call the server's handler; return status, headers and body."""
     asked = [(name.encode(), value.encode()) for name, value in {"host": "testserver", **headers}.items()]
     scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": asked}
     server = ApplicationCommunicator(InlineHandler(), scope)

@@ -1,4 +1,4 @@
-"""Metrics say what the ledger says, to whom they are for; log lines say whose they are and nothing that is secret."""
+"""Metrics match the ledger and require access; log lines carry ids and no secrets."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def samples(client: Client) -> Samples:
 
 
 def grown(before: Samples, after: Samples, name: str) -> dict[tuple[str, ...], float]:
-    """Return label values -> by how much a counter has grown."""
+    """Return label values -> increase of a counter."""
     return {
         tuple(value for _, value in labels): value - before.get((sample, labels), 0.0)
         for (sample, labels), value in after.items()
@@ -123,7 +123,7 @@ def test_only_administrators_are_let_in(alice) -> None:
 
 @pytest.fixture
 def lines() -> Iterator[Any]:
-    """Log as JSON for a while; call it for the lines so far."""
+    """Log as JSON; calling it returns the lines so far."""
     stream = io.StringIO()
     config = logging_config(log_format="json", level="INFO")
     config["handlers"]["console"]["stream"] = stream

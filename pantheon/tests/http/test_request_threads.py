@@ -1,4 +1,4 @@
-"""Requests share a few threads, and what needs none does not wait for one."""
+"""Requests share a few threads; those that need no thread do not wait for one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""URLs of views that fail, for tests of how failures are told."""
+"""URLs of views that fail, for tests of error responses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole URL map, and whom each view lets in: a table, and how its routes are asked."""
+"""The whole URL map with the users that each view admits, and helpers to request its routes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sessions.tests.support.admin_rows import Rows
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A route of one kind, with the methods it has. What stands in the path belongs to somebody."""
+    """A route with its kind and methods. The objects in its path belong to a user."""
 
     kind: str
     """public, api, openai (other errors), api-admin, page, page-staff and admin (by permission), admin-open (staff)."""
@@ -167,7 +167,7 @@ MODEL_PAGES = {
     "<path:object_id>/history/": Entry("admin"),
     "<path:object_id>/delete/": Entry("admin", "GET POST"),
     "<path:object_id>/change/": Entry("admin", "GET POST"),
-    "<path:object_id>/": Entry("admin-open"),  # leads to `change/`, which looks who asks
+    "<path:object_id>/": Entry("admin-open"),  # redirects to `change/`, which checks access
 }
 
 TABLE = {
@@ -210,11 +210,11 @@ RETURNS_CONNECTIONS = {
     ("api/v1/turns/<str:turn_id>/retry", "POST"),
     ("api/v1/turns/<str:turn_id>/rerun", "POST"),
 }
-"""Views that close the request's connection before they wait, and with it a test's transaction."""
+"""Views that close the database connection before they wait, which ends a test's transaction."""
 
 
 def path_of(route: str, rows: Rows) -> str:
-    """Return the address of a route, with what belongs to the owner of the rows."""
+    """Return the URL of a route, with ids of the owner's objects."""
     ids = {
         "token_id": rows.token.pk,
         "agent_id": rows.agent.pk,
@@ -237,7 +237,7 @@ def path_of(route: str, rows: Rows) -> str:
 
 
 def object_of(route: str) -> object:
-    """Return the id of a row of the admin page's own model."""
+    """Return the id of a row of the admin page's model."""
     found = re.match(r"admin/(\w+)/(\w+)/<path:object_id>", route)
     if found is None:
         return "1"
