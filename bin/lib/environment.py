@@ -1,8 +1,8 @@
-"""Make .venv hold exactly what the requirements files say, or check that it does.
+"""Install the requirements files into .venv, or check that they are installed.
 
-Standard library only: it runs before anything is installed. A stamp in .venv records the Python and
-the hash of each requirements file that was installed completely; while an installation is under way
-there is a marker instead, and whoever finds one starts again from nothing.
+Standard library only, because it runs before anything is installed. A stamp in .venv records the Python version and
+the hash of each installed requirements file. During an installation a marker replaces it; if a marker is left over,
+the next run starts with an empty environment.
 """
 
 import argparse
@@ -29,8 +29,8 @@ DEVELOPMENT = [*RUNTIME, "requirements-dev.txt"]
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--dev", action="store_true", help="what the tests need, too")
-    parser.add_argument("--check", action="store_true", help="exit 1 if something is missing; change nothing")
+    parser.add_argument("--dev", action="store_true", help="include the requirements of the tests")
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if something is missing")
     options = parser.parse_args()
     files = DEVELOPMENT if options.dev else RUNTIME
     if options.check:
@@ -40,7 +40,7 @@ def main() -> int:
             if not (_version_of(PYTHON) and is_ready(files)):
                 _make(files)
     except KeyboardInterrupt:
-        say("stopped; the next start begins again with an empty environment.")
+        say("stopped; the next start will begin with an empty environment.")
         return 130
     except (OSError, subprocess.CalledProcessError, SetupError) as error:
         say(str(error))
@@ -49,7 +49,7 @@ def main() -> int:
 
 
 class SetupError(Exception):
-    """Something is missing that only the person at the keyboard can provide."""
+    """Something is missing that the user has to provide."""
 
 
 def say(text: str) -> None:
@@ -57,7 +57,7 @@ def say(text: str) -> None:
 
 
 def is_ready(files: list[str]) -> bool:
-    """Whether the stamp says that these files, as they are now, were installed for this Python."""
+    """Return whether the stamp records the current version of these files and of Python."""
     try:
         stamp = json.loads(STAMP.read_text())
     except (OSError, ValueError):
@@ -66,7 +66,7 @@ def is_ready(files: list[str]) -> bool:
 
 
 def _python_tag() -> str:
-    # Minor version only: a bug-fix release of the same Python keeps the environment usable.
+    # Without the patch version: an environment stays usable after a bug-fix release of Python.
     return f"{sys.implementation.name} {sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -76,7 +76,7 @@ def _hash(name: str) -> str:
 
 @contextlib.contextmanager
 def _exclusively() -> Iterator[None]:
-    """Hold a lock, so that two commands started at once do not install into each other."""
+    """Hold a lock, so that commands started at the same time do not install concurrently."""
     if not os.access(ROOT, os.W_OK):
         raise SetupError(
             f"cannot write to {ROOT}: run this as the owner of the directory, or clone it as yourself."
@@ -86,7 +86,7 @@ def _exclusively() -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("another command is installing, waiting for it ...")
+            say("waiting for another command to finish installing ...")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -111,29 +111,29 @@ def _make(files: list[str]) -> None:
         env={**os.environ, "PIP_USER": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"},
     )
     if result.returncode:
-        raise SetupError("the installation failed (see above); run the command again when the cause is gone.")
+        raise SetupError("the installation failed (see above); fix the cause and run the command again.")
     STAMP.write_text(json.dumps({"python": _python_tag(), **{name: _hash(name) for name in files}}))
     MARKER.unlink()
 
 
 def _make_empty() -> None:
-    """Make a virtual environment without packages, with pip where this Python can."""
+    """Create an empty virtual environment, with pip if this Python has ensurepip."""
     VENV.mkdir(exist_ok=True)
-    MARKER.touch()  # before anything is taken away: half an environment must not look like a whole one
+    MARKER.touch()  # before anything is deleted: a partial environment must not look complete
     for path in VENV.iterdir():
         if path != MARKER:
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     if importlib.util.find_spec("venv") is None:
         raise SetupError(_missing_venv())
-    say("making the virtual environment .venv ...")
+    say("creating the virtual environment .venv ...")
     pip = [] if _has_module("ensurepip") else ["--without-pip"]
-    made = subprocess.run([sys.executable, "-m", "venv", *pip, str(VENV)], capture_output=True, text=True)
-    if made.returncode:
-        raise SetupError(f"could not make .venv: {(made.stderr or made.stdout).strip()}\n{_missing_venv()}")
+    venv = subprocess.run([sys.executable, "-m", "venv", *pip, str(VENV)], capture_output=True, text=True)
+    if venv.returncode:
+        raise SetupError(f"could not create .venv: {(venv.stderr or venv.stdout).strip()}\n{_missing_venv()}")
 
 
 def _installer() -> list[str]:
-    """The command that installs into .venv: its own pip, else the system's, else uv."""
+    """Return the command that installs into .venv: its own pip, else the system's pip, else uv."""
     if _works([str(PYTHON), "-I", "-m", "pip", "--version"]):
         return [str(PYTHON), "-I", "-m", "pip", "install", "--quiet"]
     system_pip = [sys.executable, "-m", "pip", "--python", str(PYTHON)]
@@ -165,12 +165,12 @@ def _works(command: list[str]) -> bool:
 
 def _version_of(python: Path) -> tuple[int, int] | None:
     try:
-        shown = subprocess.run(
+        result = subprocess.run(
             [str(python), "-I", "-c", "import sys; print(*sys.version_info[:2])"],
             capture_output=True,
             text=True,
         )
-        major, minor = shown.stdout.split()
+        major, minor = result.stdout.split()
         return int(major), int(minor)
     except (OSError, ValueError):
         return None

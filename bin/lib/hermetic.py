@@ -1,4 +1,4 @@
-"""An environment in which checks and tests see nothing of the developer's own keys, proxies and settings."""
+"""Hide the developer's own keys, proxies and settings from checks and tests."""
 
 import os
 import re
@@ -12,9 +12,9 @@ _FOREIGN = re.compile(
 
 
 def clean(environment: MutableMapping[str, str], *, data_dir: str) -> None:
-    """Take out what could change a result, read no `.env`, and keep data in `data_dir`.
+    """Remove variables that could change a result, ignore `.env`, and keep data in `data_dir`.
 
-    DATABASE_URL and REDIS_URL stay: they say which servers to test on.
+    DATABASE_URL and REDIS_URL stay: they name the servers to test on.
     """
     for name in [name for name in environment if _FOREIGN.fullmatch(name)]:
         del environment[name]

@@ -1,4 +1,4 @@
-"""What bin/run does before the server starts, in one process: check, migrate, collect static files."""
+"""Prepare the start of the server for bin/run, in one process: check, migrate, collect static files."""
 
 import errno
 import io
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def main(arguments: list[str]) -> int:
     given = processes.options().parse_args(arguments)
     if given.only in ("worker", "beat"):
-        return 0  # they check for themselves, and the web server prepares the rest
+        return 0  # these run the checks themselves; the web server prepares the rest
     sys.path.insert(0, str(ROOT))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pantheon.settings")
 
@@ -61,13 +61,13 @@ def prepare(url: str, *, production: bool) -> None:
     link = io.StringIO()
     call_command("setup_link", base_url=url, stdout=link)
     if link.getvalue().strip():
-        say("there is no administrator yet; this link makes one, once:")
+        say("no administrator yet; open this one-time link to create the account:")
         print(link.getvalue().strip())
     say(f"starting on {url} (Ctrl-C stops)")
 
 
 def refuse_if_not_fit() -> None:
-    """Say what --production lacks. Raises SystemCheckError."""
+    """Raise SystemCheckError if settings for --production are missing."""
     from django.core.management.base import SystemCheckError
 
     from pantheon.config.checks import check_production
@@ -77,11 +77,11 @@ def refuse_if_not_fit() -> None:
 
 
 class AddressError(Exception):
-    """HOST and PORT are no address that can be listened on."""
+    """The server cannot listen on HOST and PORT."""
 
 
 def claim_address(host: str, port: str) -> None:
-    """Say what is wrong with the address before anything is changed; gunicorn would try for five seconds."""
+    """Raise AddressError if the address is unusable, before anything changes; gunicorn would retry for five seconds."""
     if not port.isdecimal() or not 0 < int(port) < 65536:
         raise AddressError(f"PORT must be a number from 1 to 65535, not {port!r}.")
     try:
@@ -92,17 +92,17 @@ def claim_address(host: str, port: str) -> None:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise AddressError(
-                f"port {port} on {host} is in use. Stop what listens there, or take another: "
+                f"port {port} on {host} is in use. Stop the program that listens there, or use another port: "
                 f"PORT={int(port) % 65535 + 1} bin/run"
             ) from None
         raise AddressError(f"cannot listen on HOST={host} PORT={port}: {error.strerror or error}") from None
 
 
 def base_url(host: str, port: str) -> str:
-    """The address for a browser on this machine; PANTHEON_URL where people come from elsewhere."""
+    """Return PANTHEON_URL, else the URL for a browser on this machine."""
     if public := os.environ.get("PANTHEON_URL", "").rstrip("/"):
         return public
-    if host in ("0.0.0.0", "::"):  # noqa: S104 - every interface, so this machine's own too
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - all interfaces, including loopback
         host = "127.0.0.1"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 

@@ -1,10 +1,10 @@
-"""Start the processes of Pantheon: what bin/run does when everything is prepared.
+"""Start and supervise Pantheon's processes, for bin/run.
 
-Without REDIS_URL there is one: the web server, which runs the turns too. With it there are the web server, workers that
-run the turns, and beat, which looks for turns without a runner; they start and stop together. One that dies is started
-again, after a pause that grows, and the others go on meanwhile. Only a web server that cannot start at all stops them.
+Without REDIS_URL there is one process: the web server, which also runs the turns. With it there are the web server,
+workers that run the turns, and beat, which schedules recovery. They start and stop together. A process that dies is
+restarted after a growing pause while the others continue. Only a web server that cannot start at all stops the others.
 
---only web|worker|beat starts a single one, as containers do.
+--only web|worker|beat starts a single process, as containers do.
 """
 
 import argparse
@@ -25,23 +25,23 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 STOP_TIMEOUT_S = 20.0
-"""The web server needs 10 s for requests that are under way, a worker some seconds to hand its turns over."""
+"""The web server takes up to 10 s to finish requests, a worker a few seconds to hand its turns over."""
 
 POLL_S = 0.2
 KILL_TIMEOUT_S = 5.0
-"""How long a killed process may take to be gone: one that waits for a broken disk is not."""
+"""How long to wait for a killed process. One that is blocked on a broken disk does not even die."""
 
 FIRST_START_S = 10.0
-"""A web server that exits so early at its first start cannot work with these settings."""
+"""A web server that exits within this time of its first start cannot work with these settings."""
 
 PAUSE_BASE_S, PAUSE_MAX_S = 0.5, 30.0
-"""The pause before a process is started again. It doubles at each end up to the maximum."""
+"""The pause before a restart. It doubles each time the process ends, up to the maximum."""
 
 STEADY_S = 30.0
-"""A process that has run for so long is well again: its next pause is the shortest."""
+"""A process that has run for this long is steady: its next pause is the shortest again."""
 
 RESTARTING_VARIABLE = "PANTHEON_RESTARTING"
-"""Names the file in which `GET /api/v1/ready` finds the processes that are not steady, one per line."""
+"""Environment variable with the path of the file that lists processes that are not steady, for GET /api/v1/ready."""
 
 WEB = ["-m", "gunicorn", "-c", "python:pantheon.gunicorn", "-k", "asgi", "--no-control-socket"]
 WEB_APP = "pantheon.asgi:application"
@@ -50,14 +50,14 @@ ROLES = ("web", "worker", "beat")
 
 
 def options() -> argparse.ArgumentParser:
-    """Return the arguments of bin/run."""
+    """Return the argument parser of bin/run."""
     parser = argparse.ArgumentParser(prog="bin/run", description="Start Pantheon.")
     parser.add_argument(
         "--production",
         action="store_true",
         help="several web processes, workers and beat; needs PostgreSQL (DATABASE_URL) and Redis (REDIS_URL)",
     )
-    parser.add_argument("--only", choices=ROLES, help="start this one process of the production alone")
+    parser.add_argument("--only", choices=ROLES, help="start only this process")
     return parser
 
 
@@ -66,7 +66,7 @@ def web_command() -> list[str]:
 
 
 def worker_command(name: str = "worker") -> list[str]:
-    """Return a worker's command. Gossip and mingle are for clusters that know of each other; ours meet in rows."""
+    """Return the command of a worker, without messages between workers: ours coordinate through the database."""
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     return [sys.executable, *CELERY, "worker", "--hostname", f"{name}@%h", "--loglevel", "INFO", *quiet]
 
@@ -76,7 +76,7 @@ def beat_command() -> list[str]:
 
 
 def set_web_processes() -> None:
-    """Have gunicorn start a process per core, two to four, where WEB_CONCURRENCY does not say how many."""
+    """Set WEB_CONCURRENCY, unless it is set, to the number of cores but 2 to 4."""
     if not os.environ.get("WEB_CONCURRENCY"):
         os.environ["WEB_CONCURRENCY"] = str(min(4, max(2, os.cpu_count() or 1)))
 
@@ -87,7 +87,7 @@ def say(text: str) -> None:
 
 @dataclass
 class Child:
-    """A process that is to run."""
+    """A supervised process."""
 
     name: str
     command: list[str]
@@ -95,15 +95,15 @@ class Child:
     starts: int = 0
     started_s: float = 0.0
     ends: int = 0
-    """How often it ended since it was last steady."""
+    """How often it has ended since it was last steady."""
 
     ended_s: float = 0.0
 
     def start(self) -> None:
-        """Raises OSError."""
+        """Start the process. Raises OSError."""
         self.starts += 1
         self.started_s = time.monotonic()
-        # A session of its own: Ctrl-C in a terminal is for the supervisor, which then stops all of them once.
+        # In its own session, so that Ctrl-C reaches only the supervisor, which then stops each process once.
         self.process = subprocess.Popen(
             self.command, cwd=ROOT, start_new_session=True, preexec_fn=dies_with_parent(signal.SIGTERM)
         )
@@ -115,7 +115,7 @@ class Child:
 
     @property
     def is_refused(self) -> bool:
-        """Whether it exited right after its first start."""
+        """Whether it exited by itself right after its first start; a signal (negative code) does not count."""
         code = None if self.process is None else self.process.returncode
         return self.starts == 1 and (code is None or code >= 0) and self._ran_s < FIRST_START_S
 
@@ -125,7 +125,7 @@ class Child:
 
     @property
     def pause_s(self) -> float:
-        """How long it waits for its next start after it ended."""
+        """Pause before the next start."""
         doublings = min(self.ends - 1, math.ceil(math.log2(PAUSE_MAX_S / PAUSE_BASE_S)))
         return float(min(PAUSE_MAX_S, PAUSE_BASE_S * 2**doublings))
 
@@ -139,7 +139,7 @@ class Child:
 
 
 class Supervisor:
-    """Owns the processes: starts again what dies, stops all at a signal or if the web server cannot start."""
+    """Restart processes that die; stop all at a signal, or if the web server cannot start."""
 
     def __init__(self, commands: dict[str, list[str]], restarting_path: Path) -> None:
         self._children = [Child(name, command) for name, command in commands.items()]
@@ -149,7 +149,7 @@ class Supervisor:
         self._stopping = False
 
     def run(self) -> int:
-        """Return the exit code: 0 after a signal, 1 if the web server cannot start or a process had to be killed."""
+        """Run until stopped; return 0 after a signal, 1 if the web server cannot start or a process was killed."""
         for number in stop_signals():
             signal.signal(number, self._stop)
         for child in self._children:
@@ -166,7 +166,7 @@ class Supervisor:
         self._stopping = True
 
     def _keep(self, child: Child) -> None:
-        """Start a process again that ended, in due time."""
+        """Note if a process has ended, and restart it when its pause is over."""
         if child.process is None:
             if child.is_due:
                 self._start(child)
@@ -177,7 +177,7 @@ class Supervisor:
     def _start(self, child: Child) -> None:
         try:
             child.start()
-        except OSError as error:  # no memory or no process left now: the others go on
+        except OSError as error:  # out of memory or processes for now; the others continue
             self._note_end(child, f"could not be started ({error})")
 
     def _note_end(self, child: Child, how: str) -> None:
@@ -186,10 +186,10 @@ class Supervisor:
             self._is_refused = True
         else:
             child.note_end()
-            say(f"{child.name} {how}; it is started again in {child.pause_s:g} s")
+            say(f"{child.name} {how}; restarting in {child.pause_s:g} s")
 
     def _write_restarting(self) -> None:
-        """Write down which processes are not steady, whenever that changes."""
+        """Write the names of processes that are not steady to the file for GET ready, when they change."""
         names = [child.name for child in self._children if not child.is_steady]
         if names == self._restarting:
             return
@@ -197,14 +197,14 @@ class Supervisor:
             say(f"{name} is running again")
         self._restarting = names
         try:
-            written = self._restarting_path.with_suffix(".new")
-            written.write_text("".join(f"{name}\n" for name in names))
-            written.replace(self._restarting_path)
+            draft = self._restarting_path.with_suffix(".new")
+            draft.write_text("".join(f"{name}\n" for name in names))
+            draft.replace(self._restarting_path)  # atomic: GET ready never reads a partial file
         except OSError as error:
-            say(f"GET /api/v1/ready cannot tell which processes are restarting: {error}")
+            say(f"GET /api/v1/ready cannot show which processes are restarting: {error}")
 
     def _stop_all(self) -> bool:
-        """Stop what runs; return whether all of it ended in time."""
+        """Stop all running processes; return whether all ended in time."""
         running = {child.name: child.process for child in self._children if child.process is not None}
         for process in running.values():
             process.terminate()
@@ -214,7 +214,7 @@ class Supervisor:
             try:
                 process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                say(f"{name} did not stop in {STOP_TIMEOUT_S:.0f} s and is killed")
+                say(f"{name} did not stop within {STOP_TIMEOUT_S:.0f} s and is killed")
                 clean = False
                 process.kill()
                 with contextlib.suppress(subprocess.TimeoutExpired):
@@ -223,7 +223,7 @@ class Supervisor:
 
 
 def forget_gauges(pid: int) -> None:
-    """Take what a process that is gone showed as its present state out of /metrics: one that is killed cannot."""
+    """Remove a dead process's live gauges from /metrics, which a killed process cannot do itself."""
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         from prometheus_client.multiprocess import mark_process_dead
 
@@ -231,28 +231,28 @@ def forget_gauges(pid: int) -> None:
 
 
 def stop_signals() -> list[signal.Signals]:
-    """Return what stops everything; a closed terminal window does, too."""
+    """Return the signals that stop everything; with a terminal also SIGHUP, sent when its window is closed."""
     numbers = [signal.SIGTERM, signal.SIGINT]
     return [*numbers, signal.SIGHUP] if sys.stdin.isatty() else numbers
 
 
 def dies_with_parent(signal_number: signal.Signals) -> Callable[[], None] | None:
-    """For preexec_fn: have the kernel send the child a signal when this process dies, however it dies."""
+    """Return a preexec_fn that makes the kernel signal the child when this process dies, even by SIGKILL."""
     if platform.system() != "Linux":
         return None
-    prctl = ctypes.CDLL(None).prctl
+    prctl = ctypes.CDLL(None).prctl  # looked up here: after fork only async-signal-safe work is allowed
     set_parent_death_signal = 1
     return lambda: prctl(set_parent_death_signal, int(signal_number))
 
 
 def commands(settings: Any) -> dict[str, list[str]]:
-    """Return what is to run, by name."""
-    found = {"web": web_command()}
+    """Return the commands of the processes to start, by name."""
+    by_name = {"web": web_command()}
     if settings.REDIS_URL:
         for number in range(1, settings.PANTHEON_WORKERS + 1):
-            found[f"worker {number}"] = worker_command(f"worker{number}")
-        found["beat"] = beat_command()
-    return found
+            by_name[f"worker {number}"] = worker_command(f"worker{number}")
+        by_name["beat"] = beat_command()
+    return by_name
 
 
 def main(arguments: list[str]) -> int:
@@ -274,7 +274,9 @@ def main(arguments: list[str]) -> int:
         os.execv(sys.executable, all_of_them["web"])  # noqa: S606  (our own command)
     say(f"processes: {', '.join(all_of_them)}")
     with tempfile.TemporaryDirectory(prefix="pantheon-metrics-") as metrics:
-        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", metrics)  # /metrics adds up what all of them count
+        os.environ.setdefault(
+            "PROMETHEUS_MULTIPROC_DIR", metrics
+        )  # /metrics sums the counters of all processes
         restarting_path = Path(metrics) / "restarting"
         os.environ[RESTARTING_VARIABLE] = str(restarting_path)
         return Supervisor(all_of_them, restarting_path).run()

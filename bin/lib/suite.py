@@ -1,11 +1,11 @@
-"""bin/test: every check, then every test on a SQLite file, then again on real PostgreSQL and Redis.
+"""Run all checks, then all tests on a SQLite file, then again on real PostgreSQL and Redis.
 
     bin/test [--sqlite | --postgres] [--quick] [--coverage] [pytest arguments]
 
---sqlite, --postgres   only this one of the two test runs
---quick                without the checks of bin/check, of which the audit for vulnerabilities is left out here
---coverage             measure line coverage; print the total and the files that are low
-PYTEST_WORKERS         test processes (2; 0 = none of their own)
+--sqlite, --postgres   only this test run
+--quick                skip the checks (those of bin/check, without its audit for vulnerabilities)
+--coverage             measure line coverage; print the total and the files with low coverage
+PYTEST_WORKERS         number of test processes (default 2; 0: run in the main process)
 DATABASE_URL, REDIS_URL   servers to use instead of temporary ones
 """
 
@@ -22,7 +22,7 @@ from testservers import ServerError, servers
 
 ROOT = Path(__file__).resolve().parents[2]
 FAILED = "FAILED_BEFORE_THE_TESTS"
-"""The environment variable from which conftest.py shows the checks that failed, above pytest's last line."""
+"""Environment variable with the failed checks, which conftest.py shows above pytest's last line."""
 
 
 def main(arguments: list[str]) -> int:
@@ -53,7 +53,7 @@ def main(arguments: list[str]) -> int:
 
 
 class Suite:
-    """The runs of one bin/test. `tests` returns the names of what failed."""
+    """The test runs of one bin/test. `tests` returns the names of those that failed."""
 
     def __init__(self, runner: Runner, data_dir: str, pytest_arguments: list[str], *, measured: bool) -> None:
         self.runner = runner

@@ -1,4 +1,4 @@
-"""The supervisor: what ends is started again and takes nobody along."""
+"""The supervisor restarts processes that end, without affecting the others."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Supervised:
         )
 
     def read_until(self, part: str) -> str:
-        """Return what it says up to a line with this part."""
+        """Return its output up to the first line with `part`."""
         assert self.process.stderr is not None
         lines: list[str] = []
         for line in self.process.stderr:
@@ -48,7 +48,7 @@ class Supervised:
                 return "".join(lines)
         raise AssertionError(f"it ended without {part!r}: {''.join(lines)}")
 
-    def wait_until_it_tells(self, text: str) -> None:
+    def wait_until_file_is(self, text: str) -> None:
         deadline = time.monotonic() + 30
         while not self.path.exists() or self.path.read_text() != text:
             assert time.monotonic() < deadline
@@ -66,7 +66,7 @@ def test_a_web_server_that_cannot_start_stops_the_others(tmp_path: Path, code: i
     _, text = supervised.process.communicate(timeout=30)
     assert supervised.process.returncode == 1
     assert f"web ended with code {code}; stopping the others" in text
-    assert "started again" not in text
+    assert "restarting" not in text
 
 
 def test_a_web_server_that_ran_is_started_again_for_ever(tmp_path: Path) -> None:
@@ -80,8 +80,8 @@ if not marker.exists():
 sys.exit(3)
 """
     supervised = Supervised(tmp_path, web=program)
-    assert "web ended with code -9; it is started again in 0.5 s" in supervised.read_until("in 0.5 s")
-    supervised.read_until("web ended with code 3; it is started again in 2 s")
+    assert "web ended with code -9; restarting in 0.5 s" in supervised.read_until("in 0.5 s")
+    supervised.read_until("web ended with code 3; restarting in 2 s")
     assert supervised.stop() == 0
 
 
@@ -92,14 +92,14 @@ def test_one_that_keeps_dying_takes_nobody_along(tmp_path: Path, program: str) -
     pauses = [line.rpartition(" in ")[2] for line in text.splitlines()]
     assert pauses == ["0.5 s", "1 s", "2 s", "4 s"]
     assert all("worker ended" in line for line in text.splitlines())
-    supervised.wait_until_it_tells("worker\n")
+    supervised.wait_until_file_is("worker\n")
     assert supervised.stop() == 0
 
 
 def test_one_that_cannot_be_executed_takes_nobody_along(tmp_path: Path) -> None:
     supervised = Supervised(tmp_path, web=STAYS, worker=[str(tmp_path / "missing")])
     assert "worker could not be started ([Errno 2]" in supervised.read_until("in 1 s")
-    supervised.wait_until_it_tells("worker\n")
+    supervised.wait_until_file_is("worker\n")
     assert supervised.stop() == 0
 
 
@@ -115,10 +115,10 @@ if not marker.exists():
 time.sleep(60)
 """
     supervised = Supervised(tmp_path, {"STEADY_S": 2.0}, web=STAYS, worker=program)
-    supervised.wait_until_it_tells("")
-    supervised.wait_until_it_tells("worker\n")
+    supervised.wait_until_file_is("")
+    supervised.wait_until_file_is("worker\n")
     supervised.read_until("worker is running again")
-    supervised.wait_until_it_tells("")
+    supervised.wait_until_file_is("")
     assert supervised.stop() == 0
 
 

