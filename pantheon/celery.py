@@ -156,11 +156,11 @@ app.conf.update(
 )
 
 
-# --- Who sends --------------------------------------------------------------------------------------------------------
+# --- Dispatch ---------------------------------------------------------------------------------------------------------
 
 
 class CeleryDispatcher:
-    """Passes turns to the workers; one that cannot be told of a turn is told by recovery."""
+    """Send turns to the workers. Recovery sends those for which no message could be sent."""
 
     def __init__(self) -> None:
         self._unreachable_until_s = 0.0

@@ -24,7 +24,7 @@ from pantheon import lifecycle
 from pantheon.config.environment import Environment
 from pantheon.config.logs import JSON, TEXT, logging_config
 from pantheon.config.startup import refuse
-from pantheon.http.connections import BoundedConnection, connections_allowed
+from pantheon.http.connections import BoundedConnection, raise_connection_limit
 
 environ.Env.read_env(
     os.environ.get("PANTHEON_ENV_FILE", str(Path(__file__).resolve().parent.parent / ".env"))
@@ -37,7 +37,7 @@ bind = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}"]
 worker_class = "asgi"
 asgi_loop = "uvloop"
 asgi_lifespan = "off"  # Django does not support it; pantheon.lifecycle replaces it
-worker_connections = connections_allowed()
+worker_connections = raise_connection_limit()
 graceful_timeout = 10
 # Longer than proxies keep idle connections (60 s by default), so that we never close one as a request arrives.
 keepalive = 75

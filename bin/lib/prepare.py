@@ -13,8 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def main(arguments: list[str]) -> int:
-    given = processes.options().parse_args(arguments)
-    if given.only in ("worker", "beat"):
+    options = processes.argument_parser().parse_args(arguments)
+    if options.only in ("worker", "beat"):
         return 0  # these run the checks themselves; the web server prepares the rest
     sys.path.insert(0, str(ROOT))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pantheon.settings")
@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
     try:
         claim_address(gunicorn.host, gunicorn.port)
         django.setup()
-        prepare(base_url(gunicorn.host, gunicorn.port), production=given.production)
+        prepare(base_url(gunicorn.host, gunicorn.port), production=options.production)
     except AddressError as error:
         say(str(error))
     except (ImproperlyConfigured, CommandError) as error:

@@ -49,7 +49,7 @@ CELERY = ["-m", "celery", "-A", "pantheon", "--quiet"]
 ROLES = ("web", "worker", "beat")
 
 
-def options() -> argparse.ArgumentParser:
+def argument_parser() -> argparse.ArgumentParser:
     """Return the argument parser of bin/run."""
     parser = argparse.ArgumentParser(prog="bin/run", description="Start Pantheon.")
     parser.add_argument(
@@ -256,7 +256,7 @@ def commands(settings: Any) -> dict[str, list[str]]:
 
 
 def main(arguments: list[str]) -> int:
-    given = options().parse_args(arguments)
+    options = argument_parser().parse_args(arguments)
     sys.path.insert(0, str(ROOT))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pantheon.settings")
     from django.conf import settings
@@ -265,10 +265,10 @@ def main(arguments: list[str]) -> int:
 
     settings_load()
     all_of_them = commands(settings)  # reads .env
-    if given.production:
+    if options.production:
         set_web_processes()
-    if given.only:
-        single = {"web": web_command(), "worker": worker_command(), "beat": beat_command()}[given.only]
+    if options.only:
+        single = {"web": web_command(), "worker": worker_command(), "beat": beat_command()}[options.only]
         os.execv(single[0], single)  # noqa: S606  (our own command)
     if len(all_of_them) == 1:
         os.execv(sys.executable, all_of_them["web"])  # noqa: S606  (our own command)

@@ -48,8 +48,8 @@ def servers() -> Iterator[dict[str, str]]:
             ("DATABASE_URL", r"(postgres|postgresql|psql|pgsql)://", postgres),
             ("REDIS_URL", r"(redis|rediss|unix)://", redis_server),
         ):
-            given = os.environ.get(name, "")
-            urls[name] = given if re.match(schemes, given) else stack.enter_context(start())
+            url = os.environ.get(name, "")
+            urls[name] = url if re.match(schemes, url) else stack.enter_context(start())
         yield urls
 
 

@@ -233,12 +233,12 @@ def check_public_address(**kwargs: Any) -> list[CheckMessage]:
 
 def check_web_processes(**kwargs: Any) -> list[CheckMessage]:
     """Error on several web processes without Redis: a turn's events would be in the memory of one of them."""
-    wanted = web_processes()
-    if wanted == "1" or settings.REDIS_URL:
+    count = web_processes()
+    if count == "1" or settings.REDIS_URL:
         return []
     return [
         Error(
-            f"{wanted} web processes are configured, but without Redis they cannot read each other's turn events.",
+            f"{count} web processes are configured, but without Redis they cannot read each other's turn events.",
             hint="Set REDIS_URL, and DATABASE_URL to PostgreSQL; or set WEB_CONCURRENCY=1 (or unset it) and no "
             "--workers in GUNICORN_CMD_ARGS.",
             id="pantheon.E006",
@@ -297,14 +297,14 @@ def uses_sqlite() -> bool:
 
 def web_processes() -> str:
     """Return the configured number of web workers; GUNICORN_CMD_ARGS overrides WEB_CONCURRENCY."""
-    wanted = os.environ.get("WEB_CONCURRENCY") or "1"
+    count = os.environ.get("WEB_CONCURRENCY") or "1"
     arguments = shlex.split(os.environ.get("GUNICORN_CMD_ARGS", ""))
     for position, argument in enumerate(arguments):
         if match := re.fullmatch(r"(?:--workers=|-w=?)(\d+)", argument):
-            wanted = match[1]
+            count = match[1]
         elif argument in ("--workers", "-w") and position + 1 < len(arguments):
-            wanted = arguments[position + 1]
-    return wanted
+            count = arguments[position + 1]
+    return count
 
 
 def check_database(**kwargs: Any) -> list[CheckMessage]:

@@ -17,7 +17,7 @@ OTHER_FILES = 256
 """File descriptors reserved for the database, providers, Redis and request bodies."""
 
 
-def connections_allowed() -> int:
+def raise_connection_limit() -> int:
     """Raise this process's limit of open files as far as allowed; return how many connections it can accept.
 
     Connections must leave OTHER_FILES descriptors: without any, nothing else would work either.

@@ -113,8 +113,8 @@ class MetricsToken(BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[AnonymousUser, str] | None:
         token = settings.PANTHEON_METRICS_TOKEN
-        given = get_authorization_header(request)
-        if not token or not hmac.compare_digest(given, f"Bearer {token}".encode()):
+        header = get_authorization_header(request)
+        if not token or not hmac.compare_digest(header, f"Bearer {token}".encode()):
             return None
         return AnonymousUser(), METRICS
 

@@ -72,12 +72,12 @@ class ReadOnlyAdmin(HiddenFieldsAdmin):
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         try:
-            wanted = uuid.UUID(search_term.strip())
+            row_id = uuid.UUID(search_term.strip())
         except ValueError:
             if search_term and self.search_back:
                 queryset = queryset.filter(**{f"{self.search_back}__gte": timezone.now() - SEARCHED_BACK})
             return super().get_search_results(request, queryset, search_term)
-        return queryset.filter(Q(*((name, wanted) for name in self.search_ids), _connector=Q.OR)), False
+        return queryset.filter(Q(*((name, row_id) for name in self.search_ids), _connector=Q.OR)), False
 
 
 class ReadOnlyInline(admin.TabularInline):

@@ -21,8 +21,8 @@ GIVEN_UP_S = 30.0
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SHOW = (
-    "import resource; from pantheon.http.connections import connections_allowed; "
-    "print(connections_allowed(), resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
+    "import resource; from pantheon.http.connections import raise_connection_limit; "
+    "print(raise_connection_limit(), resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
 )
 
 HEAD = b"POST /api/v1/rooms HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"

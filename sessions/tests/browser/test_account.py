@@ -43,7 +43,7 @@ def test_a_token_is_made_copied_and_shown_once(alices: Page, server: ServerProce
     assert secret not in alices.content()
     expect(alices.locator(".token-rows")).to_contain_text("last used")
     alices.get_by_role("button", name="Delete the token reports").click()
-    expect(alices.get_by_role("status").filter(has_text="was deleted")).to_be_visible()
+    expect(alices.get_by_role("status").filter(has_text="reports” deleted")).to_be_visible()
     assert not ApiToken.objects.exists()
 
 
