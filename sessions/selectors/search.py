@@ -34,10 +34,16 @@ from web.errors import PantheonError
 MAX_QUERY_CHARS = 200
 SQLITE_FUNCTION = "pantheon_text_matches"
 
+WORDS = {
+    "text": RawSQL("chat_sessions_message.words", []),
+    "title": RawSQL("chat_sessions_chatsession.words", []),
+}
+"""PostgreSQL: where the words of each searched field are stored."""
+
 _TO_SPACES = dict.fromkeys(map(ord, string.punctuation), " ")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Place:
     """A place in the results, newest first: what comes after it is older."""
 
@@ -91,16 +97,13 @@ def is_storable(asked: str) -> bool:
 
 
 def has_terms(field: str, terms: Terms) -> Func:
-    """PostgreSQL: a text has what is asked for. The words of messages are stored, in a column that no model has."""
-    document = (
-        RawSQL("chat_sessions_message.words", [])
-        if field == "text"
-        else Func(F(field), template="to_tsvector('simple'::regconfig, %(expressions)s)")
-    )
+    """PostgreSQL: check the words of a message or a title, which are stored in a column that no model has."""
     asked = Func(
         Value(as_websearch(terms)), template="websearch_to_tsquery('simple'::regconfig, %(expressions)s)"
     )
-    return Func(document, asked, template="%(expressions)s", arg_joiner=" @@ ", output_field=BooleanField())
+    return Func(
+        WORDS[field], asked, template="%(expressions)s", arg_joiner=" @@ ", output_field=BooleanField()
+    )
 
 
 def matching(rows: QuerySet[Any], field: str, terms: Terms) -> QuerySet[Any]:
@@ -134,22 +137,44 @@ def search(user: User, query: str, *, after: Place | None, limit: int) -> Found:
         return Found([], terms, None)
     sessions = ChatSession.objects.of(user).listed()
     messages = Message.objects.filter(session__in=sessions, turn__replaced_by__isnull=True)
-    messages = messages.select_related("session__room", "session__agent").defer("text", "html")
-    messages = messages.annotate(beginning=Left("text", SEARCHED_CHARS))
-    rows: list[Message | ChatSession] = [
-        *newest(matching(messages, "text", terms), after, limit + 1),
-        *newest(matching(sessions.select_related("room", "agent"), "title", terms), after, limit + 1),
+    places = [
+        *list_places(matching(messages, "text", terms), after, limit + 1),
+        *list_places(matching(sessions, "title", terms), after, limit + 1),
     ]
-    rows.sort(key=lambda row: (row.created_at, row.pk), reverse=True)
-    page = rows[:limit]
-    more = Place(page[-1].created_at, page[-1].pk) if len(rows) > limit else None
-    return Found(page, terms, more)
+    places.sort(reverse=True)
+    page = places[:limit]
+    rows = rows_by_id(messages, sessions, [place.id for place in page])
+    more = page[-1] if len(places) > limit else None
+    # A row that was deleted since its place was read is left out.
+    return Found([rows[place.id] for place in page if place.id in rows], terms, more)
 
 
-def newest(rows: QuerySet[Any], after: Place | None, limit: int) -> Sequence[Any]:
+def list_places(rows: QuerySet[Any], after: Place | None, limit: int) -> list[Place]:
+    """Return the places of the newest rows.
+
+    Nothing else is selected: the database computes what it selects for every match before it sorts, and whole texts
+    do not fit into its memory.
+    """
     if after is not None:
         rows = rows.filter(Q(created_at__lt=after.at) | Q(created_at=after.at, pk__lt=after.id))
-    return list(rows.order_by("-created_at", "-pk")[:limit])
+    newest = rows.order_by("-created_at", "-pk").values_list("created_at", "pk")[:limit]
+    return [Place(at, row_id) for at, row_id in newest]
+
+
+def rows_by_id(
+    messages: QuerySet[Message], sessions: QuerySet[ChatSession], ids: list[uuid.UUID]
+) -> dict[uuid.UUID, Message | ChatSession]:
+    """Return messages with their `beginning`, and sessions, each with its room or agent but not their prompts.
+
+    In no order: the models' own would sort the texts.
+    """
+    messages = messages.select_related("session__room", "session__agent").defer(
+        "text", "html", "session__room__goal", "session__agent__role_prompt"
+    )
+    messages = messages.annotate(beginning=Left("text", SEARCHED_CHARS))
+    sessions = sessions.select_related("room", "agent").defer("room__goal", "agent__role_prompt")
+    found = messages.order_by().in_bulk(ids)
+    return {**found, **sessions.order_by().in_bulk([row_id for row_id in ids if row_id not in found])}
 
 
 def result_json(row: Message | ChatSession, terms: Terms) -> dict[str, Any]:

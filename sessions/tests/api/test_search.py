@@ -188,13 +188,16 @@ def test_long_answers_can_be_stored_and_their_beginning_is_found(api, alice, age
     assert len(find(api, "needle")) == 2
 
 
-def test_postgresql_reads_the_index(api, alice, agent) -> None:
+@pytest.mark.parametrize(
+    ("model", "field", "index"), [(Message, "text", "message_words"), (ChatSession, "title", "session_words")]
+)
+def test_postgresql_reads_the_index(model, field, index) -> None:
     if connection.vendor != "postgresql":
         pytest.skip("SQLite compares texts")
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
-    plan = matching(Message.objects.order_by(), "text", Terms(("needle",))).explain()
-    assert "message_words" in plan
+    plan = matching(model.objects.order_by(), field, Terms(("needle",))).explain()
+    assert index in plan
 
 
 def test_terms() -> None:

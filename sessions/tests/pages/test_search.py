@@ -125,13 +125,13 @@ def test_older_results_are_a_page_away(alice, session):
 def test_many_results_take_as_many_queries_as_few(alice, session, django_assert_num_queries):
     client, model = browser(alice), make_model()
     add_turns(session, model, 1)
-    # who is signed in (2), budgets, messages, titles
-    with django_assert_num_queries(5):
+    # who is signed in (2), budgets, places of messages, places of titles, the messages of the page
+    with django_assert_num_queries(6):
         client.get(SEARCH, {"q": "question"})
     for number in range(5):
         room = make_room(alice, make_agent(alice, f"a{number}"), name=f"Room {number}")
         add_turns(make_session(alice, room), model, 2)
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(6):
         assert "Room 4" in text_of(client.get(SEARCH, {"q": "question"}))
 
 
