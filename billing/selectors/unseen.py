@@ -1,4 +1,4 @@
-"""The assumed output of calls that were cut while the model worked without showing it."""
+"""The assumed usage of calls without a final figure: they were cut, or the provider reports none."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import uuid
 from dataclasses import replace
 
 from billing.models import UsageEvent
-from orchestration.engine.specs import UsageReport
+from orchestration.engine.ports import Uncounted
+from orchestration.engine.specs import Usage, UsageReport
 
 OUTPUT_UNKNOWN = "output_unknown"
 """Flag of a call whose output neither the provider nor Pantheon could count."""
@@ -23,24 +24,38 @@ FASTEST_TOKENS_PER_S = 1_000
 
 
 def with_unseen_output(
-    report: UsageReport, *, model_id: uuid.UUID, purpose: str, most_output: int, unseen_ms: int | None
+    report: UsageReport,
+    uncounted: Uncounted,
+    *,
+    model_id: uuid.UUID,
+    purpose: str,
+    bound: Usage,
+    is_held: bool,
 ) -> UsageReport:
-    """Add the output that a cut call may have produced unseen to its report.
+    """Return the estimated report of a call without a final figure, completed by what may not have been seen.
 
     If no answer text arrived, or the model reasons without showing it, the output is at least the usual one of earlier
-    calls of this purpose; other reports are returned unchanged. `most_output`: the request's limit. `unseen_ms`: how
-    long the model may have worked unseen, given if a hard budget binds the turn. Then the model counts as writing at
-    `FASTEST_TOKENS_PER_S` for that time, since the usual output is not an upper bound.
+    calls of this purpose. `is_held`: a hard budget binds the turn. Then neither that nor an estimate will do, because
+    traffic can lower both: input and text count with their upper bounds, and the model counts as writing at
+    `FASTEST_TOKENS_PER_S` while it may have worked unseen. `bound`: the most that the call can have used.
     """
-    seen = report.usage.output
-    usual, thinks = output_habit(model_id, purpose)
-    if seen and not thinks:
-        return report
-    unseen = 0 if unseen_ms is None else math.ceil(unseen_ms * FASTEST_TOKENS_PER_S / 1000)
-    output = min(most_output, max(seen + unseen, usual))
-    if output <= seen:
-        return report
-    return replace(report, usage=replace(report.usage, output=output), flags=(*report.flags, OUTPUT_UNKNOWN))
+    usage = report.usage
+    counted = usage.output
+    if is_held:
+        counted = max(counted, uncounted.most_seen)
+        if not uncounted.input_counted:
+            usage = replace(usage, input=max(usage.input, bound.input))
+    output = counted
+    if is_held:
+        output += math.ceil(uncounted.unseen_ms * FASTEST_TOKENS_PER_S / 1000)
+    if not uncounted.is_whole and not uncounted.output_counted:
+        usual, reasons = output_habit(model_id, purpose)
+        if not uncounted.most_seen or (reasons and not uncounted.shows_reasoning):
+            output = max(output, usual)
+    # The bound is the request's limit; a provider that has counted more is believed.
+    output, counted = (max(usage.output, min(bound.output, tokens)) for tokens in (output, counted))
+    flags = (*report.flags, OUTPUT_UNKNOWN) if output > counted else report.flags
+    return replace(report, usage=replace(usage, output=output), flags=flags)
 
 
 def output_habit(model_id: uuid.UUID, purpose: str) -> tuple[int, bool]:

@@ -99,6 +99,23 @@ class CallError:
 
 
 @dataclass(frozen=True, slots=True)
+class Uncounted:
+    """What is known of a call's usage without the provider's final figure."""
+
+    most_seen: int
+    """Upper bound of the tokens of all text that arrived, reasoning and withheld text included."""
+    unseen_ms: int
+    """How long the model may have worked without showing it."""
+    shows_reasoning: bool = False
+    input_counted: bool = False
+    """The provider counted the input before the call was cut."""
+    output_counted: bool = False
+    """The provider counted some output before the call was cut."""
+    is_whole: bool = False
+    """The answer is complete: the provider does not report usage."""
+
+
+@dataclass(frozen=True, slots=True)
 class CallOutcome:
     """How a call ended and what it used."""
 
@@ -114,8 +131,8 @@ class CallOutcome:
     finish_reason: str = ""
     latency_ms: int = 0
     first_token_ms: int | None = None
-    may_be_unseen: bool = False
-    """It was cut, no output was counted by the provider and no thoughts were shown: `report` may lack some."""
+    uncounted: Uncounted | None = None
+    """None if the provider gave its final figure, or no model worked on the call."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from orchestration.engine.bounds import most_tokens
 from orchestration.engine.guard import SpeakerGuard
-from orchestration.engine.ports import CallError, CallOutcome, Completed, Failed, Opened, PartialUsage
+from orchestration.engine.ports import (
+    CallError,
+    CallOutcome,
+    Completed,
+    Failed,
+    Opened,
+    PartialUsage,
+    Uncounted,
+)
 from orchestration.engine.specs import ModelRequest, Usage, UsageReport
 from orchestration.engine.tokens import estimate_report
 
 GUARDED = "guarded"
 """The finish reason of an answer that the identity guard ended; its call is closed upstream and billed as estimated."""
+
+LULL_S = 0.5
+"""Pauses up to this are the stream's own pace. In a longer one the model may be reasoning unseen."""
 
 NO_USAGE = UsageReport(usage=Usage(), source="none")
 EMPTY = CallError("provider_error", "The model returned an empty answer.", retryable=False)
@@ -36,6 +48,10 @@ class Received:
     opened: Opened = field(default_factory=Opened)
     partial: PartialUsage | None = None
     first_token_s: float | None = None
+    last_s: float = 0.0
+    """When text arrived last."""
+    unseen_s: float = 0.0
+    """How long the model may have worked without showing it, until then."""
     end: Completed | Failed | None = None
     """None: not yet, or the user cut the call."""
 
@@ -44,12 +60,42 @@ class Received:
         """Whether anything came that a reader may have seen."""
         return bool(self.text or self.reasoning)
 
+    def arrive(self, now_s: float) -> None:
+        """Note that text arrives: what came before it may have been unseen work."""
+        self.unseen_s += self.unseen_until(now_s)
+        self.last_s = now_s
+        if self.first_token_s is None:
+            self.first_token_s = now_s
+
+    def unseen_until(self, now_s: float) -> float:
+        """Return how much of the time since the last text may have been unseen work; all of it before the first."""
+        if self.first_token_s is None:
+            return now_s - self.began_s
+        return max(0.0, now_s - self.last_s - LULL_S)
+
+    def all_text(self) -> str:
+        return "".join(self.text) + self.guard.withheld + "".join(self.reasoning)
+
     def estimate(self) -> UsageReport:
         """Return the estimated usage: the provider's partial figure, else ours, and all the text that came."""
-        received = "".join(self.text) + self.guard.withheld + "".join(self.reasoning)
         if self.partial is None:
-            return estimate_report(self.request, None, None, received)
-        return estimate_report(self.request, self.partial.usage, self.partial.raw, received)
+            return estimate_report(self.request, None, None, self.all_text())
+        return estimate_report(self.request, self.partial.usage, self.partial.raw, self.all_text())
+
+    def uncounted(self, ended_s: float, report: UsageReport) -> Uncounted:
+        """Return what is known of the usage if the provider has not given its final figure."""
+        counted = self.partial.usage if self.partial else Usage()
+        is_whole = isinstance(self.end, Completed) and not self.guard.tripped
+        if is_whole:
+            counted = report.usage if report.raw else counted
+        return Uncounted(
+            most_seen=most_tokens(self.all_text()),
+            unseen_ms=0 if is_whole else round((self.unseen_s + self.unseen_until(ended_s)) * 1000),
+            shows_reasoning=bool(self.reasoning),
+            input_counted=bool(counted.total_input),
+            output_counted=bool(counted.output),
+            is_whole=is_whole,
+        )
 
     def outcome(self, call_id: str, *, ended_s: float, final: bool, must_speak: bool) -> CallOutcome:
         """Return how the attempt ended: status, error, and the best figure there is for what it used.
@@ -73,7 +119,6 @@ class Received:
                 error = CallError(end.code, end.message, end.retryable)
                 report = end.report or (self.estimate() if end.may_have_cost else NO_USAGE)
         first_s = self.first_token_s
-        is_cut = report.source == "estimated" and (status != "ok" or self.guard.tripped)
         return CallOutcome(
             call_id=call_id,
             status=status,
@@ -86,7 +131,7 @@ class Received:
             finish_reason=self.end.finish_reason if isinstance(self.end, Completed) else "",
             latency_ms=round((ended_s - self.began_s) * 1000),
             first_token_ms=None if first_s is None else round((first_s - self.began_s) * 1000),
-            may_be_unseen=is_cut and not self.reasoning and not (self.partial and self.partial.usage.output),
+            uncounted=self.uncounted(ended_s, report) if report.source == "estimated" else None,
         )
 
 

@@ -155,8 +155,7 @@ async def receive(plan: StepPlan, step_id: str, call_id: str, received: Received
             match event:
                 case TextDelta(text) | ReasoningDelta(text):
                     received.bytes += utf8_bytes(text)
-                    if received.first_token_s is None:
-                        received.first_token_s = ports.clock.monotonic_s()
+                    received.arrive(ports.clock.monotonic_s())
                     ports.journal.received(call_id, received.bytes)
                     if isinstance(event, TextDelta):
                         publish(plan, step_id, "text", guard.feed(text), received, ports)

@@ -18,8 +18,8 @@ from sessions.models import Call
 from sessions.services.calls import (
     TurnCalls,
     call_close,
-    call_close_unseen,
     call_cost,
+    call_estimate,
     call_exists,
     call_of_intent,
     calls_write,
@@ -61,8 +61,9 @@ class TurnJournal:
         call = self._by_id.pop(uuid.UUID(outcome.call_id))
         call.received_bytes = received_bytes
         call_close(call, outcome, at=timezone.now())
-        if outcome.may_be_unseen:
-            await self._database.persist(call_close_unseen, call, is_held=self._claimed.funds is not None)
+        if outcome.uncounted is not None:
+            is_held = self._claimed.funds is not None
+            await self._database.persist(call_estimate, call, outcome.uncounted, is_held=is_held)
         if not outcome.final:
             self._again.add(call.slot)
         await self._write_ended(call)

@@ -17,7 +17,7 @@ from billing.pricing import billed_report, cost_pico
 from billing.selectors.price_book import Prices
 from billing.selectors.unseen import with_unseen_output
 from billing.services.holds import UsedCall
-from orchestration.engine.ports import CallError, CallIntent, CallOutcome, PastCall
+from orchestration.engine.ports import CallError, CallIntent, CallOutcome, PastCall, Uncounted
 from orchestration.engine.specs import Usage, UsageReport
 from orchestration.engine.tokens import tokens_of_bytes, utf8_bytes
 from sessions.models import Call, Turn
@@ -130,19 +130,16 @@ def call_close(call: Call, outcome: CallOutcome, *, at: dt.datetime) -> None:
     call.first_token_ms = outcome.first_token_ms
 
 
-def call_close_unseen(call: Call, *, is_held: bool) -> None:
-    """Add to an ended call (unsaved) what its model may have written unseen.
-
-    `is_held`: a hard budget binds its turn.
-    """
+def call_estimate(call: Call, uncounted: Uncounted, *, is_held: bool) -> None:
+    """Complete the estimated usage of an ended call (unsaved). `is_held`: a hard budget binds its turn."""
     assert call.usage is not None
-    silent_ms = call.latency_ms if call.first_token_ms is None else call.first_token_ms
     report = with_unseen_output(
         UsageReport.from_dict(call.usage),
+        uncounted,
         model_id=call.model_id,
         purpose=call.purpose,
-        most_output=call.bound.output,
-        unseen_ms=silent_ms if is_held else None,
+        bound=call.bound,
+        is_held=is_held,
     )
     call.usage = report.as_dict()
 
@@ -170,7 +167,7 @@ def journal_try() -> None:
     transaction.set_rollback(True)
 
 
-def calls_interrupt(*, turn_id: uuid.UUID) -> list[Call]:
+def calls_interrupt(*, turn_id: uuid.UUID, is_held: bool) -> list[Call]:
     """Close the calls that a dead runner left open, billed as estimated (inside a transaction), and return them."""
     calls = list(Call.objects.select_for_update().filter(turn_id=turn_id, status=Call.Status.STARTED))
     for call in calls:
@@ -179,7 +176,10 @@ def calls_interrupt(*, turn_id: uuid.UUID) -> list[Call]:
         call.status = Call.Status.INTERRUPTED
         call.usage = UsageReport(usage=usage, source="estimated").as_dict()
         call.finished_at = timezone.now()
-        call_close_unseen(call, is_held=False)
+        open_ms = round((call.finished_at - call.started_at).total_seconds() * 1000)
+        # A token has at least a byte.
+        uncounted = Uncounted(most_seen=call.received_bytes, unseen_ms=open_ms)
+        call_estimate(call, uncounted, is_held=is_held)
     Call.objects.bulk_update(calls, ["status", "usage", "finished_at"])
     return calls
 

@@ -9,6 +9,8 @@ import pytest
 
 from billing.models import BudgetPeriod, ModelPrice, UsageEvent
 from billing.selectors.unseen import FASTEST_TOKENS_PER_S, OUTPUT_UNKNOWN, USUAL_OUTPUT_TOKENS
+from orchestration.engine.bounds import REQUEST_FRAME
+from orchestration.engine.received import LULL_S
 from orchestration.engine.specs import Usage
 from orchestration.models import LlmModel
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer, ProviderServer
@@ -96,10 +98,21 @@ def spent() -> int:
     return BudgetPeriod.objects.get().spent_pico
 
 
-@pytest.mark.parametrize("reasoning", [0, 1], ids=["silent", "thinking"])
-def test_no_hard_budget_is_overspent_by_cutting_calls(api, session, server, reasoning: int) -> None:
-    """Short answers before make no long one cheap that is cut."""
-    answer(api, session, server, 1, reasoning=reasoning)
+WAYS = {
+    "silent": ([], ()),
+    "reasons, then speaks": (["One "], ()),
+    "shows some reasoning": (["One "], ("Let me see.",)),
+}
+"""What a model shows after it has worked unseen for SILENT_S."""
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["new", "known"])
+@pytest.mark.parametrize("way", WAYS)
+def test_no_hard_budget_is_overspent_by_cutting_calls(api, session, server, way: str, known: bool) -> None:
+    """Neither short answers before nor what is shown makes a long one cheap that is cut."""
+    if known:
+        answer(api, session, server, 1)
+    pieces, reasoning = WAYS[way]
     output_pico = ModelPrice.objects.get(
         model__in=LlmModel.objects.exclude(provider__kind="demo")
     ).output_pico
@@ -107,8 +120,8 @@ def test_no_hard_budget_is_overspent_by_cutting_calls(api, session, server, reas
     cuts: list[Any] = []
     while True:
         gate = Gate()
-        pieces = ["One "] if reasoning else []
-        server.queue(Answer([*pieces, "the rest"], at={len(pieces): Hold(gate)}, first_delay_s=SILENT_S))
+        held = {len(pieces): Hold(gate)}
+        server.queue(Answer([*pieces, "the rest"], reasoning=reasoning, at=held, first_delay_s=SILENT_S))
         response = ask(api, session, background=True)
         if response.status_code == 402:
             break
@@ -116,16 +129,53 @@ def test_no_hard_budget_is_overspent_by_cutting_calls(api, session, server, reas
         gate.wait_until_reached()
         if pieces:
             wait_for_event(turn_id, '"text":"One "')
-        else:
-            time.sleep(SILENT_S)
+        time.sleep(0 if pieces else SILENT_S)
         api.post(f"turns/{turn_id}/cancel")
         wait_for_event(turn_id, CANCELLED)
         gate.open()
         cuts.append(UsageEvent.objects.get(turn_id=turn_id, purpose="reply"))
     assert cuts
     for event in cuts:
-        unseen_ms = event.latency_ms if event.first_token_ms is None else event.first_token_ms
-        assert unseen_ms >= SILENT_S * 1000
-        assert event.output_tokens >= min(LIMIT, unseen_ms * FASTEST_TOKENS_PER_S // 1000)
+        assert event.output_tokens >= min(LIMIT, SILENT_S * FASTEST_TOKENS_PER_S)
         assert event.flags == [OUTPUT_UNKNOWN]
+        if isinstance(server, OpenAIServer):  # the other provider counts the input before it answers
+            assert event.input_tokens > REQUEST_FRAME
     assert spent() == sum(event.cost_pico for event in UsageEvent.objects.all()) <= hard.limit_pico
+
+
+def test_a_pause_after_some_text_counts_as_unseen_work(api, session, server) -> None:
+    budget(10**13)
+    gate = Gate()
+    server.queue(Answer(["One ", "two"], at={1: Hold(gate)}))
+    turn_id = ask(api, session, background=True).json()["id"]
+    wait_for_event(turn_id, '"text":"One "')
+    time.sleep(1.0)
+    api.post(f"turns/{turn_id}/cancel")
+    wait_for_event(turn_id, CANCELLED)
+    gate.open()
+    event = UsageEvent.objects.get(turn_id=turn_id)
+    assert event.output_tokens >= (1.0 - LULL_S) * FASTEST_TOKENS_PER_S
+
+
+@pytest.mark.parametrize("is_held", [False, True])
+def test_dense_text_counts_with_its_bound_where_a_hard_budget_binds(
+    api, session, server, is_held: bool
+) -> None:
+    """Digits are a token each to some tokenizers, four to a token in our estimate."""
+    if is_held:
+        budget(10**13)
+    digits = "3141592653589793" * 20
+    event = cut(api, session, server, digits)
+    assert event.output_tokens >= (len(digits) if is_held else len(digits) // 4)
+    assert is_held or event.output_tokens == len(digits) // 4
+
+
+def test_an_answer_whose_provider_reports_no_usage_counts_with_its_bound(api, session, server) -> None:
+    budget(10**13)
+    digits = "3141592653589793" * 20
+    server.queue(Answer(digits, tells_usage=False))
+    assert ask(api, session).status_code == 201
+    event = UsageEvent.objects.get()
+    assert event.source == "estimated"
+    assert OUTPUT_UNKNOWN not in event.flags
+    assert event.output_tokens >= len(digits)
