@@ -17,6 +17,9 @@ from sessions.models.soft import OwnedQuerySet
 class Room(models.Model):
     """A council: agents in an order, a goal, and the mode in which they answer."""
 
+    MOST_PER_PERSON: ClassVar = 200
+    """Living rooms of one person: pages list them all."""
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="rooms")
     name = models.CharField(max_length=200)

@@ -12,10 +12,10 @@ from accounts.models import User
 from accounts.pages.base import PageView
 from billing.days import month_of, utc_today
 from billing.reports.sums import Sums, room_sums
-from sessions.models import Room
+from sessions.models import Agent, Room
 from sessions.pages.money import Money, money
 from sessions.selectors.pages import agents_of, default_alias, recent_sessions
-from sessions.selectors.rooms import rooms_with_agents
+from sessions.selectors.rooms import rooms_listed
 from sessions.services.chats import session_create
 from sessions.services.starter import starter_council_create
 
@@ -35,6 +35,8 @@ class HomeView(PageView):
             "sessions": recent_sessions(self.user),
             "rooms": rooms_of(self.user),
             "agents": agents_of(self.user),
+            "most_rooms": Room.MOST_PER_PERSON,
+            "most_agents": Agent.MOST_PER_PERSON,
             "default_alias": default_alias(),
         }
         return render(request, "pages/home.html", context)
@@ -42,7 +44,7 @@ class HomeView(PageView):
 
 def rooms_of(user: User) -> list[RoomLine]:
     sums = room_sums(user, month_of(utc_today()))
-    rooms = [(room, sums.get(room.pk, Sums())) for room in rooms_with_agents(user)]
+    rooms = [(room, sums.get(room.pk, Sums())) for room in rooms_listed(user)]
     return [RoomLine(room, money(each.priced_cost_pico), each.unpriced_calls) for room, each in rooms]
 
 

@@ -44,7 +44,10 @@ class SessionRestoreView(PageView):
 class RoomRestoreView(PageView):
     def post(self, request: HttpRequest, room_id: str) -> HttpResponse:
         room = access_restorable(Room, self.user, room_id)
-        room_restore(room=room)
+        try:
+            room_restore(room=room)
+        except ValidationFailed as error:
+            return not_yet(request, error)
         messages.success(request, f"The room “{room.name}” is back, with its sessions.")
         return redirect("room", room.pk)
 
@@ -55,7 +58,7 @@ class AgentRestoreView(PageView):
         try:
             agent_restore(agent=agent)
         except PantheonError as error:
-            if error.code != "agent_key_taken":
+            if error.code not in ("agent_key_taken", "validation_error"):
                 raise
             return not_yet(request, error)
         messages.success(request, f"{agent.name} (@{agent.key}) is back.")

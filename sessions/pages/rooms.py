@@ -109,9 +109,10 @@ class RoomSessionNewView(PageView):
 
 def posted_seats(request: HttpRequest, user: User) -> list[Seat]:
     """Return the seats of a sent form. Raises NotFound for an agent that is not the user's."""
-    for agent_id in request.POST.getlist("agent"):
-        access_agent(user, agent_id)
-    return seats_from(request.POST, agents_of(user))
+    posted = [access_agent(user, agent_id) for agent_id in request.POST.getlist("agent")]
+    listed = agents_of(user)
+    known = {agent.pk for agent in listed}
+    return seats_from(request.POST, [*listed, *(agent for agent in posted if agent.pk not in known)])
 
 
 def taken(seats: Sequence[Seat]) -> list[Agent]:

@@ -27,6 +27,14 @@ def seated(room: Room) -> list[Agent]:
     return [place.agent for place in room.places.all()]
 
 
+def rooms_listed(user: Any) -> QuerySet[Room]:
+    """Return the newest rooms of a person, as many as one may have, with the keys of who sits in them."""
+    places = RoomAgent.objects.filter(agent__deleted_at__isnull=True).select_related("agent")
+    keys = places.only("room_id", "position", "agent__key").order_by("position")
+    rooms: QuerySet[Room] = Room.objects.of(user).defer("goal").prefetch_related(Prefetch("places", keys))
+    return rooms[: Room.MOST_PER_PERSON]
+
+
 class LivingRooms:
     """What billing asks about rooms (`billing.ports.Rooms`)."""
 

@@ -12,6 +12,7 @@ from accounts.models import User
 from sessions.models import Agent
 from sessions.models.agent import RESERVED_KEYS
 from sessions.services.alive import lock_alive
+from sessions.services.bounds import refuse_one_more
 from web.errors import PantheonError, ValidationFailed
 from web.validation import fields_of
 
@@ -20,7 +21,10 @@ AGENT_FIELDS = frozenset({"key", "name", "model", "role_prompt", "temperature", 
 
 @transaction.atomic(durable=True)
 def agent_create(*, owner: User, **fields: Any) -> Agent:
-    """Make an agent. Raises ValidationFailed, and `agent_key_taken` where the owner has one of that key."""
+    """Make an agent.
+
+    Raises ValidationFailed, also if the owner has too many, and `agent_key_taken` where the owner has one of that key.
+    """
     return save_agent(Agent(owner=owner), fields)
 
 
@@ -42,6 +46,8 @@ def save_agent(agent: Agent, fields: dict[str, Any]) -> Agent:
         agent.full_clean(validate_constraints=False)
     except ValidationError as error:
         raise ValidationFailed(fields_of(error)) from error
+    if agent._state.adding:
+        refuse_one_more(Agent, agent.owner)
     try:
         with transaction.atomic():
             agent.save()

@@ -7,6 +7,7 @@ from typing import TypeVar
 from django.db import IntegrityError, transaction
 
 from sessions.models import Agent, ChatSession, Room
+from sessions.services.bounds import refuse_one_more
 from web.errors import NotFound, PantheonError, ValidationFailed
 
 Row = TypeVar("Row", Agent, ChatSession, Room)
@@ -28,9 +29,13 @@ def session_restore(*, session: ChatSession) -> ChatSession:
 
 @transaction.atomic(durable=True)
 def room_restore(*, room: Room) -> Room:
-    """Bring a room back, with the sessions that were deleted with it. Raises NotFound where it is gone."""
+    """Bring a room back, with the sessions that were deleted with it.
+
+    Raises ValidationFailed where the owner has too many rooms, NotFound where it is gone.
+    """
     room = lock_any(room)
     if room.deleted_at is not None:
+        refuse_one_more(Room, room.owner)
         room.chat_sessions.filter(deleted_at=room.deleted_at).update(deleted_at=None)
         room.deleted_at = None
         room.save(update_fields=["deleted_at", "updated_at"])
@@ -41,9 +46,12 @@ def room_restore(*, room: Room) -> Room:
 def agent_restore(*, agent: Agent) -> Agent:
     """Bring an agent back, into the rooms whose council was not changed since.
 
-    Raises `agent_key_taken` where the owner has made another of its key, NotFound where it is gone.
+    Raises `agent_key_taken` where the owner has made another of its key, ValidationFailed where the owner has too many
+    agents, NotFound where it is gone.
     """
     agent = lock_any(agent)
+    if agent.deleted_at is not None:
+        refuse_one_more(Agent, agent.owner)
     agent.deleted_at = None
     try:
         with transaction.atomic():

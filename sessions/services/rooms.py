@@ -12,6 +12,7 @@ from django.utils import timezone
 from accounts.models import User
 from sessions.models import Agent, Room, RoomAgent, Turn
 from sessions.services.alive import lock_alive
+from sessions.services.bounds import refuse_one_more
 from sessions.services.turn_cancel import turns_stop
 from web.errors import ValidationFailed
 from web.validation import fields_of
@@ -22,7 +23,7 @@ MAX_AGENTS = 20
 
 @transaction.atomic(durable=True)
 def room_create(*, owner: User, agents: Sequence[Agent] = (), **fields: Any) -> Room:
-    """Make a room with its agents in order. Raises ValidationFailed."""
+    """Make a room with its agents in order. Raises ValidationFailed, also if the owner has too many rooms."""
     room = save_room(Room(owner=owner), fields)
     place_agents(room, agents)
     return room
@@ -64,6 +65,8 @@ def save_room(room: Room, fields: dict[str, Any]) -> Room:
         room.full_clean()
     except ValidationError as error:
         raise ValidationFailed(fields_of(error)) from error
+    if room._state.adding:
+        refuse_one_more(Room, room.owner)
     room.save()
     return room
 

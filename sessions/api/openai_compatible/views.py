@@ -56,14 +56,18 @@ class OpenAiView(AsyncAPIView):
 
 
 class CompatibleModelsView(OpenAiView):
-    """One's rooms and agents, as the models that one can ask."""
+    """One's rooms and agents, as the models that one can ask: of each the newest, as many as one may have."""
 
     @operation("List my rooms and agents as models", answers=CompatibleModelsShape)
     def get(self, request: Request) -> Response:
         user = signed_in(request)
-        rooms = [model_json(f"{ROOM}{room.pk}", room, user) for room in Room.objects.of(user)]
-        agents = [model_json(f"{AGENT}{agent.key}", agent, user) for agent in Agent.objects.of(user)]
-        return Response({"object": "list", "data": [*rooms, *agents]})
+        rooms = Room.objects.of(user).defer("goal")[: Room.MOST_PER_PERSON]
+        agents = Agent.objects.of(user).defer("role_prompt")[: Agent.MOST_PER_PERSON]
+        models = [
+            *(model_json(f"{ROOM}{room.pk}", room, user) for room in rooms),
+            *(model_json(f"{AGENT}{agent.key}", agent, user) for agent in agents),
+        ]
+        return Response({"object": "list", "data": models})
 
 
 def model_json(model: str, place: Room | Agent, user: User) -> dict[str, Any]:
