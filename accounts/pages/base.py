@@ -13,6 +13,7 @@ from django.utils.cache import add_never_cache_headers
 from django.views import View
 
 from accounts.models import User
+from accounts.pages.limits import page_count
 from web.error_rendering import error_page
 from web.errors import PantheonError, ValidationFailed
 
@@ -30,7 +31,7 @@ def add_errors(form: forms.BaseForm, error: ValidationFailed) -> None:
 
 
 class PageView(View):
-    """Base of every page: renders a PantheonError as the error page, and forbids caching."""
+    """Base of every page: renders a PantheonError as the error page, forbids caching, and limits pages per minute."""
 
     sign_in_needed = True
 
@@ -41,6 +42,8 @@ class PageView(View):
                 request.get_full_path() if request.method == "GET" else resolve_url("home")
             )
         try:
+            if request.user.is_authenticated:
+                page_count(self.user)
             response = super().dispatch(request, *args, **kwargs)
         except PantheonError as error:
             return error_page(request, error)
