@@ -58,7 +58,7 @@ class CallerThrottle(SimpleRateThrottle):
 
 
 class RequestThrottle(CallerThrottle):
-    """Limit all requests except new turns."""
+    """Limit all requests except new turns and forks."""
 
     scope = "requests"
 
@@ -67,7 +67,7 @@ class RequestThrottle(CallerThrottle):
 
 
 class TurnThrottle(CallerThrottle):
-    """Limit new turns."""
+    """Limit new turns and forks."""
 
     scope = "turns"
 

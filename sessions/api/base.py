@@ -15,7 +15,7 @@ from accounts.throttling import TURN_THROTTLES
 
 
 class LimitedAsTurns(ApiView):
-    """A view whose POST asks models: it counts against the limits of turns, not of other requests."""
+    """A view whose POST costs as much as a turn: it counts against the limits of turns, not of other requests."""
 
     def throttles_of_request(self) -> list[Any]:
         if self.request.method == "POST":

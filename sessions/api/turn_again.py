@@ -12,7 +12,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.access import signed_in
-from accounts.api.base import ApiView
 from accounts.models import ApiToken
 from sessions.access import access_session, access_turn
 from sessions.api.base import AsyncAPIView, LimitedAsTurns
@@ -88,7 +87,7 @@ class ForkSerializer(serializers.Serializer[Any]):
     )
 
 
-class SessionForkView(ApiView):
+class SessionForkView(LimitedAsTurns):
     write_scope = ApiToken.Scope.CHAT
 
     @operation(

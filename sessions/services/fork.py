@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import count
 
-from django.db import transaction
-from django.db.models import Count, Sum, TextField
+from django.db import connection, transaction
+from django.db.models import Sum, TextField
 from django.db.models.functions import Cast, Length
 
 from accounts.models import User
@@ -15,13 +16,19 @@ from orchestration.engine.summary import FIELDS
 from sessions.models import ChatSession, Message, Summary, Turn
 from sessions.models.turn import TurnQuerySet
 from sessions.selectors.portions import message_portions, portions
-from web.errors import ValidationFailed
+from web.errors import RateLimited, ValidationFailed
 
-MAX_CHARS = 40_000_000
-"""The most that a fork copies: texts, their HTML, and the snapshots of turns."""
+MAX_CHARS = 4_000_000
+"""The most that a fork copies: texts, their HTML, and the snapshots of turns. PostgreSQL indexes the words anew."""
 
-MAX_ROWS = 5_000
-"""The most turns and messages that a fork copies. They take a second or so, as the characters do."""
+MAX_ROWS = 2_000
+"""The most turns and messages that a fork copies."""
+
+FORKS_LOCK = 1_870_203_642
+"""PostgreSQL's advisory lock number for forks; with it goes a number of the person."""
+
+RETRY_S = 5
+"""When somebody whose other fork is under way is told to try again."""
 
 COPIED_CHARS = Length("text") + Length("html")
 SNAPSHOT_CHARS = Length(Cast("snapshot", TextField()))
@@ -35,33 +42,64 @@ def session_fork(*, user: User, session: ChatSession, after_turn: int) -> ChatSe
 
     Turns and messages are numbered anew. Raises ValidationFailed for a turn that does not exist or still runs, and for
     a history that is too long: the copy is one transaction, so that nobody ever sees a part of it, and SQLite has one
-    writer.
+    writer. Raises `rate_limited` while another fork of this person is under way.
     """
+    with one_at_a_time(user):
+        return checked_copy(user, session, after_turn)
+
+
+@contextmanager
+def one_at_a_time(user: User) -> Iterator[None]:
+    """Be the only fork of a person until the end. Raises `rate_limited`.
+
+    On PostgreSQL this is one transaction, and its end is the lock's. SQLite needs no lock: its one writer makes forks
+    wait for each other, and no transaction here, since only the copy is to keep other writers waiting.
+    """
+    if connection.vendor != "postgresql":
+        yield
+        return
+    with transaction.atomic(durable=True):
+        with connection.cursor() as cursor:  # the ORM has no advisory locks
+            cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [FORKS_LOCK, user.pk.int % 2**31])
+            (is_only,) = cursor.fetchone()
+        if not is_only:
+            raise RateLimited("Another session of yours is being copied.", RETRY_S)
+        yield
+
+
+def checked_copy(user: User, session: ChatSession, after_turn: int) -> ChatSession:
+    """Copy a session if it may be copied up to this turn. Raises ValidationFailed."""
     turns = Turn.objects.spoken().filter(session=session, index__lte=after_turn, replaced_by__isnull=True)
     if after_turn and not turns.filter(index=after_turn).exists():
         raise refusal("This session has no such turn, or it has been replaced.")
     if turns.active().exists():
         raise refusal("This turn is still running.")
-    sized = list(turns.order_by("index").annotate(size=SNAPSHOT_CHARS).values_list("pk", "size"))
-    refuse_too_long(turns, sized)
-    return copy_session(user, session, sized)
+    return copy_session(user, session, measured(turns))
 
 
 def refusal(reason: str) -> ValidationFailed:
     return ValidationFailed({"after_turn": [reason]})
 
 
-def refuse_too_long(turns: TurnQuerySet, sized: Sized) -> None:
-    """Raise ValidationFailed for what would take long to copy. Only reads: no writer waits for it."""
-    said = Message.objects.filter(turn__in=turns).aggregate(rows=Count("pk"), chars=Sum(COPIED_CHARS))
-    chars = (said["chars"] or 0) + sum(size for _, size in sized)
-    if said["rows"] + len(sized) > MAX_ROWS or chars > MAX_CHARS:
-        raise refusal(
-            "What was said up to this turn is too long to copy. Choose an earlier turn, or begin a new session."
-        )
+def measured(turns: TurnQuerySet) -> Sized:
+    """Return turns in order, with their sizes. Raises ValidationFailed for what would take long to copy.
+
+    Rows are counted first, since to measure a text is to read it.
+    """
+    too_long = refusal(
+        "What was said up to this turn is too long to copy. Choose an earlier turn, or begin a new session."
+    )
+    messages = Message.objects.filter(turn__in=turns)
+    if turns.count() + messages.count() > MAX_ROWS:
+        raise too_long
+    sized = list(turns.order_by("index").annotate(size=SNAPSHOT_CHARS).values_list("pk", "size"))
+    chars = messages.aggregate(chars=Sum(COPIED_CHARS))["chars"] or 0
+    if chars + sum(size for _, size in sized) > MAX_CHARS:
+        raise too_long
+    return sized
 
 
-@transaction.atomic(durable=True)
+@transaction.atomic
 def copy_session(user: User, session: ChatSession, sized: Sized) -> ChatSession:
     """Copy turns, given in order, with their messages and the summary of them."""
     title = f"Branch of {session.title}"[:200] if session.title else ""  # the first message is to name it
