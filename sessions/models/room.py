@@ -17,7 +17,7 @@ from sessions.models.soft import OwnedQuerySet
 class Room(models.Model):
     """A council: agents in an order, a goal, and the mode in which they answer."""
 
-    MOST_PER_PERSON: ClassVar = 200
+    MOST_PER_PERSON: ClassVar = 500
     """Living rooms of one person: pages list them all."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
