@@ -1,4 +1,4 @@
-"""The catalogue in the administration: providers and models. A change works from the next turn, without a restart."""
+"""The catalogue in the administration: providers and models. Changes apply from the next turn, without a restart."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from web.admin.links import AdminLink, LinkedAdmin, changelist_link, costs_link
 
 
 def is_referenced(row: Model) -> bool:
-    """Tell whether any row of the database points at this one: an agent, a price, a call, a usage event."""
+    """Return whether any row in the database references this one: an agent, a price, a call, a usage event."""
     relations = [relation for relation in row._meta.related_objects if isinstance(relation, ManyToOneRel)]
     return any(
         relation.related_model._base_manager.filter(**{relation.field.name: row}).exists()
@@ -27,10 +27,10 @@ def is_referenced(row: Model) -> bool:
 
 
 class CatalogueAdmin(AuditedAdmin, admin.ModelAdmin):
-    """A row that something refers to is switched off, not deleted: the ledger speaks of it.
+    """Rows that are referenced, as by the ledger, can only be disabled, not deleted.
 
-    Asked before Django collects what it would have to delete, which for a model may be millions of usage events;
-    for the same reason there is no bulk delete.
+    Checked before Django collects the rows to delete, which for a model may be millions of usage events; for the same
+    reason there is no bulk delete.
     """
 
     actions = None
@@ -40,12 +40,12 @@ class CatalogueAdmin(AuditedAdmin, admin.ModelAdmin):
 
 
 DESTINATION = ("kind", "base_url", "base_url_env", "key_env")
-"""Where the key and the conversations of a provider go: superusers alone say so, on a new provider too."""
+"""Where a provider's key and conversations are sent: only superusers may set these, including on a new provider."""
 
 
 @admin.register(Provider)
 class ProviderAdmin(LinkedAdmin, CatalogueAdmin):
-    """Staff who may change providers rename them, switch them on and off, and test them."""
+    """Staff who may change providers can rename, enable, disable and test them."""
 
     list_display = ("name", "kind", "base_url", "key_env", "key_found", "models", "enabled")
     list_filter = ("kind", "enabled")
@@ -116,7 +116,7 @@ class LlmModelAdmin(CatalogueAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: LlmModel | None = None) -> tuple[str, ...]:
         fields = tuple(super().get_readonly_fields(request, obj))
-        # Another provider is another address and another key, for all who use the model: see DESTINATION.
+        # A different provider means a different address and key for all users of the model: see DESTINATION.
         return fields if obj is None or request.user.is_superuser else (*fields, "provider")
 
     @admin.display(boolean=True, description="Key found")

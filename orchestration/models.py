@@ -1,4 +1,4 @@
-"""The catalogue: which providers there are, and which of their models agents may use."""
+"""The catalogue: the providers, and those of their models that agents may use."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ env_name_validator = RegexValidator(
 
 
 def validate_base_url(value: str) -> None:
-    """Take any http address, a single-label host such as `http://ollama:11434/v1` too, but none that holds a secret."""
+    """Accept any HTTP address, also single-label hosts such as `http://ollama:11434/v1`, unless it has a secret."""
     try:
         parts = urlsplit(value)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -91,9 +91,9 @@ class Provider(models.Model):
 
     @property
     def has_key(self) -> bool:
-        """Tell whether the key that this provider wants is in the environment (directly or as `NAME_FILE`).
+        """Return whether the provider's key is in the environment (directly or as `NAME_FILE`), if it needs one.
 
-        A variable that may hold no key is not looked at.
+        A variable that may not hold a key is not read.
         """
         if not self.key_env:
             return True
@@ -102,12 +102,12 @@ class Provider(models.Model):
 
     @property
     def key_name_allowed(self) -> bool:
-        """Tell whether a provider may read its key variable; rows from before the rule may name any."""
+        """Return whether a provider may read its key variable; rows older than the rule may name any."""
         return not self.key_env or is_key_name(self.key_env)
 
     @property
     def key_cure(self) -> str:
-        """Return what to do where the key is missing."""
+        """Return how to fix a missing key."""
         if self.key_name_allowed:
             return f"set {self.key_env}"
         return f"choose a key variable that ends in _API_KEY instead of {self.key_env}"
@@ -115,12 +115,12 @@ class Provider(models.Model):
 
 class LlmModelQuerySet(models.QuerySet["LlmModel"]):
     def enabled(self) -> LlmModelQuerySet:
-        """Keep models that are switched on, at a provider that is switched on. The key is looked at apart."""
+        """Filter for enabled models of enabled providers. The key is checked separately."""
         return self.filter(enabled=True, provider__enabled=True).select_related("provider")
 
 
 class LlmModel(models.Model):
-    """A model under the alias that agents name: where it runs, how much it takes, what it can do."""
+    """A model under the alias that agents use: its provider, limits and abilities."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     alias = models.CharField(max_length=120, unique=True, validators=[alias_validator])

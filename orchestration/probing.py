@@ -1,4 +1,4 @@
-"""Testing a provider of the catalogue: whether it answers, takes its key, and has the models that are switched on."""
+"""Test a provider of the catalogue: whether it answers, accepts its key, and has the enabled models."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from orchestration.models import Provider
 
 
 def provider_probe(provider: Provider) -> Probe:
-    """Ask the provider for its list of models: no call, so nothing is billed. Slow: up to ten seconds."""
+    """Request the provider's list of models; no model is called, so nothing is billed. Slow: up to ten seconds."""
     model_ids = list(provider.llm_models.filter(enabled=True).values_list("model_id", flat=True))
     return asyncio.run(probe(spec_of(provider, model_ids), model_ids))
 
 
 def spec_of(provider: Provider, model_ids: list[str]) -> ModelSpec:
-    """Return the provider as the gateway knows one: by a model. No model is asked for."""
+    """Return the provider as a ModelSpec, which the gateway needs. No model is called."""
     return ModelSpec(
         id="",
         alias="",

@@ -1,4 +1,4 @@
-"""Reads of the catalogue: which models there are to choose from, and which one is the default."""
+"""Reads of the catalogue: the available models and the default."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from web.errors import PantheonError
 
 
 def available_models() -> list[LlmModel]:
-    """Return the models that are switched on, at providers that are switched on and have their key.
+    """Return the enabled models of enabled providers that have their key.
 
-    In the order in which a default is looked for: by provider, then by the provider's own order.
+    In the order of the search for a default: by provider, then by the provider's own order.
     """
     models = [model for model in LlmModel.objects.enabled() if model.provider.has_key]
     return sorted(models, key=lambda model: (provider_rank(model.provider), model.position, model.alias))
 
 
 def model_by_alias(alias: str) -> LlmModel:
-    """Return an available model. Raises `model_unavailable`, with what to do about it."""
+    """Return an available model. Raises `model_unavailable` with the cure."""
     model = LlmModel.objects.select_related("provider").filter(alias=alias).first()
     if model is None:
         reason = "is not in the catalogue"
@@ -36,7 +36,7 @@ def model_by_alias(alias: str) -> LlmModel:
 def default_model() -> LlmModel:
     """Return the instance's default: PANTHEON_DEFAULT_MODEL, else the first model of the first provider with a key.
 
-    Raises `model_unavailable` where the configured one is not available, or none is.
+    Raises `model_unavailable` if the configured one is not available, or none is.
     """
     if settings.PANTHEON_DEFAULT_MODEL:
         return model_by_alias(settings.PANTHEON_DEFAULT_MODEL)
@@ -48,7 +48,7 @@ def default_model() -> LlmModel:
 
 
 def provider_rank(provider: Provider) -> tuple[int, str]:
-    """Return where a provider stands when a default is looked for: kinds' own, others by name, the demo last."""
+    """Return a provider's place in the search for a default: kinds' own, others by name, the demo last."""
     first = [kind.key for kind in KINDS.values() if kind.wire]
     if provider.is_demo:
         return len(first) + 1, provider.name
@@ -58,7 +58,7 @@ def provider_rank(provider: Provider) -> tuple[int, str]:
 
 
 def model_spec(model: LlmModel) -> ModelSpec:
-    """Return a catalogue row as the frozen spec that a turn is stored with."""
+    """Return a catalogue row as the frozen spec that is stored with a turn."""
     provider = model.provider
     return ModelSpec(
         id=str(model.pk),

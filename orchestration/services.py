@@ -1,4 +1,4 @@
-"""Writes on the catalogue: providers and their models."""
+"""Writes to the catalogue: providers and their models."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from web.validation import fields_of
 def provider_add(
     *, name: str, kind: str, base_url: str = "", base_url_env: str = "", key_env: str = ""
 ) -> Provider:
-    """Add a provider, from the command line. `key_env` names the variable with its key; empty: it wants none.
+    """Add a provider, from the command line. `key_env` names the variable with its key; empty: it needs none.
 
     Raises ValidationFailed.
     """

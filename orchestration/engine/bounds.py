@@ -1,9 +1,8 @@
-"""Upper bounds of tokens, which no traffic can move: what budgets hold.
+"""Upper bounds of token counts, independent of past traffic: the amounts that budgets hold.
 
-A tokenizer of bytes, and one that falls back to bytes, makes no more tokens of a text than it has UTF-8 bytes. Less is
-counted only for what is one token in each of the tokenizers measured (docs/metering.md): common English words,
-common characters beyond ASCII, and indentation. What a person types can cost up to its bytes; what they mostly type
-does not.
+A byte tokenizer, or one with byte fallback, makes at most as many tokens of a text as it has UTF-8 bytes. The bound
+is lower only for text that is one token in every tokenizer measured (docs/metering.md): common English words, common
+characters beyond ASCII, and indentation. Any text can cost up to its bytes; typical text costs less.
 """
 
 from __future__ import annotations
@@ -19,25 +18,25 @@ from orchestration.engine.tokens import utf8_bytes
 from orchestration.engine.vocabulary import CHARACTERS, WORDS
 
 MESSAGE_FRAME = 16
-"""The most tokens that a chat template puts around a message."""
+"""Maximum tokens that a chat template adds per message."""
 REQUEST_FRAME = 256
-"""The most tokens that a chat template begins and ends a request with: its date, its own system prompt."""
+"""Maximum tokens that a chat template adds per request: its date, its own system prompt."""
 SCHEMA_FRAME = 256
-"""The most tokens with which a provider explains a JSON schema to a model."""
+"""Maximum tokens that a provider adds to explain a JSON schema to a model."""
 
 MARK_GROWTH = 3
-"""The most bytes that normalizing adds to a composed letter and a mark, which puts another of its marks out."""
+"""Maximum bytes that normalization adds to a composed letter and a mark that displaces another of its marks."""
 
 SAVED = {word.encode(): len(word) for word in WORDS}
-"""Word -> the bytes that it and the space before it have beyond their one token."""
+"""Word -> bytes saved: those of the word and the space before it, minus one token."""
 ENDS = bytes.maketrans(b",.:;?!)", b"\n\n\n\n\n\n\n")
 
 
 def most_tokens(text: str) -> int:
-    """Return the most tokens that a tokenizer makes of a text."""
+    """Return the maximum number of tokens of a text in any tokenizer."""
     data = text.encode("utf-8", "surrogatepass")
     words = data.translate(ENDS).replace(b"\n", b" \n").split(b" ")[1:]
-    # Four spaces are at most two tokens: the last of them may go to what follows.
+    # Four spaces are at most two tokens: the last space may join the next token.
     saved = sum(map(SAVED.get, words, repeat(0))) + 2 * data.count(b"    ")
     if len(data) > len(text):
         saved += sum(times * saved_by(character) for character, times in Counter(text).items())
@@ -46,9 +45,9 @@ def most_tokens(text: str) -> int:
 
 @lru_cache(maxsize=4096)
 def saved_by(character: str) -> int:
-    """Return the bytes of a character beyond its tokens; below 0 for one that becomes longer when it is normalized.
+    """Return the bytes of a character minus its tokens; negative if normalization makes it longer.
 
-    Per character, because normalizing a text takes time that is quadratic in its longest run of marks.
+    Per character, because normalizing a text takes quadratic time in its longest run of marks.
     """
     size = utf8_bytes(character)
     if character in CHARACTERS:
@@ -59,7 +58,7 @@ def saved_by(character: str) -> int:
 
 
 def most_input(request: ModelRequest) -> int:
-    """Return the most input tokens that a request can be counted with."""
+    """Return the maximum number of input tokens of a request."""
     texts = (request.system, *(message.text for message in request.messages))
     most = REQUEST_FRAME + sum(most_tokens(text) + MESSAGE_FRAME for text in texts)
     if request.json_schema is not None:

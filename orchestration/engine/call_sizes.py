@@ -1,6 +1,6 @@
-"""The size of a call before it is made, counted on the very request that would be sent.
+"""The size of a call before it is made, computed from the exact request.
 
-A size is estimated for what people are shown and bounded for what is held.
+Sizes are estimates where they are displayed and upper bounds where budget is held.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from orchestration.engine.steps import StepPlan
 from orchestration.engine.tokens import BYTES_PER_TOKEN
 
 FRAME_TOKENS = 96
-"""What stands around an answer that another call hears: its speaker's name and key, and the chat template."""
+"""Tokens around an answer in another call's context: its speaker's name and key, and the chat template."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallSize:
-    """A call that may be made. Tokens: estimated, or at most."""
+    """A possible call. Tokens are an estimate or an upper bound."""
 
     model: ModelSpec
     purpose: Purpose
@@ -31,7 +31,7 @@ class CallSize:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """`count` calls, each another one of `options`."""
+    """`count` calls, each to a different one of `options`."""
 
     options: tuple[CallSize, ...]
     count: int = 1
@@ -39,25 +39,25 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Habit:
-    """How far a turn is taken to go."""
+    """Assumptions about the length of a turn."""
 
     output_tokens: int | None
-    """What an answer is taken to have, None: as much as it may."""
+    """Assumed length of an answer; None: its maximum."""
     rounds: int
     selections: int
-    """Agents that the manager is taken to choose for a round."""
+    """Agents that the manager is assumed to choose per round."""
     summary_attempts: int
     synthesizes: bool
-    """Also where one answer alone would be the whole turn."""
+    """Count a synthesis even if a single answer could be the whole turn."""
 
 
 def sized(plan: StepPlan, habit: Habit, *, heard: int = 0) -> CallSize:
-    """Return a planned call's size, with `heard` more tokens of answers that it may be told."""
+    """Return a planned call's size; `heard`: additional tokens of answers that may be in its context."""
     request = plan.request
     room = window_of(request.model, request.max_output_tokens).input_budget
     size = CallSize(request.model, request.purpose, plan.context["estimate_after"], request.max_output_tokens)
     if habit.output_tokens is None:
-        # An answer is read as text, and a window takes as many bytes as their estimate lets it.
+        # Answers enter the context as text, and a window holds as many bytes as their estimate allows.
         heard *= BYTES_PER_TOKEN
         frame = most_input(replace(request, system="", messages=()))
         room = math.ceil(room * BYTES_PER_TOKEN / request.model.calibration) + frame

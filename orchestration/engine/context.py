@@ -1,4 +1,4 @@
-"""What a call is told: the system prompt, the transcript as the called one sees it, and how much of it fits."""
+"""The context of a call: the system prompt, the transcript from one member's view, and pruning to the window."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ MANAGER_NAME = "Manager"
 TO_AN_AGENT = f"{MANAGER_NAME}, to you alone"
 TO_THE_MANAGER = "Council, to the manager alone"
 LINE_OVERHEAD = 2 * MESSAGE_OVERHEAD
-"""Tokens that the chat template and what joins two messages add to each."""
+"""Tokens per message for the chat template and for the separator of merged messages."""
 LEFT_OUT = "[Earlier messages are left out.]"
-"""Said first where a conversation would begin with an answer, which providers refuse."""
+"""Inserted if a conversation would begin with an answer, which providers reject."""
 
 LISTS = (
     ("Key facts", "key_facts"),
@@ -35,7 +35,7 @@ LISTS = (
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """How a model's context window is divided, in tokens."""
+    """The division of a model's context window, in tokens."""
 
     window: int
     output_reserve: int
@@ -47,14 +47,14 @@ class Window:
 
 
 def window_of(model: ModelSpec, max_output_tokens: int | None = None) -> Window:
-    """Return the division: a fifth (at most) for the answer, a twentieth (1,024 at least) for what estimates miss."""
+    """Return the division: at most a fifth for the answer, a twentieth (at least 1,024) for estimation errors."""
     size = model.context_window
     output = min(max_output_tokens or model.max_output_tokens, model.max_output_tokens, size // 5)
     return Window(size, output, max(1024, size // 20))
 
 
 def agent_system(spec: TurnSpec, agent: AgentSpec) -> str:
-    """Return the agent's role prompt with the council it sits in and the order to speak only for itself."""
+    """Return the agent's role prompt with a description of its council and the instruction to speak only for itself."""
     role = agent.role_prompt.strip() or f"You are {agent.name}, a helpful and candid expert."
     if spec.mode.alone:
         return "\n\n".join(part for part in (role, spec.client_system) if part)
@@ -78,7 +78,7 @@ def roster_lines(spec: TurnSpec, own_key: str | None = None) -> str:
 
 
 def summary_block(summary: SummarySpec | None, most: int | None = None) -> str:
-    """Return a summary as a part of a system prompt, cut to `most` tokens; empty where there is none."""
+    """Return a summary as a part of a system prompt, cut to `most` tokens; empty without a summary."""
     if summary is None:
         return ""
     lists = [
@@ -94,12 +94,12 @@ def summary_block(summary: SummarySpec | None, most: int | None = None) -> str:
 
 
 def beginning(text: str, tokens: int) -> str:
-    """Return as much of a text as fits into this many tokens."""
+    """Return the beginning of a text that fits into this many tokens."""
     return text.encode("utf-8", "replace")[: max(0, tokens) * BYTES_PER_TOKEN].decode("utf-8", "ignore")
 
 
 def transcript_for(viewer_key: str | None, lines: Iterable[HistoryMessage]) -> list[ChatMessage]:
-    """Return messages as one member sees them: its own as assistant, everybody else's as user text with a name.
+    """Return messages from one member's view: its own as assistant, all others as user text with a name.
 
     `viewer_key` is an agent's key, None for the manager.
     """
@@ -118,12 +118,12 @@ def transcript_for(viewer_key: str | None, lines: Iterable[HistoryMessage]) -> l
 
 
 def attributed(line: HistoryMessage) -> str:
-    """Return a message as those who did not write it are shown it."""
+    """Return a message as shown to everyone except its author."""
     return line.text if line.role == "user" else f"[{speaker_of(line)}]: {line.text}"
 
 
 def speaker_of(line: HistoryMessage) -> str:
-    """Return how a message's speaker is named to others."""
+    """Return the name of a message's speaker as shown to others."""
     if line.role == "user":
         return "User"
     if line.role == "agent":
@@ -132,7 +132,7 @@ def speaker_of(line: HistoryMessage) -> str:
 
 
 def merge_roles(messages: Iterable[ChatMessage]) -> tuple[ChatMessage, ...]:
-    """Join neighbours of one role: many chat templates refuse two user messages in a row."""
+    """Join consecutive messages of one role: many chat templates reject two user messages in a row."""
     merged: list[ChatMessage] = []
     for message in messages:
         if merged and merged[-1].role == message.role:
@@ -147,34 +147,34 @@ def line_tokens(line: HistoryMessage) -> int:
 
 
 def calibrated(tokens: int, model: ModelSpec) -> int:
-    """Return an estimate as this model's provider would count it."""
+    """Convert an estimate to this model's tokenizer, rounded up."""
     return -(-int(tokens * model.calibration * 1000) // 1000)
 
 
 def least_input(spec: TurnSpec, agent: AgentSpec) -> int:
-    """Return the tokens that no pruning can spare: the agent's system prompt and the user's message."""
+    """Return the tokens that cannot be pruned: the agent's system prompt and the user's message."""
     fixed = estimate_tokens(agent_system(spec, agent)) + estimate_tokens(spec.message) + 2 * LINE_OVERHEAD
     return calibrated(fixed, agent.model)
 
 
 def full_input(spec: TurnSpec, agent: AgentSpec) -> int:
-    """Return the tokens of an agent's whole context: nothing pruned, nothing summarized anew."""
+    """Return the tokens of an agent's whole context, without pruning and without a new summary."""
     rest = estimate_tokens(summary_block(spec.summary)) + sum(line_tokens(line) for line in spec.history)
     return least_input(spec, agent) + calibrated(rest, agent.model)
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What one call is to be told, before it is made to fit."""
+    """The content of one call before pruning."""
 
     model: ModelSpec
     purpose: Purpose
     system: str
     viewer_key: str | None
     ask: str = ""
-    """What is asked after everything that was said; empty: just the user's message."""
+    """The instruction after all other messages; empty: the user's message is the last."""
     said: tuple[HistoryMessage, ...] = ()
-    """Answers of this turn that the called one may hear."""
+    """Answers of this turn that are visible to this speaker."""
     max_output_tokens: int | None = None
     temperature: float | None = None
     json_schema: dict[str, object] | None = None
@@ -217,9 +217,9 @@ def build_request(spec: TurnSpec, prompt: Prompt) -> tuple[ModelRequest, dict[st
 
 
 def fit(spec: TurnSpec, prompt: Prompt, budget: int) -> tuple[int, int, str]:
-    """Return the tokens of all that could be told, how many messages are left out of it, and the summary's text.
+    """Return the tokens before pruning, the number of pruned messages, and the text of the summary.
 
-    The oldest go first. The summary stands for what is gone already: it is cut only where it would not fit alone.
+    The oldest messages are pruned first. The summary covers earlier messages and is cut only if it would not fit alone.
     """
     model = prompt.model
     costs = [line_tokens(line) for line in (*spec.history, *prompt.said)]
@@ -231,13 +231,14 @@ def fit(spec: TurnSpec, prompt: Prompt, budget: int) -> tuple[int, int, str]:
     while pruned < len(costs) and calibrated(total, model) > budget:
         total -= costs[pruned]
         pruned += 1
+    # The summary is cut last, because it is the only record of the messages it replaced.
     if calibrated(total, model) > budget:
         summary = summary_block(spec.summary, int(budget / model.calibration) - fixed)
     return before, pruned, summary
 
 
 def conversation(spec: TurnSpec, prompt: Prompt, pruned: int) -> tuple[ChatMessage, ...]:
-    """Return what is left of the history, the user's message, what was said since, and what is asked."""
+    """Return the unpruned history, the user's message, the later answers, and the instruction."""
     now = [ChatMessage("user", spec.message)] if spec.message else []
     asked = [ChatMessage("user", prompt.ask)] if prompt.ask else []
     history = transcript_for(prompt.viewer_key, spec.history[pruned:])
@@ -251,9 +252,9 @@ def conversation(spec: TurnSpec, prompt: Prompt, pruned: int) -> tuple[ChatMessa
 def reply_prompt(
     spec: TurnSpec, agent: AgentSpec, *, said: Sequence[HistoryMessage] = (), instruction: str = ""
 ) -> Prompt:
-    """Return what an agent is told: earlier answers of this turn it may hear, and the manager's instruction."""
+    """Return an agent's prompt: the earlier answers of this turn that it may see, and the manager's instruction."""
     if not instruction and any(line.agent_key == agent.key for line in said):
-        # Else its own words would come last, and it would be asked nothing.
+        # Otherwise its own answer would be the last message, with no question after it.
         instruction = "Add what you have not said yet."
     ask = f"[{TO_AN_AGENT}]: {instruction}" if instruction else ""
     return Prompt(

@@ -1,4 +1,4 @@
-"""How a running turn is stopped: the user's cancel interrupts model calls, and nothing else."""
+"""Cancellation of a running turn: it interrupts model calls and nothing else."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class Cancelled(Exception):
 
 
 class Control:
-    """The cancel switch of one turn. Used from the turn's own event loop only.
+    """The cancel switch of one turn. Used only from the turn's own event loop.
 
-    `exhausted` is a turn that died too often: no model is asked any more, what there is becomes its result.
+    `exhausted`: the turn has died too often. No model is called any more; the answers so far become its result.
     """
 
     def __init__(self, *, exhausted: bool = False) -> None:
@@ -23,7 +23,7 @@ class Control:
         self._tasks: set[asyncio.Task[object]] = set()
 
     def cancel(self) -> None:
-        """Cancel: calls in flight are interrupted, no further one begins. Again changes nothing."""
+        """Interrupt calls in flight and start no more. Idempotent."""
         if self.cancelled:
             return
         self.cancelled = True
@@ -32,9 +32,9 @@ class Control:
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
-        """Mark a wait that `cancel` may interrupt; it leaves the block as Cancelled.
+        """Mark a wait that `cancel` may interrupt; it then raises Cancelled.
 
-        Only the wait itself is inside, never a journal write: what was received is always written down.
+        Put only the wait inside, never a journal write, so that received text is always recorded.
         """
         if self.cancelled:
             raise Cancelled

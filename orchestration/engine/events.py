@@ -1,4 +1,4 @@
-"""What the engine says while a turn runs. The bridge adds ids, time and money and puts them on the wire."""
+"""Events of a running turn. The bridge adds ids, times and amounts and publishes them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from orchestration.engine.routing import RoutingDecision
 
 @dataclass(frozen=True, slots=True)
 class StepStarted:
-    """Somebody begins to answer. A retried step starts once."""
+    """An agent or the manager begins to answer. A retried step starts once."""
 
     step_id: str
     purpose: Purpose
@@ -33,7 +33,7 @@ class StepDelta:
 
 @dataclass(frozen=True, slots=True)
 class StepCompleted:
-    """The step's answer is whole and durable."""
+    """The step's answer is complete and durable."""
 
     step_id: str
     call_id: str
@@ -42,7 +42,7 @@ class StepCompleted:
 
 @dataclass(frozen=True, slots=True)
 class StepFailed:
-    """The step has no whole answer; what was said before the failure is kept."""
+    """The step has no complete answer; text from before the failure is kept."""
 
     step_id: str
     code: str
@@ -52,7 +52,7 @@ class StepFailed:
 
 @dataclass(frozen=True, slots=True)
 class RoutingDecided:
-    """Who is asked next, with what, and why."""
+    """The selected agents with their instructions, and the reason."""
 
     round: int
     decision: RoutingDecision

@@ -1,8 +1,7 @@
-"""Which calls a turn may come to, before any is made: what budgets hold, and what people are told it will cost.
+"""The calls that a turn may make, before any is made: for budget holds and cost estimates.
 
-Sizes are counted on the very requests that would be sent: estimated for what people are shown, bounded for what is
-held. A call that reads answers which do not exist yet is taken to read all that they may be, as far as its window
-lets it.
+Sizes are computed from the exact requests: estimates for display, upper bounds for holds. If a call reads answers
+that do not exist yet, their maximum length is assumed, as far as it fits into the call's window.
 """
 
 from __future__ import annotations
@@ -12,11 +11,11 @@ from orchestration.engine.specs import TurnSpec
 from orchestration.engine.summary import ATTEMPTS, lines_to_summarize, summary_step
 
 AT_LEAST = Habit(output_tokens=1, rounds=1, selections=1, summary_attempts=1, synthesizes=False)
-"""The shortest way through a turn."""
+"""The shortest possible turn."""
 
 
 def as_usual(spec: TurnSpec, *, output_tokens: int) -> Habit:
-    """Return the way that turns mostly go: one round, two agents, answers as long as those before."""
+    """Return the assumptions for a typical turn: one round, two agents, answers as long as earlier ones."""
     return Habit(
         output_tokens=output_tokens,
         rounds=1,
@@ -27,7 +26,7 @@ def as_usual(spec: TurnSpec, *, output_tokens: int) -> Habit:
 
 
 def at_most(spec: TurnSpec) -> Habit:
-    """Return the longest way: every round, every agent that may be chosen, every answer as long as it may be."""
+    """Return the assumptions for the longest turn: every round, every agent, every answer at its maximum length."""
     return Habit(
         output_tokens=None,
         rounds=spec.limits.max_rounds,
@@ -38,7 +37,7 @@ def at_most(spec: TurnSpec) -> Habit:
 
 
 def first_call(spec: TurnSpec) -> CallSize | None:
-    """Return the call that a turn begins with; None where there is nothing left to ask."""
+    """Return a turn's first call; None if there is nothing left to ask."""
     for asked in expected_calls(spec, at_most(spec)):
         return asked.options[0]
     return None
@@ -48,7 +47,7 @@ def expected_calls(spec: TurnSpec, habit: Habit) -> list[Asked]:
     """Return the calls of a turn, in the order in which they begin."""
     summarizing = summary_calls(spec, habit) if spec.summarize is not None else []
     first = spec.summarize is not None and spec.summarize.first
-    # The answers hear a summary that is made before them, beside what it stands for.
+    # A summary made before the answers is added to their context, and the messages it replaces are still counted.
     heard = max((asked.options[0].output_tokens for asked in summarizing), default=0) if first else 0
     answering = spec.mode.forecast(spec, habit, heard)
     return [*summarizing, *answering] if first else [*answering, *summarizing]

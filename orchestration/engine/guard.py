@@ -1,4 +1,4 @@
-"""The identity guard: an answer ends where it begins to speak for somebody else."""
+"""The identity guard: it ends an answer that begins to speak for another speaker."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import Literal
 
 LINE_END = re.compile(r"([\r\n])")
 STRIDE = 256
-"""A line is judged piece by piece, so that a long one costs no more than its beginning."""
+"""Characters judged at a time, so that a long line costs no more than its beginning."""
 MARKS_LIMIT = 240
-"""Characters of marks and remarks, beside the name, for which an opening is held back."""
+"""Maximum characters of markup and remark, in addition to the name, for which a possible opening is held back."""
 FENCE_CHARS = 120
-"""How much of a line is looked at for the marks of a code block."""
+"""Characters at the beginning of a line that are searched for a code fence."""
 
 OPENING = " *_#>[@【「"
-"""Marks that may stand before a name: Markdown's, those of an attribution, and of a tag."""
+"""Markup that may precede a name: Markdown's, an attribution's and a tag's."""
 CLOSING = " *_]】」"
 BULLET = re.compile(r"[ >]*\* ")
 
 _GAP = rf"[{re.escape(CLOSING)}]*"
 _REMARK = r"\([^():\n]{0,80}"
-"""What an attribution may say in brackets: a key, a role."""
+"""The remark in brackets of an attribution: a key or a role."""
 SPOKEN = re.compile(rf"{_GAP}(?:{_REMARK}\){_GAP})?:")
 SPOKEN_IN_BRACKETS = re.compile(rf"[ *_]*(?:{_REMARK}\)[ *_]*)?\]{_GAP}[^ *_\]【】「」(\[:]")
 """`[Name] text` is an attribution too; `[Name](address)` and `[Name][1]` are links."""
 PENDING = re.compile(rf"{_GAP}(?:{_REMARK}(?:\){_GAP})?)?")
-"""Every beginning of the two above."""
+"""Any prefix of the two above."""
 
 FENCE = re.compile(r"\s*(?:(?:[-*+]|\d{1,9}[.)])\s+)*(?P<mark>`{3,}(?=[^`]*$)|~{3,})")
 INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufe0e\ufe0f\ufeff]")
@@ -37,15 +37,15 @@ Verdict = Literal["speaks", "safe", "unclear"]
 
 
 class SpeakerGuard:
-    """Lets a stream of text through up to a line that opens in another speaker's name.
+    """Passes a stream of text through up to a line that opens in another speaker's name.
 
-    A line that could still become such an opening is held back, so that not one character of it is published; what
-    is published does not depend on how the stream is cut into pieces. Bullet points about somebody are no lines of
-    theirs, and code blocks are let through: a line of YAML may well begin with a name.
+    A line that could still become such an opening is held back, so that none of it is published. The output does not
+    depend on how the stream is split into pieces. Bullet points about another speaker do not count as openings, and
+    code blocks pass through: a line of YAML may begin with a name.
     """
 
     def __init__(self, others: Iterable[str]) -> None:
-        """Take what everybody else is called. A name that begins with @ counts only where it is tagged."""
+        """`others`: the names of all other speakers. A name that begins with @ counts only if it is tagged."""
         self.tripped = False
         names = {name: folded(name).lstrip(OPENING).rstrip(CLOSING) for name in others}
         self._names = sorted({folded for name, folded in names.items() if folded and name[0] != "@"})
@@ -53,20 +53,20 @@ class SpeakerGuard:
         self._limit = MARKS_LIMIT + max(map(len, names.values()), default=0)
         self._held: list[str] = []
         self._opening = ""
-        """What is held of this line, folded."""
+        """The held part of this line, folded."""
         self._passing = False
         """The rest of this line is harmless."""
         self._start = ""
         self._fence = ""
-        """What opened the code block that the stream is in."""
+        """The fence of the code block that the stream is in, empty outside one."""
 
     @property
     def withheld(self) -> str:
-        """What has come and was not let through."""
+        """The text that has arrived and was not passed through."""
         return "".join(self._held)
 
     def feed(self, text: str) -> str:
-        """Return what of the text so far may be published."""
+        """Add text and return what can be published now."""
         if not self._names and not self._handles:
             return text
         out = []
@@ -80,7 +80,7 @@ class SpeakerGuard:
         return "".join(out)
 
     def finish(self) -> str:
-        """Return what was held back of the last line, at the end of a whole answer."""
+        """Return the held part of the last line, at the end of a complete answer."""
         return "" if self.tripped else self._end_line("")
 
     def _go_on(self, part: str) -> str:
@@ -96,12 +96,14 @@ class SpeakerGuard:
                 self.tripped = True
                 self._held.append(rest)
                 return ""
+            # An opening longer than every name with its marks is ordinary text: holding it would stall the stream.
             if verdict == "safe" or len(self._opening) >= self._limit:
                 self._passing = True
                 return self._release() + rest
         return ""
 
     def _end_line(self, end: str) -> str:
+        # The line break decides: `[Name]` alone on a line is an attribution too.
         if self._held and self._judge(self._opening + "\n") == "speaks":
             self.tripped = True
             self._held.append(end)
@@ -115,9 +117,9 @@ class SpeakerGuard:
         return held
 
     def _judge(self, line: str) -> Verdict:
-        """Tell whether a folded line `speaks` for another, is `safe`, or is `unclear` so far.
+        """Return whether a folded line `speaks` for another speaker, is `safe`, or is `unclear` so far.
 
-        Where more text follows, `speaks` and `safe` stay what they are. A line break makes everything clear.
+        More text never changes `speaks` or `safe`. After a line break nothing is unclear.
         """
         rest = line.lstrip(OPENING)
         if BULLET.match(line):
@@ -137,7 +139,7 @@ class SpeakerGuard:
         return verdict
 
     def _note_fence(self) -> None:
-        """Keep track of code blocks, line by line."""
+        """Update the code block state at the end of a line."""
         if self._fence:
             line = self._start.strip()
             if len(line) >= len(self._fence) and not line.strip(self._fence[0]):
@@ -147,7 +149,7 @@ class SpeakerGuard:
 
 
 def folded(text: str) -> str:
-    """Return a text in the form in which names are compared: letter by letter, so pieces fold as the whole does."""
+    """Return a text folded for comparison with names, letter by letter, so that pieces fold like the whole."""
     if not text.isascii():
         text = "".join(unicodedata.normalize("NFKD", letter) for letter in INVISIBLE.sub("", text))
     return SPACES.sub(" ", text.casefold())

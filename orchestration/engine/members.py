@@ -1,4 +1,4 @@
-"""Members answer side by side, or one after the other."""
+"""Members answer in parallel or in turn."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from orchestration.engine.steps import StepResult
 
 
 async def fan_out(run: Run) -> TurnResult:
-    """Ask all addressed agents the same message in parallel; none hears the others' answers of this turn."""
+    """Ask all addressed agents in parallel; none sees the others' answers of this turn."""
     plans = [reply_plan(run.spec, run.spec.agent(key)) for key in run.spec.missing()]
     answers = by_key([*run.carried(), *await run.side_by_side(plans)])
     return result_from([answers[key] for key in seats(run)])
 
 
 def fan_out_calls(spec: TurnSpec, habit: Habit, heard: int) -> list[Asked]:
-    """Return the answers of those who are addressed; each hears what was said before the turn, and a summary."""
+    """Return the addressed agents' calls, each with the earlier conversation and a summary as context."""
     plans = [reply_plan(spec, spec.agent(key)) for key in spec.missing()]
     return [Asked((sized(plan, habit, heard=heard),)) for plan in plans]
 
 
 async def roundtable(run: Run) -> TurnResult:
-    """Ask the agents in turn; each hears the answers before its own. One that fails is passed over."""
+    """Ask the agents in turn, each with the earlier answers as context. Failed agents are skipped."""
     carried = by_key(run.carried())
     said: list[StepResult] = []
     for key in seats(run):
@@ -36,7 +36,7 @@ async def roundtable(run: Run) -> TurnResult:
 
 
 def roundtable_calls(spec: TurnSpec, habit: Habit, heard: int) -> list[Asked]:
-    """Return the answers of those who are addressed; each hears the ones before."""
+    """Return the addressed agents' calls, each with the earlier answers as context."""
     calls = []
     for key in spec.missing():
         call = sized(reply_plan(spec, spec.agent(key)), habit, heard=heard)
@@ -46,7 +46,7 @@ def roundtable_calls(spec: TurnSpec, habit: Habit, heard: int) -> list[Asked]:
 
 
 def seats(run: Run) -> tuple[str, ...]:
-    """Return who has a place in the turn: the addressed, in room order where carried answers are of others too."""
+    """Return the turn's agents: the addressed; in room order if other agents have carried answers."""
     addressed = run.spec.addressed
     keys = {*addressed, *by_key(run.carried())}
     if keys == set(addressed):

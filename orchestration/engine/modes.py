@@ -1,7 +1,7 @@
-"""How a council answers: one row for each mode, which everything else reads.
+"""The modes of a council, one row each; all other code reads this table.
 
-A mode is a function that runs a turn, one that forecasts its calls, and what people, pages and services have to know
-of it. To add one, write its functions in a module beside this one, and a row here.
+A mode has a function that runs a turn, one that forecasts its calls, and its properties for pages and services. To
+add a mode, write its functions in a module beside this one and add a row here.
 """
 
 from __future__ import annotations
@@ -35,38 +35,38 @@ def tagged_first(tagged: Keys, members: Keys) -> Keys:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mode:
-    """A way to answer."""
+    """A mode of answering."""
 
     key: str
-    """As the database, the API and the events have it."""
+    """Its name in the database, the API and events."""
     run: Callable[[Run], Coroutine[Any, Any, TurnResult]]
     forecast: Callable[[TurnSpec, Habit, int], list[Asked]]
-    """Return the calls of a turn in order, given how many tokens of new text its answers hear from the start."""
+    """Return the calls of a turn in order; the integer is the tokens of new text in the answers' initial context."""
     order: Callable[[Keys, Keys], Keys] = all_members
-    """Return whom a message asks, in order, given the tagged and all members; nobody: the manager chooses."""
+    """Return the agents to ask, in order, given the tagged and all members; empty: the manager chooses."""
 
     label: str = ""
-    """What it is called in rooms."""
+    """Its name in rooms."""
     sentence: str = ""
-    """What happens in a room of this mode."""
+    """Description of a turn in a room of this mode."""
     invitation: str = ""
-    """How to ask, after "Ask the council:", where nothing has been said yet."""
+    """Hint for the first message, after "Ask the council:"."""
     tagging: str = ""
-    """What a tag does."""
+    """Effect of a tag."""
     placeholder: str = "Ask the council"
 
     alone: bool = False
-    """One agent answers outside of any room."""
+    """One agent answers outside any room."""
     spoken: bool = True
-    """Somebody asks something. Other turns are in no list, transcript or context."""
+    """The turn has a message. Turns without one are not in any list, transcript or context."""
     side_by_side: bool = False
-    """The agents of a round answer at once."""
+    """The agents of a round answer in parallel."""
     needs_tags: bool = False
-    """Nobody answers unless a message says who."""
+    """Messages must tag agents."""
     led: bool = False
-    """A manager chooses who answers, in rounds: needs a goal, and decides on routing."""
+    """A manager chooses agents, in rounds: requires a goal and makes routing decisions."""
     concluded: bool = False
-    """A manager puts the answers together: they are given to it, and its conclusion to the user."""
+    """A manager writes the conclusion: it gets the answers and addresses the user."""
 
     @property
     def for_rooms(self) -> bool:

@@ -1,4 +1,4 @@
-"""Orchestrator: the manager routes, specialists answer in parallel, the manager decides again, and synthesizes."""
+"""Orchestrator: the manager selects agents, they answer in parallel, and it selects again or writes the synthesis."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from orchestration.engine.specs import TurnSpec
 from orchestration.engine.steps import BUDGET, EXHAUSTED, StepPlan, StepResult
 
 ROLE_CHARS = 300
-"""How much of an agent's role the manager is shown."""
+"""Maximum characters of an agent's role that the manager sees."""
 
 CONTRACT = (
     "Answer with one JSON object and nothing else, no prose and no code fence:\n"
@@ -34,7 +34,7 @@ CONTRACT = (
 
 @dataclass(slots=True)
 class Progress:
-    """How far an orchestrated turn has come."""
+    """The state of an orchestrated turn."""
 
     results: list[StepResult] = field(default_factory=list)
     """Specialists' answers, and the synthesis at the end."""
@@ -44,7 +44,7 @@ class Progress:
     round: int = 0
     stop_reason: str | None = None
     manager_answers: bool = False
-    """The manager itself chose to synthesize, even from nothing."""
+    """The manager itself chose to synthesize, even without answers."""
 
 
 async def orchestrate(run: Run) -> TurnResult:
@@ -53,7 +53,7 @@ async def orchestrate(run: Run) -> TurnResult:
 
 
 async def run_rounds(run: Run) -> Progress:
-    """Run the rounds until the manager is done or a guard outside the model says so, then synthesize."""
+    """Run rounds until the manager is done or a limit ends them, then synthesize."""
     progress = Progress(results=run.carried())
     while progress.stop_reason is None:
         progress.round += 1
@@ -76,10 +76,10 @@ async def run_rounds(run: Run) -> Progress:
 
 
 async def decide(run: Run, progress: Progress) -> RoutingDecision | None:
-    """Return the decision for this round; None, with a stop reason, where the turn ends without one.
+    """Return the decision for this round; None if the turn ends without one (the stop reason is set).
 
-    Agents that the user tagged (or that a retry is about) are all asked in round 1, without a routing call; on a retry
-    with the instructions that they had.
+    Agents that the user tagged, or that a retry is for, are all asked in round 1, without a routing call; on a retry
+    with their earlier instructions.
     """
     spec = run.spec
     if progress.round == 1 and (spec.addressed or spec.carried):
@@ -103,22 +103,22 @@ async def decide(run: Run, progress: Progress) -> RoutingDecision | None:
 
 
 def admitted(run: Run, progress: Progress, decision: RoutingDecision) -> RoutingDecision:
-    """Return what the guards leave of a decision: nobody is asked the same twice, and not more calls than allowed."""
+    """Remove repeated questions from a decision, and agents beyond the maximum number of calls."""
     fresh = [selection for selection in decision.selections if same(selection) not in progress.asked]
     left = run.spec.limits.max_specialist_calls - progress.calls
     return replace(decision, selections=tuple(fresh[:left]))
 
 
 def same(selection: Selection) -> tuple[str, str]:
-    """Return what two selections have in common that ask the same: letter case and white space do not count."""
+    """Return a key for detecting repeated questions; ignores letter case and whitespace."""
     return selection.agent_key, " ".join(selection.instruction.casefold().split())
 
 
 async def ask_specialists(run: Run, progress: Progress, selections: Sequence[Selection]) -> None:
-    """Ask the selected agents in parallel; set the stop reason where a guard ends the rounds.
+    """Ask the selected agents in parallel; set the stop reason if a limit ends the rounds.
 
-    They hear the rounds before theirs. An answer carried over keeps its round: whoever is asked for the first time
-    answers as independently as it would have then.
+    Agents see the answers of earlier rounds. An answer carried over keeps its round, so that an agent asked for the
+    first time answers as independently as it would have then.
     """
     said = [result for result in answered(progress.results) if result.round < progress.round]
     plans = [
@@ -147,7 +147,7 @@ async def ask_specialists(run: Run, progress: Progress, selections: Sequence[Sel
 
 
 async def synthesize(run: Run, progress: Progress) -> None:
-    """Have the manager put the answers together, unless one answer is the whole turn or there is nothing."""
+    """Run the manager's synthesis, unless there is only one answer (and it may be the whole turn) or none."""
     answers = answered(progress.results)
     if not answers and not progress.manager_answers:
         return
@@ -251,7 +251,7 @@ def council_calls(spec: TurnSpec, habit: Habit, heard: int) -> list[Asked]:
         wanted = len(keys) if tagged else min(habit.selections, len(keys))
         count = min(wanted, spec.limits.max_specialist_calls - made)
         if count > 0:
-            # Whom a tag names is asked for certain, in that order.
+            # Tagged agents are certain to be asked, in that order.
             calls += [Asked((option,)) for option in options] if tagged else [Asked(options, count)]
         made += max(count, 0)
         heard += sum(tokens + FRAME_TOKENS for tokens in longest(options, max(count, 0)))

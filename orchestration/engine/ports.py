@@ -1,4 +1,4 @@
-"""How the engine talks to the world. The bridge gives the real things in; tests give queues."""
+"""The engine's interfaces to the outside. The bridge implements them; tests use queues."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 from orchestration.engine.events import EngineEvent
 from orchestration.engine.specs import AgentSpec, ModelRequest, Usage, UsageReport
 
-# --- What a model stream says. Any number of Opened, PartialUsage and deltas, then exactly one Completed or Failed. ---
+# --- Events of a model stream: any number of Opened, PartialUsage and deltas, then exactly one Completed or Failed. ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class ReasoningDelta:
 
 @dataclass(frozen=True, slots=True)
 class PartialUsage:
-    """The provider's figure so far; what a cut or cancelled call is estimated from."""
+    """The provider's usage so far; the basis of the estimate for a cut or cancelled call."""
 
     usage: Usage
     raw: dict[str, object]
@@ -40,7 +40,7 @@ class PartialUsage:
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """The answer is whole."""
+    """The answer is complete."""
 
     report: UsageReport
     finish_reason: str
@@ -56,10 +56,10 @@ class Failed:
     """A sentence for the user; never the provider's own text."""
     retryable: bool
     may_have_cost: bool
-    """The request may have been worked on: bill an estimate unless `report` says more. False after an HTTP error."""
+    """The provider may have processed the request: bill an estimate without `report`. False after an HTTP error."""
     retry_after_s: float | None = None
     report: UsageReport | None = None
-    """The provider's own final figure, where it came before the failure."""
+    """The provider's own final usage, if it arrived before the failure."""
 
 
 ModelEvent = Opened | TextDelta | ReasoningDelta | PartialUsage | Completed | Failed
@@ -67,7 +67,7 @@ ModelEvent = Opened | TextDelta | ReasoningDelta | PartialUsage | Completed | Fa
 
 class Models(Protocol):
     def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
-        """Call a model. Never raises for what a provider does; closing the generator aborts the call upstream."""
+        """Call a model. Never raises because of a provider; closing the generator aborts the call upstream."""
         ...
 
 
@@ -76,12 +76,12 @@ class Models(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CallIntent:
-    """A call that is about to be sent."""
+    """A call about to be sent."""
 
     call_id: str
     step_id: str
     slot: str
-    """The step's place in the turn, the same whenever the turn is run: what a resumed turn looks calls up by."""
+    """The step's place in the turn, the same in every run: a resumed turn looks up calls by it."""
     attempt: int
     request: ModelRequest
     agent: AgentSpec | None
@@ -100,12 +100,12 @@ class CallError:
 
 @dataclass(frozen=True, slots=True)
 class Uncounted:
-    """What is known of a call's usage without the provider's final figure."""
+    """Facts about a call's usage without the provider's final count."""
 
     most_seen: int
-    """Upper bound of the tokens of all text that arrived, reasoning and withheld text included."""
+    """Upper bound of the tokens of all text that arrived, including reasoning and withheld text."""
     unseen_ms: int
-    """How long the model may have worked without showing it."""
+    """Time in which the model may have worked without output."""
     shows_reasoning: bool = False
     input_counted: bool = False
     """The provider counted the input before the call was cut."""
@@ -117,7 +117,7 @@ class Uncounted:
 
 @dataclass(frozen=True, slots=True)
 class CallOutcome:
-    """How a call ended and what it used."""
+    """The end of a call and its usage."""
 
     call_id: str
     status: Literal["ok", "failed", "cancelled"]
@@ -125,19 +125,19 @@ class CallOutcome:
     report: UsageReport
     error: CallError | None = None
     final: bool = True
-    """No further attempt follows: this decides the step."""
+    """No further attempt follows: this one decides the step."""
     model_served: str = ""
     provider_request_id: str = ""
     finish_reason: str = ""
     latency_ms: int = 0
     first_token_ms: int | None = None
     uncounted: Uncounted | None = None
-    """None if the provider gave its final figure, or no model worked on the call."""
+    """None if the provider gave its final count, or no model worked on the call."""
 
 
 @dataclass(frozen=True, slots=True)
 class PastCall:
-    """A call of an earlier claim on this turn, as the journal kept it."""
+    """A call of an earlier claim on this turn, from the journal."""
 
     step_id: str
     attempt: int
@@ -149,19 +149,19 @@ class PastCall:
 
 class Journal(Protocol):
     def past(self, slot: str) -> PastCall | None:
-        """Return the newest call that an earlier claim made for this slot."""
+        """Return the newest call of an earlier claim for this slot."""
         ...
 
     async def start(self, intent: CallIntent) -> None:
-        """Make the intent durable. Raises where this runner no longer holds the turn."""
+        """Make the intent durable. Raises if this runner no longer holds the turn."""
         ...
 
     async def finish(self, outcome: CallOutcome) -> None:
-        """Make the outcome durable. Raises where this runner no longer holds the turn."""
+        """Make the outcome durable. Raises if this runner no longer holds the turn."""
         ...
 
     def received(self, call_id: str, size: int) -> None:
-        """Note how many bytes (UTF-8) have arrived so far, for the bill of a killed worker."""
+        """Record the UTF-8 bytes received so far, for billing if the worker is killed."""
         ...
 
 
@@ -172,18 +172,18 @@ class Events(Protocol):
 
 
 class Funds(Protocol):
-    """What a turn may still spend."""
+    """The remaining budget of a turn."""
 
     def reserve(self, call_id: str, request: ModelRequest, *, input_bound: int) -> bool:
-        """Set aside the most that a call can cost, until the journal has its outcome; False if that is not left.
+        """Reserve the maximum cost of a call until the journal has its outcome; False if not enough is left.
 
-        `input_bound`: the most input tokens that it can have.
+        `input_bound`: the maximum number of its input tokens.
         """
         ...
 
 
 class Unlimited:
-    """The funds of a turn that no budget bounds."""
+    """The funds of a turn without a budget."""
 
     def reserve(self, call_id: str, request: ModelRequest, *, input_bound: int) -> bool:
         return True
@@ -201,7 +201,7 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Everything that the engine reaches the world through."""
+    """All ports of the engine."""
 
     models: Models
     journal: Journal

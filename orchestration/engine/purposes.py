@@ -1,4 +1,4 @@
-"""What a call of a model is for: one row for each purpose, which everything else reads."""
+"""The purposes of model calls, one row each; all other code reads this table."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Purpose(StrEnum):
-    """Key, label on the receipt, who made the call if no agent did, and whether it is shown and orchestration."""
+    """Key, label on the receipt, caller if no agent made the call, and whether it is shown and orchestration."""
 
     REPLY = "reply", "Answer", "Agent", True, False
     ROUTE = "route", "Choose", "Manager"
@@ -17,9 +17,9 @@ class Purpose(StrEnum):
     label: str
     maker: str
     shown: bool
-    """Readers see it as it happens, and its text becomes a message; the others stay silent."""
+    """Readers see its text live, and it becomes a message; other purposes are silent."""
     orchestration: bool
-    """Reports count its cost as what managers and summarizers cost."""
+    """Reports count its cost as orchestration overhead."""
 
     # All but the key have defaults, because type checkers read `Purpose(key)` as this call.
     def __new__(

@@ -1,4 +1,4 @@
-"""What has arrived of one call: its text, its figures, and what they amount to when it ends."""
+"""The state of one call's response: its text, its usage, and the outcome when it ends."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from orchestration.engine.specs import ModelRequest, Usage, UsageReport
 from orchestration.engine.tokens import estimate_report
 
 GUARDED = "guarded"
-"""The finish reason of an answer that the identity guard ended; its call is closed upstream and billed as estimated."""
+"""Finish reason of an answer that the identity guard ended; its call is closed upstream and billed by estimate."""
 
 LULL_S = 0.5
-"""Pauses up to this are the stream's own pace. In a longer one the model may be reasoning unseen."""
+"""Pauses up to this are normal in a stream. In a longer one the model may be reasoning unseen."""
 
 NO_USAGE = UsageReport(usage=Usage(), source="none")
 EMPTY = CallError("provider_error", "The model returned an empty answer.", retryable=False)
@@ -40,28 +40,28 @@ class Received:
     guard: SpeakerGuard
     began_s: float
     text: list[str] = field(default_factory=list)
-    """What the guard let through. What it holds back was paid for all the same."""
+    """The text that the guard passed through. Text it holds back is billed too."""
     reasoning: list[str] = field(default_factory=list)
     bytes: int = 0
-    """UTF-8, reasoning and what the guard holds back included."""
+    """UTF-8, including reasoning and text that the guard holds back."""
     sent: bool = False
     opened: Opened = field(default_factory=Opened)
     partial: PartialUsage | None = None
     first_token_s: float | None = None
     last_s: float = 0.0
-    """When text arrived last."""
+    """When the last text arrived."""
     unseen_s: float = 0.0
-    """How long the model may have worked without showing it, until then."""
+    """Time in which the model may have worked without output, up to the last text."""
     end: Completed | Failed | None = None
-    """None: not yet, or the user cut the call."""
+    """None: not yet, or the user cancelled the call."""
 
     @property
     def said(self) -> bool:
-        """Whether anything came that a reader may have seen."""
+        """Whether any text has arrived that a reader may have seen."""
         return bool(self.text or self.reasoning)
 
     def arrive(self, now_s: float) -> None:
-        """Note that text arrives: what came before it may have been unseen work."""
+        """Record that text arrives: the time before it may have been unseen work."""
         self.unseen_s += self.unseen_until(now_s)
         self.last_s = now_s
         if self.first_token_s is None:
@@ -77,13 +77,13 @@ class Received:
         return "".join(self.text) + self.guard.withheld + "".join(self.reasoning)
 
     def estimate(self) -> UsageReport:
-        """Return the estimated usage: the provider's partial figure, else ours, and all the text that came."""
+        """Return the estimated usage: the provider's partial count, else our estimate, and all text received."""
         if self.partial is None:
             return estimate_report(self.request, None, None, self.all_text())
         return estimate_report(self.request, self.partial.usage, self.partial.raw, self.all_text())
 
     def uncounted(self, ended_s: float, report: UsageReport) -> Uncounted:
-        """Return what is known of the usage if the provider has not given its final figure."""
+        """Return what is known about the usage if the provider has not given its final count."""
         counted = self.partial.usage if self.partial else Usage()
         is_whole = isinstance(self.end, Completed) and not self.guard.tripped
         if is_whole:
@@ -98,9 +98,9 @@ class Received:
         )
 
     def outcome(self, call_id: str, *, ended_s: float, final: bool, must_speak: bool) -> CallOutcome:
-        """Return how the attempt ended: status, error, and the best figure there is for what it used.
+        """Return the outcome of the attempt: status, error, and the best available usage.
 
-        `must_speak`: an empty answer is a failure. What is only parsed may be empty: its reader copes.
+        `must_speak`: an empty answer is a failure. Answers that are only parsed may be empty; their parsers handle it.
         """
         text = "".join(self.text)
         status: Literal["ok", "failed", "cancelled"] = "failed"
@@ -136,7 +136,7 @@ class Received:
 
 
 def complete_report(report: UsageReport, estimate: UsageReport) -> UsageReport:
-    """Return the provider's incomplete report with our estimate where it said nothing."""
+    """Return the provider's incomplete report with our estimate of the missing parts."""
     usage, own = report.usage, estimate.usage
     filled = replace(
         usage, input=usage.input if usage.total_input else own.input, output=usage.output or own.output

@@ -1,4 +1,4 @@
-"""What a turn comes to."""
+"""The result of a turn."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TurnStatus = Literal["completed", "partial", "failed", "cancelled"]
 
 @dataclass(frozen=True, slots=True)
 class TurnResult:
-    """What a turn came to. `answers` are in transcript order."""
+    """The result of a turn. `answers` are in transcript order."""
 
     status: TurnStatus
     answers: tuple[StepResult, ...]
@@ -33,7 +33,7 @@ def result_from(
     stop_reason: str | None = None,
     routing: tuple[tuple[int, RoutingDecision], ...] = (),
 ) -> TurnResult:
-    """Return the turn's result: who answered and who did not decides the status, the first failure the error."""
+    """Return the turn's result: complete and failed answers decide the status, the first failure the error."""
     failed = [result for result in answers if result.status == "failed"]
     error = failed[0].error if failed else None
     if out_of_budget(answers):

@@ -1,4 +1,4 @@
-"""The manager's decision: a typed contract, parsed without trust."""
+"""The manager's decision: a typed contract, parsed from untrusted text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_REASON_CHARS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """An agent that is asked, and what it is asked to do."""
+    """A selected agent and its instruction."""
 
     agent_key: str
     instruction: str
@@ -26,7 +26,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class RoutingDecision:
-    """What the manager decided; `used_fallback` where it gave nothing that could be used."""
+    """The manager's decision; `used_fallback` if its answer was unusable."""
 
     action: Literal["route", "synthesize"]
     selections: tuple[Selection, ...] = ()
@@ -62,10 +62,10 @@ def routing_schema(keys: Sequence[str]) -> dict[str, object]:
 
 
 def parse_decision(text: str, keys: Sequence[str], *, most: int) -> RoutingDecision | None:
-    """Return the decision in a manager's answer, None where it holds none.
+    """Return the decision in a manager's answer, None if it has none.
 
-    One JSON object and nothing else; code fences around it are tolerated, unknown keys ignored. Unknown agents are
-    dropped, duplicates count once, at most `most` are kept; a `route` to nobody is no decision.
+    The answer must be one JSON object; code fences around it are accepted and unknown keys ignored. Unknown agents are
+    dropped, duplicates count once, at most `most` are kept; a `route` without agents is not a decision.
     """
     data = json_object(text)
     if data is None:
@@ -91,7 +91,7 @@ def valid_selections(data: object, keys: Sequence[str]) -> tuple[Selection, ...]
 
 
 def json_object(text: str) -> dict[str, Any] | None:
-    """Return the one JSON object that a text is, fenced or not; None for anything else."""
+    """Parse a text that is one JSON object, fenced or not; None for anything else."""
     text = text.strip()
     fence = FENCE.match(text)
     if fence and text.endswith(fence[1]):
@@ -104,9 +104,9 @@ def json_object(text: str) -> dict[str, Any] | None:
 
 
 def short_text(value: object, chars: int) -> str:
-    """Return a text that a model wrote in JSON, cut; empty where it is none.
+    """Return a text from a model's JSON, cut to `chars`; empty if it is not a string.
 
-    Escapes can spell what no database takes: NUL and lone surrogates become U+FFFD.
+    Escapes can encode characters that databases reject: NUL and lone surrogates become U+FFFD.
     """
     if not isinstance(value, str):
         return ""
@@ -115,7 +115,7 @@ def short_text(value: object, chars: int) -> str:
 
 
 def fallback_decision(round_number: int, keys: Sequence[str], *, turn_id: str) -> RoutingDecision:
-    """Return what happens without a usable decision: the room's first agent at first, later the synthesis."""
+    """Return the decision to use without a usable one: the room's first agent in round 1, then the synthesis."""
     log.warning("turn %s: no usable decision of the manager in round %d: falling back", turn_id, round_number)
     reason = "The manager gave no usable decision."
     if round_number == 1:

@@ -1,4 +1,4 @@
-"""What every mode works with: the spec, the ports, the cancel switch, and how agents are asked."""
+"""Shared by all modes: the spec, the ports, the cancel switch, and the planning of agents' answers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Run:
     control: Control
     retry: RetryPolicy
     asked: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once the answers' first calls have drawn on the funds."""
+    """Set once the first calls for answers have reserved funds."""
 
     async def step(self, plan: StepPlan) -> StepResult:
         if plan.purpose is not Purpose.SUMMARIZE:
@@ -32,13 +32,13 @@ class Run:
         return await run_step(plan, self.ports, self.control, self.retry)
 
     async def side_by_side(self, plans: Sequence[StepPlan]) -> list[StepResult]:
-        """Make steps in parallel; return their results in the order of the plans."""
+        """Run steps in parallel; return their results in the order of the plans."""
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self.step(plan)) for plan in plans]
         return [task.result() for task in tasks]
 
     def carried(self) -> list[StepResult]:
-        """Return the good answers of the turn that this one replaces, by round and in room order."""
+        """Return the answers carried over from the turn that this one replaces, by round and in room order."""
         place = {agent.key: number for number, agent in enumerate(self.spec.roster)}
         kept = [answer for answer in self.spec.carried if answer.agent_key in place]
         kept.sort(key=lambda answer: (answer.round, place[answer.agent_key]))
@@ -64,7 +64,7 @@ def reply_plan(
     said: Sequence[StepResult] = (),
     instruction: str = "",
 ) -> StepPlan:
-    """Plan an agent's answer, which hears the answers in `said`."""
+    """Plan an agent's answer, with the answers in `said` as context."""
     prompt = reply_prompt(spec, agent, said=heard(said), instruction=instruction)
     request, audit = build_request(spec, prompt)
     slot = f"{Purpose.REPLY}:{round_number}:{agent.key}"
@@ -72,7 +72,7 @@ def reply_plan(
 
 
 def others_of(spec: TurnSpec, agent: AgentSpec) -> tuple[str, ...]:
-    """Return what everybody is called for whom this agent must not speak: names, @keys, the manager's labels."""
+    """Return all names that this agent must not speak for: names, @keys, the manager's labels."""
     if spec.mode.alone:
         return ()
     others = [member for member in spec.roster if member.key != agent.key]
@@ -90,7 +90,7 @@ def was_cancelled(results: Sequence[StepResult]) -> bool:
 
 
 def heard(results: Sequence[StepResult]) -> tuple[HistoryMessage, ...]:
-    """Return answers of this turn as those who come later hear them; what failed is not told."""
+    """Return this turn's complete answers as messages for later speakers; failed answers are left out."""
     return tuple(
         HistoryMessage(0, "agent", result.text, result.agent.key, result.agent.name)
         for result in answered(results)

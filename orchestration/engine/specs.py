@@ -1,4 +1,4 @@
-"""What a turn needs to run, as frozen data. A TurnSpec is the snapshot that is stored when a turn is accepted."""
+"""The inputs of a turn, as frozen data. A TurnSpec is the snapshot stored when a turn is accepted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from orchestration.engine.purposes import Purpose
 
-if TYPE_CHECKING:  # whose functions run a spec
+if TYPE_CHECKING:  # its functions run a spec
     from orchestration.engine.modes import Mode
 
 Role = Literal["user", "assistant"]
@@ -16,12 +16,12 @@ Role = Literal["user", "assistant"]
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """A catalogue model as it was when the turn was accepted. Never holds a key: only the variable that has it."""
+    """A catalogue model as of when the turn was accepted. Never holds a key, only the name of its variable."""
 
     id: str
     alias: str
     model_id: str
-    """The provider's own name for the model."""
+    """The provider's name for the model."""
     provider: str
     kind: str
     """The provider's wire format: a key of the gateway's table of kinds."""
@@ -34,7 +34,7 @@ class ModelSpec:
     json_schema: bool
     temperature: bool
     calibration: float = 1.0
-    """Tokens that the provider counted per token of ours, from earlier calls: estimates are multiplied by it."""
+    """The provider's tokens per estimated token, from earlier calls: estimates are multiplied by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,26 +55,26 @@ class HistoryMessage:
     """A message of an earlier turn, or of the history that a client sent with its question."""
 
     seq: int
-    """The place in the transcript, from 1; what a client sent stands before it, below 1."""
+    """The place in the transcript, from 1; messages sent by a client come before it, below 1."""
     role: Literal["user", "agent", "manager"]
     text: str
     agent_key: str = ""
-    """Empty: several agents said this, and the client has it as one message."""
+    """Empty: the client has the answers of several agents as one message."""
     agent_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How far a turn may go."""
+    """The limits of a turn."""
 
     max_rounds: int = 1
     max_selections: int = 3
-    """Agents that the manager may choose for a round."""
+    """Agents that the manager may choose per round."""
     max_specialist_calls: int = 12
     answer_max_tokens: int | None = None
-    """What a request allows the manager's answer (an agent's limits have it already); None: what its model does."""
+    """The request's limit for the manager's answer (agents' limits include it already); None: the model's limit."""
     answer_temperature: float | None = None
-    """Likewise."""
+    """The request's temperature for the manager's answer."""
     manager_max_tokens: int = 512
     summarizer_max_tokens: int = 1024
     always_synthesize: bool = False
@@ -82,20 +82,20 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class CarriedAnswer:
-    """A good answer of the turn that this one replaces: kept as it is, at no cost."""
+    """A complete answer of the turn that this one replaces: kept as it is, at no cost."""
 
     message_id: str
-    """The id that the copy gets in the transcript."""
+    """The id of the copy in the transcript."""
     agent_key: str
     text: str
     round: int
     model: str
-    """The alias of the model that gave it."""
+    """The alias of the model that answered."""
 
 
 @dataclass(frozen=True, slots=True)
 class SummaryItem:
-    """Something worth remembering, and the message it came from."""
+    """An item worth remembering, and the message it came from."""
 
     text: str
     message_seq: int | None
@@ -104,7 +104,7 @@ class SummaryItem:
 
 @dataclass(frozen=True, slots=True)
 class SummarySpec:
-    """What was said up to a message, condensed."""
+    """The conversation up to a message, condensed."""
 
     text: str
     key_facts: tuple[SummaryItem, ...] = ()
@@ -115,11 +115,11 @@ class SummarySpec:
 
 @dataclass(frozen=True, slots=True)
 class SummaryPlan:
-    """Which messages are to be summarized in this turn: everything in the history up to a seq."""
+    """The messages to summarize in this turn: the history up to a seq."""
 
     through_seq: int
     first: bool
-    """Before the answers, which would not fit otherwise; else side by side with them."""
+    """Summarize before the answers, which would not fit otherwise; else in parallel with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class TurnSpec:
     message: str
     roster: tuple[AgentSpec, ...]
     addressed: tuple[str, ...]
-    """Keys of the agents that are to answer, in their order; empty where the manager chooses."""
+    """Keys of the agents to ask, in order; empty if the manager chooses."""
     room_name: str = ""
     goal: str = ""
     manager: ModelSpec | None = None
@@ -141,30 +141,30 @@ class TurnSpec:
     limits: Limits = Limits()
     carried: tuple[CarriedAnswer, ...] = ()
     instructions: Mapping[str, str] = field(default_factory=dict)
-    """Agent key -> what the manager asked of it in the turn that this one replaces."""
+    """Agent key -> the manager's instruction in the turn that this one replaces."""
     history: tuple[HistoryMessage, ...] = ()
-    """What was said since the summary, oldest first."""
+    """Messages since the summary, oldest first."""
     client_system: str = ""
-    """What a client's own system messages say; it stands after the role prompts."""
+    """The client's own system messages; they follow the role prompts."""
     summary: SummarySpec | None = None
     summarize: SummaryPlan | None = None
 
     def agent(self, key: str) -> AgentSpec:
-        """Return the roster's agent of that key; KeyError where there is none."""
+        """Return the roster's agent with that key. Raises KeyError."""
         for agent in self.roster:
             if agent.key == key:
                 return agent
         raise KeyError(key)
 
     def missing(self) -> list[str]:
-        """Return the keys of those who are addressed and have no answer yet that is carried over, in order."""
+        """Return the keys of addressed agents without a carried answer, in order."""
         have = {answer.agent_key for answer in self.carried}
         return [key for key in self.addressed if key not in have]
 
 
 @dataclass(frozen=True, slots=True)
 class ChatMessage:
-    """A message as a provider gets it."""
+    """A message as sent to a provider."""
 
     role: Role
     text: str
@@ -172,7 +172,7 @@ class ChatMessage:
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """One call of a model."""
+    """One model call."""
 
     model: ModelSpec
     system: str
@@ -181,19 +181,19 @@ class ModelRequest:
     purpose: Purpose
     temperature: float | None = None
     json_schema: dict[str, object] | None = None
-    """A JSON schema that the answer must follow, for models that take one."""
+    """A JSON schema for the answer, for models that support one."""
     speaker_name: str = ""
-    """Who answers; the demo model introduces itself with it."""
+    """The name of the speaker; the demo model introduces itself with it."""
     speaker_role: str = ""
     """The speaker's role prompt alone, for the demo model."""
     question: str = ""
-    """The user's own message of this turn, without what was said around it, for the demo model."""
+    """The user's message of this turn alone, for the demo model."""
 
 
 INPUT_BUCKETS = ("input", "cache_read", "cache_write_5m", "cache_write_1h")
-"""Fresh input, read from a cache, and written to one."""
+"""Uncached input, cache reads, and cache writes."""
 BUCKETS = (*INPUT_BUCKETS, "output")
-"""The disjoint buckets of tokens, each with a rate of its own: the first fields of `Usage`."""
+"""The disjoint buckets of tokens, each with its own rate: the first fields of `Usage`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,22 +214,22 @@ class Usage:
 
     @property
     def cache_write(self) -> int:
-        """What was written to a cache, for however long."""
+        """Cache writes of any lifetime."""
         return self.cache_write_5m + self.cache_write_1h
 
 
 @dataclass(frozen=True, slots=True)
 class UsageReport:
-    """What a call used, and who says so."""
+    """The usage of a call, and its source."""
 
     usage: Usage
     source: Literal["provider", "estimated", "none"]
     raw: dict[str, object] | None = None
-    """The provider's usage object as it came."""
+    """The provider's usage object, unchanged."""
     flags: tuple[str, ...] = field(default=())
-    """What did not add up: `input_mismatch`, `unknown_key:<name>`, `output_mismatch`, `missing_input`."""
+    """Inconsistencies: `input_mismatch`, `unknown_key:<name>`, `output_mismatch`, `missing_input`."""
     provider_cost_usd: str | None = None
-    """What the provider says it charged, as a decimal string."""
+    """The cost reported by the provider, as a decimal string."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as JSON-ready data, which `from_dict` reads."""

@@ -1,4 +1,4 @@
-"""One step of a turn: ask one model, attempt by attempt, each attempt written down before and after it is made."""
+"""One step of a turn: call one model, with retries; each attempt is recorded before and after it is made."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ BUDGET = CallError("budget_exceeded", "What is left of the budget cannot pay for
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """When a failed attempt is made again. Never after a token was published."""
+    """When to retry a failed attempt. Never after a token was published."""
 
     retries: int = 2
     base_s: float = 0.5
     max_wait_s: float = 30.0
-    """A provider that asks for a longer pause than this is not waited for."""
+    """If a provider asks for a longer pause, there is no retry."""
 
     def wait_s(self, attempt: int, failed: Failed, jitter: float) -> float | None:
-        """Return the pause before the next attempt, None for none: exponential with full jitter, Retry-After obeyed."""
+        """Return the pause before a retry: exponential with full jitter, at least Retry-After; None: no retry."""
         if not failed.retryable or attempt > self.retries:
             return None
         backoff = self.base_s * 2 ** (attempt - 1) * (0.5 + jitter / 2)
@@ -55,7 +55,7 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class StepPlan:
-    """A step that is to be made."""
+    """A step to run."""
 
     slot: str
     purpose: Purpose
@@ -64,12 +64,12 @@ class StepPlan:
     request: ModelRequest
     context: dict[str, int]
     others: tuple[str, ...] = ()
-    """What everybody else is called: where the answer begins to speak for one of them, it ends."""
+    """The names of all other speakers: an answer that begins to speak for one of them is ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What came of a step. `text` is what was said, also where the status is not `complete`."""
+    """The result of a step. `text` is the answer so far, even if the status is not `complete`."""
 
     step_id: str
     purpose: Purpose
@@ -83,7 +83,7 @@ class StepResult:
 
 
 async def run_step(plan: StepPlan, ports: Ports, control: Control, retry: RetryPolicy) -> StepResult:
-    """Make a step, or take it from the journal where an earlier claim made it."""
+    """Run a step, or return its result from the journal if an earlier claim has finished it."""
     past = ports.journal.past(plan.slot)
     if past is not None and past.final and past.status != "interrupted":
         return result_of_past(plan, past)
@@ -117,7 +117,7 @@ async def run_step(plan: StepPlan, ports: Ports, control: Control, retry: RetryP
 async def run_attempt(
     plan: StepPlan, step_id: str, attempt: int, ports: Ports, control: Control, retry: RetryPolicy
 ) -> tuple[CallOutcome, float | None]:
-    """Make one call; return its outcome, already in the journal, and the pause before the next (None: no next)."""
+    """Make one call; return its outcome, already in the journal, and the pause before a retry (None: no retry)."""
     call_id = str(uuid.uuid4())
     if control.cancelled:
         return CallOutcome(call_id, "cancelled", "", NO_USAGE), None
@@ -135,7 +135,7 @@ async def run_attempt(
         with control.interruptible():
             await receive(plan, step_id, call_id, received, ports)
     except Cancelled:
-        pass  # received.end stays None: the call was cut by the user
+        pass  # received.end stays None: the user cancelled the call
     wait_s = None
     published = plan.purpose.shown and received.said
     if isinstance(received.end, Failed) and not published and not control.cancelled:
@@ -148,7 +148,7 @@ async def run_attempt(
 
 
 async def receive(plan: StepPlan, step_id: str, call_id: str, received: Received, ports: Ports) -> None:
-    """Take the model's stream to its end, passing on what it says."""
+    """Read the model's stream to its end and publish its text."""
     guard, received.sent = received.guard, True
     async with aclosing(ports.models.stream(plan.request)) as stream:
         async for event in stream:
@@ -172,7 +172,7 @@ async def receive(plan: StepPlan, step_id: str, call_id: str, received: Received
                     publish(plan, step_id, "text", guard.finish(), received, ports)
                     received.end = replace(event, finish_reason=GUARDED) if guard.tripped else event
                 case Failed():
-                    received.end = event  # what the guard still holds of a cut line is nobody's to read
+                    received.end = event  # the guard's held part of a cut line is not published
     if received.end is None:
         raise RuntimeError(f"the gateway of {plan.request.model.kind} ended without Completed or Failed")
 
@@ -185,7 +185,7 @@ def publish(
     received: Received,
     ports: Ports,
 ) -> None:
-    """Keep what was said, and tell readers of a step that is shown."""
+    """Record text, and emit it if the step is shown."""
     if not text:
         return
     (received.text if kind == "text" else received.reasoning).append(text)
@@ -194,7 +194,7 @@ def publish(
 
 
 def conclude(plan: StepPlan, step_id: str, outcome: CallOutcome, ports: Ports) -> StepResult:
-    """Turn the deciding attempt into the step's result, and tell readers."""
+    """Return the result of the last attempt, and emit the end of a shown step."""
     if outcome.status == "ok":
         if plan.purpose.shown:
             ports.events.emit(StepCompleted(step_id, outcome.call_id, outcome.text))
@@ -210,7 +210,7 @@ def conclude(plan: StepPlan, step_id: str, outcome: CallOutcome, ports: Ports) -
 
 
 def result_of_past(plan: StepPlan, past: PastCall) -> StepResult:
-    """Return the result that an earlier claim came to."""
+    """Return the result of an earlier claim."""
     status: Literal["complete", "failed", "cancelled"] = (
         "complete" if past.status == "ok" else "cancelled" if past.status == "cancelled" else "failed"
     )

@@ -1,4 +1,4 @@
-"""Summaries: one strict call that continues the summary before it; what comes back broken loses nothing."""
+"""Summaries: one strict call that continues the previous summary; an unusable answer loses nothing."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from orchestration.engine.tokens import estimate_tokens
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 2
-"""A broken answer is asked for once more."""
+"""An unusable answer is retried once."""
 
 MAX_ITEMS = 40
 MAX_ITEM_CHARS = 600
 FALLBACK_LINE_CHARS = 400
 MAX_SUMMARY_CHARS = 12_000
 FRAME_TOKENS = 64
-"""What stands around the messages in a request."""
+"""Tokens around the messages in a request."""
 FIELDS = tuple(field for _, field in LISTS)
 
 SYSTEM = (
@@ -48,7 +48,7 @@ SYSTEM = (
 
 @dataclass(frozen=True, slots=True)
 class SummaryResult:
-    """A new summary and the message up to which it covers."""
+    """A new summary and the last message it covers."""
 
     summary: SummarySpec
     from_seq: int
@@ -74,7 +74,7 @@ def summary_schema() -> dict[str, object]:
 
 
 async def summarize(run: Run) -> SummaryResult | None:
-    """Summarize what the plan says; None where nothing is to be covered, the turn ended, or the budget has no call."""
+    """Summarize the planned messages; None if there are none, the turn ended, or the budget is used up."""
     lines = lines_to_summarize(run.spec)
     if not lines:
         return None
@@ -84,7 +84,7 @@ async def summarize(run: Run) -> SummaryResult | None:
         if result.status == "cancelled" or result.error == EXHAUSTED:
             return None
         if result.error == BUDGET and attempt == 1:
-            return None  # nothing was paid for: the next turn tries again
+            return None  # nothing was billed: the next turn tries again
         if result.status == "failed":
             break
         summary = parse_summary(result.text, lines, run.spec.summary)
@@ -101,13 +101,13 @@ async def summarize(run: Run) -> SummaryResult | None:
 
 
 def lines_to_summarize(spec: TurnSpec) -> list[HistoryMessage]:
-    """Return what the plan covers."""
+    """Return the messages that the plan covers."""
     assert spec.summarize is not None
     return [line for line in spec.history if 0 < line.seq <= spec.summarize.through_seq]
 
 
 def summary_step(spec: TurnSpec, lines: Sequence[HistoryMessage], attempt: int) -> StepPlan:
-    """Plan the call. Only what is summarized is told, the longest messages cut so that all of them fit."""
+    """Plan the call. It gets only the messages to summarize, the longest cut so that all fit."""
     assert spec.summarizer is not None
     model, most = spec.summarizer, spec.limits.summarizer_max_tokens
     budget = int(window_of(model, most).input_budget / model.calibration) - estimate_tokens(SYSTEM)
@@ -131,7 +131,7 @@ def summary_step(spec: TurnSpec, lines: Sequence[HistoryMessage], attempt: int) 
 
 
 def fair_share(sizes: Sequence[int], room: int) -> int:
-    """Return the size to which the longest are cut so that all fit into the room; nobody gets less than the others."""
+    """Return the size to which the longest are cut so that all fit into the room; none gets less than another."""
     left = max(0, room)
     for place, size in enumerate(sorted(sizes)):
         others = len(sizes) - place
@@ -142,7 +142,7 @@ def fair_share(sizes: Sequence[int], room: int) -> int:
 
 
 def minutes(summary: SummarySpec | None, most: int) -> str:
-    """Return a summary as the summarizer continues it: each item with the number of its message."""
+    """Return a summary as input for the summarizer: each item with the number of its message."""
     if summary is None:
         return ""
     return summary_block(with_items(summary, lambda items: [numbered(item) for item in items]), most)
@@ -164,9 +164,9 @@ def with_items(
 def parse_summary(
     text: str, lines: Sequence[HistoryMessage], earlier: SummarySpec | None = None
 ) -> SummarySpec | None:
-    """Return the summary in an answer, None where it holds none. Missing lists are empty.
+    """Return the summary in an answer, None if it has none. Missing lists are empty.
 
-    An item comes from one of the messages summarized now, or from where an item of the earlier summary came from.
+    An item's source is one of the messages summarized now, or a source of an item of the earlier summary.
     """
     data = json_object(text)
     summary_text = short_text(data.get("summary_text"), MAX_SUMMARY_CHARS) if data else ""
@@ -184,7 +184,7 @@ def sources(summary: SummarySpec | None) -> set[int]:
 
 
 def valid_items(data: object, seqs: set[int]) -> tuple[SummaryItem, ...]:
-    """Return the usable items of a list; a message number that is none of those summarized is no source."""
+    """Return the usable items of a list; sources must be among the summarized messages."""
     items = []
     for entry in data if isinstance(data, list) else []:
         text = short_text(entry.get("text") if isinstance(entry, dict) else entry, MAX_ITEM_CHARS)
@@ -198,7 +198,7 @@ def valid_items(data: object, seqs: set[int]) -> tuple[SummaryItem, ...]:
 def fallback_summary(earlier: SummarySpec | None, lines: Sequence[HistoryMessage]) -> SummarySpec:
     """Return a summary made without a model: the earlier one, then each message's beginning with its speaker.
 
-    A message keeps 400 characters, or its fair share of 12,000; the earlier summary what is left of them, but half.
+    A message keeps 400 characters, or its fair share of 12,000; the earlier summary gets the rest, but at least half.
     """
     unpinned = earlier and with_items(earlier, lambda items: [item for item in items if not item.pinned])
     before = summary_block(unpinned).removeprefix(summary_block(SummarySpec("")))
@@ -214,7 +214,7 @@ def fallback_summary(earlier: SummarySpec | None, lines: Sequence[HistoryMessage
 
 
 def with_pinned(summary: SummarySpec, earlier: SummarySpec | None) -> SummarySpec:
-    """Return the summary with every pinned item of the one before it, first in its list."""
+    """Return the summary with every pinned item of the previous one, first in its list."""
     if earlier is None:
         return summary
     lists = {}
@@ -227,5 +227,5 @@ def with_pinned(summary: SummarySpec, earlier: SummarySpec | None) -> SummarySpe
 
 
 def cut(text: str, chars: int) -> str:
-    """Return a text's beginning, with a sign where something is missing."""
+    """Return a text's beginning, with an ellipsis if it was cut."""
     return text if len(text) <= chars else f"{text[: max(0, chars - 1)]}…"[: max(0, chars)]

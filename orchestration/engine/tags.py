@@ -1,4 +1,4 @@
-"""Whom a message speaks to: `@key` tags."""
+"""`@key` tags: the agents that a message addresses."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ EVERYBODY = "all"
 CODE = re.compile(
     r"(?P<fence>`{3,}|~{3,}).*?(?:(?P=fence)|\Z)|(?P<tick>`+)(?!`).+?(?<!`)(?P=tick)(?!`)", re.DOTALL
 )
-"""Fenced code (unclosed runs to the end) and code spans, where an @ is no tag."""
+"""Fenced code (an unclosed fence runs to the end) and code spans, in which an @ is not a tag."""
 
 TAG = re.compile(r"(?<![\w.@+%/-])@(?P<word>[A-Za-z0-9_-]++)(?!@)")
-"""An @ that no word or mail address precedes."""
+"""An @ that does not follow a word or belong to an email address."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tags:
-    """Agents in the order of first mention, and tags that name nobody."""
+    """Agents in the order of first mention, and tags that match no agent."""
 
     keys: tuple[str, ...]
     unknown: tuple[str, ...]
@@ -28,7 +28,7 @@ class Tags:
 def parse_tags(message: str, keys: Sequence[str]) -> Tags:
     """Find the tags of `message` among the room's `keys` (lower-case, in room order).
 
-    Case-insensitive; the longest key wins; trailing punctuation is ignored; `@all` is everybody.
+    Case-insensitive; the longest key wins; trailing punctuation is ignored; `@all` matches all agents.
     """
     known = sorted(keys, key=len, reverse=True)
     found: dict[str, None] = {}
@@ -46,5 +46,5 @@ def parse_tags(message: str, keys: Sequence[str]) -> Tags:
 
 
 def matches(word: str, key: str) -> bool:
-    """Tell whether a tagged word is this key, dashes and underscores at its end taken as punctuation."""
+    """Return whether a tagged word is this key, ignoring dashes and underscores at its end."""
     return word == key or (word.startswith(key) and not word[len(key) :].strip("-_"))

@@ -1,4 +1,4 @@
-"""Token estimates, for what no provider has counted."""
+"""Token estimates, for text that no provider has counted."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from orchestration.engine.specs import ModelRequest, Usage, UsageReport
 
 BYTES_PER_TOKEN = 4
 MESSAGE_OVERHEAD = 4
-"""Tokens that a chat template spends on each message."""
+"""Tokens that a chat template adds per message."""
 
 
 def estimate_tokens(text: str) -> int:
-    """Return a token estimate: UTF-8 bytes / 4, which serves scripts of two and three bytes a letter as well."""
+    """Return a token estimate: UTF-8 bytes / 4, which also fits scripts of two and three bytes a letter."""
     return tokens_of_bytes(utf8_bytes(text))
 
 
@@ -21,7 +21,7 @@ def utf8_bytes(text: str) -> int:
 
 
 def tokens_of_bytes(size: int) -> int:
-    """Return the token estimate of a text of so many bytes."""
+    """Return the token estimate of a text of this many bytes."""
     return -(-size // BYTES_PER_TOKEN)
 
 
@@ -32,9 +32,9 @@ def estimate_input(request: ModelRequest) -> int:
 
 
 def uncounted_input(request: ModelRequest) -> int:
-    """Return the input tokens that are billed if the provider gave no figure.
+    """Return the input tokens to bill if the provider gave no count.
 
-    Calibrated, but never below the plain estimate: earlier calls can make no cut call cheaper.
+    Calibrated, but never below the plain estimate: earlier calls must not make a cut call cheaper.
     """
     return round(estimate_input(request) * max(1.0, request.model.calibration))
 
@@ -42,7 +42,7 @@ def uncounted_input(request: ModelRequest) -> int:
 def estimate_report(
     request: ModelRequest, partial: Usage | None, raw: dict[str, object] | None, received: str
 ) -> UsageReport:
-    """Return the estimate for a call that was cut: the provider's partial figure, else ours, plus the text received."""
+    """Return the estimate for a cut call: the provider's partial count, else our estimate, plus the text received."""
     base = partial if partial is not None and partial.total_input else Usage(input=uncounted_input(request))
     output = max(partial.output if partial else 0, estimate_tokens(received))
     usage = replace(base, output=output, reasoning=0)

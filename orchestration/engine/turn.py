@@ -1,4 +1,4 @@
-"""A turn, from its snapshot to its result: what its mode does, and a summary before or beside it."""
+"""A turn from snapshot to result: its mode's run, and a summary before it or in parallel."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from orchestration.engine.summary import SummaryResult, lines_to_summarize, summ
 
 
 async def run_turn(spec: TurnSpec, ports: Ports, control: Control, retry: RetryPolicy) -> TurnResult:
-    """Run a turn, or what an earlier claim left of it. Raises only what the journal raises."""
+    """Run a turn, or the rest of it after an earlier claim. Raises only what the journal raises."""
     run = Run(spec, ports, control, retry)
     if spec.summarize is None or not spec.mode.spoken:
         return await spec.mode.run(run)
@@ -30,13 +30,13 @@ async def run_turn(spec: TurnSpec, ports: Ports, control: Control, retry: RetryP
 
 
 async def summarize_beside(run: Run) -> SummaryResult | None:
-    """Summarize while the council answers; what the budget has left is for the answers first."""
+    """Summarize in parallel with the answers, which have priority on the remaining budget."""
     await run.asked.wait()
     return await summarize(run)
 
 
 def after_summary(run: Run, summary: SummaryResult | None) -> Run:
-    """Return the run with the new summary in place of what it covers."""
+    """Return the run with the new summary in place of the messages it covers."""
     if summary is None or run.spec.summarize is None:
         return run
     through = run.spec.summarize.through_seq

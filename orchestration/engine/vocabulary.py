@@ -1,4 +1,4 @@
-"""What is one token in each of the tokenizers that `bounds.py` was measured with."""
+"""Text that is one token in every tokenizer that `bounds.py` was measured with."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ would wrong wrote year years yet you your zijn zu
 """
 
 WORDS = frozenset(_WORDS.split())
-"""Common words, most of them English, each with the space before it one token."""
+"""Common words, most of them English; each is one token together with the space before it."""
 
 CHARACTERS = frozenset(
     "¡£§©«®°±·»¿ÁÂÃÇÉÍÓ×ÜßàáâãäåæçèéêëìíîïðñòóôõöøùúûüýāăąćčđęěğīıłńōőœřśşšūůźżžưșțαβγεθικλμνοπρστφωАБВГД"
@@ -64,4 +64,4 @@ CHARACTERS = frozenset(
     "选通速造都配释里重量金门闭问间陆限院除音页项黑가간개게경고과구그기나내니다당대도동되된리만문번보복부"
     "분상서성세수시식아야에여열오요용우위으은을음의이인일입자작장재전정제지째하한할해호화환"
 )
-"""Characters beyond ASCII, each at most one token, whatever stands beside it."""
+"""Characters beyond ASCII, each at most one token in any context."""

@@ -1,6 +1,6 @@
-"""Anthropic's Messages.
+"""Anthropic's Messages API.
 
-The SDK sends the request; its stream is read here as bare JSON, as for the other wire format. Shapes: Anthropic,
+The SDK sends the request; its stream is parsed here as plain JSON, as for the other wire format. Shapes: Anthropic,
 "Streaming messages", "Structured outputs" and "Prompt caching".
 """
 
@@ -47,31 +47,31 @@ class AnthropicMessages:
     request_id_header = "request-id"
 
     def __init__(self, endpoint: Endpoint, timeout: httpx2.Timeout) -> None:
-        import anthropic  # a second and 40 MB: only when it is used
+        import anthropic  # takes a second and 40 MB: imported only when used
 
         self._client = anthropic.AsyncAnthropic(
             api_key=endpoint.key,
             base_url=endpoint.base_url,
             max_retries=0,
             timeout=timeout,
-            # What people write belongs in no trace.
+            # Message texts must not be in traces.
             open_telemetry=False,
             http_client=anthropic.DefaultAsyncHttpxClient(
                 timeout=timeout,
                 limits=LIMITS,
                 verify=trusted_certificates(),
-                # A redirect would take the conversation, and some headers, to an address that nobody configured.
+                # A redirect would send the conversation, and some headers, to an address that nobody configured.
                 follow_redirects=False,
             ),
         )
-        # ANTHROPIC_CUSTOM_HEADERS may be meant for another server than this one.
+        # ANTHROPIC_CUSTOM_HEADERS may be meant for a different server.
         self._client._custom_headers = {}
 
     def open(self, request: ModelRequest) -> AbstractAsyncContextManager[Any]:
         """Send the request; the context's value has the response as `http_response`."""
         create: Any = self._client.messages.with_streaming_response.create
         body = request_body(request)
-        # Whole, as the SDK's `extra_body`: what it is given as arguments it walks through, message by message.
+        # The whole body as `extra_body`: the SDK walks through its arguments message by message.
         response: AbstractAsyncContextManager[Any] = create(
             model=body["model"], messages=[], max_tokens=body["max_tokens"], stream=True, extra_body=body
         )
@@ -125,7 +125,7 @@ class MessagesReader:
         self._usage: dict[str, Any] = {}
 
     def feed(self, payload: dict[str, Any]) -> list[ModelEvent]:
-        """Take one event. Raises ErrorEvent. What is unknown is passed over, as the wire format asks."""
+        """Process one event. Raises ErrorEvent. Unknown events are ignored, as the wire format requires."""
         match payload.get("type"):
             case "content_block_delta":
                 self.speaking = True
@@ -144,7 +144,7 @@ class MessagesReader:
         return []
 
     def final_report(self) -> UsageReport | None:
-        """Return the figure of the last `message_delta`, which comes with the stop reason."""
+        """Return the usage of the last `message_delta`, which comes with the stop reason."""
         return usage_report(self._usage) if self.finish_reason and self._usage else None
 
     def _start(self, message: dict[str, Any]) -> list[ModelEvent]:
@@ -174,7 +174,7 @@ class MessagesReader:
 
 
 def _said(part: dict[str, Any]) -> list[ModelEvent]:
-    """Return what a delta or the opening of a block says; signatures and tool input say nothing to a reader."""
+    """Return the events of a delta or of the opening of a block; signatures and tool input have none."""
     match part.get("type"):
         case "text_delta" | "text" if isinstance(text := part.get("text"), str) and text:
             return [TextDelta(clean(text))]
@@ -205,7 +205,7 @@ USAGE_KEYS: Mapping[str, frozenset[str]] = {
 
 
 def usage_report(raw: Mapping[str, Any]) -> UsageReport:
-    """Return the report of an Anthropic usage object, whose `input_tokens` are without cache reads and writes."""
+    """Return the report of an Anthropic usage object, whose `input_tokens` exclude cache reads and writes."""
     figures = Figures(raw, USAGE_KEYS)
     fresh = figures.count("input_tokens") or 0
     read = figures.count("cache_read_input_tokens") or 0
@@ -223,5 +223,5 @@ def usage_report(raw: Mapping[str, Any]) -> UsageReport:
 
 
 def merged_usage(start: Mapping[str, Any], delta: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `message_start.usage` brought up to date by `message_delta.usage`: cumulative, so the last word counts."""
+    """Return `message_start.usage` updated from `message_delta.usage`: counts are cumulative, the last is right."""
     return {**start, **{name: value for name, value in delta.items() if value is not None}}

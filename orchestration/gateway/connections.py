@@ -1,4 +1,4 @@
-"""What clients of model servers share: limits, whose certificates they trust, and how lists of models look."""
+"""Shared by clients of model servers: limits, trusted certificates, and the format of model lists."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100, keep
 
 @cache
 def trusted_certificates() -> ssl.SSLContext:
-    """Return the context for TLS, made once: to read the certificates takes 20 ms and a megabyte."""
+    """Return the TLS context, created once: loading the certificates takes 20 ms and a megabyte."""
     return httpx2.create_ssl_context()
 
 
 class NoList(Exception):
-    """The server answered, and not with a list of models."""
+    """The server answered, but not with a list of models."""
 
 
 def ids_listed(response: httpx2.Response) -> set[str]:

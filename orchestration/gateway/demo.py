@@ -1,8 +1,8 @@
-"""The built-in demo model: no AI, the same words for the same request, in the role of the agent that it speaks for.
+"""The built-in demo model: no AI; deterministic answers in the role of the speaking agent.
 
-It lets a council be tried without a key: it names whom it heard before it in the turn, keeps the JSON contracts of the
-manager and of the summarizer, streams at a human pace and reports usage (an estimate, four characters a token, called
-the provider's own).
+For trying a council without a key. It names the agents that answered earlier in the turn, follows the JSON contracts
+of the manager and of the summarizer, streams at a human pace and reports usage (an estimate, four characters a token,
+reported as the provider's own).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ QUOTED_CHARS = 160
 CODE_WORDS = re.compile(r"(?i)\b(code|function|python|script|sql|json|algorithm|class|bug)\b")
 MESSAGE_NUMBER = re.compile(r"(?m)^\W{0,3}#?(\d+)\b")
 HEARD = re.compile(r"(?m)^\[([^\]\n]{1,120}) \(@[\w-]+\)\]: ")
-"""What opens another member's answer, as orchestration.engine.context attributes it."""
+"""The opening of another member's answer, as orchestration.engine.context attributes it."""
 MARKS = re.compile(r"[^\w\s.,;:!?'’%€$-]+")
 HEARD_CHARS = 60
 MAX_HEARD = 3
@@ -54,7 +54,7 @@ async def demo_events(request: ModelRequest, words_per_s: float) -> AsyncGenerat
 
 
 def answer(request: ModelRequest) -> str:
-    """Return the whole answer to a request."""
+    """Return the complete answer to a request."""
     match request.purpose:
         case Purpose.ROUTE | Purpose.EVALUATE:
             return json.dumps(_decision(request))
@@ -97,13 +97,13 @@ def _synthesis(request: ModelRequest) -> str:
 
 
 def _question(request: ModelRequest) -> str:
-    """Return what the user asks, without tags."""
+    """Return the user's question, without tags."""
     asked = re.sub(r"(?<!\S)@[\w-]+[,:]?\s*", "", request.question).strip()
     return asked or request.question or _last_user_text(request)
 
 
 def _heard(request: ModelRequest) -> Iterator[str]:
-    """Yield a sentence that names who answered before in this turn, with a few words of each; nothing without any."""
+    """Yield a sentence that names and quotes the agents that answered earlier in this turn; nothing without any."""
     told = "\n\n".join(["", *(message.text for message in request.messages if message.role == "user"), ""])
     _, asked, since = told.rpartition(f"\n\n{request.question}\n\n")
     if not asked or not request.question:
@@ -118,19 +118,19 @@ def _heard(request: ModelRequest) -> Iterator[str]:
 
 
 def _gist(text: str) -> str:
-    """Return a few words of an answer: its first point, or how it begins."""
+    """Return a few words of an answer: its first point, or its beginning."""
     points = re.findall(r"(?m)^- (.+)", text)
     words = _plain(points[0] if points else text)
     return words if len(words) <= HEARD_CHARS else words[:HEARD_CHARS].rsplit(" ", 1)[0] + " …"
 
 
 def _plain(text: str) -> str:
-    """Return a text on one line, with nothing in it that Markdown could take for a mark."""
+    """Return a text on one line, without characters that Markdown could interpret."""
     return " ".join(MARKS.sub(" ", text).split())
 
 
 def _points(question: str, name: str, manner: str) -> Iterator[str]:
-    """Yield three points that take up the longest words of the question."""
+    """Yield three points that use the longest words of the question."""
     words = dict.fromkeys(word.lower() for word in re.findall(r"[^\W\d_]{5,}", question))
     longest = sorted(words, key=len, reverse=True)[:2]
     yield from (manner.format(word) for word in longest)
@@ -160,7 +160,7 @@ def _decision(request: ModelRequest) -> dict[str, Any]:
 
 
 def _summary(request: ModelRequest) -> dict[str, Any]:
-    """Return the summarizer's object; a fact names the last message whose number is in what it was given."""
+    """Return the summarizer's object; a fact names the last numbered message of its input."""
     text = _last_user_text(request)
     text = text[max(0, text.find("#")) :]
     numbers = MESSAGE_NUMBER.findall(text)

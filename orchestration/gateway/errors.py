@@ -1,7 +1,7 @@
-"""What goes wrong at a provider, as the `Failed` of the engine: a code, a sentence for the user, and whether it cost.
+"""Provider errors as the engine's `Failed`: a code, a sentence for the user, and whether the call may have cost.
 
-The sentence never holds the provider's own text, which goes to the log instead, without keys and without what it quotes
-of the request.
+The sentence never contains the provider's own text. That goes to the log, without keys and without quotations of the
+request.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ SENTENCES = {
 
 
 class ErrorEvent(Exception):
-    """The provider sent an error in the stream: a type and no status. `statuses` says what its types stand for."""
+    """The provider sent an error in the stream: a type without a status. `statuses` maps its types to statuses."""
 
     def __init__(self, error: Any, statuses: Mapping[str, int]) -> None:
         super().__init__("error event")
@@ -60,25 +60,25 @@ class ErrorEvent(Exception):
 
 
 class CutStream(Exception):
-    """The stream ended cleanly before the provider said why it stopped."""
+    """The stream ended cleanly before the provider sent a finish reason."""
 
 
 class TimedOut(Exception):
-    """One of our own time limits; the message says which, for the user."""
+    """One of our own time limits; the message names it, for the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Whose error it is: for the message, and to keep the key and the conversation out of the log."""
+    """The origin of an error: for the message, and to keep the key and the conversation out of the log."""
 
     model: ModelSpec
     key: str = field(repr=False)
     request_id: str = ""
     texts: Sequence[str] = field(default=(), repr=False)
-    """The texts that were sent, which the provider may quote."""
+    """The texts of the request, which the provider may quote."""
 
     def log(self, level: int, what: str, text: str) -> None:
-        """Write the provider's own text to the log, on one line, without keys and without quotations of the request."""
+        """Log the provider's own text, on one line, without keys and without quotations of the request."""
         model = self.model
         quoted = ascii(without_quotations(redact(text, self.key), self.texts)[:LOGGED_CHARS])
         logger.log(
@@ -95,9 +95,9 @@ class Origin:
 def failure(
     error: Exception, origin: Origin, report: UsageReport | None = None, *, answered: bool = True
 ) -> Failed:
-    """Return what an exception of the SDK, of the HTTP client or of our reading means; log the provider's text.
+    """Convert an exception of the SDK, the HTTP client or our parser to Failed; log the provider's text.
 
-    `answered`: some of the answer had arrived. A connection that is closed before has cost nothing.
+    `answered`: some of the answer had arrived. A connection that closes before that has cost nothing.
     """
     response = getattr(error, "response", None)
     if isinstance(response, httpx2.Response):
@@ -132,7 +132,7 @@ def _of_exception(error: Exception, origin: Origin) -> tuple[str, str, bool, boo
             return "provider_unavailable", f"The answer of {provider} was cut off.", True, True
         case TimedOut():
             origin.log(logging.WARNING, "timed out", str(error))
-            # Not made again by itself: it has cost once, and has taken long already.
+            # Not retried automatically: the call has cost already and has taken long.
             return "provider_timeout", f"The provider {provider} {error}.", False, True
     origin.log(logging.WARNING, type(cause).__name__, str(cause))
     if isinstance(cause, httpx2.TimeoutException):
@@ -148,7 +148,7 @@ def _of_exception(error: Exception, origin: Origin) -> tuple[str, str, bool, boo
 
 
 def retry_after_s(headers: Mapping[str, str], now_s: float | None = None) -> float | None:
-    """Return the pause a provider asks for: `retry-after-ms`, else `Retry-After`, seconds or a date (RFC 9110)."""
+    """Return the pause that a provider asks for: `retry-after-ms`, else `Retry-After`, seconds or a date (RFC 9110)."""
     milliseconds = _seconds(headers.get("retry-after-ms", ""))
     if milliseconds is not None:
         return milliseconds / 1000
@@ -173,7 +173,7 @@ def _seconds(text: str) -> float | None:
 
 
 def _of_response(response: httpx2.Response, origin: Origin) -> Failed:
-    """Return what an HTTP error means. An attempt that ended in one has cost nothing."""
+    """Convert an HTTP error to Failed. An attempt that ended in one has cost nothing."""
     status = response.status_code
     try:
         text = response.text
@@ -188,7 +188,7 @@ def _of_response(response: httpx2.Response, origin: Origin) -> Failed:
 
 
 def _of_event(error: ErrorEvent, origin: Origin, report: UsageReport | None) -> Failed:
-    """Return what an error event means: as the status it stands for, but something may have been worked on."""
+    """Convert an error event to Failed by the status of its type; unlike an HTTP error, it may have cost."""
     origin.log(logging.WARNING, "error event", str(error.error))
     fields = error.error if isinstance(error.error, Mapping) else {}
     status = 500

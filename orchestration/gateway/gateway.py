@@ -1,4 +1,4 @@
-"""The models of the world: one method that calls any of them, whatever the provider."""
+"""The gateway: one method that calls any model of any provider."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ __all__ = ["Gateway", "GatewayConfig"]
 CLOSE_S = 1.0
 
 CALLS_PER_CLIENT = 16
-"""A client's pool looks at each of its connections twice for each call, idle ones with a system call: with 64 of them
-that was a third of the loop's time."""
+"""A client's pool checks each of its connections twice per call, idle ones with a system call: with 64 of them this
+took a third of the loop's time."""
 
 
 @dataclass(slots=True)
 class Client:
-    """An SDK's client with a pool of connections, and how many calls it serves now."""
+    """An SDK's client with its connection pool, and the number of calls in progress."""
 
     wire: Wire
     calls: int = 0
 
 
 class Gateway:
-    """The `Models` port. Used from one event loop: it keeps that loop's connections warm."""
+    """The `Models` port. Use it from one event loop only: it keeps that loop's connections open."""
 
     def __init__(self, config: GatewayConfig) -> None:
         self._config = config
@@ -44,14 +44,14 @@ class Gateway:
     def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         """Call a model: yield its events, the last of them one Completed or Failed.
 
-        Never raises for what a provider does. Closing the generator, or cancelling who reads it, aborts the call.
+        Never raises because of a provider. Closing the generator, or cancelling its reader, aborts the call.
         """
         if request.model.kind == DEMO.key:
             return demo_events(request, self._config.demo_words_per_s)
         return self._stream(request)
 
     async def aclose(self) -> None:
-        """Close every connection, as far as they close in time. The gateway may be used again."""
+        """Close all connections, except those that do not close in time. The gateway can be used again."""
         clients, self._wires = [client for group in self._wires.values() for client in group], {}
         closing = [asyncio.ensure_future(client.wire.aclose()) for client in clients]
         if closing:
@@ -79,18 +79,18 @@ class Gateway:
             await events.aclose()
 
     async def _client(self, endpoint: Endpoint) -> Client:
-        """Return a client for an endpoint that has room for one more call. A new key makes a new client."""
+        """Return a client for an endpoint with capacity for one more call. A new key needs a new client."""
         clients = self._wires.setdefault(endpoint, [])
         wire: Wire | None = None
         while (client := next((one for one in clients if one.calls < CALLS_PER_CLIENT), None)) is None:
             if wire is not None:
                 clients.append(Client(wire))
                 continue
-            # Another call may have made one by the time that this one is made.
+            # Meanwhile, another call may have added one with capacity.
             wire = await asyncio.to_thread(make_wire, endpoint, self._config)
         return client
 
 
 def make_wire(endpoint: Endpoint, config: GatewayConfig) -> ListingWire:
-    """Make the client for an endpoint. Slow (imports, certificates): not for the event loop."""
+    """Create the client for an endpoint. Slow (imports, certificates): not for the event loop."""
     return KINDS[endpoint.kind].wire_class()(endpoint, config.http_timeout())

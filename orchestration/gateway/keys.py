@@ -1,4 +1,4 @@
-"""Where a model is reached and with which key: read from the environment at every call, kept nowhere else."""
+"""The address and the key of a model: read from the environment at every call, stored nowhere else."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from orchestration.engine.specs import ModelSpec
 from orchestration.gateway.kinds import KINDS
 
 NO_KEY = "no-key-needed"
-"""Sent to a server that wants no key: the SDKs insist on one."""
+"""Sent to servers that need no key, since the SDKs require one."""
 
 KEY_NAME = re.compile(
     r"\A(?!(?:AWS|DATABASE|DJANGO|EMAIL|PANTHEON|POSTGRES|REDIS|SECRET)_)[A-Z][A-Z0-9_]*_API_KEY\Z"
 )
-"""Variables that may be sent to a provider as its key: whoever edits a provider could read any other one with it."""
+"""Variables that may be sent to a provider as its key. Otherwise anyone who edits a provider could read any."""
 
 KEY_NAME_RULE = (
     "Use a variable that ends in _API_KEY, such as OPENROUTER_API_KEY, and is none of Pantheon's own."
@@ -28,16 +28,16 @@ SECRET_PATTERN = re.compile(
         [r"(?i)bearer\s+[^\s\"',}]+", *(rf"\b{kind.secrets}" for kind in KINDS.values() if kind.secrets)]
     )
 )
-"""What looks like a key in a text that somebody else wrote."""
+"""Patterns of keys in foreign text."""
 
 
 class NotConfigured(Exception):
-    """A model cannot be called as things are set; the message says what to set."""
+    """A model cannot be called with the current settings; the message names the setting to change."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A server and the key for it."""
+    """A server and its key."""
 
     kind: str
     base_url: str
@@ -45,12 +45,12 @@ class Endpoint:
 
 
 def resolve(model: ModelSpec) -> Endpoint:
-    """Return where and with which key this model is called; NotConfigured where a setting is missing or unusable."""
+    """Return the address and the key of this model. Raises NotConfigured if a setting is missing or unusable."""
     return Endpoint(model.kind, base_url_of(model), key_of(model))
 
 
 def is_key_name(name: str) -> bool:
-    """Tell whether a variable may hold a provider's key."""
+    """Return whether a variable may hold a provider's key."""
     return KEY_NAME.match(name) is not None
 
 
@@ -60,7 +60,7 @@ def key_of(model: ModelSpec) -> str:
         return NO_KEY
     if not is_key_name(
         model.key_env
-    ):  # a row or a snapshot from before the rule, or one written past the forms
+    ):  # a row or snapshot older than the rule, or one written without the forms
         raise NotConfigured(
             f"The provider {model.provider} cannot have its key in {model.key_env}. {KEY_NAME_RULE}"
         )
@@ -73,7 +73,7 @@ def key_of(model: ModelSpec) -> str:
 
 
 def base_url_of(model: ModelSpec) -> str:
-    """Return the base URL: the catalogue's, else the variable's, else the SDK's own."""
+    """Return the base URL: the catalogue's, else the variable's, else the SDK's default."""
     if model.kind not in KINDS:
         raise NotConfigured(f"There is no provider of kind {model.kind}.")
     from_variable = os.environ.get(model.base_url_env, "") if model.base_url_env else ""
@@ -90,7 +90,7 @@ def base_url_of(model: ModelSpec) -> str:
 
 
 def redact(text: str, key: str) -> str:
-    """Return a text without the key, and without what looks like one."""
+    """Remove the key, and anything that looks like a key, from a text."""
     if key and key != NO_KEY:
         text = text.replace(key, "[key]")
     return SECRET_PATTERN.sub("[key]", text)

@@ -1,9 +1,9 @@
-"""The kinds of provider: one row for each wire format that we speak, and one for the demo.
+"""The kinds of provider: one row for each supported wire format, and one for the demo.
 
-A new kind is a row here and the class that the row names. Its SDK is also named where no code can read this table:
-`requirements.in` and the contract on SDKs in `pyproject.toml`. If the catalogue is to have a provider of it from the
-start, that takes a migration, lines in `docs/settings.md` and a word in `bin/lib/hermetic.py`. `test_kinds.py` compares
-all of them.
+A new kind is a row here and the class that the row names. Add its SDK also where no code can read this table:
+`requirements.in` and the contract on SDKs in `pyproject.toml`. If the catalogue should have a provider of this kind
+from the start, add a migration, lines in `docs/settings.md` and a word in `bin/lib/hermetic.py`. `test_kinds.py`
+compares all of them.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ class Kind:
     """A kind of provider."""
 
     key: str
-    """The catalogue's and the snapshots' name for it; the provider from the start has the same name."""
+    """Its name in the catalogue and in snapshots, and the name of its initial provider."""
     label: str
     wire: str = ""
-    """`module:class` of the client; empty for the demo. It imports its SDK only when a client is made: that takes a
-    second and 40 MB."""
+    """`module:class` of the client; empty for the demo. It imports its SDK only when a client is created, since the
+    import takes a second and 40 MB."""
     sdk: str = ""
     """The package that the client imports."""
     base_url: str = ""
-    """The SDK's own address. Passed on explicitly: a client left to itself would look into the environment."""
+    """The SDK's default address. Passed explicitly, because a client without one reads the environment."""
     variables: str = ""
-    """The beginning of the SDK's environment variables: `<variables>_API_KEY` has the key of the catalogue's first
-    provider of this kind. Empty: there is none from the start."""
+    """The prefix of the SDK's environment variables: `<variables>_API_KEY` has the key of the catalogue's initial
+    provider of this kind. Empty: there is none."""
     secrets: str = ""
-    """A pattern of the keys that its servers take, for `keys.redact`."""
+    """A pattern of the keys of its servers, for `keys.redact`."""
 
     def wire_class(self) -> type[ListingWire]:
         wire: type[ListingWire] = pkgutil.resolve_name(self.wire)
@@ -67,4 +67,4 @@ KINDS = {
         DEMO,
     )
 }
-"""In the order in which a default model is looked for and forms offer them."""
+"""In the order of the search for a default model, and of the choices in forms."""

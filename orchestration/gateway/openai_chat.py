@@ -1,7 +1,7 @@
-"""OpenAI's chat completions, and every server that speaks them (OpenRouter, Gemini, Ollama, vLLM, LM Studio, ...).
+"""OpenAI's chat completions API, for all compatible servers (OpenRouter, Gemini, Ollama, vLLM, LM Studio, ...).
 
-The SDK sends the request; its stream is read here as bare JSON, since building its typed chunks costs several times as
-much as everything else a chunk needs, and rejects less than the engine has to know. Shapes: OpenAI API reference,
+The SDK sends the request; its stream is parsed here as plain JSON, since building the SDK's typed chunks costs several
+times as much as all other work on a chunk, and validates less than the engine needs. Shapes: OpenAI API reference,
 "The chat completion chunk object"; of usage objects also the guide "Prompt caching"; OpenRouter, "Usage accounting";
 DeepSeek, "Context caching"; Google and Ollama, "OpenAI compatibility".
 """
@@ -26,9 +26,9 @@ from orchestration.gateway.sse import clean
 from orchestration.gateway.usage import CACHE_CREATION_KEYS, Figures, split_writes
 
 FINISH_REASONS = {"length": "length", "max_tokens": "length", "content_filter": "content_filter"}
-"""Everything else that a server calls a finish is a stop, tool calls among it: no tools are ever offered."""
+"""Every other finish reason is a stop, including tool calls: requests never offer tools."""
 BROKEN_FINISHES = frozenset({"error", "abort"})
-"""What OpenRouter and vLLM send for an answer that came to nothing."""
+"""Sent by OpenRouter and vLLM for a failed answer."""
 STATUS_OF_TYPE = {
     "invalid_request_error": 400,
     "authentication_error": 401,
@@ -50,7 +50,7 @@ STATUS_OF_TYPE = {
 
 OPENAI_HOSTS = re.compile(r"(\A|\.)(openai\.com|openai\.azure\.com)\Z")
 REASONING_MODELS = re.compile(r"\A(openai/)?(gpt-[5-9]|o\d)")
-"""OpenAI's models that refuse `max_tokens`, on whatever server they are reached."""
+"""OpenAI's models that reject `max_tokens`, on any server."""
 
 
 class OpenAIChat:
@@ -59,7 +59,7 @@ class OpenAIChat:
     request_id_header = "x-request-id"
 
     def __init__(self, endpoint: Endpoint, timeout: httpx2.Timeout) -> None:
-        import openai  # a second and 40 MB: only when it is used
+        import openai  # takes a second and 40 MB: imported only when used
 
         self._host = urlsplit(endpoint.base_url).hostname or ""
         self._client = openai.AsyncOpenAI(
@@ -71,11 +71,11 @@ class OpenAIChat:
                 timeout=timeout,
                 limits=LIMITS,
                 verify=trusted_certificates(),
-                # A redirect would take the conversation, and some headers, to an address that nobody configured.
+                # A redirect would send the conversation, and some headers, to an address that nobody configured.
                 follow_redirects=False,
             ),
         )
-        # The SDK fills in what the environment has for OpenAI; to another provider that is none of its business.
+        # The SDK adds OpenAI's values from the environment, which other providers must not receive.
         self._client.organization = self._client.project = self._client.admin_api_key = None
         self._client._custom_headers = {}
 
@@ -83,7 +83,7 @@ class OpenAIChat:
         """Send the request; the context's value has the response as `http_response`."""
         create: Any = self._client.chat.completions.with_streaming_response.create
         body = request_body(request, self._host)
-        # Whole, as the SDK's `extra_body`: what it is given as arguments it walks through, message by message.
+        # The whole body as `extra_body`: the SDK walks through its arguments message by message.
         response: AbstractAsyncContextManager[Any] = create(
             model=body["model"], messages=[], stream=True, extra_body=body
         )
@@ -104,7 +104,7 @@ class OpenAIChat:
 
 
 def request_body(request: ModelRequest, host: str) -> dict[str, Any]:
-    """Return the request's JSON for a server of that host name."""
+    """Return the request's JSON for a server with this host name."""
     model = request.model
     system = [{"role": "system", "content": request.system}] if request.system else []
     own = OPENAI_HOSTS.search(host) or REASONING_MODELS.match(model.model_id)
@@ -131,7 +131,7 @@ def request_body(request: ModelRequest, host: str) -> dict[str, Any]:
 
 
 def is_strict(schema: Any) -> bool:
-    """Tell whether OpenAI takes a schema as strict ("Structured outputs"): closed objects, each property required."""
+    """Return whether a schema is strict for OpenAI ("Structured outputs"): closed objects, all properties required."""
     if isinstance(schema, list):
         return all(is_strict(item) for item in schema)
     if not isinstance(schema, dict):
@@ -157,7 +157,7 @@ class ChatReader:
         self._final = False
 
     def feed(self, payload: dict[str, Any]) -> list[ModelEvent]:
-        """Take one chunk. Raises ErrorEvent."""
+        """Process one chunk. Raises ErrorEvent."""
         if payload.get("error"):
             raise ErrorEvent(payload["error"], STATUS_OF_TYPE)
         if not self.model_served:
@@ -196,7 +196,7 @@ class ChatReader:
             self.finish_reason = FINISH_REASONS.get(finish, "stop")
 
     def _usage(self, usage: dict[str, Any], *, final: bool, events: list[ModelEvent]) -> None:
-        """Take a usage object. Some servers send one with each chunk: it is cumulative, the last is right."""
+        """Process a usage object. Some servers send one with each chunk: counts are cumulative, the last is right."""
         self._report = usage_report(usage)
         self._final = final
         if not final:
@@ -250,7 +250,7 @@ USAGE_KEYS: Mapping[str, frozenset[str]] = {
 
 
 def usage_report(raw: Mapping[str, Any]) -> UsageReport:
-    """Return the report of an OpenAI-shaped usage object, whose `prompt_tokens` include what was cached."""
+    """Return the report of an OpenAI-shaped usage object, whose `prompt_tokens` include cached tokens."""
     figures = Figures(raw, USAGE_KEYS)
     prompt = figures.count("prompt_tokens")
     completion = figures.count("completion_tokens")
@@ -260,7 +260,7 @@ def usage_report(raw: Mapping[str, Any]) -> UsageReport:
     written = figures.count("cache_write_tokens", "prompt_tokens_details") or 0
     write_5m, write_1h = split_writes(figures, written)
     if not prompt:
-        # Ollama leaves the count out, or sends 0, for a prompt that it had evaluated before.
+        # Ollama omits the count, or sends 0, for a prompt that it has evaluated before.
         figures.flag("missing_input")
     elif read + write_5m + write_1h > prompt:
         figures.flag("input_mismatch")
@@ -275,7 +275,7 @@ def usage_report(raw: Mapping[str, Any]) -> UsageReport:
 def _output(figures: Figures, prompt: int | None, completion: int, total: int | None) -> tuple[int, int]:
     """Return output and reasoning of an OpenAI-shaped object.
 
-    Gemini-shaped objects leave thoughts out of `completion_tokens` and count them in `total_tokens` only, with or
+    Gemini-shaped objects exclude thoughts from `completion_tokens` and count them only in `total_tokens`, with or
     without naming them in `reasoning_tokens`.
     """
     reasoning = figures.count("reasoning_tokens", "completion_tokens_details") or 0
@@ -289,7 +289,7 @@ def _output(figures: Figures, prompt: int | None, completion: int, total: int | 
     if reasoning > completion:
         figures.flag("output_mismatch")
         if total is None:
-            # Then it lies outside, as far as anybody can tell.
+            # Then reasoning is presumably not part of the completion.
             return completion + reasoning, reasoning
     return completion, reasoning
 

@@ -1,6 +1,6 @@
-"""Whether a provider answers, and takes its key: asked by the list of its models, which costs nothing.
+"""Test whether a provider answers and accepts its key, by requesting its list of models, which is free.
 
-Nothing is generated for it: that would have to be on the bill, and the ledger has calls of turns alone.
+Nothing is generated: that would have to be billed, and the ledger only has calls of turns.
 """
 
 from __future__ import annotations
@@ -22,28 +22,27 @@ from orchestration.gateway.streaming import GatewayConfig, ListingWire
 
 LIMIT_S = 10.0
 WRONG_KEY = "no-key-at-all"
-"""Sent to find out whether a server looks at keys at all."""
+"""Sent to find out whether a server checks keys at all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What came of asking a provider; the message never holds the key."""
+    """The result of testing a provider; the message never contains the key."""
 
     works: bool
     message: str
     unlisted: tuple[str, ...] = ()
-    """Model ids that were asked about and that the provider does not have in its list."""
+    """Requested model ids that are not in the provider's list."""
 
 
 async def probe(model: ModelSpec, model_ids: Collection[str] = (), *, limit_s: float = LIMIT_S) -> Probe:
-    """Ask the provider of a model for its list of models, and look whether these are in it. Takes `limit_s` at most."""
+    """Request the list of models from a model's provider and check these ids against it. Takes `limit_s` at most."""
     try:
         endpoint = resolve(model)
     except NotConfigured as error:
         return Probe(False, str(error))
-    wire = await wire_for(
-        endpoint, limit_s
-    )  # the SDK's first import takes seconds, which are not the provider's
+    # Before the clock starts: the SDK's first import takes seconds, which are not the provider's.
+    wire = await wire_for(endpoint, limit_s)
     started = time.monotonic()
     try:
         async with asyncio.timeout(limit_s):
@@ -55,7 +54,7 @@ async def probe(model: ModelSpec, model_ids: Collection[str] = (), *, limit_s: f
         return Probe(False, message)
     except TimeoutError:
         return Probe(False, f"The provider {model.provider} did not answer within {limit_s:g} s: {NETWORK}")
-    except Exception as error:  # noqa: BLE001 - whatever a provider does is data: it is logged and named there
+    except Exception as error:  # noqa: BLE001 - any provider error is data: it is logged and named there
         return Probe(False, sentence(error, model, endpoint))
     said = f"It works: the list of models came after {took_s:.1f} s."
     if unproven:
@@ -75,7 +74,7 @@ async def wire_for(endpoint: Endpoint, limit_s: float) -> ListingWire:
 
 
 async def models_of(wire: ListingWire) -> set[str]:
-    """Return the ids of the models that a server lists; close its client. Raises NoList, and what the client raises."""
+    """Return the ids of a server's models; close its client. Raises NoList and the client's errors."""
     try:
         return await wire.list_models()
     finally:
@@ -83,7 +82,7 @@ async def models_of(wire: ListingWire) -> set[str]:
 
 
 async def takes_any_key(endpoint: Endpoint, limit_s: float) -> bool:
-    """Tell whether a server shows its list with a wrong key too, as some that speak like OpenAI do."""
+    """Return whether a server also shows its list for a wrong key, as some OpenAI-compatible servers do."""
     if endpoint.base_url == KINDS[endpoint.kind].base_url:
         return False
     try:
@@ -96,7 +95,7 @@ async def takes_any_key(endpoint: Endpoint, limit_s: float) -> bool:
 
 
 def is_listed(name: str, listed: set[str]) -> bool:
-    """Tell whether a list has a model: itself, with a path before it (Gemini), or dated (Anthropic's aliases)."""
+    """Return whether a list has a model: by name, with a path before it (Gemini), or dated (Anthropic's aliases)."""
     return any(
         each == name or each.endswith(f"/{name}") or each.startswith(f"{name}-") or each == f"{name}:latest"
         for each in listed
@@ -104,7 +103,7 @@ def is_listed(name: str, listed: set[str]) -> bool:
 
 
 def sentence(error: Exception, model: ModelSpec, endpoint: Endpoint) -> str:
-    """Return what went wrong and what to do about it."""
+    """Return the cause of the failure and the cure."""
     response = getattr(error, "response", None)
     failed = failure(error, Origin(model, endpoint.key))
     if not isinstance(response, httpx2.Response):

@@ -1,7 +1,7 @@
-"""Takes out of a provider's text what it quotes of a request: such texts go to the log, message text never does.
+"""Remove quotations of a request from a provider's text: the text is logged, message text never is.
 
 Quotations are found by their letters and digits, so that escapes (JSON, also twice; Python; HTML), line breaks, case
-and quotation marks between them hide nothing, and by short pieces, so that a part of a text is found like the whole.
+and quotation marks do not hide them, and by short pieces, so that a part of a text is found like the whole.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ import re
 from collections.abc import Iterable
 
 PIECE = 12
-"""How many bytes of letters and digits, one after the other, make a quotation. A shorter text is looked for whole."""
+"""Consecutive bytes of letters and digits that count as a quotation. A shorter text is searched for as a whole."""
 
 PLACEHOLDER = "[text]"
 QUOTED_CHARS = 16_000
-"""How much of a provider's text is looked through; the rest is dropped."""
+"""Characters of a provider's text that are searched; the rest is dropped."""
 
 TOKEN = re.compile(
     r"(?<!\\)\\++(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|[abfnrtv0])"
     r"|(&(?:#\d{1,7}|#x[0-9a-fA-F]{1,6}|\w{2,8});)|[^\W_]"
 )
-"""A letter or digit, as it is or escaped, or the escape of a space. A run of backslashes is looked at once, as a whole:
-to look at each of its ends would take minutes for a long one."""
+"""A letter or digit, plain or escaped, or the escape of a space. A run of backslashes is matched once, as a whole:
+trying each of its ends would take minutes for a long run."""
 
 MARKED = re.compile(rb"\x01+")
 Span = tuple[int, int]
 
 
 def without_quotations(text: str, quoted: Iterable[str]) -> str:
-    """Return the beginning of a text, with PLACEHOLDER for what it quotes of other texts."""
+    """Return the beginning of a text, with PLACEHOLDER for quotations of other texts."""
     text = text[:QUOTED_CHARS]
     letters, spans = _letters(text)
     pieces = {letters[at : at + PIECE] for at in range(len(letters) - PIECE + 1)}
@@ -56,7 +56,7 @@ def without_quotations(text: str, quoted: Iterable[str]) -> str:
 
 
 def _letters(text: str) -> tuple[bytes, list[Span]]:
-    """Return the letters and digits of a text, and where in it each of their bytes is from."""
+    """Return the letters and digits of a text, and the span in it that each of their bytes comes from."""
     letters, spans = bytearray(), []
     for match in TOKEN.finditer(text):
         encoded = _bytes_of(match)
@@ -66,7 +66,7 @@ def _letters(text: str) -> tuple[bytes, list[Span]]:
 
 
 def _bytes_of(match: re.Match[str]) -> bytes:
-    """Return the letter or digit that a token stands for, none for anything else."""
+    """Return the letter or digit that a token stands for, empty for anything else."""
     four, two, entity = match.groups()
     if four or two:
         letter = chr(int(four or two, 16))
@@ -74,14 +74,14 @@ def _bytes_of(match: re.Match[str]) -> bytes:
         letter = html.unescape(entity)
     else:
         letter = match[0]
-    # What JSON writes as two escapes is left out, here as there.
+    # JSON writes these as two escapes, so they are skipped in both texts.
     if not letter.isalnum() or letter > "\uffff":
         return b""
     return letter.casefold().encode(errors="ignore")
 
 
 def _is_apart(text: str, start: int, end: int) -> bool:
-    """Tell whether a part of a text is no part of a longer word."""
+    """Return whether a part of a text is not inside a longer word."""
     return not (text[start - 1 : start].isalnum() or text[end : end + 1].isalnum())
 
 

@@ -1,8 +1,8 @@
-"""Server-sent events as both providers send them: `data:` lines with a JSON object.
+"""Server-sent events as both wire formats use them: `data:` lines with a JSON object.
 
-Names of events are not looked at: both wire formats say in the JSON what it is. Read as the HTML standard has it
-("Server-sent events", 9.2.6), except that what is no event stream at all is an error here and not ignored: a proxy's
-error page in the middle of an answer must not pass for the answer's end.
+Event names are ignored: the JSON has the type in both formats. Parsing follows the HTML standard ("Server-sent
+events", 9.2.6), except that invalid lines are an error instead of ignored: a proxy's error page in the middle of an
+answer must not pass for the answer's end.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ DONE = "[DONE]"
 FIELD = re.compile(rb"[A-Za-z][\w-]*:")
 BOM = b"\xef\xbb\xbf"
 SHOWN_CHARS = 60
-"""How much of what cannot be read is shown: enough to know a web page from JSON, too little for an answer's text."""
+"""Characters of unreadable content to log: enough to tell a web page from JSON, too few for an answer's text."""
 
 
 class NotAnEventStream(Exception):
-    """What arrived cannot be read as events; the message holds the provider's own text, for the log."""
+    """The content cannot be parsed as events; the message has the provider's own text, for the log."""
 
     from_start = False
-    """Nothing in the response was an event: most likely this is no model server."""
+    """The response had no events: the server is probably not a model server."""
     is_page = False
     """The response was a web page: no model has worked on it."""
 
 
 class SseReader:
-    """Cuts bytes into the payloads of events. One per response."""
+    """Splits bytes into the payloads of events. One per response."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -50,7 +50,7 @@ class SseReader:
             yield from self._line(line.rstrip(b"\r\n"))
 
     def finish(self) -> Iterator[str]:
-        """Yield what stands at the end of the stream without its closing empty line."""
+        """Yield the last payload of a stream that lacks the closing empty line."""
         rest, self._rest = self._rest, b""
         yield from self._line(rest.rstrip(b"\r"))
         yield from self._line(b"")
@@ -73,7 +73,7 @@ class SseReader:
 
 
 def parse(payload: str) -> dict[str, Any]:
-    """Return the JSON object of an event; NotAnEventStream for anything else."""
+    """Return the JSON object of an event. Raises NotAnEventStream for anything else."""
     try:
         value = json.loads(payload)
     except (ValueError, RecursionError) as error:
@@ -84,7 +84,7 @@ def parse(payload: str) -> dict[str, Any]:
 
 
 def clean(text: str) -> str:
-    """Return a text that every database and encoding takes: NUL and lone surrogates become U+FFFD."""
+    """Return a text that every database and encoding accepts: NUL and lone surrogates become U+FFFD."""
     try:
         text.encode()
     except UnicodeEncodeError:

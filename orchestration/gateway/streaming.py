@@ -1,4 +1,4 @@
-"""One model call over HTTP, whatever the wire format: open, read, time out, close, and end in exactly one event."""
+"""One model call over HTTP, for any wire format: open, read, time out, close, and end in exactly one event."""
 
 from __future__ import annotations
 
@@ -21,48 +21,48 @@ from orchestration.gateway.usage import NO_FIGURE
 logger = logging.getLogger(__name__)
 
 DRAIN_S = 0.1
-"""How long a whole answer waits for the end of its response, so that the connection can serve the next call."""
+"""How long a complete answer waits for the end of its response, so that the connection can be reused."""
 MAX_ID_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class GatewayConfig:
-    """The time limits of a call, and the demo's pace. Who builds a gateway takes them from the settings."""
+    """The time limits of a call, and the demo's pace. Callers take the values from the settings."""
 
     connect_timeout_s: float = 10.0
     first_token_timeout_s: float = 120.0
     """Until the model begins to answer: keep-alives and the opening of the message do not count."""
     between_tokens_timeout_s: float = 60.0
-    """Silence in the middle of an answer. Here every sign of life counts: a model may think without showing it."""
+    """Silence in the middle of an answer. Any bytes end it, since a model may think without output."""
     total_timeout_s: float = 600.0
     demo_words_per_s: float = 25.0
     """0: no pauses."""
 
     def http_timeout(self) -> httpx2.Timeout:
-        """Return the HTTP client's own limits: a second fence behind those of `model_events`."""
+        """Return the HTTP client's own limits, a fallback for those of `model_events`."""
         read_s = max(self.first_token_timeout_s, self.between_tokens_timeout_s)
         return httpx2.Timeout(read_s, connect=self.connect_timeout_s, pool=self.connect_timeout_s)
 
 
 class Reader(Protocol):
-    """Understands one answer's events. Pure: it is given objects, and says what they mean."""
+    """Parses the events of one answer. Does no I/O."""
 
     model_served: str
     response_id: str
-    """The provider's id of the answer, for responses whose headers name none."""
+    """The provider's id of the answer, for responses without an id in their headers."""
     speaking: bool
     """The model has begun to answer."""
     finish_reason: str
-    """Empty until the provider has said why it stopped. From then on the answer is whole."""
+    """Empty until the provider has sent it. From then on the answer is complete."""
     ended: bool
-    """The stream is over; what may still come is of no interest."""
+    """The stream is over; the rest is ignored."""
 
     def feed(self, payload: dict[str, Any]) -> list[ModelEvent]:
-        """Take one event of the wire. Raises errors.ErrorEvent where the provider reports an error."""
+        """Process one event of the wire. Raises errors.ErrorEvent if the provider reports an error."""
         ...
 
     def final_report(self) -> UsageReport | None:
-        """Return the provider's final figure, None where it has not come."""
+        """Return the provider's final usage, None if it has not arrived."""
         ...
 
 
@@ -81,26 +81,26 @@ class Wire(Protocol):
 
 
 class ListingWire(Wire, Protocol):
-    """What a kind of provider brings: a wire that also lists models and reads stored usage objects."""
+    """The client of a provider kind: a wire that also lists models and reads stored usage objects."""
 
     def __init__(self, endpoint: Endpoint, timeout: httpx2.Timeout) -> None:
-        """Make the client. Here its SDK is imported, not with the module."""
+        """Create the client. Imports its SDK here, not with the module."""
 
     async def list_models(self) -> set[str]:
-        """Return the ids of the models that the server has: nothing is generated, and nothing billed.
+        """Return the ids of the server's models. Generates nothing, so nothing is billed.
 
-        Raises connections.NoList, and what the client raises.
+        Raises connections.NoList and the client's errors.
         """
         ...
 
     @staticmethod
     def total_input(raw: Mapping[str, Any]) -> int | None:
-        """Return the total input that a usage object of this format tells, None if it tells none."""
+        """Return the total input in a usage object of this format, None if it has none."""
         ...
 
 
 class _Deadline:
-    """Which limit ends the wait for the next bytes."""
+    """The time limit on the wait for the next bytes."""
 
     def __init__(self, config: GatewayConfig) -> None:
         self._config = config
@@ -110,10 +110,10 @@ class _Deadline:
         self._silence_s = now_s + config.first_token_timeout_s
         self._speaking = False
         self.has_heard = False
-        """Whether any byte of the answer has arrived, a keep-alive among them."""
+        """Whether any byte of the answer has arrived, including keep-alives."""
 
     def heard(self, *, speaking: bool) -> None:
-        """Bytes arrived; once the model speaks they move the limit on."""
+        """Record that bytes arrived. Once the model speaks, they extend the limit."""
         self._speaking = self._speaking or speaking
         if self._speaking:
             self._silence_s = self._loop.time() + self._config.between_tokens_timeout_s
@@ -122,7 +122,7 @@ class _Deadline:
         return asyncio.timeout_at(min(self._total_s, self._silence_s))
 
     def expired(self) -> TimedOut:
-        """Return the error that says which limit it was."""
+        """Return the error for the limit that expired."""
         config = self._config
         if self._total_s <= self._silence_s:
             return TimedOut(f"took longer than {config.total_timeout_s:g} s")
@@ -134,7 +134,7 @@ class _Deadline:
 async def model_events(
     wire: Wire, request: ModelRequest, origin: Origin, config: GatewayConfig
 ) -> AsyncGenerator[ModelEvent, None]:
-    """Call a model: yield what it says and then one Completed or Failed, after the response is closed.
+    """Call a model: yield its events, then one Completed or Failed after the response is closed.
 
     CancelledError and GeneratorExit pass through; the response is closed on the way, which aborts the call upstream.
     """
@@ -156,10 +156,11 @@ async def model_events(
                     yield Opened(origin.request_id or _identifier(reader.response_id), _identifier(served))
                 for event in events:
                     yield event
+        # A response can also end cleanly in the middle of an answer, for example if a proxy closes it.
         if not reader.finish_reason:
             raise CutStream
         end = Completed(reader.final_report() or NO_FIGURE, reader.finish_reason)
-    except Exception as error:  # noqa: BLE001 - whatever a provider does is data: it is logged and named there
+    except Exception as error:  # noqa: BLE001 - any provider error is data: it is logged and named there
         refusal = getattr(error, "response", None)
         if isinstance(refusal, httpx2.Response):
             origin = replace(origin, request_id=_identifier(refusal.headers.get(wire.request_id_header)))
@@ -172,7 +173,7 @@ async def model_events(
 async def _payloads(
     response: httpx2.Response, reader: Reader, deadline: _Deadline
 ) -> AsyncGenerator[dict[str, Any], None]:
-    """Yield the events of a response until it ends or the reader has what it needs."""
+    """Yield the events of a response until it ends or the reader is done."""
     events = SseReader()
     content_type = response.headers.get("content-type", "")
     is_stream = "event-stream" in content_type
@@ -201,7 +202,7 @@ async def _payloads(
 
 
 async def _drain(chunks: AsyncGenerator[bytes, None]) -> None:
-    """Read what is left of a whole answer: only then can the connection be used again."""
+    """Read the rest of a complete answer, since the connection can be reused only after that."""
     try:
         async with asyncio.timeout(DRAIN_S):
             async for _ in chunks:
@@ -211,7 +212,7 @@ async def _drain(chunks: AsyncGenerator[bytes, None]) -> None:
 
 
 def _end_after(error: Exception, reader: Reader, origin: Origin, *, answered: bool) -> Completed | Failed:
-    """Return how a call ends that broke: whole where the provider had already said why it stopped."""
+    """Return the end of a broken call: Completed if the provider had already sent a finish reason, else Failed."""
     report = reader.final_report()
     if reader.finish_reason and not isinstance(error, ErrorEvent):
         origin.log(logging.WARNING, "broke after the answer was whole", f"{type(error).__name__}: {error}")
@@ -220,5 +221,5 @@ def _end_after(error: Exception, reader: Reader, origin: Origin, *, answered: bo
 
 
 def _identifier(value: str | None) -> str:
-    """Return a provider's id or model name as it can be stored."""
+    """Return a provider's id or model name in a form that can be stored."""
     return clean(value or "")[:MAX_ID_CHARS]

@@ -1,7 +1,7 @@
-"""What reads a provider's usage object as five disjoint buckets; the module of each wire format has its own reader.
+"""Parse a provider's usage object into five disjoint buckets; each wire format's module has its own parser.
 
-Whatever an object holds, a report comes of it: what does not add up is flagged and kept with the raw object, never
-dropped.
+Every object yields a report: inconsistencies are flagged and kept with the raw object, never dropped, because the
+call must be billed.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from orchestration.gateway.kinds import KINDS
 from orchestration.gateway.sse import clean
 
 MAX_TOKENS = 2**53
-"""A count above this is no count."""
+"""Larger values are not valid counts."""
 MAX_DEPTH = 10
-"""Levels of a raw object that are kept."""
+"""Maximum depth of a stored raw object."""
 
 NO_FIGURE = UsageReport(Usage(), "estimated", None, ("missing_input", "missing_output"))
-"""A whole answer whose provider said nothing about usage: the caller estimates both sides."""
+"""For a complete answer without usage from the provider: the caller estimates both sides."""
 
 CACHE_CREATION_KEYS = frozenset({"ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"})
-"""The names that `split_writes` reads in `cache_creation`."""
+"""The names in `cache_creation` that `split_writes` reads."""
 
 
 class Figures:
-    """Reads counts out of an untrusted object and collects what is odd about it."""
+    """Reads counts from an untrusted object and collects flags for anything unexpected."""
 
     def __init__(self, raw: Mapping[str, Any], known: Mapping[str, frozenset[str]]) -> None:
         self.raw = raw
@@ -45,7 +45,7 @@ class Figures:
             self.flags.append(flag)
 
     def count(self, name: str, inside: str = "") -> int | None:
-        """Return a count; None where it is absent, null, or no count (which is flagged)."""
+        """Return a count; None if it is absent, null or invalid (which is flagged)."""
         holder = self.raw.get(inside) if inside else self.raw
         value = holder.get(name) if isinstance(holder, Mapping) else None
         if value is None:
@@ -58,20 +58,20 @@ class Figures:
         return value
 
     def report(self, usage: Usage, cost_usd: str | None = None) -> UsageReport:
-        """Return the report; `estimated` where a side is missing that the caller has to fill in."""
+        """Return the report; `estimated` if the caller has to fill in a missing side."""
         missing = {"missing_input", "missing_output"} & set(self.flags)
         source: Literal["provider", "estimated"] = "estimated" if missing else "provider"
         return UsageReport(usage, source, storable(dict(self.raw)), tuple(self.flags), cost_usd)
 
 
 def total_input_told(raw: Mapping[str, Any]) -> int | None:
-    """Return the total input that a usage object of any wire format tells; None where it tells none."""
+    """Return the total input in a usage object of any wire format; None if it has none."""
     told = (kind.wire_class().total_input(raw) for kind in KINDS.values() if kind.wire)
     return next((total for total in told if total is not None), None)
 
 
 def storable(value: Any, depth: int = 0) -> Any:
-    """Return a JSON value that every database stores: no NaN or infinity, no NUL, no lone surrogate, not too deep."""
+    """Return a JSON value that every database can store: no NaN, infinity, NUL, lone surrogates or deep nesting."""
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, float) and not math.isfinite(value):
@@ -93,5 +93,6 @@ def split_writes(figures: Figures, written: int | None) -> tuple[int, int]:
         return write_5m, write_1h
     if write_5m + write_1h:
         figures.flag("input_mismatch")
+    # The total counts, since it is what the provider bills; the split only divides it.
     write_1h = min(write_1h, written)
     return written - write_1h, write_1h

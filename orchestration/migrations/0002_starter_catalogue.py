@@ -1,7 +1,7 @@
-"""The providers that exist from the start, and a list of current models for them.
+"""The initial providers and a list of current models for them.
 
 Limits and abilities as of November 2026: OpenAI, "Models" (gpt-6.1-terra, gpt-6.1-sol, gpt-6-luna); Anthropic, "Models
-overview" and the models' migration guides. None of these models takes a temperature; all keep to a JSON schema.
+overview" and the models' migration guides. None of these models accepts a temperature; all support a JSON schema.
 """
 
 from django.db import migrations
@@ -16,7 +16,7 @@ PROVIDERS = [
     },
     {"name": "demo", "kind": "demo"},
 ]
-# Alias (which is the provider's model id as well), provider, context window, longest answer, temperature.
+# Alias (also the provider's model id), provider, context window, maximum output, temperature.
 MODELS = [
     ("gpt-6.1-terra", "openai", 1_050_000, 128_000, False),
     ("gpt-6.1-sol", "openai", 1_050_000, 128_000, False),

@@ -74,7 +74,7 @@ def test_a_provider_that_cannot_work_is_refused(field, value):
 
 
 class TestStaff:
-    """Where keys and conversations go is for superusers to say."""
+    """Only superusers set the destinations of keys and conversations."""
 
     FORM: ClassVar = {
         "name": "lab",
@@ -113,7 +113,7 @@ class TestStaff:
         assert (after.name, after.enabled, getattr(after, field)) == ("laboratory", False, before)
 
     def test_a_keyless_provider_is_not_redirected_either(self, staff, provider):
-        """What people write to its models would go there too."""
+        """Conversations with its models would be sent there too."""
         Provider.objects.update(key_env="")
         staff.post(page(Provider, "change", provider.pk), {**self.FORM, "base_url": "https://elsewhere"})
         assert Provider.objects.get(pk=provider.pk).base_url == self.FORM["base_url"]
@@ -139,7 +139,7 @@ class TestStaff:
         return {**{name: getattr(model, name) for name in names}, "provider": model.provider_id, **fields}
 
     def test_they_do_not_move_a_model_to_another_provider(self, staff, provider):
-        """What people write to it would go there, under that provider's key."""
+        """Conversations with it would be sent there, under that provider's key."""
         model = make_model()
         other = Provider.objects.create(name="elsewhere", kind="openai", base_url="https://elsewhere")
         form = self.model_form(model, provider=other.pk, position=7)

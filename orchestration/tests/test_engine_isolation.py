@@ -1,4 +1,4 @@
-"""The engine runs from a copy of `orchestration/` alone, where no framework and no SDK can be imported."""
+"""The engine runs from a copy of `orchestration/` alone, where no framework or SDK can be imported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which models there are to choose from, and which one is the default."""
+"""The available models and the default."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _no_keys(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
 
 
 def local_model(alias: str = "llama", provider: str = "ollama", key_env: str = "") -> LlmModel:
-    """Add a model at a provider that is neither of the first two."""
+    """Add a model at a provider other than the first two."""
     added = provider_add(name=provider, kind="openai", base_url="http://localhost:11434/v1", key_env=key_env)
     return model_add(alias=alias, provider=added, model_id=alias, context_window=8192, max_output_tokens=1024)
 

@@ -1,4 +1,4 @@
-"""The providers and models that exist from the start."""
+"""The initial providers and models."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_the_rows_are_valid_and_complete() -> None:
 
 @pytest.mark.django_db
 def test_it_goes_back_and_forth() -> None:
-    # As it was then, before there were prices.
+    # The state before there were prices.
     then = MigrationLoader(connection).project_state(("orchestration", "0002_starter_catalogue")).apps
     connection.ops.execute_sql_flush(  # a price cannot be deleted
         connection.ops.sql_flush(no_style(), ["billing_modelprice"], allow_cascade=True)

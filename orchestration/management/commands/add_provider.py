@@ -43,6 +43,6 @@ class Command(BaseCommand):
 
 
 def sentences(error: ValidationFailed) -> str:
-    """Return what is wrong, a line for each field."""
+    """Return the errors, one line per field."""
     fields: dict[str, list[str]] = error.details["fields"]
     return "\n".join(f"{field.replace('_', ' ')}: {' '.join(texts)}" for field, texts in fields.items())

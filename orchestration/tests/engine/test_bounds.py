@@ -1,4 +1,4 @@
-"""No tokenizer makes more tokens of a text than its bound, and an ordinary text is not bounded by its bytes."""
+"""No tokenizer exceeds the bound of a text, and an ordinary text's bound is below its bytes."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from orchestration.engine.vocabulary import CHARACTERS, WORDS
 from orchestration.tests.engine.world import model_spec
 
 PIECES = re.compile(r" ?[^\W\d_]+| +(?= )|.", re.DOTALL)
-"""Where tokenizers cut before they merge: a word takes the space before it along."""
+"""Where tokenizers split before they merge: a word includes the space before it."""
 
 
 def worst(text: str) -> int:
-    """Return the tokens of the worst tokenizer there may be.
+    """Return the tokens of the worst possible tokenizer.
 
-    It has the bytes, three spaces, and the words and characters that all have. Of several spaces the last is left to
-    what follows. It is looked for with and without normalization, as tokenizers do.
+    Its vocabulary has the bytes, three spaces, and the words and characters common to all tokenizers. The last of
+    several spaces joins the next token. Counted with and without normalization, since tokenizers do either.
     """
     return max(
         sum(map(tokens_of, PIECES.findall(form))) for form in (text, unicodedata.normalize("NFKC", text))
@@ -44,7 +44,7 @@ def tokens_of(piece: str) -> int:
 
 
 RARE = "\u4e42\ud7a3\U0001f9ff\U0002a6a5\ufdfa\u3300\u01d8\u0323\u0301"
-"""Rare letters, an emoji, ligatures that normalization takes apart, and marks that reorder."""
+"""Rare letters, an emoji, ligatures that normalization splits, and marks that it reorders."""
 fragments = st.one_of(
     st.sampled_from(sorted(WORDS)).map(" {}".format),
     st.sampled_from(sorted(WORDS)),
@@ -105,7 +105,7 @@ def test_an_ordinary_text_is_not_bounded_by_its_bytes(ordinary: str, share: floa
 
 
 def test_what_stands_around_the_texts_is_bounded_too() -> None:
-    """A chat template's own words for each message and each request, and the schema that an answer must follow."""
+    """A chat template's own words for each message and each request, and the schema for an answer."""
     request = ModelRequest(model_spec(), "Be brief.", (ChatMessage("user", "Why?"),), 100, Purpose.ROUTE)
     more = replace(
         request, messages=(*request.messages, ChatMessage("assistant", ""), ChatMessage("user", ""))

@@ -1,4 +1,4 @@
-"""A turn whose funds run out stops with what it has."""
+"""A turn without remaining funds stops and keeps its answers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KEYS = ("ana", "bob", "cy")
 
 @dataclass
 class Calls:
-    """Funds for so many calls, or for calls of some purposes alone."""
+    """Funds for a number of calls, or only for calls with some purposes."""
 
     left: int
     purposes: tuple[str, ...] | None = None
@@ -66,7 +66,7 @@ async def test_a_roundtable_ends_where_the_funds_do() -> None:
     result = await run(world, turn_spec(*KEYS, mode="roundtable"), funds)
     assert (result.status, result.stop_reason) == ("partial", "budget")
     assert [a.agent.key for a in result.answers if a.agent] == ["ana", "bob"]
-    assert len(funds.asked) == 2  # Cy is not asked for
+    assert len(funds.asked) == 2  # nothing is reserved for Cy
 
 
 async def test_nobody_answered() -> None:
@@ -92,7 +92,7 @@ async def test_a_retry_draws_on_the_funds_too() -> None:
             "partial",
             2,
             BUDGET,
-        ),  # the second round is not decided, and nothing synthesized
+        ),  # no decision for the second round, and no synthesis
         (("route", "reply", "evaluate"), "partial", 2, BUDGET),
     ],
 )
@@ -126,7 +126,7 @@ async def test_a_summary_alone_that_cannot_be_paid() -> None:
     )
     result = await run(World(respond=echo), spec, Calls(0))
     assert (result.status, result.stop_reason, result.error) == ("failed", "budget", BUDGET)
-    # A broken answer is paid for; that there is no second one leaves the text as it is.
+    # A broken answer is billed; without a second attempt the text stays as it is.
     world = World()
     world.script("Summarizer", answer("no JSON"))
     result = await run(world, spec, Calls(1))

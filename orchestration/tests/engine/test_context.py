@@ -46,7 +46,7 @@ def with_model(spec: TurnSpec, **fields: object) -> TurnSpec:
     return replace(spec, roster=roster)
 
 
-# --- Who sees what ----------------------------------------------------------------------------------------------------
+# --- Visibility -------------------------------------------------------------------------------------------------------
 
 
 def test_an_agent_sees_itself_as_assistant_and_the_others_by_name() -> None:
@@ -123,7 +123,7 @@ def test_the_summary_stands_after_the_system_prompt() -> None:
     assert audit["summarized"] == 1
 
 
-# --- What fits --------------------------------------------------------------------------------------------------------
+# --- Pruning ----------------------------------------------------------------------------------------------------------
 
 
 def test_the_window_is_divided_as_documented() -> None:

@@ -1,4 +1,4 @@
-"""What a turn may come to is never less than what it comes to."""
+"""A turn's forecast is never below its actual size."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ SMALL = model_spec("small", max_output=CAP)
 def spec_of(
     mode: str, keys: tuple[str, ...], *, rounds: int = 1, tagged: bool = False, history: int = 0
 ) -> TurnSpec:
-    """A turn on models whose answers are short, so that a test can give the longest."""
+    """A turn on models with short answers, so that a test can give the longest."""
     lines = tuple(HistoryMessage(seq, "user", f"Earlier {seq}. " * 9) for seq in range(1, history + 1))
     if mode == "orchestrator":
         spec = council_spec(*keys, addressed=keys if tagged else ())
@@ -76,7 +76,7 @@ def total(calls: list[Asked]) -> int:
 
 
 def talkative(request: ModelRequest) -> list[ModelEvent]:
-    """Answers as long as they may be; the manager asks for as much as it may, another instruction each time."""
+    """Answers of maximum length; the manager asks as many agents as it may, each time with a new instruction."""
     if request.purpose in ("route", "evaluate"):
         told = sum(len(message.text) for message in request.messages)
         chosen = [{"agent_key": key, "instruction": f"{key} {told}"} for key in KEYS[:3]]

@@ -231,7 +231,7 @@ def test_what_is_undecided_at_a_cut_is_kept_back() -> None:
     assert not guard.tripped
 
 
-# --- Any text, cut in any way -----------------------------------------------------------------------------------------
+# --- Any text, split in any way ---------------------------------------------------------------------------------------
 
 WORDS = [
     "Bobby",

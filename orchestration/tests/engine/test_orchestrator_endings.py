@@ -1,4 +1,4 @@
-"""Councils that are cancelled, resumed or given up, and the guards that hold for any of them."""
+"""Councils that are cancelled, resumed or given up, and invariants of every council."""
 
 import asyncio
 import json

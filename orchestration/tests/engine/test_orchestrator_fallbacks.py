@@ -1,4 +1,4 @@
-"""What a council does if its manager or a specialist fails."""
+"""Councils whose manager or specialist fails."""
 
 import logging
 

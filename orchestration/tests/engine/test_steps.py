@@ -312,7 +312,7 @@ async def test_an_answer_ends_before_it_speaks_for_another_and_its_call_is_close
     assert (cut.status, cut.text) == ("ok", "Mine.\n")
     assert cut.report.source == "estimated"
     assert (cut.report.usage.input, cut.report.usage.cache_read) == (40, 2)
-    assert cut.report.usage.output == 13  # 40 letters of thought, "Mine.\n" and "Bob:"
+    assert cut.report.usage.output == 13  # 40 letters of reasoning, "Mine.\n" and "Bob:"
     deltas = [event for event in world.events if isinstance(event, StepDelta) and event.kind == "text"]
     assert "".join(event.text for event in deltas if event.step_id == result.answers[0].step_id) == "Mine.\n"
 

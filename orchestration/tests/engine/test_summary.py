@@ -1,4 +1,4 @@
-"""Summaries that are made beside a turn or before it."""
+"""Summaries made in parallel with a turn or before it."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""A world for the engine: models that answer from a script, a journal in a list, a clock that does not wait."""
+"""A test double for the engine's ports: scripted models, a journal in a list, a clock without waiting."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from orchestration.engine.specs import (
 )
 
 RELAXED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-"""For properties: a busy machine is no failure."""
+"""For properties: a busy machine must not fail them."""
 
 USAGE = UsageReport(usage=Usage(input=10, output=5), source="provider", raw={"prompt_tokens": 10})
 
@@ -86,12 +86,12 @@ def ask(**instructions: str) -> list[ModelEvent]:
 
 
 def done() -> list[ModelEvent]:
-    """The manager's decision that enough has been said."""
+    """The manager's decision to synthesize."""
     return answer(json.dumps({"action": "synthesize", "selections": [], "reason": "Enough."}))
 
 
 def refused() -> list[ModelEvent]:
-    """A failure that repeating cannot mend."""
+    """A failure that a retry cannot fix."""
     return [Failed("provider_error", "No.", retryable=False, may_have_cost=False)]
 
 
@@ -114,13 +114,13 @@ class Block:
 
 @dataclass
 class World:
-    """Ports that a test scripts and reads."""
+    """Ports that a test scripts and inspects."""
 
     scripts: dict[str, deque[Sequence[ModelEvent | Block]]] = field(
         default_factory=lambda: defaultdict(deque)
     )
     respond: Callable[[ModelRequest], Sequence[ModelEvent | Block]] | None = None
-    """Who answers where there is no script."""
+    """Answers calls without a script."""
     requests: list[ModelRequest] = field(default_factory=list)
     journal: list[CallIntent | CallOutcome] = field(default_factory=list)
     """Every write, in order."""
@@ -131,7 +131,7 @@ class World:
     closed: int = 0
     control: Control = field(default_factory=Control)
     cancel_after: int | None = None
-    """Cancel once so many calls have ended."""
+    """Cancel after this number of calls has ended."""
     completed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once any step has completed."""
 
@@ -143,7 +143,7 @@ class World:
         return Ports(models=self, journal=self, events=self, clock=self)
 
     def told(self, speaker: str, purpose: str = "reply") -> list[str]:
-        """Return all that a speaker was told, one text per call."""
+        """Return a speaker's full input, one text per call."""
         return [
             "\n".join([request.system, *(message.text for message in request.messages)])
             for request in self.requests
@@ -162,7 +162,7 @@ class World:
         return [intent.slot for intent in self.intents]
 
     def check_books(self) -> None:
-        """Every call that was started has one outcome, every step that began ends once, its deltas are its text."""
+        """Check that each started call has one outcome, each step ends once, and its deltas concatenate to its text."""
         started = [intent.call_id for intent in self.intents]
         assert sorted(started) == sorted(outcome.call_id for outcome in self.outcomes)
         assert len(set(started)) == len(started)
@@ -183,7 +183,7 @@ class World:
                 assert "".join(deltas) == event.text
 
     def after_a_crash(self, writes: int) -> dict[str, PastCall]:
-        """Return what the next claim finds where the worker died after so many writes to the journal."""
+        """Return the past calls for the next claim if the worker died after this number of journal writes."""
         found: dict[str, PastCall] = {}
         intents: dict[str, CallIntent] = {}
         for write in self.journal[:writes]:

@@ -1,4 +1,4 @@
-"""Tests of the gateway: how a model is asked in them."""
+"""Tests of the gateway, and their helpers for calling models."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ QUICK = GatewayConfig(
     total_timeout_s=20,
     demo_words_per_s=0,
 )
-"""Limits that no test meets by accident."""
+"""Limits that no test reaches by accident."""
 
 
 def spec(kind: str = "openai", base_url: str = "", **fields: Any) -> ModelSpec:
@@ -53,7 +53,7 @@ def request(model: ModelSpec, text: str = "What is a council?", **fields: Any) -
 
 
 async def ask(models: Models, asked: ModelRequest) -> list[ModelEvent]:
-    """Return everything a call says; its last event is its only end."""
+    """Return all events of a call; only the last one is an end."""
     async with aclosing(models.stream(asked)) as stream:
         events = [event async for event in stream]
     assert one_end(events)
@@ -61,7 +61,7 @@ async def ask(models: Models, asked: ModelRequest) -> list[ModelEvent]:
 
 
 def one_end(events: list[ModelEvent]) -> bool:
-    """Tell whether the events end in exactly one Completed or Failed."""
+    """Return whether the events end in exactly one Completed or Failed."""
     ends = [isinstance(event, (Completed, Failed)) for event in events]
     return sum(ends) == 1 and ends[-1]
 
@@ -75,7 +75,7 @@ def reasoning_of(events: list[ModelEvent]) -> str:
 
 
 def completed(events: list[ModelEvent]) -> Completed:
-    """Return the end of a call that must have gone well."""
+    """Return the end of a call that must have succeeded."""
     assert isinstance(events[-1], Completed), events[-1]
     return events[-1]
 

@@ -17,7 +17,7 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def gateway() -> AsyncIterator[Gateway]:
-    """A gateway with patient limits."""
+    """A gateway with long limits."""
     gateway = Gateway(QUICK)
     yield gateway
     await gateway.aclose()

@@ -1,4 +1,4 @@
-"""The request for Anthropic's Messages."""
+"""Requests to Anthropic's Messages API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors as data. What servers do with them is in test_gateway.py; here is what they cannot easily be made to do."""
+"""Errors as data, for cases that are hard to provoke on a server; the others are in test_gateway.py."""
 
 from __future__ import annotations
 

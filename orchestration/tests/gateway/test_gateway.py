@@ -1,4 +1,4 @@
-"""The gateway against real servers of both wire formats: what each provider does, and the event that says so."""
+"""The gateway against real servers of both wire formats: the providers' behaviour and the resulting events."""
 
 from __future__ import annotations
 

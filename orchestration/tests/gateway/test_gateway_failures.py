@@ -1,4 +1,4 @@
-"""Calls of models that fail: refusals, broken streams and timeouts."""
+"""Model calls that fail: HTTP errors, broken streams and timeouts."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class TestRefusals:
         caplog.set_level(logging.DEBUG)
         end = failed(await ask(gateway, request(model)))
         assert KEY_ENV in end.message
-        # The server's own words are in the log, and they quote the key.
+        # The log has the server's own words, which quote the key.
         assert "Incorrect API key provided: [key]" in caplog.text
         assert KEY not in caplog.text + end.message
 
@@ -155,7 +155,7 @@ class TestBrokenStreams:
             True,
             None,
         )
-        # After a reset what is still on its way may be lost.
+        # A reset may discard data in transit.
         assert served.text.startswith(text_of(events))
         assert reset or served.text == text_of(events)
         assert not served.usage_told

@@ -1,4 +1,4 @@
-"""Where keys and addresses come from, and that keys stay out of texts."""
+"""The sources of keys and addresses, and the redaction of keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of kinds, and what states the same where it cannot be read."""
+"""The table of kinds, and the files that repeat it because they cannot read it."""
 
 from __future__ import annotations
 

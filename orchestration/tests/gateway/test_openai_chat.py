@@ -1,4 +1,4 @@
-"""The request for OpenAI-shaped servers, and odd chunks."""
+"""Requests to OpenAI-compatible servers, and unusual chunks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What providers put on the wire, as their documentation shows it, and what is to be read out of it."""
+"""Providers' documented payloads, and the results of parsing them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PAYLOADS = {
 
 
 def body(wire: str, events: list[Any]) -> bytes:
-    """Return the response's body; a text in place of an event is a line as it is."""
+    """Return the response's body; a string in place of an event is sent as a line, unchanged."""
     lines = []
     for event in events:
         if isinstance(event, str):

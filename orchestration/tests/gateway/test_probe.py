@@ -1,4 +1,4 @@
-"""A provider is asked for its list of models: whether it answers, takes the key, and has our models."""
+"""Tests of a provider by its list of models: whether it answers, accepts the key, and has our models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a provider quotes of a request is not in the log, however it is written and cut."""
+"""A provider's quotations of a request are not logged, however they are escaped and cut."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A provider that sends us elsewhere: neither the key nor the conversation goes there."""
+"""Providers that redirect: neither the key nor the conversation is sent to the new address."""
 
 from __future__ import annotations
 

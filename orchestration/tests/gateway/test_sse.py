@@ -1,4 +1,4 @@
-"""Bytes become the payloads of events, however they are cut."""
+"""Bytes become the payloads of events, however they are split."""
 
 from __future__ import annotations
 

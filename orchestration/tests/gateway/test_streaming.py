@@ -1,4 +1,4 @@
-"""Whatever comes over the wire, a call ends in exactly one event and its response is closed."""
+"""For any bytes on the wire, a call ends in exactly one event and its response is closed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ READERS: dict[str, type[Any]] = {"openai": ChatReader, "anthropic": MessagesRead
 
 
 class Body(httpx2.AsyncByteStream):
-    """A response's body: these chunks, then perhaps an error."""
+    """A response's body: these chunks, then optionally an error."""
 
     def __init__(self, chunks: list[bytes], error: Exception | None) -> None:
         self.chunks = chunks
@@ -42,7 +42,7 @@ class Body(httpx2.AsyncByteStream):
 
 
 class Canned:
-    """A wire whose response is given."""
+    """A wire with a fixed response."""
 
     request_id_header = "x-request-id"
 

@@ -1,4 +1,4 @@
-"""Usage objects as buckets: the traps, and that no object whatsoever makes them crash."""
+"""Usage objects as buckets: the traps, and that no object causes a crash."""
 
 from __future__ import annotations
 

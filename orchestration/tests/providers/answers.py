@@ -1,4 +1,4 @@
-"""What a provider server is told to answer, and what it says it served."""
+"""The scripted answers of a provider server, and its record of served requests."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ WAIT_S = 10.0
 
 
 class Gate:
-    """A place where a server waits until the test lets it go on."""
+    """A place where a server waits until the test opens it."""
 
     def __init__(self) -> None:
         self._reached = threading.Event()
         self._opened = threading.Event()
 
     def wait_until_reached(self, timeout_s: float = WAIT_S) -> None:
-        """Return when the server stands at the gate: what comes before it has been sent."""
+        """Return when the server is at the gate: everything before it has been sent."""
         assert self._reached.wait(timeout_s), "no server came to this gate"
 
     def open(self) -> None:
-        """Let the server go on; it passes every later time as well."""
+        """Open the gate, for good: the server continues and does not wait here again."""
         self._opened.set()
 
     @property
@@ -35,17 +35,17 @@ class Gate:
         return self._opened.is_set()
 
     def reach(self) -> None:
-        """Tell the test that the server is here."""
+        """Signal to the test that the server is here."""
         self._reached.set()
 
 
 class Fault:
-    """Something that happens at a place in the stream."""
+    """An event at a place in the stream."""
 
 
 @dataclass(frozen=True)
 class Hold(Fault):
-    """Wait at a gate, then go on."""
+    """Wait at a gate, then continue."""
 
     gate: Gate
 
@@ -70,7 +70,7 @@ class Silence(Fault):
 
 @dataclass(frozen=True)
 class Garbage(Fault):
-    """Send these bytes as they are, then go on."""
+    """Send these bytes unchanged, then continue."""
 
     data: bytes = b"data: {not json\n\n"
 
@@ -86,23 +86,23 @@ class ErrorEvent(Fault):
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer. Everything has a default: `Answer()` is a short whole answer."""
+    """One answer. Everything has a default: `Answer()` is a short complete answer."""
 
     text: str | Sequence[str] = "Hello from the test server."
-    """The pieces, a delta each; a string is cut into words."""
+    """The pieces, one delta each; a string is split into words."""
     reasoning: Sequence[str] = ()
     usage: Usage | None = None
-    """What is billed. None: counted from the request (`server.count_input`) and the answer (`count_tokens`)."""
+    """The billed usage. None: counted from the request (`server.count_input`) and the answer (`count_tokens`)."""
     raw_usage: Mapping[str, Any] | None = None
     """The usage object to send instead of the one made from `usage`."""
     tells_usage: bool = True
     finish_reason: str | None = "stop"
-    """`stop`, `length` or `content_filter` in the wire's own words; another text as it is; None: none is sent."""
+    """`stop`, `length` or `content_filter` in the wire's own words; any other text unchanged; None: none is sent."""
     model: str = ""
-    """The model that is said to have answered; empty: the one asked for."""
+    """The name of the answering model; empty: the requested one."""
 
     status: int = 200
-    """300 and above: no answer, but an HTTP error in the provider's own shape; a redirect names its `location` in
+    """300 and above: not an answer, but an HTTP error in the provider's own shape; a redirect has its `location` in
     `headers`."""
     retry_after: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -115,16 +115,16 @@ class Answer:
     first_delay_s: float = 0.0
     """Pause before the first piece, after the head of the response."""
     head_gate: Gate | None = None
-    """Wait here before anything at all is sent."""
+    """Wait here before anything is sent."""
     at: Mapping[int, Fault] = field(default_factory=dict)
-    """Number of text pieces sent -> what happens then."""
+    """Number of text pieces sent -> fault."""
     body: bytes | None = None
-    """Send exactly this as the response's body, in place of a stream."""
+    """Send exactly this as the response's body, instead of a stream."""
     content_type: str = "text/event-stream; charset=utf-8"
 
     @property
     def pieces(self) -> list[str]:
-        """The text as it is cut into deltas."""
+        """The text as split into deltas."""
         if isinstance(self.text, str):
             return re.findall(r"\S+\s*|\s+", self.text)
         return list(self.text)
@@ -132,7 +132,7 @@ class Answer:
 
 @dataclass
 class Served:
-    """What a server says of one request."""
+    """A server's record of one request."""
 
     number: int
     path: str
@@ -150,11 +150,11 @@ class Served:
     usage: Usage = field(default_factory=Usage)
     """As billed."""
     usage_told: bool = False
-    """The client was sent the final usage."""
+    """The final usage was sent to the client."""
     whole: bool = False
     """The answer was sent to its end."""
     disconnected: bool = False
-    """The client hung up before the end."""
+    """The client disconnected before the end."""
     _over: threading.Event = field(default_factory=threading.Event, repr=False)
 
     def wait(self, timeout_s: float = WAIT_S) -> Served:
@@ -163,10 +163,10 @@ class Served:
         return self
 
     def finish(self) -> None:
-        """Tell waiting tests that this exchange is over."""
+        """Signal to waiting tests that this exchange is over."""
         self._over.set()
 
 
 def count_tokens(text: str) -> int:
-    """Return how many tokens these servers count: a token for each begun four characters."""
+    """Return the token count of these servers: one token per four characters, rounded up."""
     return -(-len(text) // 4)

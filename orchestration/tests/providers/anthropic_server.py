@@ -1,4 +1,4 @@
-"""A server that speaks Anthropic's Messages: `POST /v1/messages`, streamed or whole.
+"""A server for Anthropic's Messages API: `POST /v1/messages`, streamed or not.
 
 The shapes are those of Anthropic's "Streaming messages", "Messages" and "Errors" pages.
 """
@@ -79,7 +79,7 @@ class AnthropicServer(ProviderServer):
 
     def opening(self, served: Served, answer: Answer) -> bytes:
         usage = anthropic_usage(served.usage)
-        # A placeholder: the tokens that happen to exist when the message opens.
+        # A placeholder: the tokens generated before the message opens.
         usage["output_tokens"] = 1
         data = event("message_start", {"message": {**self._message(served), "usage": usage}})
         if answer.reasoning:
@@ -145,7 +145,7 @@ class AnthropicServer(ProviderServer):
 
 
 def event(name: str, fields: dict[str, Any]) -> bytes:
-    """Return one event of the stream; its name is the JSON's type as well."""
+    """Return one event of the stream; its name is also the JSON's type."""
     payload = json.dumps({"type": name, **fields}, ensure_ascii=False, separators=(",", ":"))
     return f"event: {name}\ndata: {payload}\n\n".encode()
 
@@ -162,7 +162,7 @@ def delta_usage(usage: Usage) -> dict[str, Any]:
 
 
 def anthropic_usage(usage: Usage) -> dict[str, Any]:
-    """Return the usage object as Anthropic sends it: `input_tokens` is without cache reads and writes."""
+    """Return the usage object as Anthropic sends it: `input_tokens` exclude cache reads and writes."""
     return {
         **delta_usage(usage),
         "cache_creation": {

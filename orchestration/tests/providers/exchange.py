@@ -1,4 +1,4 @@
-"""One HTTP/1.1 request and its response, written piece by piece, with an eye on whether the client is still there."""
+"""One HTTP/1.1 request and its response, written piece by piece, while checking that the client is connected."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ POLL_S = 0.003
 
 
 class HungUp(Exception):
-    """The client went away."""
+    """The client disconnected."""
 
 
 class Broken(Exception):
@@ -29,12 +29,12 @@ class Exchange:
         self.served = served
 
     def check(self) -> None:
-        """Raise HungUp where the client has gone."""
+        """Raise HungUp if the client has disconnected."""
         if self._reader.at_eof() or self._writer.transport.is_closing():
             raise HungUp
 
     async def pause(self, seconds: float) -> None:
-        """Wait, but not for a client that has gone."""
+        """Wait, unless the client has disconnected."""
         ends = asyncio.get_running_loop().time() + seconds
         while (left := ends - asyncio.get_running_loop().time()) > 0:
             await asyncio.sleep(min(left, POLL_S))
@@ -63,12 +63,12 @@ class Exchange:
         await self.write(b"%x\r\n%s\r\n" % (len(data), data))
 
     async def whole(self, status: int, headers: dict[str, str], body: bytes) -> None:
-        """Send a response at once."""
+        """Send a complete response."""
         await self.head(status, {**headers, "content-length": str(len(body))})
         await self.write(body)
 
     async def cut(self, *, reset: bool) -> None:
-        """Break the connection off."""
+        """Cut the connection."""
         if reset:
             sock: socket.socket = self._writer.get_extra_info("socket")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

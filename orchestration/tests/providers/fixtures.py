@@ -12,13 +12,13 @@ from orchestration.tests.providers.openai_server import OpenAIServer
 
 @pytest.fixture
 def openai_server() -> Iterator[OpenAIServer]:
-    """A server that speaks OpenAI's chat completions."""
+    """A server for OpenAI's chat completions API."""
     with OpenAIServer() as server:
         yield server
 
 
 @pytest.fixture
 def anthropic_server() -> Iterator[AnthropicServer]:
-    """A server that speaks Anthropic's Messages."""
+    """A server for Anthropic's Messages API."""
     with AnthropicServer() as server:
         yield server

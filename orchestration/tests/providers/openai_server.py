@@ -1,4 +1,4 @@
-"""A server that speaks OpenAI's chat completions: `POST /v1/chat/completions`, streamed or whole.
+"""A server for OpenAI's chat completions API: `POST /v1/chat/completions`, streamed or not.
 
 The shapes are those of OpenAI's API reference ("Create chat completion", "The chat completion chunk object", "Errors").
 """
@@ -129,12 +129,12 @@ class OpenAIServer(ProviderServer):
 def sse(payload: dict[str, Any]) -> bytes:
     """Return one event of the stream."""
     text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
-    # Half a surrogate pair is an escape in JSON, and nothing in UTF-8.
+    # Half a surrogate pair can be escaped in JSON, but not encoded in UTF-8.
     return b"data: " + text.encode(errors="backslashreplace") + b"\n\n"
 
 
 def openai_usage(usage: Usage) -> dict[str, Any]:
-    """Return the usage object as OpenAI sends it: the prompt count includes what was cached."""
+    """Return the usage object as OpenAI sends it: the prompt count includes cached tokens."""
     written = usage.cache_write_5m + usage.cache_write_1h
     details = {"cached_tokens": usage.cache_read, "audio_tokens": 0}
     if written:
@@ -154,7 +154,7 @@ def openai_usage(usage: Usage) -> dict[str, Any]:
 
 
 def is_strict(schema: Any) -> bool:
-    """Tell whether OpenAI takes a schema as strict: each object closed, with all of its properties required."""
+    """Return whether OpenAI accepts a schema as strict: each object closed, with all of its properties required."""
     if isinstance(schema, list):
         return all(is_strict(item) for item in schema)
     if not isinstance(schema, dict):

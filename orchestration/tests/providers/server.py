@@ -1,4 +1,4 @@
-"""A provider on loopback in a thread of its own, and the script that it answers by."""
+"""A provider on loopback in its own thread, and its script of answers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Rule:
     always: bool
 
     def take(self, body: dict[str, Any], texts: str) -> Answer | None:
-        """Return the next answer for this request, None where the rule is not for it."""
+        """Return the next answer for this request, None if the rule does not match."""
         if not self.answers or (self.model is not None and body.get("model") != self.model):
             return None
         if not (self.match in texts if isinstance(self.match, str) else self.match(body)):
@@ -48,25 +48,25 @@ class Rule:
 
 
 class ProviderServer:
-    """What both wire formats share: the script, the ledger, the HTTP."""
+    """Shared by both wire formats: the script, the ledger, HTTP."""
 
     path = ""
-    """Where answers are asked for, after the origin."""
+    """The path of model calls, after the origin."""
     models_path = ""
-    """Where the list of models is."""
+    """The path of the list of models."""
     base_path = ""
     request_id_header = ""
 
     def __init__(self) -> None:
         self.default = Answer()
         self.count_input: Callable[[str], int] = count_tokens
-        """The tokenizer by which requests are billed whose answer names no usage."""
+        """The tokenizer for billing requests whose answer has no usage."""
         self.key: str | None = None
-        """The only key that is let in; None: any."""
+        """The only accepted key; None: any."""
         self.models: list[str] = []
-        """What the list of models has."""
+        """The models in the list."""
         self.models_answer = Answer()
-        """How the list is answered: `status`, `body`, `head_gate`."""
+        """The response to list requests: `status`, `body`, `head_gate`."""
         self.served: list[Served] = []
         self.connections = 0
         """TCP connections that clients have made so far."""
@@ -91,11 +91,11 @@ class ProviderServer:
 
     @property
     def base_url(self) -> str:
-        """What a provider's `base_url` is set to."""
+        """The value for a provider's `base_url`."""
         return self.origin + self.base_path
 
     def queue(self, *answers: Answer) -> None:
-        """Add answers, taken in the order in which requests arrive."""
+        """Add answers, used in the order in which requests arrive."""
         self._queue.extend(answers)
 
     def when(
@@ -105,7 +105,7 @@ class ProviderServer:
         model: str | None = None,
         always: bool = False,
     ) -> None:
-        """Answer requests that have this text in a message or the system prompt (or satisfy this function) so."""
+        """Add answers for requests with this text in a message or the system prompt (or matching this function)."""
         self._rules.append(Rule(match, model, deque(answers), always))
 
     def wait_served(self, count: int, timeout_s: float = WAIT_S) -> list[Served]:
@@ -132,24 +132,24 @@ class ProviderServer:
     ) -> None:
         self.close()
 
-    # --- The wire: what the two servers do differently ---
+    # --- The wire: the differences between the two servers ---
 
     def refuse(self, body: dict[str, Any], headers: dict[str, str]) -> tuple[int, str, str] | None:
-        """Return (status, error type, message) for a request that the real API would not take."""
+        """Return (status, error type, message) for a request that the real API would reject."""
         raise NotImplementedError
 
     def given_key(self, headers: dict[str, str]) -> str:
         return headers.get("authorization", "").removeprefix("Bearer ")
 
     def request_text(self, body: dict[str, Any]) -> str:
-        """Return every text of the request, as rules look for it and as it is counted."""
+        """Return all text of the request, for matching rules and counting tokens."""
         raise NotImplementedError
 
     def error_body(self, status: int, type_: str, message: str, request_id: str) -> dict[str, Any]:
         raise NotImplementedError
 
     def whole_body(self, served: Served, answer: Answer) -> dict[str, Any]:
-        """Return the response of a request that does not stream."""
+        """Return the response to a request that does not stream."""
         raise NotImplementedError
 
     def opening(self, served: Served, answer: Answer) -> bytes:
@@ -204,7 +204,7 @@ class ProviderServer:
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Answer one request; tell whether the connection can have another."""
+        """Answer one request; return whether the connection can be reused."""
         try:
             request_line, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -332,7 +332,7 @@ class ProviderServer:
         served.whole = True
 
     async def _at(self, sent: int, exchange: Exchange, answer: Answer) -> bool:
-        """Do what happens at this place; tell whether the stream goes on."""
+        """Apply the fault at this place; return whether the stream continues."""
         match answer.at.get(sent):
             case Hold(gate):
                 await exchange.hold(gate)

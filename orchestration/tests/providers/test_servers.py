@@ -1,4 +1,4 @@
-"""The provider servers themselves: which answer a request gets, and what they write down."""
+"""The provider servers themselves: the choice of an answer, and the record of requests."""
 
 from __future__ import annotations
 

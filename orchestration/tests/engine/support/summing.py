@@ -1,4 +1,4 @@
-"""Sessions to summarize, and answers of a summarizer."""
+"""Sessions to summarize, and a summarizer's answers."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""A gateway before a server of either wire format."""
+"""A gateway with a server of either wire format."""
 
 from __future__ import annotations
 
