@@ -1,4 +1,4 @@
-"""Ids from outside become rows here, and only rows that belong to the asker: anything else does not exist (404)."""
+"""Resolve ids from outside to rows that belong to the user. Anything else does not exist (404)."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ Row = TypeVar("Row", Agent, ChatSession, Room)
 
 
 def check_providers(user: User) -> None:
-    """Refuse everybody but staff who may change providers. Raises NotFound."""
+    """Raise NotFound unless the user is staff with permission to change providers."""
     if not (user.is_staff and user.has_perm("orchestration.change_provider")):
         raise NotFound()
 
 
 def access_provider(user: User, provider_id: str | uuid.UUID) -> Provider:
-    """Return a provider that is switched on, for staff who may change providers."""
+    """Return an enabled provider, for staff who may change providers. Raises NotFound."""
     check_providers(user)
     provider = Provider.objects.filter(enabled=True, pk=parse_id(provider_id)).first()
     if provider is None:
@@ -59,7 +59,7 @@ def access_agent(user: User, agent_id: str | uuid.UUID) -> Agent:
 
 
 def access_agent_by_key(user: User, key: str) -> Agent:
-    # Not every text is one that a database can look for.
+    # Check the format first: a database rejects some texts, such as those with a NUL, as parameters.
     known = Agent.objects.of(user).filter(key=key) if KEY.match(key) else Agent.objects.none()
     agent: Agent | None = known.first()
     if agent is None:
@@ -94,19 +94,19 @@ def access_summary(user: User, summary_id: str | uuid.UUID) -> Summary:
 
 
 def access_restorable(model: type[Row], user: User, row_id: str | uuid.UUID) -> Row:
-    """Return an agent, room or session of the user's: there still, or deleted so lately that it can be brought back."""
+    """Return the user's agent, room or session, including one that was deleted but can still be restored."""
     kept = Q(deleted_at__isnull=True) | Q(deleted_at__gte=kept_since())
     row: Row = _one(model.objects.filter(kept, owner=user), row_id)
     return row
 
 
 def any_turn(turn_id: str | uuid.UUID) -> Turn:
-    """Return anybody's turn, deleted sessions' too: for pages of staff that check who may."""
+    """Return any user's turn, also of a deleted session: for staff pages that check permissions themselves."""
     return _one(Turn.objects.select_related("session"), turn_id)
 
 
 def any_session(session_id: str | uuid.UUID) -> ChatSession:
-    """Return anybody's session, a deleted one too: for pages of staff that check who may."""
+    """Return any user's session, also a deleted one: for staff pages that check permissions themselves."""
     return _one(ChatSession.objects.all(), session_id)
 
 

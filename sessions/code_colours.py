@@ -1,4 +1,4 @@
-"""Colour code by its language, as much of it as takes little time however it is written."""
+"""Highlight code by language, with a bound on the time for any input."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ LANGUAGES = frozenset({
     "perl", "php", "powershell", "ps1", "py", "python", "r", "rb", "rs", "ruby", "rust", "scala", "scss",
     "sh", "shell", "sql", "swift", "tex", "toml", "ts", "tsx", "typescript", "xml", "yaml", "yml", "zsh",
 })  # fmt: skip
-"""The languages that are coloured: what people ask for, and no lexer that nobody has looked at."""
+"""Languages that are highlighted: common ones whose lexers have been reviewed."""
 
 CODE_LIMIT = 5_000
-"""Characters of a code block up to which it is coloured."""
+"""Maximum characters of a highlighted code block."""
 SLOW = {
     "csharp": 400,
     "hcl": 1_000,
@@ -30,36 +30,36 @@ SLOW = {
     "scala": 1_200,
     **dict.fromkeys(("make", "makefile", "objective-c"), 2_500),
 }
-"""The same of lexers whose time grows with the square of the length, or worse, for some code."""
+"""Lower limits for lexers whose time grows quadratically, or worse, on some code."""
 INSTEAD = {"csharp": "cpp", "java": "cpp"}
-"""What colours more than that nearly as well."""
+"""Substitute lexers with nearly the same result, for code above those limits."""
 TEXT_LIMIT, TOKENS_LIMIT = 15_000, 5_000
-"""Characters and tokens of all code blocks of a text; the characters of slow lexers count for more."""
+"""Maximum characters and tokens of all code blocks of a text; the characters of slow lexers count for more."""
 LINE_LIMIT = 500
 ESCAPES_LIMIT = 100
-"""Escaped quotes: outside of a string, each makes several lexers look for the string's end in all that follows."""
+"""Maximum escaped quotes: outside a string, each makes several lexers scan all following text for its end."""
 
 CODE_CLASSES = frozenset(name for name in STANDARD_TYPES.values() if name)
-"""The classes of coloured code."""
+"""CSS classes of highlighted code."""
 
 _FORMATTER = HtmlFormatter(nowrap=True)
 _LONG = re.compile(rf"[^\n]{{{LINE_LIMIT}}}|\s{{100}}")
-"""Long lines and gaps, in which many lexers look for the same thing from each place."""
+"""Long lines and gaps: many lexers repeat the same search from each position in them."""
 
 
 class TooManyTokens(Exception):
-    """The code blocks of a text have too many tokens."""
+    """The code blocks of a text exceed the token limit."""
 
 
 class Colours:
-    """What of one text is still coloured. `share`: the part of its work that is left for it, at most 1."""
+    """Remaining highlighting budget of one text. `share`: the unused part of the text's work limit, at most 1."""
 
     def __init__(self, share: float) -> None:
         self._chars = int(TEXT_LIMIT * share)
         self._tokens = int(TOKENS_LIMIT * share)
 
     def html(self, code: str, language: str) -> str | None:
-        """Return the HTML of coloured code, None for what is shown without colours."""
+        """Return highlighted code as HTML, None if it is to be shown without colours."""
         escapes = code.count('\\"') + code.count("\\'")
         if language not in LANGUAGES or escapes > ESCAPES_LIMIT or _LONG.search(code):
             return None

@@ -1,7 +1,7 @@
-"""Hand a turn to whoever runs turns in this process.
+"""Pass turns to the component that runs them in this process.
 
-Where nobody does (a management command, a shell), an accepted turn stays queued and a web process recovers it
-within seconds.
+In a process without one (a management command, a shell), an accepted turn stays queued and a web process
+recovers it within seconds.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Protocol
 
 
 class Dispatcher(Protocol):
-    """Runs turns, or passes them to those who do. Neither call blocks."""
+    """Runs turns, or passes them to runners. Neither call blocks."""
 
     def submit(self, turn_id: uuid.UUID) -> object: ...
 
@@ -24,18 +24,18 @@ _dispatcher: Dispatcher | None = None
 
 
 def use_dispatcher(dispatcher: Dispatcher | None) -> None:
-    """Say who runs this process's turns. Called once, when the process starts."""
+    """Set the dispatcher of this process. Called once, at start."""
     global _dispatcher
     _dispatcher = dispatcher
 
 
 def dispatch(turn_id: uuid.UUID) -> None:
-    """Have an accepted turn run. Called once it is committed; recovery calls again for what nobody claimed."""
+    """Dispatch an accepted turn. Called after its commit; recovery calls again for unclaimed turns."""
     if _dispatcher is not None:
         _dispatcher.submit(turn_id)
 
 
 def cancel(turn_id: uuid.UUID) -> None:
-    """Have a turn stop whose cancel is committed."""
+    """Stop a turn whose cancellation is committed."""
     if _dispatcher is not None:
         _dispatcher.cancel(turn_id)

@@ -1,4 +1,4 @@
-"""Files that are sent while they are read."""
+"""Streamed file downloads."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from billing.reports.export import stream
 
 
 def download(method: str | None, pieces: Iterator[str], content_type: str, name: str) -> HttpResponseBase:
-    """Return a file of a length that nobody knows before its end; an error on the way breaks the connection."""
+    """Return a streamed file of unknown length; an error while streaming breaks the connection."""
     headers = {
         "Content-Type": f"{content_type}; charset=utf-8",
         "Content-Disposition": f'attachment; filename="{name}"',
         "Cache-Control": "no-store",
         "X-Accel-Buffering": "no",
     }
-    # Whoever asks for the headers alone does not wait for the end.
+    # A HEAD request must not wait for the whole file to be generated.
     return (
         HttpResponse(headers=headers)
         if method == "HEAD"

@@ -1,12 +1,12 @@
-"""What a model writes becomes HTML that can neither run nor load anything.
+"""Render a model's text as HTML that can neither run nor load anything.
 
-Three layers, each enough alone: the parser knows no raw HTML and no links but http, https and mailto; the renderer
-writes no style, id or image; nh3 lets through what is listed here and nothing else.
+Three layers, each sufficient alone: the parser accepts no raw HTML and only http, https and mailto links; the
+renderer writes no style, id or image; nh3 allows only the elements and attributes listed here.
 
-Time and output have bounds that hold for any text. A text of more than RICH_LIMIT characters, one that takes more work
-than `markdown_work` gives it, or one whose HTML would be out of proportion is shown as it is, and says so. A paragraph
-of more than INLINE_LIMIT has no emphasis and links, an address of more than LINK_LIMIT is no link, code beyond the
-limits of `code_colours` has no colours, and what is nested more than NESTING_LIMIT deep is shown as it is written.
+Time and output are bounded for any text. A text is shown as plain text, with a note, if it has more than
+RICH_LIMIT characters, exceeds the work limit of `markdown_work`, or would produce disproportionate HTML.
+Paragraphs over INLINE_LIMIT have no emphasis or links, addresses over LINK_LIMIT are not links, code over the
+limits of `code_colours` is not highlighted, and blocks nested deeper than NESTING_LIMIT are shown as source.
 """
 
 from __future__ import annotations
@@ -30,30 +30,31 @@ from sessions.markdown_work import CountingParser, TooMuchWork
 from sessions.mathematics import keep_mathematics
 
 RENDERER = 1
-"""Stored HTML is of this version. Add one with each change that makes other HTML of the same text."""
+"""Version of stored HTML. Increment it with each change that renders a text differently."""
 
 RICH_LIMIT = 100_000
-"""Characters of a text up to which it is read as Markdown."""
+"""Maximum characters of a text rendered as Markdown."""
 INLINE_LIMIT = 10_000
-"""Characters of a paragraph, heading or cell up to which emphasis and links are looked for."""
+"""Maximum characters of a paragraph, heading or cell parsed for emphasis and links."""
 NESTING_LIMIT = 18
-"""Open quotes, lists and their items inside of which no further ones are looked for."""
+"""Maximum nesting of quotes, lists and list items; deeper ones are not parsed."""
 INLINE_NESTING_LIMIT = 40
-"""Emphasis and links open at one place: browsers take long for what is nested deeply."""
+"""Maximum emphasis and links open at one place: browsers are slow on deep nesting."""
 LABEL_LIMIT = 24
 
 HTML_PER_CHAR, HTML_CHARS = 32, 10_000
-"""HTML has at most so many characters for each of the text, and so many more. Code of single signs has 28."""
+"""Maximum characters of HTML: per character of text, plus a constant. Code of single signs needs 28 per character."""
 TARGETS_PER_CHAR, TARGETS_CHARS = 4, 10_000
-"""The same of the addresses and titles of links: a definition is written once and copied at each use."""
+"""The same limit for link addresses and titles: a definition is written once and copied at each use."""
 
 TOO_LONG = "Too long to format. Shown as plain text."
 TOO_COMPLEX = "Too complex to format. Shown as plain text."
 
-# Overrides, embeddings and isolates of the bidirectional algorithm: they reorder what is read, so they are shown.
+# Overrides, embeddings and isolates of the bidirectional algorithm: they reorder displayed text, so they are
+# made visible.
 _BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
-# Invisible: controls, soft hyphen, marks, zero-width spaces, joiners outside scripts and emoji that need them, fillers,
-# invisible operators, interlinear annotation, tags.
+# Invisible: controls, soft hyphen, marks, zero-width spaces, joiners outside scripts and emoji that need
+# them, fillers, invisible operators, interlinear annotation, tags.
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b\u200e\u200f\u2028\u2029"
     "\u2060-\u2065\u206a-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff]"
@@ -70,7 +71,7 @@ _ALIGN = {
 _LINE_BREAK = re.compile(r"<br ?/?>", re.IGNORECASE)
 _TASK = re.compile(r"\[([ xX])\]\s")
 _SIDED = ("blockquote_open", "bullet_list_open", "ordered_list_open")
-"""What has its bar, bullets or numbers on the side where its text begins."""
+"""Elements with a bar, bullets or numbers on the side where their text begins."""
 
 _TAGS = {
     "a", "blockquote", "br", "code", "div", "em", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre", "s", "span",
@@ -111,7 +112,7 @@ def render_markdown(text: str) -> str:
         return _plain(text, TOO_COMPLEX)
     if len(rendered) > HTML_PER_CHAR * len(text) + HTML_CHARS:
         return _plain(text, TOO_COMPLEX)
-    # Once more at the end: `&#x202e;` and its like have only now become characters.
+    # Again at the end: character references such as `&#x202e;` have become characters only now.
     return visible_text(_CLEANER.clean(rendered))
 
 
@@ -121,17 +122,17 @@ def _plain(text: str, note: str) -> str:
 
 
 def visible_text(text: str) -> str:
-    """Return the text with nothing in it that hides or reorders: direction overrides are named, the invisible is gone.
+    """Return the text with direction overrides named and invisible characters removed.
 
-    Joiners stay between letters of scripts and emoji that are written with them. Half a surrogate pair, which no
-    encoding takes, becomes U+FFFD. static/js/visible-text.js does the same to what streams.
+    Joiners are kept between letters of scripts and emoji that use them. Half a surrogate pair, which cannot
+    be encoded, becomes U+FFFD. static/js/visible-text.js does the same for streamed text.
     """
     text = _LONE_SURROGATE.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
     return _BIDI.sub(lambda match: f"⟦U+{ord(match[0]):04X}⟧", _INVISIBLE.sub("", text))
 
 
 def _leave_deep_nesting(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """Take what is nested too deeply as it is written; the parser would drop it."""
+    """Keep blocks that are nested too deeply as source; the parser would drop them."""
     if state.level < NESTING_LIMIT:
         return False
     line = start
@@ -145,14 +146,14 @@ def _leave_deep_nesting(state: StateBlock, start: int, end: int, silent: bool) -
 
 
 def _leave_long_paragraphs(state: StateCore) -> None:
-    """Take what is too long for the inline parser, whose cost grows with the square, as plain text."""
+    """Keep content that is too long for the inline parser as plain text: the parser's cost is quadratic."""
     for token in state.tokens:
         if token.type == "inline" and len(token.content) > INLINE_LIMIT:
             token.type = "text"
 
 
 def _refuse_excess(state: StateCore) -> None:
-    """Give up on a text whose links would be copied out of proportion, or whose emphasis is nested too deeply."""
+    """Raise TooMuchWork if links would be copied out of proportion or emphasis is nested too deeply."""
     left = TARGETS_PER_CHAR * len(state.src) + TARGETS_CHARS
     for token in state.tokens:
         for child in token.children or ():
@@ -162,7 +163,7 @@ def _refuse_excess(state: StateCore) -> None:
 
 
 def _shape(state: StateCore) -> None:
-    """Bring the tokens into the page's shape: headings below the page's own, aligned cells, tasks, images as links."""
+    """Adapt the tokens to the page: headings below the page's own, aligned cells, tasks, images as links."""
     for place, token in enumerate(state.tokens):
         if token.type in ("heading_open", "heading_close"):
             token.tag = f"h{min(6, int(token.tag[1]) + 2)}"
@@ -179,7 +180,7 @@ def _shape(state: StateCore) -> None:
 
 
 def _tick(item: Token, children: list[Token]) -> None:
-    """Draw the box of a task. The plugin for it takes long for long lists, and writes form fields."""
+    """Draw a task's checkbox. The existing plugin is slow on long lists and writes form fields."""
     if children[0].type != "text" or not (task := _TASK.match(children[0].content)):
         return
     item.attrSet("class", "task")
@@ -192,7 +193,7 @@ def _render_task_box(token: Token) -> str:
 
 
 def _break_line(state: StateInline, silent: bool) -> bool:
-    """Take `<br>`, the only way to break a line in a table's cell. No other tag means anything."""
+    """Parse `<br>`, the only way to break a line in a table cell. No other tag is interpreted."""
     found = _LINE_BREAK.match(state.src, state.pos, state.posMax)
     if not found:
         return False
@@ -203,7 +204,7 @@ def _break_line(state: StateInline, silent: bool) -> bool:
 
 
 def _images_as_links(children: Sequence[Token]) -> list[Token]:
-    """Replace each image by its description, leading to where the image is; inside a link by its description alone."""
+    """Replace each image by its description, linked to the image; within a link by the description alone."""
     shaped: list[Token] = []
     open_links = 0
     for token in children:
@@ -227,7 +228,7 @@ def _render_code(
     options: OptionsDict,
     env: MutableMapping[str, Any],
 ) -> str:
-    """Write a code block under its language's name."""
+    """Render a code block with its language as label."""
     code, language = tokens[index].content, tokens[index].info.strip().split(maxsplit=1)[:1]
     name = language[0].lower() if language else ""
     if "colours" not in env:
@@ -246,7 +247,7 @@ def _render_math(token: Token) -> str:
 
 
 def _of_token(render: Callable[[Token], str]) -> Callable[..., str]:
-    """Return a rule of the parser that needs to know its token alone."""
+    """Return a render rule that needs only its token."""
 
     def rule(
         renderer: RendererHTML,
@@ -272,9 +273,10 @@ def _make_parser() -> CountingParser:
     parser = CountingParser()
     parser.options["maxNesting"] = NESTING_LIMIT + 2  # a list and its item
     if parser.linkify is not None:
-        # Only what says its scheme: README.md and main.rs are file names, though md and rs are countries.
+        # Link only with an explicit scheme: README.md and main.rs are file names, though md and rs are
+        # country domains.
         parser.linkify.set({"fuzzy_link": False, "fuzzy_email": False, "fuzzy_ip": False})
-    # Without an `alt` it ends no paragraph: it is never asked whether it would.
+    # Without an `alt`, the rule is never tried as the end of a paragraph.
     parser.block.ruler.before("table", "leave_deep_nesting", _leave_deep_nesting)
     parser.core.ruler.before("inline", "leave_long_paragraphs", _leave_long_paragraphs)
     parser.core.ruler.push("refuse_excess", _refuse_excess)
@@ -294,7 +296,7 @@ _parsers = threading.local()
 
 
 def _parser() -> CountingParser:
-    """Return this thread's parser: looking for bare links keeps its place in the parser itself."""
+    """Return this thread's parser: the search for bare links keeps its position in the parser object."""
     if not hasattr(_parsers, "parser"):
         _parsers.parser = _make_parser()
     parser: CountingParser = _parsers.parser

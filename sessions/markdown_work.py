@@ -1,8 +1,8 @@
-"""A Markdown parser that counts its steps and gives up before a text takes too many.
+"""A Markdown parser that counts its steps and stops before a text takes too many.
 
-A step is one try of the rules at one place. The texts that people write take about one per place; others one per place,
-level and definition. Where a rule may look further, what it may look at is counted too. No clock is asked: a text is
-shown in the same way on every machine.
+A step is one try of the rules at one position. Ordinary texts take about one per position; pathological ones
+take one per position, level and definition. Text that a rule may scan ahead is counted too. No clock is used,
+so a text is rendered identically on every machine.
 """
 
 from __future__ import annotations
@@ -19,9 +19,12 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
 WORK_LIMIT = 120_000
-"""Units of about a microsecond for one text: prose of 100,000 characters with some emphasis takes half of them."""
+"""Work limit of one text, in units of about a microsecond.
+
+100,000 characters of prose with some emphasis use half of it.
+"""
 LINK_LIMIT = 2_000
-"""Characters of an address up to which it is a link; browsers and servers take no longer ones for granted."""
+"""Maximum characters of a linked address; browsers and servers do not reliably support longer ones."""
 
 BLOCK_STEP = 6
 INLINE_STEP = 3
@@ -38,11 +41,11 @@ _RUN = re.compile(r"([*_~])\1*")
 
 
 class TooMuchWork(Exception):
-    """A text takes more work than it is given."""
+    """A text exceeds its work limit."""
 
 
 class CountingParser(MarkdownIt):
-    """A parser of CommonMark that raises TooMuchWork. For one thread, as parsers keep their place in themselves."""
+    """A CommonMark parser that raises TooMuchWork. For one thread: parsers keep their position in themselves."""
 
     def __init__(self) -> None:
         self._left = 0
@@ -51,7 +54,8 @@ class CountingParser(MarkdownIt):
         self.enable(["table", "strikethrough", "linkify"])
         self.inline.ruler.disable("html_inline")
         self.block.ruler.disable("html_block")
-        # What the inline rule of this name leaves to it are bare mailto: addresses, for a second look at all text.
+        # The inline rule of this name leaves only bare mailto: addresses to it, which are not worth a second
+        # scan of all text.
         self.core.ruler.disable("linkify")
         ends = ["paragraph", "reference", "blockquote", "list"]
         self.core.ruler.before("block", "count_tokens", _count_tokens)
@@ -64,7 +68,7 @@ class CountingParser(MarkdownIt):
 
     @property
     def share_left(self) -> float:
-        """The part of its work that the text has not used."""
+        """The unused part of the text's work limit."""
         return self._left / WORK_LIMIT
 
     def take(self, units: int) -> None:
@@ -90,7 +94,10 @@ class CountingParser(MarkdownIt):
 
 
 class CountingInline(ParserInline):
-    """The inline parser. Its search for the end of a label skips what it knows already, which tries no rule."""
+    """The inline parser.
+
+    Its search for the end of a label skips known tokens without trying a rule, so skips are counted here.
+    """
 
     def skipToken(self, state: StateInline) -> None:
         _parser_of(state).take(1)
@@ -98,7 +105,7 @@ class CountingInline(ParserInline):
 
 
 class CountedTokens(list[Token]):
-    """The block tokens of a text: each becomes a tag, and the end of a list looks at all that is in it."""
+    """The block tokens of a text. Each becomes a tag, and the end of a list looks at all tokens within it."""
 
     def __init__(self, parser: CountingParser) -> None:
         super().__init__()
@@ -126,7 +133,7 @@ def _count_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
 
 
 def _count_inline(state: StateInline, silent: bool) -> bool:
-    """Count a step, and what the rules for this character may look at beyond it. Matches nothing."""
+    """Count a step, and the text that the rules for this character may scan ahead. Matches nothing."""
     character = state.src[state.pos]
     units = TEXT_STEP if character.isalnum() or character == " " else INLINE_STEP
     further = _FURTHER.get(character)
@@ -135,7 +142,7 @@ def _count_inline(state: StateInline, silent: bool) -> bool:
 
 
 def _emphasis(state: StateInline) -> int:
-    """Each sign of a run is a token that looks for its counterpart."""
+    """Each sign of a run is a token that searches for its counterpart."""
     return EMPHASIS + _length(_RUN, state)
 
 
@@ -148,7 +155,7 @@ def _autolink(state: StateInline) -> int:
 
 
 def _bare_link(state: StateInline) -> int:
-    """Its scheme is looked for in all text since the last token."""
+    """The scheme is searched in all text since the last token."""
     if not state.src.startswith("://", state.pos):
         return 0
     return (len(state.pending) + _length(_NO_SPACE, state)) // 4

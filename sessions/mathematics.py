@@ -1,8 +1,8 @@
-r"""TeX in Markdown stays as it was written, delimiters and all: `\(…\)`, `\[…\]`, `$…$`, `$$…$$`, `\begin{align}…`.
+r"""Keep TeX in Markdown as source, including its delimiters: `\(…\)`, `\[…\]`, `$…$`, `$$…$$`, `\begin{align}…`.
 
-What looks like a price or a shell variable is left to Markdown. The rules of mdit-py-plugins know no brackets, end no
-paragraph, and take `$5 (or 4$` for a formula. Each search stops where the same delimiter opens again, which keeps the
-whole linear in the length of the text.
+Text that looks like a price or a shell variable is left to Markdown. The rules of mdit-py-plugins support no
+brackets, do not end a paragraph, and parse `$5 (or 4$` as a formula. Each search stops if the same delimiter
+opens again, which keeps the total linear in the length of the text.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _PAIR = re.compile(
     r"\\\((?:[^\\]|\\[^()])+?\\\)|\\\[(?:[^\\]|\\[^\[\]])+?\\\]|(?<!\$)\$\$(?:[^$\\]|\\.)+?\$\$(?!\$)",
     re.DOTALL,
 )
-"""A formula in a line, from its first character on; a backslash and what follows it belong together."""
+"""An inline formula, matched from its first character; a backslash and the next character belong together."""
 _DOLLARS = re.compile(r"(?<![\w$])\$(?![\s$])(?P<tex>(?:[^$\\\n]|\\.)*)(?<!\s)\$(?![\w$])", re.ASCII)
 _AFTER_A_WORD = re.compile(r"(?<=[^\W_])\\", re.ASCII)
 _SURELY_TEX = re.compile(r"[\\^_={}]")
@@ -29,14 +29,14 @@ _OPERATOR = re.compile(r"[-+*/<>|]")
 
 
 def keep_mathematics(parser: MarkdownIt) -> None:
-    """Add the rules to a parser. Blocks become tokens `math_block`, the rest is code of the class `math`."""
+    """Add the rules to a parser. Blocks become `math_block` tokens, inline formulas code of the class `math`."""
     ends = ["paragraph", "reference", "blockquote", "list"]
     parser.block.ruler.before("fence", "math_block", _math_block, {"alt": ends})
     parser.inline.ruler.before("escape", "math_inline", _math_inline)
 
 
 def _math_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """Take lines from an opening delimiter, first in its line, to the closing one, last in its own."""
+    """Parse lines from an opening delimiter at the start of its line to the closing one at the end of its line."""
     if state.is_code_block(start):
         return False
     opening = _OPENS_BLOCK.match(state.src, state.bMarks[start] + state.tShift[start], state.eMarks[start])
@@ -54,7 +54,7 @@ def _math_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
 
 
 def _closing_line(state: StateBlock, start: int, end: int, opening: re.Match[str]) -> int | None:
-    """Return the line whose end closes what `opening` opens; None where a line is empty or opens it again before."""
+    """Return the line whose end closes `opening`; None if a line before it is empty or opens it again."""
     opener = opening[0]
     closer = {"$$": "$$", "\\[": "\\]"}.get(opener, f"\\end{{{opening['name']}}}")
     position = opening.end()
@@ -74,12 +74,12 @@ def _closing_line(state: StateBlock, start: int, end: int, opening: re.Match[str
 
 
 def _math_inline(state: StateInline, silent: bool) -> bool:
-    """Take a formula within a line as code."""
+    """Parse an inline formula as code."""
     if state.src[state.pos] not in "\\$":
         return False
     found = _PAIR.match(state.src, state.pos, state.posMax)
     if found:
-        # Brackets that were escaped: `list\[0\]`, `\[link\](…)`.
+        # Escaped brackets: `list\[0\]`, `\[link\](…)`.
         if _AFTER_A_WORD.match(state.src, state.pos) or state.src.startswith("(", found.end()):
             return False
     else:
@@ -97,7 +97,7 @@ def _math_inline(state: StateInline, silent: bool) -> bool:
 
 
 def is_tex(text: str) -> bool:
-    """Say whether what stands between two dollar signs is a formula, not prose between two amounts."""
+    """Return whether text between two dollar signs is a formula rather than prose between two amounts."""
     if _SURELY_TEX.search(text) or not re.search(r"\s", text):
         return True
     return bool(_OPERATOR.search(text)) and not _AN_AMOUNT.match(text)

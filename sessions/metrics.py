@@ -1,6 +1,6 @@
-"""What operators see of turns: counted when they are committed, so that metrics say what the ledger says.
+"""Metrics of turns for operators, counted after the commit, so that metrics and ledger agree.
 
-In production a process counts for itself, and each machine's processes are added up where they are read.
+In production each process counts for itself, and the processes of a machine are summed when scraped.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ EVENT_SNAPSHOTS = Counter(
 
 
 def turn_observed(*, mode: str, status: str, events: Sequence[UsageEvent]) -> None:
-    """Count a turn and its calls, once they are committed."""
+    """Count a committed turn and its calls."""
     TURNS.labels(mode, status).inc()
     for event in events:
         names = (event.provider, event.model_asked)

@@ -1,4 +1,4 @@
-"""What an event log holds, and when a part of it is whole."""
+"""Entries of an event log, and the check for gaps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 TERMINAL = frozenset({"turn.completed", "turn.partial", "turn.failed", "turn.cancelled"})
 
 OPENING = frozenset({"turn.started", "turn.snapshot"})
-"""Events that need nothing before them: readers may come from anywhere."""
+"""Events that depend on no earlier event: a reader may start or resume at them from any position."""
 
 KEPT_AFTER_END_S = 3600
 MAX_BYTES_PER_TURN = 8 * 1024 * 1024
@@ -34,10 +34,11 @@ class Entry:
 
 
 def entry_of(seq: int, event: dict[str, Any]) -> Entry:
-    """Return an event as it is kept and sent.
+    """Return an event as stored and sent.
 
-    A model may say half a character (a surrogate) in one delta and the rest in the next: no encoding has that, so such
-    an event is written with escapes, and a reader that joins the texts gets the whole.
+    A model may send half of a surrogate pair in one delta and the rest in the next. UTF-8 cannot encode half
+    a pair, so such an event is written with escapes, and a reader that joins the texts gets the whole
+    character.
     """
     data = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
     try:
@@ -48,7 +49,7 @@ def entry_of(seq: int, event: dict[str, Any]) -> Entry:
 
 
 def newer(entries: Iterable[Entry], seq: int) -> list[Entry]:
-    """Return the entries after `seq`, given newest first."""
+    """Return the entries after `seq`, oldest first. `entries` are newest first."""
     found = []
     for entry in entries:
         if entry.seq <= seq:
@@ -58,9 +59,9 @@ def newer(entries: Iterable[Entry], seq: int) -> list[Entry]:
 
 
 def whole(entries: list[Entry], seq: int) -> list[Entry] | None:
-    """Return the entries that come after `seq`, None where one between them is gone.
+    """Return the entries, which follow `seq`, or None if one is missing.
 
-    Within a claim seqs have no gaps; a leap is whole only where it ends at an event that replaces every lane.
+    Within a claim seqs have no gaps; a jump is valid only to an event that replaces every lane.
     """
     for entry in entries:
         if entry.seq != seq + 1 and not entry.opening:
@@ -71,7 +72,7 @@ def whole(entries: list[Entry], seq: int) -> list[Entry] | None:
 
 @dataclass(slots=True, eq=False)
 class Waiter:
-    """A reader that sleeps on its own loop, until it is woken or its time is over: no cancellation ends it."""
+    """A reader sleeping on its own loop until woken or timed out. It does not depend on cancellation."""
 
     loop: asyncio.AbstractEventLoop
     woken: asyncio.Future[bool]
@@ -82,7 +83,7 @@ class Waiter:
         return cls(loop, loop.create_future())
 
     async def sleep(self, timeout_s: float) -> bool:
-        """Return whether it was woken before the time was over."""
+        """Return True if woken, False on timeout."""
         timer = self.loop.call_later(timeout_s, self.settle, False)
         try:
             return await self.woken
@@ -95,7 +96,7 @@ class Waiter:
 
 
 def wake(waiters: Iterable[Waiter]) -> None:
-    """Wake readers, from any thread: each of their loops is called once."""
+    """Wake readers, from any thread, with one call per loop."""
     by_loop: dict[asyncio.AbstractEventLoop, list[Waiter]] = {}
     for waiter in waiters:
         by_loop.setdefault(waiter.loop, []).append(waiter)
@@ -109,7 +110,7 @@ def _settle(waiters: Iterable[Waiter]) -> None:
 
 
 def call_on(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *args: Any) -> None:
-    """Call a function on a loop, from any thread; nothing where the loop has closed: nobody is left on it."""
+    """Call a function on a loop, from any thread. A closed loop has no readers left and is ignored."""
     try:
         loop.call_soon_threadsafe(function, *args)
     except RuntimeError:

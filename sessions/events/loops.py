@@ -1,4 +1,4 @@
-"""Event loops of our own threads."""
+"""Event loops for threads of this application."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import importlib.util
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
-    """Return a loop like the web server's: uvloop's, where the system has it."""
+    """Return a loop of the web server's type: uvloop if installed."""
     if importlib.util.find_spec("uvloop") is None:
         return asyncio.new_event_loop()
     import uvloop

@@ -1,7 +1,8 @@
-"""The event log of running turns, in this process's memory.
+"""The event log of running turns in this process's memory.
 
-Writers are on the runtime's loop, readers on the web server's: entries are appended under a lock, readers are woken
-through `call_soon_threadsafe`. A slow reader costs nothing: it reads from the log at its own pace.
+Writers run on the runtime's loop, readers on the web server's: entries are appended under a lock, and readers
+are woken with `call_soon_threadsafe`. A slow reader costs nothing, since it reads from the log at its own
+pace.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from sessions.events.entries import (
 
 @dataclass(slots=True)
 class TurnLog:
-    """The events of one turn and those who wait for more."""
+    """The events of one turn and its waiting readers."""
 
     entries: deque[Entry] = field(default_factory=deque)
     bytes: int = 0
@@ -63,7 +64,7 @@ class MemoryEventLog:
         return set()
 
     def release(self, turn_id: uuid.UUID) -> None:
-        """Keep what was said: the next runner of this process goes on with it."""
+        """Keep the events: the next runner of this process continues the log."""
 
     async def after(self, turn_id: uuid.UUID, seq: int) -> list[Entry] | None:
         with self._lock:
@@ -114,4 +115,4 @@ class MemoryEventLog:
         return "ok"
 
     def drain(self, timeout_s: float) -> None:
-        """Nothing is on its way: what was appended can be read."""
+        """Do nothing: appended events are readable at once."""

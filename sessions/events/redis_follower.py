@@ -1,7 +1,8 @@
-"""Follow the turns that this process reads: one Pub/Sub connection, however many readers.
+"""Follow the turns read by this process over one Pub/Sub connection, for any number of readers.
 
-Its subscriptions change while it listens, so nothing has to be interrupted. No task is cancelled and none is awaited
-to its end: a connection that does not answer a PING is closed, and the task that reads from it ends with it.
+Subscriptions change while it listens, so no read has to be interrupted. No task is cancelled or awaited,
+because the client library may swallow a cancellation: a connection that does not answer a PING is closed,
+which ends the task that reads from it.
 """
 
 from __future__ import annotations
@@ -23,29 +24,32 @@ from sessions.events.redis_tails import Tails
 log = logging.getLogger(__name__)
 
 PAGE = 500
-"""Entries that are read at once: what a slow reader makes this process keep."""
+"""Entries read at once; bounds the memory that a slow reader occupies."""
 
 MAX_CHANNELS = 500
-"""In one command."""
+"""Maximum channels of one command."""
 
 MAX_READS = 64
-"""Logs that are read in one round trip."""
+"""Maximum logs read in one round trip."""
 
 TICK_S = 1.0
 SILENT_TICKS = 3
-"""A connection without a message for so long, not even the answer to a PING, is dead."""
+"""A connection is dead after this many ticks without a message, including the answer to a PING."""
 
 READ_WITHIN_S = 5.0
 RETRY_S = 0.5
 
 
 class Follower:
-    """`tails` and `progress_s` are for any thread, the rest is for the event log's loop."""
+    """Receives messages and reads logs for `tails`.
+
+    `tails` and `progress_s` may be used from any thread, everything else only on the event log's loop.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, commands: Redis) -> None:
         self.tails = Tails(self._change)
         self.progress_s = time.monotonic()
-        """When it last worked as it should."""
+        """When it last made progress."""
         self._loop = loop
         self._commands = commands
         self._changed = asyncio.Event()
@@ -72,7 +76,7 @@ class Follower:
             await asyncio.sleep(RETRY_S)
 
     async def _serve(self, connection: AbstractConnection) -> None:
-        """Keep a connection's subscriptions up to date. Raises once it is dead."""
+        """Keep a connection's subscriptions up to date. Raises when the connection is dead."""
         receiving = self._loop.create_task(self._receive(connection))
         receiving.add_done_callback(self._received)
         self._silent_ticks = 0
@@ -96,13 +100,14 @@ class Follower:
             await connection.send_command("SUBSCRIBE", *channels[start : start + MAX_CHANNELS])
 
     async def _tick(self, connection: AbstractConnection, now: float) -> None:
-        """Drop what nobody reads any more, and check that the connection is alive."""
+        """Unsubscribe from unused channels and check that the connection is alive."""
         if self.tails.oldest_read_s() > now - READ_WITHIN_S:
             self.progress_s = now
         channels = self.tails.to_unsubscribe()
         for start in range(0, len(channels), MAX_CHANNELS):
             await connection.send_command("UNSUBSCRIBE", *channels[start : start + MAX_CHANNELS])
-        # Counted in ticks: after a pause of this process there may be messages that are still to be read.
+        # Count ticks instead of time: after a pause of this process there may be messages that are not read
+        # yet.
         if self._silent_ticks == SILENT_TICKS:
             raise RedisConnectionError("no answer to PING")
         if self._silent_ticks:
@@ -126,7 +131,7 @@ class Follower:
 
     def _received(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled():
-            task.exception()  # `_serve` raises it, unless it was the one to give the connection up
+            task.exception()  # marks it as retrieved; `_serve` raises it, unless it closed the connection itself
         self._changed.set()
 
     def _read_logs(self) -> None:
@@ -136,7 +141,7 @@ class Follower:
             task.add_done_callback(self._reads.discard)
 
     async def _read(self, logs: list[tuple[str, int]]) -> None:
-        """Read what no message brought, in one round trip for all of these."""
+        """Read entries that no message delivered, in one round trip for all of these logs."""
         pipe = self._commands.pipeline(transaction=False)
         for channel, seq in logs:
             pipe.xrange(channel, min=stream_id(seq + 1), count=PAGE)
@@ -150,7 +155,10 @@ class Follower:
             self._wake(self.tails.read(channel, seq, entries_of(rows), more=len(rows) == PAGE))
 
     def _wake(self, waiters: list[Waiter]) -> None:
-        """Wake readers when all that has arrived is processed: the loop runs this callback only then."""
+        """Wake readers after all received messages are processed: the loop runs the callback only then.
+
+        Waking them after each message would run every reader once per event of a burst.
+        """
         if waiters and not self._to_wake:
             self._loop.call_soon(self._wake_all)
         self._to_wake += waiters
@@ -175,7 +183,7 @@ class Follower:
 
 
 def entries_of(rows: Any) -> list[Entry]:
-    """Return the entries of a stream from Redis's answer: pairs of id and fields."""
+    """Return the entries of a stream from Redis's reply: pairs of id and fields."""
     return [
         Entry(int(number.partition("-")[0]), fields["data"], fields["type"]) for number, fields in rows or ()
     ]

@@ -1,7 +1,8 @@
-"""The event log in Redis: one stream per turn, whose ids are the events' seqs, so order and resume are Redis's own.
+"""The event log in Redis: one stream per turn with seqs as entry ids, so Redis keeps the order and resumes by id.
 
-All of it runs on one daemon thread with a loop of its own, started at first use (so after any fork): a connection that
-publishes, one that follows, and a few that read what is older. If Redis is gone the log knows nothing.
+It runs on one daemon thread with its own loop, started at first use (so after any fork): one connection
+publishes, one follows, and a few read older entries. If Redis is unreachable, the log behaves as if it were
+empty.
 """
 
 from __future__ import annotations
@@ -30,18 +31,18 @@ log = logging.getLogger(__name__)
 R = TypeVar("R")
 
 TIMEOUT_S = 2.0
-"""For a connection and for an answer."""
+"""For connecting and for each reply."""
 
 READ_CONNECTIONS = 4
 UNREACHABLE_FOR_S = 1.0
-"""After a failed look readers do not wait for another one so long."""
+"""After a failed read, readers fall back immediately for this long."""
 
 STALLED_AFTER_S = 5.0
 GRACE_S = 1.0
 STALLED = "no progress for 5 s, restarting"
 
 FORGOTTEN_AT_ONCE = 1000
-"""Logs that one command deletes: Redis answers nobody else meanwhile."""
+"""Logs deleted by one command; Redis serves no other client meanwhile."""
 
 CLOSE_S = 1.0
 DRAIN_POLL_S = 0.002
@@ -93,18 +94,18 @@ class RedisEventLog:
             log.warning("events of %d turns stay until they expire: %s", len(turn_ids), type(error).__name__)
 
     def held(self) -> list[uuid.UUID]:
-        """Return none: any process can delete what is in Redis, and tails that nobody reads are dropped in seconds."""
+        """Return none: any process can delete from Redis, and tails without readers are dropped within seconds."""
         return []
 
     def expire(self) -> None:
-        """Redis does it."""
+        """Do nothing: Redis expires streams."""
 
     def check(self) -> str:
         live = self._started()
         probe = asyncio.run_coroutine_threadsafe(write_probe(live.commands), live.loop)
         try:
             probe.result(2 * TIMEOUT_S)
-        except TimeoutError:  # of this wait: what Redis does not answer in time is a RedisError
+        except TimeoutError:  # of this wait: a slow reply of Redis raises RedisError
             return STALLED
         return STALLED if live.is_stale() else "ok"
 
@@ -117,20 +118,20 @@ class RedisEventLog:
             time.sleep(DRAIN_POLL_S)
 
     def close(self) -> None:
-        """End the thread and its connections; the next call starts new ones."""
+        """Stop the thread and close its connections; the next call starts new ones."""
         with self._lock:
             live, self._live = self._live, None
         if live is not None and self._pid == os.getpid():
             live.close()
 
     async def _ask(self, live: Live, coroutine: Coroutine[Any, Any, R], otherwise: R) -> R:
-        """Return Redis's answer; without one, readers look at the turn's row."""
+        """Return Redis's reply, or `otherwise`, with which readers fall back to the turn's row."""
         if time.monotonic() < self._unreachable_until_s:
             coroutine.close()
             return otherwise
         try:
             future = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, live.loop))
-        except RuntimeError:  # it was replaced, and its loop has closed
+        except RuntimeError:  # `live` was replaced and its loop has closed
             coroutine.close()
             return otherwise
         await asyncio.wait((future,), timeout=2 * TIMEOUT_S)
@@ -139,7 +140,7 @@ class RedisEventLog:
             return otherwise
         try:
             return future.result()
-        except UNREACHABLE:  # the follower and the publisher log it
+        except UNREACHABLE:  # logged by the follower and the publisher
             self._unreachable_until_s = time.monotonic() + UNREACHABLE_FOR_S
             return otherwise
 
@@ -159,7 +160,7 @@ class RedisEventLog:
 
 
 class Live:
-    """A thread, its loop and its connections."""
+    """A thread with its loop and connections."""
 
     def __init__(self, url: str, lost: Collection[uuid.UUID] = ()) -> None:
         self._url = url
@@ -178,12 +179,15 @@ class Live:
         self._thread.start()
 
     def is_stale(self) -> bool:
-        """Whether the publisher or the follower makes no progress."""
+        """Return whether the publisher or the follower makes no progress."""
         progress_s = min(self.publisher.progress_s, self.follower.progress_s)
         return time.monotonic() - progress_s >= STALLED_AFTER_S
 
     def is_stalled(self) -> bool:
-        """Whether that lasts while this process runs: after a pause of all of it they get a moment to continue."""
+        """Return whether it stays stale while this process runs.
+
+        After a pause of the whole process it has `GRACE_S` to continue.
+        """
         if not self.is_stale():
             self._stale_since_s = None
             return False
@@ -192,7 +196,7 @@ class Live:
         return time.monotonic() - self._stale_since_s >= GRACE_S
 
     def replacement(self) -> Live:
-        """Start another one, leave this one behind, and have its readers and writers continue there."""
+        """Start a replacement and abandon this instance; its readers and writers continue with the replacement."""
         live = Live(self._url, lost=self.publisher.turns())
         call_on(self.loop, self.loop.stop)
         wake(self.tails.waiters())
@@ -226,7 +230,7 @@ class Live:
             self.loop.close()
 
     async def _end(self) -> None:
-        """Give tasks and connections a moment to end: a task that ignores its cancellation is left behind."""
+        """Wait briefly for tasks and connections to end; abandon a task that ignores its cancellation."""
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
@@ -244,4 +248,4 @@ OPTIONS: dict[str, Any] = {
     "socket_timeout": TIMEOUT_S,
     "socket_connect_timeout": TIMEOUT_S,
 }
-"""How to connect. Nothing is retried: a publisher must know of each answer that it did not get."""
+"""Connection options. Nothing is retried: the publisher must notice every missing reply."""

@@ -1,4 +1,4 @@
-"""Carry events to Redis in the background: whoever appends never waits, and no turn fails for a lost event."""
+"""Publish events to Redis in the background: writers never wait, and no turn fails because of a lost event."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ log = logging.getLogger(__name__)
 UNREACHABLE = (RedisError, OSError)
 
 ABANDONED_AFTER_S = 24 * 3600
-"""A log whose end never came is kept so long."""
+"""Expiry of a log without a terminal event."""
 
 MAX_QUEUED = 20_000
 MAX_BATCH = 500
 ENTRY_OVERHEAD = 64
-"""Bytes that Redis needs for an entry beside its text, roughly."""
+"""Approximate bytes that Redis needs per entry beside its text."""
 
 PROBE_EVERY_S = 0.5
 LOOK_EVERY_S = 1.0
@@ -40,12 +40,12 @@ def stream_key(turn_id: uuid.UUID) -> str:
 
 
 def stream_id(seq: int) -> str:
-    """Return the id of an entry: Redis itself refuses one that is not above the last."""
+    """Return the id of an entry: Redis itself rejects an id that is not above the last."""
     return f"{seq}-0"
 
 
 async def write_probe(client: Redis) -> None:
-    """Write and publish as events are. Raises RedisError or OSError."""
+    """Write and publish a test entry the way events are. Raises RedisError or OSError."""
     pipe = client.pipeline(transaction=False)
     pipe.xadd(PROBE_KEY, {"data": ""}, maxlen=1, approximate=False)
     pipe.publish(PROBE_KEY, "")
@@ -54,16 +54,16 @@ async def write_probe(client: Redis) -> None:
 
 @dataclass(slots=True)
 class Published:
-    """What is known here of a log that this process writes."""
+    """State of a log that this process writes."""
 
     sizes: deque[tuple[int, int]] = field(default_factory=deque)
     """(seq, bytes) of the entries in Redis."""
     bytes: int = 0
     opened: bool = False
-    """Whether Redis has had it."""
+    """Whether the log has existed in Redis."""
 
     def add(self, entry: Entry, max_bytes: int) -> int:
-        """Count an entry; return the lowest seq that is to be kept, 0 where nothing is to go."""
+        """Count an entry; return the lowest seq to keep, 0 if nothing has to be trimmed."""
         if entry.opening and self.sizes and entry.seq != self.sizes[-1][0] + 1:
             self.sizes.clear()
             self.bytes = 0
@@ -82,23 +82,23 @@ class Queued:
     turn_id: uuid.UUID
     entry: Entry
     keep_from: int
-    """Older entries go; 0: all are kept."""
+    """Older entries are trimmed; 0: all are kept."""
 
 
 class Publisher:
-    """A bounded queue in front of Redis, and a bound of bytes for each claim's events.
+    """A bounded queue in front of Redis, with a limit in bytes for each claim's events.
 
-    `run` is for its loop, the rest for any thread.
+    Call `run` on its loop; everything else is safe from any thread.
 
-    What cannot be written is dropped, and its turn is lost until its runner opens the log again with a snapshot: a
-    reader never takes what came after a gap for what came next.
+    Events that cannot be written are dropped, and their turn is lost until its runner reopens the log with a
+    snapshot. Otherwise a reader would take the event after a gap for the next one.
     """
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, client: Redis, lost: Collection[uuid.UUID] = ()
     ) -> None:
         self.progress_s = time.monotonic()
-        """When it last worked as it should."""
+        """When it last made progress."""
         self._loop = loop
         self._client = client
         self._lock = threading.Lock()
@@ -128,7 +128,7 @@ class Publisher:
             call_on(self._loop, self._waiting.set)
 
     def lost(self) -> set[uuid.UUID]:
-        """Return turns whose log is to be opened again; none while Redis is gone."""
+        """Return turns whose log must be reopened; none while Redis is unreachable."""
         with self._lock:
             return set(self._lost) if self._up else set()
 
@@ -143,7 +143,7 @@ class Publisher:
             return set(self._published)
 
     def is_idle(self) -> bool:
-        """Whether nothing waits to be sent."""
+        """Return whether the queue is empty and nothing is being sent."""
         with self._lock:
             return not self._queue and not self._sending
 
@@ -168,20 +168,20 @@ class Publisher:
             except UNREACHABLE as error:
                 self._go_down(batch, error)
                 await self._come_up()
-            except Exception as error:  # one bad batch must not end the publishing of all others
+            except Exception as error:  # one bad batch must not stop publishing for all other turns
                 log.exception("a batch of events could not be published")
                 self._go_down(batch, error)
                 await self._come_up()
 
     async def _something_to_do(self) -> None:
-        """Return when there is something to send, or after a while to look whether the logs are still there."""
+        """Return when events are queued, or after `LOOK_EVERY_S` to check that the logs still exist."""
         timer = self._loop.call_later(LOOK_EVERY_S, self._waiting.set)
         await self._waiting.wait()
         timer.cancel()
         self._waiting.clear()
 
     async def _vanished(self) -> set[uuid.UUID]:
-        """Return the turns whose log is gone: one whose model is silent would be noticed only when it speaks."""
+        """Return the turns whose log is gone, which would else be noticed only at the turn's next event."""
         now = time.monotonic()
         if now < self._looked_at_s + LOOK_EVERY_S:
             return set()
@@ -202,13 +202,14 @@ class Publisher:
             return batch
 
     async def _send(self, batch: Sequence[Queued]) -> set[uuid.UUID]:
-        """Write a batch in one round trip; return the turns whose log is not there any more."""
+        """Write a batch in one round trip; return the turns whose log no longer exists."""
         pipe = self._client.pipeline(transaction=False)
         sent: list[Queued | None] = []
         for item in batch:
             key = stream_key(item.turn_id)
             pipe.execute_command(*xadd(key, item))
-            # Also published if the log refuses it: followers pass over a seq that they have, and read the log at a gap.
+            # Publish even if the log rejects the entry: followers ignore a seq that they have, and read the
+            # log at a gap.
             pipe.execute_command("PUBLISH", key, f"{item.entry.seq} {item.entry.type} {item.entry.data}")
             sent += (item, None)
             if item.entry.opening or item.entry.terminal:
@@ -228,7 +229,7 @@ class Publisher:
         return vanished
 
     def _lose(self, turn_ids: set[uuid.UUID]) -> None:
-        """Have vanished logs opened again; drop what is queued behind the gap."""
+        """Mark logs as lost, so that they are reopened, and drop queued events behind the gap."""
         if not turn_ids:
             return
         with self._lock:
@@ -239,7 +240,7 @@ class Publisher:
         log.warning("event logs vanished and are opened anew: %d", len(turn_ids))
 
     def _go_down(self, batch: Sequence[Queued], error: Exception) -> None:
-        """Drop everything: whether the batch arrived is unknown, so every running turn needs a snapshot."""
+        """Drop everything. It is unknown whether the batch arrived, so every running turn needs a snapshot."""
         with self._lock:
             self._up = False
             self._dropped += len(batch) + len(self._queue)
@@ -248,7 +249,7 @@ class Publisher:
         log.error("events cannot be published, turns go on without: %s: %s", type(error).__name__, error)
 
     async def _come_up(self) -> None:
-        """Return when Redis takes events again; what was under way is forgotten."""
+        """Return when Redis accepts writes again. The batch being sent no longer counts as pending."""
         self._sending = False
         while True:
             self.progress_s = time.monotonic()
@@ -264,7 +265,10 @@ class Publisher:
 
 
 def xadd(key: str, item: Queued) -> list[Any]:
-    """Return the command that adds an entry: only an opening makes a log, and the oldest entries make room."""
+    """Return the command that adds an entry and trims the oldest ones. Only an opening event creates a stream.
+
+    Without NOMKSTREAM, a delta after the loss of a log would create a stream without a beginning.
+    """
     entry = item.entry
     command: list[Any] = ["XADD", key]
     if not entry.opening:
@@ -275,5 +279,5 @@ def xadd(key: str, item: Queued) -> list[Any]:
 
 
 def is_stale(reply: Any) -> bool:
-    """Whether Redis refused an entry of an older claim, or one that it has: a newer runner writes this log."""
+    """Return whether Redis rejected an entry of an older claim, or a duplicate: a newer runner writes this log."""
     return isinstance(reply, ResponseError) and "equal or smaller" in str(reply)

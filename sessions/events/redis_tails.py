@@ -1,8 +1,10 @@
-"""The newest events of the turns that are read in this process: one copy and one subscription for all their readers.
+"""The newest events of the turns read in this process: one copy and one subscription for all their readers.
 
-Readers are on the web server's loop, messages arrive on the event log's: one lock guards all of it.
-A message is appended if it follows the last entry. Everything else (a gap, a page of an older log, a lost connection)
-is settled by reading the log from `Tail.position`: the log is the truth, messages are only faster.
+Readers run on the web server's loop, messages arrive on the event log's loop: one lock guards all state.
+
+A message is appended if it follows the last entry. All other cases (a gap, a page of an older log, a lost
+connection) are resolved by reading the log from `Tail.position`. Pub/Sub delivers at most once, so only the
+log is authoritative; messages are just faster.
 """
 
 from __future__ import annotations
@@ -20,30 +22,30 @@ from sessions.events.redis_publisher import stream_key
 UNUSED_AFTER_S = 10.0
 MAX_TAIL_BYTES = 512 * 1024
 ANYTHING = -1
-"""The seq of a waiter that any news of its turn wakes, also that there is none."""
+"""The seq of a waiter that is woken by any result for its turn, including an empty one."""
 
 
 @dataclass(slots=True)
 class Tail:
-    """The part of one turn's log that this process has."""
+    """The part of one turn's log that this process holds."""
 
     start: int
     """`entries` holds everything after it, up to `position`."""
     position: int
     used_at_s: float
     complete: bool = False
-    """Whether the last read of the log reached its end, and each message since then followed."""
+    """Whether the last read reached the end of the log and every later message followed without a gap."""
     read_since_s: float | None = None
     """When the current read of the log began."""
     entries: deque[Entry] = field(default_factory=deque)
     bytes: int = 0
     held: list[Entry] = field(default_factory=list)
-    """Messages that arrived during that read and may follow its result."""
+    """Messages received during that read; they may follow its result."""
     waiters: dict[Waiter, int] = field(default_factory=dict)
-    """Sleeping readers, and the seq after which each wants something."""
+    """Sleeping readers, each with the seq after which it waits for entries."""
 
     def covers(self, seq: int) -> bool:
-        """Whether what comes after `seq` is known without reading the log."""
+        """Return whether the entries after `seq` are known without reading the log."""
         return self.start <= seq and (seq < self.position or self.complete)
 
     def follows(self, entry: Entry) -> bool:
@@ -59,13 +61,13 @@ class Tail:
             self.start = dropped.seq
 
     def begin_at(self, seq: int) -> None:
-        """Start further back. Only valid without entries."""
+        """Start at an earlier seq. Only valid without entries."""
         self.start = self.position = seq
         self.complete = False
         self.read_since_s = None
 
     def due(self) -> list[Waiter]:
-        """Remove and return the waiters that have something to read."""
+        """Remove and return the waiters with entries to read."""
         due = [waiter for waiter, seq in self.waiters.items() if seq < self.position]
         for waiter in due:
             del self.waiters[waiter]
@@ -73,21 +75,26 @@ class Tail:
 
 
 class Tails:
-    """By channel, which is the name of the turn's stream.
+    """Tails by channel, which has the name of the turn's stream.
 
-    `after`, `wait`, `last_seq` and `forget` are for readers, on any loop; the rest is for the follower, on its own.
+    `after`, `wait`, `last_seq` and `forget` are for readers, on any loop; the rest is for the follower, on
+    its own loop.
     """
 
     def __init__(self, changed: Callable[[], None]) -> None:
         self._changed = changed
-        """Called when there is something to subscribe to or to read."""
+        """Called when there are channels to subscribe to or logs to read."""
         self._lock = threading.Lock()
         self._tails: dict[str, Tail] = {}
         self._new: set[str] = set()
-        """To be subscribed to."""
+        """Channels to subscribe to."""
         self._subscribed: set[str] = set()
         self._confirmed: set[str] = set()
-        """Whose messages arrive: only then does a read of the log leave no gap."""
+        """Channels with a confirmed subscription.
+
+        Only a read after the confirmation leaves no gap: an event written between a read and the subscription
+        would be missed.
+        """
         self._to_read: set[str] = set()
         self._reachable = True
 
@@ -96,7 +103,8 @@ class Tails:
     async def after(self, turn_id: uuid.UUID, seq: int, timeout_s: float) -> tuple[bool, list[Entry] | None]:
         """Return whether the tail reaches back to `seq`, and the entries after it.
 
-        The first reader of a turn waits until its log has been read. If Redis cannot be reached there are no entries.
+        The first reader of a turn waits until its log has been read. If Redis is unreachable there are no
+        entries.
         """
         channel = stream_key(turn_id)
         with self._lock:
@@ -127,7 +135,7 @@ class Tails:
         return await self._sleep(tail, waiter, timeout_s)
 
     def last_seq(self, turn_id: uuid.UUID) -> int:
-        """Return the newest seq that arrived, 0 if none did."""
+        """Return the newest received seq, 0 if none was received."""
         with self._lock:
             tail = self._tails.get(stream_key(turn_id))
             return tail.position if tail is not None and tail.entries else 0
@@ -144,7 +152,7 @@ class Tails:
             tail = self._tails[channel] = Tail(seq, seq, time.monotonic())
             if channel not in self._subscribed:
                 self._new.add(channel)
-        elif seq < tail.start and not tail.entries:  # it began at a seq that a client made up
+        elif seq < tail.start and not tail.entries:  # the tail began at a seq that a client invented
             tail.begin_at(seq)
         tail.used_at_s = time.monotonic()
         return tail
@@ -163,14 +171,14 @@ class Tails:
                 tail.used_at_s = time.monotonic()
 
     def _want(self, channel: str, tail: Tail) -> None:
-        """Have the log read, unless a read is under way, or follows when the subscription is confirmed."""
+        """Schedule a read of the log, unless one is running or will follow the confirmation of the subscription."""
         if tail.read_since_s is None and channel in self._confirmed:
             self._to_read.add(channel)
 
     # --- For the follower ---------------------------------------------------------------------------------------------
 
     def to_subscribe(self) -> list[str]:
-        """Return the channels to subscribe to; they count as subscribed from now on."""
+        """Return the channels to subscribe to and count them as subscribed."""
         with self._lock:
             channels = [channel for channel in self._new if channel in self._tails]
             self._new.clear()
@@ -178,7 +186,7 @@ class Tails:
             return channels
 
     def to_unsubscribe(self) -> list[str]:
-        """Drop tails without readers for a while; return the channels that are no longer needed."""
+        """Drop tails that were unused for a while; return the channels to unsubscribe from."""
         unused = time.monotonic() - UNUSED_AFTER_S
         with self._lock:
             for channel in [
@@ -191,7 +199,7 @@ class Tails:
             return channels
 
     def confirm(self, channel: str) -> None:
-        """Note that messages arrive from now on: what came before them has to be read."""
+        """Note that a subscription is active, and schedule a read of the entries before it."""
         with self._lock:
             self._reachable = True
             if channel in self._subscribed and channel in self._tails:
@@ -213,13 +221,13 @@ class Tails:
                 return []
             tail.complete = False
             if not tail.waiters:
-                return []  # the next reader has the log read
+                return []  # the next reader schedules a read
             self._want(channel, tail)
         self._changed()
         return []
 
     def to_read(self, at_most: int) -> list[tuple[str, int]]:
-        """Return logs to read, each with the seq to read after; the reads count as under way from now on."""
+        """Return logs to read, each with the seq to read after, and count the reads as running."""
         now = time.monotonic()
         reads: list[tuple[str, int]] = []
         with self._lock:
@@ -231,10 +239,10 @@ class Tails:
         return reads
 
     def read(self, channel: str, seq: int, entries: Iterable[Entry], *, more: bool) -> list[Waiter]:
-        """Process the log's entries after `seq`; `more`: there are others behind them. Return the waiters to wake."""
+        """Process the log's entries after `seq`; return the waiters to wake. `more`: the log has further entries."""
         with self._lock:
             tail = self._tails.get(channel)
-            if tail is None or seq > tail.position:  # it starts further back meanwhile
+            if tail is None or seq > tail.position:  # the tail was moved back meanwhile
                 return []
             held, tail.held = tail.held, []
             tail.read_since_s = None
@@ -258,7 +266,7 @@ class Tails:
         return waiters
 
     def disconnected(self) -> list[Waiter]:
-        """Note that no messages arrive: everything has to be subscribed to again. Return the waiters to wake."""
+        """Note that the connection is lost, with all subscriptions. Return the waiters to wake."""
         waiters: list[Waiter] = []
         with self._lock:
             self._reachable = False
@@ -271,7 +279,7 @@ class Tails:
         return waiters
 
     def oldest_read_s(self) -> float:
-        """Return when the oldest read under way began, now if there is none."""
+        """Return when the oldest running read began, the current time if there is none."""
         now = time.monotonic()
         with self._lock:
             return min((tail.read_since_s or now for tail in self._tails.values()), default=now)
@@ -282,5 +290,5 @@ class Tails:
 
     @staticmethod
     def _reading(tail: Tail) -> list[Waiter]:
-        """Return the waiters that wait for a read; those that wait for a new event keep waiting."""
+        """Return the waiters for a read; waiters for a new event keep waiting."""
         return [waiter for waiter, seq in tail.waiters.items() if seq == ANYTHING]

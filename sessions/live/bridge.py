@@ -1,4 +1,4 @@
-"""The bridge of one running turn: the engine's journal becomes rows, its events become the event log."""
+"""The bridge of one running turn: stores the engine's journal as rows and publishes its events to the event log."""
 
 from __future__ import annotations
 
@@ -31,27 +31,27 @@ from sessions.services.leases import Claimed
 from web.rfc3339 import rfc3339
 
 DELTA_EVERY_S = 0.05
-"""Text is published once in each of these periods, which all turns share: what they have to say is one batch."""
+"""Text is published at most once per period. All turns share the periods, so that their deltas form one batch."""
 
 CLAIM_STRIDE = 1_000_000
-"""Claim n of a turn counts its events from (n-1) x this + 1."""
+"""Claim n of a turn numbers its events from (n-1) x this + 1."""
 
 
 @dataclass(slots=True)
 class Lane:
-    """What readers know of a step so far."""
+    """The published state of a step."""
 
     started: StepStarted
     text: list[str] = field(default_factory=list)
     pending: dict[str, list[str]] = field(default_factory=dict)
-    """Text by kind that has not been published yet."""
+    """Unpublished text by kind."""
     flush_at: float = 0.0
     timer: asyncio.TimerHandle | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What the bridge adds to a completed step."""
+    """Data that the bridge adds to a completed step."""
 
     usage: dict[str, Any]
     cost_usd: str | None
@@ -59,7 +59,7 @@ class Finished:
 
 
 class Bridge:
-    """Journal and Events of one claim on one turn. Lives on the runtime's loop."""
+    """Journal and Events ports of one claim on one turn. Lives on the runtime's loop."""
 
     def __init__(self, claimed: Claimed, journal: TurnJournal, log: EventLog) -> None:
         self.claimed = claimed
@@ -68,8 +68,10 @@ class Bridge:
         self.last_change = 0
         """The seq of the newest event that is not a delta."""
         self.committing = False
-        """The run is over: nothing more is published but the turn's end, whose seq goes into the commit. A turn that is
-        no longer held is now a turn that is final."""
+        """The run is over: only the terminal event is still published, and its seq is part of the commit.
+
+        From now on a turn that is no longer held counts as final.
+        """
         self.progress: dict[str, int] = {}
         """Ids of open calls -> bytes received, for the lease renewal."""
         self.lanes: dict[str, Lane] = {}
@@ -78,9 +80,9 @@ class Bridge:
         self._past = claimed.past
         self._finished: dict[str, Finished] = {}
         self._html: dict[str, str] = {}
-        """Of completed steps."""
+        """HTML of completed steps, by step id."""
         self._live: set[str] = set()
-        """Calls whose text readers see."""
+        """Calls whose text is shown to readers."""
 
     # --- Journal ------------------------------------------------------------------------------------------------------
 
@@ -105,7 +107,7 @@ class Bridge:
             self._finished[outcome.call_id] = Finished(usage_of_report(outcome.report), usd_text(cost), html)
 
     async def html_of(self, answers: Sequence[StepResult]) -> dict[str, str]:
-        """Return the HTML of all that was said, by step. What no reader has got is rendered now."""
+        """Return the HTML of all answers, by step. Renders those that were not published."""
         for answer in answers:
             if answer.step_id not in self._html:
                 self._html[answer.step_id] = await asyncio.to_thread(render_markdown, answer.text)
@@ -164,18 +166,18 @@ class Bridge:
         )
 
     def flush(self) -> None:
-        """Publish all text that still waits."""
+        """Publish all pending text."""
         for lane in self.lanes.values():
             self._flush(lane)
 
     def close(self) -> None:
-        """Publish nothing more: a run that broke leaves text that waits for its time."""
+        """Cancel the timers of pending text, which a failed run leaves behind."""
         for lane in self.lanes.values():
             if lane.timer is not None:
                 lane.timer.cancel()
 
     def _collect(self, lane: Lane, delta: StepDelta) -> None:
-        """Publish a delta at once, or at the end of a period in which some text was published already."""
+        """Publish a delta at once, or at the end of the period if the lane already published text in it."""
         if delta.kind == "text":
             lane.text.append(delta.text)
         lane.pending.setdefault(delta.kind, []).append(delta.text)

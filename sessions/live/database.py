@@ -1,4 +1,4 @@
-"""How code on an event loop touches the database: on threads that keep their connections."""
+"""Database access from event loops, on threads that keep their connections."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from psycopg import Error
 log = logging.getLogger(__name__)
 
 UNREACHABLE = (OperationalError, InterfaceError)
-"""What the database raises that is gone, restarts, or gives way to somebody else: the same may work soon."""
+"""Raised when the database is down, restarts, or aborts a transaction in favour of another: a retry may succeed."""
 
 TRY_EVERY_S = 0.25
 
@@ -29,10 +29,10 @@ R = TypeVar("R")
 
 
 class DatabaseThreads(ThreadPoolExecutor):
-    """Threads for ORM work. Each keeps one connection for as long as it lives, so their number bounds both.
+    """Threads for ORM work. Each keeps one connection for its lifetime, so their number bounds both.
 
-    What is submitted must be a whole unit of work: the next one may run on another thread. A connection that the
-    database has closed is replaced before it is used, so a restart fails no later request.
+    A submitted function must be a whole unit of work, since the next one may run on another thread. A
+    connection that the database has closed is replaced before use, so a restart fails no later request.
     """
 
     def __init__(self, max_workers: int, name: str) -> None:
@@ -40,7 +40,7 @@ class DatabaseThreads(ThreadPoolExecutor):
         self._known = threading.local()
         self._opened: list[BaseDatabaseWrapper] = []
         self._busy: set[int] = set()
-        """Connections (by identity) that a unit of work is using."""
+        """Connections (by identity) used by a running unit of work."""
 
     def submit(self, fn: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:
         return super().submit(self._unit, fn, *args, **kwargs)
@@ -60,17 +60,17 @@ class DatabaseThreads(ThreadPoolExecutor):
             self._busy.discard(id(wrapper))
 
     def close(self) -> None:
-        """Take no more work, drop what has not begun, and close the connections of idle threads. Never blocks."""
+        """Accept no more work, drop pending work, and close the connections of idle threads. Never blocks."""
         self.shutdown(wait=False, cancel_futures=True)
         for wrapper in self._opened:
             if id(wrapper) not in self._busy:
-                # The thread that opened it is done with it, and cannot be asked to close it any more.
+                # The thread that opened it no longer uses it, and can no longer run the close itself.
                 wrapper.inc_thread_sharing()
                 wrapper.close()
 
 
 def has_news(wrapper: BaseDatabaseWrapper) -> bool:
-    """Whether the server has sent something unasked, such as its farewell: a look at the socket, no round trip."""
+    """Return whether the server has sent unsolicited data, such as a shutdown notice. Needs no round trip."""
     if wrapper.connection is None or wrapper.vendor != "postgresql":
         return False
     try:
@@ -82,7 +82,7 @@ def has_news(wrapper: BaseDatabaseWrapper) -> bool:
 
 
 def executor_size() -> int:
-    """Return how many connections runners may use: one on SQLite, which has one writer, else half of all."""
+    """Return the number of connections for runners: one on SQLite, which has one writer, else half of the pool."""
     if connection.vendor == "sqlite":
         return 1
     return max(1, settings.PANTHEON_DB_POOL_SIZE // 2)
@@ -96,7 +96,7 @@ class Database:
 
     async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Call `function` in a database thread."""
-        context = contextvars.copy_context()  # what log lines are told about
+        context = contextvars.copy_context()  # the logging context
 
         def call() -> R:
             return context.run(function, *args, **kwargs)
@@ -104,11 +104,11 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
     async def persist(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """`run`, and again while the database is gone, for as long as a lease; then raise what it said last.
+        """Call `run`, retrying while the database is unreachable for at most one lease; then raise the last error.
 
-        What a model answered is paid for: it is not thrown away for a restart of the database. After a lease the turn
-        is anybody's. `function` must bear to be called twice: a connection may break when its work is done and before
-        that is told.
+        A model's answer is paid for, so it must survive a restart of the database. After the lease any runner
+        may claim the turn. `function` must be safe to call twice: a connection may break after the commit and
+        before its confirmation.
         """
         loop = asyncio.get_running_loop()
         ends_s = loop.time() + settings.PANTHEON_LEASE_S

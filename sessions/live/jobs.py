@@ -1,6 +1,6 @@
-"""The periodic work of an installation: one list, for the web process that runs turns itself and for beat alike.
+"""The periodic jobs of an installation: one list, for Celery beat and for a web process that runs turns itself.
 
-What every process does for itself (renew leases, look after its event logs) is in `runtime.py`.
+Work that every process does for itself (lease renewal, care of its event logs) is in `runtime.py`.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ HOUR_S = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Work that one process of the installation does every so often; that two do it at once does no harm."""
+    """Periodic work of one process of the installation. Running it in two processes at once is harmless."""
 
     name: str
-    """Beat's messages have it too: a new name is a message that workers of the version before refuse."""
+    """Also part of beat's messages: workers of the previous version reject messages with a new name."""
     every_s: float
     run: Callable[[], Sequence[uuid.UUID] | None]
-    """Called in a database thread. Turns that it returns are to be run."""
+    """Called in a database thread. Returns turns to run, if any."""
     failure: str
-    """What the log says where it fails. It is done again in its time."""
+    """Log text for a failure. The next run is at the usual time."""
     needs_place: bool = False
-    """Whether it waits where no turn may begin: the turns that it finds would only be put off for longer each time."""
+    """Whether to skip it while this process is full: it would only postpone the turns it finds, longer each time."""
 
 
 def purge_deleted() -> None:

@@ -1,4 +1,4 @@
-"""Where a running turn's calls are written down: as they happen in the database, or in memory until the commit."""
+"""The journal of a running turn's calls: in the database as they happen, or in memory until the commit."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ JOURNALS = (DATABASE, MEMORY)
 
 
 class TurnJournal:
-    """Knows the calls of one claim on one turn. This kind writes them with the commit.
+    """The calls of one claim on one turn. This base class writes them with the commit.
 
-    What a process had asked before it died is neither resumed nor billed.
+    Calls of a process that died are neither resumed nor billed.
     """
 
     def __init__(self, claimed: Claimed, database: Database) -> None:
@@ -45,10 +45,10 @@ class TurnJournal:
         self._database = database
         self._by_id: dict[uuid.UUID, Call] = {}
         self._again: set[str] = set()
-        """Slots whose next attempt waits for its time."""
+        """Slots whose next attempt is scheduled."""
 
     async def start(self, intent: CallIntent) -> None:
-        """Note a call that is about to be sent. Raises FenceLost."""
+        """Record a call that is about to be sent. Raises FenceLost."""
         turn_id, claim, number = self._claimed.turn_id, self._claimed.claim, len(self.written.calls) + 1
         call = call_of_intent(turn_id=turn_id, claim=claim, number=number, intent=intent)
         self.written.calls.append(call)
@@ -57,7 +57,7 @@ class TurnJournal:
         await self._write_begun(call)
 
     async def finish(self, outcome: CallOutcome, received_bytes: int) -> int | None:
-        """Note how a call ended; return what it cost in pico-USD, None if it is unpriced. Raises FenceLost."""
+        """Record a call's outcome; return its cost in pico-USD, None if it is unpriced. Raises FenceLost."""
         call = self._by_id.pop(uuid.UUID(outcome.call_id))
         call.received_bytes = received_bytes
         call_close(call, outcome, at=timezone.now())
@@ -73,14 +73,14 @@ class TurnJournal:
         self.written.new.append(call)
 
     async def _write_ended(self, call: Call) -> None:
-        """Leave it to the commit."""
+        """Do nothing: the commit writes it."""
 
 
 class DatabaseJournal(TurnJournal):
-    """Every call is a row before it is sent and has its outcome before the next begins.
+    """Inserts every call before it is sent and writes its outcome before the next call begins.
 
-    An outcome is written at once, unless the turn goes on at once: then it is written with what follows, the next
-    call's row or the commit.
+    An outcome is written at once, unless the turn continues at once: then it is written together with the
+    next call's row or the commit.
     """
 
     async def _write_begun(self, call: Call) -> None:
@@ -88,7 +88,7 @@ class DatabaseJournal(TurnJournal):
         try:
             await self._write(begun=call, ended=ended)
         except IntegrityError:
-            # Tried again after the connection broke: the first try may have been committed.
+            # This may be a retry after a broken connection whose first try was committed.
             if not await self._database.persist(call_exists, call):
                 raise
         self._forget(ended)
@@ -109,13 +109,13 @@ class DatabaseJournal(TurnJournal):
 
 
 def journal_for(claimed: Claimed, database: Database) -> TurnJournal:
-    """Return a journal of the kind that this process uses."""
+    """Return a journal of the configured kind."""
     kind = TurnJournal if settings.PANTHEON_JOURNAL == MEMORY else DatabaseJournal
     return kind(claimed, database)
 
 
 class JournalState:
-    """What this process knows of its journal: told once, tried until it could be written once."""
+    """State of this process's journal: logged once, and tested until it was writable once."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -123,7 +123,7 @@ class JournalState:
         self._writable = False
 
     def open(self) -> None:
-        """Say at the start which journal there is, and whether it works."""
+        """Log the kind of journal, and whether it works, at the start."""
         with self._lock:
             told, self._told = self._told, True
         if told:
@@ -142,7 +142,7 @@ class JournalState:
             log.info("journal: database. A turn survives the end of its process.")
 
     def check(self) -> str:
-        """Return the journal's name. Raises django.db.Error where it is the database and that cannot be written."""
+        """Return the journal's name. Raises django.db.Error if it is the database and not writable."""
         if settings.PANTHEON_JOURNAL == MEMORY:
             return MEMORY
         if not self._writable:

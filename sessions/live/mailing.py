@@ -1,4 +1,4 @@
-"""Mail from a process that runs turns: on a thread of its own, for a mail server may take its time."""
+"""Mail from a process that runs turns: on its own thread, because a mail server may be slow."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _mailing = threading.Lock()
 
 
 def notices_mail_aside() -> None:
-    """Have passed thresholds mailed, and do not wait for it. Nothing while the last time is not over."""
+    """Start mailing budget notices without waiting. Does nothing while an earlier run is active."""
     if settings.EMAIL_URL and _mailing.acquire(blocking=False):
         threading.Thread(target=_mail, name="pantheon-mail", daemon=True).start()
 
@@ -27,7 +27,7 @@ def _mail() -> None:
         notices_mail()
     except DbError as error:
         log.error("budget notices could not be looked for: %s", error)
-    except Exception:  # nobody waits for this thread, so nobody else would log it
+    except Exception:  # nothing awaits this thread, so nothing else would log it
         log.exception("budget notices could not be mailed")
     finally:
         connections.close_all()

@@ -1,4 +1,4 @@
-"""Run to their end, in this process, the turns whose own process is gone."""
+"""Run abandoned turns, whose process is gone, to their end in this process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOOK_EVERY_S = 0.2
 
 
 def turns_without_runner() -> QuerySet[Turn]:
-    """Return turns whose lease ran out, and queued ones that no process took up in its time."""
+    """Return turns with an expired lease, and queued ones that were not claimed in time."""
     overdue = Q(dispatch_after__lte=Now()) | Q(dispatches__gt=0)
     return Turn.objects.filter(
         Q(status=Turn.Status.RUNNING, lease_expires_at__lt=Now()) | Q(overdue, status=Turn.Status.QUEUED)
@@ -27,18 +27,18 @@ def turns_without_runner() -> QuerySet[Turn]:
 
 @dataclass(slots=True)
 class Recovery:
-    """Which turns this process has taken up, and which may still turn out to be abandoned."""
+    """The turns that this process has taken up, and those that may still prove abandoned."""
 
     runtime: Runtime
     taken: set[uuid.UUID] = field(default_factory=set)
     leases: dict[uuid.UUID, dt.datetime | None] = field(default_factory=dict)
-    """Turn -> its lease when it was first seen: a lease that moves has a living process."""
+    """Turn -> its lease when first seen: a lease that is renewed belongs to a living process."""
 
     def run(self, timeout_s: float) -> Iterator[Turn]:
-        """Yield each turn that was taken up, once it is final; end when none is left, or when the time is over.
+        """Yield each recovered turn once it is final; end when none is left, or at the timeout.
 
-        Waits for leases to run out, so right after a crash it finds the turns too. Safe while others run turns: a
-        turn is claimed by exactly one process.
+        Waits for leases to expire, so it also finds the turns right after a crash. Safe while other processes
+        run turns, since a turn is claimed by exactly one process.
         """
         deadline = time.monotonic() + timeout_s
         while True:
@@ -54,7 +54,7 @@ class Recovery:
             time.sleep(LOOK_EVERY_S)
 
     def open_turns(self) -> set[uuid.UUID]:
-        """Return the active turns that are ours, or of which it is not known that a process runs them."""
+        """Return the active turns that this process took up, or that are not known to have a living runner."""
         active = dict(Turn.objects.active().values_list("pk", "lease_expires_at"))
         return {
             turn_id

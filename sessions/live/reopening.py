@@ -1,4 +1,4 @@
-"""Open the event log of a running turn anew, after it vanished: one snapshot stands in for all that was lost."""
+"""Reopen the lost event log of a running turn: one snapshot replaces all lost events."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ READS = 5
 
 
 async def reopen_log(bridge: Bridge, database: Database) -> None:
-    """Publish the turn as it is, at its next seq.
+    """Publish the turn's current state at its next seq.
 
-    The rows are read again where a step began or ended meanwhile; a turn that does not stand still is left for the
-    next try, and one whose run is over meanwhile to its end.
+    Reads the rows again if a step began or ended meanwhile. A turn that keeps changing is left for the next
+    try, and one whose run has ended for its terminal event.
     """
     for _ in range(READS):
         before = bridge.last_change
@@ -28,7 +28,7 @@ async def reopen_log(bridge: Bridge, database: Database) -> None:
 
 
 def publish_snapshot(bridge: Bridge, snapshot: dict[str, Any]) -> None:
-    """Publish rows together with the text of open steps, of which no row knows."""
+    """Publish rows together with the text of open steps, which is not in any row."""
     bridge.flush()
     steps = {step["step_id"]: step for step in snapshot["steps"]}
     for step_id, lane in bridge.lanes.items():

@@ -74,7 +74,7 @@ class Runner:
         self._log = event_log
 
     async def run(self, turn_id: uuid.UUID) -> None:
-        """Run a turn to its end, unless another runner has it."""
+        """Run a turn to its end, unless another runner holds it."""
         if turn_id in self.running:
             return
         try:
@@ -114,7 +114,7 @@ class Runner:
             self._log.release(turn_id)
 
     async def _result(self, claimed: Claimed, ports: Ports, control: Control) -> TurnResult:
-        """Return what the turn came to. The last claim ends it in any case, also where every run of it broke."""
+        """Return the turn's result. The last claim always ends the turn, even if every run of it failed."""
         try:
             return await run_turn(claimed.spec, ports, control, retry_policy())
         except Exception:
@@ -150,13 +150,13 @@ class Runner:
                 html=html,
             )
         except FenceLost:
-            # Tried again after the connection broke: the first try may have been committed.
+            # This may be a retry after a broken connection whose first try was committed.
             if not await self._database.persist(turn_was_committed, turn_id=turn_id, claim=claim):
                 raise
             return await self._database.persist(terminal_fields, turn_id)
 
     async def reopen_logs(self) -> None:
-        """Let the readers of turns whose log vanished go on from a snapshot."""
+        """Reopen lost logs with a snapshot, so that their readers can continue."""
         for turn_id in self._log.lost() & self.running.keys():
             if (turn := self.running.get(turn_id)) is not None and not turn.bridge.committing:
                 await reopen_log(turn.bridge, self._database)

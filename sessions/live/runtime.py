@@ -1,4 +1,8 @@
-"""The process's one event loop for model calls, on a daemon thread, started at first use (so after any fork)."""
+"""The process's one event loop for model calls, on a daemon thread, started at first use (so after any fork).
+
+A thread of its own, because a turn outlives the request that started it and must not block the web server's
+loop.
+"""
 
 from __future__ import annotations
 
@@ -34,11 +38,10 @@ RENEW_EVERY_S = 1.0
 KEEP_LOGS_EVERY_S = 1.0
 FORGET_EVERY_S = 30.0
 DRAIN_S = 1.0
-"""How long the last events may take to leave the process."""
+"""Maximum wait for the last events to be delivered."""
 
 TASKS_END_S = 2.0
-"""How long cancelled tasks may take to end. One that swallows its cancellation is left behind: what it would still
-write is fenced."""
+"""Maximum wait for cancelled tasks. One that swallows its cancellation is abandoned; its writes are fenced."""
 
 START_S = 30.0
 IN_DB_S = 30.0
@@ -57,22 +60,22 @@ def gateway_config() -> GatewayConfig:
 
 
 class Engine:
-    """What lives on the loop: the runner, its database threads, the gateway, and the lease renewal."""
+    """Everything on the loop: the runner, its database threads, the gateway, and the lease renewal."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.database = Database()
         self.heart = Database(threads=1)
-        """Renews leases: whoever else waits for the database must not keep it from that."""
+        """Renews leases on its own connection, so that other database work cannot delay the renewal."""
         self.gateway = Gateway(gateway_config())
         self.runner = Runner(
             runner_id=uuid.uuid4(), models=self.gateway, database=self.database, event_log=event_log
         )
         self.tasks: set[asyncio.Task[None]] = set()
         self.stored: dict[uuid.UUID, int] = {}
-        """The bytes received that the rows of open calls have."""
+        """Received bytes as stored in the rows of open calls."""
         self.places = threading.Semaphore(settings.PANTHEON_WORKER_TURNS)
-        """As many turns as may still begin here."""
+        """One permit for each further turn that may begin here."""
 
     @property
     def has_place(self) -> bool:
@@ -82,7 +85,7 @@ class Engine:
         return True
 
     def begin(self, turn_id: uuid.UUID) -> None:
-        """Run a turn, for which a place was taken."""
+        """Run a turn for which a place has been acquired."""
         task = self.spawn(self.runner.run(turn_id), f"turn {turn_id}")
         task.add_done_callback(lambda _: self.places.release())
 
@@ -95,13 +98,13 @@ class Engine:
     def _done(self, task: asyncio.Task[None]) -> None:
         self.tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            # The turn stays claimed; when its lease runs out, recovery takes it from the journal.
+            # The turn stays claimed; after its lease expires, recovery resumes it from the journal.
             log.error("%s failed", task.get_name(), exc_info=error)
 
     def repeat(
         self, name: str, work: Callable[[], Coroutine[Any, Any, None]], *, every_s: float, failure: str
     ) -> None:
-        """Do something now and every so many seconds; what fails is logged, and tried again in its time."""
+        """Run `work` now and periodically. A failure is logged, and the next run is at the usual time."""
 
         async def forever() -> None:
             while True:
@@ -116,7 +119,7 @@ class Engine:
         self.spawn(forever(), name)
 
     async def renew_leases(self) -> None:
-        """Keep this process's turns, learn which are cancelled, let go of those that were taken."""
+        """Renew the leases of this process's turns; cancel those with a cancel request or another runner."""
         before, received = dict(self.runner.running), self.received()
         if not before:
             return
@@ -135,12 +138,12 @@ class Engine:
                 turn.task.cancel()
 
     async def keep_logs(self) -> None:
-        """Open anew the event logs that vanished, forget those that ended long ago."""
+        """Reopen lost event logs and delete those of turns that ended long ago."""
         event_log.expire()
         await self.runner.reopen_logs()
 
     def received(self) -> dict[uuid.UUID, int]:
-        """Return the open calls of this process and how many bytes each has received."""
+        """Return this process's open calls with the bytes received by each."""
         turns = self.runner.running.values()
         return {
             uuid.UUID(call): size for turn in turns for call, size in turn.bridge.progress.items() if size
@@ -162,7 +165,7 @@ class Engine:
         await self.database.run(journal_state.open)
 
     async def do(self, job: Job) -> None:
-        """Do a job, and begin the turns that it finds as far as there are places."""
+        """Run a job, and begin the turns that it returns while there are places."""
         if job.needs_place and not self.has_place:
             return
         for turn_id in await self.database.run(job.run) or ():
@@ -170,12 +173,12 @@ class Engine:
                 self.begin(turn_id)
 
     async def forget_erased(self) -> None:
-        """Forget the events of turns that are gone: a command erases in a process of its own, and reaches no other."""
+        """Delete the events of erased turns: the erasing command runs in another process, without this memory."""
         if held := event_log.held():
             event_log.forget(await self.database.run(turns_gone, held))
 
     async def stop(self) -> list[uuid.UUID]:
-        """Stop asking models and give the turns back, so that the next process goes on at once; return them."""
+        """Stop all calls, hand over the turns so that the next process continues them at once, and return them."""
         received, turns = self.received(), dict(self.runner.running)
         await end_tasks(self.tasks)
         turn_ids = []
@@ -195,7 +198,7 @@ class Engine:
         return turn_ids
 
     async def keep_outcomes(self, turns: Mapping[uuid.UUID, RunningTurn]) -> None:
-        """Write down what turns that are handed over had left to their commit: no answer is to be bought again."""
+        """Store outcomes that handed-over turns had left to their commit, so that no answer is paid for twice."""
         for turn_id, turn in turns.items():
             if ended := tuple(turn.bridge.journal.written.ended):
                 with contextlib.suppress(FenceLost):  # it was committed after all
@@ -203,7 +206,7 @@ class Engine:
 
 
 async def end_tasks(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancel tasks and give them a moment to end; no wait depends on their doing so."""
+    """Cancel tasks and wait briefly for them, but never depend on their end."""
     if not (left := set(tasks)):
         return
     for task in left:
@@ -214,11 +217,11 @@ async def end_tasks(tasks: Iterable[asyncio.Task[Any]]) -> None:
 
 
 class RuntimeClosed(Exception):
-    """This process is being stopped and runs no turns any more."""
+    """This process is stopping and runs no more turns."""
 
 
 class Runtime:
-    """The door to the engine from any thread."""
+    """Thread-safe access to the engine."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -229,9 +232,10 @@ class Runtime:
         self._closed = False
 
     def submit(self, turn_id: uuid.UUID, *, wait_s: float = 0.0) -> bool:
-        """Have a turn run in this process, and return at once.
+        """Start a turn in this process and return at once.
 
-        False where that is being stopped, or is full and has no place within `wait_s`: the turn is for another process.
+        Returns False if this process is stopping, or is full and has no place within `wait_s`: another
+        process must run the turn.
         """
         try:
             with self._lock:
@@ -239,7 +243,7 @@ class Runtime:
             if not engine.places.acquire(timeout=wait_s):
                 return False
             with self._lock:
-                # A stop that comes after this finds the turn begun.
+                # Under the lock, so that a later stop includes this turn.
                 if self._engine is not engine:
                     return False
                 self._call(engine, lambda: engine.begin(turn_id))
@@ -248,12 +252,12 @@ class Runtime:
         return True
 
     def has_place(self) -> bool:
-        """Whether one more turn may begin here."""
+        """Return whether another turn may begin here."""
         engine = self._engine
         return not self._closed and (engine is None or engine.has_place)
 
     def in_db(self, function: Callable[[], R]) -> R:
-        """Call a function in a database thread and return what it returns. Raises RuntimeClosed, TimeoutError."""
+        """Call a function in a database thread and return its result. Raises RuntimeClosed, TimeoutError."""
         with self._lock:
             engine = self._started()
             future = asyncio.run_coroutine_threadsafe(engine.database.run(function), engine.loop)
@@ -291,7 +295,7 @@ class Runtime:
         return self.stop()
 
     def stop(self, timeout_s: float = 6.0) -> list[uuid.UUID]:
-        """Hand running turns over and end the loop; return those turns. The next `submit` starts a new one."""
+        """Hand running turns over and end the loop; return those turns. The next `submit` starts a new loop."""
         with self._lock:
             engine, thread = self._engine, self._thread
             self._engine = self._thread = None
@@ -315,7 +319,7 @@ class Runtime:
         engine.loop.call_soon_threadsafe(function)
 
     def _started(self) -> Engine:
-        """Return the engine (under the lock), a new one where there is none. Raises RuntimeClosed."""
+        """Return the engine (under the lock), starting one if needed. Raises RuntimeClosed."""
         if self._closed:
             raise RuntimeClosed("this process is being stopped")
         if self._engine is None or self._pid != os.getpid():
@@ -348,7 +352,7 @@ class Runtime:
         try:
             loop.run_forever()
         finally:
-            # Whoever still waits in another thread is told that there is nothing more to wait for.
+            # Cancel the remaining tasks, so that other threads do not keep waiting for their results.
             loop.run_until_complete(end_tasks(asyncio.all_tasks(loop)))
             loop.close()
             engine.database.close()

@@ -1,6 +1,6 @@
-"""Whether this process is being stopped: streams end cleanly then, and readers resume elsewhere.
+"""Whether this process is stopping: streams then end cleanly, and readers resume elsewhere.
 
-The web server's configuration puts its own check in; without one the process never stops early.
+The web server's configuration sets the check; without one the process never stops early.
 """
 
 from __future__ import annotations

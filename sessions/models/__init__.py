@@ -1,4 +1,4 @@
-"""What people do: agents, rooms, sessions, turns, the calls behind them, and messages."""
+"""Models of conversations: agents, rooms, sessions, turns, calls, messages and summaries."""
 
 from sessions.models.agent import Agent
 from sessions.models.call import Call

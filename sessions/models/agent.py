@@ -17,7 +17,7 @@ key_validator = RegexValidator(r"\A[a-z0-9_-]{1,64}\Z", "Use 1 to 64 of a-z, 0-9
 
 
 class Agent(models.Model):
-    """A member of a council: how it is called, which model it runs on, and what it is told to be."""
+    """A member of a council: a handle, a model and instructions."""
 
     MOST_PER_PERSON: ClassVar = 500
     """Living agents of one person: pages list them all."""

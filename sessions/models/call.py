@@ -12,9 +12,9 @@ from orchestration.engine.specs import Usage
 class Call(models.Model):
     """One attempt at a model: journal, step attempt and context audit in one row.
 
-    The id is minted before anything is sent and becomes the id of the usage event. Attempts of a step share
-    `step_id`; `slot` names the step's place in the turn, so that a resumed turn finds what was already answered.
-    `text` is what a resumed turn would replay; commit blanks it, the row stays.
+    The id is generated before anything is sent and becomes the id of the usage event. Attempts of a step
+    share `step_id`; `slot` names the step's place in the turn, so that a resumed turn finds its earlier
+    answers. `text` is replayed by a resumed turn; the commit blanks it, the row stays.
     """
 
     class Status(models.TextChoices):
@@ -66,7 +66,7 @@ class Call(models.Model):
         ]
         ordering: ClassVar = ["turn", "number"]
         constraints: ClassVar = [
-            # Also the index that a turn's calls are read by.
+            # Also the index for reading a turn's calls.
             models.UniqueConstraint(fields=["turn", "number"], name="call_number_once"),
         ]
 
@@ -75,7 +75,7 @@ class Call(models.Model):
 
     @property
     def bound(self) -> Usage:
-        """The most that the call can have used; of one from before bounds were kept, what was estimated."""
+        """The call's maximum usage; the estimate for calls from before bounds were stored."""
         context = self.context
         return Usage(
             input=context.get("input_bound", context.get("estimate_after", 0)),

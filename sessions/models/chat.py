@@ -13,12 +13,12 @@ from sessions.models.soft import OwnedQuerySet
 
 class ChatSessionQuerySet(OwnedQuerySet):
     def listed(self) -> Self:
-        """Leave out what programs asked through the OpenAI-compatible endpoint: a session each, which nobody opens."""
+        """Exclude sessions of the OpenAI-compatible endpoint: one per request, never opened."""
         return self.filter(origin=ChatSession.Origin.OPENED)
 
 
 class ChatSession(models.Model):
-    """A thread of turns in a room, or with one agent alone (exactly one of the two)."""
+    """A thread of turns in a room or with one agent (exactly one of the two)."""
 
     class Origin(models.TextChoices):
         OPENED = "opened", "opened in a room or with an agent"
@@ -54,28 +54,28 @@ class ChatSession(models.Model):
                 | Q(room__isnull=False, agent__isnull=True),
             )
         ]
-        # Home and room pages: the sessions that a person opened, the latest first.
+        # Home and room pages: the sessions that a user opened, the latest first.
         indexes: ClassVar = [models.Index(fields=["owner", "origin", "-updated_at"], name="session_recent")]
 
     def __str__(self) -> str:
-        # Stands in the administration, where a title must not: it is the first message until renamed.
+        # Shown in the administration, where the title must not be: it is the first message until renamed.
         return f"session {self.pk}"
 
     @property
     def heading(self) -> str:
-        """Return what the session is called on the pages of its owner."""
+        """Return the session's title for its owner's pages."""
         return self.title or "New session"
 
 
 class MessageManager(models.Manager["Message"]):
-    """Leaves the HTML in the database: pages alone show it, and ask for it with `defer(None)`."""
+    """Defers the HTML: only pages need it, and they load it with `defer(None)`."""
 
     def get_queryset(self) -> models.QuerySet[Message]:
         return super().get_queryset().defer("html")
 
 
 class Message(models.Model):
-    """What somebody said in a session. An answer's id is the id of the step that made it."""
+    """A message of a session. An answer's id is the id of its step."""
 
     class Role(models.TextChoices):
         USER = "user"
@@ -115,7 +115,7 @@ class Message(models.Model):
     class Meta:
         ordering: ClassVar = ["session", "seq"]
         constraints: ClassVar = [
-            # Also the index that a transcript is read by.
+            # Also the index for reading a transcript.
             models.UniqueConstraint(fields=["session", "seq"], name="message_seq_once"),
             models.UniqueConstraint(
                 fields=["turn"], condition=Q(role="user"), name="message_user_once_per_turn"

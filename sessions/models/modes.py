@@ -1,4 +1,4 @@
-"""The engine's modes as choices: of rooms, of turns, and of what a turn may be asked for."""
+"""The engine's modes as choices: for rooms, for turns, and for requests."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from sessions.models.soft import OwnedQuerySet
 
 
 class Room(models.Model):
-    """A council: agents in an order, a goal, and the mode in which they answer."""
+    """A council: ordered agents, a goal, and the mode in which they answer."""
 
     MOST_PER_PERSON: ClassVar = 500
     """Living rooms of one person: pages list them all."""

@@ -1,4 +1,4 @@
-"""Rows that are deleted softly: hidden from their owner at once, gone from every query of ours."""
+"""Soft deletion: deleted rows are hidden from their owner at once and excluded from queries."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 
 class Summary(models.Model):
-    """What was said in a session up to a message, condensed. Each continues the one before; the newest counts.
+    """A summary of a session up to a message. Each continues the previous one; the newest counts.
 
     A list holds `{"text", "message_seq" (or null), "pinned"}`; pinned items are in every later summary.
     """
@@ -39,7 +39,7 @@ class Summary(models.Model):
         ordering: ClassVar = ["-created_at", "id"]
         constraints: ClassVar = [
             models.CheckConstraint(name="summary_range", condition=Q(from_seq__lte=F("through_seq"))),
-            # Also the index that a session's newest summary is found by.
+            # Also the index for finding a session's newest summary.
             models.UniqueConstraint(fields=["session", "through_seq"], name="summary_through_once"),
         ]
 

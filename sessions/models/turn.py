@@ -14,22 +14,22 @@ from sessions.models.modes import turn_modes
 
 class TurnQuerySet(models.QuerySet["Turn"]):
     def spoken(self) -> TurnQuerySet:
-        """Leave out turns that only summarize: they are in no list, transcript or context."""
+        """Exclude turns that only summarize: they are in no list, transcript or context."""
         return self.exclude(mode=SUMMARY.key)
 
     def active(self) -> TurnQuerySet:
         return self.filter(status__in=Turn.ACTIVE)
 
     def without_snapshot(self) -> TurnQuerySet:
-        """Leave the snapshots, which may be longer than all that was said, in the database, but for `summary_plan`."""
+        """Defer snapshots, which may be longer than all messages, but annotate `summary_plan`."""
         return self.defer("snapshot").annotate(summary_plan=F("snapshot__summarize"))
 
 
 class Turn(models.Model):
-    """One user message and all that it causes.
+    """One user message and everything it causes.
 
-    `snapshot` holds everything a runner needs (see `sessions.services.snapshot`), so that any process can run or
-    resume it; `claim` is the fencing token that every write of a runner must present.
+    `snapshot` holds everything a runner needs (see `sessions.services.snapshot`), so that any process can run
+    or resume the turn; `claim` is the fencing token of every write of a runner.
     """
 
     class Status(models.TextChoices):

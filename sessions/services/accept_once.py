@@ -1,4 +1,4 @@
-"""Accept a request once: one that is repeated with its Idempotency-Key gets the turn that the first one made."""
+"""Accept a request once: a repetition with the same Idempotency-Key returns the turn of the first request."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ IDEMPOTENCY_KEPT = dt.timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A turn that will run, or (`replayed`) that an earlier request of the same key made."""
+    """A new turn, or (`replayed`) the turn of an earlier request with the same key."""
 
     turn: Turn
     replayed: bool
 
 
 def accept_once(*, user: User, key: str | None, digest: str, make: Callable[[], Turn]) -> Accepted:
-    """Return the turn that an earlier request of this key made, else the one that `make` makes.
+    """Return the turn of an earlier request with this key, else the turn created by `make`.
 
-    `make` reads the request and accepts it, so a repeated request is refused by nothing that came after the first.
-    Raises `idempotency_mismatch`, and what `make` raises.
+    `make` reads and accepts the request, so a repeated request cannot be refused for changes since the first
+    one. Raises `idempotency_mismatch`, and what `make` raises.
     """
     known = turn_of_key(user, key, digest)
     if known is not None:
@@ -36,7 +36,7 @@ def accept_once(*, user: User, key: str | None, digest: str, make: Callable[[], 
     try:
         return Accepted(make(), replayed=False)
     except (IntegrityError, PantheonError):
-        # What stood in the way may be the same request, sent twice at once.
+        # The conflict may be the same request, sent twice concurrently.
         known = turn_of_key(user, key, digest)
         if known is None:
             raise
@@ -44,7 +44,7 @@ def accept_once(*, user: User, key: str | None, digest: str, make: Callable[[], 
 
 
 def turn_of_key(user: User, key: str | None, digest: str) -> Turn | None:
-    """Return the turn that this key made; a key older than 24 h is freed. Raises `idempotency_mismatch`."""
+    """Return the turn created with this key; a key older than 24 h is freed. Raises `idempotency_mismatch`."""
     if key is None:
         return None
     turn = Turn.objects.filter(user=user, idempotency_key=key).select_related("session").first()

@@ -30,7 +30,7 @@ def agent_create(*, owner: User, **fields: Any) -> Agent:
 
 @transaction.atomic(durable=True)
 def agent_update(*, agent: Agent, **fields: Any) -> Agent:
-    """Change an agent; running turns keep what they were accepted with. Raises like `agent_create`."""
+    """Change an agent; running turns keep the values from their acceptance. Raises like `agent_create`."""
     return save_agent(lock_alive(agent), fields)
 
 
@@ -60,9 +60,9 @@ def save_agent(agent: Agent, fields: dict[str, Any]) -> Agent:
 
 @transaction.atomic(durable=True)
 def agent_delete(*, agent: Agent) -> None:
-    """Delete softly: the key is free, the agent answers in no room, transcripts and ledger stay.
+    """Delete softly: frees the key and removes the agent from its rooms; transcripts and ledger stay.
 
-    Its seats are kept for it until the room's council is changed (`agent_restore`); nobody sees them.
+    Its room memberships are kept, hidden, for `agent_restore` until the room's agents are changed.
     """
     agent = lock_alive(agent)
     agent.deleted_at = timezone.now()

@@ -1,4 +1,4 @@
-"""Rows that are about to be changed: read anew under a lock, so that no change undoes another."""
+"""Rows about to be changed: read again under a lock, so that concurrent changes do not overwrite each other."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Row = TypeVar("Row", Agent, ChatSession, Room)
 
 
 def lock_alive(row: Row) -> Row:
-    """Lock a row and return it as it is now (inside a transaction). Raises NotFound where it has been deleted."""
+    """Lock a row and return its current state (inside a transaction). Raises NotFound if it has been deleted."""
     assert transaction.get_connection().in_atomic_block
     fresh: Row | None = type(row).objects.alive().select_for_update().filter(pk=row.pk).first()
     if fresh is None:

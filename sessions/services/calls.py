@@ -1,4 +1,4 @@
-"""The journal: every model call is a row before it is sent and has its outcome before the next begins."""
+"""The journal: every call is inserted before it is sent and gets its outcome before the next call begins."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OUTCOME = (
     *("status", "error", "text", "received_bytes", "usage", "model_served", "provider_request_id", "context"),
     *("finished_at", "latency_ms", "first_token_ms", "committed"),
 )
-"""What of a row is known once its call has ended."""
+"""Fields that are known once the call has ended."""
 
 RECEIVED: Any = Call._meta.get_field("received_bytes")
 
@@ -42,25 +42,25 @@ WRITE_OUTCOME = CompiledUpdate(
 
 @dataclass(slots=True)
 class TurnCalls:
-    """The calls of a turn that are not billed yet, as its runner knows them, and what of them has no row so far."""
+    """A turn's unbilled calls as its runner knows them, and those not yet written to the database."""
 
     calls: list[Call] = field(default_factory=list)
     """All of them, in order."""
     new: list[Call] = field(default_factory=list)
-    """Those without a row."""
+    """Calls without a row."""
     ended: list[Call] = field(default_factory=list)
-    """Those whose row has no outcome."""
+    """Calls whose row has no outcome."""
 
     @property
     def are_open(self) -> bool:
-        """Whether a call is under way."""
+        """Whether a call is open."""
         return any(call.status == Call.Status.STARTED for call in self.calls)
 
 
 def calls_write(
     *, turn_id: uuid.UUID, claim: int, begun: Call | None = None, ended: Sequence[Call] = ()
 ) -> None:
-    """Write down how calls ended, and one that is about to be sent, as one transaction. Raises FenceLost."""
+    """Store the outcomes of calls, and a call that is about to be sent, in one transaction. Raises FenceLost."""
     if begun is not None and not ended:
         call_write_first(begun, claim)
         return
@@ -70,7 +70,7 @@ def calls_write(
 
 
 def call_write_first(call: Call, claim: int) -> None:
-    """Write down a call that is about to be sent: fence and row in one statement. Raises FenceLost."""
+    """Insert a call that is about to be sent: fence and row in one statement. Raises FenceLost."""
     key: Any = Turn._meta.pk
     held = f"FROM {Turn._meta.db_table} WHERE id = %s AND claim = %s AND status = %s"
     if connection.vendor == "postgresql":
@@ -83,12 +83,12 @@ def call_write_first(call: Call, claim: int) -> None:
 
 
 def outcome_of(call: Call) -> Bound:
-    """Return the statement that writes down how a call ended."""
+    """Return the statement that stores a call's outcome."""
     return WRITE_OUTCOME.bind(call_id=call.pk, **{name: getattr(call, name) for name in OUTCOME})
 
 
 def call_exists(call: Call) -> bool:
-    """Return whether this claim has written the call down."""
+    """Return whether this claim has inserted the call."""
     return Call.objects.filter(pk=call.pk, turn_id=call.turn_id, claim=call.claim).exists()
 
 
@@ -114,7 +114,7 @@ def call_of_intent(*, turn_id: uuid.UUID, claim: int, number: int, intent: CallI
 
 
 def call_close(call: Call, outcome: CallOutcome, *, at: dt.datetime) -> None:
-    """Note on a row (unsaved) how its call ended."""
+    """Set a call's outcome on its row (unsaved)."""
     call.status = outcome.status
     call.error = (
         None if outcome.error is None else {**dataclasses.asdict(outcome.error), "final": outcome.final}
@@ -131,7 +131,7 @@ def call_close(call: Call, outcome: CallOutcome, *, at: dt.datetime) -> None:
 
 
 def call_estimate(call: Call, uncounted: Uncounted, *, is_held: bool) -> None:
-    """Complete the estimated usage of an ended call (unsaved). `is_held`: a hard budget binds its turn."""
+    """Complete the estimated usage of an ended call (unsaved). `is_held`: the turn is under a hard budget."""
     assert call.usage is not None
     report = with_unseen_output(
         UsageReport.from_dict(call.usage),
@@ -145,7 +145,7 @@ def call_estimate(call: Call, uncounted: Uncounted, *, is_held: bool) -> None:
 
 
 def call_cost(call: Call, prices: Prices) -> int | None:
-    """Return what a finished call costs in pico-USD at the prices of its end; None if unpriced."""
+    """Return the cost of a finished call in pico-USD at the prices of its end; None if unpriced."""
     assert call.usage is not None
     assert call.finished_at is not None
     report, price = billed_report(
@@ -159,7 +159,7 @@ def call_cost(call: Call, prices: Prices) -> int | None:
 
 @transaction.atomic(durable=True)
 def journal_try() -> None:
-    """Write a call and take it back. Raises DatabaseError where the journal cannot be written."""
+    """Insert a call and roll back. Raises DatabaseError if the journal is not writable."""
     nobody = uuid.uuid4()
     Call.objects.create(
         turn_id=nobody, claim=0, number=0, step_id=nobody, slot="", purpose="", model_id=nobody
@@ -177,7 +177,7 @@ def calls_interrupt(*, turn_id: uuid.UUID, is_held: bool) -> list[Call]:
         call.usage = UsageReport(usage=usage, source="estimated").as_dict()
         call.finished_at = timezone.now()
         open_ms = round((call.finished_at - call.started_at).total_seconds() * 1000)
-        # A token has at least a byte.
+        # A token has at least one byte, so the bytes bound the tokens.
         uncounted = Uncounted(most_seen=call.received_bytes, unseen_ms=open_ms)
         call_estimate(call, uncounted, is_held=is_held)
     Call.objects.bulk_update(calls, ["status", "usage", "finished_at"])
@@ -185,9 +185,10 @@ def calls_interrupt(*, turn_id: uuid.UUID, is_held: bool) -> list[Call]:
 
 
 def calls_note_received(*, received: dict[uuid.UUID, int]) -> None:
-    """Store how many bytes each open call has received.
+    """Store the number of bytes that each open call has received.
 
-    Raw SQL, one statement on PostgreSQL: for a thousand calls the ORM takes a tenth of a second to compile it.
+    Raw SQL, one statement on PostgreSQL: for a thousand calls the ORM takes a tenth of a second to compile
+    it.
     """
     if not received:
         return
@@ -208,7 +209,7 @@ def calls_note_received(*, received: dict[uuid.UUID, int]) -> None:
 
 
 def past_calls(calls: Iterable[Call]) -> dict[str, PastCall]:
-    """Return slot -> the newest of a turn's calls, which are ended and in order, for a turn that is resumed."""
+    """Return slot -> its newest call, for a resumed turn. The calls must be ended and in order."""
     past: dict[str, PastCall] = {}
     for call in calls:
         error = call.error and CallError(call.error["code"], call.error["message"], call.error["retryable"])
@@ -218,7 +219,7 @@ def past_calls(calls: Iterable[Call]) -> dict[str, PastCall]:
 
 
 def calls_used(calls: Iterable[Call], prices: Prices) -> list[UsedCall]:
-    """Return model, usage as it is billed, and end of calls that have ended."""
+    """Return model, billed usage and end of each ended call."""
     return [
         (call.model_id, billed_usage(call, prices), call.finished_at)
         for call in calls

@@ -16,15 +16,15 @@ from web.errors import ValidationFailed
 from web.validation import fields_of
 
 TITLE_LENGTH = 80
-"""Characters of the first message that become the title."""
+"""Maximum characters of the first message used as title."""
 
 
 def session_create(
     *, owner: User, room: Room | None = None, agent: Agent | None = None, title: str = ""
 ) -> ChatSession:
-    """Begin a session in a room, or with one agent alone (exactly one of the two). Raises ValidationFailed.
+    """Create a session in a room or with one agent (exactly one of the two). Raises ValidationFailed.
 
-    One statement, so a transaction by itself.
+    A single statement, so it needs no explicit transaction.
     """
     if (room is None) == (agent is None):
         raise ValidationFailed({"non_field_errors": ["A session is in a room or with one agent."]})
@@ -32,7 +32,7 @@ def session_create(
     try:
         session.clean_fields(
             exclude=["owner", "room", "agent"]
-        )  # rows that were just read: not asked for again
+        )  # just read from the database: not queried again
     except ValidationError as error:
         raise ValidationFailed(fields_of(error)) from error
     insert([session])
@@ -41,7 +41,7 @@ def session_create(
 
 @transaction.atomic(durable=True)
 def session_rename(*, session: ChatSession, title: str) -> ChatSession:
-    """Give a session another title; an empty one lets the next message name it. Raises ValidationFailed."""
+    """Change a session's title; an empty one lets the next message set it. Raises ValidationFailed."""
     session = lock_alive(session)
     session.title = title.strip()
     session.updated_at = timezone.now()
@@ -50,7 +50,7 @@ def session_rename(*, session: ChatSession, title: str) -> ChatSession:
 
 @transaction.atomic(durable=True)
 def session_delete(*, session: ChatSession) -> None:
-    """Delete softly: the session is gone from every list; the ledger stays. A turn that runs is stopped."""
+    """Delete softly: removes the session from every list; the ledger stays. A running turn is stopped."""
     turns_stop(session.turns.all())  # first: a commit locks its turn, and then its session
     session = lock_alive(session)
     session.deleted_at = timezone.now()
@@ -68,7 +68,7 @@ def save_session(session: ChatSession) -> ChatSession:
 
 
 def title_from(message: str) -> str:
-    """Return a title made of a first message: its first line, cut at a word."""
+    """Return a title from a first message: its first line, cut at a word."""
     line = next((line.strip() for line in visible_text(message).splitlines() if line.strip()), "")
     if len(line) <= TITLE_LENGTH:
         return line

@@ -1,4 +1,4 @@
-"""What a client sends that keeps its conversation itself: stored in the turn's snapshot, told to its models."""
+"""Context sent by a client that keeps its own conversation: stored in the turn's snapshot, passed to its models."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from orchestration.engine.specs import AgentSpec, HistoryMessage
 from sessions.services.turn_request import ClientContext, ClientLine
 
 COUNCIL_NAME = "The council"
-"""Who said what a client has as one answer, where no room's name says it."""
+"""Speaker of a client's earlier answers if there is no room name."""
 
 
 def client_json(client: ClientContext | None) -> dict[str, Any] | None:
-    """Return what `client_from` reads, for the snapshot."""
+    """Return the snapshot's JSON, which `client_from` reads."""
     return None if client is None else dataclasses.asdict(client)
 
 
 def client_from(data: dict[str, Any] | None) -> ClientContext | None:
-    """Return what was sent with a turn, which a turn that goes on from there, or replaces it, is told too."""
+    """Return a turn's client context; turns that continue or replace the turn use it too."""
     if data is None:
         return None
     return ClientContext(**{**data, "history": tuple(ClientLine(**line) for line in data["history"])})
@@ -31,8 +31,8 @@ def client_lines(
 ) -> tuple[HistoryMessage, ...]:
     """Return a client's history as lines before the transcript: seq 0 and below.
 
-    An earlier answer was the agent's own where one answers alone, the manager's where there is one, and else the
-    whole council's.
+    An earlier answer is attributed to the agent if one answers alone, to the manager if there is one, and
+    else to the whole council.
     """
     lines = client.history if client else ()
     first = 1 - len(lines)
@@ -52,7 +52,7 @@ def line_of(
 
 
 def answering_as(client: ClientContext | None, roster: tuple[AgentSpec, ...]) -> tuple[AgentSpec, ...]:
-    """Return the roster as a client wants it to answer; an agent's own limit is never raised."""
+    """Return the roster with the client's parameters; an agent's own limit is never raised."""
     if client is None:
         return roster
     return tuple(
@@ -66,5 +66,5 @@ def answering_as(client: ClientContext | None, roster: tuple[AgentSpec, ...]) ->
 
 
 def least(*limits: int | None) -> int | None:
-    """Return the smallest limit of those that are set."""
+    """Return the smallest of the limits that are set."""
     return min((limit for limit in limits if limit is not None), default=None)

@@ -1,4 +1,4 @@
-"""Accept a request of the OpenAI-compatible endpoint: a turn in a session of its own."""
+"""Accept a request of the OpenAI-compatible endpoint: a turn in its own session."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from sessions.services.turn_request import TurnRequest
 def completion_accept(
     *, user: User, place: Room | Agent, request: TurnRequest, token: ApiToken | None = None
 ) -> Turn:
-    """Accept the first turn of a new session, which lists do not show; a refused request leaves none.
+    """Accept the first turn of a new session, which lists do not show; a refused request leaves no session.
 
-    Raises `budget_exceeded` and the 422 codes, IntegrityError for an idempotency key that made another turn
+    Raises `budget_exceeded` and the 422 codes, IntegrityError for an idempotency key of another turn
     (`accept_once`).
     """
     session = ChatSession.objects.create(

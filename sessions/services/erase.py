@@ -1,4 +1,4 @@
-"""Erase a person: their account and all that they wrote goes, the ledger stays without them."""
+"""Erase a person: the account and all of their content are deleted; the ledger stays without their name."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from sessions.services.purge import sessions_erase
 from web.errors import PantheonError, ValidationFailed
 
 AT_ONCE = 200
-"""Sessions that one transaction deletes."""
+"""Sessions deleted per transaction."""
 
 
 def user_erase(*, user: User) -> None:
-    """Erase a person whose turns have all ended (`user_stop`). Raises `turn_in_progress`, and as `user_stop` does.
+    """Erase a person whose turns have all ended (`user_stop`). Raises `turn_in_progress`, and like `user_stop`.
 
-    Sessions go in steps, each a transaction of its own; the account goes last, so that what broke in between is
-    done again by erasing again. The ledger keeps ids and amounts, under a person's id that nobody bears any more; the
-    logs keep when and what was done, and lose names and values. The bytes of a SQLite file need `deleted_scrub` too.
+    Sessions are deleted in steps, each in its own transaction, and the account last, so that an interrupted
+    erasure can be repeated. The ledger keeps ids and amounts, under the id of a deleted user; the logs keep
+    time and action, and lose names and values. The bytes of a SQLite file need `deleted_scrub` too.
     """
     refuse_last_administrator(user)
     if Turn.objects.active().filter(user=user).exists():
@@ -41,7 +41,7 @@ def user_erase(*, user: User) -> None:
 
 
 def user_stop(*, user: User) -> int:
-    """Suspend a person and cancel their turns; return how many have still to end. Raises ValidationFailed."""
+    """Suspend a person and cancel their turns; return the number of turns still running. Raises ValidationFailed."""
     refuse_last_administrator(user)
     user_suspend(user=user, actor_id=None)
     with transaction.atomic(durable=True):
@@ -61,7 +61,7 @@ def refuse_last_administrator(user: User) -> None:
 
 
 def ids_of(user: User) -> list[str]:
-    """Return the ids of all that the logs may speak of under this person's names."""
+    """Return the ids of all objects that the logs may mention by this person's names."""
     owned: list[Any] = [model.objects.filter(owner=user) for model in (Agent, Room, ChatSession)]
     owned.append(user.api_tokens.all())
     return [str(row_id) for rows in owned for row_id in rows.values_list("pk", flat=True)]

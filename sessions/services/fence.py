@@ -12,7 +12,7 @@ from web.compiled import CompiledQuery, Slot
 
 
 class FenceLost(Exception):
-    """Another runner holds the turn, or it is final: whoever sees this stops and writes nothing more."""
+    """Another runner holds the turn, or it is final: the caller must stop and write nothing more."""
 
 
 HELD: CompiledQuery[Turn] = CompiledQuery(
@@ -23,12 +23,12 @@ HELD: CompiledQuery[Turn] = CompiledQuery(
         )
         .only("pk")
         .order_by()
-    )  # an order by session would join it, and lock it, too
+    )  # an order by session would join the session, and lock it too
 )
 
 
 def turn_was_committed(*, turn_id: uuid.UUID, claim: int) -> bool:
-    """Return whether this claim has made the turn final, which nobody but its holder can."""
+    """Return whether this claim has made the turn final, which only its holder can."""
     return Turn.objects.filter(pk=turn_id, claim=claim, status__in=Turn.FINAL).exists()
 
 

@@ -1,4 +1,4 @@
-"""Fork a session: the same history up to a turn, from where it goes on differently, at no cost."""
+"""Fork a session: copy its history up to a turn into a new session, at no cost."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ COPIED_CHARS = Length("text") + Length("html")
 SNAPSHOT_CHARS = Length(Cast("snapshot", TextField()))
 
 Sized = Sequence[tuple[uuid.UUID, int]]
-"""The ids of turns, each with the characters of its snapshot."""
+"""Ids of turns, each with the characters of its snapshot."""
 
 
 def session_fork(*, user: User, session: ChatSession, after_turn: int) -> ChatSession:
@@ -101,8 +101,8 @@ def measured(turns: TurnQuerySet) -> Sized:
 
 @transaction.atomic
 def copy_session(user: User, session: ChatSession, sized: Sized) -> ChatSession:
-    """Copy turns, given in order, with their messages and the summary of them."""
-    title = f"Branch of {session.title}"[:200] if session.title else ""  # the first message is to name it
+    """Copy turns, given in order, with their messages and summary."""
+    title = f"Branch of {session.title}"[:200] if session.title else ""  # if empty, the first message sets it
     fork = ChatSession.objects.create(owner=user, room=session.room, agent=session.agent, title=title)
     indexes, seqs = count(1), count(1)
     renumbered: dict[int, int] = {}
@@ -124,7 +124,7 @@ def copy_session(user: User, session: ChatSession, sized: Sized) -> ChatSession:
 
 
 def copy_of(turn: Turn, fork: ChatSession, index: int) -> Turn:
-    """Return an unsaved copy: what was asked and how it ended, without key, claim or events."""
+    """Return an unsaved copy: the request and the result, without key, claim or events."""
     return Turn(
         session=fork,
         user=fork.owner,
@@ -143,7 +143,7 @@ def copy_of(turn: Turn, fork: ChatSession, index: int) -> Turn:
 
 
 def fork_summary(session: ChatSession, fork: ChatSession, seqs: dict[int, int]) -> None:
-    """Copy the newest summary that lies within the copied part (inside a transaction)."""
+    """Copy the newest summary within the copied part (inside a transaction)."""
     last = max(seqs, default=0)
     summary = Summary.objects.filter(session=session, through_seq__lte=last).order_by("-through_seq").first()
     if summary is None:

@@ -1,4 +1,8 @@
-"""Who runs a turn: claims, leases, hand-overs, and turns that nobody runs."""
+"""Turn ownership: claims, leases, hand-overs, and recovery of turns without a runner.
+
+Every claim increments the turn's fencing token, so a runner that lost its lease unnoticed can no longer
+write.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +31,7 @@ from sessions.services.snapshot import payer_of, spec_of
 from web.compiled import CompiledUpdate, Slot
 
 MAX_CLAIMS = 3
-"""Claims that may ask models; one more only commits what there is."""
+"""Claims that may call models; one more only commits the existing results."""
 
 MAX_REDISPATCH_S = 300
 
@@ -57,23 +61,23 @@ CLAIM: CompiledUpdate[Turn] = CompiledUpdate(
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A turn that this runner holds, with all that it needs to run it."""
+    """A turn held by this runner, with everything needed to run it."""
 
     turn_id: uuid.UUID
     claim: int
     spec: TurnSpec
     payer: Payer
     calls: list[Call]
-    """What earlier claims asked, in order; none of it is billed yet."""
+    """Calls of earlier claims, in order; none of them is billed yet."""
     prices: Prices
     first_seq: int
     """The seq of the turn's first answer in its session."""
     exhausted: bool
-    """Claimed too often: commit what there is, ask no model."""
+    """Claimed too often: commit the existing results, call no model."""
     cancelled: bool
-    """Somebody asked for it, or the user is suspended."""
+    """A cancel was requested, or the user is suspended."""
     funds: TurnFunds | None
-    """What its calls draw on; None where no hard budget binds it."""
+    """The funds of its calls; None if no hard budget applies."""
 
     @property
     def past(self) -> dict[str, PastCall]:
@@ -81,15 +85,15 @@ class Claimed:
 
 
 def lease_end() -> Now:
-    """Return the database's own time plus the lease: the clocks of machines do not matter."""
+    """Return the database's time plus the lease, so that the clocks of machines do not matter."""
     return Now() + dt.timedelta(seconds=settings.PANTHEON_LEASE_S)  # type: ignore[return-value]
 
 
 def turn_claim(*, turn_id: uuid.UUID, runner_id: uuid.UUID) -> Claimed | None:
-    """Take a turn that is queued, or running with an expired lease; None where another runner has it.
+    """Claim a turn that is queued, or running with an expired lease; None if another runner holds it.
 
-    A conditional update, so exactly one of several runners wins. If what else is read fails, the turn is anybody's when
-    its lease runs out. Raises FenceLost if that happens meanwhile.
+    A conditional update, so exactly one of several runners wins. If a later read fails, any runner may claim
+    the turn after its lease expires. Raises FenceLost if that happens meanwhile.
     """
     turn: Any = CLAIM.returning(turn_id=turn_id, runner_id=runner_id)
     if turn is None:
@@ -111,7 +115,7 @@ def turn_claim(*, turn_id: uuid.UUID, runner_id: uuid.UUID) -> Claimed | None:
 
 
 def journal_take_over(turn: Any, prices: Prices) -> tuple[list[Call], TurnFunds | None]:
-    """Return the calls that earlier claims made, those they left open closed, and what the turn's calls draw on."""
+    """Close the calls that earlier claims left open; return all calls of earlier claims, and the turn's funds."""
     if turn.claim == 1:
         return [], turn_funds_open(turn_id=turn.pk, held_pico=turn.held_pico, prices=prices)
     with transaction.atomic(durable=True):
@@ -126,10 +130,10 @@ def journal_take_over(turn: Any, prices: Prices) -> tuple[list[Call], TurnFunds 
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """What a lease renewal found out."""
+    """Result of a lease renewal."""
 
     held: dict[uuid.UUID, int]
-    """Turn -> claim, as the database has it for this runner."""
+    """Turn -> claim, as stored for this runner."""
     cancelled: set[uuid.UUID]
 
 
@@ -137,10 +141,11 @@ class Renewal:
 def leases_renew(
     *, runner_id: uuid.UUID, turn_ids: Collection[uuid.UUID], received: dict[uuid.UUID, int]
 ) -> Renewal:
-    """Renew a runner's leases and store its calls' progress: three statements, however many turns.
+    """Renew a runner's leases and store its calls' progress: three statements for any number of turns.
 
-    A lease is renewed when a third of it is over: to write each turn's row each second would be most of the writing.
-    A turn of a suspended user counts as cancelled: suspension need not know of turns, nor race with one being accepted.
+    A lease is renewed after a third of it: updating each turn's row every second would be most of the writes.
+    A suspended user's turn counts as cancelled, so suspension need not know about turns or race with
+    accepting one.
     """
     mine = Turn.objects.filter(pk__in=turn_ids, runner_id=runner_id, status=Turn.Status.RUNNING)
     due = Now() + dt.timedelta(seconds=settings.PANTHEON_LEASE_S * 2 / 3)
@@ -155,7 +160,7 @@ def leases_renew(
 
 @transaction.atomic(durable=True)
 def turns_hand_over(*, runner_id: uuid.UUID, received: dict[uuid.UUID, int]) -> list[uuid.UUID]:
-    """Give back every turn of a runner that stops; the next claim does not count as another attempt."""
+    """Hand over every turn of a stopping runner; the next claim does not count as another attempt."""
     calls_note_received(received=received)
     turn_ids = list(
         Turn.objects.filter(runner_id=runner_id, status=Turn.Status.RUNNING).values_list("pk", flat=True)
@@ -172,7 +177,7 @@ def turns_hand_over(*, runner_id: uuid.UUID, received: dict[uuid.UUID, int]) -> 
 
 @transaction.atomic(durable=True)
 def turns_to_recover() -> list[uuid.UUID]:
-    """Return turns whose lease ran out, and queued ones that nobody claimed, which wait longer each time."""
+    """Return turns with an expired lease, and unclaimed queued ones, which back off exponentially."""
     orphaned = list(
         Turn.objects.filter(status=Turn.Status.RUNNING, lease_expires_at__lt=Now())
         .order_by("created_at")

@@ -1,4 +1,4 @@
-"""Keep the HTML of answers with them."""
+"""Store the HTML of answers."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from sessions.markdown import RENDERER, render_markdown
 from sessions.models import Message
 
 AT_ONCE = 100
-"""Answers of one statement."""
+"""Answers per statement."""
 
 
 def messages_render() -> int:
-    """Store the HTML of all answers that have none of this renderer, and return how many they were.
+    """Store the HTML of all answers that lack it in this renderer's version; return their number.
 
-    Nothing is locked while an answer is rendered, and nothing is lost by stopping: pages render what is left.
+    Holds no lock while rendering, and may be interrupted: pages render the remaining answers.
     """
     stale = Message.objects.exclude(role=Message.Role.USER).exclude(html_version=RENDERER).order_by("pk")
     count, last = 0, uuid.UUID(int=0)

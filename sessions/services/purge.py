@@ -1,4 +1,4 @@
-"""What was deleted is kept for some days, to be taken back, and then it is gone for good. The ledger stays."""
+"""Purge soft-deleted rows after the days in which they can be restored. The ledger stays."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sessions.models import Agent, ChatSession, Room, Turn
 from sessions.services.scrub import deleted_scrub
 
 AT_ONCE = 50
-"""Sessions of one transaction: turns commit in between."""
+"""Sessions per transaction: turns can commit in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +28,10 @@ class Purged:
 
 
 def deleted_purge(*, before: dt.datetime | None = None) -> Purged:
-    """Erase what was deleted before a moment, `PANTHEON_PURGE_AFTER_DAYS` ago where none is given.
+    """Erase rows deleted before `before`, by default `PANTHEON_PURGE_AFTER_DAYS` ago.
 
-    A session whose turn still runs waits for the next time, and so does a room for its sessions. An agent goes once
-    no session is left in which it was alone.
+    A session with a running turn waits for the next purge, and so does a room with sessions. An agent is
+    erased once it has no sessions of its own left.
     """
     due = before or timezone.now() - dt.timedelta(days=settings.PANTHEON_PURGE_AFTER_DAYS)
     sessions = 0
@@ -53,9 +53,9 @@ def _sessions_purge(due: dt.datetime) -> int:
 
 
 def sessions_erase(session_ids: Collection[uuid.UUID]) -> None:
-    """Delete sessions for good (inside a transaction), and their turns' events once it is committed.
+    """Delete sessions for good (inside a transaction), and their turns' events after the commit.
 
-    Where the event log cannot be reached, its events expire: nothing that is erased waits for it.
+    If the event log is unreachable, the events expire there, so erasing never depends on it.
     """
     assert transaction.get_connection().in_atomic_block
     turn_ids = list(Turn.objects.filter(session__in=session_ids).order_by().values_list("pk", flat=True))

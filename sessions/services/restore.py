@@ -1,4 +1,4 @@
-"""Take a deletion back, until the purge (`sessions.services.purge`). What is not deleted stays as it is."""
+"""Restore deleted rows, until the purge (`sessions.services.purge`). Rows that are not deleted stay unchanged."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Row = TypeVar("Row", Agent, ChatSession, Room)
 
 @transaction.atomic(durable=True)
 def session_restore(*, session: ChatSession) -> ChatSession:
-    """Bring a session back. Raises ValidationFailed while its room is deleted, NotFound where it is gone."""
-    room = session.room and lock_any(session.room)  # before the session, as where a room is deleted
+    """Restore a session. Raises ValidationFailed while its room is deleted, NotFound if it was purged."""
+    room = session.room and lock_any(session.room)  # before the session, the lock order of deleting a room
     session = lock_any(session)
     if room is not None and room.deleted_at is not None:
         raise ValidationFailed(
@@ -44,7 +44,7 @@ def room_restore(*, room: Room) -> Room:
 
 @transaction.atomic(durable=True)
 def agent_restore(*, agent: Agent) -> Agent:
-    """Bring an agent back, into the rooms whose council was not changed since.
+    """Restore an agent, also in the rooms whose agents have not been changed since.
 
     Raises `agent_key_taken` where the owner has made another of its key, ValidationFailed where the owner has too many
     agents, NotFound where it is gone.
@@ -65,7 +65,7 @@ def agent_restore(*, agent: Agent) -> Agent:
 
 
 def lock_any(row: Row) -> Row:
-    """Lock a row, deleted or not, and return it as it is now (inside a transaction). Raises NotFound."""
+    """Lock a row, deleted or not, and return its current state (inside a transaction). Raises NotFound."""
     fresh: Row | None = type(row).objects.select_for_update().filter(pk=row.pk).first()
     if fresh is None:
         raise NotFound("It has been erased for good.")

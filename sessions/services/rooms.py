@@ -1,4 +1,4 @@
-"""Writes on rooms and on who sits in them."""
+"""Writes on rooms and their members."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def room_create(*, owner: User, agents: Sequence[Agent] = (), **fields: Any) -> 
 
 @transaction.atomic(durable=True)
 def room_update(*, room: Room, agents: Sequence[Agent] | None = None, **fields: Any) -> Room:
-    """Change a room from its next turn on. `agents=None` leaves them as they are. Raises ValidationFailed."""
+    """Change a room from its next turn on. `agents=None` keeps its agents. Raises ValidationFailed."""
     room = save_room(lock_alive(room), fields)
     if agents is not None:
         place_agents(room, agents)
@@ -40,13 +40,13 @@ def room_update(*, room: Room, agents: Sequence[Agent] | None = None, **fields: 
 
 @transaction.atomic(durable=True)
 def room_set_agents(*, room: Room, agents: Sequence[Agent]) -> None:
-    """Seat these agents, in this order, and no others. Raises ValidationFailed."""
+    """Set a room's agents, in order, replacing all others. Raises ValidationFailed."""
     place_agents(lock_alive(room), agents)
 
 
 @transaction.atomic(durable=True)
 def room_delete(*, room: Room) -> None:
-    """Delete softly: the room and its sessions are gone from every list; the ledger stays. Its turns are stopped."""
+    """Delete softly: removes the room and its sessions from every list; the ledger stays. Its turns are stopped."""
     now = timezone.now()
     room = lock_alive(room)
     room.deleted_at = now
@@ -72,7 +72,7 @@ def save_room(room: Room, fields: dict[str, Any]) -> Room:
 
 
 def place_agents(room: Room, agents: Sequence[Agent]) -> None:
-    """Replace a room's places (inside a transaction that made or locked the room)."""
+    """Replace a room's places (inside a transaction that created or locked the room)."""
     unique = list(dict.fromkeys(agents))
     if len(unique) > MAX_AGENTS:
         raise ValidationFailed({"agents": [f"A room holds at most {MAX_AGENTS} agents."]})

@@ -1,4 +1,4 @@
-"""Who sits in a session, and which models they answer on."""
+"""The agents of a session and the models they run on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from web.compiled import CompiledQuery, Slot
 from web.errors import PantheonError
 
 Calibrations = Mapping[uuid.UUID, float]
-"""Model -> how its provider counts, compared with our estimates."""
+"""Model -> its provider's token count relative to our estimate."""
 
 AGENT: CompiledQuery[Agent] = CompiledQuery(
     lambda: (
@@ -38,7 +38,7 @@ AGENTS_OF_ROOM: CompiledQuery[Agent] = CompiledQuery(
 
 
 def agents_of(session: ChatSession) -> list[Agent]:
-    """Return the agents that sit in a session, in room order. Raises `no_room_agents`."""
+    """Return the agents of a session, in room order. Raises `no_room_agents`."""
     if session.room_id is None:
         agents = AGENT(agent_id=session.agent_id)
     else:
@@ -82,7 +82,7 @@ def agent_specs(
 
 
 def calibrated_spec(model: LlmModel, calibrations: Calibrations) -> ModelSpec:
-    """Return a model with how its provider counts, compared with our estimates."""
+    """Return a model with its provider's token count relative to our estimate."""
     return dataclasses.replace(model_spec(model), calibration=calibrations.get(model.pk, 1.0))
 
 
@@ -112,5 +112,5 @@ def summarizer_spec(roster: Sequence[AgentSpec], calibrations: Calibrations) -> 
 
 
 def may_be_called(spec: TurnSpec) -> list[AgentSpec]:
-    """Return the agents that are to answer, or all of whom the manager may choose."""
+    """Return the addressed agents, or all that the manager may choose from."""
     return [spec.agent(key) for key in spec.addressed] or list(spec.roster)

@@ -1,18 +1,19 @@
-"""Deleted text in the files of SQLite: in the write-ahead log until it is emptied, in pages until they are reused."""
+"""Deleted text in SQLite's files: in the write-ahead log until it is truncated, in pages until they are reused."""
 
 from __future__ import annotations
 
 from django.db import connection
 
 WAIT_MS = 1000
-"""How long a checkpoint waits for readers; writers wait for it meanwhile."""
+"""Maximum wait of a checkpoint for readers; writers wait for it meanwhile."""
 
 
 def deleted_scrub(*, rewrite: bool = False) -> bool:
-    """Take what was deleted out of the bytes of a SQLite file (in no transaction); False where readers prevented it.
+    """Remove deleted text from a SQLite file's bytes (in no transaction); False if readers prevented it.
 
-    `rewrite`: also what was deleted before `secure_delete` was on, and copies that stayed where rows moved between
-    pages. Turns wait for that; OperationalError where there is no space for it. PostgreSQL does its own vacuuming.
+    `rewrite`: also text deleted before `secure_delete` was on, and copies left where rows moved between
+    pages. Turns wait for that; raises OperationalError if there is no disk space for it. PostgreSQL does its
+    own vacuuming.
     """
     if connection.vendor != "sqlite":
         return True

@@ -1,4 +1,4 @@
-"""What a turn needs to run, as the JSON that is stored with it when it is accepted, and read when it is claimed."""
+"""The input of a turn as JSON, stored when the turn is accepted and read when it is claimed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def snapshot_of(
 ) -> dict[str, Any]:
     """Return the JSON that `spec_of` and `payer_of` read.
 
-    Message text stays in its rows; carried answers, and what a client sent, are here alone.
+    Message text stays in its rows; only the snapshot has the carried answers and the client's context.
     """
     return {
         "version": SNAPSHOT_VERSION,
@@ -59,9 +59,10 @@ def snapshot_of(
 
 
 def spec_of(turn: Turn, *, question: str | None = None) -> TurnSpec:
-    """Return the spec that an accepted turn was stored with, its texts read from the transcript.
+    """Return the stored spec of an accepted turn, with texts from the transcript.
 
-    `question`: the turn's `QUESTION_OF_TURN`, if it was selected: the first turn of a session needs nothing more.
+    `question`: the turn's `QUESTION_OF_TURN`, if selected: the first turn of a session then needs no further
+    query.
     """
     data = turn.snapshot
     summary = summary_by_id(data["summary_id"])
@@ -104,7 +105,7 @@ def summary_by_id(pk: str | None) -> Summary | None:
 
 
 def payer_of(turn: Turn) -> Payer:
-    """Return whom the turn's calls are booked on."""
+    """Return the payer of the turn's calls."""
     payer = turn.snapshot["payer"]
     return Payer(
         user_id=turn.user_id,

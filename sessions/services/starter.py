@@ -1,4 +1,4 @@
-"""The starter council: what a first visit makes with one click."""
+"""The starter council, created with one click at the first visit."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ STARTER_AGENTS = [
 
 @transaction.atomic(durable=True)
 def starter_council_create(*, owner: User) -> Room:
-    """Make a room with three agents on the instance's default model; agents of those keys that exist are used."""
+    """Create a room with three agents on the instance's default model; existing agents with those keys are reused."""
     agents = []
     for key, name, role_prompt in STARTER_AGENTS:
         agent = Agent.objects.of(owner).filter(key=key).first()

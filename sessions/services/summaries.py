@@ -1,4 +1,4 @@
-"""Summaries on demand, and edits of what they hold."""
+"""Summaries on demand, and edits of their content."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from web.errors import ValidationFailed
 def summary_accept(
     *, user: User, session: ChatSession, request: TurnRequest, token: ApiToken | None = None
 ) -> Turn:
-    """Accept a turn that only summarizes: run, committed and recovered like any other.
+    """Accept a turn that only summarizes: it is run, committed and recovered like any other.
 
-    Where the newest summary was made without a model, what was said since the last usable one is summarized again.
-    Raises ValidationFailed where nothing new was said, `turn_in_progress` while a turn runs.
+    If the newest summary was made without a model, everything since the last usable one is summarized again.
+    Raises ValidationFailed if there are no new messages, `turn_in_progress` while a turn runs.
     """
     try:
         return _accept(user, session, request, token)
@@ -94,7 +94,7 @@ def summary_update(
 
 
 def valid_item(field: str, item: dict[str, Any], summary: Summary) -> dict[str, Any]:
-    """Return an item as it is stored. A message that the session does not have is no source."""
+    """Return an item as stored. Raises ValidationFailed, also for a source message that is not in the session."""
     text = item["text"].strip()
     seq = item.get("message_seq")
     if not text or len(text) > MAX_ITEM_CHARS:

@@ -1,4 +1,4 @@
-"""When older turns are summarized beside the answers, and up to where."""
+"""When to summarize older turns beside the answers, and up to which message."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from sessions.services.roster import may_be_called
 
 
 def summary_due(spec: TurnSpec) -> SummaryPlan | None:
-    """Return what is to be summarized in this turn, None if nothing is due.
+    """Return the summary to make in this turn, None if none is due.
 
-    It is due when an agent's input budget is used to `PANTHEON_SUMMARY_TRIGGER`, or `PANTHEON_SUMMARY_EVERY_TURNS`
-    turns after the last summary. The newest `PANTHEON_VERBATIM_TURNS` turns stay as they are.
+    A summary is due when an agent's input budget is used to `PANTHEON_SUMMARY_TRIGGER`, or
+    `PANTHEON_SUMMARY_EVERY_TURNS` turns after the last summary. The newest `PANTHEON_VERBATIM_TURNS` turns
+    stay verbatim.
     """
-    lines = [line for line in spec.history if line.seq > 0]  # what a client sent, it keeps itself
+    lines = [line for line in spec.history if line.seq > 0]  # a client keeps its own lines
     verbatim_seq, turns = verbatim_from_seq(lines)
     through = [line.seq for line in lines if line.seq < verbatim_seq]
     if not through:
@@ -32,7 +33,7 @@ def summary_due(spec: TurnSpec) -> SummaryPlan | None:
 
 
 def verbatim_from_seq(history: Sequence[HistoryMessage]) -> tuple[int, int]:
-    """Return the seq from which the newest turns stay verbatim, and how many turns the history spans."""
+    """Return the seq from which the newest turns stay verbatim, and the number of turns in the history."""
     if not history:
         return 0, 0
     firsts = [line.seq for line in history if line.role == "user"]

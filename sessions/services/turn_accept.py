@@ -1,4 +1,4 @@
-"""Accept a turn: everything that can be refused is refused here, before anything is stored or sent."""
+"""Accept a turn. All refusals happen here, before anything is stored or sent."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from web.compiled import Bound, CompiledUpdate, Slot, insertion, together
 from web.errors import PantheonError
 
 REDISPATCH_AFTER = dt.timedelta(seconds=5)
-"""A turn that no runner has claimed by then is dispatched again."""
+"""A turn that is still unclaimed then is dispatched again."""
 
 
 ATTEMPTS = 3
-"""How often a turn is accepted anew where the one that stood in its way ends while it is looked for."""
+"""Attempts to accept a turn if the conflicting turn ends before it can be looked up."""
 
 
 SESSION_ASKED = CompiledUpdate(
@@ -42,12 +42,12 @@ SESSION_ASKED = CompiledUpdate(
 def turn_accept(
     *, user: User, session: ChatSession, request: TurnRequest, token: ApiToken | None = None
 ) -> Turn:
-    """Accept a turn and have it dispatched once it is committed.
+    """Accept a turn and dispatch it after the commit.
 
-    Checked in this order: an index that is not the next, what the message asks for, an active turn. Clashes are
-    found by the database's constraints, so of two requests at once exactly one wins. What it costs is asked last.
-    Raises `turn_conflict`, `turn_in_progress`, `budget_exceeded` and the 422 codes, IntegrityError for an idempotency
-    key that made another turn (`accept_once`).
+    Checked in this order: the expected index, the request's content, an active turn. Conflicts are found by
+    the database's constraints, so exactly one of two concurrent requests wins. The budget is checked last.
+    Raises `turn_conflict`, `turn_in_progress`, `budget_exceeded` and the 422 codes, IntegrityError for an
+    idempotency key of another turn (`accept_once`).
     """
     for attempt in range(1, ATTEMPTS + 1):
         end = session_end(session.pk)
@@ -60,7 +60,7 @@ def turn_accept(
                 raise turn_in_progress() from None
             if attempt == ATTEMPTS:
                 raise
-            # The turn that stood in the way has ended since.
+            # The conflicting turn has ended since.
     raise AssertionError("the last attempt returns or raises")
 
 
@@ -89,12 +89,12 @@ def turn_stage(
 
 
 def queue_turn(turn: Turn, plan: Plan, *, beside: Sequence[Bound] = ()) -> None:
-    """Store a planned turn with its hold, and have it dispatched on commit (inside a transaction).
+    """Store a planned turn with its hold, and dispatch it on commit (inside a transaction).
 
-    `beside`: writes that are made with it. Clashes are IntegrityErrors, found before the budgets are asked. Raises
-    `budget_exceeded`, `model_unavailable`.
+    `beside`: statements executed with it. Conflicts raise IntegrityError before the budgets are checked.
+    Raises `budget_exceeded`, `model_unavailable`.
     """
-    # First and alone: a clash waits for the turn before, and must hold nothing meanwhile.
+    # First and alone: a conflicting insert waits for the other turn, and must hold no locks meanwhile.
     together(insertion([turn]))
     together(*beside, *budgets_hold_lock())
     hold_stage(payer=payer_of(turn), spec=plan.spec)
@@ -148,7 +148,7 @@ def refuse_wrong_index(request: TurnRequest, expected: int) -> None:
 
 
 def refuse_old_version(request: TurnRequest, index: int) -> None:
-    """Refuse a new version of anything but the newest turn. Raises `turn_conflict`."""
+    """Raise `turn_conflict` for a new version of any turn but the newest."""
     old = request.replaces
     if old is not None and old.index != index - 1:
         message = "Only the newest turn can be made again. Branch the session before this one instead."

@@ -1,4 +1,4 @@
-"""New versions of a turn: retry what failed, or run it again with something changed."""
+"""New versions of a turn: retry failed answers, or run it again with changes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def turn_rerun(
 ) -> Turn:
     """Accept a new version of the newest turn. Raises like `turn_accept`, `turn_conflict` for an older turn.
 
-    With message and mode unchanged, good answers of agents not named in `agents` are carried over at no cost.
+    If message and mode are unchanged, complete answers of agents not named in `agents` are carried over at no
+    cost.
     """
     session = refuse_summary(turn)
     refuse_unknown(session, agents or ())
@@ -52,7 +53,7 @@ def turn_retry(
     digest: str = "",
     token: ApiToken | None = None,
 ) -> Turn:
-    """Accept a new version that asks only those who did not answer; raises ValidationFailed where nobody failed."""
+    """Accept a new version that asks only the agents without an answer. Raises ValidationFailed if none failed."""
     session = refuse_summary(turn)
     request = TurnRequest(
         message=message_of_turn(turn),
@@ -80,10 +81,10 @@ def refuse_summary(turn: Turn) -> ChatSession:
 
 
 def unanswered(turn: Turn) -> tuple[str, ...] | None:
-    """Return the keys of agents that were asked and gave no whole answer; None: run all of it again.
+    """Return the keys of asked agents without a complete answer; None: run the whole turn again.
 
-    A turn that ended before anybody was asked has nothing to keep. An empty tuple asks nobody again: only the
-    synthesis is made anew.
+    A turn that ended before any agent was asked has nothing to keep. An empty tuple asks no agent again: only
+    the conclusion is made again.
     """
     asked = {call.agent_key for call in turn.calls.all()} | set(turn.snapshot["addressed"])
     good = {

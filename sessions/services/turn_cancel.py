@@ -1,4 +1,4 @@
-"""Ask a turn to stop."""
+"""Cancel turns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from web.errors import PantheonError
 
 @transaction.atomic(durable=True)
 def turn_cancel(*, turn: Turn) -> Turn:
-    """Have a turn stop: what was said is kept, what was used is billed. Raises `turn_final`."""
+    """Request the cancellation of a turn: its text is kept, its usage billed. Raises `turn_final`."""
     asked = turns_stop(Turn.objects.filter(pk=turn.pk))
     if not asked:
         raise PantheonError("turn_final", "This turn has ended already.")
@@ -24,7 +24,7 @@ def turn_cancel(*, turn: Turn) -> Turn:
 
 
 def turns_stop(turns: QuerySet[Turn]) -> int:
-    """Ask those of these turns that have not ended to stop (inside a transaction); return how many."""
+    """Request the cancellation of the active turns among these (inside a transaction); return their number."""
     ids = list(turns.filter(status__in=Turn.ACTIVE).values_list("pk", flat=True))
     asked = (
         Turn.objects.active()

@@ -1,4 +1,4 @@
-"""Commit a turn: its status, its messages, and its bill, all in one transaction or not at all."""
+"""Commit a turn: its status, messages and billing in one transaction."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ SESSION_ANSWERED = CompiledUpdate(
 
 BILLED = CompiledUpdate(
     lambda: (
-        # What is still open in its row has its outcome written in the same statement.
+        # Rows that are still open get their outcome in the same statement.
         Call.objects.filter(turn_id=Slot("turn_id", UUIDField()), committed=False).exclude(
             status=Call.Status.STARTED
         ),
@@ -71,12 +71,12 @@ def turn_commit(
     written: TurnCalls,
     html: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Make a turn final, with its messages and every call it made on the bill; return its terminal event's fields.
+    """Make a turn final, with its messages, and bill all its calls; return its terminal event's fields.
 
-    `html`: of answers, by step.
+    `html`: HTML of answers, by step.
 
-    A fixed number of statements, however many calls. Raises FenceLost where another runner holds the turn; then
-    nothing is written.
+    A fixed number of statements for any number of calls. Raises FenceLost if another runner holds the turn;
+    then nothing is written.
     """
     now = timezone.now()
     turn_id, payer = claimed.turn_id, claimed.payer
@@ -96,7 +96,7 @@ def turn_commit(
         summary_add(payer.session_id, turn_id, result.summary)
     messages = messages_of(claimed, result, html or {})
     models = models_of(claimed.spec)
-    # Last, because turns that end at the same time wait for each other at the rows that this adds to.
+    # Last, because turns that end concurrently wait for each other at the rollup rows that this updates.
     events = usage_stage(
         payer=payer,
         calls=[metered(call, models[str(call.model_id)]) for call in written.calls],
@@ -115,7 +115,7 @@ def turn_commit(
 def calls_commit(turn_id: uuid.UUID, written: TurnCalls) -> list[Bound]:
     """Return the statements that mark the turn's calls as billed and blank their replay text.
 
-    With what the journal left to the commit: rows that are not there yet, and outcomes.
+    Includes everything the journal left to the commit: missing rows, and outcomes.
     """
     new = [billed_copy(call) for call in written.new]
     ended = [billed_copy(call) for call in written.ended if call not in written.new]
@@ -126,22 +126,23 @@ def calls_commit(turn_id: uuid.UUID, written: TurnCalls) -> list[Bound]:
 
 
 def billed_copy(call: Call) -> Call:
-    """Return a call as it is once it is billed; the journal keeps it as it is until then."""
+    """Return a billed copy of a call; the journal keeps the unbilled one until the commit."""
     billed = copy.copy(call)
     billed.committed, billed.text = True, ""
     return billed
 
 
 def models_of(spec: TurnSpec) -> dict[str, ModelSpec]:
-    """Return id -> the models that a turn's calls were sent to, as they were when it was accepted."""
+    """Return id -> model for the models of a turn's calls, as they were when it was accepted."""
     models = [*(agent.model for agent in spec.roster), spec.manager, spec.summarizer]
     return {model.id: model for model in models if model is not None}
 
 
 def messages_of(claimed: Claimed, result: TurnResult, html: Mapping[str, str]) -> list[Message]:
-    """Return the answers that go into the transcript; what was said before a failure or a cancel is kept, marked so.
+    """Return the answers for the transcript; partial text from before a failure or cancel is kept, marked as such.
 
-    They follow the turn's own message: a session has one turn at a time, and nothing else is added to its transcript.
+    They follow the turn's own message: a session has one turn at a time, and nothing else adds to its
+    transcript.
     """
     answers = [answer for answer in result.answers if answer.text.strip()]
     return [
@@ -174,10 +175,10 @@ def message_of(
 
 
 def summary_add(session_id: uuid.UUID, turn_id: uuid.UUID, result: SummaryResult) -> None:
-    """Keep a new summary; it continues the one before (inside a transaction).
+    """Store a new summary; it continues the previous one (inside a transaction).
 
-    A usable one comes in the place of those that were made without a model of what it covers. One that is not leaves
-    the one that ends where it ends, which may have been edited.
+    A usable summary replaces the fallback ones within its range. A fallback keeps an existing one with the
+    same end, which may have been edited.
     """
     covered = Summary.objects.filter(session_id=session_id, used_fallback=True)
     if not result.used_fallback:
@@ -197,7 +198,7 @@ def summary_add(session_id: uuid.UUID, turn_id: uuid.UUID, result: SummaryResult
 
 
 def metered(call: Call, model: ModelSpec) -> MeteredCall:
-    """Return a finished call as what is billed."""
+    """Return a finished call as input for billing."""
     assert call.usage is not None
     assert call.finished_at is not None
     return MeteredCall(

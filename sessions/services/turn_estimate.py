@@ -1,4 +1,4 @@
-"""What a turn would cost: planned like one that is accepted, and nothing stored."""
+"""Estimate the cost of a turn: planned like an accepted one, but not stored."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sessions.services.turn_request import TurnRequest
 
 @transaction.atomic
 def turn_estimate(*, user: User, session: ChatSession, request: TurnRequest) -> Estimate:
-    """Return what this request would cost now. Raises the 422 codes of `turn_accept`."""
+    """Return the cost of this request at present. Raises the 422 codes of `turn_accept`."""
     plan = plan_turn(session, request, session_end(session.pk))
     payer = Payer(
         user_id=user.pk,

@@ -1,4 +1,4 @@
-"""Plan a turn: who is asked, and what they are told. All that a request's content is refused for is refused here."""
+"""Plan a turn: the agents to ask and their input. All refusals for a request's content happen here."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class Plan:
     summary_id: uuid.UUID | None
     client: ClientContext | None = None
     redone_summary_id: uuid.UUID | None = None
-    """The summary in whose place a new one comes."""
+    """The summary that a new one replaces."""
 
 
 @dataclass(frozen=True, slots=True)
 class Council:
-    """Who answers a turn."""
+    """The agents that answer a turn, and the manager."""
 
     mode: Mode
     roster: tuple[AgentSpec, ...]
@@ -55,13 +55,13 @@ class Council:
     manager: ModelSpec | None
     counts: Calibrations
     repeats: bool
-    """In a new version that asks some agents alone: it asks the same as before, so that good answers still fit."""
+    """For a new version that asks only some agents: it repeats the old question, so good answers still fit."""
 
 
 def plan_turn(session: ChatSession, request: TurnRequest, end: SessionEnd) -> Plan:
     """Return the plan of a turn after `end` (inside a transaction). Raises the 422 codes.
 
-    In three steps: who answers, what they are told, and whether that fits or is due for a summary.
+    In three steps: choose the agents, build their input, and check that it fits and whether a summary is due.
     """
     client = request.client or client_from(end.client)
     council = council_of(session, request, client)
@@ -95,7 +95,7 @@ def planned_spec(
     client: ClientContext | None,
     newest: Summary | None,
 ) -> TurnSpec:
-    """Return the spec of a turn: what the council is told, and what it keeps of the turn that is replaced."""
+    """Return the spec of a turn: the council's input, and the answers kept from the replaced turn."""
     room = session.room
     room_name = room.name if room else ""
     history = history_of(
@@ -142,12 +142,12 @@ def mode_of(session: ChatSession, request: TurnRequest) -> Mode:
 def addressed_by(
     mode: Mode, request: TurnRequest, keys: Sequence[str], *, untagged: Sequence[str], repeats: bool
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return whom a turn asks, in order, and the tags that name nobody. Raises `no_valid_tagged_agents`.
+    """Return the addressed agents, in order, and the unknown tags. Raises `no_valid_tagged_agents`.
 
-    `untagged`: who is asked where no tag says, in a mode that needs tags.
+    `untagged`: the agents to ask if there are no tags, in a mode that needs tags.
     """
     if mode.alone:
-        return mode.order((), tuple(keys)), ()  # what looks like a tag is none
+        return mode.order((), tuple(keys)), ()  # tags are not parsed here
     tags = parse_tags(request.message, keys)
     if request.only is not None and (mode.led or not repeats):
         return tuple(key for key in keys if key in request.only), tags.unknown
@@ -165,7 +165,7 @@ def addressed_by(
 
 
 def keeps_question(request: TurnRequest) -> bool:
-    """Tell whether a new version asks some agents alone, and the same in the same mode as the version before."""
+    """Return whether a new version asks only some agents, with the old version's message and mode."""
     old = request.replaces
     if old is None or request.only is None or request.mode not in (None, old.mode):
         return False
@@ -173,7 +173,7 @@ def keeps_question(request: TurnRequest) -> bool:
 
 
 def carried_answers(council: Council, request: TurnRequest) -> tuple[CarriedAnswer, ...]:
-    """Return the good answers that a new version keeps: of agents still in the room that are not asked again."""
+    """Return the complete answers that a new version keeps: of agents still in the room that are not asked again."""
     old, asked = request.replaces, request.only
     if old is None or asked is None or council.mode.key != old.mode or not council.repeats:
         return ()
@@ -188,7 +188,7 @@ def carried_answers(council: Council, request: TurnRequest) -> tuple[CarriedAnsw
 
 
 def instructions_before(council: Council, request: TurnRequest) -> dict[str, str]:
-    """Return agent key -> what the manager last asked of it in the turn that a new version asks the same of again."""
+    """Return agent key -> the manager's last instruction, for a new version that repeats the question."""
     old = request.replaces
     if not council.mode.led or old is None or not council.repeats:
         return {}
@@ -212,7 +212,7 @@ def limits_of(room: Room | None, request: TurnRequest, client: ClientContext | N
 
 
 def refuse_overflow(spec: TurnSpec) -> None:
-    """Refuse a message that no pruning can make fit. Raises `context_overflow` with both figures."""
+    """Raise `context_overflow`, with both figures, for a message that no pruning can make fit."""
     for agent in may_be_called(spec):
         needed, budget = (
             least_input(spec, agent),

@@ -1,4 +1,4 @@
-"""What a user asks for, before anything is checked."""
+"""A user's request, before any check."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class ClientLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientContext:
-    """A conversation that a client keeps itself, and how it wants to be answered."""
+    """A conversation that a client keeps itself, and its parameters for the answers."""
 
     system: str = ""
     history: tuple[ClientLine, ...] = ()
-    """What was said before the message, oldest first."""
+    """Messages before the current one, oldest first."""
     temperature: float | None = None
     max_output_tokens: int | None = None
-    """Of each answer."""
+    """Limit of each answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,15 +37,15 @@ class TurnRequest:
     mode: str | None = None
     max_rounds: int | None = None
     index: int | None = None
-    """The index that the new turn is expected to get."""
+    """The expected index of the new turn."""
     idempotency_key: str | None = None
     digest: str = ""
-    """SHA-256 of the request, by which a repeated key is told from a misused one."""
+    """SHA-256 of the request; distinguishes a repeated request from a reused key."""
     replaces: Turn | None = None
     """The turn that this one is a new version of."""
     only: tuple[str, ...] | None = None
-    """In a new version: keys of the agents that are asked; the others' good answers are carried over."""
+    """In a new version: keys of the agents to ask; the others' good answers are carried over."""
     model: LlmModel | None = None
     """In a new version: the model that asked agents run on instead of their own."""
     client: ClientContext | None = None
-    """What a client that keeps the conversation itself sent with its message."""
+    """Context from a client that keeps the conversation itself."""
