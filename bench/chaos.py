@@ -1,4 +1,4 @@
-"""Kill, restart and cut off the parts of the production shape under load, then audit. See bench/README.md."""
+"""Kill, restart and disconnect parts of the production setup under load, then audit. See bench/README.md."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def options() -> argparse.Namespace:
 
 def main() -> int:
     given = options()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is stopped
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that child processes are stopped
     with tempfile.TemporaryDirectory(prefix="pantheon-chaos-", ignore_cleanup_errors=True) as name:
         report = drill(given, Path(name))
     print(json.dumps(report, indent=1))
@@ -43,7 +43,7 @@ def main() -> int:
 
 
 def drill(given: argparse.Namespace, directory: Path) -> dict[str, Any]:
-    """Set Django up on a PostgreSQL of its own, with nothing of the caller's settings, and run."""
+    """Set Django up on a PostgreSQL of its own, without the caller's settings, and run."""
     import hermetic
 
     hermetic.clean(os.environ, data_dir=str(directory))
@@ -72,7 +72,7 @@ def drill(given: argparse.Namespace, directory: Path) -> dict[str, Any]:
 
 
 def prepare() -> None:
-    """What bin/run does before it starts processes."""
+    """Do the work of bin/run before it starts processes."""
     import django
     from django.core.management import call_command
 

@@ -1,10 +1,10 @@
-"""What metering adds to a model call: the commit of a turn with its bill, beside the same commit without one.
+"""Measure the overhead of metering: the commit of a turn with its bill, beside the same commit without one.
 
     .venv/bin/python bench/commit.py [--turns 60]
 
 On a temporary PostgreSQL and on a temporary SQLite file, one turn after the other, under two hard budgets and a soft
 one. The commit without metering writes the same turn and the same messages in the same kind of transaction: the same
-code, with `usage_stage` left out.
+code, without `usage_stage`.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def inside(turns: int) -> int:
-    """Measure on the database of the environment; return 1 where the statements grow with the calls."""
+    """Measure on the environment's database; return 1 if the number of statements grows with the calls."""
     import django
     from django.core.management import call_command
     from django.db import connection
@@ -69,7 +69,7 @@ def inside(turns: int) -> int:
     for calls in CALLS:
         seconds: dict[bool, list[float]] = {True: [], False: []}
         statements = 0
-        for number in range(2 * turns + 2):  # the first pair opens connections and plans
+        for number in range(2 * turns + 2):  # the first pair opens connections and plans statements
             metered = bool(number % 2)
             took, statements_now = committed(user, model, calls, metered=metered)
             if number > 1:
@@ -98,7 +98,7 @@ def prepare() -> tuple[User, LlmModel]:
 
 
 def committed(user: User, model: LlmModel, calls: int, *, metered: bool) -> tuple[float, int]:
-    """Make a turn whose calls are all in the journal and commit it; return seconds and statements of the commit."""
+    """Commit a turn whose calls are all in the journal; return seconds and statements of the commit."""
     from unittest import mock
 
     from django.db import connection

@@ -4,8 +4,8 @@
 
 Fills PostgreSQL with a year of usage events (500 people in 20 teams, 40 models) and their rollup, at a tenth of the
 size and at full size, checks that the rollup sums to the events, and prints the latency of every view over random
-30-day ranges. The server is a temporary one, unless DATABASE_URL names another: its tables of usage are then filled,
-so it must be empty. Views are called as the web server calls them, middleware and sign-in included, one at a time.
+30-day ranges. The server is a temporary one, unless DATABASE_URL names another: its usage tables are filled, so it
+must be empty. Views are called one at a time as the web server calls them, middleware and sign-in included.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ PEOPLE, TEAMS, MODELS, DAYS = 500, 20, 40, 365
 DEFAULT_MODEL = 7
 ROOMS_EACH, AGENTS_EACH = 3, 4
 
-# A turn is a question to a council: one of a person's three rooms, which has four agents of its own. Of its calls two
-# in three are replies; the rest routes, evaluates, synthesizes and summarizes. People come on five days of seven.
-# Usage is skewed: one team has half of the people, and one model, the default, answers two calls of three.
+# A turn is a question to a council: one of a person's three rooms, each with its own four agents. Two of three calls
+# are replies; the others route, evaluate, synthesize and summarize. People are active on five days of seven.
+# Usage is skewed: one team has half of the people, and one model, the default, answers two of three calls.
 FILL_EVENTS = """
 INSERT INTO billing_usageevent (
   id, user_id, team_id, team_name, room_id, room_name, session_id, turn_id, agent_id, agent_key, mode, purpose, round,
@@ -98,7 +98,7 @@ KINDS = {
     "no agent": "agent_id = '00000000-0000-0000-0000-000000000000'",
     "no room": "room_id = '00000000-0000-0000-0000-000000000000'",
 }
-"""Which events a cut sums."""
+"""Filter for the events that a cut sums."""
 CUT_SUMS = """
 SELECT cut, COUNT(*), SUM(calls), SUM(cost_pico), SUM(estimated_cost_pico), SUM({all_tokens}), SUM(unpriced_calls),
   SUM(orchestration_cost_pico)
@@ -154,7 +154,7 @@ def main() -> None:
 
 
 def prepare() -> None:
-    """Make the people, teams, models and prices; one model in twenty has no price."""
+    """Create the people, teams, models and prices; one model in twenty has no price."""
     from django.db import connection
 
     from accounts.models import Team, User
@@ -214,7 +214,7 @@ TABLES = ("billing_usageevent", "billing_dailyusage", "billing_usagetotal")
 
 
 def fill(events: int) -> None:
-    """Load events and their rollups; what speeds it up (no triggers, no secondary indexes meanwhile) is put back."""
+    """Load events and their rollups; restores the triggers and secondary indexes that it removes to be faster."""
     from django.db import connection
     from django.utils import timezone
 
@@ -266,7 +266,7 @@ def fill(events: int) -> None:
 
 
 def check(first: dt.date) -> None:
-    """Exit where a rollup is not the sum of the events: all in all, and row by row on some days and their weeks."""
+    """Exit if a rollup is not the sum of the events: in total, and row by row on some days and their weeks."""
     from django.db import connection
 
     from billing.models.bucket_columns import TOKENS
@@ -306,7 +306,7 @@ def check(first: dt.date) -> None:
 
 
 def views() -> dict[str, Callable[[str], str]]:
-    """Return name -> address for a query string of a range."""
+    """Return name -> function from the query string of a range to the view's URL."""
     team, big, user, room = md5_uuid("team3"), md5_uuid("team0"), md5_uuid("user42"), md5_uuid("room42-1")
     paths = {f"costs by {group}": f"/admin/costs/?{{}}&group_by={group}" for group in GROUPS}
     paths |= {
@@ -419,7 +419,7 @@ def show_plans(client: Any, name: str) -> None:
 
 
 def report(measured: dict[int, dict[str, tuple[float, float]]]) -> None:
-    """Print a table, with how many times longer the biggest ledger takes than the smallest."""
+    """Print a table, with the ratio of the biggest ledger's times to the smallest's."""
     sizes = list(measured)
     print(
         "\n| view over 30 days, ms | "

@@ -1,4 +1,4 @@
-"""Measure streamed turns beside the provider alone, many at once. See bench/README.md."""
+"""Measure many concurrent streamed turns, beside the provider alone. See bench/README.md."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ sys.path[:0] = [str(ROOT), str(ROOT / "bin" / "lib")]
 
 DIRECT, PRODUCTION, EMBEDDED, COMPATIBLE = "direct", "production", "embedded", "compatible"
 WARM_UP_TURNS = 2
-"""Of each stream, before anything is measured."""
+"""Per stream, before the measurement starts."""
 
 SLOW_WORDS = 20
 SLOW_TIMEOUTS = 4
-"""How many times its length a slow turn may take."""
+"""Timeout of a slow turn, as a multiple of its length."""
 
 SAMPLE_EVERY_S = 1.0
 CLEAN = "clean"
 MIB = 1024 * 1024
 
 JobOf = Callable[..., "Job"]
-"""Takes the model's id and `streams`, `turns` and so on."""
+"""Called with the model's id and `streams`, `turns` and so on."""
 
 
 def options() -> argparse.Namespace:
@@ -82,9 +82,9 @@ def gateway(text: str) -> tuple[str, str, str, str | None]:
 
 def main() -> int:
     given = options()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is stopped
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that child processes are stopped
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a process has a socket or two for each stream
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a process has one or two sockets per stream
     with tempfile.TemporaryDirectory(prefix="pantheon-load-", ignore_cleanup_errors=True) as name:
         import hermetic
 
@@ -136,7 +136,7 @@ def quantile(values: list[float], part: float) -> float:
 
 
 class Bench:
-    """Starts everything, and gives each target its turn."""
+    """Starts all processes, and measures the targets in turn."""
 
     ROWS = (sys.executable, "-m", "sessions.tests.load.rows")
 
@@ -236,7 +236,7 @@ class Bench:
         return directory
 
     def _rows(self, **environment: str) -> dict[str, str]:
-        """Fill a database; return what its readers need."""
+        """Fill a database; return the data that its readers need."""
         made = subprocess.run(
             [*self.ROWS, self._models.base_url, self._model, self._slow_model],
             cwd=ROOT,
@@ -251,7 +251,7 @@ class Bench:
     # --- Measuring ----------------------------------------------------------------------------------------------------
 
     def _measure(self, streams: int) -> list[dict[str, Any]]:
-        """Measure every target at a number of streams, in turn, so that a machine that gets slower is so for all."""
+        """Measure all targets at a number of streams, alternating, so that a slowing machine affects all alike."""
         from sessions.tests.load.processes import run_job
 
         turns = max(4 * streams, min(self._given.turns, 20 * streams))
@@ -272,7 +272,7 @@ class Bench:
         return [measured.row() for measured in found.values()]
 
     def _slow(self) -> dict[str, Any]:
-        """Ask for slow turns all at once; sample the processes until the last one is over."""
+        """Start slow turns all at once; sample the processes until the last one has ended."""
         from sessions.tests.load.processes import JobProcess
 
         given = self._given
@@ -298,7 +298,7 @@ class Bench:
         return {**row, "open_at_once": open_at_once, "sizes": sizes}
 
     def _audit(self) -> str:
-        """Return what manage.py audit_ledger says of the production set's ledger."""
+        """Return the output of manage.py audit_ledger on the production set's ledger."""
         audit = subprocess.run(
             [sys.executable, "manage.py", "audit_ledger"],
             cwd=ROOT, env={**os.environ, "DATABASE_URL": self._production_url}, capture_output=True, text=True,

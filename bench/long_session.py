@@ -1,13 +1,13 @@
-"""What a long session takes to open, beside a short one.
+"""Measure how long a long session takes to open, beside a short one.
 
     .venv/bin/python bench/long_session.py [--messages 2000] [--rounds 30]
 
 Fills a session with 2,000 messages and one with 20, in a room with 200 others: answers in Markdown with code and
-tables, a bill for each, a summary that leads to messages of all ages. Then asks the web server for both pages by turns,
-and lets Chromium open both by turns where there is one (`TEST_CHROMIUM`, else on the PATH): until the page is read
-(DOMContentLoaded), until it is loaded, and until its composer is ready. On a temporary SQLite file, or with
-DATABASE_URL on that PostgreSQL, whose tables it fills. Exits with 1 where a median is more than half as long again for
-the long one.
+tables, a bill for each, a summary that links to messages of all ages. Then requests both pages alternately from the
+web server, and opens both alternately in Chromium if there is one (`TEST_CHROMIUM`, else on the PATH): until the page
+is parsed (DOMContentLoaded), until it is loaded, and until its composer is ready. On a temporary SQLite file, or with
+DATABASE_URL on that PostgreSQL, whose tables it fills. Exits with 1 if a median of the long session is more than 1.5
+times that of the short one.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def main() -> None:
 
 
 def inside(messages: int, rounds: int) -> int:
-    """Measure on the database of the environment; return 1 where the long session takes too long."""
+    """Measure on the environment's database; return 1 if the long session takes too long."""
     import django
     from django.conf import settings
     from django.core.management import call_command
@@ -116,7 +116,7 @@ def inside(messages: int, rounds: int) -> int:
 
 
 def prepare(messages: int) -> tuple[User, Mapping[str, str]]:
-    """Fill the database; return whose sessions they are, and the paths of the two."""
+    """Fill the database; return the owner of the sessions, and the paths of the two."""
     from sessions.models import ChatSession
     from sessions.tests.factories import make_agent, make_model, make_room, make_session, make_user
 
@@ -155,7 +155,7 @@ def fill(session: ChatSession, model: Any, messages: int) -> None:
 def by_turns(
     pages: Mapping[str, str], rounds: int, measure: Callable[[str], list[float]]
 ) -> dict[str, list[list[float]]]:
-    """Return what each round of each page took; the first, which opens connections, is left out."""
+    """Return the times of each page in each round, without the first round, which opens connections."""
     took: dict[str, list[list[float]]] = {name: [] for name in pages}
     for number in range(rounds + 1):
         for name, path in pages.items():
@@ -166,7 +166,7 @@ def by_turns(
 
 
 def report(took: Mapping[str, list[list[float]]], names: list[str]) -> list[float]:
-    """Print medians of both pages and how they compare; return the ratios."""
+    """Print the medians of both pages and their ratios; return the ratios."""
     ratios = []
     for place, name in enumerate(names):
         long, short = (median(figures[place] for figures in took[page]) for page in ("long", "short"))
@@ -176,7 +176,7 @@ def report(took: Mapping[str, list[list[float]]], names: list[str]) -> list[floa
 
 
 def cookie_of(user: User) -> Cookie:
-    """Return the cookie that signs somebody in."""
+    """Return a session cookie that signs a user in."""
     from django.conf import settings
     from django.test import Client
 
@@ -187,7 +187,7 @@ def cookie_of(user: User) -> Cookie:
 
 
 def asked(url: str, cookie: Cookie) -> list[float]:
-    """Return the milliseconds until the whole page has come."""
+    """Return the milliseconds until the whole page is loaded."""
     request = urllib.request.Request(url, headers={"Cookie": f"{cookie['name']}={cookie['value']}"})
     begun = time.perf_counter()
     with urllib.request.urlopen(request) as response:

@@ -1,4 +1,4 @@
-"""How long an orchestrator's round takes beside what the providers alone take. See bench/README.md."""
+"""Measure an orchestrator's round, beside the providers' time alone. See bench/README.md."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ AGENTS = ("ana", "bob", "cy")
 
 @contextmanager
 def environment() -> Iterator[None]:
-    """Set Django up on a temporary SQLite file, with nothing of the caller's own settings."""
+    """Set Django up on a temporary SQLite file, without the caller's settings."""
     import hermetic
 
     with tempfile.TemporaryDirectory(prefix="pantheon-bench-", ignore_cleanup_errors=True) as directory:
@@ -49,7 +49,7 @@ def environment() -> Iterator[None]:
 
 @contextmanager
 def provider(delay_s: float) -> Iterator[ProviderServer]:
-    """A provider whose manager answers at once and whose specialists think for `delay_s`."""
+    """A provider whose manager answers at once and whose specialists take `delay_s`."""
     from orchestration.tests.providers import Answer, OpenAIServer
     from sessions.tests.support.councils import ROUTE, SYNTHESIZE, decision, says
 
@@ -62,7 +62,7 @@ def provider(delay_s: float) -> Iterator[ProviderServer]:
 
 
 def council_turns(server: ProviderServer, turns: int) -> list[tuple[float, float]]:
-    """Run turns of a council of three; return seconds of the round and of the whole turn, each."""
+    """Run turns of a council of three; return (seconds of the round, seconds of the whole turn) for each."""
     from sessions.live.runtime import runtime
     from sessions.services.turn_accept import turn_accept
     from sessions.services.turn_request import TurnRequest
@@ -87,7 +87,7 @@ def council_turns(server: ProviderServer, turns: int) -> list[tuple[float, float
 
 
 async def events_of(turn_id: uuid.UUID) -> list[dict[str, str]]:
-    """Return a turn's events once it is over."""
+    """Return a turn's events after its end."""
     from sessions.events.eventlog import event_log
 
     while True:
@@ -107,7 +107,7 @@ def round_s(events: list[dict[str, str]]) -> float:
 
 
 async def sdk_rounds(server: object, rounds: int) -> list[tuple[float, float]]:
-    """Make the specialists' calls with the SDK alone; return seconds side by side and one after the other, each."""
+    """Make the specialists' calls with the SDK alone; return each round's seconds in parallel and in sequence."""
     import openai
 
     bodies = specialists_requests(server)

@@ -85,7 +85,7 @@ class RoomAdmin(LinkedAdmin, ReadOnlyAdmin):
 
 @admin.register(ChatSession)
 class ChatSessionAdmin(LinkedAdmin, ReadableAdmin, ReadOnlyAdmin):
-    """A session's title is its first message: pages speak of sessions by their id."""
+    """Sessions by id: a session's title is its first message, so no page shows it."""
 
     read_page = "read-session"
     hidden = ("title",)
@@ -108,7 +108,7 @@ class ChatSessionAdmin(LinkedAdmin, ReadableAdmin, ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ChatSession]:
         turns = Turn.objects.filter(session=OuterRef("pk")).order_by().values("session")
-        # Counted for the rows that are shown, not for all sessions: so the list is not sorted by it.
+        # Counted only for the rows shown, not for all sessions, so the list cannot be sorted by it.
         made = Coalesce(Subquery(turns.annotate(made=Count("pk")).values("made")), 0)
         sessions = super().get_queryset(request).annotate(turns_made=made)
         return sessions.defer("title", "room__goal", "agent__role_prompt")

@@ -1,4 +1,4 @@
-"""*Ledger audit* in the administration: the promises of the ledger, each checked, with what breaks it."""
+"""*Ledger audit* in the administration: the ledger's invariants, each checked and listed with its breaches."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from web.errors import PantheonError
 ALL = "all"
 RANGES = {ALL: "All days", **PRESETS}
 SHOWN = 100
-"""Findings of an invariant that the page shows."""
+"""Maximum findings shown per invariant."""
 
 AT_ONCE = 100_000
-"""Up to so many events the ledger is read without being asked to: a second or two."""
+"""Up to this many events the ledger is read without a confirmation: a second or two."""
 
 PAGES = {
     "turn": "chat_sessions_turn",
@@ -35,15 +35,15 @@ PAGES = {
     "session": "chat_sessions_chatsession",
     "budget": "billing_budget",
 }
-"""What a finding calls a row -> its page in the administration."""
+"""Word for a row in a finding -> its page in the administration."""
 
 DAYS = {"day": 1, "week": 7}
-"""What a rollup is of -> how many days of *Costs* that is."""
+"""Kind of rollup -> number of days in *Costs*."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An invariant on the page. A finding is pieces of text, each with the address it leads to, or ""."""
+    """An invariant on the page. A finding is pieces of text, each with the URL of its link, or ""."""
 
     number: int
     text: str
@@ -57,7 +57,7 @@ class Line:
 
 
 class LedgerAuditPage(CostsPage):
-    """Reads only, for whoever may see the costs; the lines are those of `audit_ledger`."""
+    """Read-only, for users with the permission to see costs; the lines are those of `audit_ledger`."""
 
     title = "Ledger audit"
 
@@ -79,7 +79,7 @@ class LedgerAuditPage(CostsPage):
 
 
 def range_asked(request: HttpRequest) -> tuple[str, DayRange | None, str]:
-    """Return preset and days (None: all) of the query string, and what in it could not be read."""
+    """Parse preset and days (None: all) from the query string; also return an error text for invalid values."""
     if request.GET.get("range", ALL) == ALL and not (request.GET.get("from") or request.GET.get("to")):
         return ALL, None, ""
     parameters = request.GET.dict()
@@ -93,7 +93,7 @@ def range_asked(request: HttpRequest) -> tuple[str, DayRange | None, str]:
 
 
 def is_large() -> bool:
-    """Tell whether reading the whole ledger takes a while."""
+    """Return whether reading the whole ledger takes a while."""
     return UsageEvent.objects.order_by().values("pk")[: AT_ONCE + 1].count() > AT_ONCE
 
 

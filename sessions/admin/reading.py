@@ -1,4 +1,4 @@
-"""The texts of a turn or a session, for staff, where PANTHEON_STAFF_READ_MESSAGES is on. Each look is written down."""
+"""Texts of a turn or a session for staff, if PANTHEON_STAFF_READ_MESSAGES is on. Every view is audited."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def may_read(request: HttpRequest) -> bool:
 
 
 class ReadableAdmin(_Base):
-    """The page of a row whose texts have a page of their own, which `read_page` names."""
+    """Admin page of a row whose texts have their own page, named by `read_page`."""
 
     read_page = ""
     change_form_template = "admin/chat_sessions/readable_change_form.html"
@@ -51,7 +51,7 @@ class ReadableAdmin(_Base):
 
 
 class ReadingPage(PageView):
-    """Does not exist while the setting is off. The look is committed before anything is shown."""
+    """Base of reading pages: 404 while the setting is off. The audit entry is committed before anything is shown."""
 
     template = "admin/chat_sessions/reading.html"
 
@@ -63,7 +63,7 @@ class ReadingPage(PageView):
         return super().dispatch(request, *args, **kwargs)
 
     def look(self, row: Turn | ChatSession, label: str) -> None:
-        """Write down who looks at what. The label is no title: that is a text too."""
+        """Record the view in the audit. The label is not the title, which is a text too."""
         with transaction.atomic():
             audit_record(actor_id=actor_of(self.request), action="read", row=row, label=label)
 
@@ -89,7 +89,7 @@ class ReadTurnPage(ReadingPage):
 
 
 class ReadSessionPage(ReadingPage):
-    """The newest turns, every version of them; `?before=` shows what came before a turn."""
+    """The newest turns, every version of them; `?before=` shows the turns before an index."""
 
     def get(self, request: HttpRequest, session_id: str) -> HttpResponse:
         before = index_from(request)

@@ -1,4 +1,4 @@
-"""Turns, their calls and messages in the administration: who was asked, what it took, what it cost."""
+"""Turns with their calls and messages in the administration: recipients, durations and costs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from web.admin.readonly import ReadOnlyAdmin, ReadOnlyInline, page_link
 
 
 def with_cost(calls: QuerySet[Call]) -> QuerySet[Call]:
-    """Add `cost_pico` and `billed_as` (the event's id) from the ledger, whose ids are the calls'."""
+    """Annotate `cost_pico` and `billed_as` (the event's id) from the ledger; an event has the id of its call."""
     event = UsageEvent.objects.filter(pk=OuterRef("pk"))
     correction = UsageEvent.objects.filter(corrects=OuterRef("pk"))
     return calls.annotate(
@@ -36,7 +36,7 @@ class ErrorColumn:
 
 
 class CallColumns(ErrorColumn):
-    """What a call shows of itself wherever it is listed."""
+    """Columns of a call in every list of calls."""
 
     @admin.display(description="Input tokens")
     def input_tokens(self, call: Call) -> int | None:
@@ -150,7 +150,7 @@ class TurnAdmin(LinkedAdmin, ReadableAdmin, ErrorColumn, ReadOnlyAdmin):
 
 @admin.register(Call)
 class CallAdmin(LinkedAdmin, CallColumns, ReadOnlyAdmin):
-    """One attempt at a model. Its text is what a resumed turn would replay, and stays hidden."""
+    """One attempt at a model call. Its text is replayed when the turn is resumed, and stays hidden."""
 
     hidden = ("text", "error")
     list_display = (
@@ -221,7 +221,7 @@ class CallAdmin(LinkedAdmin, CallColumns, ReadOnlyAdmin):
 
 @admin.register(Message)
 class MessageAdmin(ReadOnlyAdmin):
-    """Who spoke, when and how long; not what."""
+    """Author, time and length of messages, without their texts."""
 
     hidden = ("text", "html", "html_version")
     list_display = (
@@ -257,7 +257,7 @@ class MessageAdmin(ReadOnlyAdmin):
 
 @admin.register(Summary)
 class SummaryAdmin(ReadOnlyAdmin):
-    """When a session was summarized and how far; not what was said."""
+    """Time and range of summaries, without their texts."""
 
     hidden = ("text", "key_facts", "decisions", "open_questions", "action_items")
     list_display = ("created_at", "from_seq", "through_seq", "used_fallback", "session_link", "turn_link")

@@ -22,7 +22,7 @@ from web.api.schema import operation
 
 
 class AgentSerializer(serializers.ModelSerializer[Agent]):
-    """Shape and types; what a key may be is the service's to say."""
+    """Fields and types of an agent; the service validates the key."""
 
     model = ModelAliasField(help_text="The alias of a model; null: the instance's default.")
     key = serializers.CharField(max_length=64, help_text="How it is tagged: 1 to 64 of a-z, 0-9, _ and -.")
@@ -31,9 +31,7 @@ class AgentSerializer(serializers.ModelSerializer[Agent]):
     )
 
     def validate_temperature(self, temperature: float | None) -> float | None:
-        if temperature is not None and math.isnan(
-            temperature
-        ):  # the string "nan" is below and above no bound
+        if temperature is not None and math.isnan(temperature):  # the string "nan" would pass both bounds
             raise serializers.ValidationError("A valid number is required.")
         return temperature
 

@@ -1,4 +1,4 @@
-"""DRF for views that stream or wait: checks and handlers run on a thread, the waiting needs none."""
+"""DRF views that stream or wait: checks and handlers run on a thread, waiting needs none."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class LimitedAsTurns(ApiView):
 
 
 class AsyncAPIView(ApiView):
-    """An ApiView whose handlers return a response, or a coroutine that does.
+    """An ApiView whose handlers return a response or a coroutine that returns one.
 
-    Checks and handler run on a database thread in one go, since each hop between loop and threads costs as much as a
-    small query. The coroutine is awaited on the event loop, where it may wait for as long as it likes.
+    Checks and handler run on a database thread in one hop, since each hop between loop and threads costs as much as a
+    small query. The coroutine is awaited on the event loop, where it may wait without a time limit.
     """
 
     view_is_async = True
@@ -47,7 +47,7 @@ class AsyncAPIView(ApiView):
     def handle(
         self, request: Request, *args: Any, **kwargs: Any
     ) -> HttpResponseBase | Awaitable[HttpResponseBase]:
-        """Check the request and call the handler of its method (on a database thread)."""
+        """Check the request and call the handler for its method (on a database thread)."""
         self.initial(request, *args, **kwargs)
         method = (request.method or "").lower()
         handler = getattr(self, method, None) if method in self.http_method_names else None

@@ -1,4 +1,4 @@
-"""API: the models that agents may use."""
+"""API: the models available to agents."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class ModelsView(ApiView):
         try:
             default = default_model().alias
         except PantheonError:
-            default = None  # the configured default lacks its key: none is the default until that is mended
+            default = None  # the configured default has no API key: there is no default until that is fixed
         results = [model_json(model, tiers[model.pk].get(0), default) for model in models]
         return Response({**links, "results": results})
 
 
 def model_json(model: LlmModel, price: ModelPrice | None, default: str | None) -> dict[str, Any]:
-    """Return an alias with its limits and its price (null: unpriced) in USD per million tokens."""
+    """Return a model with its limits and its price (null: unpriced) in USD per million tokens."""
     return {
         "alias": model.alias,
         "provider": model.provider.name,
@@ -56,5 +56,5 @@ def price_json(price: ModelPrice) -> dict[str, str]:
 
 
 def per_mtok(pico_per_token: int) -> str:
-    """Return USD per million tokens as an exact string."""
+    """Format a price as USD per million tokens, exact."""
     return f"{(Decimal(pico_per_token) * 1_000_000 / PICO_PER_USD).normalize():f}"

@@ -47,7 +47,7 @@ class SessionSerializer(serializers.ModelSerializer[ChatSession]):
 
 @extend_schema_view(get=operation("List the sessions of a room or an agent"))
 class SessionsView(ApiView, ListAPIView[ChatSession]):
-    """The sessions of one place: a room or an agent."""
+    """The sessions of a room or an agent."""
 
     serializer_class = SessionSerializer
     write_scope = ApiToken.Scope.CHAT
@@ -100,7 +100,7 @@ class SessionView(ApiView):
 
 
 class MessagesView(ApiView):
-    """Newest first; `?before_seq=` goes back. Answers of replaced turns only with `?all_versions=true`."""
+    """Newest first; `?before_seq=` pages back. Answers of replaced turns only with `?all_versions=true`."""
 
     @operation(
         "Read what was said, newest first",
@@ -135,7 +135,7 @@ class MessagesView(ApiView):
 
 
 def whole_number(request: Request, name: str, default: int, most: int) -> int:
-    """Return a query parameter from 1 to `most`. Raises `invalid_parameter`."""
+    """Parse a query parameter as an integer from 1 to `most`. Raises `invalid_parameter`."""
     text = request.query_params.get(name)
     if text is None:
         return default
@@ -147,7 +147,7 @@ def whole_number(request: Request, name: str, default: int, most: int) -> int:
 
 
 def flag(request: Request, name: str) -> bool:
-    """Return a query parameter that is true or false. Raises `invalid_parameter`."""
+    """Parse a query parameter as true or false. Raises `invalid_parameter`."""
     text = request.query_params.get(name, "false").lower()
     if text not in ("true", "false", "1", "0"):
         raise PantheonError("invalid_parameter", f"{name} is true or false.", {"parameter": name})

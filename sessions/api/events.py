@@ -1,4 +1,4 @@
-"""API: the events of a turn as a stream that can be resumed, and waiting for a turn's end."""
+"""API: a resumable stream of a turn's events, and waiting for the end of a turn."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ from web.errors import PantheonError
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 2.0
-"""A reader that hears nothing looks at the turn's row this often, so that a lost announcement hangs nobody."""
+"""How often a reader without events checks the turn's row, so that a lost announcement cannot block it forever."""
 
 KEEP_ALIVE_S = 15.0
 
 
 class TurnEventsView(AsyncAPIView):
-    """`Last-Event-ID` or `?after=` resumes; without them everything from the first event."""
+    """`Last-Event-ID` or `?after=` resumes; without them the stream starts at the first event."""
 
     @operation(
         "Read the events of a turn, from any point, to its end",
@@ -59,7 +59,7 @@ class TurnEventsView(AsyncAPIView):
         if turn.is_final and turn.last_event_seq is not None and after >= turn.last_event_seq:
             return HttpResponse(status=204)
         stream = event_stream(turn, after=after)
-        # Whoever asks for the headers alone does not wait for the turn's end.
+        # A HEAD request gets the headers at once, without waiting for the turn's end.
         return HttpResponse(headers=stream.headers) if request.method == "HEAD" else stream
 
 
@@ -74,7 +74,7 @@ def resume_point(request: Request) -> int:
 
 
 def event_stream(turn: Turn, *, after: int, headers: dict[str, str] | None = None) -> StreamingHttpResponse:
-    """Return the turn's events after a seq, then the live tail, to the terminal one."""
+    """Stream the turn's events after a seq, then the live tail, up to the terminal event."""
     response = StreamingHttpResponse(
         stream_events(turn.pk, after, is_running=not turn.is_final),
         content_type="text/event-stream",
@@ -85,7 +85,7 @@ def event_stream(turn: Turn, *, after: int, headers: dict[str, str] | None = Non
 
 
 async def stream_events(turn_id: uuid.UUID, after: int, *, is_running: bool = False) -> AsyncIterator[bytes]:
-    """Yield the wire form of `read_batches`, with keep-alive comments."""
+    """Yield `read_batches` in wire format, with keep-alive comments."""
     yield b"retry: 2000\n\n"
     spoke_at = time.monotonic()
     try:
@@ -97,13 +97,14 @@ async def stream_events(turn_id: uuid.UUID, after: int, *, is_running: bool = Fa
                 yield b": keep-alive\n\n"
                 spoke_at = time.monotonic()
     except PantheonError as error:
-        log.info("a stream of events ended: %s", error.code)  # who resumes it is refused, and reads why
+        # A client that resumes gets the error as its response.
+        log.info("a stream of events ended: %s", error.code)
 
 
 async def read_events(
     turn_id: uuid.UUID, after: int, *, is_running: bool = False
 ) -> AsyncIterator[Entry | None]:
-    """Yield the events of `read_batches` one by one, None when nothing came for a while."""
+    """Yield the events of `read_batches` one by one; None if none arrived for a while."""
     async for entries in read_batches(turn_id, after, is_running=is_running):
         if not entries:
             yield None
@@ -114,11 +115,11 @@ async def read_events(
 async def read_batches(
     turn_id: uuid.UUID, after: int, *, is_running: bool = False
 ) -> AsyncIterator[Sequence[Entry]]:
-    """Yield the events after a seq as they come, each once and in order; ends with the terminal one.
+    """Yield batches of events after a seq, each event once and in order, ending with the terminal one.
 
-    An empty batch says that nothing came for a while. If the log lacks what is asked for, one `turn.snapshot` stands in
-    for it. A caller that has just seen that the turn runs spares its readers the first look at the row. Raises
-    `account_suspended` if the user has been suspended and the turn, which ends for that, has not ended yet.
+    An empty batch means that none arrived for a while. If the log lacks the requested events, one `turn.snapshot`
+    replaces them. A caller that has just checked that the turn runs saves its readers the first check of the row.
+    Raises `account_suspended` if the user is suspended and the turn, which ends for that reason, has not ended yet.
     """
     looked, row_was_ahead = is_running, False
     while not stopping():
@@ -143,7 +144,7 @@ async def read_batches(
         final = await known(final_entry(turn_id, after))
         if final is not None:
             if not row_was_ahead and await event_log.last_seq(turn_id):
-                # The row is final before the last events have arrived: they get the time of one more look.
+                # The row is final before the last events arrive: wait one more interval for them.
                 row_was_ahead = True
                 await event_log.wait(turn_id, after, LOOK_EVERY_S)
                 continue
@@ -155,7 +156,7 @@ async def read_batches(
 
 
 async def known(reading: Awaitable[Entry | None]) -> Entry | None:
-    """Return what a turn's row says, None while the database is gone: its readers go on with what they hear."""
+    """Await a check of the turn's row; None while the database is down, since live events may still arrive."""
     try:
         return await reading
     except UNREACHABLE as error:
@@ -168,9 +169,9 @@ def is_final_snapshot(entry: Entry) -> bool:
 
 
 async def final_entry(turn_id: uuid.UUID, after: int) -> Entry | None:
-    """Return how a turn ended, read from its row, None while it runs. Raises `account_suspended`.
+    """Return the terminal event of a turn from its row, None while it runs. Raises `account_suspended`.
 
-    A reader who lacks more than the end gets a snapshot: the end alone would pass over what was said.
+    A reader that misses more than the terminal event gets a snapshot: the end alone would skip the text before it.
     """
     turns = Turn.objects.filter(pk=turn_id).annotate(of_active_user=F("user__is_active"))
     turn = await read_in_request(turns.first)
@@ -186,7 +187,7 @@ async def final_entry(turn_id: uuid.UUID, after: int) -> Entry | None:
 
 
 async def snapshot_entry(turn_id: uuid.UUID, seq: int) -> Entry:
-    """Return the turn as it is, under the seq of the newest event that it stands in for."""
+    """Return a snapshot of the turn, under the seq of the newest event that it replaces."""
     turn = await read_in_request(Turn.objects.get, pk=turn_id)
     if turn.is_final:
         seq = max(seq, turn.last_event_seq or 0)
@@ -200,7 +201,7 @@ def entry_now(turn_id: uuid.UUID, seq: int, kind: str, fields: dict[str, Any]) -
 
 
 async def wait_until_final(turn_id: uuid.UUID, timeout_s: float | None) -> bool:
-    """Return whether the turn ended in time (None: as long as it takes, or until this process stops)."""
+    """Return whether the turn ended in time (None: no limit, or until this process stops)."""
     try:
         async with asyncio.timeout(timeout_s):
             async for entry in read_events(turn_id, 0):

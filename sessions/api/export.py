@@ -1,4 +1,4 @@
-"""API: a session as a file."""
+"""API: export a session as a file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from web.errors import PantheonError
 
 
 class SessionExportView(ApiView):
-    """`?as=md`: the conversation as Markdown; `?as=json`: all of it, every version and what it cost."""
+    """`?as=md`: the conversation as Markdown; `?as=json`: everything, with all versions and costs."""
 
     @operation(
         "Export a session as a file",

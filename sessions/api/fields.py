@@ -1,4 +1,4 @@
-"""Fields that the resources of the API share."""
+"""Serializer fields shared by several API resources."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sessions.models.modes import asked_modes
 
 
 class AskedModeField(serializers.ChoiceField):
-    """A mode that a turn may be asked for."""
+    """A mode that a turn may request."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(choices=asked_modes(), **kwargs)
@@ -37,6 +37,6 @@ class ModelAliasField(serializers.SlugRelatedField):
             self.fail("invalid")
         try:
             alias_validator(data)
-        except ValidationError:  # not even a text that every database can look for
+        except ValidationError:  # not even a text that every database can query
             self.fail("does_not_exist")
         return super().to_internal_value(data)

@@ -1,4 +1,4 @@
-"""API: rooms and who sits in them."""
+"""API: rooms and their agents."""
 
 from __future__ import annotations
 
@@ -69,9 +69,9 @@ class AgentIdsSerializer(serializers.Serializer[Any]):
 
 
 def own_agents(user: User, agent_ids: Sequence[uuid.UUID]) -> list[Agent]:
-    """Return the agents of these ids, in order, each once. Raises ValidationFailed for any that is not the user's."""
+    """Return the agents with these ids, in order, each once. Raises ValidationFailed for any that is not the user's."""
     unique = list(dict.fromkeys(agent_ids))
-    if len(unique) > MAX_AGENTS:  # before thousands of them are looked for
+    if len(unique) > MAX_AGENTS:  # before querying thousands of them
         raise ValidationFailed({"agents": [f"A room holds at most {MAX_AGENTS} agents."]})
     try:
         return [access_agent(user, agent_id) for agent_id in unique]
@@ -92,7 +92,7 @@ def validated(user: User, serializer: RoomSerializer) -> dict[str, Any]:
 
 
 class RoomShape(RoomSerializer):
-    """A room as it is answered with."""
+    """A room as returned by the API."""
 
     agents = AgentSerializer(  # type: ignore[assignment]
         many=True, read_only=True, help_text="Who sits in it, in order."

@@ -1,4 +1,4 @@
-"""API: search in one's own messages and titles."""
+"""API: search the user's own messages and titles."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class FindShape(serializers.Serializer[Any]):
 
 
 class SearchView(ApiView):
-    """`?q=`: words, all of which must be there; "a phrase"; -unwanted."""
+    """`?q=`: words, all of them required; "a phrase"; -excluded."""
 
     @operation(
         "Search my messages and titles",

@@ -1,4 +1,4 @@
-"""The shapes of what turns, messages and summaries are answered with, for the API's description."""
+"""Response shapes of turns, messages and summaries, for the API schema."""
 
 from __future__ import annotations
 

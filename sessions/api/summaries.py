@@ -63,7 +63,7 @@ class SummarizeSerializer(serializers.Serializer[Any]):
 
 
 class SummariesView(LimitedAsTurns, AsyncAPIView, GenericAPIView[Summary]):
-    """The summaries of a session; POST summarizes now."""
+    """The summaries of a session; POST creates one now."""
 
     write_scope = ApiToken.Scope.CHAT
 
@@ -108,7 +108,7 @@ class SummariesView(LimitedAsTurns, AsyncAPIView, GenericAPIView[Summary]):
 
 
 def no_summary(turn: Turn, headers: dict[str, str]) -> PantheonError:
-    """Return the error of a summarizing turn that was cancelled or given up."""
+    """Return the error for a summarizing turn that was cancelled or given up."""
     details = {"turn_id": str(turn.pk)}
     if turn.calls.exists():
         headers = {**headers, "x-should-retry": "false"}

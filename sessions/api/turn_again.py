@@ -53,7 +53,7 @@ def again(summary: str, request: type[AnswerOptions]) -> Any:
 
 
 class TurnAgainView(LimitedAsTurns, AsyncAPIView):
-    """What retry and rerun share: both cost money, so both wait, stream and take an idempotency key like a new turn."""
+    """Base of retry and rerun: both cost money, so both wait, stream and accept an idempotency key like a new turn."""
 
     write_scope = ApiToken.Scope.CHAT
 
@@ -66,7 +66,7 @@ class TurnAgainView(LimitedAsTurns, AsyncAPIView):
 
 
 class TurnRetryView(TurnAgainView):
-    """Keep the good answers, ask only those who failed."""
+    """Keep the successful answers and ask only the agents that failed."""
 
     @again("Ask again only those who failed", AnswerOptions)
     def post(self, request: Request, turn_id: str) -> Awaitable[HttpResponseBase]:
@@ -74,7 +74,7 @@ class TurnRetryView(TurnAgainView):
 
 
 class TurnRerunView(TurnAgainView):
-    """Run the newest turn again, with something changed or not."""
+    """Run the newest turn again, with or without changes."""
 
     @again("Run the newest turn again, with something changed or not", RerunSerializer)
     def post(self, request: Request, turn_id: str) -> Awaitable[HttpResponseBase]:

@@ -1,4 +1,4 @@
-"""Answer a request for a turn. The one place where a request waits for models: it holds no database connection then."""
+"""Respond to turn requests. Only here does a request wait for models; it holds no database connection meanwhile."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from web.errors import HTTP_STATUS, PantheonError
 
 
 async def answer(accepted: Accepted, *, stream: bool, background: bool) -> HttpResponseBase:
-    """Answer a request for a turn: its event stream, 202 at once, or the finished turn."""
+    """Respond to a turn request: with its event stream, 202 at once, or the finished turn."""
     turn, headers = accepted.turn, headers_of(accepted)
     if stream:
         return event_stream(turn, after=0, headers=headers)
@@ -31,7 +31,7 @@ async def answer(accepted: Accepted, *, stream: bool, background: bool) -> HttpR
 
 
 def headers_of(accepted: Accepted) -> dict[str, str]:
-    """Return the headers of every answer to a request for a turn."""
+    """Return the headers of every response to a turn request."""
     headers = {"Location": f"/api/v1/turns/{accepted.turn.pk}"}
     if accepted.replayed:
         headers["Idempotent-Replayed"] = "true"
@@ -39,7 +39,7 @@ def headers_of(accepted: Accepted) -> dict[str, str]:
 
 
 def turn_error(body: dict[str, Any], headers: dict[str, str]) -> PantheonError:
-    """Return the error of a turn on which nobody answered: stored and billed, so it must not be sent again."""
+    """Return the error for a turn without any answer: it is stored and billed, so clients must not send it again."""
     error = body["error"] or {"code": "internal_error", "message": "Nobody answered.", "retryable": False}
     code = error["code"] if error["code"] in HTTP_STATUS else "internal_error"
     if body["usage"]["calls"]:

@@ -1,4 +1,4 @@
-"""API: what a turn would cost, before it is sent."""
+"""API: estimate the cost of a turn before it is sent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from web.api.schema import operation
 
 
 class TurnEstimateView(ApiView):
-    """`{"calls", "low_usd", "typical_usd", "high_usd", "fits_budget"}`; amounts are null where a model is unpriced."""
+    """`{"calls", "low_usd", "typical_usd", "high_usd", "fits_budget"}`; amounts are null if a model is unpriced."""
 
     write_scope = ApiToken.Scope.CHAT
 

@@ -1,4 +1,4 @@
-"""What a request for a turn says: its body, its Idempotency-Key, who sends it; and that it is accepted once."""
+"""Parse turn requests (body, Idempotency-Key, user and token) and accept each of them once."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ MAX_MESSAGE_CHARS = 100_000
 MAX_KEY_CHARS = 255
 
 OPTIONS = ("stream", "background")
-"""Fields that say how to answer, and nothing of what is asked."""
+"""Fields that only select the form of the response."""
 
 
 def not_blank(text: str) -> None:
-    """Refuse white space alone."""
+    """Reject text that is only whitespace."""
     if not text.strip():
         raise serializers.ValidationError("Write a message.")
 
 
 class AnswerOptions(serializers.Serializer[Any]):
-    """How the answer is wanted."""
+    """The requested form of the response."""
 
     stream = serializers.BooleanField(default=False, help_text="Answer with the events as they happen.")
     background = serializers.BooleanField(default=False, help_text="Answer at once.")
@@ -77,10 +77,10 @@ def accept_posted(
     *,
     options: type[serializers.Serializer[Any]] = AnswerOptions,
 ) -> tuple[Accepted, dict[str, Any]]:
-    """Accept what a request asks for, once; return its turn and the options of its answer.
+    """Accept a turn request once; return its turn and the options of its response.
 
-    `make` accepts it: it gets `user`, `token`, `idempotency_key`, `digest` and the fields of the body. `options`: the
-    fields that only say how to answer. Of a repeated request nothing else is read.
+    `make` accepts the turn: it gets `user`, `token`, `idempotency_key`, `digest` and the fields of the body. `options`:
+    the fields that only select the form of the response. Nothing else of a repeated request is read.
     """
     user, key, digest = signed_in(request), idempotency_key(request), request_digest(request)
     wanted: dict[str, Any] = {}
@@ -95,14 +95,14 @@ def accept_posted(
 
 
 def fields_of(request: Request, body: type[serializers.Serializer[Any]]) -> dict[str, Any]:
-    """Return the fields of a request's body. Raises ValidationError."""
+    """Validate the request's body and return its fields. Raises ValidationError."""
     data = body(data=request.data)
     data.is_valid(raise_exception=True)
     return dict(data.validated_data)
 
 
 def token_of(request: Request) -> ApiToken | None:
-    """Return the API token that asks, None in the browser."""
+    """Return the request's API token, None for a browser session."""
     return request.auth if isinstance(request.auth, ApiToken) else None
 
 
@@ -114,6 +114,6 @@ def idempotency_key(request: Request) -> str | None:
 
 
 def request_digest(request: Request) -> str:
-    """Return the SHA-256 of a request's path and body, the order of its keys aside."""
+    """Return the SHA-256 of a request's path and body, independent of the order of keys."""
     text = f"{request.path}\n{json.dumps(request.data, sort_keys=True)}"
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

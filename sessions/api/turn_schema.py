@@ -1,4 +1,4 @@
-"""What every request for a turn may be answered with, for the API's description."""
+"""Responses of every turn request, for the API schema."""
 
 from __future__ import annotations
 

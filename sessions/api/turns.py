@@ -1,4 +1,4 @@
-"""API: turns. A POST asks the council, and waits for its answers, streams them, or answers at once."""
+"""API: turns. POST sends a message and waits for the answers, streams them, or responds at once."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from web.api.pagination import NewestFirst
 from web.api.schema import PAGE, operation, page_of
 
 MAX_PAGE_CHARS = 10_000_000
-"""What was said in the turns of one page, unless it is a single turn."""
+"""Maximum text in the turns of one page, unless it is a single turn."""
 
 
 class TurnPages(NewestFirst):
-    """Pages that end early where much was said: each turn of two hundred may be as long as a book."""
+    """Pages with fewer turns if these are long: each of two hundred turns may be as long as a book."""
 
     most = NewestFirst.max_page_size
 
@@ -51,13 +51,13 @@ class TurnPages(NewestFirst):
 
 
 def how_many(sizes: Iterable[int]) -> int:
-    """Return how many turns, of which each has so many characters, are one page: at least one."""
+    """Return how many turns, given the characters of each, fit on one page: at least one."""
     fitting = sum(total <= MAX_PAGE_CHARS for total in accumulate(sizes))
     return max(1, fitting)
 
 
 class TurnsView(LimitedAsTurns, AsyncAPIView, GenericAPIView[Turn]):
-    """The turns of a session; POST asks the council."""
+    """The turns of a session; POST sends a message."""
 
     write_scope = ApiToken.Scope.CHAT
     pagination_class = TurnPages

@@ -1,4 +1,4 @@
-"""Whom the next message in a room asks where it does not say: those that the last one tagged."""
+"""Default recipients of the next message in a room: the agents mentioned in the last one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sessions.models import Agent, Room
 
 
 def last_addressees(room: Room | None, agents: Sequence[Agent], last_message: str) -> list[str]:
-    """Return the keys of agents who sit in a room still, or `all`; nobody where no tags are needed."""
+    """Return the keys of mentioned agents still in the room, or `all`; empty if the mode needs no mentions."""
     if room is None or not room.mode_spec.needs_tags:
         return []
     tagged = parse_tags(last_message, [*(agent.key for agent in agents), EVERYBODY]).keys

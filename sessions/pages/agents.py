@@ -1,4 +1,4 @@
-"""Pages: make, change, delete an agent, and talk with it alone."""
+"""Pages: create, change and delete an agent, and chat with it alone."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class AgentDeleteView(PageView):
 
 
 class AgentChatView(PageView):
-    """Talk with one agent alone."""
+    """Chat with one agent alone."""
 
     def post(self, request: HttpRequest, agent_id: str) -> HttpResponse:
         agent = access_agent(self.user, agent_id)
@@ -83,7 +83,7 @@ def show(request: HttpRequest, form: AgentForm, agent: Agent | None) -> HttpResp
 
 
 def refuse(form: AgentForm, error: PantheonError) -> None:
-    """Show at its field what the service refused; raise what is about none."""
+    """Show a service's error at the field it concerns; raise an error that concerns none."""
     if isinstance(error, ValidationFailed):
         add_errors(form, error)
     elif error.code == "agent_key_taken":

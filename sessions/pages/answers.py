@@ -1,4 +1,4 @@
-"""The answers of a turn as lanes: what was said, what failed, what was kept from the version before."""
+"""The answers of a turn as lanes: text, failures, and answers kept from the previous version."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from sessions.selectors.answer_html import answer_html, message_html
 from sessions.selectors.pages import TurnRows
 
 HUES = 8
-"""Colours by which agents are told apart; static/css/tokens.css has them."""
+"""Number of agent colours; static/css/tokens.css defines them."""
 CUTS = {"length": "Ended at the length limit.", "content_filter": "Cut by the provider’s filter."}
-"""What is said of answers that the provider ended early, by its reason."""
+"""Finish reason -> note on an answer that the provider ended early."""
 
 
 def hue(key: str) -> int:
-    """Return an agent's colour; static/js/lane.js finds the same."""
+    """Return an agent's colour; static/js/lane.js computes the same."""
     return sum(map(ord, key)) % HUES
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One lane: what an agent said, or why it did not."""
+    """One lane: an agent's answer, or the reason why there is none."""
 
     step_id: str
     purpose: str
@@ -38,10 +38,10 @@ class Answer:
     error: str
     cost: Money | None
     cut: str = ""
-    """Why it is not whole, though nothing failed."""
+    """Why the answer is incomplete, although nothing failed."""
     latency_ms: int | None = None
     carried: bool = False
-    """Kept from the version before, at no cost."""
+    """Kept from the previous version, at no cost."""
 
     @property
     def hue(self) -> int:
@@ -53,12 +53,12 @@ class Answer:
 
     @property
     def time(self) -> str:
-        """How long the model took, empty where it is not known."""
+        """The model's latency, empty if unknown."""
         return "" if self.latency_ms is None else duration(self.latency_ms)
 
 
 def duration(ms: int) -> str:
-    """Return a time as people say it: 90 ms, 3.2 s, 42 s, 1 min 5 s."""
+    """Format a duration for people: 90 ms, 3.2 s, 42 s, 1 min 5 s."""
     if ms < 100:
         return f"{ms} ms"
     if ms < 9_950:
@@ -68,14 +68,14 @@ def duration(ms: int) -> str:
 
 
 def total_cost(costs: Iterable[int | None]) -> int | None:
-    """Return the sum of what is priced, None where nothing is; what made no call cost nothing."""
+    """Return the sum of the priced costs, None if none is priced; 0 if no call was made."""
     costs = list(costs)
     priced = [cost for cost in costs if cost is not None]
     return sum(priced) if priced or not costs else None
 
 
 def answers_of(rows: TurnRows) -> list[Answer]:
-    """Return a turn's answers: of a final one all; of a running one what it keeps, the others come as events."""
+    """Return all answers of a final turn; of a running one only the carried ones, since events bring the others."""
     if not rows.turn.is_final:
         return carried_answers(rows.turn)
     attempts: dict[uuid.UUID, list[Call]] = {}
@@ -101,7 +101,7 @@ def in_order(
     silent: Sequence[uuid.UUID],
     attempts: Mapping[uuid.UUID, Sequence[Call]],
 ) -> list[uuid.UUID]:
-    """Return steps in the order in which they began; the transcript's order where some were kept, and have no calls."""
+    """Return steps in the order of their first calls; in transcript order if some were kept and so have no calls."""
     if all(step in attempts for step in messages):
         return sorted([*messages, *silent], key=lambda step: attempts[step][0].number)
     by_seq = sorted(messages, key=lambda step: messages[step].seq)
@@ -129,7 +129,7 @@ def carried_answers(turn: Turn) -> list[Answer]:
 
 
 def went_unheard(last: Call) -> bool:
-    """Tell whether a step ended without a message that people should know of."""
+    """Return whether a step failed or was cancelled without a message, although its purpose is shown to people."""
     return last.purpose in SHOWN and last.status in (
         Call.Status.FAILED,
         Call.Status.CANCELLED,
@@ -171,7 +171,7 @@ def unspoken(call: Call, cost: Money | None) -> Answer:
 
 
 def finish_of(call: Call) -> str:
-    """Return why a provider ended an answer, empty where it did not say."""
+    """Return the provider's finish reason, empty if it sent none."""
     return str(call.context.get("finish_reason", ""))
 
 

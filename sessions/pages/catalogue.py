@@ -1,4 +1,4 @@
-"""The models that a person chooses from, as menus name them: alias, price, window."""
+"""The models of menus: alias, price, context window."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ModelOption:
 
 
 def options_of(models: Iterable[LlmModel]) -> list[ModelOption]:
-    """Return models with what they cost now, with one query."""
+    """Return models with their current prices, with one query."""
     models = list(models)
     tiers = current_tiers(models)
     return [
@@ -35,7 +35,7 @@ def options_of(models: Iterable[LlmModel]) -> list[ModelOption]:
 
 
 def price_text(tiers: Tiers) -> str:
-    """Return what a model costs, and from how many tokens of input on it costs something else."""
+    """Format a model's price, and the input tokens from which another price applies."""
     if 0 not in tiers:
         return "no price"
     others = "".join(
@@ -50,6 +50,6 @@ def rates_text(price: ModelPrice) -> str:
 
 
 def tokens_text(count: int) -> str:
-    """Return a number of tokens as people say it: 131,072 and 128,000 are 128k."""
+    """Format a number of tokens for people: 131,072 and 128,000 are 128k."""
     thousands = count / 1024 if count % 1000 and not count % 1024 else count / 1000
     return f"{thousands:.0f}k" if thousands < 999.5 else f"{round(thousands / 1000, 1):g}M"

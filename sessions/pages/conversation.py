@@ -1,4 +1,4 @@
-"""Pages: a session. The transcript is rendered here; what happens while a turn runs comes as events (static/js)."""
+"""Pages: a session. The server renders the transcript; a running turn's events are rendered by static/js."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ from web.errors import NotFound, PantheonError, ValidationFailed
 class SessionView(PageView):
     """The workspace: sessions, conversation, council and summary.
 
-    `?before=` shows what came before a turn, `?version=` an earlier version of one; `?turn=` leads to where one is;
-    `?sessions=all` lists all sessions beside it.
+    `?before=` shows the turns before an index, `?version=` an earlier version of a turn, `?turn=` redirects to a turn's
+    page, and `?sessions=all` lists all sessions beside it.
     """
 
     def get(self, request: HttpRequest, session_id: str) -> HttpResponse:
@@ -76,7 +76,7 @@ class SessionView(PageView):
 
 
 class OlderTurnsView(PageView):
-    """A part of the page: the turns before an index, and the link to those before them."""
+    """Page fragment: the turns before an index, and the link to older ones."""
 
     def get(self, request: HttpRequest, session_id: str) -> HttpResponse:
         session = access_session(self.user, session_id)
@@ -84,7 +84,7 @@ class OlderTurnsView(PageView):
 
 
 class SessionTurnView(PageView):
-    """A part of the page: one turn as it is stored."""
+    """Page fragment: one turn as stored."""
 
     def get(self, request: HttpRequest, session_id: str, turn_id: str) -> HttpResponse:
         session = access_session(self.user, session_id)
@@ -116,7 +116,7 @@ class SessionDeleteView(PageView):
 
 
 def index_from(request: HttpRequest) -> int | None:
-    """Return `?before=`, None without. Raises `invalid_parameter`."""
+    """Parse `?before=`; None if absent. Raises `invalid_parameter`."""
     text = request.GET.get("before", "")
     if not text:
         return None
@@ -126,12 +126,12 @@ def index_from(request: HttpRequest) -> int | None:
 
 
 def every_session(request: HttpRequest) -> bool:
-    """Tell whether the list of sessions is to have them all."""
+    """Return whether the session list should show all sessions."""
     return request.GET.get("sessions") == "all"
 
 
 def transcript_context(session: ChatSession, before: int | None) -> dict[str, Any]:
-    """Return what partials/transcript.html shows."""
+    """Return the context of partials/transcript.html."""
     page = transcript_page(session, before=before)
     newest = page.turns[-1] if page.turns and before is None else None
     turns = [turn_view(rows, newest=rows is newest) for rows in page.turns]
@@ -140,7 +140,7 @@ def transcript_context(session: ChatSession, before: int | None) -> dict[str, An
 
 
 def version_context(session: ChatSession, turn: Turn) -> dict[str, Any]:
-    """Return what shows one turn, of any version. Raises NotFound for what is no turn of this transcript."""
+    """Return the context of one turn, of any version. Raises NotFound if the turn is not part of this transcript."""
     if turn.session_id != session.pk or not turn.mode_spec.spoken:
         raise NotFound()
     view = turn_view(turn_rows([turn])[0], newest=is_newest(turn))
@@ -148,7 +148,7 @@ def version_context(session: ChatSession, turn: Turn) -> dict[str, Any]:
 
 
 def script_facts() -> dict[str, Any]:
-    """Return what the page's scripts are told of modes and purposes."""
+    """Return the facts about modes and purposes for the page's scripts."""
     return {
         "tagged_alone": MANUAL.key,
         "side_by_side_modes": [key for key, mode in MODES.items() if mode.side_by_side],
@@ -158,7 +158,7 @@ def script_facts() -> dict[str, Any]:
 
 
 def council_context(session: ChatSession) -> dict[str, Any]:
-    """Return who sits here, and what it has cost so far."""
+    """Return the session's agents, and its cost so far."""
     agents: Sequence[Agent] = agents_in(session.room) if session.room else present(session)
     total = session_total(session)
     return {
@@ -172,5 +172,5 @@ def council_context(session: ChatSession) -> dict[str, Any]:
 
 
 def present(session: ChatSession) -> list[Agent]:
-    """Return the one agent of a direct session, nobody where it has been deleted."""
+    """Return the agent of a direct session as a list, empty if it has been deleted."""
     return [session.agent] if session.agent and session.agent.deleted_at is None else []

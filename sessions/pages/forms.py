@@ -1,4 +1,4 @@
-"""Forms of agents, rooms and sessions: they parse, the services judge."""
+"""Forms of agents, rooms and sessions: they parse, the services validate."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Choices = list[tuple[str, Any]]
 
 
 def model_choices(current: LlmModel | None, default: str) -> Choices:
-    """Return the models to choose from, with price and window, by provider, under the default: an alias, or words.
+    """Return the model choices with price and window, by provider, after the default (an alias or a text).
 
-    The current one stays even when it is not available.
+    The current model stays a choice even if it is unavailable.
     """
     labels: dict[str, str] = {}
     by_provider: dict[str, list[tuple[str, str]]] = {}
@@ -38,7 +38,7 @@ def model_choices(current: LlmModel | None, default: str) -> Choices:
 
 
 def chosen_model(alias: str, current: LlmModel | None) -> LlmModel | None:
-    """Return the model of a choice, None for the default."""
+    """Return the chosen model, None for the default."""
     if not alias:
         return None
     if current is not None and current.alias == alias:
@@ -166,7 +166,7 @@ def initial_of_room(room: Room) -> dict[str, Any]:
 
 
 class ModeForm(forms.Form):
-    """The switch beside the conversation: what is not sent stays as it is."""
+    """The switch beside the conversation: fields that are not sent keep their value."""
 
     mode = forms.ChoiceField(choices=explained_modes, required=False)
     max_rounds = forms.TypedChoiceField(choices=DEPTHS, coerce=int, empty_value=None, required=False)
@@ -174,14 +174,14 @@ class ModeForm(forms.Form):
 
     @property
     def changes(self) -> dict[str, Any]:
-        """What was chosen, of a valid form."""
+        """The chosen values of a valid form."""
         chosen = {name: self.cleaned_data[name] for name in ("mode", "max_rounds")}
         return {name: value for name, value in chosen.items() if value}
 
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A row of the room form: an agent, whether it sits in the room, and where."""
+    """A row of the room form: an agent, whether it is a member of the room, and its position."""
 
     agent: Agent
     taken: bool
@@ -189,7 +189,7 @@ class Seat:
 
 
 def seats_of(agents: Sequence[Agent], seated: Sequence[Agent]) -> list[Seat]:
-    """Return who sits in a room, in order, and then who could."""
+    """Return a room's members in order, then the other agents."""
     places = {agent.pk: place for place, agent in enumerate(seated, start=1)}
     others = [agent for agent in agents if agent.pk not in places]
     seats = [Seat(agent, True, places[agent.pk]) for agent in seated]
@@ -197,7 +197,7 @@ def seats_of(agents: Sequence[Agent], seated: Sequence[Agent]) -> list[Seat]:
 
 
 def seats_from(data: QueryDict, agents: Sequence[Agent]) -> list[Seat]:
-    """Return the seats as the form has them: those ticked first, by their numbers."""
+    """Parse the seats of a form: checked ones first, by their numbers."""
     ticked = set(data.getlist("agent"))
     seats = [
         Seat(agent, str(agent.pk) in ticked, number_from(data.get(f"position-{agent.pk}", ""), default=place))

@@ -22,7 +22,7 @@ from sessions.services.starter import starter_council_create
 
 @dataclass(frozen=True, slots=True)
 class RoomLine:
-    """A room, and what its calls of this month cost."""
+    """A room, and the cost of its calls this month."""
 
     room: Room
     cost: Money

@@ -1,4 +1,4 @@
-"""Pages: what is kept of oneself, as a file; what was deleted of late, and the way back."""
+"""Pages: export the account's data as a file; list and restore recently deleted items."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from web.errors import PantheonError, ValidationFailed
 
 
 class AccountExportView(PageView):
-    """Everything that is kept of a person, as JSON that is sent while it is read."""
+    """All data stored about a person, as JSON that is streamed while it is read."""
 
     def get(self, request: HttpRequest) -> HttpResponseBase:
         name = f"pantheon-{timezone.now():%Y-%m-%d}.json"
@@ -66,11 +66,11 @@ class AgentRestoreView(PageView):
 
 
 def not_yet(request: HttpRequest, error: PantheonError) -> HttpResponse:
-    """Say what stands in the way, on the list from which it can be tried again."""
+    """Show why the action is not possible yet, on the list where it can be retried."""
     messages.error(request, error.message)
     return redirect("deleted")
 
 
 def tell_deleted(request: HttpRequest, what: str, undo: str) -> None:
-    """Say on the next page that something was deleted; `undo` is the address that takes it back."""
+    """Show a message about the deletion on the next page; `undo` is the URL that restores the item."""
     messages.success(request, f"{what} was deleted.", extra_tags=undo)

@@ -1,4 +1,4 @@
-"""Money as the pages of a conversation show it; it is billing's to say."""
+"""Money formatting for the pages of a conversation, imported from billing."""
 
 from __future__ import annotations
 

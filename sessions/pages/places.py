@@ -1,4 +1,4 @@
-"""Addresses of what was said: the page of a session that shows a message, and its place there."""
+"""URLs of messages and turns: the session page that shows one, and its anchor."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from web.errors import NotFound
 
 
 def address_of_message(message: Message) -> str:
-    """Return an address that stays right: the session's page leads on to where the turn stands by then."""
+    """Return a permanent URL: the session's page redirects to the current position of the turn."""
     anchor = f"turn-{message.turn_id}" if message.role == Message.Role.USER else f"message-{message.pk}"
     return f"{reverse('session', args=[message.session_id])}?turn={message.turn_id}#{anchor}"
 
 
 def address_of_turn(session: ChatSession, turn: Turn) -> str:
-    """Return the page that shows a turn, whose anchor the browser keeps. Raises NotFound for another session's.
+    """Return the URL of the page with a turn; the browser keeps the anchor. Raises NotFound for another session's.
 
-    A turn that only summarized has no place of its own: the session's page shows what came of it.
+    A turn that only summarized has no position of its own: the session's page shows its result.
     """
     if turn.session_id != session.pk:
         raise NotFound()

@@ -1,4 +1,4 @@
-"""Pages: providers and their keys, which is also what the administrator sees after the set-up."""
+"""Pages: providers and their API keys, also shown to the administrator after set-up."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TESTS_PER_MINUTE = 20
 
 
 class ProvidersPage(PageView):
-    """Which providers have their key, and how to give one."""
+    """Which providers have an API key, and how to add one."""
 
     def show(self, request: HttpRequest, **context: Any) -> HttpResponse:
         shown = {
@@ -29,7 +29,7 @@ class ProvidersPage(PageView):
 
 
 class WelcomeView(ProvidersPage):
-    """What the administrator sees after the set-up."""
+    """The page an administrator sees after set-up."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
         check_providers(self.user)
@@ -37,11 +37,11 @@ class WelcomeView(ProvidersPage):
 
 
 class ProviderTestView(ProvidersPage):
-    """Ask a provider whether it takes its key, and show the page with what came of it."""
+    """Test whether a provider accepts its API key, and show the page with the result."""
 
     def get(self, request: HttpRequest, provider_id: str) -> HttpResponse:
         access_provider(self.user, provider_id)
-        return redirect("welcome")  # where the result was: it is not kept
+        return redirect("welcome")  # the result was shown here: it is not stored
 
     def post(self, request: HttpRequest, provider_id: str) -> HttpResponse:
         provider = access_provider(self.user, provider_id)

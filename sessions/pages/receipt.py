@@ -1,4 +1,4 @@
-"""A turn's receipt: every call that was made for it, and what it cost."""
+"""A turn's receipt: every call made for it, with its cost."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ BUCKET_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """Tokens that have one rate. Tokens x rate, summed over a call's buckets, is its cost."""
+    """Tokens that share one rate. Tokens x rate, summed over a call's buckets, is its cost."""
 
     name: str
     tokens: int
     rate: str | None
-    """USD per million tokens, exact; None of an unpriced call."""
+    """USD per million tokens, exact; None if the call is unpriced."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One call. What is not on the bill has no tokens and no cost."""
+    """One call. A call that is not billed has no tokens and no cost."""
 
     purpose: str
     who: str
@@ -45,7 +45,7 @@ class Line:
     attempt: int
     status: str
     cut: str
-    """Why the answer is not whole, though nothing failed."""
+    """Why the answer is incomplete, although nothing failed."""
     input_tokens: int | None
     output_tokens: int | None
     reasoning_tokens: int
@@ -56,7 +56,7 @@ class Line:
 
 
 def receipt_of(rows: TurnRows) -> list[Line]:
-    """Return the lines of a final turn's receipt in the order of its calls, none while it runs."""
+    """Return the lines of a final turn's receipt in the order of its calls; empty while it runs."""
     if not rows.turn.is_final:
         return []
     events = {event.pk: event for event in rows.events}
@@ -86,7 +86,7 @@ def receipt_of(rows: TurnRows) -> list[Line]:
 
 
 def buckets_of(event: UsageEvent) -> list[Bucket]:
-    """Return how a call's tokens divide, each with the rate of the price row that it was billed with."""
+    """Return a call's tokens by bucket, each with the rate of the price row that it was billed with."""
     usage, price = event.usage, event.price
     return [
         Bucket(

@@ -1,4 +1,4 @@
-"""Pages: make, change, delete a room, and begin a session in it."""
+"""Pages: create, change and delete a room, and start a session in it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class RoomNewView(PageView):
                 agents = taken(seats)
                 room = room_create(owner=self.user, agents=agents, **form.cleaned_data)
                 if agents:
-                    session_create(owner=self.user, room=room)  # so that one can ask at once
+                    session_create(owner=self.user, room=room)  # so that the user can ask at once
                 return redirect("room", room.pk)
             except ValidationFailed as error:
                 add_errors(form, error)
@@ -58,7 +58,7 @@ class RoomEditView(PageView):
 
 
 class RoomModeView(PageView):
-    """The switch beside the conversation: mode and depth, from the next message on."""
+    """The switch beside the conversation: mode and depth, effective from the next message."""
 
     def post(self, request: HttpRequest, room_id: str) -> HttpResponse:
         room = access_room(self.user, room_id)
@@ -83,7 +83,7 @@ class RoomDeleteView(PageView):
 
 
 class RoomView(PageView):
-    """The workspace: the room's latest session, or the room itself while nothing has been said in it."""
+    """The workspace: the room's latest session, or the room itself while it has no messages."""
 
     def get(self, request: HttpRequest, room_id: str) -> HttpResponse:
         room = access_room(self.user, room_id)

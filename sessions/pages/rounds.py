@@ -1,4 +1,4 @@
-"""The rounds of a turn: what the manager decided, and who answered; one round without a manager elsewhere."""
+"""The rounds of a turn: the manager's decisions and the answers; a single round in modes without a manager."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sessions.pages.answers import Answer
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """An agent that was asked, and with which instruction."""
+    """An agent that was asked, with its instruction."""
 
     key: str
     name: str
@@ -36,11 +36,11 @@ class Round:
     number: int
     decision: Decision | None
     rows: Sequence[Sequence[Answer]]
-    """Answers that stood side by side share a row."""
+    """Answers that ran in parallel share a row."""
 
 
 def rounds_of(turn: Turn, answers: Sequence[Answer], names: Mapping[str, str]) -> list[Round]:
-    """Return a turn's rounds in order, the synthesis left out."""
+    """Return a turn's rounds in order, without the synthesis."""
     replies = [answer for answer in answers if answer.purpose != Purpose.SYNTHESIZE]
     if not turn.mode_spec.led:
         return [Round(1, None, in_rows(replies, turn.mode_spec))]
@@ -69,7 +69,7 @@ def decision_from(decided: Mapping[str, Any], names: Mapping[str, str]) -> Decis
 
 
 def in_rows(answers: Sequence[Answer], mode: Mode) -> list[list[Answer]]:
-    """Put those that answered at once into one row; static/js/turn-view.js does the same."""
+    """Put answers that ran in parallel into one row; static/js/turn-view.js does the same."""
     if mode.side_by_side:
         return [list(answers)] if answers else []
     return [[answer] for answer in answers]

@@ -1,4 +1,4 @@
-"""Page: search in one's own messages and titles."""
+"""Page: search the user's own messages and titles."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FINDS_PER_PAGE = 20
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of a text, and whether it is what was searched for."""
+    """A part of a text, and whether it matches the search."""
 
     text: str
     hit: bool
@@ -31,12 +31,12 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Find:
-    """A line of the results: a message, or a session by its title."""
+    """A line of the results: a message, or a session found by its title."""
 
     session: ChatSession
     title: Sequence[Piece]
     said_by: str
-    """Empty of a title."""
+    """Empty for a title."""
     agent_key: str
     text: Sequence[Piece]
     at: dt.datetime
@@ -44,14 +44,14 @@ class Find:
 
     @property
     def place(self) -> str:
-        """The room, or the agent alone."""
+        """The name of the room or of the agent of a direct session."""
         place = self.session.room or self.session.agent
         assert place is not None
         return place.name
 
 
 class SearchView(PageView):
-    """`?q=`: words, all of which must be there; "a phrase"; -unwanted. `?cursor=`: what is older."""
+    """`?q=`: words, all of them required; "a phrase"; -excluded. `?cursor=`: older results."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
         asked = request.GET.get("q", "").strip()
@@ -81,7 +81,7 @@ def find_of(row: Message | ChatSession, terms: Terms) -> Find:
 
 
 def marked(text: str, terms: Terms) -> list[Piece]:
-    """Return a text in pieces, those apart that are searched for."""
+    """Split a text into pieces, with the matches apart."""
     pieces: list[Piece] = []
     end = 0
     for begin, until in places(text, terms):

@@ -1,4 +1,4 @@
-"""The summary beside a conversation: its text, four lists, and where each item was said."""
+"""The summary beside a conversation: its text, four lists, and a link to the source of each item."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Item:
     pinned: bool
     seq: int | None
     href: str
-    """The message that it comes from, empty where that is not known."""
+    """The URL of the item's source message, empty if unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class SummaryList:
 
 @dataclass(frozen=True, slots=True)
 class SummaryPanel:
-    """The newest summary of a session, none yet, or one in the making."""
+    """The newest summary of a session, if any, and whether one is being created."""
 
     summary: Summary | None
     text: str
@@ -54,7 +54,7 @@ class SummaryPanel:
 
 
 class SessionSummaryView(PageView):
-    """A part of the page: the summary panel."""
+    """Page fragment: the summary panel."""
 
     def get(self, request: HttpRequest, session_id: str) -> HttpResponse:
         session = access_session(self.user, session_id)
@@ -85,9 +85,9 @@ def item_from(item: dict[str, object], session: ChatSession, sources: dict[int, 
 
 
 def address_of(source: Source, session: ChatSession) -> str:
-    """Return a page that ends with a message's turn, and the message's place on it.
+    """Return the URL of a page that ends with a message's turn, with the message's anchor.
 
-    Scripts stay on the page where the message is on it.
+    Scripts stay on the current page if it contains the message.
     """
     message, turn = source.message, source.message.turn
     query = f"version={turn.pk}" if source.replaced else f"before={(turn.index or 0) + 1}"

@@ -1,4 +1,4 @@
-"""A turn as the transcript shows it: rows become what a template needs, in the order in which lanes stood."""
+"""A turn of the transcript: converts rows to template data, in the order of the lanes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LONG_LINES = 12
 
 @dataclass(frozen=True, slots=True)
 class TurnView:
-    """A turn: the user's message, the rounds in which it was answered, and what came of them."""
+    """A turn: the user's message, the rounds that answered it, and their outcome."""
 
     turn: Turn
     message: str
@@ -42,12 +42,12 @@ class TurnView:
     synthesis: Answer | None
     cost: Money | None
     partly_priced: bool
-    """Some of its calls have a price, others have none: it cost more than is known."""
+    """Some of its calls are priced and others are not: the actual cost is higher than shown."""
     error: str
     receipt: Sequence[Line]
     versions: Sequence[uuid.UUID]
     newest: bool
-    """Nothing was said after it: it can be run again."""
+    """No turn follows it, so it can be run again."""
 
     @property
     def running(self) -> bool:
@@ -55,7 +55,7 @@ class TurnView:
 
     @property
     def message_is_long(self) -> bool:
-        """Whether the message is folded; static/js/question-fold.js says the same."""
+        """Whether the message is folded; static/js/question-fold.js decides the same."""
         return len(self.message) > LONG_CHARS or self.message.count("\n") >= LONG_LINES
 
     @property
@@ -64,12 +64,12 @@ class TurnView:
 
     @property
     def steps_open(self) -> bool:
-        """Whether the steps stand open: they fold away under a whole synthesis."""
+        """Whether the steps are expanded: they are folded below a complete synthesis."""
         return self.synthesis is None or self.synthesis.state != Message.Status.COMPLETE
 
     @property
     def steps_note(self) -> str:
-        """What the fold says; static/js/rounds.js says the same."""
+        """The label of the fold; static/js/rounds.js builds the same."""
         answers, rounds = len(self.replies), sum(1 for round in self.rounds if round.rows)
         if not answers:
             return "How it was decided"
@@ -86,7 +86,7 @@ class TurnView:
 
     @property
     def version(self) -> int:
-        """Which of its versions this is, from 1."""
+        """The number of this version, from 1."""
         return self.versions.index(self.turn.pk) + 1
 
     @property
@@ -103,7 +103,7 @@ class TurnView:
 
     @property
     def retryable(self) -> bool:
-        """Whether somebody was asked and did not answer."""
+        """Whether an agent was asked and did not answer."""
         return self.repeatable and self.turn.status != Turn.Status.COMPLETED
 
 

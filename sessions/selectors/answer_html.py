@@ -1,4 +1,4 @@
-"""The HTML of answers: stored with them when their turn ends, and made when asked for if it is not of this renderer."""
+"""The HTML of answers: stored when their turn ends, and rendered on demand if another renderer version made it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from sessions.markdown import RENDERER, render_markdown
 from sessions.models import Message
 
 KEPT = 32
-"""About a page of answers, of those that are not stored: of running turns, and of versions before."""
+"""About a page of answers without stored HTML: those of running turns and of earlier versions."""
 
 
 @lru_cache(maxsize=KEPT)
 def answer_html(text: str) -> str:
-    """Return the HTML of an answer that is no message yet."""
+    """Render the HTML of an answer that is not a message yet."""
     return render_markdown(text)
 
 
 def message_html(message: Message) -> str:
-    """Return the HTML of an answer."""
+    """Return the HTML of an answer message."""
     return message.html if message.html_version == RENDERER else answer_html(message.text)

@@ -1,6 +1,6 @@
-"""How providers count a user's tokens, compared with our estimates.
+"""Calibration of token estimates: a user's tokens as providers count them, relative to our estimates.
 
-Only the user's own calls count, so that nobody's texts move what somebody else is shown or refused.
+Only the user's own calls count, so that one user's texts do not affect another user's estimates and limits.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from billing.models.bucket_columns import INPUT_TOKENS
 from sessions.models import Call
 
 SAMPLE = 30
-"""How many of the user's newest calls calibrations are taken from."""
+"""Number of the user's newest calls that calibrations are based on."""
 
 LEAST_TOKENS = 100
-"""Below this much evidence an estimate stays as it is."""
+"""With fewer tokens than this as evidence, an estimate is not adjusted."""
 
 BOUNDS = (0.25, 4.0)
 
 _SQL = (
     "SELECT model_id, SUM(counted), SUM(estimated) FROM ("
     f"SELECT model_id, source, {' + '.join(INPUT_TOKENS)} "
-    # Not a join: without statistics PostgreSQL would read all calls there are.
+    # Not a join: without statistics PostgreSQL would read the whole table of calls.
     f"AS counted, (SELECT CAST(call.context ->> 'estimate_raw' AS BIGINT) FROM {Call._meta.db_table} AS call "
     f"WHERE call.id = event.id) AS estimated FROM {UsageEvent._meta.db_table} AS event "
     "WHERE user_id = %s AND status = 'ok' AND corrects_id IS NULL "
@@ -34,10 +34,10 @@ _SQL = (
 
 
 def calibrations(user_id: uuid.UUID) -> dict[uuid.UUID, float]:
-    """Return model -> tokens that its provider counted per token of our estimate: one statement.
+    """Return model -> tokens counted by its provider per token of our estimate: one statement.
 
-    Models without enough of the user's own calls are missing: their estimates stay as they are. Raw SQL so that the
-    database adds up: to read the contexts for each turn takes longer than the rest of its acceptance.
+    Models without enough of the user's own calls are missing: their estimates are not adjusted. Raw SQL so that the
+    database does the sums: reading the contexts for each turn takes longer than the rest of its acceptance.
     """
     key: Any = UsageEvent._meta.get_field("user_id")
     model: Any = UsageEvent._meta.pk

@@ -1,4 +1,4 @@
-"""What was deleted and can still be taken back."""
+"""Deleted items that can still be restored."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from accounts.models import User
 from sessions.models import Agent, ChatSession, Room
 
 LISTED = 100
-"""Of each kind, the latest."""
+"""Per kind, the latest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """What a person has deleted of late, the latest first."""
+    """A person's recently deleted items, the latest first."""
 
     sessions: Sequence[ChatSession]
-    """Without those that went with their room: they come back with it."""
+    """Without those deleted with their room: they are restored with it."""
     rooms: Sequence[Room]
     agents: Sequence[Agent]
     days: int
-    """How long after its deletion a thing can be restored."""
+    """How long after its deletion an item can be restored."""
 
     def __bool__(self) -> bool:
         return bool(self.sessions or self.rooms or self.agents)
 
 
 def kept_since() -> dt.datetime:
-    """Return the moment since which deleted things are kept; the purge takes what was deleted before."""
+    """Return the start of the retention period; the purge erases everything deleted before."""
     return timezone.now() - dt.timedelta(days=settings.PANTHEON_PURGE_AFTER_DAYS)
 
 

@@ -1,4 +1,4 @@
-"""Where a session ends now: what a new turn goes on from."""
+"""The end of a session, from which a new turn continues."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sessions.models import ChatSession, Message, Summary, Turn
 
 @dataclass(frozen=True, slots=True)
 class SessionEnd:
-    """The end of a session's transcript; of an empty session by default."""
+    """The end of a session's transcript; the defaults are those of an empty session."""
 
     index: int = 0
     """Of the newest turn."""
@@ -22,7 +22,7 @@ class SessionEnd:
     """Of the newest message."""
     has_summary: bool = False
     client: dict[str, Any] | None = None
-    """What a client sent with the newest turn, in the form of its snapshot."""
+    """The client's data for the newest turn, in the form of its snapshot."""
 
 
 _TURNS = f"FROM {Turn._meta.db_table} WHERE session_id = %s AND {{index}} IS NOT NULL"
@@ -35,7 +35,7 @@ _SQL = (
 
 
 def session_end(session_id: uuid.UUID) -> SessionEnd:
-    """Return where a session ends: one statement. Raw SQL because the ORM would ask four times."""
+    """Return a session's end: one statement. Raw SQL because the ORM would need four."""
     column: Any = ChatSession._meta.pk
     key = column.get_db_prep_value(session_id, connection)
     with connection.cursor() as cursor:

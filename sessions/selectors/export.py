@@ -1,4 +1,4 @@
-"""A session as a file, read while it is written: everything that was said, with who said it and what it cost."""
+"""Export a session as a file that is read while it is written: all messages with their authors and costs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Json = dict[str, Any]
 
 
 class WrittenList(list[Json]):
-    """A list for `JSONEncoder.iterencode`, to be written once: its items are made meanwhile and not kept."""
+    """A list for `JSONEncoder.iterencode`, to be written once: its items are produced on the fly and not kept."""
 
     def __init__(self, items: Iterator[Json]) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class WrittenList(list[Json]):
 
 
 def session_json(session: ChatSession) -> Iterator[str]:
-    """Return the pieces of a session as JSON. The first rows are read at once, so that it fails early or not at all."""
+    """Return the session as JSON in pieces. The first rows are read at once, so that it fails early or not at all."""
     encoder = json.JSONEncoder(ensure_ascii=False, indent=1)
     return in_pieces(encoder.iterencode(session_document(session)))
 
@@ -44,7 +44,7 @@ def session_json(session: ChatSession) -> Iterator[str]:
 def session_document(session: ChatSession) -> Json:
     """Return a session with its turns (every version, oldest first, as the API shows them) and its summaries.
 
-    Both are to be written by `iterencode`.
+    Both are written by `iterencode`.
     """
     return {
         "id": str(session.pk),
@@ -66,7 +66,7 @@ def summaries_of(session: ChatSession) -> Iterator[Summary]:
 
 
 def session_markdown(session: ChatSession) -> Iterator[str]:
-    """Return the pieces of the conversation as Markdown."""
+    """Return the conversation as Markdown in pieces."""
     parts = markdown_parts(session)
     return in_pieces(chain([next(parts)], (f"\n\n{part}" for part in parts), ["\n"]))
 
@@ -105,10 +105,10 @@ def summary_parts(summary: Summary) -> list[str]:
 
 
 def line(text: str) -> str:
-    """Return a text on one line."""
+    """Put a text on one line."""
     return " ".join(text.split())
 
 
 def file_name(session: ChatSession, suffix: str) -> str:
-    """Return a name that every file system takes."""
+    """Return a file name that is valid on every file system."""
     return f"{slugify(session.title)[:60].strip('-') or 'session'}.{suffix}"

@@ -1,4 +1,4 @@
-"""What models are told of a session: its messages, as the engine reads them."""
+"""The history of a session for models: its messages in the engine's types."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from web.compiled import CompiledQuery, Slot
 QUESTION_OF_TURN = (
     f"(SELECT text FROM {Message._meta.db_table} WHERE role = 'user' AND turn_id = {{turn_id}})"
 )
-"""SQL of what a turn asks, NULL if it only summarizes, to be selected along with the turn."""
+"""SQL of a turn's question, NULL if it only summarizes, to be selected along with the turn."""
 
 
 def history_of(
     session_id: uuid.UUID, *, after_seq: int, before_seq: int, without: Turn | None = None
 ) -> tuple[HistoryMessage, ...]:
-    """Return what was said in a range, that of the turn `without` left out."""
+    """Return the messages of a range, except those of the turn `without`."""
     if before_seq == after_seq + 1:
         return ()
     said = transcript(session_id, after_seq=after_seq, through_seq=before_seq - 1)
@@ -29,7 +29,7 @@ def history_of(
 
 
 def transcript(session_id: uuid.UUID, *, after_seq: int, through_seq: int) -> list[Message]:
-    """Return what models are told of a range: no replaced turns, no failed answers, nothing empty."""
+    """Return the messages of a range that models get: without replaced turns, failed answers and empty texts."""
     return TRANSCRIPT(session_id=session_id, after_seq=after_seq, through_seq=through_seq)
 
 
@@ -53,5 +53,5 @@ def line_of_message(message: Message) -> HistoryMessage:
 
 
 def message_of_turn(turn: Turn) -> str:
-    """Return what a turn asks."""
+    """Return a turn's question."""
     return Message.objects.get(turn=turn, role=Message.Role.USER).text

@@ -1,8 +1,8 @@
-"""The audit of the ledger: calls, events, rollups and turns, each against the others. Reads only.
+"""The audit of the ledger: compares calls, events, rollups and turns with each other. Read-only.
 
-An invariant is a function that yields what breaks it, a line each; it stops where nobody reads on, and keeps no more
-in memory than a week's rollup. Numbers are those of "Invariants" in docs/metering.md. A ledger is audited while turns
-are committed: what one statement sees is consistent, and what two see is confirmed before it is reported.
+An invariant is a function that yields its breaches, a line each; it stops when the caller stops reading, and keeps
+at most a week's rollup in memory. Numbers are those of "Invariants" in docs/metering.md. Turns may be committed during
+an audit: one statement sees a consistent state, and a breach that takes two is confirmed before it is reported.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def commits() -> Iterator[str]:
         Turn.objects.spoken().filter(status__in=Turn.FINAL).exclude(Exists(asked)),
         "no message of a person is left of the final turn",
     )
-    # A failed turn has no answers: one that broke whenever it was run is given up with those that its journal has.
+    # Failed turns have no answers: one that fails on every run is given up with the calls of its journal.
     heard = Q(committed=True, status=Call.Status.OK, purpose__in=SHOWN)
     said = answers.filter(pk=OuterRef("step_id"), turn=OuterRef("turn"))
     yield from lines(
@@ -85,7 +85,7 @@ def commits() -> Iterator[str]:
 
 
 def pairs() -> Iterator[str]:
-    """Corrections apart. An event whose turn was erased with its person has lost its call lawfully."""
+    """Match calls and events, without corrections. Events of turns erased with their person may lack a call."""
     event = UsageEvent.objects.filter(pk=OuterRef("pk"), corrects=None, turn_id=OuterRef("turn_id"))
     yield from lines(Call.objects.filter(committed=True).exclude(Exists(event)), "no event bills call")
     call = Call.objects.filter(pk=OuterRef("pk"), turn_id=OuterRef("turn_id"))
@@ -101,7 +101,7 @@ def pairs() -> Iterator[str]:
 
 
 def holds() -> Iterator[str]:
-    """And what a budget period has held is what the open holds have taken of it."""
+    """Also compare the held amount of each budget period with its open holds."""
     active = Turn.objects.active().values("pk")
     yield from lines(
         Hold.objects.filter(resolved_at=None).exclude(turn_id__in=active), "no running turn has the open hold"
@@ -129,7 +129,7 @@ def spending() -> Iterator[str]:
 
 
 def period_sums(period_id: int) -> tuple[int, int]:
-    """Return what a period says it has spent and what its events cost, in pico-USD; both 0 where it is gone."""
+    """Return a period's stored spending and the cost of its events, in pico-USD; both 0 if the period is gone."""
     period = BudgetPeriod.objects.select_related("budget").filter(pk=period_id).first()
     if period is None:
         return 0, 0
@@ -140,7 +140,7 @@ def period_sums(period_id: int) -> tuple[int, int]:
 
 
 def costs() -> Iterator[str]:
-    """A correction carries the cost alone: the buckets are those of the call that it prices."""
+    """Recompute each cost. A correction carries only the cost: the buckets are those of the call that it prices."""
     events = UsageEvent.objects.select_related("price", "corrects").order_by("pk")
     for event in events.iterator(chunk_size=CHUNK):
         expected = cost_pico((event.corrects or event).usage, event.price)
@@ -154,14 +154,14 @@ def costs() -> Iterator[str]:
 
 
 def rollups() -> Iterator[str]:
-    """Daily rows, and the totals of days and of weeks, each against the events."""
+    """Compare the daily rows, and the totals of days and of weeks, with the events."""
     weekly = Q(cut__in=WEEKLY)
     days = {*days_of(DailyUsage.objects.all()), *days_of(UsageTotal.objects.exclude(weekly)), *event_days()}
     mondays = {*days_of(UsageTotal.objects.filter(weekly)), *map(monday_of, days)}
     for different, first_days in ((different_of_day, days), (different_of_week, mondays)):
         for day in sorted(first_days):
             found = different(day)
-            # A commit between the two reads looks like a breach; it does not look the same a second time.
+            # A commit between the two reads looks like a breach, but not like the same one a second time.
             again = different(day) if found else {}
             for key in sorted(found, key=str):
                 if again.get(key) == found[key]:
@@ -196,7 +196,7 @@ def different_of_week(monday: dt.date) -> Sums:
 
 
 def different(stored: Sums, summed: Sums) -> Sums:
-    """Return the keys whose stored sums are not those of the events, with how far they are off."""
+    """Return the keys whose stored sums differ from the events' sums, with the differences."""
     nothing = [0] * len(TOTAL_SUMS)
     off = {
         key: [a - b for a, b in zip(stored.get(key, nothing), summed.get(key, nothing), strict=False)]
@@ -215,7 +215,7 @@ def rows_by_key(rows: QuerySet[Any], key: Sequence[str], sums: Sequence[str]) ->
 
 
 def totalled(rows: Sums, cuts: Mapping[str, Sequence[str]]) -> Sums:
-    """Sum rows once more by what each cut keeps, without the SQL that the rollup does it with."""
+    """Sum rows by the columns that each cut keeps: in Python, not to repeat an error of the rollup's SQL."""
     totals: Sums = {}
     for key, sums in rows.items():
         parts = dict(zip(KEY, key, strict=True))
@@ -233,7 +233,7 @@ def totalled(rows: Sums, cuts: Mapping[str, Sequence[str]]) -> Sums:
 
 
 def summed_rows(first: dt.date, days: int) -> Sums:
-    """Return the sums of the events of some days by the rollup's key, all of them as of the first day."""
+    """Return the sums of some days' events by the rollup's key, all dated with the first day."""
     begin = dt.datetime.combine(first, dt.time.min, dt.UTC)
     estimated, corrections = Q(source=UsageEvent.Source.ESTIMATED), Q(corrects__isnull=False)
     sums = {
@@ -253,7 +253,7 @@ def summed_rows(first: dt.date, days: int) -> Sums:
 
 
 def totals() -> Iterator[str]:
-    """Where the provider gave its figure; one that contradicts itself is flagged in the event and passed over."""
+    """Compare with the provider's total, if it sent one; totals flagged in the event as inconsistent are skipped."""
     events = UsageEvent.objects.filter(source=UsageEvent.Source.PROVIDER).exclude(raw_usage=None)
     for event in events.order_by("pk").iterator(chunk_size=CHUNK):
         told, billed = total_input_told(event.raw_usage or {}), event.usage.total_input
@@ -265,7 +265,7 @@ def totals() -> Iterator[str]:
 
 
 def repeats() -> Iterator[str]:
-    """What the database's constraints promise, asked of the rows themselves."""
+    """Check the rows themselves for what the database's constraints should guarantee."""
     yield from doubled(Turn.objects.exclude(idempotency_key=None), "user_id", "idempotency_key")
     yield from doubled(Turn.objects.exclude(index=None), "session_id", "index")
     yield from doubled(Call.objects.all(), "turn_id", "step_id", "attempt")

@@ -1,7 +1,7 @@
-"""What the audit of the ledger found, for a page: every line with the rows it names, and with its day.
+"""Findings of the ledger audit for a page: each line with the rows that it names, and its day.
 
-The audit always reads the whole ledger: a promise about sums holds for all of it or not at all. A range of days only
-chooses which findings are shown; one that speaks of no single day is shown in every range.
+The audit always reads the whole ledger, since an invariant about sums holds for all of it or not at all. A range of
+days only selects the findings shown; a finding without a single day is shown in every range.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from sessions.models import Call, ChatSession, Message, Turn
 from sessions.selectors.ledger_audit import Invariant
 
 BATCH = 500
-"""Lines whose rows are looked up together."""
+"""Number of lines whose rows are looked up together."""
 
 NAMED = re.compile(r"(?P<word>[a-z]+)(?:_id=| )(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 DAY = re.compile(r"\bday=(?P<day>\d{4}-\d{2}-\d{2})")
 WEEKLY = "cut=week:"
-"""Where a rollup's line has this, its day is a Monday and stands for seven."""
+"""A rollup line with this text is dated with a Monday and stands for seven days."""
 
 MOMENTS: Mapping[str, tuple[Any, Any]] = {
     "turn": (Turn, Coalesce("completed_at", "created_at")),
@@ -39,15 +39,17 @@ MOMENTS: Mapping[str, tuple[Any, Any]] = {
     "session": (ChatSession, None),
     "budget": (Budget, None),
 }
-"""What a line calls a row -> its model, and when it was. Sessions and budgets have many days; a hold has the id of its
-turn."""
+"""Word for a row in a line -> its model, and the expression for its time.
+
+Sessions and budgets span many days; a hold has the id of its turn.
+"""
 
 Found = dict[tuple[str, uuid.UUID], dt.datetime | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A piece of a line: plain text, the id of a row that exists, or the day of a rollup."""
+    """A piece of a line: plain text, the id of an existing row, or the day of a rollup."""
 
     text: str
     kind: str = ""
@@ -58,7 +60,7 @@ class Part:
 class Finding:
     parts: Sequence[Part]
     day: dt.date | None
-    """UTC; None where the line speaks of no single day."""
+    """UTC; None if the line has no single day."""
 
     def __str__(self) -> str:
         """Return the line as `audit_ledger` prints it."""
@@ -67,16 +69,16 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """One invariant with what breaks it."""
+    """One invariant with its breaches."""
 
     invariant: Invariant
     findings: Sequence[Finding]
     more: bool
-    """There are more than were asked for."""
+    """There are more findings than requested."""
 
 
 def audited(invariant: Invariant, *, days: DayRange | None, most: int) -> Audited:
-    """Run the audit of one invariant; return up to `most` findings of these days (None: of all)."""
+    """Run the audit of one invariant; return up to `most` findings of these days (None: all)."""
     shown = (
         finding
         for finding in findings(invariant.breaches())
@@ -93,7 +95,7 @@ def findings(lines: Iterator[str]) -> Iterator[Finding]:
 
 
 def rows_named(lines: Sequence[str]) -> Found:
-    """Return which of the rows that the lines name exist, and when each was."""
+    """Return the existing rows named in the lines, with the time of each."""
     wanted: dict[str, set[uuid.UUID]] = {}
     for line in lines:
         for match in NAMED.finditer(line):

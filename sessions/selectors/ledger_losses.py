@@ -1,4 +1,4 @@
-"""What the audit finds by looking at one row after the other: events unlike their calls, budget periods that are gone.
+"""Audits that compare row by row: events that differ from their calls, and missing budget periods.
 
 Parts of invariants 2 and 4 in `sessions.selectors.ledger_audit`.
 """
@@ -20,11 +20,11 @@ from orchestration.engine.specs import UsageReport
 from sessions.models import Call
 
 BATCH = 500
-"""Calls that are compared with their events together."""
+"""Number of calls compared with their events at a time."""
 
 
 def disagreements() -> Iterator[str]:
-    """Yield the events that say of their call what the call does not; calls without event are another line."""
+    """Yield the events that contradict their call; calls without an event are reported elsewhere."""
     calls = (
         Call.objects.filter(committed=True)
         .order_by("pk")
@@ -44,7 +44,7 @@ def disagreements() -> Iterator[str]:
 
 
 def facts_of_call(call: Call, event: UsageEvent) -> dict[str, Any]:
-    """Return what the event should have: the call's bound if the provider's counts are garbage."""
+    """Return the expected fields of an event: the call's bound if the provider's counts are garbage."""
     facts = {"status": call.status, "model": call.model_id}
     if call.usage is None:
         return facts
@@ -69,9 +69,9 @@ def facts_of_event(event: UsageEvent) -> dict[str, Any]:
 
 
 def lost_periods() -> Iterator[str]:
-    """Yield the periods in which a budget has spent something, and that are not there.
+    """Yield missing periods in which a budget has spent something.
 
-    Looked for in the rollup, which is short, and confirmed by the events.
+    They are found in the rollup, which is short, and confirmed by the events.
     """
     for budget in Budget.objects.order_by("pk").iterator():
         each, monthly = budget.applies == Budget.Applies.EACH, budget.period == Budget.Period.MONTH
@@ -93,7 +93,7 @@ def lost_periods() -> Iterator[str]:
 
 
 def is_lost(period: BudgetPeriod) -> bool:
-    """Look again, at what is there by now: whoever changes what a budget counts has its periods made anew."""
+    """Check again in the current state: a change of what a budget counts rebuilds its periods."""
     old = period.budget
     same = Budget.objects.filter(
         pk=old.pk, scope=old.scope, target_id=old.target_id, applies=old.applies, period=old.period

@@ -1,4 +1,4 @@
-"""What pages read: lists for home and the workspace, and the transcript a page at a time."""
+"""Reads for pages: lists for home and the workspace, and the transcript a page at a time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RECENT_SESSIONS = 8
 SESSIONS_LISTED = 50
 ALL_SESSIONS_LISTED = 1_000
 MESSAGES_PER_PAGE = 20
-"""Two screens of answers: the page of a long session takes as long as that of a short one."""
+"""Two screens of answers: the page of a long session takes no longer than that of a short one."""
 RECEIPT_FIELDS = (
     "cost_pico",
     "source",
@@ -32,7 +32,7 @@ RECEIPT_FIELDS = (
 
 
 def recent_sessions(user: User) -> Sequence[ChatSession]:
-    """Return what a person talked about last."""
+    """Return a person's latest sessions."""
     sessions = ChatSession.objects.of(user).listed().select_related("room", "agent")
     return list(sessions.order_by("-updated_at", "id")[:RECENT_SESSIONS])
 
@@ -43,7 +43,7 @@ class SessionList:
 
     shown: Sequence[ChatSession]
     more: bool
-    """There are some that are not shown."""
+    """There are sessions that are not shown."""
 
 
 def sessions_beside(session: ChatSession, *, every: bool = False) -> SessionList:
@@ -54,7 +54,7 @@ def sessions_beside(session: ChatSession, *, every: bool = False) -> SessionList
 def sessions_of_place(
     *, room: Room | None = None, agent: Agent | None = None, every: bool = False
 ) -> SessionList:
-    """Return the newest sessions of a place, or every one, within reason."""
+    """Return the newest sessions of a room or an agent, or all of them up to a limit."""
     limit = ALL_SESSIONS_LISTED if every else SESSIONS_LISTED
     sessions = ChatSession.objects.alive().listed().filter(room=room, agent=agent)
     found = list(sessions.order_by("-updated_at", "id")[: limit + 1])
@@ -62,9 +62,9 @@ def sessions_of_place(
 
 
 def unused_session(*, room: Room | None = None, agent: Agent | None = None) -> ChatSession | None:
-    """Return a session of this place that nobody has touched, so that none piles up.
+    """Return an untouched session of this room or agent, so that empty ones do not accumulate.
 
-    A title tells of a purpose: somebody gave it, or the session is a fork that something is to be asked in.
+    A session with a title is in use: the user named it, or it is a fork for a new question.
     """
     session: ChatSession | None = (
         ChatSession.objects.alive()
@@ -86,14 +86,14 @@ def agents_of(user: User) -> Sequence[Agent]:
 
 
 def agents_in(room: Room) -> Sequence[Agent]:
-    """Return who sits in a room, in order, with their models."""
+    """Return a room's agents in order, with their models."""
     return list(
         Agent.objects.alive().filter(places__room=room).select_related("model").order_by("places__position")
     )
 
 
 def default_alias() -> str:
-    """Return the alias of the instance's default model, empty where none is available."""
+    """Return the alias of the instance's default model, empty if none is available."""
     try:
         return default_model().alias
     except PantheonError as error:
@@ -104,29 +104,29 @@ def default_alias() -> str:
 
 @dataclass(frozen=True, slots=True)
 class TurnRows:
-    """A turn and all rows that its part of the transcript is made of."""
+    """A turn and all rows that its part of the transcript is built from."""
 
     turn: Turn
     messages: Sequence[Message]
     calls: Sequence[Call]
     events: Sequence[UsageEvent]
     versions: Sequence[uuid.UUID]
-    """The turn and those that it replaces or that replace it, oldest first."""
+    """The turn, those it replaces and those that replace it, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class TranscriptPage:
     turns: Sequence[TurnRows]
     older_before: int | None
-    """The index before which older turns are, None where there are none."""
+    """The index before which older turns are, None if there are none."""
     older_index: int | None
     """The index of the newest of them."""
 
 
 def transcript_page(session: ChatSession, *, before: int | None = None) -> TranscriptPage:
-    """Return the newest whole turns before an index, about MESSAGES_PER_PAGE messages of them, oldest first.
+    """Return the newest whole turns before an index, about MESSAGES_PER_PAGE messages, oldest first.
 
-    Replaced turns are left out: they are versions of those that replace them.
+    Replaced turns are left out: they are shown as versions of the turns that replace them.
     """
     messages = Message.objects.filter(session=session, turn__replaced_by__isnull=True)
     shown = Turn.objects.spoken().filter(session=session, replaced_by__isnull=True)
@@ -144,7 +144,7 @@ def transcript_page(session: ChatSession, *, before: int | None = None) -> Trans
 
 
 def turn_rows(turns: Sequence[Turn]) -> list[TurnRows]:
-    """Read what belongs to turns of a session, with four queries."""
+    """Read the rows of a session's turns, with four queries."""
     ids = [turn.pk for turn in turns]
     messages = grouped(Message.objects.defer(None).filter(turn_id__in=ids).order_by("seq"))
     attempts = Call.objects.filter(turn_id__in=ids).select_related("model").order_by("number")
@@ -159,7 +159,7 @@ def turn_rows(turns: Sequence[Turn]) -> list[TurnRows]:
 
 
 def versions_of(turns: Sequence[Turn]) -> dict[uuid.UUID, list[uuid.UUID]]:
-    """Return, for each turn of a session, the chain of versions that it is one of. Only the newest is ever replaced."""
+    """Return, for each turn of a session, its chain of versions. Only the newest is ever replaced."""
     sessions = {turn.session_id for turn in turns}
     pairs = Turn.objects.filter(session_id__in=sessions, replaces__isnull=False).values_list(
         "replaces_id", "pk"
@@ -179,17 +179,17 @@ def versions_of(turns: Sequence[Turn]) -> dict[uuid.UUID, list[uuid.UUID]]:
 
 
 def is_newest(turn: Turn) -> bool:
-    """Tell whether nothing has been said after a turn, so that it can be run again."""
+    """Return whether a turn is the last of its session, so that it can be run again."""
     return not Turn.objects.spoken().filter(session_id=turn.session_id, index__gt=turn.index).exists()
 
 
 def is_replaced(turn: Turn) -> bool:
-    """Tell whether a turn is an earlier version of another."""
+    """Return whether a turn is an earlier version of another."""
     return Turn.objects.filter(replaces=turn).exists()
 
 
 def is_on_newest_page(turn: Turn) -> bool:
-    """Tell whether the page of a session without `?before=` has this turn; `transcript_page` says what it has."""
+    """Return whether a session's page without `?before=` contains this turn; see `transcript_page`."""
     later = Message.objects.filter(
         session_id=turn.session_id, turn__replaced_by__isnull=True, turn__index__gt=turn.index
     )
@@ -197,19 +197,19 @@ def is_on_newest_page(turn: Turn) -> bool:
 
 
 def summarizing_turn(session: ChatSession) -> uuid.UUID | None:
-    """Return the turn that summarizes this session now, if one does."""
+    """Return the turn that is summarizing this session now, if any."""
     running = Turn.objects.active().filter(session=session, mode=SUMMARY.key)
     return running.values_list("pk", flat=True).first()
 
 
 def summarized(turn: Turn) -> bool:
-    """Tell whether a turn made a summary."""
+    """Return whether a turn created a summary."""
     return Summary.objects.filter(turn=turn).exists()
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a message stands."""
+    """The position of a message."""
 
     message: Message
     replaced: bool
@@ -217,7 +217,7 @@ class Source:
 
 
 def sources_by_seq(session: ChatSession, seqs: Collection[int]) -> dict[int, Source]:
-    """Return messages by their place in a session, with their turns."""
+    """Return a session's messages by seq, with their turns."""
     if not seqs:
         return {}
     replaced = Exists(Turn.objects.filter(replaces=OuterRef("turn")))
@@ -229,13 +229,13 @@ def sources_by_seq(session: ChatSession, seqs: Collection[int]) -> dict[int, Sou
 @dataclass(frozen=True, slots=True)
 class SessionTotal:
     cost_pico: int | None
-    """None where no call is priced."""
+    """None if no call is priced."""
     unpriced_calls: int
 
 
 def session_total(session: ChatSession) -> SessionTotal:
-    """Return what a session has cost so far."""
-    # By turn, which the ledger is indexed by.
+    """Return a session's cost so far."""
+    # By turn, since the ledger has an index on it.
     turns = Turn.objects.filter(session=session).values("pk")
     total = UsageEvent.objects.filter(turn_id__in=turns).aggregate(
         cost=Sum("cost_pico"),

@@ -1,4 +1,4 @@
-"""Everything that is kept of a person, as JSON that is written while it is read."""
+"""All data stored about a person, as JSON that is written while it is read."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ ENCODER = DjangoJSONEncoder(ensure_ascii=False)
 
 
 def person_json(user: User) -> Iterator[str]:
-    """Return the pieces of everything that is kept of a person."""
+    """Return all data stored about a person as JSON in pieces."""
     return in_pieces(person_texts(user))
 
 
 def person_texts(user: User) -> Iterator[str]:
-    """Yield the pieces of one JSON object: the person, and lists of what is theirs, deleted rows among them.
+    """Yield the pieces of one JSON object: the person, and lists of what they own, deleted rows included.
 
-    No secrets: of a token there is its name and its use. The ledger's rows are those under the person's id.
+    Without secrets: a token is listed with its name and its use. The ledger's rows are those with the person's id.
     """
     seated = Prefetch("agents", queryset=Agent.objects.alive().only("key"))
     lists: dict[str, Iterable[dict[str, Any]]] = {
@@ -50,13 +50,13 @@ def person_texts(user: User) -> Iterator[str]:
         yield f',\n"{name}": ['
         for number, item in enumerate(items):
             yield ",\n" if number else "\n"
-            yield from ENCODER.iterencode(item)  # a session in pieces: it may be longer than memory bears
+            yield from ENCODER.iterencode(item)  # a session comes in pieces: it may not fit into memory
         yield "]"
     yield "}\n"
 
 
 def rows(queryset: Any, row: Callable[[Any], dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield rows in the order in which they were made. No cursor stays open: the connection may be given back."""
+    """Yield rows in order of creation. No cursor stays open: the connection may be returned meanwhile."""
     ordered, later = queryset.order_by("created_at", "pk"), Q()
     while chunk := list(ordered.filter(later)[:CHUNK]):
         yield from map(row, chunk)

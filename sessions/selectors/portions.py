@@ -1,7 +1,7 @@
-"""A session's rows a portion at a time: what is in memory is bounded however long the session is.
+"""A session's rows a portion at a time: memory is bounded, however long the session is.
 
-Each portion is read by queries of its own, which begin after the last row of the one before: nothing is held open while
-somebody downloads.
+Each portion is read by its own queries, starting after the last row of the previous one: no cursor and no transaction
+stays open during a download.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from django.db.models.functions import Length
 from sessions.models import ChatSession, Message, Turn
 
 PORTION_CHARS = 1_000_000
-"""The text of a portion, unless a single row has more."""
+"""Maximum text of a portion, unless a single row has more."""
 
 ROWS_AT_ONCE = 100
 
 TEXT_CHARS = Length("text")
 
 PIECE_CHARS = 64 * 1024
-"""What is worth sending by itself."""
+"""Minimum size of a piece that is sent by itself."""
 
 Key = TypeVar("Key")
 
 
 def message_portions(messages: QuerySet[Message], size: Any = TEXT_CHARS) -> Iterator[list[Message]]:
-    """Yield messages of one session in order; `size` is the expression that counts the characters of one."""
+    """Yield messages of one session in order; `size` is the expression for the characters of a message."""
     for seqs in portions(message_sizes(messages, size)):
         yield list(messages.filter(seq__range=(seqs[0], seqs[-1])).order_by("seq"))
 
@@ -51,7 +51,7 @@ def turn_portions(session: ChatSession) -> Iterator[list[Turn]]:
 
 
 def turn_sizes(session: ChatSession) -> Iterator[tuple[uuid.UUID, int]]:
-    """Yield what `said_in` returns of all turns of a session, in the order in which they were made."""
+    """Yield the results of `said_in` for all turns of a session, in order of creation."""
     ordered, later = Turn.objects.filter(session=session).order_by("created_at", "pk"), Q()
     while rows := list(ordered.filter(later).values_list("created_at", "pk")[:ROWS_AT_ONCE]):
         ids = [pk for _, pk in rows]
@@ -60,14 +60,14 @@ def turn_sizes(session: ChatSession) -> Iterator[tuple[uuid.UUID, int]]:
 
 
 def said_in(ids: Sequence[uuid.UUID]) -> list[tuple[uuid.UUID, int]]:
-    """Return the id of each turn and the characters that were said in it."""
+    """Return each turn's id and the characters of its messages."""
     said = Message.objects.filter(turn_id__in=ids).order_by().values_list("turn_id")
     sizes = dict(said.annotate(size=Sum(TEXT_CHARS)))
     return [(pk, sizes.get(pk, 0)) for pk in ids]
 
 
 def made_after(created_at: dt.datetime, pk: uuid.UUID) -> Q:
-    """Return what is true of the rows that follow one in the order in which they were made."""
+    """Return the filter for rows created after the given one, with its id as tie-breaker."""
     return Q(created_at__gt=created_at) | Q(created_at=created_at, pk__gt=pk)
 
 
@@ -86,7 +86,7 @@ def portions(sized: Iterable[tuple[Key, int]]) -> Iterator[list[Key]]:
 
 
 def in_pieces(texts: Iterable[str]) -> Iterator[str]:
-    """Join small texts to pieces that are worth sending."""
+    """Join small texts into pieces worth sending."""
     waiting: list[str] = []
     size = 0
     for text in texts:

@@ -1,4 +1,4 @@
-"""What staff read where PANTHEON_STAFF_READ_MESSAGES lets them: the texts of turns and sessions."""
+"""Texts of turns and sessions for staff, if PANTHEON_STAFF_READ_MESSAGES is on."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class ReadTurn:
-    """A turn with all that was said in it, and the manager's decisions."""
+    """A turn with all of its texts, and the manager's decisions."""
 
     turn: Turn
     said: Sequence[Said]
@@ -52,7 +52,7 @@ def read_turns(turns: Sequence[Turn]) -> list[ReadTurn]:
 
 
 def visible(value: Any) -> Any:
-    """Return a JSON value with nothing in its texts that hides or reorders."""
+    """Return a JSON value with hiding and reordering characters in its texts made visible."""
     if isinstance(value, str):
         return visible_text(value)
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Rooms with the agents that sit in them."""
+"""Rooms with their agents."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sessions.models import Agent, Room, RoomAgent
 
 
 def rooms_with_agents(user: Any) -> QuerySet[Room]:
-    """Return a person's rooms, with who sits in them in one query for all rooms: see `seated`."""
+    """Return a person's rooms, with the agents of all rooms in one query: see `seated`."""
     places = (
         RoomAgent.objects.filter(agent__deleted_at__isnull=True)
         .select_related("agent__model")
@@ -36,7 +36,7 @@ def rooms_listed(user: Any) -> QuerySet[Room]:
 
 
 class LivingRooms:
-    """What billing asks about rooms (`billing.ports.Rooms`)."""
+    """Billing's questions about rooms (implements `billing.ports.Rooms`)."""
 
     def names(self, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
         return dict(Room.objects.alive().filter(pk__in=ids).values_list("pk", "name"))

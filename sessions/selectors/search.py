@@ -1,4 +1,4 @@
-"""Search in one's own messages and titles: for words on PostgreSQL, for parts of words on SQLite."""
+"""Search the user's own messages and titles: by words on PostgreSQL, by parts of words on SQLite."""
 
 from __future__ import annotations
 
@@ -38,37 +38,37 @@ WORDS = {
     "text": RawSQL("chat_sessions_message.words", []),
     "title": RawSQL("chat_sessions_chatsession.words", []),
 }
-"""PostgreSQL: where the words of each searched field are stored."""
+"""PostgreSQL: the columns that store the words of each searched field."""
 
 _TO_SPACES = dict.fromkeys(map(ord, string.punctuation), " ")
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """A place in the results, newest first: what comes after it is older."""
+    """A position in the results, newest first: later positions are older."""
 
     at: dt.datetime
     id: uuid.UUID
 
     @property
     def cursor(self) -> str:
-        """The place as an address has it; `place_of` reads it."""
+        """The position as a URL parameter; `place_of` parses it."""
         return urlsafe_b64encode(f"{self.at.isoformat()} {self.id}".encode()).decode()
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A page of what was found, newest first."""
+    """A page of results, newest first."""
 
     rows: Sequence[Message | ChatSession]
-    """Messages, and sessions by their titles."""
+    """Messages, and sessions found by their titles."""
     terms: Terms
     more: Place | None
-    """The last place, None where nothing is older."""
+    """The last position, None if there are no older results."""
 
 
 def place_of(cursor: str | None) -> Place | None:
-    """Return the place that a cursor names. Raises `invalid_parameter`."""
+    """Parse a cursor. Raises `invalid_parameter`."""
     if not cursor:
         return None
     try:
@@ -83,7 +83,7 @@ def place_of(cursor: str | None) -> Place | None:
 
 
 def read_query(text: str) -> str:
-    """Return what is searched for. Raises `invalid_parameter`."""
+    """Validate a search query and strip it. Raises `invalid_parameter`."""
     asked = text.strip()
     if not 1 <= len(asked) <= MAX_QUERY_CHARS or not is_storable(asked):
         message = f"q is what to search for: 1 to {MAX_QUERY_CHARS} characters, no null among them."
@@ -92,12 +92,15 @@ def read_query(text: str) -> str:
 
 
 def is_storable(asked: str) -> bool:
-    """Tell whether a text is one that a database can look for."""
+    """Return whether a text can be a query parameter: databases reject NUL and lone surrogates."""
     return "\x00" not in asked and not any("\ud800" <= character <= "\udfff" for character in asked)
 
 
 def has_terms(field: str, terms: Terms) -> Func:
-    """PostgreSQL: check the words of a message or a title, which are stored in a column that no model has."""
+    """PostgreSQL: match the words of a message or a title, stored in a column that is not on the model.
+
+    They are stored because parsing a long text takes longer than a search may.
+    """
     asked = Func(
         Value(as_websearch(terms)), template="websearch_to_tsquery('simple'::regconfig, %(expressions)s)"
     )
@@ -115,22 +118,21 @@ def matching(rows: QuerySet[Any], field: str, terms: Terms) -> QuerySet[Any]:
 
 
 def sqlite_function_add(connection: Any, **_: Any) -> None:
-    """Let a new connection to SQLite call `text_matches`: LIKE takes the product of both lengths for some texts."""
+    """Register `text_matches` on a new SQLite connection: LIKE takes the product of both lengths for some texts."""
     if connection.vendor == "sqlite":
         connection.connection.create_function(SQLITE_FUNCTION, 3, text_matches, deterministic=True)
 
 
 def as_websearch(terms: Terms) -> str:
-    """Return the terms as PostgreSQL's `websearch_to_tsquery` reads them; signs are spaces, as in the texts."""
+    """Return the terms in the syntax of `websearch_to_tsquery`; punctuation becomes spaces, as in the stored words."""
     words = [f'"{term.translate(_TO_SPACES)}"' for term in terms.wanted]
     return " ".join([*words, *(f'-"{term.translate(_TO_SPACES)}"' for term in terms.unwanted)])
 
 
 def search(user: User, query: str, *, after: Place | None, limit: int) -> Found:
-    """Return what a person finds in their own sessions, newest first.
+    """Search a person's own sessions and return a page of results, newest first.
 
-    Deleted sessions, earlier versions of turns and what programs asked through the OpenAI-compatible endpoint are
-    left out.
+    Deleted sessions, earlier versions of turns and requests through the OpenAI-compatible endpoint are left out.
     """
     terms = read_terms(query)
     if not terms.wanted:
@@ -145,15 +147,15 @@ def search(user: User, query: str, *, after: Place | None, limit: int) -> Found:
     page = places[:limit]
     rows = rows_by_id(messages, sessions, [place.id for place in page])
     more = page[-1] if len(places) > limit else None
-    # A row that was deleted since its place was read is left out.
+    # Leave out rows deleted since their positions were read.
     return Found([rows[place.id] for place in page if place.id in rows], terms, more)
 
 
 def list_places(rows: QuerySet[Any], after: Place | None, limit: int) -> list[Place]:
-    """Return the places of the newest rows.
+    """Return the positions of the newest rows.
 
-    Nothing else is selected: the database computes what it selects for every match before it sorts, and whole texts
-    do not fit into its memory.
+    Selects nothing else: the database computes the selected values for every match before it sorts, and whole texts do
+    not fit into its memory.
     """
     if after is not None:
         rows = rows.filter(Q(created_at__lt=after.at) | Q(created_at=after.at, pk__lt=after.id))
@@ -164,9 +166,9 @@ def list_places(rows: QuerySet[Any], after: Place | None, limit: int) -> list[Pl
 def rows_by_id(
     messages: QuerySet[Message], sessions: QuerySet[ChatSession], ids: list[uuid.UUID]
 ) -> dict[uuid.UUID, Message | ChatSession]:
-    """Return messages with their `beginning`, and sessions, each with its room or agent but not their prompts.
+    """Return messages with their `beginning`, and sessions, each with its room or agent but without their prompts.
 
-    In no order: the models' own would sort the texts.
+    Unordered: the models' default ordering would sort the texts.
     """
     messages = messages.select_related("session__room", "session__agent").defer(
         "text", "html", "session__room__goal", "session__agent__role_prompt"
@@ -178,7 +180,7 @@ def rows_by_id(
 
 
 def result_json(row: Message | ChatSession, terms: Terms) -> dict[str, Any]:
-    """Return a find: a message, or a session by its title."""
+    """Return a result in the API's shape: a message, or a session found by its title."""
     message = row if isinstance(row, Message) else None
     session = row if isinstance(row, ChatSession) else row.session
     return {
@@ -198,6 +200,6 @@ def result_json(row: Message | ChatSession, terms: Terms) -> dict[str, Any]:
 
 
 def beginning_of(message: Any) -> str:
-    """Return what is searched of a message that was found."""
+    """Return the searched part of a message that was found."""
     beginning: str = message.beginning
     return beginning

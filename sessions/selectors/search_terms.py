@@ -1,4 +1,4 @@
-"""What a query asks for, and where a text has it. Every step is linear in the text, however often a term is in it."""
+"""Parse search queries and find their terms in texts. Every step is linear in the text, however often a term occurs."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from functools import lru_cache
 
 MAX_TERMS = 10
 SEARCHED_CHARS = 100_000
-"""How much of a message is searched; PostgreSQL stores the words of as much."""
+"""Searched characters of a message; PostgreSQL stores the words of as many."""
 
 SNIPPET_CHARS = 200
 BEFORE_CHARS = 60
-"""How much of a snippet stands before what was found."""
+"""Characters of a snippet before the first match."""
 HITS_LOOKED_AT = 50
-"""Places within words after which a whole word is no longer looked for."""
+"""Matches within words after which the search for a whole word stops."""
 
 TERM = re.compile(r'(-?)(?:"([^"]*)"?|([^\s"]+))')
 BETWEEN = "\x00"
-"""Between terms that go to SQLite as one text; in none of them."""
+"""Separates terms passed to SQLite as one text; it occurs in none of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a query asks for: words and quoted phrases, and those that must not be there."""
+    """A parsed query: wanted words and quoted phrases, and unwanted ones."""
 
     wanted: tuple[str, ...]
     unwanted: tuple[str, ...] = ()
     more: bool = False
-    """There were more than MAX_TERMS, which are not looked for."""
+    """The query had more than MAX_TERMS; the rest is ignored."""
 
 
 def read_terms(query: str) -> Terms:
-    """Return the terms of a query, each once. What has neither letter nor digit is none."""
+    """Return the terms of a query, each once. A term needs a letter or a digit."""
     found: dict[tuple[bool, str], str] = {}
     for minus, phrase, word in TERM.findall(query):
         term = phrase or word
@@ -47,12 +47,12 @@ def read_terms(query: str) -> Terms:
 
 
 def fold(text: str) -> str:
-    """Return a text in small letters, each at its place: of all letters only `İ` would become two."""
+    """Return a text in lower case with the same length: `İ` is the only letter that would become two."""
     return text.replace("\u0130", "I").lower()
 
 
 def text_matches(text: str | None, wanted: str, unwanted: str) -> bool:
-    """Tell whether a text has all wanted terms and no unwanted one, as SQLite asks: folded, with BETWEEN between."""
+    """Return whether a text has all wanted terms and no unwanted one, each folded and joined by BETWEEN for SQLite."""
     folded = fold((text or "")[:SEARCHED_CHARS])
     return all(term in folded for term in _split(wanted)) and not any(
         term in folded for term in _split(unwanted)
@@ -65,18 +65,18 @@ def _split(terms: str) -> tuple[str, ...]:
 
 
 def snippet(text: str, terms: Terms) -> str:
-    """Return a piece of a text around the first place that has a term, on one line."""
+    """Return a piece of a text around its first match, on one line."""
     folded = fold(text[:SEARCHED_CHARS])
     hits = [hit for term in terms.wanted if (hit := _first_hit(folded, fold(term))) >= 0]
     first = max(0, min(hits, default=0) - BEFORE_CHARS)
-    if first:  # from a whole word on, where one begins soon
+    if first:  # start at a whole word if one begins soon
         first = text.find(" ", first, first + BEFORE_CHARS // 2) + 1 or first
     piece = " ".join(text[first : first + SNIPPET_CHARS].split())
     return ("…" if first else "") + piece + ("…" if first + SNIPPET_CHARS < len(text) else "")
 
 
 def _first_hit(folded: str, term: str) -> int:
-    """Return the first place of a term, as a whole word where one is soon found; of a phrase that of its first word."""
+    """Return the first match of a term (of a phrase, that of its first word), as a whole word if one is found soon."""
     word = term if term in folded else next(filter(None, re.split(r"[\W_]+", term)))
     first = -1
     for number, hit in enumerate(_hits(folded, word)):
@@ -102,7 +102,7 @@ def _in_a_word(character: str) -> bool:
 
 
 def places(piece: str, terms: Terms) -> list[tuple[int, int]]:
-    """Return where a snippet or a title has the wanted terms, in order: whole words, or else parts of words."""
+    """Return the matches of wanted terms in a snippet or a title, in order: whole words, or else parts of words."""
     found: list[tuple[int, int]] = []
     for term in terms.wanted:
         words = r"[\W_]+".join(re.escape(word) for word in re.split(r"[\W_]+", term) if word)

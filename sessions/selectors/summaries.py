@@ -1,4 +1,4 @@
-"""Summaries: the newest of a session as the engine reads it, and in the API's shape."""
+"""Summaries: the newest of a session in the engine's types, and in the API's shape."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ def newest_summary(session_id: uuid.UUID) -> Summary | None:
 
 
 def usable_summary(session_id: uuid.UUID) -> Summary | None:
-    """Return the newest summary that a model gave."""
+    """Return the newest summary written by a model."""
     return Summary.objects.filter(session_id=session_id, used_fallback=False).order_by("-through_seq").first()
 
 
 def summary_spec(summary: Summary) -> SummarySpec:
-    """Return a summary as the engine reads it."""
+    """Convert a summary to the engine's type."""
     lists = {field: tuple(SummaryItem(**item) for item in getattr(summary, field)) for field in FIELDS}
     return SummarySpec(summary.text, **lists)
 
 
 def continued_spec(earlier: Summary | None, redone: Summary | None) -> SummarySpec | None:
-    """Return what a new summary continues: the earlier one, with the lists of `redone`, in whose place it comes."""
+    """Return the base of a new summary: the earlier one, with the lists of `redone`, which the new one replaces."""
     if redone is None:
         return summary_spec(earlier) if earlier else None
     before = summary_spec(earlier) if earlier else SummarySpec("")
@@ -40,7 +40,7 @@ def continued_spec(earlier: Summary | None, redone: Summary | None) -> SummarySp
 
 
 def summary_json(summary: Summary) -> dict[str, Any]:
-    """Return a summary as the API shows it; items are `{"text", "message_seq", "pinned"}`."""
+    """Return a summary in the API's shape; items are `{"text", "message_seq", "pinned"}`."""
     return {
         "id": str(summary.pk),
         "session_id": str(summary.session_id),

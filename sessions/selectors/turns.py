@@ -1,4 +1,4 @@
-"""Turns in the API's shape, read in a fixed number of queries however many there are."""
+"""Turns in the API's shape, read in a fixed number of queries."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from sessions.selectors.usage import usage_of_buckets, usage_of_events, usage_of
 from web.rfc3339 import rfc3339
 
 AT_ONCE = 1000
-"""Ids of one statement: databases bound the number of its parameters."""
+"""Ids per statement: databases limit the number of parameters."""
 
 
 def turn_json(turn: Turn, *, with_text: bool = False) -> dict[str, Any]:
-    """Return one turn as the API shows it; `with_text` adds to each step what it has said so far."""
+    """Return one turn in the API's shape; `with_text` adds to each step its text so far."""
     return turns_json([turn], with_text=with_text)[0]
 
 
@@ -29,7 +29,7 @@ def turn_json_by_id(turn_id: uuid.UUID, *, with_text: bool = False) -> dict[str,
 
 
 def turns_gone(turn_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
-    """Return which of these turns have no row any more."""
+    """Return those of these turns that have no row any more."""
     gone = set(turn_ids)
     for start in range(0, len(turn_ids), AT_ONCE):
         some = turn_ids[start : start + AT_ONCE]
@@ -38,7 +38,7 @@ def turns_gone(turn_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
 
 
 def turns_json(turns: Sequence[Turn], *, with_text: bool = False) -> list[dict[str, Any]]:
-    """Return turns as the API shows them, with three queries."""
+    """Return turns in the API's shape, with three queries."""
     ids = [turn.pk for turn in turns]
     messages = grouped(Message.objects.filter(turn_id__in=ids).order_by("seq"))
     attempts = Call.objects.filter(turn_id__in=ids).select_related("model").order_by("number")
@@ -89,14 +89,14 @@ def _turn_json(
 
 
 def summary_plan(turn: Turn) -> Any:
-    """Return what a turn summarizes beside its answers, None where it does not."""
+    """Return the plan of the summary that a turn writes beside its answers, None if it writes none."""
     if "snapshot" in turn.get_deferred_fields():
         return turn.summary_plan  # type: ignore[attr-defined]  # of `TurnQuerySet.without_snapshot`
     return turn.snapshot.get("summarize")
 
 
 def message_json(message: Message) -> dict[str, Any]:
-    """Return a message as the API shows it; a synthesis has no agent."""
+    """Return a message in the API's shape; a synthesis has no agent."""
     return {
         "id": str(message.pk),
         "turn_id": str(message.turn_id),
@@ -114,7 +114,7 @@ def message_json(message: Message) -> dict[str, Any]:
 
 
 def step_json(call: Call, event: UsageEvent | None) -> dict[str, Any]:
-    """Return one attempt; its usage is the bill's once the turn is committed, the journal's before."""
+    """Return one attempt; its usage comes from the ledger once the turn is committed, from the journal before."""
     if event is not None:
         usage = usage_of_buckets(event.usage, event.source)
     elif call.usage is not None:
@@ -146,7 +146,7 @@ def terminal_fields(turn_id: uuid.UUID) -> dict[str, Any]:
 
 
 def terminal_fields_of(turn: Turn, events: Iterable[UsageEvent]) -> dict[str, Any]:
-    """Return the same of a turn and its events that were read, or are just written."""
+    """Return the same from a turn and its events that are already loaded or just written."""
     usage = usage_of_events(events)
     return {
         "status": turn.status,
@@ -158,5 +158,5 @@ def terminal_fields_of(turn: Turn, events: Iterable[UsageEvent]) -> dict[str, An
 
 
 def instant(moment: Any) -> str | None:
-    """Return RFC 3339 UTC with a Z, None of nothing."""
+    """Format a moment as RFC 3339 in UTC with a Z; None stays None."""
     return None if moment is None else rfc3339(moment)

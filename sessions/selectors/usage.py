@@ -1,4 +1,4 @@
-"""What calls used, in the API's shape."""
+"""Usage of calls, in the API's shape."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from orchestration.engine.specs import Usage, UsageReport
 
 
 def usage_of_buckets(usage: Usage, source: str) -> dict[str, Any]:
-    """Return tokens: `input_tokens` is the provider's total, `cached_tokens` what was read from a cache."""
+    """Return token counts: `input_tokens` is the provider's total, `cached_tokens` the part read from a cache."""
     return {
         "input_tokens": usage.total_input,
         "cached_tokens": usage.cache_read,
@@ -28,7 +28,7 @@ def usage_of_report(report: UsageReport) -> dict[str, Any]:
 
 
 def usage_of_events(events: Iterable[UsageEvent]) -> dict[str, Any]:
-    """Return a turn's usage: every attempt counted, cost null where no call is priced."""
+    """Return a turn's usage: every attempt counts; cost is null if no call is priced."""
     events = with_corrections(events)
     buckets = [event.usage for event in events]
     priced = [event for event in events if event.cost_pico is not None]

@@ -1,4 +1,4 @@
-"""The cast: Alice owns things, Bob is somebody else. Turns run for real, on provider servers on loopback."""
+"""The cast: Alice is the owner, Bob another user. Turns run for real, on provider servers on loopback."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Api:
 
 @pytest.fixture(autouse=True)
 def _quiet_process() -> Iterator[None]:
-    """Turns run in this process; no test leaves one running or a throttle counted."""
+    """Turns run in this process; no test leaves a running turn or a throttle count."""
     use_dispatcher(runtime)
     yield
     use_dispatcher(None)
@@ -89,7 +89,7 @@ def anonymous() -> Api:
 
 @pytest.fixture
 def api_of() -> Callable[..., Api]:
-    """Make a client for a user, with a token of these scopes."""
+    """Create a client for a user, with a token with these scopes."""
     return lambda user, *scopes: Api(bearer(user, *scopes))
 
 

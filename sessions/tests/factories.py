@@ -1,4 +1,4 @@
-"""Rows for tests, made through the services that users reach."""
+"""Rows for tests, created through the services that users reach."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RATES = {
 
 
 class ModelPlace(Protocol):
-    """Where a model is: a server that a test has started."""
+    """Address of a model: a server that a test has started."""
 
     @property
     def base_url(self) -> str: ...
@@ -41,7 +41,7 @@ def make_model(
     priced: bool = True,
     **fields: Any,
 ) -> LlmModel:
-    """A model on a server of the tests, or (without one) on the built-in demo."""
+    """A model on a test server, or (without one) on the built-in demo."""
     kind = kind if server else "demo"
     address = {"kind": kind, "base_url": server.base_url if server else ""}
     provider, _ = Provider.objects.get_or_create(name=f"{kind}-test", defaults=address)

@@ -1,4 +1,4 @@
-"""What models write is shown richly where it is meant, and harmlessly where it is not."""
+"""Markdown of models is rendered richly if it is meant as such, and always harmlessly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No text takes long to render, and no HTML is out of proportion: counted in steps, for texts that are made up."""
+"""Rendering time and HTML size are bounded for generated texts, counted in steps."""
 
 from __future__ import annotations
 

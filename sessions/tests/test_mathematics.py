@@ -1,4 +1,4 @@
-"""TeX stays as a model wrote it; what is no TeX is no formula."""
+"""TeX stays as a model wrote it; text that is not TeX is not a formula."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`audit_ledger`: compare calls, events, rollups and turns; exit 1 where one of the ledger's promises is broken."""
+"""`audit_ledger`: compare calls, events, rollups and turns; exit 1 if an invariant of the ledger is broken."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`erase_user EMAIL --yes`: erase a person; the ledger stays, without them."""
+"""`erase_user EMAIL --yes`: erase a person; the ledger stays, without their names."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Command(BaseCommand):
 
 
 def wait_for_turns(user: User, wait_s: float) -> None:
-    """Return once the turns have ended, or the time is over. Another process runs them, so only asking can tell."""
+    """Wait until the turns have ended or the time is over. Other processes run them, so this polls."""
     deadline = time.monotonic() + wait_s
     while Turn.objects.active().filter(user=user).exists() and time.monotonic() < deadline:
         time.sleep(POLL_S)

@@ -1,4 +1,4 @@
-"""`export_user EMAIL [--output FILE]`: everything that is kept of a person, as JSON."""
+"""`export_user EMAIL [--output FILE]`: all data stored about a person, as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`purge_deleted [--days N]`: erase what people deleted some days ago. Periodic work does the same every hour."""
+"""`purge_deleted [--days N]`: erase items deleted at least N days ago. Periodic work does the same every hour."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`recover_turns`: run to their end, in this process, the turns whose own process is gone."""
+"""`recover_turns`: finish, in this process, the turns whose own process is gone."""
 
 from __future__ import annotations
 

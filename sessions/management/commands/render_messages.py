@@ -1,4 +1,4 @@
-"""Store the HTML of answers that an earlier version of Pantheon made."""
+"""Store the HTML of answers rendered by an earlier version of Pantheon."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""*Ledger audit* in the administration: who may open it, and that it shows what `audit_ledger` prints."""
+"""*Ledger audit* in the administration: permissions, and the same findings as `audit_ledger`."""
 
 from __future__ import annotations
 

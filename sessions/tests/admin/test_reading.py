@@ -1,4 +1,4 @@
-"""What people wrote: on no admin page, and readable on one where the setting is on, by whoever may, with a record."""
+"""People's texts: on no admin page, except on the reading pages with the setting and the permission, audited."""
 
 from __future__ import annotations
 

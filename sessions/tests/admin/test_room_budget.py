@@ -1,4 +1,4 @@
-"""From a room in the administration to a budget for it."""
+"""Creating a budget for a room from its page in the administration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""POST GET agents; GET PATCH DELETE agents/{id}. What all endpoints share is in test_api_rules.py."""
+"""POST GET agents; GET PATCH DELETE agents/{id}. The rules of all endpoints are in test_rules.py."""
 
 from __future__ import annotations
 

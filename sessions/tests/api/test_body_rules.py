@@ -1,4 +1,4 @@
-"""Rules for what a request's body may be, for every endpoint."""
+"""Rules for request bodies, for every endpoint."""
 
 from __future__ import annotations
 

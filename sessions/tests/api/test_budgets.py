@@ -1,4 +1,4 @@
-"""API: the budgets that bind me; and budgets of rooms, which billing knows by their ids alone."""
+"""API: the budgets that apply to the user; and budgets of rooms, which billing knows only by id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GET models: what agents may run on. See also test_api_rules.py."""
+"""GET models: the models available to agents. See also test_rules.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""POST GET rooms/{id}/sessions and agents/{id}/sessions; GET PATCH DELETE sessions/{id}. See test_api_rules.py."""
+"""POST GET rooms/{id}/sessions and agents/{id}/sessions; GET PATCH DELETE sessions/{id}. See test_rules.py."""
 
 from __future__ import annotations
 

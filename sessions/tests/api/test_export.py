@@ -1,4 +1,4 @@
-"""A session as a file."""
+"""Export of a session as a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists read page by page: what is added meanwhile neither repeats an entry nor hides one."""
+"""Paging through lists: rows added meanwhile neither repeat an entry nor hide one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A session as long as one likes: exported a portion at a time, copied as far as a fork goes."""
+"""Very long sessions: exported a portion at a time, copied up to the fork's turn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GET sessions/{id}/messages: the transcript, newest first. See also test_api_rules.py."""
+"""GET sessions/{id}/messages: the transcript, newest first. See also test_rules.py."""
 
 from __future__ import annotations
 

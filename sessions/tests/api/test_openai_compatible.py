@@ -1,4 +1,4 @@
-"""POST /v1/chat/completions and GET /v1/models: what is read, what is refused, and what a council answers."""
+"""POST /v1/chat/completions and GET /v1/models: accepted and rejected requests, and a council's responses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenAI's own client against a live server: it needs no patch and no option but the address."""
+"""OpenAI's own client with a live server: it needs no patch and no option except the base URL."""
 
 from __future__ import annotations
 

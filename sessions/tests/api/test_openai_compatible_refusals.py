@@ -1,4 +1,4 @@
-"""What the OpenAI-compatible endpoint takes and refuses."""
+"""Requests that the OpenAI-compatible endpoint accepts and rejects."""
 
 from __future__ import annotations
 

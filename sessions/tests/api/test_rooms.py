@@ -1,4 +1,4 @@
-"""POST GET rooms; GET PATCH DELETE rooms/{id}; PUT rooms/{id}/agents. See also test_api_rules.py."""
+"""POST GET rooms; GET PATCH DELETE rooms/{id}; PUT rooms/{id}/agents. See also test_rules.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all endpoints of agents, rooms, sessions, messages and models have in common, each asked the same."""
+"""Common rules of all endpoints of agents, rooms, sessions, messages and models, tested alike on each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GET search: own messages and titles, and nobody else's, whatever is asked."""
+"""GET search: returns the user's own messages and titles, and never another user's."""
 
 from __future__ import annotations
 

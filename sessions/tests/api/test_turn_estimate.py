@@ -1,4 +1,4 @@
-"""POST turns/estimate: what a turn would cost, and whether it fits, before it is asked."""
+"""POST turns/estimate: the cost of a turn, and whether it fits the budget, before it is sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""POST turns: waiting, background, idempotency, limits, refusals."""
+"""POST turns: waiting, background, idempotency, limits, errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A turn from the outside: HTTP in, answers and bill out."""
+"""A turn end to end: HTTP in, answers and bill out."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""A real browser before the real server: Chromium, gunicorn on the test database, models on a provider server.
+"""A real browser with the real server: Chromium, gunicorn on the test database, models on a provider server.
 
-A test gets a `page` (nobody is signed in) or `alices` (Alice is). Whatever a page complains of fails the test: console
-errors, uncaught exceptions, violations of the Content-Security-Policy, and answers of the server that say failure.
-What a test means to happen it announces: `watch.expect(422)`.
+A test uses `page` (not signed in) or `alices` (signed in as Alice). Any complaint of a page fails the test: console
+errors, uncaught exceptions, violations of the Content-Security-Policy, and error responses of the server. A test
+announces the errors it expects: `watch.expect(422)`.
 
-The browser is what `TEST_CHROMIUM` names, else `chromium` or `google-chrome` on the PATH; without one these
-tests are skipped, and the end of the run says so.
+The browser is `TEST_CHROMIUM`, else `chromium` or `google-chrome` on the PATH; without one these tests are skipped,
+and the summary of the run reports it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from sessions.tests.support.server_process import ServerProcess
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--force-color-profile=srgb"]
 PATIENCE_MS = 20_000
-"""How long what must come may take on a busy machine; nothing waits for it to be over."""
+"""Timeout for expected changes on a busy machine; no test waits for it to pass."""
 
 
 def chromium() -> str | None:
@@ -43,7 +43,7 @@ def chromium() -> str | None:
 
 @pytest.fixture(scope="package")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data directory with the static files as they are served: hashed and compressed."""
+    """A data directory with the static files as served: hashed and compressed."""
     directory = tmp_path_factory.mktemp("browser")
     subprocess.run(
         [sys.executable, "manage.py", "collectstatic", "--no-input", "--verbosity", "0"],
@@ -58,8 +58,8 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def chrome() -> Iterator[Browser]:
     """One browser for all of these tests.
 
-    Playwright keeps an event loop running in this thread, and Django must be told that it is none of its own. Both end
-    with the package: other tests run loops themselves.
+    Playwright keeps an event loop running in this thread, and Django must be made to ignore it. Both end with the
+    package: other tests run loops themselves.
     """
     if chromium() is None:
         pytest.skip("no Chromium on the PATH: the pages are not tested")
@@ -75,7 +75,7 @@ def chrome() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def running_server(chrome: Browser, data_dir: Path, django_db_setup: None) -> Iterator[ServerProcess]:
-    """One server for all of these tests: to start it takes longer than most of them. It needs the test database."""
+    """One server for all of these tests: starting it takes longer than most of them. It needs the test database."""
     with ServerProcess(
         data_dir,
         "",
@@ -97,7 +97,7 @@ def server(running_server: ServerProcess) -> Iterator[ServerProcess]:
 
 @pytest.fixture
 def watch() -> Iterator[Watch]:
-    """Everything that pages of this test complain of."""
+    """All complaints of this test's pages."""
     watch = Watch()
     yield watch
     watch.check()
@@ -105,7 +105,7 @@ def watch() -> Iterator[Watch]:
 
 @pytest.fixture
 def open_context(chrome: Browser, server: ServerProcess, watch: Watch) -> Iterator[Opened]:
-    """Open browsers that know nothing of each other: other people, other devices."""
+    """Open isolated browsers: other people, other devices."""
     opened: list[BrowserContext] = []
 
     def open_(**options: Any) -> BrowserContext:
@@ -127,32 +127,32 @@ def open_context(chrome: Browser, server: ServerProcess, watch: Watch) -> Iterat
 
 @pytest.fixture
 def between(server: ServerProcess) -> Iterator[Network]:
-    """A network before the server. What uses it asks for it first: pages that outlive it complain of its end."""
+    """A network before the server. Request it first: pages that outlive it report errors when it ends."""
     with network(server.port) as between:
         yield between
 
 
 @pytest.fixture
 def tabs(between: Network, chrome: Browser, watch: Watch, tmp_path: Path) -> Iterator[BrowserContext]:
-    """A browser whose tabs hide each other; it finds the server through `between`, at `HOST`."""
+    """A browser whose tabs hide each other; it reaches the server through `between`, at `HOST`."""
     executable = chromium()
     assert executable is not None
     with tabbed_browser(chrome.browser_type, executable, FLAGS, tmp_path / "profile") as context:
         context.set_default_timeout(PATIENCE_MS)
         watch.over(context)
-        watch.allow("Cross-Origin-Opener-Policy header has been ignored")  # it takes https
+        watch.allow("Cross-Origin-Opener-Policy header has been ignored")  # it needs https
         yield context
 
 
 @pytest.fixture
 def page(open_context: Opened) -> Page:
-    """A page of a browser in which nobody is signed in."""
+    """A page of a browser that is not signed in."""
     return open_context().new_page()
 
 
 @pytest.fixture
 def alices(open_context: Opened, server: ServerProcess, alice: User) -> Page:
-    """A page of a browser in which Alice is signed in."""
+    """A page of a browser that is signed in as Alice."""
     context = open_context()
     sign_in(context, address_of(server), alice)
     return context.new_page()
@@ -166,7 +166,7 @@ def scheme(request: pytest.FixtureRequest) -> Scheme:
 
 @pytest.fixture
 def look_as(open_context: Opened, server: ServerProcess, scheme: Scheme) -> Callable[..., Look]:
-    """Return eyes: of nobody, or of somebody who is signed in."""
+    """Return a function that opens a `Look`, signed out or signed in as a user."""
 
     def look(user: User | None = None) -> Look:
         context = open_context(color_scheme=scheme, viewport=DESK)

@@ -1,9 +1,9 @@
-"""What a hostile model writes: each text would run, load, send, cover or reorder something on a page that let it."""
+"""Texts of a hostile model: each would run, load, send, cover or reorder something on an unprotected page."""
 
 from __future__ import annotations
 
 BASE64_SCRIPT = "PHNjcmlwdD5wd25lZCgxKTwvc2NyaXB0Pg=="
-"""A script element, as data: links carry it."""
+"""A script element, encoded for data: links."""
 
 SCRIPTS = """
 <script>pwned(1)</script>
@@ -78,7 +78,7 @@ CLOBBERING = """
 """
 
 LITERAL = {"scripts": SCRIPTS, "loading": LOADING, "mutating": MUTATING, "clobbering": CLOBBERING}
-"""Name -> lines of HTML that have no meaning in Markdown: each is shown as it was written."""
+"""Name -> lines of HTML without meaning in Markdown: each is shown literally."""
 
 LINKS = """
 [a](javascript:pwned(50)) [b](JaVaScRiPt:pwned(51)) [c](&#106;avascript&colon;pwned(52))
@@ -146,7 +146,7 @@ INVISIBLE_SHOWN = (
     "tags, filler, wordjoiner, bom, control, nul, surrogate, "
     "family 👩\u200d👩\u200d👧, persian می\u200cخواهم"
 )
-"""The first line as it is to be read. U+FFFD, which stands for what cannot be stored, is left out of both."""
+"""The first line as it should appear. U+FFFD, which replaces what cannot be stored, is left out of both."""
 
 HUGE = {
     "table": "|" + "head|" * 500 + "\n|" + "-|" * 500 + "\n" + ("|" + "cell|" * 500 + "\n") * 200,
@@ -158,9 +158,9 @@ HUGE = {
     "code": "```zorblang\n" + "let x = (1 + 2) <script>pwned(80)</script>\n" * 4_700 + "```",
     "combining marks": "e" + "\u0301" * 5_000 + " end",
 }
-"""Name -> what is big, deep or long beyond all sense."""
+"""Name -> text that is unreasonably big, deep or long."""
 
 
 def in_pieces(text: str, size: int) -> list[str]:
-    """Cut a text so that tags, entities and pairs of characters are cut in two."""
+    """Cut a text so that tags, entities and surrogate pairs are split."""
     return [text[start : start + size] for start in range(0, len(text), size)]

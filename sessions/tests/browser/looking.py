@@ -1,6 +1,6 @@
-"""Looks at pages: axe finds nothing serious, nothing sticks out at 360 px.
+"""Checks of pages: axe finds nothing serious, nothing overflows at 360 px.
 
-`TEST_SCREENSHOTS=directory` keeps a picture of each.
+`TEST_SCREENSHOTS=directory` saves a picture of each.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from playwright.sync_api import Page
 
 DESK, PHONE = {"width": 1280, "height": 860}, {"width": 360, "height": 740}
 LONG_NAME = "Augusta Ada King-Noel, Countess of Lovelace"
-"""Of who looks: it stands in the bar of every page."""
+"""Name of the signed-in user: it is in the bar of every page."""
 AXE = {"resultTypes": ["violations"], "preload": False}
-"""Without the rule that would copy style sheets into the page, which the Content-Security-Policy refuses."""
+"""Without the rule that would copy style sheets into the page, which the Content-Security-Policy blocks."""
 Scheme = Literal["light", "dark"]
 SCHEMES: list[Scheme] = ["light", "dark"]
 
 
 class Look:
-    """Looks at pages in one scheme, and keeps what is wrong with them."""
+    """Checks pages in one colour scheme, and collects the errors."""
 
     def __init__(self, page: Page, scheme: Scheme) -> None:
         self.page = page
@@ -34,7 +34,7 @@ class Look:
         self.here(path.split("?")[0])
 
     def here(self, name: str) -> None:
-        """Look at the page as it is, in both widths."""
+        """Check the current page in both widths."""
         for viewport in (DESK, PHONE):
             self.page.set_viewport_size(viewport)  # type: ignore[arg-type]
             if viewport is DESK or self.scheme == "light":  # a narrow page has the colours of a wide one

@@ -1,6 +1,6 @@
-"""A network between a browser and the server that a test can cut: what runs through it ends, nobody gets through.
+"""A network between a browser and the server that a test can cut: open connections end, and new ones fail.
 
-It knows on which connections the browser reads events.
+It knows the connections on which the browser reads events.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ REQUEST = re.compile(rb"[A-Z]+ /")
 
 
 class Network(socketserver.ThreadingTCPServer):
-    """Hands bytes on between its own port on loopback and the server's."""
+    """Forwards bytes between its own port on loopback and the server's."""
 
     daemon_threads = True
     block_on_close = False
@@ -30,14 +30,14 @@ class Network(socketserver.ThreadingTCPServer):
         self.is_cut = threading.Event()
         self.sockets: set[socket.socket] = set()
         self.streams: set[socket.socket] = set()
-        """Those of the browser's connections whose last request is for events."""
+        """The browser's connections whose last request is for events."""
 
     @property
     def address(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def cut(self) -> None:
-        """End every connection, and each new one as soon as it is made."""
+        """End every connection, and each new one at once."""
         self.is_cut.set()
         for each in list(self.sockets):
             with contextlib.suppress(OSError):  # its other end was quicker

@@ -1,4 +1,4 @@
-"""What people do on pages, as tests say it."""
+"""User actions on pages, for tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sessions.models import ChatSession
 from sessions.tests.support.server_process import ServerProcess
 
 Opened = Callable[..., BrowserContext]
-"""Opens a browser that knows nothing of others; takes Playwright's options of a context."""
+"""Opens an isolated browser; takes Playwright's context options."""
 
 
 def address_of(server: ServerProcess) -> str:
@@ -21,7 +21,7 @@ def address_of(server: ServerProcess) -> str:
 
 
 def sign_in(context: BrowserContext, address: str, user: User) -> None:
-    """Sign somebody in without the form, by the cookie that it would set."""
+    """Sign a user in without the form, by setting the session cookie."""
     client = Client()
     client.force_login(user)
     cookie = client.cookies[settings.SESSION_COOKIE_NAME]
@@ -49,7 +49,7 @@ def lane(page: Page, key: str) -> Locator:
 
 
 def ended(page: Page) -> None:
-    """Wait until no turn runs, nothing is being sent, and the page shows the stored turn: its receipt is there."""
+    """Wait until no turn runs, nothing is being sent, and the page shows the stored turn with its receipt."""
     expect(page.get_by_role("button", name="Send")).to_be_enabled()  # it is visible while a message is sent
     expect(turn(page).locator(".receipt")).to_be_attached()
 

@@ -1,4 +1,4 @@
-"""A browser whose tabs hide each other, on plain http under a name, as on the network of a home or an office.
+"""A browser whose tabs hide each other, on plain HTTP under a host name, as in a home or office network.
 
 Playwright's own browsers show every page as visible and focused, and loopback addresses are secure contexts.
 """
@@ -18,7 +18,7 @@ from sessions.tests.support.server_process import until
 
 HOST = "pantheon.test"
 START_S = 120.0
-"""How long a browser may take to start and to be connected to, beside other tests with browsers of their own."""
+"""Timeout for starting and connecting to a browser while other tests run browsers of their own."""
 END_S = 10.0
 
 
@@ -53,7 +53,7 @@ def tabbed_browser(
 
 
 def freeze(page: Page) -> None:
-    """Stop a hidden tab's script, as browsers do to save energy; to show it starts it again."""
+    """Freeze a hidden tab's script, as browsers do to save energy; showing the tab resumes it."""
     session = page.context.new_cdp_session(page)
     session.send("Page.setWebLifecycleState", {"state": "frozen"})
     session.detach()

@@ -1,4 +1,4 @@
-"""Every page, in light and in dark, at a desk and at 360 px: axe finds nothing serious, nothing sticks out."""
+"""Every page, in light and in dark, at desktop width and at 360 px: axe finds nothing serious, nothing overflows."""
 
 from __future__ import annotations
 

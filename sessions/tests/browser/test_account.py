@@ -1,4 +1,4 @@
-"""The account page, the theme, and what was deleted by mistake."""
+"""The account page, the theme, and restoring deleted items."""
 
 from __future__ import annotations
 

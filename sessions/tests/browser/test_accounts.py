@@ -1,4 +1,4 @@
-"""Accounts are made by links: the first administrator's, and an invitation."""
+"""Accounts are created with links: the first administrator's, and an invitation."""
 
 from __future__ import annotations
 

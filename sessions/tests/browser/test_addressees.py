@@ -1,4 +1,4 @@
-"""Who is asked: addressees that stay, the tags that replace them, and one agent alone in a council."""
+"""Recipients: kept from the last message, replaced by mentions, and one agent alone in a council."""
 
 from __future__ import annotations
 

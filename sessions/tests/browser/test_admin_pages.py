@@ -1,4 +1,4 @@
-"""Every page of the administration, in light and in dark, at a desk and at 360 px."""
+"""Every page of the administration, in light and in dark, at desktop width and at 360 px."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page that describes the API: it works under the policy of all pages, which the fixtures watch."""
+"""The API documentation page: it works under the policy of all pages, which the fixtures check."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A conversation in each mode, as it streams: lanes, routing, synthesis, Stop, and what survives what."""
+"""A conversation in each mode, as it streams: lanes, routing, synthesis, Stop, reloads and failures."""
 
 from __future__ import annotations
 

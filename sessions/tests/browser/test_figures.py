@@ -1,4 +1,4 @@
-"""Pages with figures: one's own usage, and the administration's dashboard."""
+"""Pages with figures: a user's own usage, and the administration's dashboard."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing that a model writes runs, loads, leads away, covers or breaks the page: while it streams, and ever after."""
+"""No text of a model runs, loads, redirects, covers or breaks anything on the page: while it streams, and later."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lanes of answers that are given at once: side by side where there is room, else as tabs."""
+"""Lanes of parallel answers: side by side if there is room, else as tabs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A long session: the newest page first, older ones as the reader scrolls, and the reader stays where they are."""
+"""A long session: the newest page first, older ones on scrolling, without moving the reader's position."""
 
 from __future__ import annotations
 

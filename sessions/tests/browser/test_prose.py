@@ -1,4 +1,4 @@
-"""What models write is laid out as it reads: from either side, with formulas as they were written."""
+"""Layout of model texts: in either direction, with formulas as they were written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""*Test* on the page of providers and keys, with the script and without."""
+"""*Test* on the page of providers and keys, with and without JavaScript."""
 
 from __future__ import annotations
 

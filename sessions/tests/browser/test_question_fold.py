@@ -1,4 +1,4 @@
-"""A long message is folded, from the moment that it is sent, and opens where it stands."""
+"""A long message is folded as soon as it is sent, and expands in place."""
 
 from __future__ import annotations
 

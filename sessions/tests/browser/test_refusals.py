@@ -1,4 +1,4 @@
-"""What is refused or fails says what happened and what to do, and loses nothing that was written."""
+"""Errors say what happened and what to do, and lose no text that the user wrote."""
 
 from __future__ import annotations
 

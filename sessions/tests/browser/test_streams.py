@@ -1,4 +1,4 @@
-"""Streams of one browser: hidden tabs hold none, windows share three, and no word is lost or shown twice."""
+"""Streams of one browser: hidden tabs hold none, windows share three, and no text is lost or shown twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person does with turns that were said: edit, copy, ask again with another model."""
+"""Actions on finished turns: edit, copy, retry with another model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rest of the walk: files to take away, what refusals advise, branches, figures down to a turn, far jumps."""
+"""The rest of a user's walk: downloads, advice in errors, branches, figures down to a turn, far jumps."""
 
 from __future__ import annotations
 

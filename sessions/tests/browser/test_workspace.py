@@ -1,4 +1,4 @@
-"""The workspace fits its window, whatever it is led to, at a desk and on a phone."""
+"""The workspace fits its window after every navigation, on a desktop and on a phone."""
 
 from __future__ import annotations
 

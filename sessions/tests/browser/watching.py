@@ -1,4 +1,4 @@
-"""What a page complains of, so that no test passes over it."""
+"""Complaints of pages, so that no test overlooks them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ addEventListener("securitypolicyviolation", (event) => {
 
 
 class Watch:
-    """Collects errors of all pages of some contexts; `expect` takes those out that a test means to happen."""
+    """Collects errors of all pages of some contexts; `expect` removes those that a test causes on purpose."""
 
     def __init__(self) -> None:
         self.errors: list[str] = []
@@ -23,22 +23,22 @@ class Watch:
         self._allowed: list[re.Pattern[str]] = []
 
     def over(self, context: BrowserContext) -> None:
-        """Listen to every page of a context, those to come among them."""
+        """Listen to every page of a context, including later ones."""
         context.add_init_script(REPORT_VIOLATIONS)
         context.on("page", self._attend)
 
     def expect(self, *what: int | str) -> None:
-        """Let these happen, and fail where one does not: an answer's status, or a pattern of what the console says."""
+        """Expect these, and fail if one is missing: a response status, or a pattern of a console message."""
         for each in what:
             pattern = rf"status of {each}\b" if isinstance(each, int) else each
             self._expected.append(re.compile(pattern))
 
     def allow(self, *patterns: str) -> None:
-        """Let these happen, or not: what the browser says of a network that the test takes away."""
+        """Allow these without requiring them: the browser's messages about a network that the test cuts."""
         self._allowed += map(re.compile, patterns)
 
     def check(self) -> None:
-        """Fail where something was complained of that nobody expects, or was expected and did not come."""
+        """Fail if there are unexpected complaints, or if an expected one is missing."""
         known = [*self._expected, *self._allowed]
         unexpected = [error for error in self.errors if not any(pattern.search(error) for pattern in known)]
         missing = [

@@ -31,10 +31,10 @@ from sessions.tests.support.server_process import until
 MODES = ("manual", "roundtable", "orchestrator")
 PICO = 10**12
 TIGHT_LIMIT_PICO = PICO // 10
-"""What the last person may spend: a few turns at a time, and in the end none."""
+"""Budget of the last person: enough for a few turns at a time, and used up in the end."""
 
 SETTLE_S = 120.0
-"""How long after the last fault everybody may take to read to the end."""
+"""Time after the last fault in which all readers must finish."""
 
 
 @dataclass(frozen=True)
@@ -42,17 +42,17 @@ class Options:
     seed: int
     users: int
     rounds: int
-    """How often each fault happens."""
+    """Number of times each fault happens."""
     seconds: float
-    """The least time; rounds go on until it is over."""
+    """Minimum duration; rounds continue until it is over."""
     lease_s: float
     recover_every_s: float
     outage_s: float
-    """The longest outage of a server, below what is left of a lease in the worst case."""
+    """The longest outage of a server, shorter than the rest of a lease in the worst case."""
 
 
 def environment(options: Options) -> dict[str, str]:
-    """Return the settings of all processes: limits off, leases and retries as asked for."""
+    """Return the settings of all processes: limits off, leases and retries from the options."""
     return {
         "PANTHEON_LEASE_S": str(options.lease_s),
         "PANTHEON_RECOVER_EVERY_S": str(options.recover_every_s),
@@ -63,7 +63,7 @@ def environment(options: Options) -> dict[str, str]:
 
 
 def people(model: LlmModel, count: int) -> list[Person]:
-    """Make people who share a budget that is wide; the last one has a tight one as well."""
+    """Create people who share a large budget; the last one has a small one as well."""
     users = [make_user(f"user{number}") for number in range(count)]
     budget_save(budget=Budget(scope="everyone", limit_pico=1_000 * PICO))
     budget_save(budget=Budget(scope="user", target_id=users[-1].pk, limit_pico=TIGHT_LIMIT_PICO))
@@ -89,7 +89,7 @@ def cookie(user: User) -> str:
 
 
 def run(options: Options, directory: Path, postgres: PostgresProcess) -> dict[str, Any]:
-    """Do it all on the database of the settings, which `postgres` runs; return figures and breaches."""
+    """Run everything on the settings' database, which `postgres` runs; return figures and breaches."""
     plan: list[Step] = []
     with Weather(options.seed) as weather:
         persons = people(make_model(weather, "gpt-test", max_output_tokens=256), options.users)
@@ -120,7 +120,7 @@ def run(options: Options, directory: Path, postgres: PostgresProcess) -> dict[st
 
 
 def settle() -> list[str]:
-    """Wait until no turn is active, also of those that nobody reads; return what is wrong where that does not come."""
+    """Wait until no turn is active, including turns without readers; return errors if that does not happen."""
     try:
         until(lambda: not Turn.objects.active().exists(), timeout_s=SETTLE_S)
     except AssertionError:
@@ -129,7 +129,7 @@ def settle() -> list[str]:
 
 
 def log_findings(paths: list[Path]) -> Counter[str]:
-    """Return the last lines of tracebacks in the processes' logs -> how often."""
+    """Return the last line of each traceback in the processes' logs -> count."""
     found: Counter[str] = Counter()
     for path in paths:
         inside = False

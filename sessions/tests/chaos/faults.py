@@ -1,4 +1,4 @@
-"""What is done to the fleet: a plan that a seed makes, carried out step by step while turns go on."""
+"""Faults of the fleet: a plan made from a seed, carried out step by step while turns continue."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ FAULTS = (KILL_WORKER, KILL_WEB, ROLL_WORKER, ROLL_WEB, RESTART_REDIS, STOP_POST
 
 PROGRESS_TIMEOUT_S = 90.0
 STRUCK = 6
-"""Requests that meet the provider in each of its moods."""
+"""Number of requests that meet the provider in each of its moods."""
 
 RUNNING = 2
-"""Turns that run when something is done to those who run them."""
+"""Number of running turns when a fault hits their runners."""
 
 
 @dataclass(frozen=True)
 class Step:
     fault: str
     mood: str
-    """The provider's, meanwhile and for some requests more."""
+    """The provider's mood, during the fault and for some more requests."""
     after: int
-    """How many turns end before it, so that it comes while turns are in all their stages."""
+    """Number of turns that end before the fault, so that it hits turns in all stages."""
     seed: int
     lasts: float
-    """Seconds of an outage, within what a lease forgives."""
+    """Seconds of an outage, shorter than a lease tolerates."""
 
 
 @dataclass
@@ -53,7 +53,7 @@ class Done:
 
 
 def plan_of(seed: int, *, outage_s: float) -> Iterator[Step]:
-    """Yield every fault and every mood once per round, in an order and with pauses that the seed gives."""
+    """Yield every fault and every mood once per round, in an order and with pauses drawn from the seed."""
     draw = random.Random(seed)
     while True:
         moods = draw.sample([*MOODS, *[FAIR] * (len(FAULTS) - len(MOODS))], len(FAULTS))
@@ -73,7 +73,7 @@ class Faults:
     breaches: list[str] = field(default_factory=list)
 
     def inflict(self, step: Step) -> None:
-        """Wait for progress, do it, and return when what was hurt is up again."""
+        """Wait for progress, cause the fault, and return when the affected part is up again."""
         self.progress(step.after)
         draw = random.Random(step.seed)
         if step.fault in (KILL_WORKER, ROLL_WORKER, STOP_POSTGRES, CRASH_POSTGRES):
@@ -97,7 +97,7 @@ class Faults:
             done.until = time.time()
 
     def progress(self, turns: int) -> None:
-        """Return when some more turns have ended."""
+        """Return when this many more turns have ended."""
         mark = self.load.record.finished + turns
         until(lambda: self.load.record.finished >= mark, timeout_s=PROGRESS_TIMEOUT_S)
 
@@ -115,7 +115,7 @@ class Faults:
         self.fleet.postgres.stop(crash=crash)
         time.sleep(outage_s)
         self.fleet.postgres.start()
-        connections.close_all()  # ours are dead too
+        connections.close_all()  # the outage has broken this process's connections too
 
     @contextmanager
     def _weather(self, mood: str) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""What runs: two web processes, two workers and beat on a PostgreSQL and a Redis that can be restarted."""
+"""The fleet: two web processes, two workers and beat on a PostgreSQL and a Redis that can be restarted."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ SET = (WEB, WEB, WORKER, WORKER, BEAT)
 
 
 class Fleet:
-    """Processes by role. Changed by one thread; readers of `ports` may be others."""
+    """Processes by role. Changed by one thread; other threads may read `ports`."""
 
     def __init__(self, directory: Path, postgres: PostgresProcess, environment: dict[str, str]) -> None:
         self.postgres = postgres
         self.redis = RedisProcess(directory)
         self.running: dict[str, list[ChildProcess]] = {role: [] for role in SET}
         self.ports: tuple[int, ...] = ()
-        """Where web processes listen that are not known to be gone."""
+        """Ports of web processes that are not known to be gone."""
         self.logs: list[Path] = []
         self._directory = directory
         self._environment = environment
@@ -51,7 +51,7 @@ class Fleet:
         return process
 
     def kill(self, role: str, draw: random.Random) -> float:
-        """`kill -9` one process and start another; return when it was killed, as seconds since the epoch."""
+        """`kill -9` one process and start another; return the time of the kill, as seconds since the epoch."""
         process = self._take(role, draw)
         at = time.time()
         process.kill()
@@ -59,12 +59,12 @@ class Fleet:
         return at
 
     def replace(self, role: str, draw: random.Random) -> int:
-        """Start another process, then have one stop, as a rolling restart does; return its exit code."""
+        """Start another process, then stop one, as a rolling restart does; return its exit code."""
         self.start(role)
         return self._take(role, draw).stop()
 
     def _take(self, role: str, draw: random.Random) -> ChildProcess:
-        """Choose a process that is to end. Readers still hold its address, as browsers do."""
+        """Choose a process to end. Readers still hold its address, as browsers do."""
         processes = self.running[role]
         return processes.pop(draw.randrange(len(processes)))
 
@@ -88,7 +88,7 @@ class Fleet:
                 process.kill()
 
     def stop(self) -> dict[str, int]:
-        """Stop every process in order; return the exit codes that are not 0, by the name of the log."""
+        """Stop every process in order; return log name -> exit code for codes other than 0."""
         processes = [process for some in self.running.values() for process in some]
         codes = {process.log_path.name: process.stop() for process in processes}
         return {name: code for name, code in codes.items() if code not in (0, -signal.SIGTERM)}

@@ -1,4 +1,4 @@
-"""People who ask without pause, in every mode and every way to ask, and go on reading wherever a web process is up."""
+"""People who send messages without pause, in every mode and response form, and read from any web process that is up."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ MESSAGES = {
     "orchestrator": "Decide about",
 }
 TURNS_PER_SESSION = 10
-"""Then a new session: histories, and what the provider is sent, stay short."""
+"""Then a new session follows: histories and requests to the provider stay short."""
 
 BACKGROUND, WAIT, STREAM = "background", "wait", "stream"
 ANSWER_TIMEOUT_S = 45.0
-"""Above every wait that a server may make before it answers."""
+"""Longer than every wait of a server before it responds."""
 
 RETRY_S = 0.2
 REFUSED_S = 0.7
@@ -39,12 +39,12 @@ LAWFUL_FAILURES = {
     "internal_error",
     "budget_exceeded",
 }
-"""What a turn may fail with on which nobody answered; `internal_error` is the one that was given up."""
+"""Accepted errors of turns without an answer; `internal_error` is that of a turn that was given up."""
 
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody with a token, a cookie of the pages, and a room for each mode."""
+    """A user with a token, a session cookie, and a room for each mode."""
 
     authorization: str
     cookie: str
@@ -54,18 +54,18 @@ class Person:
 
 @dataclass
 class Record:
-    """What happened on this side of the wire."""
+    """The client side's observations."""
 
     breaches: list[str] = field(default_factory=list)
     accepted: set[str] = field(default_factory=set)
-    """Ids of turns that an answer promised."""
+    """Ids of turns promised by a response."""
     keys: dict[str, set[str]] = field(default_factory=dict)
-    """Idempotency key -> ids of turns that were answered for it."""
+    """Idempotency key -> ids of turns returned for it."""
     transcripts: list[Transcript] = field(default_factory=list)
     answers: Counter[str] = field(default_factory=Counter)
-    """Status and code, or the error of the connection -> how often."""
+    """Status and code, or the connection's error -> count."""
     first_events: list[tuple[float, float]] = field(default_factory=list)
-    """When streamed turns were asked, and when their first event came, in seconds since the epoch."""
+    """(request, first event) of streamed turns, in seconds since the epoch."""
 
     def breach(self, text: str) -> None:
         self.breaches.append(text)
@@ -76,7 +76,7 @@ class Record:
 
 
 class Refused(Exception):
-    """Answered, and not with a turn."""
+    """A response without a turn."""
 
     def __init__(self, status: int, code: str) -> None:
         super().__init__(f"{status} {code}")
@@ -84,7 +84,7 @@ class Refused(Exception):
 
 
 class Load:
-    """Runs on a thread of its own until it is told to end; then every reader reads to its turn's end."""
+    """Runs on a thread of its own until it is ended; then every reader reads to its turn's end."""
 
     def __init__(self, people: list[Person], ports: Callable[[], tuple[int, ...]], seed: int) -> None:
         self.record = Record()
@@ -100,7 +100,7 @@ class Load:
         self._thread.start()
 
     def end(self, timeout_s: float) -> None:
-        """Ask nothing new, and return when everybody has read to the end, or when the time is over."""
+        """Send nothing new, and return when all readers have finished, or when the time is over."""
         self._ending.set()
         self._thread.join(timeout_s)
         if self._thread.is_alive():
@@ -130,7 +130,7 @@ class Load:
     # --- Pages --------------------------------------------------------------------------------------------------------
 
     async def _browse(self, person: Person) -> None:
-        """Look at pages: each is there, or says in a friendly way that it cannot be had now."""
+        """Request pages: each is shown, or fails with a friendly error page."""
         while not self._ending.is_set():
             for path in ("/", f"/rooms/{person.rooms['manual']}", "/usage"):
                 with contextlib.suppress(httpx2.TransportError):
@@ -162,7 +162,7 @@ class Load:
                 await asyncio.sleep(RETRY_S)
 
     async def _ask(self, person: Person, session: str, mode: str, draw: random.Random) -> None:
-        """Ask one question, until it is answered or known to be refused, and read its turn to the end."""
+        """Ask one question until it is answered or known to be refused, and read its turn to the end."""
         way = draw.choice([BACKGROUND, BACKGROUND, WAIT, STREAM, STREAM])
         key = str(uuid.uuid4()) if draw.random() < 0.6 else None
         while True:
@@ -178,7 +178,7 @@ class Load:
     async def _until_answered(
         self, person: Person, session: str, text: str, way: str, key: str | None, *, again: bool = False
     ) -> str | None:
-        """Return the turn's id; None where it was refused, or where nobody can know because there is no key."""
+        """Return the turn's id; None if it was refused, or unknown because there is no key."""
         while True:
             try:
                 turn_id = await self._answer(person, session, text, way, key)
@@ -195,7 +195,7 @@ class Load:
             return turn_id
 
     async def _answer(self, person: Person, session: str, text: str, way: str, key: str | None) -> str:
-        """Make one request for a turn; where it is answered, read the turn's events to the end. Return its id."""
+        """Make one request for a turn; if accepted, read the turn's events to the end. Return its id."""
         path = f"sessions/{session}/turns"
         body = {"message": text, **({way: True} if way != WAIT else {})}
         headers = {"Idempotency-Key": key} if key else {}
@@ -242,7 +242,7 @@ class Load:
         return transcript.turn_id
 
     async def _read(self, person: Person, transcript: Transcript) -> None:
-        """Read a turn's events from where the transcript stands to the end, over as many connections as it takes."""
+        """Read a turn's events from the transcript's position to the end, over as many connections as needed."""
         self.record.transcripts.append(transcript)
         path = f"turns/{transcript.turn_id}/events"
         while not transcript.end:
@@ -272,7 +272,7 @@ class Load:
                 await asyncio.sleep(RETRY_S)
 
     def _json(self, response: httpx2.Response, what: str) -> dict[str, Any]:
-        """Return what was asked for. Raises Refused; whatever else is answered is a breach."""
+        """Return the response's JSON. Raises Refused; any other response is a breach."""
         try:
             body: dict[str, Any] = response.json()
         except ValueError:
@@ -284,7 +284,7 @@ class Load:
         error = body["error"]
         status, code = response.status_code, error["code"]
         self.record.answers[f"{what.split()[0]} {status} {code}"] += 1
-        if turn_id := error["details"].get("turn_id"):  # nobody answered on this turn, which was accepted
+        if turn_id := error["details"].get("turn_id"):  # a turn without an answer was accepted nevertheless
             if code not in LAWFUL_FAILURES:
                 self.record.breach(f"{what}: {response.text[:300]}")
             return {"id": turn_id}

@@ -1,4 +1,4 @@
-"""What the readers of one turn are told, over all their connections, and whether that is in order."""
+"""The events that readers of one turn receive, over all their connections, and whether they are in order."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from sessions.models import Turn
 
 @dataclass
 class Transcript:
-    """Follows one reader: each event once, in order, nothing left out, texts as their deltas, one end."""
+    """Follows one reader: each event once, in order, none missing, texts equal to their deltas, one end."""
 
     turn_id: str
     breach: Callable[[str], None]
     last: int = 0
     end: str = ""
-    """The status that the turn was said to end with."""
+    """The turn's status in its terminal event."""
     cuts: int = 0
     """Connections that broke or ended before the turn did."""
     snapshots: int = 0
     events: int = 0
     disorder: int = 0
-    """Events that came twice, out of order, or behind one that was left out."""
+    """Events that came twice, out of order, or after a missing one."""
     lanes: dict[str, str] = field(default_factory=dict)
-    """Steps that were seen from their beginning -> text so far."""
+    """Step seen from its beginning -> text so far."""
     _seq: int = 0
     _data: str = ""
 
     def line(self, line: str) -> None:
-        """Take a line of the wire; an event counts with the empty line behind it, as in a browser."""
+        """Process a line of the wire; an event is complete with the empty line after it, as in a browser."""
         name, _, value = line.partition(": ")
         if name == "id":
             self._seq = int(value)
@@ -43,7 +43,7 @@ class Transcript:
             self.take(self._seq, json.loads(data))
 
     def cut(self) -> None:
-        """Note that a connection is over; half an event that it brought is none."""
+        """Note the end of a connection; an incomplete event is dropped."""
         self.cuts += 1
         self._data = ""
 

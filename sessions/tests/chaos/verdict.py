@@ -1,4 +1,4 @@
-"""Afterwards: the provider's count against the ledger, request by request, and what must hold of every turn."""
+"""Compare the provider's count with the ledger, request by request, and check the invariants of every turn."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from sessions.tests.chaos.weather import MANAGER, asked_of, question_of
 from sessions.tests.support.ledger import without_reasoning
 
 Slot = tuple[int, str]
-"""A question's number, and who is asked."""
+"""A question's number, and the agent asked."""
 
 
 @dataclass
 class Bill:
-    """Requests that the provider served and events that we billed, of one slot."""
+    """Requests served by the provider and events billed by us, for one slot."""
 
     served: list[Served] = field(default_factory=list)
     events: list[UsageEvent] = field(default_factory=list)
@@ -31,18 +31,18 @@ class Bill:
 
 @dataclass
 class Figures:
-    """How the two counts differ, each in a lawful way."""
+    """Lawful differences between the two counts."""
 
     billed: int = 0
     estimated: int = 0
     never_sent: int = 0
-    """Calls that were written down, and whose runner died before it sent them."""
+    """Calls in the journal whose runner died before it sent them."""
     answer_lost: int = 0
-    """Answers that came with their usage, to a runner that died before it wrote that down: billed as estimates."""
+    """Answers received with usage by a runner that died before writing it down: billed as estimates."""
 
 
 NAMELESS = {("estimated", "interrupted"), ("estimated", "failed"), ("none", "failed")}
-"""Source and status of events that name no request: their runner died, they timed out, or the connection broke."""
+"""Source and status of events without a request id: their runner died, they timed out, or the connection broke."""
 
 
 def bills(served: Iterable[Served]) -> dict[Slot, Bill]:
@@ -58,11 +58,11 @@ def bills(served: Iterable[Served]) -> dict[Slot, Bill]:
 
 
 def differences(slot: Slot, bill: Bill, figures: Figures) -> Iterator[str]:
-    """Yield what is wrong about one slot.
+    """Yield the errors of one slot.
 
-    A call whose end was written down names the provider's request, and both say the same. What has no name was cut off:
-    by the provider before it said anything, or by the death of its runner. For every such request there is one such
-    event; an event too many is a call that was written down and never sent, by a runner that died.
+    A call whose end was written down has the id of the provider's request, and both must agree. Requests without
+    such a call were cut: by the provider before any output, or by the death of their runner. Each of them has one such
+    event; an extra event is a call that was written down and never sent, by a runner that died.
     """
     named = {event.provider_request_id: event for event in bill.events if event.provider_request_id}
     nameless = [event for event in bill.events if not event.provider_request_id]
@@ -86,7 +86,7 @@ def differences(slot: Slot, bill: Bill, figures: Figures) -> Iterator[str]:
     spoke = [exchange for exchange in unmatched if exchange.status]
     mute = [exchange for exchange in unmatched if not exchange.status]
     failed = len(nameless) - len(interrupted)
-    # What broke without a word is a failed call, or was the last of a runner that died meanwhile.
+    # A connection that broke without output is a failed call, or the last call of a runner that died meanwhile.
     if len(spoke) + max(0, len(mute) - failed) > len(interrupted) or failed > len(mute):
         yield (
             f"{slot}: {len(spoke)} answered and {len(mute)} broken requests have no event of their name, "
@@ -97,7 +97,7 @@ def differences(slot: Slot, bill: Bill, figures: Figures) -> Iterator[str]:
 
 
 def unlike(exchange: Served, event: UsageEvent) -> str:
-    """Return how an event differs from the request whose id it carries, nothing where it does not."""
+    """Return how an event differs from the request with its id, empty if they agree."""
     if exchange.status >= 400:
         expected: Any = ("none", 0, "failed")
         found: Any = (event.source, event.cost_pico, event.status)
@@ -110,7 +110,7 @@ def unlike(exchange: Served, event: UsageEvent) -> str:
 
 
 def turns(record: Record) -> Iterator[str]:
-    """Yield what is wrong about turns and what people were told of them."""
+    """Yield the errors of turns and of the events that people received."""
     final = dict(Turn.objects.filter(status__in=Turn.FINAL).values_list("pk", "status"))
     statuses = {str(pk): status for pk, status in final.items()}
     last_seq = {str(pk): seq for pk, seq in Turn.objects.values_list("pk", "last_event_seq")}
@@ -131,7 +131,7 @@ def turns(record: Record) -> Iterator[str]:
 
 
 def money() -> Iterator[str]:
-    """Yield what is wrong about holds, budgets and the books."""
+    """Yield the errors of holds, budgets and the ledger."""
     if Hold.objects.filter(resolved_at=None).exists():
         yield "holds outlived their turns"
     for period in BudgetPeriod.objects.select_related("budget"):
@@ -145,7 +145,7 @@ def money() -> Iterator[str]:
 
 
 def interruptions(done: Sequence[Done]) -> Iterator[str]:
-    """Yield the calls that were cut while no worker was killed or stopped: outages within a lease cut none."""
+    """Yield calls that were cut although no worker was killed or stopped: outages within a lease cut none."""
     at_workers = [one for one in done if one.fault in (KILL_WORKER, ROLL_WORKER)]
     for call in Call.objects.filter(status=Call.Status.INTERRUPTED):
         began, ended = span(call)
@@ -154,7 +154,7 @@ def interruptions(done: Sequence[Done]) -> Iterator[str]:
 
 
 def first_event_s(asked: Iterable[tuple[float, float]], outages: Collection[Done]) -> list[float]:
-    """Return how long first events of streamed turns took, of those that no outage touched."""
+    """Return the seconds to the first event of streamed turns, without turns during an outage."""
     return [
         came - begun
         for begun, came in asked
@@ -163,7 +163,7 @@ def first_event_s(asked: Iterable[tuple[float, float]], outages: Collection[Done
 
 
 def recovery_s(done: Sequence[Done]) -> list[float]:
-    """Return how long each call that a killed worker had open waited for its next runner, in seconds."""
+    """Return how long each open call of a killed worker waited for its next runner, in seconds."""
     at_workers = sorted((one.at, one.fault) for one in done if one.fault in (KILL_WORKER, ROLL_WORKER))
     found = []
     for call in Call.objects.filter(status=Call.Status.INTERRUPTED):
@@ -181,7 +181,7 @@ def span(call: Call) -> tuple[float, float]:
 
 
 def summary_of(values: Sequence[float]) -> dict[str, float]:
-    """Return how many there are, their middle, and what 95 of 100 are below."""
+    """Return count, median and 95th percentile."""
     if not values:
         return {"count": 0}
     ordered = sorted(values)
@@ -195,6 +195,6 @@ def summary_of(values: Sequence[float]) -> dict[str, float]:
 
 
 def turn_counts() -> dict[str, int]:
-    """Return `mode status` -> how many turns."""
+    """Return `mode status` -> number of turns."""
     pairs = Turn.objects.values_list("mode", "status")
     return dict(sorted(Counter(f"{mode} {status}" for mode, status in pairs).items()))

@@ -1,4 +1,4 @@
-"""The provider: answers every purpose of a council, counts, and has moods."""
+"""The provider: answers every purpose of a council, counts requests, and has moods."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from sessions.tests.support.councils import EVALUATE, ROUTE, decision, last_text
 AGENTS = ("ana", "bob", "cy")
 MANAGER = "manager"
 TAG = re.compile(r"\[q(\d+)\]")
-"""Every question carries its number: the highest in a request is of the turn that it belongs to."""
+"""Every question contains its number: the highest in a request is that of its turn."""
 
 FAIR, SLOW, FAILING, CUTTING, GONE = "fair", "slow", "failing", "cutting", "gone"
 MOODS = (SLOW, FAILING, CUTTING, GONE)
 
 
 class Weather(OpenAIServer):
-    """A provider whose mood any thread may change; it holds for requests that come from then on."""
+    """A provider whose mood any thread may change; it applies to later requests."""
 
     def __init__(self, seed: int) -> None:
         self.mood = FAIR
         self.struck = 0
-        """Requests that met with something other than fair weather."""
+        """Requests met by a mood other than fair weather."""
         self._random = random.Random(seed)
         super().__init__()
 
@@ -44,7 +44,7 @@ class Weather(OpenAIServer):
         return sends[self.mood](answer) if self.mood in sends else answer
 
     async def _answer(self, exchange: Exchange) -> None:
-        """Break the connection without a word while the provider is gone."""
+        """Close the connection without a response while the provider is down."""
         if self.mood == GONE:
             self.struck += 1
             await exchange.cut(reset=True)
@@ -77,12 +77,12 @@ class Weather(OpenAIServer):
 
 
 def question_of(text: str) -> int:
-    """Return the number of the question that a text is about. Raises ValueError where it has none."""
+    """Return the number of the question in a text. Raises ValueError if it has none."""
     return max(int(number) for number in TAG.findall(text))
 
 
 def asked_of(served: Served) -> tuple[int, str]:
-    """Return which question a request belongs to, and who is asked: an agent's key, or the manager."""
+    """Return the request's question and recipient: an agent's key, or the manager."""
     texts = "\n".join(message["content"] for message in served.body["messages"])
     system = served.body["messages"][0]["content"]
     key = next((key for key in AGENTS if f"You are {key.title()} (@{key})" in system), MANAGER)

@@ -1,4 +1,4 @@
-"""The contract of the event log, kept by the one in memory and by the one in Redis."""
+"""The contract of the event log, for the one in memory and the one in Redis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a process follows turns in Redis: readers come and go, connections and loops fail, and nobody misses an event."""
+"""Following turns in Redis: readers come and go, connections and loops fail, and no reader misses an event."""
 
 from __future__ import annotations
 

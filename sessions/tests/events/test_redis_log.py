@@ -1,4 +1,4 @@
-"""The event log in Redis: what other processes read, and a Redis that is away, full or empty."""
+"""The event log in Redis: reads from other processes, and a Redis that is down, full or empty."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""The production shape under load while its parts are killed, restarted and cut off: nothing is lost and nothing counts
-twice.
+"""The production setup under load while its parts are killed, restarted and cut off: nothing is lost or counts twice.
 
-`bench/chaos.py` runs it in a process of its own, on a PostgreSQL of its own, which is restarted. A run that fails shows
+`bench/chaos.py` runs it in a process of its own, on a PostgreSQL of its own, which is restarted. A failed run prints
 its seed: `bench/chaos.py --seed N` repeats the plan.
 """
 

@@ -1,4 +1,4 @@
-"""The web process does every job of the list, and one that fails again."""
+"""The web process runs every job of the list, and retries one that fails."""
 
 from __future__ import annotations
 

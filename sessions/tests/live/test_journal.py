@@ -1,4 +1,4 @@
-"""The journal: durable by default and said so, in memory by choice and warned of."""
+"""The journal: durable by default and reported as such, in memory as an option with a warning."""
 
 from __future__ import annotations
 

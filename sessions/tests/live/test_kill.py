@@ -1,5 +1,7 @@
-"""Recovery with real processes: `kill -9` at every stage of an orchestrator turn, then the provider's count against
-the ledger, and a reader that was cut against the new process."""
+"""Recovery with real processes: `kill -9` at every stage of an orchestrator turn.
+
+Then the provider's count must match the ledger, and a reader that was cut continues on the new process.
+"""
 
 from __future__ import annotations
 

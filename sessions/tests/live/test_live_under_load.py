@@ -1,4 +1,4 @@
-"""Many readers at once on the production set: each gets its answer word by word, to the end."""
+"""Many concurrent readers on the production set: each gets its answer word by word, to the end."""
 
 from __future__ import annotations
 

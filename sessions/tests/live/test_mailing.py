@@ -1,4 +1,4 @@
-"""A process that runs turns mails passed thresholds beside them."""
+"""A process that runs turns also mails notices of passed thresholds."""
 
 from __future__ import annotations
 

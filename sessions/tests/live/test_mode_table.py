@@ -1,4 +1,4 @@
-"""Modes and purposes are rows of tables: another mode works everywhere, and no other place knows a name."""
+"""Modes and purposes are rows of tables: an added mode works everywhere, and no other code names one."""
 
 from __future__ import annotations
 

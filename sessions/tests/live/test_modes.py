@@ -1,4 +1,4 @@
-"""Roundtable and orchestrator from the outside: HTTP in, events and database out."""
+"""Roundtable and orchestrator end to end: HTTP in, events and database out."""
 
 from __future__ import annotations
 

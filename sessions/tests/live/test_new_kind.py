@@ -1,4 +1,4 @@
-"""A new kind of provider is a row and a class: this adds one, and asks its model through the API."""
+"""A new kind of provider is a row and a class: this adds one, and calls its model through the API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The database goes away in mid-turn: what models answered is kept for a lease, readers wait, nothing counts twice."""
+"""The database is down in mid-turn: answers are kept for a lease, readers wait, nothing counts twice."""
 
 from __future__ import annotations
 

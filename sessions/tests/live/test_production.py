@@ -1,4 +1,4 @@
-"""The production shape with real processes: web, workers, beat, PostgreSQL, Redis, and what is killed of them."""
+"""The production setup with real processes: web, workers, beat, PostgreSQL, Redis, some of which are killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turns whose runner died: claimed again, resumed from the journal, billed for what was lost."""
+"""Turns whose runner died: claimed again, resumed from the journal, billed for lost calls."""
 
 from __future__ import annotations
 

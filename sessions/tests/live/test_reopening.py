@@ -1,4 +1,4 @@
-"""A log that vanishes while its turn ends: the end has the seq that the commit has stored."""
+"""A log that disappears while its turn ends: the terminal event has the seq stored by the commit."""
 
 from __future__ import annotations
 

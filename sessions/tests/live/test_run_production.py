@@ -1,4 +1,4 @@
-"""`bin/run --production`: starts all processes, starts again what dies, stops all of them."""
+"""`bin/run --production`: starts all processes, restarts those that die, stops all of them."""
 
 from __future__ import annotations
 

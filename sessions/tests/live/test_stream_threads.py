@@ -1,4 +1,4 @@
-"""Open streams of events cost a web process neither threads nor connections."""
+"""Open event streams use neither threads nor connections of a web process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many readers at once: a model server that costs little, and readers that note what arrives live.
+"""Many concurrent readers: a cheap model server, and readers that record what arrives live.
 
     with ModelServer() as models, production_set(directory, authorization, REDIS_URL=...) as server:
         report = run_job(Job("pantheon", server.port, authorization=..., path=..., body=..., streams=24, turns=120))

@@ -1,4 +1,4 @@
-"""A client's connection in HTTP/1.1, on the bare transport: it costs a load test as little as can be."""
+"""An HTTP/1.1 client connection on the bare transport, to cost a load test as little as possible."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ CHUNKED = re.compile(rb"(?i)\r\ntransfer-encoding: *chunked")
 
 
 class Client:
-    """Makes one request after the other, over one connection as long as that stays open."""
+    """Makes requests one after the other, over one connection as long as it stays open."""
 
     def __init__(self, origin: str, authorization: str) -> None:
         self._netloc, self._authorization = urlsplit(origin).netloc, authorization
         self._connection: Connection | None = None
 
     async def post(self, path: str, body: dict[str, Any], take_line: Callable[[bytes], object]) -> int:
-        """Return the status when the response is over. Raises OSError where it breaks off."""
+        """Return the status at the end of the response. Raises OSError if it breaks off."""
         if self._connection is None or self._connection.is_closed:
             host, _, port = self._netloc.rpartition(":")
             _, self._connection = await asyncio.get_running_loop().create_connection(
@@ -46,7 +46,7 @@ class Client:
 
 
 class Connection(asyncio.Protocol):
-    """Hands on each line of a response as it arrives."""
+    """Passes on each line of a response as it arrives."""
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport
@@ -73,7 +73,7 @@ class Connection(asyncio.Protocol):
         self._received = self._line = b""
         self._status = 0
         self._left: int | None = None
-        """Bytes that the body still has; None where it comes in chunks."""
+        """Remaining bytes of the body; None if it is chunked."""
 
     def data_received(self, data: bytes) -> None:
         self._received += data

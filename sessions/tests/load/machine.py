@@ -1,4 +1,4 @@
-"""What processes use: processor time, threads and memory, by role."""
+"""Resources used by processes: processor time, threads and memory, by role."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import psutil
 
 PARTS = {"gunicorn": "web", "celery -A pantheon --quiet worker": "worker"}
-"""What the command of a process of the production set has in it -> its role. The others cost next to nothing."""
+"""Part of the command of a production process -> its role. The others use next to nothing."""
 
 OTHERS = "beat"
 
@@ -19,9 +19,9 @@ OTHERS = "beat"
 class Size:
     processes: int = 0
     threads: int = 0
-    """Of the process that has most."""
+    """Of the process with the most."""
     memory: int = 0
-    """Bytes, together: their shares (PSS) where the kernel tells, so that nothing counts twice."""
+    """Bytes in total: proportional shares (PSS) if the kernel reports them, so that nothing counts twice."""
 
     def most(self, other: Size) -> Size:
         return Size(
@@ -34,12 +34,12 @@ class Size:
 @dataclass
 class Machine:
     roots: dict[str, int] = field(default_factory=dict)
-    """Role -> the process that started all others of it."""
+    """Role -> the root of its process tree."""
     supervisor: int | None = None
-    """That of the production set, whose processes have roles of their own."""
+    """Of the production set, whose processes have their own roles."""
 
     def cpu_s(self) -> Counter[str]:
-        """Return seconds since the processes began, those of children that are gone included."""
+        """Return seconds since the processes began, including those of ended children."""
         used: Counter[str] = Counter()
         for role, process in self._processes():
             with suppress(psutil.NoSuchProcess):  # a connection of PostgreSQL has ended

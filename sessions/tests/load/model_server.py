@@ -1,7 +1,7 @@
-"""A model server in OpenAI's wire format that streams some words, some milliseconds apart, and their usage.
+"""A model server in OpenAI's wire format that streams some words at fixed intervals, and their usage.
 
-The model's id says how many and how fast: `sim-20w-20ms`. `GET /stats` has the requests so far, how many are open, and
-the most that were open at once. Written on the bare transport, because what it costs is measured along with the rest.
+The model's id gives number and interval: `sim-20w-20ms`. `GET /stats` returns the requests so far, the open ones, and
+the most that were open at once. Written on the bare transport, because its cost is measured along with the rest.
 
     python -m sessions.tests.load.model_server PORT
 """

@@ -1,4 +1,4 @@
-"""What a load test starts: the production set, the model server, and the readers."""
+"""Processes of a load test: the production set, the model server, and the readers."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ UNLIMITED = {
     "PANTHEON_TOKEN_TURNS_PER_HOUR": "0",
     "PANTHEON_REQUESTS_PER_MINUTE": "0",
 }
-"""One token asks for everybody."""
+"""One token sends all requests."""
 
 DEFAULT_LEASES = {"PANTHEON_LEASE_S": "15", "PANTHEON_RECOVER_EVERY_S": "5"}
-"""Those that Pantheon comes with; tests have shorter ones."""
+"""Pantheon's defaults; tests have shorter ones."""
 
 
 @contextmanager
 def running(
     directory: Path, authorization: str, *arguments: str, **environment: str
 ) -> Iterator[ServerProcess]:
-    """Start what bin/run starts with these arguments, on a database that is migrated; stop all of it in the end."""
+    """Start bin/run with these arguments on a migrated database; stop all of it at the end."""
     environment = {**UNLIMITED, **DEFAULT_LEASES, **environment}
     server = ServerProcess(directory, authorization, (*SUPERVISOR, *arguments), **environment)
     with server:
@@ -96,7 +96,7 @@ class ModelServer:
 
 
 class JobProcess:
-    """Readers that do a job, in a process of their own."""
+    """Readers that run a job, in a process of their own."""
 
     def __init__(self, job: Job) -> None:
         self._process = subprocess.Popen(
@@ -113,7 +113,7 @@ class JobProcess:
         self._process.stdin = None  # or communicate() would use it
 
     def report(self, timeout_s: float | None = None) -> Report | None:
-        """Return what the readers got; None where they are not done in time, and can be asked again."""
+        """Return the readers' results; None if they do not finish in time, then call it again."""
         try:
             output, _ = self._process.communicate(timeout=timeout_s)
         except subprocess.TimeoutExpired:
@@ -124,14 +124,14 @@ class JobProcess:
 
 
 def run_job(job: Job) -> Report:
-    """Have readers do a job; return what they got."""
+    """Run a job with readers; return their results."""
     report = JobProcess(job).report()
     assert report is not None
     return report
 
 
 def turns_of(server: ServerProcess, *, authorization: str, room: str, model: str, **options: Any) -> Job:
-    """Return a job of asking the agent that is called as its model, each time in a new session of a room."""
+    """Return a job that asks the agent named like its model, each time in a new session of a room."""
     return Job(
         f"http://127.0.0.1:{server.port}",
         authorization,
@@ -143,7 +143,7 @@ def turns_of(server: ServerProcess, *, authorization: str, room: str, model: str
 
 
 def completions_of(base_url: str, key: str, model: str, **options: Any) -> Job:
-    """Return a job of asking a server that speaks as OpenAI does."""
+    """Return a job that asks an OpenAI-compatible server."""
     origin, separator, path = base_url.rstrip("/").partition("/v1")
     body = {
         "model": model,

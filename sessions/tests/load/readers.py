@@ -1,4 +1,4 @@
-"""Readers that ask and read at the same time, and note what they got and when.
+"""Readers that ask and read concurrently, and record results with their times.
 
 python -m sessions.tests.load.readers < job.json
 """
@@ -21,11 +21,11 @@ import uvloop
 from sessions.tests.load.connection import Client
 
 LEAST_DELTAS = 5
-"""Pieces of text in which an answer has to come, to count as live."""
+"""Minimum pieces of text of an answer to count as live."""
 
 OPENED_AT_ONCE = 32
 WORD = re.compile(rb'"content": ?"(?!")')
-"""In a chunk of OpenAI's wire format: text, and neither an empty one nor none."""
+"""Text in a chunk of OpenAI's wire format, neither empty nor null."""
 
 
 @dataclass(frozen=True)
@@ -34,21 +34,21 @@ class Job:
     """Scheme, host and port."""
     authorization: str
     path: str
-    """Where a turn is asked for; `{session}` in it is a session of the turn's own."""
+    """URL path of a turn request; `{session}` in it is a session of the turn's own."""
     body: dict[str, Any]
     streams: int
     turns: int
     sessions_path: str = ""
-    """Where sessions are made; empty for a gateway, which has none."""
+    """URL path of session creation; empty for a gateway, which has no sessions."""
     all_at_once: bool = False
-    """Make every session first, then ask in all of them at once."""
+    """Create all sessions first, then ask in all of them at once."""
     timeout_s: float = 120.0
-    """How long a turn may take."""
+    """Maximum duration of a turn."""
 
 
 @dataclass
 class Turn:
-    """What one reader got. Milliseconds since the request; the first word of a snapshot comes with it."""
+    """One reader's result. Milliseconds since the request; the first word of a snapshot arrives with it."""
 
     first_ms: float = 0.0
     whole_ms: float = 0.0
@@ -65,9 +65,9 @@ class Turn:
 @dataclass
 class Report:
     turns: list[Turn] = field(default_factory=list)
-    """Those that came to an end."""
+    """Turns that ended."""
     errors: dict[str, int] = field(default_factory=dict)
-    """What became of the others -> how often."""
+    """Error of the other turns -> count."""
     wall_s: float = 0.0
     cpu_s: float = 0.0
     """Of the readers' own process."""
@@ -82,12 +82,12 @@ class Report:
 
 
 class Reading:
-    """Notes the lines of one response."""
+    """Records the lines of one response."""
 
     def __init__(self, *, of_gateway: bool) -> None:
         self.turn = Turn()
         self.answer = b""
-        """The newest line that is not empty: it says what is wrong where the turn was not completed."""
+        """The newest line that is not empty: it contains the error if the turn was not completed."""
         self._begun = time.perf_counter()
         self._note: Callable[[bytes], None] = self._note_chunk if of_gateway else self._note_event
 
@@ -184,7 +184,7 @@ class Readers:
         return Client(self._job.origin, self._job.authorization)
 
     async def _session(self, client: Client) -> str:
-        """Make a session of its own for a turn; a gateway has none."""
+        """Create a session for a turn; empty for a gateway, which has no sessions."""
         if not self._job.sessions_path:
             return ""
         lines: list[bytes] = []
@@ -203,7 +203,7 @@ class Readers:
 
 
 class Refused(Exception):
-    """Answered, and not with a turn that was completed."""
+    """A response without a completed turn."""
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
-"""Make what a load test asks, in the database of the environment: a person, a room, and an agent for each model.
+"""Create the rows of a load test in the environment's database: a user, a room, and an agent for each model.
 
     python -m sessions.tests.load.rows BASE_URL MODEL_ID...
 
-Agents are called as their models. Prints the Authorization header and the id of the room, as JSON.
+Agents are named like their models. Prints the Authorization header and the id of the room, as JSON.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whom the composer keeps: those whom the last message of a room in manual mode tagged."""
+"""The composer's recipients: the agents mentioned in the last message of a room in manual mode."""
 
 from __future__ import annotations
 

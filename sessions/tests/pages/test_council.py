@@ -1,4 +1,4 @@
-"""Councils at work as the server renders them: routing, rounds, the synthesis, versions, receipts."""
+"""Server-rendered councils: routing, rounds, the synthesis, versions, receipts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Home, the starter council, the welcome after the set-up."""
+"""Home, the starter council, the welcome page after set-up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Money as people read it."""
+"""Money formatted for people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""*Test* on the page of providers and keys: asks a provider for its list of models and says what came of it."""
+"""*Test* on the page of providers and keys: requests a provider's list of models and shows the result."""
 
 from __future__ import annotations
 

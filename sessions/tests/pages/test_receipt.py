@@ -1,4 +1,4 @@
-"""A turn's receipt: whoever reads it can compute every line again."""
+"""A turn's receipt: every line can be recomputed from what it shows."""
 
 from __future__ import annotations
 

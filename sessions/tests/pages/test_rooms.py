@@ -1,4 +1,4 @@
-"""The room editor, and the way into a room."""
+"""The room editor, and opening a room."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The search page: what is found, how it is marked, and where it leads."""
+"""The search page: results, highlighting and links."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The conversation as the server renders it."""
+"""The server-rendered conversation."""
 
 from __future__ import annotations
 

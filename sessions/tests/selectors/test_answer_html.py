@@ -1,4 +1,4 @@
-"""The HTML of answers is stored with them: made once, by the turn, and again if the renderer is another."""
+"""The HTML of answers is stored with them: rendered once, by the turn, and again after a change of the renderer."""
 
 from __future__ import annotations
 

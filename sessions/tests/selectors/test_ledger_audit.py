@@ -1,4 +1,4 @@
-"""The audit finds each breach that is made on purpose, and nothing in books that are in order."""
+"""The audit finds each breach made on purpose, and nothing in a consistent ledger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the ledger audit finds in holds, budgets, costs, rollups and counts."""
+"""Findings of the ledger audit in holds, budgets, costs, rollups and counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No search takes long, whatever is asked and whatever the messages are: counted in steps."""
+"""Search time is bounded for all queries and messages, counted in steps."""
 
 from __future__ import annotations
 

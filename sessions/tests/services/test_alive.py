@@ -1,4 +1,4 @@
-"""Changes under a lock: none undoes another, none revives what was deleted."""
+"""Changes under a lock: none overwrites another, none restores a deleted row."""
 
 from __future__ import annotations
 

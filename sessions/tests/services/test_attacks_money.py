@@ -1,4 +1,4 @@
-"""Attacks on the bill, which were tried by hand and held: no door to a model is open where nothing is left."""
+"""Attacks on the bill, tried by hand before: no path reaches a model once the budget is used up."""
 
 from __future__ import annotations
 

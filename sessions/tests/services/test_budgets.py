@@ -1,4 +1,4 @@
-"""Hard budgets: held before anything is sent, drawn on by every call, settled with the turn."""
+"""Hard budgets: reserved before anything is sent, drawn on by every call, settled with the turn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many turns at once against a budget that pays for a known number of them: never more get through."""
+"""Many concurrent turns with a budget for a known number of them: never more are accepted."""
 
 from __future__ import annotations
 

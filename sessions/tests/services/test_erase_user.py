@@ -1,4 +1,4 @@
-"""A person is exported and erased; the ledger stays, and knows nobody any more."""
+"""A person is exported and erased; the ledger stays, without any name."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""No traffic makes holds too small: whatever was asked before, a hard budget is not overspent.
+"""Holds are never too small: whatever the earlier calls were, a hard budget is not overspent.
 
-Providers count as badly as a tokenizer can: a token for each byte of dense text, and next to none for spaces.
+Providers count in the worst way for a tokenizer: a token for each byte of dense text, and next to none for spaces.
 """
 
 from __future__ import annotations

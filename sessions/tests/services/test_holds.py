@@ -1,4 +1,4 @@
-"""Holds that outlive something: the runner of their turn, or the period that they were taken of."""
+"""Holds that outlive the runner of their turn, or the period that they belong to."""
 
 from __future__ import annotations
 

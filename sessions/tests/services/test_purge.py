@@ -1,4 +1,4 @@
-"""What was deleted goes for good after some days, and nothing else."""
+"""Deleted items are erased for good after some days, and nothing else is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`recover_turns`: turns whose process is gone are run to their end, others are left alone."""
+"""`recover_turns`: finishes turns whose process is gone, and leaves others alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was deleted can be taken back, for as long as it is kept."""
+"""Deleted items can be restored as long as they are kept."""
 
 from __future__ import annotations
 

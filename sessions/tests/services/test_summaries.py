@@ -1,4 +1,4 @@
-"""Summaries: made in a turn or on demand, continued, edited, pinned; nothing is lost when they fail."""
+"""Summaries: created in a turn or on demand, continued, edited, pinned; nothing is lost when they fail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Suspension ends what an account has begun: its running turns, and its open streams."""
+"""Suspension ends an account's running turns and open streams."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Accepting a turn: clashes are found by the database, and what is refused leaves nothing behind."""
+"""Accepting a turn: the database detects conflicts, and a rejected turn leaves nothing behind."""
 
 from __future__ import annotations
 

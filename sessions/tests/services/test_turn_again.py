@@ -1,4 +1,4 @@
-"""New versions of a turn, and forks, from the outside."""
+"""New versions of a turn, and forks, end to end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a provider does, the ledger equals what it says it served."""
+"""The ledger equals the usage that a provider reports, in every kind of failure."""
 
 from __future__ import annotations
 

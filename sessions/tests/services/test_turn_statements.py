@@ -1,4 +1,4 @@
-"""What a turn asks of the database, from the request that is accepted to the commit."""
+"""Database statements of a turn, from the accepted request to the commit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls that are cut while their model works unseen: what they are billed, and what hard budgets count."""
+"""Calls cut while their model produces unseen output: their bill, and their share of hard budgets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A row of everything, for the tests of the administration."""
+"""One row of each model, for the tests of the administration."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from orchestration.models import LlmModel, Provider
 from sessions.models import Agent, Call, ChatSession, Message, Room, RoomAgent, Summary, Turn
 
 WRITTEN = "xyzzy"
-"""Stands in everything that people or models wrote, and on no admin page."""
+"""Part of every text by people or models, and on no admin page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Rows:
 
 
 def make_rows(name: str = "ada") -> Rows:
-    """Make one row of each model; every name is derived from `name`, so that it can be called again."""
+    """Create one row of each model; every name is derived from `name`, so that it can be called again."""
     team = Team.objects.create(name=f"Team of {name}")
     user = User.objects.create_user(f"{name}@example.org", name=name, team=team)
     token = ApiToken.objects.create(
@@ -157,7 +157,7 @@ def call_of(turn: Turn, agent: Agent, model: LlmModel) -> Call:
 
 
 def messages_of(turn: Turn, agent: Agent, model: LlmModel) -> Message:
-    """Make the question and the answer; return the answer."""
+    """Create the question and the answer; return the answer."""
     session = turn.session
     Message.objects.create(
         session=session, turn=turn, seq=1, role=Message.Role.USER, text=f"{WRITTEN} question"

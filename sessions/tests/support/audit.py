@@ -1,4 +1,4 @@
-"""Books to audit, and what is wrong with them."""
+"""A ledger to audit, and its breaches."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sessions.tests.services.test_turn_commit import claimed_turn, commit, finis
 
 
 def broken() -> dict[int, list[str]]:
-    """Return invariant -> breaches, as the audit finds them."""
+    """Return invariant -> breaches, from the audit."""
     found = {invariant.number: list(invariant.breaches()) for invariant in INVARIANTS}
     return {number: lines for number, lines in found.items() if lines}
 
@@ -38,7 +38,7 @@ def copy_of(row: Any, **changes: Any) -> Any:
 
 @pytest.fixture
 def turn(alice) -> Turn:
-    """A final turn of two calls, and one that runs with a finished call."""
+    """A final turn of two calls, and a running one with a finished call."""
     claimed, result = claimed_turn(alice, 2)
     commit(claimed, result)
     agent = make_agent(alice, "zoe", make_model(alias="another"))

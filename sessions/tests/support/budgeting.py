@@ -1,4 +1,4 @@
-"""Hard budgets for tests of turns, sessions to ask in, and what a turn there may cost: import `session` and `room`."""
+"""Hard budgets for tests of turns, their sessions, and estimated costs of turns: import `session` and `room`."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def ask(api, session, message: str = "hello", **fields: Any):
 
 
 def a_day_ago(made: Budget) -> None:
-    """Have it been yesterday that a budget was made and its turns were accepted."""
+    """Date a budget's creation and its turns' acceptance one day back."""
     day = dt.timedelta(days=1)
     Budget.objects.filter(pk=made.pk).update(counts_from=F("counts_from") - day)
     for period in made.periods.all():

@@ -1,4 +1,4 @@
-"""Chat completions: how to ask for one, and what was answered."""
+"""Chat completions: requests and parsed responses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Councils on provider servers, and what tells their calls apart."""
+"""Councils on provider servers, and the texts that distinguish their calls."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from sessions.tests.factories import make_room, make_session
 
 ROUTE, EVALUATE, SYNTHESIZE = "Choose up to", "more round(s) are possible", "Now write the council's answer"
-"""What the manager is asked last, by purpose."""
+"""Parts of the manager's last prompt, by purpose."""
 
 
 def council(alice, agents, **fields) -> str:
@@ -22,7 +22,7 @@ def decision(*selections: tuple[str, str], action: str = "route", reason: str = 
 
 
 def says(key: str) -> str:
-    """What the system prompt of an agent says, and of nobody else."""
+    """A text that only the system prompt of this agent contains."""
     return f"You are {key.title()} (@{key})"
 
 

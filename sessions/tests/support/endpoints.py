@@ -100,7 +100,7 @@ def url(path: str, ids: Ids) -> str:
 
 
 def send(client: Client, endpoint: Endpoint, ids: Ids, raw: bytes | None = None, **extra: Any) -> Any:
-    """Send an endpoint's own body, or raw bytes in its place."""
+    """Send an endpoint's own body, or raw bytes instead."""
     if raw is None and endpoint.body is not None:
         raw = json.dumps(endpoint.body).encode()
     body = {} if raw is None else {"data": raw, "content_type": "application/json"}

@@ -26,7 +26,7 @@ def redis_server(tmp_path_factory) -> Iterator[RedisProcess]:
 
 @pytest.fixture(params=["memory", "redis"])
 def new_log(request) -> Iterator[Callable[..., EventLog]]:
-    """Make logs of one kind; those in Redis see each other's."""
+    """Create logs of one kind; those in Redis see each other's events."""
     made: list[RedisEventLog] = []
 
     def make(**options: Any) -> EventLog:
@@ -56,7 +56,7 @@ def event(kind: str, **fields: Any) -> dict[str, Any]:
 
 
 def write(log: EventLog, turn_id: uuid.UUID, *seqs: int, kind: str = "step.delta", text: str = "x") -> None:
-    """Append events and let them arrive."""
+    """Append events and wait until they are written."""
     for seq in seqs:
         log.append(turn_id, seq, event("turn.started" if seq == 1 else kind, text=text))
     log.drain(PATIENCE_S)

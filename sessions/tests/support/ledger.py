@@ -1,4 +1,4 @@
-"""The provider's count against ours."""
+"""Compare the provider's count with ours."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from sessions.selectors.ledger_audit import INVARIANTS
 def assert_ledger_matches(*servers: ProviderServer) -> None:
     """Compare attempt for attempt and token for token.
 
-    Whatever usage a server told the client is billed as it is; an HTTP error costs nothing; what was cut is
-    estimated. And our own books agree with each other: one event per call, every call committed,
-    and nothing for the audit to find.
+    Usage that a server sent to the client is billed as it is; an HTTP error costs nothing; a cut call is estimated. Our
+    own ledger is consistent too: one event per call, every call committed, and no findings of the audit.
     """
     served = [exchange.wait() for server in servers for exchange in server.served]
     events = {event.provider_request_id or str(event.pk): event for event in UsageEvent.objects.all()}
@@ -48,7 +47,7 @@ def assert_nothing_to_audit() -> None:
 
 
 def without_reasoning(usage: Usage, event: UsageEvent) -> Usage:
-    """Anthropic does not tell how much of the output was reasoning: what the event has must only fit in it."""
+    """Return usage to compare with an event: Anthropic reports no reasoning tokens, so the event may have none."""
     assert event.reasoning_tokens in (0, usage.reasoning)
     return Usage(
         usage.input,

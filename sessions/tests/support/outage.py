@@ -1,4 +1,4 @@
-"""PostgreSQL as it is while it restarts: every connection is cut, nobody is let in. The calling thread's own stays."""
+"""PostgreSQL during a restart: other connections are cut, and new ones refused. The calling thread's own stays."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from psycopg import sql
 
 @contextmanager
 def outage() -> Iterator[None]:
-    """Have the test database gone for everybody else."""
+    """Make the test database unavailable to all other connections."""
     allow_connections(False)
     try:
         cut_connections()
@@ -25,13 +25,13 @@ def outage() -> Iterator[None]:
 def allow_connections(allowed: bool) -> None:
     name = sql.Identifier(str(connection.settings_dict["NAME"]))
     command = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}").format(name, sql.Literal(allowed))
-    # A database does not shut itself: said from beside it.
+    # A connection cannot close its own database, so this uses another one.
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as beside:
         beside.execute(command)
 
 
 def cut_connections() -> None:
-    """End every other connection to the test database, as a restart does to those that a pool keeps."""
+    """End every other connection to the test database, as a restart does to pooled connections."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"

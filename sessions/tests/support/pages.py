@@ -1,4 +1,4 @@
-"""What tests of the pages share."""
+"""Shared helpers of the page tests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sessions.models import Call, ChatSession, Message, Turn
 
 
 def browser(user: User) -> Client:
-    """Return a browser in which somebody is signed in."""
+    """Return a browser with a signed-in user."""
     client = Client()
     client.force_login(user)
     return client

@@ -1,4 +1,4 @@
-"""A PostgreSQL of a test's own, to be stopped, killed and started again on the same port with what it holds."""
+"""A PostgreSQL of a test's own, which can be stopped, killed and restarted on the same port with its data."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class PostgresProcess:
         return self.cluster.url(self.port)
 
     def start(self) -> Self:
-        """Start the server, and return when it takes connections: after a crash it recovers first."""
+        """Start the server, and return when it accepts connections: after a crash it recovers first."""
         with (self.cluster.directory / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [*self.cluster.command(self.port), "-c", "synchronous_commit=on"],  # a crash loses no commit

@@ -1,4 +1,4 @@
-"""A Redis of a test's own, to be killed, stopped and started again on the same port."""
+"""A Redis of a test's own, which can be killed, stopped and restarted on the same port."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PASSWORD = "sk-of-redis"
 
 
 class RedisProcess:
-    """Keeps nothing on disk: what is started again is empty."""
+    """Keeps nothing on disk: it is empty after a restart."""
 
     def __init__(self, directory: Path) -> None:
         self.port = free_port()
@@ -72,7 +72,7 @@ class RedisProcess:
             self._process = None
 
     def freeze(self) -> None:
-        """Keep connections open and answer nothing."""
+        """Keep connections open without responding."""
         assert self._process is not None
         os.kill(self._process.pid, signal.SIGSTOP)
 

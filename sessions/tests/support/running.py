@@ -1,4 +1,4 @@
-"""A runner on a database of the test's own making."""
+"""A runner on a test's own database."""
 
 from __future__ import annotations
 

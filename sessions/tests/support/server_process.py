@@ -1,4 +1,4 @@
-"""The real web server as a process of its own on the test database, readers of its streams, and places to kill it at.
+"""The real web server as a process on the test database, readers of its streams, and points to kill it at.
 
 with ServerProcess(log_dir) as server:
     server.post(f"sessions/{session.pk}/turns", {"message": "Hello", "background": True})
@@ -47,13 +47,13 @@ COMMAND = (
     ),
     "pantheon.asgi:application",
 )
-"""What bin/run starts."""
+"""The command that bin/run starts."""
 
 _names = itertools.count(1)
 
 
 def until(is_so: Callable[[], object], *, timeout_s: float = 30.0) -> None:
-    """Return once something is so that only asking can tell: another process made it so."""
+    """Wait for a condition that another process causes, by polling."""
     clock = threading.Event()
     deadline = time.monotonic() + timeout_s
     while not is_so():
@@ -62,7 +62,7 @@ def until(is_so: Callable[[], object], *, timeout_s: float = 30.0) -> None:
 
 
 def database_url() -> str:
-    """Return the address of the database that this test runs on."""
+    """Return the URL of the database that this test runs on."""
     name = str(connection.settings_dict["NAME"])
     if connection.vendor == "sqlite":
         return f"sqlite:///{name}"
@@ -77,7 +77,7 @@ def free_port() -> int:
 
 
 class ChildProcess:
-    """A process of Pantheon on the test database, in a process group of its own with those that it starts."""
+    """A Pantheon process on the test database, in a process group with its own children."""
 
     def __init__(self, directory: Path, command: Sequence[str], **environment: str) -> None:
         self.log_path = directory / f"process-{next(_names)}.log"
@@ -86,7 +86,7 @@ class ChildProcess:
             **os.environ,
             "PYTHONUNBUFFERED": "1",
             "DATABASE_URL": database_url(),
-            "REDIS_URL": "",  # the embedded shape: turns run in the web process
+            "REDIS_URL": "",  # the embedded setup: turns run in the web process
             "PANTHEON_LEASE_S": str(LEASE_S),
             "PANTHEON_RECOVER_EVERY_S": "0.2",
             **environment,
@@ -94,7 +94,7 @@ class ChildProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Self:
-        """Start the processes; `wait_until_up` before something is asked of them."""
+        """Start the processes; call `wait_until_up` before sending requests."""
         with self.log_path.open("wb") as log:
             self._process = subprocess.Popen(
                 self._command,
@@ -142,7 +142,7 @@ class ChildProcess:
         return self._process.wait(ANSWER_TIMEOUT_S)
 
     def kill(self) -> None:
-        """`kill -9`, all of the group."""
+        """`kill -9` the whole group."""
         if self._process is not None and self._process.poll() is None:
             self.signal(signal.SIGKILL)
             self._process.wait()
@@ -184,7 +184,7 @@ class ServerProcess(ChildProcess):
             return False
 
     def is_gone(self) -> bool:
-        """Nobody listens any more."""
+        """Whether nothing listens on the port any more."""
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) != 0
 
@@ -197,7 +197,7 @@ class ServerProcess(ChildProcess):
         return self._request("POST", path, json.dumps(body))
 
     def read(self, path: str, *, after: int | None = None) -> Reader:
-        """Begin to read a stream of events, like a browser that knows the events up to `after`."""
+        """Start reading a stream of events, like a browser that has the events up to `after`."""
         headers = {"Authorization": self.authorization}
         if after is not None:
             headers["Last-Event-ID"] = str(after)
@@ -257,17 +257,17 @@ class Reader:
         return self.events[-1].id if self.events else 0
 
     def wait_for(self, found: Callable[[Sse], bool]) -> None:
-        """Return once such an event was read."""
+        """Return once a matching event was read."""
         until(lambda: any(found(event) for event in list(self.events)), timeout_s=ANSWER_TIMEOUT_S)
 
     def hang_up(self) -> None:
-        """Close the connection, as a browser does that loses its network."""
+        """Close the connection, like a browser that loses its network."""
         sock = socket.socket(fileno=os.dup(self._socket.fileno()))
         with sock:
             sock.shutdown(socket.SHUT_RDWR)
         assert self.over.wait(ANSWER_TIMEOUT_S)
 
     def wait(self) -> list[Sse]:
-        """Return all events once the stream is over."""
+        """Return all events after the stream has ended."""
         assert self.over.wait(ANSWER_TIMEOUT_S), [event.type for event in self.events]
         return self.events

@@ -18,7 +18,7 @@ class Sse:
 
 
 def parse_sse(text: str) -> list[Sse]:
-    """Return the events of a stream; comments and `retry` are passed over, an `event:` field is an error."""
+    """Return the events of a stream; comments and `retry` are ignored, an `event:` field is an error."""
     events = []
     for block in text.split("\n\n"):
         fields = dict(line.split(": ", 1) for line in block.splitlines() if line and not line.startswith(":"))

@@ -1,8 +1,8 @@
-"""Stop another process in the middle of a transaction, at a statement that the test names.
+"""Stop another process in the middle of a transaction, at a statement chosen by the test.
 
-The place is a trigger in the database: on PostgreSQL it waits for an advisory lock that the test holds, on SQLite
-(where nothing can wait inside a statement) it counts without end, while its process holds the one writer's lock.
-Whoever stands there has done all that comes before in its transaction, and nothing after.
+The breakpoint is a trigger in the database: on PostgreSQL it waits for an advisory lock that the test holds, on SQLite
+(where a statement cannot wait) it counts forever, while its process holds the one writer's lock. The stopped process
+has done everything before this point of its transaction, and nothing after.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ NAME = "test_stall"
 
 @contextmanager
 def stall(event: str, *, when: str = "") -> Iterator[Callable[[], None]]:
-    """Stop whoever comes to `event` (`INSERT ON table`); yield what returns once somebody stands there.
+    """Stop any process at `event` (`INSERT ON table`); yield a function that returns once one has stopped there.
 
-    At the end of the block those who still live go on; kill them before.
+    At the end of the block the surviving processes continue; kill them before.
     """
     make, wait, drop = (_sqlite if connection.vendor == "sqlite" else _postgres)(event, when)
     for sql in make:
@@ -68,10 +68,10 @@ def _sqlite(event: str, when: str) -> Parts:
 
 
 class _SqliteWriter:
-    """Tells whether one transaction holds the writer's lock for good."""
+    """Detects whether one transaction holds the writer's lock forever."""
 
     LOOKS = 15
-    """No transaction of ours is found open so many times in a row, unless it stands still."""
+    """Consecutive checks that find the lock taken before it counts as stuck; short transactions never reach it."""
 
     def __init__(self) -> None:
         self.found = 0
@@ -99,7 +99,7 @@ def run(sql: str) -> Any:
 
 @contextmanager
 def refused(event: str) -> Iterator[None]:
-    """Let the database refuse an `event` (`INSERT ON table`), whoever tries it."""
+    """Make the database refuse an `event` (`INSERT ON table`) from any process."""
     table = event.rpartition(" ")[2]
     if connection.vendor == "sqlite":
         make = [

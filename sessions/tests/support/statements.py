@@ -1,4 +1,4 @@
-"""Step into what the product says to the database, one statement at a time."""
+"""Intercept the product's database statements one at a time."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def break_statement(number: int) -> Iterator[list[str]]:
 
 @contextmanager
 def before_statement(start: str, interrupt: Callable[[], None]) -> Iterator[None]:
-    """Call `interrupt` once, in a thread (and so a connection) of its own, just before a statement that begins so."""
+    """Call `interrupt` once, in its own thread (and connection), just before a statement with this start."""
     done = False
 
     def wrapper(execute: Execute, sql: str, params: Any, many: bool, context: Any) -> Any:
@@ -49,7 +49,7 @@ def before_statement(start: str, interrupt: Callable[[], None]) -> Iterator[None
 
 
 def in_thread(function: Callable[[], None]) -> None:
-    """Run a function to its end in another thread, with a connection of its own; raise what it raises."""
+    """Run a function to its end in another thread, with its own connection; raise its exception."""
     errors: list[BaseException] = []
 
     def run() -> None:

@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback whose open connections can be made to hang: nothing more passes, and none is closed."""
+"""A TCP proxy on loopback that can hang its open connections: they pass no more data, and stay open."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Proxy:
         self._sockets: list[socket.socket] = []
 
     def hang(self) -> None:
-        """Let nothing more pass on the connections of now; later ones work."""
+        """Hang the current connections; later ones work."""
         self._hung.set()
         self._hung = threading.Event()
 

@@ -1,4 +1,4 @@
-"""Wait for what happens on another thread: until it has, never for a time."""
+"""Wait for events on another thread: until they happen, never for a fixed time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Count what Python does, not how long it takes: the same on every machine."""
+"""Count Python function calls instead of time: the same on every machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def calls_of(function: Callable[[], object]) -> int:
-    """Return how many functions are called, those in C too, until a function returns."""
+    """Return how many functions, including those in C, are called until a function returns."""
     count = 0
 
     def note(frame: Any, event: str, argument: Any) -> None:
