@@ -76,7 +76,7 @@ def test_what_is_not_safe_is_said(tmp_path: Path) -> None:
 def test_without_https_one_setting_is_named_and_not_what_follows_from_it(tmp_path: Path, url: str) -> None:
     found = deployed(tmp_path, PANTHEON_URL=url)
     assert found.returncode == 1
-    assert "Set PANTHEON_URL=https://" in found.stderr
+    assert "Set PANTHEON_URL to the https address" in found.stderr
     assert "System check identified 1 issue" in found.stderr
     assert "SECURE_" not in found.stderr
 

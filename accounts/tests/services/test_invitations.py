@@ -253,7 +253,7 @@ class TestMail:
             mails.EMAIL_PORT = server.port
             with django_capture_on_commit_callbacks(execute=True):
                 invitation, url = invite(alice)
-        assert f"could not mail invitation {invitation.pk}" in caplog.text
+        assert f"the invitation {invitation.pk} could not be mailed" in caplog.text
         assert secret_of(url) not in caplog.text
         invitation.refresh_from_db()
         assert (invitation.mailed_at, invitation.state) == (None, "open")
