@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_view
@@ -18,8 +18,9 @@ from accounts.models import ApiToken, User
 from sessions.access import access_agent, access_room
 from sessions.api.agents import AgentSerializer
 from sessions.api.fields import ModelAliasField
+from sessions.api.sized_pages import SizedPages
 from sessions.models import Agent, Room
-from sessions.selectors.rooms import rooms_with_agents, seated
+from sessions.selectors.rooms import prompt_chars, rooms_with_agents, seated
 from sessions.services.rooms import MAX_AGENTS, room_create, room_delete, room_set_agents, room_update
 from web.api.schema import operation
 from web.errors import NotFound, ValidationFailed
@@ -106,9 +107,18 @@ AGENT_IDS = {
 }
 
 
+class RoomPages(SizedPages):
+    """Each room has the prompts of its agents."""
+
+    def sizes(self, rows: Sequence[Room]) -> Iterable[int]:
+        chars = prompt_chars([room.pk for room in rows])
+        return (chars.get(room.pk, 0) for room in rows)
+
+
 @extend_schema_view(get=operation("List my rooms", answers=RoomShape(many=True)))
 class RoomsView(ApiView, ListAPIView[Room]):
     serializer_class = RoomSerializer
+    pagination_class = RoomPages
     write_scope = ApiToken.Scope.MANAGE
 
     def get_queryset(self) -> Any:

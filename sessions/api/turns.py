@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable
-from itertools import accumulate
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import Any
 
 from django.http import HttpResponseBase
@@ -16,6 +15,7 @@ from accounts.models import ApiToken, User
 from sessions.access import access_session, access_turn
 from sessions.api.base import AsyncAPIView, LimitedAsTurns
 from sessions.api.shapes import TurnShape
+from sessions.api.sized_pages import SizedPages
 from sessions.api.turn_answers import answer
 from sessions.api.turn_requests import TurnRequestSerializer, accept_posted
 from sessions.api.turn_schema import TURN_ANSWERS, TURN_ERRORS, WRITTEN
@@ -25,35 +25,14 @@ from sessions.selectors.turns import turn_json, turns_json
 from sessions.services.turn_accept import turn_accept
 from sessions.services.turn_cancel import turn_cancel
 from sessions.services.turn_request import TurnRequest
-from web.api.pagination import NewestFirst
 from web.api.schema import PAGE, operation, page_of
 
-MAX_PAGE_CHARS = 10_000_000
 """Maximum text in the turns of one page, unless it is a single turn."""
 
 
-class TurnPages(NewestFirst):
-    """Pages with fewer turns if these are long: each of two hundred turns may be as long as a book."""
-
-    most = NewestFirst.max_page_size
-
-    def get_page_size(self, request: Request) -> int:
-        return min(super().get_page_size(request), self.most)
-
-    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> Any:
-        page: Any = super().paginate_queryset(queryset, request, view)
-        if not page:
-            return page
-        is_backwards = self.cursor is not None and self.cursor.reverse
-        from_cursor = page[::-1] if is_backwards else page
-        self.most = how_many(chars for _, chars in said_in([turn.pk for turn in from_cursor]))
-        return page if self.most == len(page) else super().paginate_queryset(queryset, request, view)
-
-
-def how_many(sizes: Iterable[int]) -> int:
-    """Return how many turns, given the characters of each, fit on one page: at least one."""
-    fitting = sum(total <= MAX_PAGE_CHARS for total in accumulate(sizes))
-    return max(1, fitting)
+class TurnPages(SizedPages):
+    def sizes(self, rows: Sequence[Turn]) -> Iterable[int]:
+        return (chars for _, chars in said_in([turn.pk for turn in rows]))
 
 
 class TurnsView(LimitedAsTurns, AsyncAPIView, GenericAPIView[Turn]):

@@ -6,7 +6,8 @@ import uuid
 from collections.abc import Collection
 from typing import Any
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Prefetch, QuerySet, Sum
+from django.db.models.functions import Length
 
 from sessions.models import Agent, Room, RoomAgent
 
@@ -25,6 +26,13 @@ def rooms_with_agents(user: Any) -> QuerySet[Room]:
 def seated(room: Room) -> list[Agent]:
     """Return the agents of a room from `rooms_with_agents`, in order."""
     return [place.agent for place in room.places.all()]
+
+
+def prompt_chars(room_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, int]:
+    """Return room -> characters of the prompts of its agents; rooms without agents are missing."""
+    places = RoomAgent.objects.filter(room__in=room_ids, agent__deleted_at__isnull=True).order_by()
+    sums = places.values_list("room").annotate(chars=Sum(Length("agent__role_prompt")))
+    return dict(sums)
 
 
 def rooms_listed(user: Any) -> QuerySet[Room]:

@@ -103,8 +103,8 @@ class TestLists:
     ) -> None:
         add(0)
         client.get(url(path, ids))  # notes the token's use
-        # The token, the place whose list it is, the list, and who sits in each room.
-        queries = {"agents": 2, "rooms": 3}.get(path, 3)
+        # The token, the place whose list it is, the list, and in rooms how long the prompts are and who sits there.
+        queries = {"agents": 2, "rooms": 4}.get(path, 3)
         with django_assert_num_queries(queries):
             client.get(url(path, ids))
         for number in range(1, 6):

@@ -23,7 +23,7 @@ from sessions.selectors import portions
 from sessions.selectors.export import session_document, session_json, session_markdown
 from sessions.selectors.portions import message_portions
 from sessions.services.fork import session_fork
-from sessions.tests.factories import bearer, make_agent, make_session
+from sessions.tests.factories import bearer, make_agent, make_room, make_session
 from sessions.tests.support.pages import browser
 from sessions.tests.support.server_process import ServerProcess
 
@@ -231,7 +231,7 @@ def test_what_is_too_long_to_copy_is_refused_before_anything_is_held(
 
 def test_a_page_of_long_turns_is_shorter_in_both_directions(api, session, monkeypatch) -> None:
     say(session, 7, chars=100)
-    monkeypatch.setattr("sessions.api.turns.MAX_PAGE_CHARS", 450)
+    monkeypatch.setattr("sessions.api.sized_pages.MAX_PAGE_CHARS", 450)
     address, pages = f"sessions/{session.pk}/turns?limit=3", []
     while address:
         page = api.get(address).json()
@@ -240,5 +240,16 @@ def test_a_page_of_long_turns_is_shorter_in_both_directions(api, session, monkey
     assert pages == [[7, 6], [5, 4], [3, 2], [1]]
     back = api.get(previous.partition("/api/v1/")[2]).json()
     assert [turn["index"] for turn in back["results"]] == [3, 2]
-    monkeypatch.setattr("sessions.api.turns.MAX_PAGE_CHARS", 10)
+    monkeypatch.setattr("sessions.api.sized_pages.MAX_PAGE_CHARS", 10)
     assert len(api.get(f"sessions/{session.pk}/turns").json()["results"]) == 1
+
+
+def test_a_page_of_rooms_with_long_prompts_is_shorter(api, alice, monkeypatch) -> None:
+    monkeypatch.setattr("sessions.api.sized_pages.MAX_PAGE_CHARS", 250)
+    agents = [make_agent(alice, key, role_prompt="x" * 50) for key in ("ana", "bob")]
+    names = [make_room(alice, *agents, name=f"Room {number}").name for number in range(3)]
+    first = api.get("rooms").json()
+    assert [room["name"] for room in first["results"]] == names[:0:-1]
+    assert all(len(room["agents"]) == 2 for room in first["results"])
+    rest = api.get(first["next"].partition("/api/v1/")[2]).json()
+    assert [room["name"] for room in rest["results"]] == names[:1]

@@ -310,9 +310,9 @@ class TestQueries:
 
         add(0)
         api.get("rooms")
-        with django_assert_num_queries(3):  # the token, the rooms, who sits in them
+        with django_assert_num_queries(4):  # the token, the rooms, how long prompts are, who sits in them
             api.get("rooms")
         for number in range(1, 5):
             add(number)
-        with django_assert_num_queries(3):
+        with django_assert_num_queries(4):
             assert len(api.get("rooms").json()["results"]) == 5
