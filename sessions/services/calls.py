@@ -167,7 +167,7 @@ def journal_try() -> None:
     transaction.set_rollback(True)
 
 
-def calls_interrupt(*, turn_id: uuid.UUID, is_held: bool) -> list[Call]:
+def calls_interrupt(*, turn_id: uuid.UUID) -> list[Call]:
     """Close the calls that a dead runner left open, billed as estimated (inside a transaction), and return them."""
     calls = list(Call.objects.select_for_update().filter(turn_id=turn_id, status=Call.Status.STARTED))
     for call in calls:
@@ -176,10 +176,9 @@ def calls_interrupt(*, turn_id: uuid.UUID, is_held: bool) -> list[Call]:
         call.status = Call.Status.INTERRUPTED
         call.usage = UsageReport(usage=usage, source="estimated").as_dict()
         call.finished_at = timezone.now()
-        open_ms = round((call.finished_at - call.started_at).total_seconds() * 1000)
-        # A token has at least one byte, so the bytes bound the tokens.
-        uncounted = Uncounted(most_seen=call.received_bytes, unseen_ms=open_ms)
-        call_estimate(call, uncounted, is_held=is_held)
+        uncounted = Uncounted(most_seen=call.received_bytes, unseen_ms=0)
+        # An estimate under hard budgets too: users cannot kill a runner, and bounds would use budgets up at a crash.
+        call_estimate(call, uncounted, is_held=False)
     Call.objects.bulk_update(calls, ["status", "usage", "finished_at"])
     return calls
 

@@ -120,7 +120,7 @@ def journal_take_over(turn: Any, prices: Prices) -> tuple[list[Call], TurnFunds 
         return [], turn_funds_open(turn_id=turn.pk, held_pico=turn.held_pico, prices=prices)
     with transaction.atomic(durable=True):
         turn_fence(turn_id=turn.pk, claim=turn.claim)
-        lost = calls_used(calls_interrupt(turn_id=turn.pk, is_held=turn.held_pico is not None), prices)
+        lost = calls_used(calls_interrupt(turn_id=turn.pk), prices)
         calls = list(turn.calls.order_by("number"))
         paid = calls_used(calls, prices)
         return calls, turn_funds_open(
