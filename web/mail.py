@@ -1,12 +1,12 @@
-"""The one way out for mail. What is refused, and a server that is not there, are logged here and nowhere else.
+"""Send mail. Failures are logged here and nowhere else.
 
-There is no table of mails that wait. A link that sets a password or accepts an invitation is a secret and stored
-nowhere, so its mail is written and sent at once: whatever tried again later would have to make a new link, and a new
-link of an invitation ends the one that was already handed over. Whoever waits in vain asks once more. Word of what was
-changed of an account goes at once too: it tells how the account was at that moment, and the audit log keeps the fact.
+There is no general outbox. Links to set a password or accept an invitation are secrets and are not stored, so a mail
+with one is sent at once: a retry would have to create a new link, which revokes the one already handed over. Users can
+request another. Mails about changes of an account are sent at once too, because they describe its state at that moment;
+the audit log keeps the facts.
 
-What can be told later is made of rows at the moment of sending, and they say whether it was sent: `BudgetNotice` is the
-outbox of its own mails, and periodic work tries again what did not leave.
+Mails that can be written later are built from rows when they are sent. `BudgetNotice` is the outbox of its own mails;
+periodic work retries them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Mail:
     about: str
-    """What the log calls it: an id, and never a link."""
+    """Its name in the log: an id, never a link."""
     subject: str
     text: str
     to: Sequence[str]
@@ -33,14 +33,14 @@ class Mail:
 
 
 def mail_send(mail: Mail) -> bool:
-    """Send a mail; False where it did not leave, which is logged. Outside a transaction: a server may take its time."""
+    """Send a mail; return False and log it on failure. Call it outside a transaction: a mail server may be slow."""
     return list(mails_send([mail])) == [True]
 
 
 def mails_send(mails: Sequence[Mail]) -> Iterator[bool]:
-    """Send mails over one connection, each when the next answer is asked for; yield of each whether it left.
+    """Send mails over one connection, lazily; yield for each whether it was sent.
 
-    End early where the server is not there any more: the others would wait for it in vain.
+    Stop early if the server is gone, so that the remaining mails do not wait for it.
     """
     if not mails:
         return

@@ -14,6 +14,7 @@ from billing.payer import Payer
 from billing.pricing import call_bound_pico, cost_pico, price_for
 from billing.selectors.binding import binding, budgets_of, carried_pico, key_of
 from billing.selectors.price_book import Prices, prices_now
+from billing.selectors.unseen import USUAL_OUTPUT_TOKENS
 from orchestration.engine.call_sizes import Asked, CallSize
 from orchestration.engine.forecast import (
     AT_LEAST,
@@ -26,9 +27,6 @@ from orchestration.engine.specs import TurnSpec, Usage
 
 SAMPLE = 50
 """Newest calls of a person that the usual answer length is averaged over."""
-
-USUAL_OUTPUT_TOKENS = 400
-"""Answer length without earlier calls."""
 
 Cost = Callable[[CallSize, Prices, dt.datetime], int | None]
 """Cost of one call."""

@@ -1,4 +1,4 @@
-"""Pages of lists whose rows may be as long as a book: they end early if much is in them."""
+"""Pages of lists with long rows: a page ends early if its rows are too long together."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class SizedPages(NewestFirst):
         return min(super().get_page_size(request), self.most)
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> Any:
-        # What belongs to the rows may be the most of it: it is read for those that fit.
+        # Without related rows, which may hold most of the text: they are read only for the rows that fit.
         page: Any = super().paginate_queryset(queryset.prefetch_related(None), request, view)
         if not page:
             return page

@@ -1,4 +1,4 @@
-"""How many rooms and agents a person may have."""
+"""Maximum number of rooms and agents per person."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from web.errors import ValidationFailed
 
 
 def refuse_one_more(model: type[Agent | Room], owner: User) -> None:
-    """Raise ValidationFailed if a person has as many living rooms, or agents, as one may have.
+    """Raise ValidationFailed if a person has reached the maximum of rooms or agents that are not deleted.
 
-    Only counts, without a lock: what other requests make at the same moment is not seen, so a person may have a few
-    more in the end. The bound is there for the length of pages, which a few do not change.
+    Counts without a lock, so concurrent requests may exceed the maximum by a few. It only bounds the length of pages.
     """
     most = model.MOST_PER_PERSON
     if model.objects.of(owner).count() < most:
