@@ -30,6 +30,8 @@ HTTP_STATUS: dict[str, int] = {
     "rate_limited": 429,
     "internal_error": 500,
     "provider_error": 502,
+    "content_filtered": 502,
+    "output_limit": 502,
     "provider_unavailable": 503,
     "unavailable": 503,
     "provider_timeout": 504,

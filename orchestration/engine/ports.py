@@ -49,7 +49,10 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The call failed. `code` is `provider_error`, `provider_unavailable` or `provider_timeout`."""
+    """The call failed.
+
+    `code` is `provider_error`, `provider_unavailable`, `provider_timeout`, `content_filtered` or `context_overflow`.
+    """
 
     code: str
     message: str
@@ -60,6 +63,14 @@ class Failed:
     retry_after_s: float | None = None
     report: UsageReport | None = None
     """The provider's own final usage, if it arrived before the failure."""
+    without: str = ""
+    """A field of the request that the server refuses: the gateway leaves it out of the next attempt."""
+    limit_tokens: int | None = None
+    """`context_overflow`: the model's limit as the provider gives it."""
+    requested_tokens: int | None = None
+    """`context_overflow`: the size of the request as the provider counts it, with the output limit if it counts it."""
+    input_tokens: int | None = None
+    """`context_overflow`: the input's share of `requested_tokens`."""
 
 
 ModelEvent = Opened | TextDelta | ReasoningDelta | PartialUsage | Completed | Failed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -35,6 +35,10 @@ class ModelSpec:
     temperature: bool
     calibration: float = 1.0
     """The provider's tokens per estimated token, from earlier calls: estimates are multiplied by it."""
+    unsupported: Sequence[str] = ()
+    """Fields of a request that the server refuses for this model; the gateway leaves them out."""
+    first_token_timeout_s: float | None = None
+    """The model's own limit for the first token; None: the instance's."""
 
 
 @dataclass(frozen=True, slots=True)

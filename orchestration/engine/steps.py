@@ -34,6 +34,9 @@ EXHAUSTED = CallError(
 )
 BUDGET = CallError("budget_exceeded", "What is left of the budget cannot pay for this call.", retryable=False)
 
+MOST_LEFT_OUT = 12
+"""Attempts after which no further field is left out: more than a request has."""
+
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
@@ -45,7 +48,12 @@ class RetryPolicy:
     """If a provider asks for a longer pause, there is no retry."""
 
     def wait_s(self, attempt: int, failed: Failed, jitter: float) -> float | None:
-        """Return the pause before a retry: exponential with full jitter, at least Retry-After; None: no retry."""
+        """Return the pause before a retry: exponential with full jitter, at least Retry-After; None: no retry.
+
+        A request without the field that the server refused is sent at once, whatever the number of retries.
+        """
+        if failed.without:
+            return 0.0 if attempt <= MOST_LEFT_OUT else None
         if not failed.retryable or attempt > self.retries:
             return None
         backoff = self.base_s * 2 ** (attempt - 1) * (0.5 + jitter / 2)

@@ -39,7 +39,7 @@ CODES = {
     },
     429: {"rate_limited"},
     500: {"internal_error"},
-    502: {"provider_error"},
+    502: {"provider_error", "content_filtered", "output_limit"},
     503: {"provider_unavailable", "unavailable"},
     504: {"provider_timeout"},
 }

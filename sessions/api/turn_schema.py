@@ -13,7 +13,9 @@ PLAN_ERRORS = (
     *("no_valid_tagged_agents", "no_room_agents", "room_goal_required", "context_overflow"),
     "model_unavailable",
 )
-PROVIDER_ERRORS = ("provider_error", "provider_unavailable", "provider_timeout")
+PROVIDER_ERRORS = (
+    *("provider_error", "content_filtered", "output_limit", "provider_unavailable", "provider_timeout"),
+)
 TURN_ERRORS = (
     *("turn_conflict", "turn_in_progress", "idempotency_mismatch", "budget_exceeded"),
     *PLAN_ERRORS,

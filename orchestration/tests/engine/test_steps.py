@@ -91,6 +91,17 @@ async def test_after_the_last_attempt_the_step_fails() -> None:
     assert len(world.intents) == 3
 
 
+async def test_a_request_without_the_refused_field_follows_at_once() -> None:
+    world = World()
+    refusal = Failed("provider_error", "No.", retryable=False, may_have_cost=False, without="temperature")
+    world.script("Ana", [refusal], [refusal], [refusal], answer("At last"))
+    result = await run(world, "ana")
+    assert result.status == "completed"
+    assert [intent.attempt for intent in world.intents] == [1, 2, 3, 4]
+    assert world.slept == [0.0, 0.0, 0.0]
+    assert [outcome.report.source for outcome in world.outcomes] == ["none", "none", "none", "provider"]
+
+
 async def test_retry_after_is_obeyed_up_to_a_limit() -> None:
     world = World()
     world.script("Ana", unavailable(retry_after_s=7.0), answer("ok"))
