@@ -31,6 +31,8 @@ def rate_text(pico_per_token: int) -> str | None:
 
 def short_usd(usd: Decimal) -> str:
     """Return two decimals; below one dollar four, or two significant digits, without trailing zeros."""
+    if usd < 0:
+        return f"-{short_usd(-usd)}"
     if usd == 0 or abs(usd) >= 1:
         return f"${usd:.2f}"
     whole, _, fraction = f"{usd:.{max(4, 1 - usd.adjusted())}f}".partition(".")

@@ -12,6 +12,7 @@ from django.db.models import CharField, OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from accounts.models import Team, User
@@ -113,17 +114,17 @@ class UsageEventAdmin(LinkedAdmin, ReadOnlyAdmin):
         ("Request", {"fields": ("mode", "purpose", "round", "attempt", "latency_ms", "first_token_ms")}),
         ("Model", {"fields": ("provider", "model", "model_asked", "model_served", "provider_request_id")}),
         ("Tokens", {"fields": (*TOKENS, "raw_usage")}),
-        ("Cost", {"fields": ("cost", "price", "provider_cost")}),
+        ("Cost", {"fields": ("cost", "cost_before", "price", "provider_cost")}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[UsageEvent]:
-        corrections = UsageEvent.objects.filter(corrects=OuterRef("pk"))
+        corrections = UsageEvent.objects.filter(corrects=OuterRef("pk")).order_by("-corrections_before")
         return (
             super()
             .get_queryset(request)
             .annotate(
                 person_email=lookup_field(User, "email", "user_id"),
-                corrected_by=Subquery(corrections.values("pk")),
+                corrected_by=Subquery(corrections.values("pk")[:1]),
             )
         )
 
@@ -153,10 +154,17 @@ class UsageEventAdmin(LinkedAdmin, ReadOnlyAdmin):
 
     @admin.display(description="Cost, USD")
     def cost(self, event: UsageEvent) -> SafeString | str:
+        correction = event.corrected_by  # type: ignore[attr-defined]
         if event.cost_pico is None:
-            correction = event.corrected_by  # type: ignore[attr-defined]
             return page_link("billing_usageevent", correction, "priced later") if correction else "unpriced"
-        return usd_text(event.cost_pico) or ""
+        if correction is None:
+            return usd_text(event.cost_pico) or ""
+        link = page_link("billing_usageevent", correction, "corrected later")
+        return format_html("{} ({})", usd_text(event.cost_pico), link)
+
+    @admin.display(description="Cost of the call before this correction, USD")
+    def cost_before(self, event: UsageEvent) -> str | None:
+        return usd_text(event.cost_before_pico)
 
     @admin.display(description="Cost reported by the provider, USD")
     def provider_cost(self, event: UsageEvent) -> str | None:

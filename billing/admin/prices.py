@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import path, reverse
@@ -15,11 +15,13 @@ from django.utils.safestring import SafeString
 
 from accounts.admin.audited import AuditedAdmin
 from billing.admin.prices_page import PricesPage
+from billing.admin.reprice_page import RepricePage
 from billing.models import ModelPrice
 from billing.models.bucket_columns import RATES
 from billing.money import rate_text
 from billing.pricing import price_for
-from billing.services.prices import Rates, price_add, rate_pico
+from billing.services.price_check import doubt_about
+from billing.services.prices import Rates, price_add, price_until, rate_pico
 from orchestration.admin import LlmModelAdmin
 from orchestration.engine.specs import BUCKETS
 from orchestration.models import LlmModel
@@ -41,8 +43,18 @@ class PricedModelAdmin(LinkedAdmin, LlmModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[LlmModel]:
         return super().get_queryset(request).prefetch_related("prices")
 
+    def get_urls(self) -> list[Any]:
+        page = self.admin_site.admin_view(RepricePage.as_view(admin_site=self.admin_site))
+        own = path("<path:object_id>/reprice/", page, name="orchestration_llmmodel_reprice")
+        return [own, *super().get_urls()]
+
     def links(self, row: LlmModel) -> list[AdminLink]:
         return [
+            AdminLink(
+                "Correct billed calls",
+                reverse("admin:orchestration_llmmodel_reprice", args=[row.pk]),
+                "billing.add_modelprice",
+            ),
             costs_link(model=row.pk),
             changelist_link("Usage events", "billing_usageevent", model__id__exact=row.pk),
             changelist_link("Prices", "billing_modelprice", model__id__exact=row.pk),
@@ -82,7 +94,11 @@ class RateField(forms.DecimalField):
 
 
 class PriceForm(forms.ModelForm):
-    """Rates in the unit of providers' price lists."""
+    """Rates in the unit of providers' price lists. A price far from the installed data needs a confirmation."""
+
+    is_confirmed = forms.BooleanField(
+        label="The price is right", required=False, help_text="Only for a price far from the known one."
+    )
 
     input_pico = RateField(label="Input")
     cache_read_pico = RateField(label="Cache read", required=False, help_text=AS_INPUT)
@@ -93,6 +109,21 @@ class PriceForm(forms.ModelForm):
     class Meta:
         model = ModelPrice
         fields = ("model", "effective_from", "min_input_tokens", "source", *RATES)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        needed = ("model", "effective_from", "min_input_tokens", *RATES)
+        if cleaned.get("is_confirmed") or any(name not in cleaned for name in needed):
+            return cleaned
+        doubt = doubt_about(
+            cleaned["model"],
+            Rates(**{name: cleaned[name] for name in RATES}),
+            min_input_tokens=cleaned["min_input_tokens"],
+            at=cleaned["effective_from"],
+        )
+        if doubt:
+            self.add_error("is_confirmed", f"{doubt} If this is right, tick the box and save again.")
+        return cleaned
 
 
 @admin.register(ModelPrice)
@@ -119,7 +150,7 @@ class ModelPriceAdmin(AuditedAdmin, ReadOnlyAdmin):
         if obj is None:
             return (
                 (None, {"fields": ("model", "effective_from", "min_input_tokens", "source")}),
-                (per_mtok, {"fields": RATES}),
+                (per_mtok, {"fields": (*RATES, "is_confirmed")}),
             )
         about = ("id", "model", "effective_from", "min_input_tokens", "source", "checked_at", "created_at")
         return ((None, {"fields": about}), (per_mtok, {"fields": RATE_COLUMNS}))
@@ -133,6 +164,12 @@ class ModelPriceAdmin(AuditedAdmin, ReadOnlyAdmin):
             effective_from=obj.effective_from,
         )
         obj.pk = price.pk
+        if until := price_until(price):
+            messages.warning(
+                request,
+                f"This price applies only until {until:%Y-%m-%d %H:%M:%S} UTC, when a later price begins. "
+                "To replace that one, add a price with the same moment.",
+            )
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"source": "administration", **super().get_changeform_initial_data(request)}

@@ -55,6 +55,9 @@ class SumsShape(serializers.Serializer[Any]):
     reasoning_tokens = count("Tokens of output that were reasoning.")
     cost_usd = usd("Cost of the priced calls; null: none is priced.", allow_null=True)
     estimated_cost_usd = usd("Part of the cost with estimated tokens.", allow_null=True)
+    corrected_cost_usd = usd(
+        "Part of the cost that corrections of billed calls added; negative if they saved."
+    )
     orchestration_cost_usd = usd(
         "Part of the cost that is not answers: routing, evaluation, conclusion, summary.", allow_null=True
     )

@@ -122,8 +122,9 @@ class UsageEventQuerySet(AppendOnlyQuerySet):
 class UsageEvent(AppendOnlyModel):
     """One billed model call. Append-only; its id is the call's id, so that writing it twice is impossible.
 
-    A row with `corrects` is not a call but a correction: it adds the cost of an unpriced call once there is a price. It
-    has no tokens, so that sums over rows stay sums over calls, and the call's `created_at`.
+    A row with `corrects` is not a call but a correction: it adds the cost of an unpriced call once there is a price, or
+    the difference to the cost at another price. It has no tokens, so that sums over rows stay sums over calls, and the
+    call's `created_at`.
     """
 
     class Source(models.TextChoices):
@@ -138,9 +139,18 @@ class UsageEvent(AppendOnlyModel):
         INTERRUPTED = "interrupted"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    # No index of its own: the partial constraint `event_corrected_once` is one, without the many NULLs.
+    # No index of its own: the partial constraint `event_correction_order` is one, without the many NULLs.
     corrects = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="corrections", db_index=False
+    )
+    corrections_before = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="Of a correction: how many the call had already."
+    )
+    cost_before_pico = PicoUsdField(
+        "cost before",
+        null=True,
+        blank=True,
+        help_text="Of a correction: the call's cost until then; empty: unpriced.",
     )
 
     user_id = models.UUIDField()
@@ -194,14 +204,17 @@ class UsageEvent(AppendOnlyModel):
     class Meta:
         ordering: ClassVar = ["-created_at", "id"]
         constraints: ClassVar = [
-            # Also finds the correction of an event.
+            # Also finds the corrections of an event. Of two concurrent corrections of a call, one fails.
             models.UniqueConstraint(
-                name="event_corrected_once", fields=["corrects"], condition=Q(corrects__isnull=False)
+                name="event_correction_order",
+                fields=["corrects", "corrections_before"],
+                condition=Q(corrects__isnull=False),
             ),
             models.CheckConstraint(
                 name="event_correction_is_cost_alone",
-                condition=Q(corrects__isnull=True)
+                condition=Q(corrects__isnull=True, cost_before_pico__isnull=True, corrections_before=0)
                 | Q(
+                    corrects__isnull=False,
                     cost_pico__isnull=False,
                     provider_cost_pico__isnull=True,
                     **dict.fromkeys(BUCKET_TOKENS, 0),
@@ -260,6 +273,8 @@ class UsageSums(models.Model):
     reasoning_tokens = models.BigIntegerField(default=0)
     cost_pico = PicoUsdField("cost", default=0)
     estimated_cost_pico = PicoUsdField("of which estimated", default=0)
+    corrected_cost_pico = PicoUsdField("of which corrections", default=0, db_default=0)
+    """What corrections of calls with a price added. Negative if they cost less in the end."""
     unpriced_calls = models.BigIntegerField(default=0)
 
     class Meta:

@@ -6,7 +6,7 @@ from billing.models.bucket_columns import TOKENS
 from orchestration.engine.purposes import Purpose
 
 KEY = ("day", "team_id", "user_id", "room_id", "agent_id", "model_id", "purpose", "mode")
-SUMS = ("calls", *TOKENS, "cost_pico", "estimated_cost_pico", "unpriced_calls")
+SUMS = ("calls", *TOKENS, "cost_pico", "estimated_cost_pico", "corrected_cost_pico", "unpriced_calls")
 COLUMNS = ", ".join((*KEY, *SUMS))
 _ORCHESTRATES = " AND ".join(f"purpose <> '{purpose}'" for purpose in Purpose if not purpose.orchestration)
 ORCHESTRATION = f"CASE WHEN {_ORCHESTRATES} THEN cost_pico ELSE 0 END"

@@ -38,6 +38,7 @@ FORMULA = re.compile(
 
 DASHBOARD_COLUMNS = (
     *("table", "id", "name", "cost_usd", "estimated_cost_usd", "orchestration_cost_usd", "unpriced_calls"),
+    "corrected_cost_usd",
     *("calls", "input_tokens", "cached_tokens", "output_tokens"),
     *("fresh_input_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens", "reasoning_tokens"),
     *("cost_share", "cached_share", "orchestration_share", "cost_change", "calls_change", "tokens_change"),
@@ -135,6 +136,7 @@ def sums_cells(figures: Figures) -> dict[str, Any]:
         "cost_usd": amount(sums.priced_cost_pico),
         "estimated_cost_usd": amount(sums.estimated_cost_pico),
         "orchestration_cost_usd": amount(sums.orchestration_cost_pico),
+        "corrected_cost_usd": amount(sums.corrected_cost_pico),
         "unpriced_calls": sums.unpriced_calls,
         "calls": sums.calls,
         "input_tokens": sums.total_input,

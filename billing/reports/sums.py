@@ -45,6 +45,8 @@ class Sums:
     reasoning_tokens: int = 0
     cost_pico: int = 0
     estimated_cost_pico: int = 0
+    corrected_cost_pico: int = 0
+    """What corrections of calls with a price added; negative if they cost less in the end."""
     unpriced_calls: int = 0
     orchestration_cost_pico: int = 0
     """The cost of calls other than replies: routing, evaluation, synthesis, summaries."""

@@ -38,6 +38,7 @@ class Figures:
     sums: Sums
     cost: Money
     estimated: Money
+    corrected: Money
     orchestration: Money
     cached_percent: str
     orchestration_percent: str
@@ -78,6 +79,7 @@ def figures_of(sums: Sums) -> Figures:
         sums=sums,
         cost=money(sums.priced_cost_pico),
         estimated=money(sums.estimated_cost_pico),
+        corrected=money(sums.corrected_cost_pico),
         orchestration=money(sums.orchestration_cost_pico),
         cached_percent=percent(sums.cache_read_tokens, sums.total_input),
         orchestration_percent=percent(sums.orchestration_cost_pico, sums.cost_pico),
@@ -186,6 +188,7 @@ def sums_json(sums: Sums) -> dict[str, Any]:
         "reasoning_tokens": sums.reasoning_tokens,
         "cost_usd": usd_text(sums.priced_cost_pico),
         "estimated_cost_usd": usd_text(sums.estimated_cost_pico),
+        "corrected_cost_usd": usd_text(sums.corrected_cost_pico),
         "orchestration_cost_usd": usd_text(sums.orchestration_cost_pico),
         "unpriced_calls": sums.unpriced_calls,
         "cached_share": text_of(share(sums.cache_read_tokens, sums.total_input)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
@@ -12,7 +12,8 @@ from django.db import transaction
 
 from billing.models import ModelPrice
 from billing.models.ledger import MAX_TIER_TOKENS
-from billing.services.prices import Rates, price_add, rate_pico
+from billing.services.price_check import doubt_about
+from billing.services.prices import Rates, price_add, price_until, rate_pico
 from orchestration.engine.specs import BUCKETS
 from orchestration.models import LlmModel
 from web.errors import ValidationFailed
@@ -34,13 +35,16 @@ class ImportedPrices:
     added: int
     existing: int
     """Rows that existed before."""
+    ended: Sequence[tuple[int, str, dt.datetime]]
+    """Lines whose price was dated back and ended by a later row: (line, alias, end of its effect)."""
 
 
 @transaction.atomic(durable=True)
-def prices_import(*, lines: Iterable[str], source: str) -> ImportedPrices:
+def prices_import(*, lines: Iterable[str], source: str, is_checked: bool = True) -> ImportedPrices:
     """Add the prices of a CSV file with the columns COLUMNS, rates in USD per million tokens. Raises PriceFileRefused.
 
-    A row that exists already, with the same model, moment, tier and rates, is skipped.
+    A row that exists already, with the same model, moment, tier and rates, is skipped. `is_checked`: a price far from
+    the installed data is a problem.
     """
     reader = csv.DictReader(lines, strict=True)
     try:
@@ -54,7 +58,8 @@ def prices_import(*, lines: Iterable[str], source: str) -> ImportedPrices:
     aliases = {row["alias"] for _, row in rows}
     locked = LlmModel.objects.select_for_update(no_key=True).filter(alias__in=aliases).order_by("pk")
     models = {model.alias: model for model in locked}
-    added = existing = 0
+    existing = 0
+    added: list[tuple[int, ModelPrice]] = []
     seen: dict[tuple[object, ...], int] = {}
     for line, row in rows:
         try:
@@ -66,8 +71,13 @@ def prices_import(*, lines: Iterable[str], source: str) -> ImportedPrices:
             ).exists():
                 existing += 1
                 continue
-            price_add(model=model, rates=rates, source=source, min_input_tokens=tier, effective_from=first)
-            added += 1
+            if is_checked and (doubt := doubt_about(model, rates, min_input_tokens=tier, at=first)):
+                problems.append(f"line {line}: {doubt} Check it, or import with --yes.")
+                continue
+            price = price_add(
+                model=model, rates=rates, source=source, min_input_tokens=tier, effective_from=first
+            )
+            added.append((line, price))
         except ValidationFailed as error:
             fields = error.details["fields"].items()
             problems += [f"line {line}: {name}: {' '.join(texts)}" for name, texts in fields]
@@ -75,7 +85,18 @@ def prices_import(*, lines: Iterable[str], source: str) -> ImportedPrices:
             problems.append(f"line {line}: {error}")
     if problems:
         raise PriceFileRefused(problems)
-    return ImportedPrices(added=added, existing=existing)
+    # After all rows are added: a later row of the same file ends a price on purpose.
+    last = {(price.model_id, price.min_input_tokens): price.effective_from for _, price in added}
+    for _, price in added:
+        key = price.model_id, price.min_input_tokens
+        last[key] = max(last[key], price.effective_from)
+    ended = [
+        (line, price.model.alias, until)
+        for line, price in added
+        if price.effective_from == last[price.model_id, price.min_input_tokens]
+        and (until := price_until(price)) is not None
+    ]
+    return ImportedPrices(added=len(added), existing=existing, ended=ended)
 
 
 def problems_of_header(names: Iterable[str]) -> list[str]:

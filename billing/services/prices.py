@@ -76,6 +76,21 @@ def price_add(
     return price
 
 
+def price_until(price: ModelPrice) -> dt.datetime | None:
+    """Return when a later row of the same tier ended the effect of a price that was dated back; None if none has.
+
+    Such a price does not correct calls made after that moment: only a row with the `effective_from` of the later one
+    replaces it.
+    """
+    later = ModelPrice.objects.filter(
+        model=price.model,
+        min_input_tokens=price.min_input_tokens,
+        effective_from__gt=price.effective_from,
+        effective_from__lte=timezone.now(),
+    )
+    return later.order_by("effective_from").values_list("effective_from", flat=True).first()
+
+
 @transaction.atomic(durable=True)
 def priced_model_add(
     *,

@@ -1,8 +1,9 @@
 """The rollups: sums that every commit adds to, so that reports never read the events.
 
 An event counts as one call with its tokens and its cost, or as an unpriced call. A correction does not count as a call:
-it adds the cost of the call it prices and subtracts the unpriced call. So a row is the plain sum of its events: in
-`DailyUsage` by every column that reports group by, in `UsageTotal` by fewer, or by week (`billing.models.rollup_cuts`).
+it adds the cost of the call it prices and subtracts the unpriced call, or adds the difference to a cost that the call
+had before. So a row is the plain sum of its events: in `DailyUsage` by every column that reports group by, in
+`UsageTotal` by fewer, or by week (`billing.models.rollup_cuts`).
 """
 
 from __future__ import annotations
@@ -39,8 +40,11 @@ def sums_of(events: Iterable[UsageEvent]) -> dict[tuple[Any, ...], list[int]]:
         key = (day, *(getattr(event, name) for name in KEY[1:]))
         cost = event.cost_pico or 0
         estimated = cost if event.source == UsageEvent.Source.ESTIMATED else 0
-        call, unpriced = (1, int(event.cost_pico is None)) if event.corrects_id is None else (0, -1)
-        values = [call, *(getattr(event, name) for name in TOKENS), cost, estimated, unpriced]
+        is_call, had_cost = event.corrects_id is None, event.cost_before_pico is not None
+        unpriced = int(event.cost_pico is None) if is_call else int(had_cost) - 1
+        corrected = cost if had_cost else 0
+        tokens = (getattr(event, name) for name in TOKENS)
+        values = [int(is_call), *tokens, cost, estimated, corrected, unpriced]
         rows[key] = [old + new for old, new in zip(rows.get(key, [0] * len(SUMS)), values, strict=True)]
     return rows
 
@@ -224,7 +228,9 @@ def _event_sums(first: dt.date, days: int) -> tuple[str, list[Any]]:
             *(f"SUM({name})" for name in TOKENS),
             "SUM(COALESCE(cost_pico, 0))",
             "SUM(CASE WHEN source = 'estimated' THEN COALESCE(cost_pico, 0) ELSE 0 END)",
-            "SUM(CASE WHEN corrects_id IS NOT NULL THEN -1 WHEN cost_pico IS NULL THEN 1 ELSE 0 END)",
+            "SUM(CASE WHEN cost_before_pico IS NOT NULL THEN cost_pico ELSE 0 END)",
+            "SUM(CASE WHEN cost_before_pico IS NOT NULL THEN 0 WHEN corrects_id IS NOT NULL THEN -1 "
+            "WHEN cost_pico IS NULL THEN 1 ELSE 0 END)",
         )
     )
     events = connection.ops.quote_name(UsageEvent._meta.db_table)

@@ -5,7 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, F, OuterRef, QuerySet, Subquery, Sum
+from django.db.models import (
+    BigIntegerField,
+    Case,
+    Count,
+    Exists,
+    F,
+    OuterRef,
+    QuerySet,
+    Subquery,
+    Sum,
+    Value,
+    When,
+)
 from django.db.models.functions import Coalesce, Length
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
@@ -22,9 +34,14 @@ from web.admin.readonly import ReadOnlyAdmin, ReadOnlyInline, page_link
 def with_cost(calls: QuerySet[Call]) -> QuerySet[Call]:
     """Annotate `cost_pico` and `billed_as` (the event's id) from the ledger; an event has the id of its call."""
     event = UsageEvent.objects.filter(pk=OuterRef("pk"))
-    correction = UsageEvent.objects.filter(corrects=OuterRef("pk"))
+    corrections = UsageEvent.objects.filter(corrects=OuterRef("pk")).order_by().values("corrects")
+    whole = BigIntegerField()
+    billed = Subquery(event.values("cost_pico"), output_field=whole)
+    corrected = Subquery(corrections.annotate(sum=Sum("cost_pico")).values("sum"), output_field=whole)
+    total = Coalesce(billed, Value(0, output_field=whole), output_field=whole) + corrected
     return calls.annotate(
-        cost_pico=Coalesce(Subquery(event.values("cost_pico")), Subquery(correction.values("cost_pico"))),
+        # Without a price and a correction the cost is NULL, not 0.
+        cost_pico=Case(When(Exists(corrections), then=total), default=billed, output_field=whole),
         billed_as=Subquery(event.values("pk")),
     )
 

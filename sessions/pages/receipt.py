@@ -53,6 +53,8 @@ class Line:
     priced: bool
     estimated: bool
     cost: Money | None
+    cost_before: Money | None
+    """What the call was billed at before corrections; None if it was not corrected, or had no price."""
 
 
 def receipt_of(rows: TurnRows) -> list[Line]:
@@ -80,9 +82,17 @@ def receipt_of(rows: TurnRows) -> list[Line]:
                 priced=event is not None and event.price is not None,
                 estimated=event is not None and event.source == UsageEvent.Source.ESTIMATED,
                 cost=money(event.cost_pico) if event else None,
+                cost_before=first_cost(event),
             )
         )
     return lines
+
+
+def first_cost(event: UsageEvent | None) -> Money | None:
+    """Return what a call was billed at first, None unless it costs something else now."""
+    if event is None or event.cost_before_pico in (None, event.cost_pico):
+        return None
+    return money(event.cost_before_pico)
 
 
 def buckets_of(event: UsageEvent) -> list[Bucket]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import Case, Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Sum, When
 from django.db.models.functions import Coalesce
 
 from billing.days import monday_of
@@ -140,10 +140,22 @@ def period_sums(period_id: int) -> tuple[int, int]:
 
 
 def costs() -> Iterator[str]:
-    """Recompute each cost. A correction carries only the cost: the buckets are those of the call that it prices."""
-    events = UsageEvent.objects.select_related("price", "corrects").order_by("pk")
-    for event in events.iterator(chunk_size=CHUNK):
+    """Recompute each cost. A correction has the buckets of its call, and costs the difference to the cost before."""
+    earlier = UsageEvent.objects.filter(
+        corrects=OuterRef("corrects"), corrections_before__lt=OuterRef("corrections_before")
+    )
+    earlier_cost = earlier.order_by().values("corrects").annotate(sum=Sum("cost_pico")).values("sum")
+    events = UsageEvent.objects.select_related("price", "corrects").annotate(
+        earlier_cost=Case(When(corrects__isnull=False, then=Subquery(earlier_cost)))
+    )
+    for event in events.order_by("pk").iterator(chunk_size=CHUNK):
         expected = cost_pico((event.corrects or event).usage, event.price)
+        if event.corrects is not None:
+            parts = [part for part in (event.corrects.cost_pico, event.earlier_cost) if part is not None]
+            before = sum(parts) if parts else None
+            if event.cost_before_pico != before:
+                yield f"correction {event.pk} states a cost before of {event.cost_before_pico}, it was {before}"
+            expected = None if expected is None else expected - (event.cost_before_pico or 0)
         if event.cost_pico != expected:
             yield f"event {event.pk} costs {event.cost_pico}, its buckets and its price make {expected}"
         if event.price is not None and event.price.model_id != event.model_id:
@@ -236,12 +248,14 @@ def summed_rows(first: dt.date, days: int) -> Sums:
     """Return the sums of some days' events by the rollup's key, all dated with the first day."""
     begin = dt.datetime.combine(first, dt.time.min, dt.UTC)
     estimated, corrections = Q(source=UsageEvent.Source.ESTIMATED), Q(corrects__isnull=False)
+    had_cost = Q(cost_before_pico__isnull=False)
     sums = {
         "calls_": Count("pk", filter=~corrections),
         **{f"{name}_": Sum(name) for name in TOKENS},
         "cost_": Coalesce(Sum("cost_pico"), 0),
         "estimated_": Coalesce(Sum("cost_pico", filter=estimated), 0),
-        "unpriced_": Count("pk", filter=Q(cost_pico=None)) - Count("pk", filter=corrections),
+        "corrected_": Coalesce(Sum("cost_pico", filter=had_cost), 0),
+        "unpriced_": Count("pk", filter=Q(cost_pico=None)) - Count("pk", filter=corrections & ~had_cost),
     }
     events = UsageEvent.objects.filter(created_at__gte=begin, created_at__lt=begin + dt.timedelta(days=days))
     rows = events.order_by().values(*KEY[1:]).annotate(**sums).values_list(*KEY[1:], *sums)

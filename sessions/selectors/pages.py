@@ -24,7 +24,7 @@ ALL_SESSIONS_LISTED = 1_000
 MESSAGES_PER_PAGE = 20
 """Two screens of answers: the page of a long session takes no longer than that of a short one."""
 RECEIPT_FIELDS = (
-    "cost_pico",
+    *("cost_pico", "cost_before_pico", "corrections_before"),
     "source",
     *TOKENS,
     *(f"price__{rate}" for rate in RATES),
@@ -240,7 +240,7 @@ def session_total(session: ChatSession) -> SessionTotal:
     total = UsageEvent.objects.filter(turn_id__in=turns).aggregate(
         cost=Sum("cost_pico"),
         unpriced=Count("pk", filter=Q(cost_pico__isnull=True)),
-        priced_later=Count("pk", filter=Q(corrects__isnull=False)),
+        priced_later=Count("pk", filter=Q(corrects__isnull=False, cost_before_pico__isnull=True)),
         rows=Count("pk"),
     )
     cost = 0 if not total["rows"] else total["cost"]

@@ -9,8 +9,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from billing.management.additions import additions_audited
+from billing.services.price_check import doubt_about
 from billing.services.prices import Rates, priced_model_add, rate_pico
-from orchestration.models import Provider
+from orchestration.models import LlmModel, Provider
 from web.errors import ValidationFailed
 
 PRICES = ("input", "output", "cache_read", "cache_write", "cache_write_1h")
@@ -49,6 +50,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--no-temperature", action="store_true", help="the model does not accept a temperature"
         )
+        parser.add_argument(
+            "--yes", action="store_true", help="add the model even if its price is far from the known one"
+        )
         for name in PRICES:
             option = f"--{name.replace('_', '-')}-usd-per-mtok"
             parser.add_argument(option, type=price, metavar="USD", dest=name, help=HELP[name])
@@ -59,6 +63,10 @@ class Command(BaseCommand):
             names = ", ".join(Provider.objects.values_list("name", flat=True))
             raise CommandError(f"Unknown provider {options['provider']}. Providers: {names}.")
         rates = rates_of(options)
+        if rates is not None and not options["yes"]:
+            named = LlmModel(alias=options["alias"], provider=provider, model_id=options["model_id"])
+            if doubt := doubt_about(named, rates):
+                raise CommandError(f"{doubt} Check the price, or add --yes. Nothing was added.")
         try:
             with additions_audited():
                 model = priced_model_add(

@@ -22,16 +22,29 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path, metavar="FILE.csv")
         parser.add_argument("--source", help="source of the prices; default: the file's name")
+        parser.add_argument(
+            "--yes", action="store_true", help="add the prices even if some are far from the known ones"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         path: Path = options["file"]
         limit = ModelPrice._meta.get_field("source").max_length
         try:
             with path.open(encoding="utf-8-sig", newline="") as lines, additions_audited():
-                imported = prices_import(lines=lines, source=(options["source"] or path.name)[:limit])
+                imported = prices_import(
+                    lines=lines,
+                    source=(options["source"] or path.name)[:limit],
+                    is_checked=not options["yes"],
+                )
         except OSError as error:
             raise CommandError(f"{path} cannot be read: {error.strerror}.") from error
         except PriceFileRefused as error:
             raise CommandError("\n".join([*error.problems, "Nothing was added."])) from error
         existing = f"; {imported.existing} already existed" if imported.existing else ""
         self.stdout.write(f"Added {imported.added} prices{existing}.")
+        for line, alias, until in imported.ended:
+            self.stdout.write(
+                f"line {line}: the price of {alias} applies only until {until:%Y-%m-%d %H:%M:%S} UTC, when a "
+                f"later price begins. To replace that one, use its effective_from: {until.isoformat()}. "
+                "To correct calls already billed, then run reprice with --model and --reason."
+            )

@@ -116,6 +116,7 @@ def test_the_shape_of_a_summary(carol):
         "reasoning_tokens": 10,
         "cost_usd": usd_text(2 * USAGE_PICO),
         "estimated_cost_usd": "0.00",
+        "corrected_cost_usd": "0.00",
         "orchestration_cost_usd": usd_text(USAGE_PICO),
         "unpriced_calls": 0,
         "cached_share": "0.2778",

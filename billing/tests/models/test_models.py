@@ -131,11 +131,19 @@ def test_a_correction_is_cost_alone(event: UsageEvent, changes: dict[str, Any]) 
         UsageEvent.objects.create(**{**values, **changes})
 
 
-def test_an_event_is_corrected_once(event: UsageEvent) -> None:
+def test_an_event_has_one_first_correction_and_one_second(event: UsageEvent) -> None:
     values = {**UsageEvent.objects.values().get(), **NO_TOKENS, "corrects_id": event.pk}
-    UsageEvent.objects.create(**{**values, "id": uuid.uuid4()})
+    for number in (0, 1):
+        correction = {**values, "corrections_before": number, "cost_before_pico": 7}
+        UsageEvent.objects.create(**{**correction, "id": uuid.uuid4()})
+        with pytest.raises(IntegrityError), transaction.atomic():
+            UsageEvent.objects.create(**{**correction, "id": uuid.uuid4()})
+
+
+@pytest.mark.parametrize("changes", [{"cost_before_pico": 1}, {"corrections_before": 1}])
+def test_a_call_has_no_cost_before_it(event: UsageEvent, changes: dict[str, Any]) -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
-        UsageEvent.objects.create(**{**values, "id": uuid.uuid4()})
+        UsageEvent.objects.create(**{**UsageEvent.objects.values().get(), "id": uuid.uuid4(), **changes})
 
 
 @pytest.mark.parametrize(

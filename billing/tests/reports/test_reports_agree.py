@@ -20,8 +20,8 @@ from billing.reports.filters import Filters
 from billing.reports.report import GROUPS, dashboard, summary
 from billing.reports.sums import ALL_SUMS, Sums, days_around, whole_weeks
 from billing.selectors.keys import COLUMNS
-from billing.services.reprice import events_reprice
-from billing.tests.factories import NOON, USAGE_PICO, make_model, make_price
+from billing.services.reprice import events_reprice, model_events_correct
+from billing.tests.factories import NOON, RATES, USAGE_PICO, make_model, make_price
 from billing.tests.support.daily import TODAY, bill
 from billing.tests.support.usage_rows import DAYS, make_usage
 
@@ -138,6 +138,10 @@ def test_corrections_are_in_every_figure() -> None:
     assert (before.calls, before.unpriced_calls, before.cost_pico) == (8, 4, 4 * USAGE_PICO)
     make_price(free)
     assert sum(model.priced for model in events_reprice(start=MONTH.begin)) == 4
+    make_price(priced, effective_from=NOON - dt.timedelta(days=5), output_pico=1)
+    corrected = model_events_correct(model=priced, start=MONTH.begin, reason="a typing error", actor_id=None)
+    saved = 2 * 30 * (RATES["output_pico"] - 1)
+    assert (corrected.corrected, corrected.cost_pico) == (2, -saved)
     events = usage_of_events()
     filters = [
         Filters(),
@@ -153,7 +157,8 @@ def test_corrections_are_in_every_figure() -> None:
         for group in GROUPS:
             agrees(events, MONTH, one, group)
     after = dashboard(MONTH, Filters(), "model", today=TODAY).totals
-    assert (after.calls, after.unpriced_calls, after.cost_pico) == (8, 0, 8 * USAGE_PICO)
+    assert (after.calls, after.unpriced_calls, after.cost_pico) == (8, 0, 8 * USAGE_PICO - saved)
+    assert after.corrected_cost_pico == -saved
     assert after.orchestration_cost_pico == 2 * USAGE_PICO
     assert after.output_tokens == before.output_tokens
 
@@ -162,13 +167,14 @@ def usage_of_events() -> Usage:
     """Return the ledger as rows of usage, one per call with its current cost."""
     rows = []
     for event in UsageEvent.objects.calls().select_related("model"):
-        correction = event.corrections.first()
-        cost = event.cost_pico if correction is None else correction.cost_pico
+        changes = [row.cost_pico for row in event.corrections.all()]
+        cost = sum(changes, event.cost_pico or 0) if changes else event.cost_pico
         sums = {name: getattr(event, name) for name in SUMS if name.endswith("_tokens")}
         sums |= {
             "calls": 1,
             "cost_pico": cost or 0,
             "estimated_cost_pico": 0,
+            "corrected_cost_pico": 0 if event.cost_pico is None else sum(changes),
             "unpriced_calls": int(cost is None),
         }
         row = {column: getattr(event, column) for column in COLUMNS.values() if column != "day"}

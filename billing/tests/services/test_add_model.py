@@ -122,3 +122,17 @@ def test_bad_input_is_named(args: list[str], words: str) -> None:
 def test_an_alias_is_taken_once() -> None:
     with pytest.raises(CommandError, match="alias"):
         add("demo", *MODEL[1:])
+
+
+def test_a_price_far_from_the_data_is_asked_about() -> None:
+    nano = ["mini-wrong", "--provider", "openai", "--model-id", "gpt-4.1-nano"]
+    limits = ["--context-window", "8192", "--max-output", "1024"]
+    prices = usd(input="100", output="0.4")
+    with pytest.raises(CommandError, match=r"input 100.00 \(listed: 0.10\).*--yes"):
+        add(*nano, *limits, *prices)
+    assert not LlmModel.objects.filter(alias="mini-wrong").exists()
+    assert "Added the model" in add(*nano, *limits, *prices, "--yes")
+
+
+def test_a_price_of_a_model_that_is_not_listed_is_not_asked_about() -> None:
+    assert "Added the model" in add(*MODEL, *usd(input="100", output="100"))

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from accounts.tests.support.at_once import at_once
 from billing.models import ModelPrice
 from billing.services.price_import import COLUMNS
-from billing.tests.factories import make_model
+from billing.tests.factories import make_model, make_price
 
 pytestmark = pytest.mark.django_db
 HEADER = ",".join(COLUMNS)
@@ -147,3 +149,27 @@ def test_twice_at_once_adds_once(tmp_path: Path) -> None:
         "Added 0 prices",
         "Added 1 prices",
     ]
+
+
+def test_a_price_dated_back_that_a_later_row_ends_is_named(tmp_path: Path, model: Any) -> None:
+    make_price(model, effective_from=dt.datetime(2026, 11, 20, 10, tzinfo=dt.UTC))
+    text = run(tmp_path, "test-model,2026-01-01,0,1,,,,2")
+    assert "line 2: the price of test-model applies only until 2026-11-20 10:00:00 UTC" in text
+    assert "use its effective_from: 2026-11-20T10:00:00+00:00" in text
+    assert run(tmp_path, "test-model,2026-11-20T10:00:00Z,0,1,,,,2") == "Added 1 prices.\n"
+
+
+def test_rows_of_one_file_that_follow_each_other_are_no_surprise(tmp_path: Path) -> None:
+    rows = ("test-model,2026-01-01,0,1,,,,2", "test-model,2026-02-01,0,2,,,,4")
+    assert run(tmp_path, *rows) == "Added 2 prices.\n"
+
+
+def test_a_price_far_from_the_data_is_asked_about(tmp_path: Path) -> None:
+    listed = ModelPrice.objects.exclude(model__alias="demo").filter(min_input_tokens=0).latest("created_at")
+    row = f"{listed.model.alias},{timezone.now().isoformat()},0,{{}},,,,{{}}"
+    near = [str(Decimal(rate) / 10**6) for rate in (listed.input_pico, listed.output_pico)]
+    far = [str(Decimal(near[0]) * 1000), near[1]]
+    with pytest.raises(CommandError, match=r"line 2: .*differ much.*listed: .*--yes"):
+        run(tmp_path, row.format(*far))
+    assert "Added 1" in run(tmp_path, row.format(*far), options=("--yes",))
+    assert "Added 1" in run(tmp_path, row.format(near[0], Decimal(near[1]) * 2))

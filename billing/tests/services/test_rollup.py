@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from django.db import transaction
-from django.db.models import Case, Count, F, Q, Sum, Value, When
+from django.db.models import BigIntegerField, Case, Count, F, Q, Sum, Value, When
 from django.db.models.functions import Coalesce, TruncDate
 
 from accounts.tests.support.at_once import at_once
@@ -46,6 +46,7 @@ def sums_by_the_database() -> Rows:
         **{name: Sum(name) for name in TOKENS},
         "cost": Coalesce(Sum("cost_pico"), 0),
         "estimated": Coalesce(Sum(estimated), 0),
+        "corrected": Value(0, output_field=BigIntegerField()),
         "unpriced": Count("pk", filter=Q(cost_pico__isnull=True)),
     }
     keys = ("utc_day", *KEY[1:])

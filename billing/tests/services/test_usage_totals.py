@@ -43,7 +43,9 @@ class Editor:
 
 
 def total_rows() -> set[tuple[Any, ...]]:
-    return set(UsageTotal.objects.values_list(*TOTAL_KEY, *TOTAL_SUMS))
+    """Return the totals without the sum of corrections, which is younger than the migration."""
+    sums = (name for name in TOTAL_SUMS if name != "corrected_cost_pico")
+    return set(UsageTotal.objects.values_list(*TOTAL_KEY, *sums))
 
 
 @pytest.mark.django_db

@@ -134,6 +134,7 @@ ADMIN = {
     "read/turns/<str:turn_id>/": Entry("admin"),
     "read/sessions/<str:session_id>/": Entry("admin"),
     "billing/modelprice/current/": Entry("admin"),
+    "orchestration/llmmodel/<path:object_id>/reprice/": Entry("admin", "GET POST"),
     "accounts/user/<id>/password/": Entry("admin", "GET POST"),
     "accounts/user/<id>/password-link/": Entry("admin", "POST"),
     "login/": Entry("public"),

@@ -10,8 +10,8 @@ from django.urls import reverse
 
 from accounts.tests.support.admin_site import static_files_as_they_are
 from billing.models import ModelPrice, UsageEvent
-from billing.services.reprice import events_reprice
-from billing.tests.factories import USAGE
+from billing.services.reprice import events_reprice, model_events_correct
+from billing.tests.factories import USAGE, USAGE_PICO
 from orchestration.models import LlmModel
 from sessions.models import Call, ChatSession, Turn
 from sessions.pages.receipt import receipt_of
@@ -39,7 +39,11 @@ def session(alice, model) -> ChatSession:
 
 @pytest.fixture
 def event(session, model) -> UsageEvent:
-    """An unpriced call with tokens in every bucket."""
+    return billed_call(session, model)
+
+
+def billed_call(session, model, **fields) -> UsageEvent:
+    """Return a call with tokens in every bucket, unpriced unless `fields` has a price and cost."""
     [turn] = add_turns(session, model, 1, answers=0)
     call = Call.objects.create(
         turn=turn,
@@ -69,6 +73,7 @@ def event(session, model) -> UsageEvent:
         cache_write_1h_tokens=USAGE.cache_write_1h,
         output_tokens=USAGE.output,
         reasoning_tokens=USAGE.reasoning,
+        **fields,
     )
 
 
@@ -110,6 +115,17 @@ def test_a_line_shows_the_price_that_it_was_billed_with(alice, session, event, m
     dearer = {name: 2 * rate for name, rate in RATES.items()}
     ModelPrice.objects.create(model=model, effective_from="2026-01-02T00:00:00Z", source="test", **dearer)
     assert [rate for _, _, rate in SPLIT.findall(receipt(alice, session))] == RATES_SHOWN
+
+
+def test_a_corrected_call_shows_what_it_was_billed_at(alice, session, model):
+    moment = {"model": model, "effective_from": "2026-01-01T00:00:00Z", "source": "test"}
+    price = ModelPrice.objects.create(**moment, **{name: 2 * rate for name, rate in RATES.items()})
+    event = billed_call(session, model, price=price, cost_pico=2 * USAGE_PICO)
+    assert "corrected" not in receipt(alice, session)
+    for factor, is_corrected in ((1, True), (2, False)):
+        ModelPrice.objects.create(**moment, **{name: factor * rate for name, rate in RATES.items()})
+        model_events_correct(model=model, start=event.created_at, reason="typing error", actor_id=None)
+        assert ("(corrected, was $0.0012)" in receipt(alice, session)) == is_corrected
 
 
 def test_prices_are_read_with_the_events(session, event, model, django_assert_num_queries):

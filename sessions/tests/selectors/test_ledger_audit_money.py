@@ -26,8 +26,9 @@ from billing.models import (
     UsageEvent,
     UsageTotal,
 )
+from billing.models.bucket_columns import RATES
 from billing.services.budgets import budget_save
-from billing.services.reprice import events_reprice
+from billing.services.reprice import events_reprice, model_events_correct
 from billing.services.rollup import rollup_add
 from billing.tests.support.append_only import changes_allowed
 from orchestration.engine.result import TurnResult
@@ -194,8 +195,30 @@ def test_5_a_correction_prices_the_buckets_of_its_call(call) -> None:
     assert str(wrong.pk) in broken()[5][0]
 
 
+def test_5_a_correction_that_forgets_an_earlier_one(call) -> None:
+    event = UsageEvent.objects.get(pk=call.pk)
+    assert event.price is not None
+    rates = {name: getattr(event.price, name) for name in RATES}
+    for factor in (2, 3):
+        price_of_now = {"effective_from": event.price.effective_from, "source": "test"}
+        ModelPrice.objects.create(
+            model=event.model, **price_of_now, **{name: factor * rate for name, rate in rates.items()}
+        )
+        start = event.created_at - dt.timedelta(seconds=1)
+        model_events_correct(model=event.model, start=start, reason="test", actor_id=None)
+    assert broken() == {}
+    second = event.corrections.get(corrections_before=1)
+    wrong = copy_of(second, corrections_before=2)
+    with transaction.atomic():
+        wrong.save()
+        rollup_add([wrong])
+    assert list(broken()) == [5]
+    assert f"correction {wrong.pk} states" in broken()[5][0]
+
+
 @pytest.mark.parametrize(
-    "name", ["calls", "output_tokens", "cost_pico", "estimated_cost_pico", "unpriced_calls"]
+    "name",
+    ["calls", "output_tokens", "cost_pico", "estimated_cost_pico", "corrected_cost_pico", "unpriced_calls"],
 )
 def test_6_a_sum_that_is_off(turn, call, name) -> None:
     DailyUsage.objects.filter(agent_id=call.agent_id).update(**{name: F(name) + 1})
