@@ -116,8 +116,10 @@ class LlmModelAdmin(CatalogueAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: LlmModel | None = None) -> tuple[str, ...]:
         fields = tuple(super().get_readonly_fields(request, obj))
-        # A different provider means a different address and key for all users of the model: see DESTINATION.
-        return fields if obj is None or request.user.is_superuser else (*fields, "provider")
+        # They decide where the conversations of all users of a model go: see DESTINATION.
+        return (
+            fields if obj is None or request.user.is_superuser else (*fields, "alias", "provider", "model_id")
+        )
 
     @admin.display(boolean=True, description="Key found")
     def key_found(self, model: LlmModel) -> bool | None:

@@ -150,6 +150,13 @@ class TestStaff:
         after = LlmModel.objects.get(pk=model.pk)
         assert (after.position, after.provider_id) == (7, model.provider_id)
 
+    def test_they_do_not_swap_what_two_models_are(self, staff, provider):
+        model = make_model()
+        form = self.model_form(model, alias="another", model_id="another-1", position=7)
+        assert staff.post(page(LlmModel, "change", model.pk), form).status_code == 302
+        after = LlmModel.objects.get(pk=model.pk)
+        assert (after.position, after.alias, after.model_id) == (7, model.alias, model.model_id)
+
     def test_nor_by_the_list_of_models(self, staff, provider):
         model = make_model()
         other = Provider.objects.create(name="elsewhere", kind="openai", base_url="https://elsewhere")

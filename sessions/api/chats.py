@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models.functions import Length
 from drf_spectacular.utils import extend_schema_view
 from rest_framework import serializers
 from rest_framework.generics import ListAPIView
@@ -15,6 +16,7 @@ from accounts.api.base import ApiView
 from accounts.models import ApiToken
 from sessions.access import access_agent, access_room, access_session
 from sessions.api.shapes import MessageShape
+from sessions.api.sized_pages import how_many
 from sessions.models import ChatSession, Message
 from sessions.selectors.turns import message_json
 from sessions.services.chats import session_create, session_delete, session_rename
@@ -119,6 +121,9 @@ class MessagesView(ApiView):
             messages = messages.filter(seq__lt=whole_number(request, "before_seq", 1, 2**31 - 1))
         if not flag(request, "all_versions"):
             messages = messages.filter(turn__replaced_by__isnull=True)
+        # Sizes first: a page of the longest messages would be 20 MB.
+        sizes = messages.annotate(size=Length("text")).values_list("size", flat=True)
+        limit = min(limit, how_many(sizes[:limit]))
         page = list(messages[: limit + 1])
         more = page[limit - 1].seq if len(page) > limit else None
         url = request.build_absolute_uri(request.path)

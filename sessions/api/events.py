@@ -7,7 +7,7 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 from typing import Any
 
 from django.db.models import F
@@ -20,6 +20,7 @@ from accounts.access import signed_in
 from accounts.api.authentication import account_suspended_error
 from sessions.access import access_turn
 from sessions.api.base import AsyncAPIView
+from sessions.api.open_streams import check_streams, stream_counted
 from sessions.api.turn_schema import STREAM
 from sessions.events.entries import Entry, entry_of
 from sessions.events.eventlog import event_log
@@ -58,6 +59,7 @@ class TurnEventsView(AsyncAPIView):
         turn = access_turn(signed_in(request), turn_id)
         if turn.is_final and turn.last_event_seq is not None and after >= turn.last_event_seq:
             return HttpResponse(status=204)
+        check_streams(turn.user_id)
         stream = event_stream(turn, after=after)
         # A HEAD request gets the headers at once, without waiting for the turn's end.
         return HttpResponse(headers=stream.headers) if request.method == "HEAD" else stream
@@ -76,7 +78,7 @@ def resume_point(request: Request) -> int:
 def event_stream(turn: Turn, *, after: int, headers: dict[str, str] | None = None) -> StreamingHttpResponse:
     """Stream the turn's events after a seq, then the live tail, up to the terminal event."""
     response = StreamingHttpResponse(
-        stream_events(turn.pk, after, is_running=not turn.is_final),
+        stream_events(turn.pk, after, user_id=turn.user_id, is_running=not turn.is_final),
         content_type="text/event-stream",
         headers={"X-Accel-Buffering": "no", **(headers or {})},
     )
@@ -84,21 +86,24 @@ def event_stream(turn: Turn, *, after: int, headers: dict[str, str] | None = Non
     return response
 
 
-async def stream_events(turn_id: uuid.UUID, after: int, *, is_running: bool = False) -> AsyncIterator[bytes]:
-    """Yield `read_batches` in wire format, with keep-alive comments."""
-    yield b"retry: 2000\n\n"
-    spoke_at = time.monotonic()
-    try:
-        async for entries in read_batches(turn_id, after, is_running=is_running):
-            if entries:
-                yield "".join(f"id: {entry.seq}\ndata: {entry.data}\n\n" for entry in entries).encode()
-                spoke_at = time.monotonic()
-            elif time.monotonic() - spoke_at >= KEEP_ALIVE_S:
-                yield b": keep-alive\n\n"
-                spoke_at = time.monotonic()
-    except PantheonError as error:
-        # A client that resumes gets the error as its response.
-        log.info("a stream of events ended: %s", error.code)
+async def stream_events(
+    turn_id: uuid.UUID, after: int, *, user_id: uuid.UUID, is_running: bool = False
+) -> AsyncGenerator[bytes]:
+    """Yield `read_batches` in wire format, with keep-alive comments; counted as an open stream of the user."""
+    with stream_counted(user_id):
+        yield b"retry: 2000\n\n"
+        spoke_at = time.monotonic()
+        try:
+            async for entries in read_batches(turn_id, after, is_running=is_running):
+                if entries:
+                    yield "".join(f"id: {entry.seq}\ndata: {entry.data}\n\n" for entry in entries).encode()
+                    spoke_at = time.monotonic()
+                elif time.monotonic() - spoke_at >= KEEP_ALIVE_S:
+                    yield b": keep-alive\n\n"
+                    spoke_at = time.monotonic()
+        except PantheonError as error:
+            # A client that resumes gets the error as its response.
+            log.info("a stream of events ended: %s", error.code)
 
 
 async def read_events(

@@ -16,8 +16,8 @@ from sessions.events.eventlog import event_log
 from sessions.models import Agent, ChatSession, Room, Turn
 from sessions.services.scrub import deleted_scrub
 
-AT_ONCE = 50
-"""Sessions per transaction: turns can commit in between."""
+AT_ONCE = 1
+"""Sessions per transaction, so that turns can commit in between: one may have thousands of messages."""
 
 
 @dataclass(frozen=True, slots=True)

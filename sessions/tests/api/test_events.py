@@ -9,8 +9,10 @@ import pytest
 from django.db import connection
 from prometheus_client import REGISTRY
 
+from accounts.tests.support.clients import refused
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
 from sessions.api.events import LOOK_EVERY_S, read_events, stream_events
+from sessions.api.open_streams import is_full
 from sessions.events.entries import Entry
 from sessions.events.eventlog import event_log
 from sessions.events.redis_log import RedisEventLog
@@ -208,6 +210,25 @@ def test_events_are_for_their_owner_alone(api, stranger, anonymous, session) -> 
     assert api.get(path, headers={"Accept": "application/json"})["Content-Type"] == "text/event-stream"
 
 
+async def test_a_user_has_a_limited_number_of_streams_open(api, stranger, session, settings) -> None:
+    settings.PANTHEON_STREAMS_PER_USER = 2
+    await read_in_request(ask, api, session)
+    turn = await read_in_request(Turn.objects.get)
+    path = f"turns/{turn.pk}/events"
+    streams = [stream_events(turn.pk, 0, user_id=turn.user_id) for _ in range(2)]
+    for stream in streams:
+        await anext(stream)
+    refusal = await read_in_request(api.get, path)
+    refused(refusal, 429, "rate_limited")
+    assert refusal["Retry-After"] == "5"
+    assert (await read_in_request(stranger.get, path)).status_code == 404
+    await streams[0].aclose()  # as when its reader disconnects
+    assert (await read_in_request(api.get, path)).status_code == 200
+    async for _ in streams[1]:
+        pass  # to the end
+    assert not is_full(turn.user_id)
+
+
 async def test_many_readers_hear_the_live_tail_and_hold_no_connection(
     alice, api, session, openai_server: OpenAIServer
 ) -> None:
@@ -225,7 +246,7 @@ async def test_many_readers_hear_the_live_tail_and_hold_no_connection(
     async def read() -> list[Sse]:
         nonlocal waiting
         text = b""
-        async for chunk in stream_events(turn.pk, 0):
+        async for chunk in stream_events(turn.pk, 0, user_id=turn.user_id):
             if b'"text":"Good "' in chunk:
                 waiting += 1
                 if waiting == 40:
@@ -264,5 +285,6 @@ async def test_a_lost_announcement_hangs_nobody(api, session) -> None:
     await read_in_request(end)
     async with asyncio.timeout(10):
         for after, kind in ((8, "turn.failed"), (4, "turn.snapshot")):
-            (event,) = parse_sse(b"".join([chunk async for chunk in stream_events(turn.pk, after)]).decode())
+            chunks = [chunk async for chunk in stream_events(turn.pk, after, user_id=turn.user_id)]
+            (event,) = parse_sse(b"".join(chunks).decode())
             assert (event.id, event.type) == (9, kind)

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.tests.support.clients import refused
+from sessions.api import sized_pages
 from sessions.models import ChatSession, Message, Turn
 from sessions.tests.conftest import Api
 from sessions.tests.factories import make_agent, make_room, make_session
@@ -175,9 +176,22 @@ def test_takes_as_many_queries_for_many_as_for_one(
     say(session, "answer")
     path = f"sessions/{session.pk}/messages"
     api.get(path)
-    with django_assert_num_queries(3):  # the token, the session, the messages
+    with django_assert_num_queries(4):  # the token, the session, the sizes, the messages
         api.get(path)
     for _ in range(5):
         say(session, "answer", "answer")
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         assert len(api.get(path).json()["results"]) == 17
+
+
+def test_a_page_of_long_messages_ends_early(api: Api, session: ChatSession, monkeypatch: Any) -> None:
+    monkeypatch.setattr(sized_pages, "MAX_PAGE_CHARS", 250)
+    for _ in range(3):
+        say(session, "x" * 100)
+    read, url = [], f"sessions/{session.pk}/messages"
+    while url:
+        page = api.get(url.partition("/api/v1/")[2] or url).json()
+        assert sum(len(message["text"]) for message in page["results"]) <= 250
+        read += seqs(page)
+        url = page["next"]
+    assert read == [6, 5, 4, 3, 2, 1]

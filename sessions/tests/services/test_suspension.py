@@ -106,7 +106,9 @@ async def test_streams_of_turns_that_nobody_ends_end(alice, api, session) -> Non
     turn = await read_in_request(start, api, session)
     await read_in_request(by_hand, alice)
     async with asyncio.timeout(10):
-        assert [chunk async for chunk in stream_events(turn.pk, 0, is_running=True)] == [b"retry: 2000\n\n"]
+        assert [
+            chunk async for chunk in stream_events(turn.pk, 0, user_id=turn.user_id, is_running=True)
+        ] == [b"retry: 2000\n\n"]
         *_, error, done = [chunk async for chunk in stream_chunks(turn, model="room", include_usage=False)]
         assert json.loads(error.removeprefix("data: "))["error"]["code"] == "account_suspended"
         assert done == "data: [DONE]\n\n"
