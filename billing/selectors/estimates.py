@@ -15,7 +15,7 @@ from billing.pricing import call_bound_pico, cost_pico, price_for
 from billing.selectors.binding import binding, budgets_of, carried_pico, key_of
 from billing.selectors.price_book import Prices, prices_now
 from billing.selectors.unseen import USUAL_OUTPUT_TOKENS
-from orchestration.engine.call_sizes import Asked, CallSize
+from orchestration.engine.call_sizes import CallSize, ExpectedCalls
 from orchestration.engine.forecast import (
     AT_LEAST,
     as_usual,
@@ -97,7 +97,7 @@ def least_left_pico(payer: Payer, now: dt.datetime) -> int | None:
 
 
 def total_cost_pico(
-    calls: Sequence[Asked], prices: Prices, at: dt.datetime, cost: Cost, choose: Choose
+    calls: Sequence[ExpectedCalls], prices: Prices, at: dt.datetime, cost: Cost, choose: Choose
 ) -> int | None:
     """Return the total cost of calls, None if one of the options has no price."""
     total = 0

@@ -24,7 +24,7 @@ from billing.selectors.binding import (
 from billing.selectors.price_book import Prices, prices_now
 from billing.services.budget_lock import budgets_hold_lock
 from billing.services.periods import Change, periods_add
-from orchestration.engine.call_sizes import Asked, CallSize
+from orchestration.engine.call_sizes import CallSize, ExpectedCalls
 from orchestration.engine.forecast import at_most, expected_calls, first_call
 from orchestration.engine.specs import ModelRequest, TurnSpec, Usage
 from web.compiled import together
@@ -163,7 +163,7 @@ def turn_bound_pico(spec: TurnSpec, prices: Prices, *, at: dt.datetime) -> int:
     return sum(option_bound_pico(calls, prices, at=at) for calls in expected_calls(spec, at_most(spec)))
 
 
-def option_bound_pico(calls: Asked, prices: Prices, *, at: dt.datetime) -> int:
+def option_bound_pico(calls: ExpectedCalls, prices: Prices, *, at: dt.datetime) -> int:
     """Return the most that `count` of these calls can cost: the sum of the most expensive ones."""
     costs = sorted((size_bound_pico(size, prices, at=at) for size in calls.options), reverse=True)
     return sum(costs[: calls.count])

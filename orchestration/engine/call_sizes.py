@@ -30,7 +30,7 @@ class CallSize:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ExpectedCalls:
     """`count` calls, each to a different one of `options`."""
 
     options: tuple[CallSize, ...]
@@ -38,7 +38,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Habit:
+class TurnAssumption:
     """Assumptions about the length of a turn."""
 
     output_tokens: int | None
@@ -51,18 +51,18 @@ class Habit:
     """Count a synthesis even if a single answer could be the whole turn."""
 
 
-def sized(plan: StepPlan, habit: Habit, *, heard: int = 0) -> CallSize:
-    """Return a planned call's size; `heard`: additional tokens of answers that may be in its context."""
+def call_size(plan: StepPlan, assumption: TurnAssumption, *, added_tokens: int = 0) -> CallSize:
+    """Return a planned call's size; `added_tokens`: additional tokens of answers that may be in its context."""
     request = plan.request
     room = window_of(request.model, request.max_output_tokens).input_budget
     size = CallSize(request.model, request.purpose, plan.context["estimate_after"], request.max_output_tokens)
-    if habit.output_tokens is None:
+    if assumption.output_tokens is None:
         # Answers enter the context as text, and a window holds as many bytes as their estimate allows.
-        heard *= BYTES_PER_TOKEN
+        added_tokens *= BYTES_PER_TOKEN
         frame = most_input(replace(request, system="", messages=()))
         room = math.ceil(room * BYTES_PER_TOKEN / request.model.calibration) + frame
         size = replace(size, input_tokens=most_input(request))
     else:
-        size = replace(size, output_tokens=min(habit.output_tokens, size.output_tokens))
+        size = replace(size, output_tokens=min(assumption.output_tokens, size.output_tokens))
     now = size.input_tokens
-    return replace(size, input_tokens=max(now, min(now + heard, room))) if heard else size
+    return replace(size, input_tokens=max(now, min(now + added_tokens, room))) if added_tokens else size

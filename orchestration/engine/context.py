@@ -113,11 +113,11 @@ def transcript_for(viewer_key: str | None, lines: Iterable[HistoryMessage]) -> l
         if own:
             messages.append(ChatMessage("assistant", line.text))
         else:
-            messages.append(ChatMessage("user", attributed(line)))
+            messages.append(ChatMessage("user", with_speaker(line)))
     return messages
 
 
-def attributed(line: HistoryMessage) -> str:
+def with_speaker(line: HistoryMessage) -> str:
     """Return a message as shown to everyone except its author."""
     return line.text if line.role == "user" else f"[{speaker_of(line)}]: {line.text}"
 
@@ -143,10 +143,10 @@ def merge_roles(messages: Iterable[ChatMessage]) -> tuple[ChatMessage, ...]:
 
 
 def line_tokens(line: HistoryMessage) -> int:
-    return estimate_tokens(attributed(line)) + LINE_OVERHEAD
+    return estimate_tokens(with_speaker(line)) + LINE_OVERHEAD
 
 
-def calibrated(tokens: int, model: ModelSpec) -> int:
+def calibrate(tokens: int, model: ModelSpec) -> int:
     """Convert an estimate to this model's tokenizer, rounded up."""
     return -(-int(tokens * model.calibration * 1000) // 1000)
 
@@ -154,13 +154,13 @@ def calibrated(tokens: int, model: ModelSpec) -> int:
 def least_input(spec: TurnSpec, agent: AgentSpec) -> int:
     """Return the tokens that cannot be pruned: the agent's system prompt and the user's message."""
     fixed = estimate_tokens(agent_system(spec, agent)) + estimate_tokens(spec.message) + 2 * LINE_OVERHEAD
-    return calibrated(fixed, agent.model)
+    return calibrate(fixed, agent.model)
 
 
 def full_input(spec: TurnSpec, agent: AgentSpec) -> int:
     """Return the tokens of an agent's whole context, without pruning and without a new summary."""
     rest = estimate_tokens(summary_block(spec.summary)) + sum(line_tokens(line) for line in spec.history)
-    return least_input(spec, agent) + calibrated(rest, agent.model)
+    return least_input(spec, agent) + calibrate(rest, agent.model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ class Prompt:
     viewer_key: str | None
     ask: str = ""
     """The instruction after all other messages; empty: the user's message is the last."""
-    said: tuple[HistoryMessage, ...] = ()
+    answers: tuple[HistoryMessage, ...] = ()
     """Answers of this turn that are visible to this speaker."""
     max_output_tokens: int | None = None
     temperature: float | None = None
@@ -208,8 +208,8 @@ def build_request(spec: TurnSpec, prompt: Prompt) -> tuple[ModelRequest, dict[st
         "window": window.window,
         "input_budget": window.input_budget,
         "estimate_raw": raw,
-        "estimate_before": calibrated(before, model),
-        "estimate_after": calibrated(raw, model),
+        "estimate_before": calibrate(before, model),
+        "estimate_after": calibrate(raw, model),
         "summarized": int(spec.summary is not None),
         "pruned": pruned,
     }
@@ -222,17 +222,17 @@ def fit(spec: TurnSpec, prompt: Prompt, budget: int) -> tuple[int, int, str]:
     The oldest messages are pruned first. The summary covers earlier messages and is cut only if it would not fit alone.
     """
     model = prompt.model
-    costs = [line_tokens(line) for line in (*spec.history, *prompt.said)]
+    costs = [line_tokens(line) for line in (*spec.history, *prompt.answers)]
     fixed = sum(estimate_tokens(text) for text in (prompt.system, spec.message, prompt.ask, LEFT_OUT))
     fixed += 4 * LINE_OVERHEAD
     summary = summary_block(spec.summary)
     before = total = fixed + estimate_tokens(summary) + sum(costs)
     pruned = 0
-    while pruned < len(costs) and calibrated(total, model) > budget:
+    while pruned < len(costs) and calibrate(total, model) > budget:
         total -= costs[pruned]
         pruned += 1
     # The summary is cut last, because it is the only record of the messages it replaced.
-    if calibrated(total, model) > budget:
+    if calibrate(total, model) > budget:
         summary = summary_block(spec.summary, int(budget / model.calibration) - fixed)
     return before, pruned, summary
 
@@ -240,20 +240,20 @@ def fit(spec: TurnSpec, prompt: Prompt, budget: int) -> tuple[int, int, str]:
 def conversation(spec: TurnSpec, prompt: Prompt, pruned: int) -> tuple[ChatMessage, ...]:
     """Return the unpruned history, the user's message, the later answers, and the instruction."""
     now = [ChatMessage("user", spec.message)] if spec.message else []
-    asked = [ChatMessage("user", prompt.ask)] if prompt.ask else []
+    instruction = [ChatMessage("user", prompt.ask)] if prompt.ask else []
     history = transcript_for(prompt.viewer_key, spec.history[pruned:])
-    said = transcript_for(prompt.viewer_key, prompt.said[max(0, pruned - len(spec.history)) :])
-    messages = [*history, *now, *said, *asked]
+    answers = transcript_for(prompt.viewer_key, prompt.answers[max(0, pruned - len(spec.history)) :])
+    messages = [*history, *now, *answers, *instruction]
     if messages and messages[0].role == "assistant":
         messages.insert(0, ChatMessage("user", LEFT_OUT))
     return merge_roles(messages)
 
 
 def reply_prompt(
-    spec: TurnSpec, agent: AgentSpec, *, said: Sequence[HistoryMessage] = (), instruction: str = ""
+    spec: TurnSpec, agent: AgentSpec, *, answers: Sequence[HistoryMessage] = (), instruction: str = ""
 ) -> Prompt:
     """Return an agent's prompt: the earlier answers of this turn that it may see, and the manager's instruction."""
-    if not instruction and any(line.agent_key == agent.key for line in said):
+    if not instruction and any(line.agent_key == agent.key for line in answers):
         # Otherwise its own answer would be the last message, with no question after it.
         instruction = "Add what you have not said yet."
     ask = f"[{TO_AN_AGENT}]: {instruction}" if instruction else ""
@@ -263,7 +263,7 @@ def reply_prompt(
         system=agent_system(spec, agent),
         viewer_key=agent.key,
         ask=ask,
-        said=tuple(said),
+        answers=tuple(answers),
         max_output_tokens=agent.max_output_tokens,
         temperature=agent.temperature,
         speaker_name=agent.name,

@@ -6,17 +6,17 @@ that do not exist yet, their maximum length is assumed, as far as it fits into t
 
 from __future__ import annotations
 
-from orchestration.engine.call_sizes import Asked, CallSize, Habit, sized
+from orchestration.engine.call_sizes import CallSize, ExpectedCalls, TurnAssumption, call_size
 from orchestration.engine.specs import TurnSpec
 from orchestration.engine.summary import ATTEMPTS, lines_to_summarize, summary_step
 
-AT_LEAST = Habit(output_tokens=1, rounds=1, selections=1, summary_attempts=1, synthesizes=False)
+AT_LEAST = TurnAssumption(output_tokens=1, rounds=1, selections=1, summary_attempts=1, synthesizes=False)
 """The shortest possible turn."""
 
 
-def as_usual(spec: TurnSpec, *, output_tokens: int) -> Habit:
+def as_usual(spec: TurnSpec, *, output_tokens: int) -> TurnAssumption:
     """Return the assumptions for a typical turn: one round, two agents, answers as long as earlier ones."""
-    return Habit(
+    return TurnAssumption(
         output_tokens=output_tokens,
         rounds=1,
         selections=min(2, spec.limits.max_selections),
@@ -25,9 +25,9 @@ def as_usual(spec: TurnSpec, *, output_tokens: int) -> Habit:
     )
 
 
-def at_most(spec: TurnSpec) -> Habit:
+def at_most(spec: TurnSpec) -> TurnAssumption:
     """Return the assumptions for the longest turn: every round, every agent, every answer at its maximum length."""
-    return Habit(
+    return TurnAssumption(
         output_tokens=None,
         rounds=spec.limits.max_rounds,
         selections=spec.limits.max_selections,
@@ -38,25 +38,25 @@ def at_most(spec: TurnSpec) -> Habit:
 
 def first_call(spec: TurnSpec) -> CallSize | None:
     """Return a turn's first call; None if there is nothing left to ask."""
-    for asked in expected_calls(spec, at_most(spec)):
-        return asked.options[0]
+    for calls in expected_calls(spec, at_most(spec)):
+        return calls.options[0]
     return None
 
 
-def expected_calls(spec: TurnSpec, habit: Habit) -> list[Asked]:
+def expected_calls(spec: TurnSpec, assumption: TurnAssumption) -> list[ExpectedCalls]:
     """Return the calls of a turn, in the order in which they begin."""
-    summarizing = summary_calls(spec, habit) if spec.summarize is not None else []
+    summarizing = summary_calls(spec, assumption) if spec.summarize is not None else []
     first = spec.summarize is not None and spec.summarize.first
     # A summary made before the answers is added to their context, and the messages it replaces are still counted.
-    heard = max((asked.options[0].output_tokens for asked in summarizing), default=0) if first else 0
-    answering = spec.mode.forecast(spec, habit, heard)
+    added_tokens = max((calls.options[0].output_tokens for calls in summarizing), default=0) if first else 0
+    answering = spec.mode.forecast(spec, assumption, added_tokens)
     return [*summarizing, *answering] if first else [*answering, *summarizing]
 
 
-def summary_calls(spec: TurnSpec, habit: Habit) -> list[Asked]:
+def summary_calls(spec: TurnSpec, assumption: TurnAssumption) -> list[ExpectedCalls]:
     lines = lines_to_summarize(spec)
     return [
-        Asked((sized(summary_step(spec, lines, attempt), habit),))
-        for attempt in range(1, habit.summary_attempts + 1)
+        ExpectedCalls((call_size(summary_step(spec, lines, attempt), assumption),))
+        for attempt in range(1, assumption.summary_attempts + 1)
         if lines
     ]

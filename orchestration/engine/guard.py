@@ -47,7 +47,7 @@ class SpeakerGuard:
     def __init__(self, others: Iterable[str]) -> None:
         """`others`: the names of all other speakers. A name that begins with @ counts only if it is tagged."""
         self.tripped = False
-        names = {name: folded(name).lstrip(OPENING).rstrip(CLOSING) for name in others}
+        names = {name: fold(name).lstrip(OPENING).rstrip(CLOSING) for name in others}
         self._names = sorted({folded for name, folded in names.items() if folded and name[0] != "@"})
         self._handles = sorted({folded for name, folded in names.items() if folded and name[0] == "@"})
         self._limit = MARKS_LIMIT + max(map(len, names.values()), default=0)
@@ -90,7 +90,7 @@ class SpeakerGuard:
         for at in range(0, len(part), STRIDE):
             piece, rest = part[at : at + STRIDE], part[at + STRIDE :]
             self._held.append(piece)
-            self._opening = SPACES.sub(" ", self._opening + folded(piece))
+            self._opening = SPACES.sub(" ", self._opening + fold(piece))
             verdict = self._judge(self._opening[: self._limit])
             if verdict == "speaks":
                 self.tripped = True
@@ -148,7 +148,7 @@ class SpeakerGuard:
             self._fence = opens["mark"]
 
 
-def folded(text: str) -> str:
+def fold(text: str) -> str:
     """Return a text folded for comparison with names, letter by letter, so that pieces fold like the whole."""
     if not text.isascii():
         text = "".join(unicodedata.normalize("NFKD", letter) for letter in INVISIBLE.sub("", text))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from orchestration.engine.call_sizes import FRAME_TOKENS, Asked, Habit, sized
+from orchestration.engine.call_sizes import FRAME_TOKENS, ExpectedCalls, TurnAssumption, call_size
 from orchestration.engine.result import TurnResult, result_from
 from orchestration.engine.run import Run, out_of_budget, reply_plan, was_cancelled
 from orchestration.engine.specs import TurnSpec
@@ -14,41 +14,45 @@ from orchestration.engine.steps import StepResult
 async def fan_out(run: Run) -> TurnResult:
     """Ask all addressed agents in parallel; none sees the others' answers of this turn."""
     plans = [reply_plan(run.spec, run.spec.agent(key)) for key in run.spec.missing()]
-    answers = by_key([*run.carried(), *await run.side_by_side(plans)])
-    return result_from([answers[key] for key in seats(run)])
+    answers = by_key([*run.carried_results(), *await run.side_by_side(plans)])
+    return result_from([answers[key] for key in answer_order(run)])
 
 
-def fan_out_calls(spec: TurnSpec, habit: Habit, heard: int) -> list[Asked]:
+def fan_out_calls(spec: TurnSpec, assumption: TurnAssumption, added_tokens: int) -> list[ExpectedCalls]:
     """Return the addressed agents' calls, each with the earlier conversation and a summary as context."""
     plans = [reply_plan(spec, spec.agent(key)) for key in spec.missing()]
-    return [Asked((sized(plan, habit, heard=heard),)) for plan in plans]
+    return [ExpectedCalls((call_size(plan, assumption, added_tokens=added_tokens),)) for plan in plans]
 
 
 async def roundtable(run: Run) -> TurnResult:
     """Ask the agents in turn, each with the earlier answers as context. Failed agents are skipped."""
-    carried = by_key(run.carried())
-    said: list[StepResult] = []
-    for key in seats(run):
-        said.append(carried.get(key) or await run.step(reply_plan(run.spec, run.spec.agent(key), said=said)))
-        if was_cancelled(said) or out_of_budget(said):
+    carried = by_key(run.carried_results())
+    answers: list[StepResult] = []
+    for key in answer_order(run):
+        answers.append(
+            carried.get(key) or await run.step(reply_plan(run.spec, run.spec.agent(key), answers=answers))
+        )
+        if was_cancelled(answers) or out_of_budget(answers):
             break
-    return result_from([*said, *(carried[key] for key in seats(run)[len(said) :] if key in carried)])
+    return result_from(
+        [*answers, *(carried[key] for key in answer_order(run)[len(answers) :] if key in carried)]
+    )
 
 
-def roundtable_calls(spec: TurnSpec, habit: Habit, heard: int) -> list[Asked]:
+def roundtable_calls(spec: TurnSpec, assumption: TurnAssumption, added_tokens: int) -> list[ExpectedCalls]:
     """Return the addressed agents' calls, each with the earlier answers as context."""
     calls = []
     for key in spec.missing():
-        call = sized(reply_plan(spec, spec.agent(key)), habit, heard=heard)
-        calls.append(Asked((call,)))
-        heard += call.output_tokens + FRAME_TOKENS
+        call = call_size(reply_plan(spec, spec.agent(key)), assumption, added_tokens=added_tokens)
+        calls.append(ExpectedCalls((call,)))
+        added_tokens += call.output_tokens + FRAME_TOKENS
     return calls
 
 
-def seats(run: Run) -> tuple[str, ...]:
+def answer_order(run: Run) -> tuple[str, ...]:
     """Return the turn's agents: the addressed; in room order if other agents have carried answers."""
     addressed = run.spec.addressed
-    keys = {*addressed, *by_key(run.carried())}
+    keys = {*addressed, *by_key(run.carried_results())}
     if keys == set(addressed):
         return addressed
     return tuple(agent.key for agent in run.spec.roster if agent.key in keys)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from orchestration.engine.call_sizes import Asked, Habit
+from orchestration.engine.call_sizes import ExpectedCalls, TurnAssumption
 from orchestration.engine.members import fan_out, fan_out_calls, roundtable, roundtable_calls
 from orchestration.engine.orchestrator import council_calls, orchestrate
 from orchestration.engine.result import TurnResult
@@ -40,7 +40,7 @@ class Mode:
     key: str
     """Its name in the database, the API and events."""
     run: Callable[[Run], Coroutine[Any, Any, TurnResult]]
-    forecast: Callable[[TurnSpec, Habit, int], list[Asked]]
+    forecast: Callable[[TurnSpec, TurnAssumption, int], list[ExpectedCalls]]
     """Return the calls of a turn in order; the integer is the tokens of new text in the answers' initial context."""
     order: Callable[[Keys, Keys], Keys] = all_members
     """Return the agents to ask, in order, given the tagged and all members; empty: the manager chooses."""
@@ -73,7 +73,7 @@ class Mode:
         return self.spoken and not self.alone
 
 
-def no_calls(spec: TurnSpec, habit: Habit, heard: int) -> list[Asked]:
+def no_calls(spec: TurnSpec, assumption: TurnAssumption, added_tokens: int) -> list[ExpectedCalls]:
     return []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from orchestration.engine.call_sizes import FRAME_TOKENS, Asked, CallSize, Habit, sized
+from orchestration.engine.call_sizes import FRAME_TOKENS, CallSize, ExpectedCalls, TurnAssumption, call_size
 from orchestration.engine.context import TO_THE_MANAGER, Prompt, build_request, roster_lines
 from orchestration.engine.events import RoutingDecided
 from orchestration.engine.purposes import Purpose
@@ -17,7 +17,14 @@ from orchestration.engine.routing import (
     parse_decision,
     routing_schema,
 )
-from orchestration.engine.run import Run, answered, heard, out_of_budget, reply_plan, was_cancelled
+from orchestration.engine.run import (
+    Run,
+    as_history,
+    complete_answers,
+    out_of_budget,
+    reply_plan,
+    was_cancelled,
+)
 from orchestration.engine.specs import TurnSpec
 from orchestration.engine.steps import BUDGET, EXHAUSTED, StepPlan, StepResult
 
@@ -39,7 +46,7 @@ class Progress:
     results: list[StepResult] = field(default_factory=list)
     """Specialists' answers, and the synthesis at the end."""
     routing: list[tuple[int, RoutingDecision]] = field(default_factory=list)
-    asked: set[tuple[str, str]] = field(default_factory=set)
+    questions: set[tuple[str, str]] = field(default_factory=set)
     calls: int = 0
     round: int = 0
     stop_reason: str | None = None
@@ -54,13 +61,13 @@ async def orchestrate(run: Run) -> TurnResult:
 
 async def run_rounds(run: Run) -> Progress:
     """Run rounds until the manager is done or a limit ends them, then synthesize."""
-    progress = Progress(results=run.carried())
+    progress = Progress(results=run.carried_results())
     while progress.stop_reason is None:
         progress.round += 1
         decision = await decide(run, progress)
         if decision is None:
             return progress
-        decision = admitted(run, progress, decision)
+        decision = apply_guards(run, progress, decision)
         progress.routing.append((progress.round, decision))
         run.ports.events.emit(RoutingDecided(progress.round, decision))
         if decision.action == "synthesize":
@@ -102,9 +109,9 @@ async def decide(run: Run, progress: Progress) -> RoutingDecision | None:
     return decision or fallback_decision(progress.round, keys, turn_id=spec.turn_id)
 
 
-def admitted(run: Run, progress: Progress, decision: RoutingDecision) -> RoutingDecision:
+def apply_guards(run: Run, progress: Progress, decision: RoutingDecision) -> RoutingDecision:
     """Remove repeated questions from a decision, and agents beyond the maximum number of calls."""
-    fresh = [selection for selection in decision.selections if same(selection) not in progress.asked]
+    fresh = [selection for selection in decision.selections if same(selection) not in progress.questions]
     left = run.spec.limits.max_specialist_calls - progress.calls
     return replace(decision, selections=tuple(fresh[:left]))
 
@@ -120,19 +127,19 @@ async def ask_specialists(run: Run, progress: Progress, selections: Sequence[Sel
     Agents see the answers of earlier rounds. An answer carried over keeps its round, so that an agent asked for the
     first time answers as independently as it would have then.
     """
-    said = [result for result in answered(progress.results) if result.round < progress.round]
+    earlier = [result for result in complete_answers(progress.results) if result.round < progress.round]
     plans = [
         reply_plan(
             run.spec,
             run.spec.agent(selection.agent_key),
             round_number=progress.round,
-            said=said,
+            answers=earlier,
             instruction=selection.instruction,
         )
         for selection in selections
     ]
     results = await run.side_by_side(plans)
-    progress.asked.update(map(same, selections))
+    progress.questions.update(map(same, selections))
     progress.calls += len(selections)
     progress.results.extend(results)
     limits = run.spec.limits
@@ -148,7 +155,7 @@ async def ask_specialists(run: Run, progress: Progress, selections: Sequence[Sel
 
 async def synthesize(run: Run, progress: Progress) -> None:
     """Run the manager's synthesis, unless there is only one answer (and it may be the whole turn) or none."""
-    answers = answered(progress.results)
+    answers = complete_answers(progress.results)
     if not answers and not progress.manager_answers:
         return
     if len(answers) == 1 and not run.spec.limits.always_synthesize:
@@ -166,7 +173,7 @@ def manager_plan(spec: TurnSpec, progress: Progress, purpose: Purpose) -> StepPl
         system=manager_system(spec, decides=decides),
         viewer_key=None,
         ask=ask_manager(spec, progress, purpose),
-        said=heard(progress.results),
+        answers=as_history(progress.results),
         max_output_tokens=spec.limits.manager_max_tokens if decides else spec.limits.answer_max_tokens,
         temperature=None if decides else spec.limits.answer_temperature,
         json_schema=routing_schema([agent.key for agent in spec.roster]) if decides else None,
@@ -219,44 +226,51 @@ def ask_manager(spec: TurnSpec, progress: Progress, purpose: Purpose) -> str:
             f"The members have answered.{missing} {left} more round(s) are possible, with up to "
             f"{limits.max_selections} members each. Ask again only for what is missing, else synthesize. JSON only."
         )
-    elif answered(progress.results):
+    elif complete_answers(progress.results):
         ask = f"Now write the council's answer to the user.{missing}"
     else:
         ask = f"There is no member's answer to draw on.{missing} Answer the user yourself."
     return f"[{TO_THE_MANAGER}]: {ask}"
 
 
-def council_calls(spec: TurnSpec, habit: Habit, heard: int) -> list[Asked]:
+def council_calls(spec: TurnSpec, assumption: TurnAssumption, added_tokens: int) -> list[ExpectedCalls]:
     """Return the manager's calls and those of the specialists it may choose."""
-    calls: list[Asked] = []
+    calls: list[ExpectedCalls] = []
     made = 0
-    for number in range(1, habit.rounds + 1):
+    for number in range(1, assumption.rounds + 1):
         tagged = number == 1 and bool(spec.addressed or spec.carried)
         instruction = 0
         if not tagged:
             purpose = Purpose.ROUTE if number == 1 else Purpose.EVALUATE
-            decision = sized(manager_plan(spec, Progress(round=number), purpose), habit, heard=heard)
-            calls.append(Asked((decision,)))
+            decision = call_size(
+                manager_plan(spec, Progress(round=number), purpose), assumption, added_tokens=added_tokens
+            )
+            calls.append(ExpectedCalls((decision,)))
             instruction = decision.output_tokens
         keys = spec.missing() if tagged else [agent.key for agent in spec.roster]
-        known = spec.instructions if tagged else {}
+        instructions = spec.instructions if tagged else {}
         options = tuple(
-            sized(
-                reply_plan(spec, spec.agent(key), round_number=number, instruction=known.get(key, "")),
-                habit,
-                heard=heard + instruction,
+            call_size(
+                reply_plan(spec, spec.agent(key), round_number=number, instruction=instructions.get(key, "")),
+                assumption,
+                added_tokens=added_tokens + instruction,
             )
             for key in keys
         )
-        wanted = len(keys) if tagged else min(habit.selections, len(keys))
+        wanted = len(keys) if tagged else min(assumption.selections, len(keys))
         count = min(wanted, spec.limits.max_specialist_calls - made)
         if count > 0:
             # Tagged agents are certain to be asked, in that order.
-            calls += [Asked((option,)) for option in options] if tagged else [Asked(options, count)]
+            calls += (
+                [ExpectedCalls((option,)) for option in options]
+                if tagged
+                else [ExpectedCalls(options, count)]
+            )
         made += max(count, 0)
-        heard += sum(tokens + FRAME_TOKENS for tokens in longest(options, max(count, 0)))
-    if habit.synthesizes or made + len(spec.carried) != 1 or spec.limits.always_synthesize:
-        calls.append(Asked((sized(manager_plan(spec, Progress(), Purpose.SYNTHESIZE), habit, heard=heard),)))
+        added_tokens += sum(tokens + FRAME_TOKENS for tokens in longest(options, max(count, 0)))
+    if assumption.synthesizes or made + len(spec.carried) != 1 or spec.limits.always_synthesize:
+        plan = manager_plan(spec, Progress(), Purpose.SYNTHESIZE)
+        calls.append(ExpectedCalls((call_size(plan, assumption, added_tokens=added_tokens),)))
     return calls
 
 

@@ -171,7 +171,7 @@ class Journal(Protocol):
         """Make the outcome durable. Raises if this runner no longer holds the turn."""
         ...
 
-    def received(self, call_id: str, size: int) -> None:
+    def note_received(self, call_id: str, size: int) -> None:
         """Record the UTF-8 bytes received so far, for billing if the worker is killed."""
         ...
 

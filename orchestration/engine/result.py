@@ -8,7 +8,7 @@ from typing import Literal
 
 from orchestration.engine.ports import CallError
 from orchestration.engine.routing import RoutingDecision
-from orchestration.engine.run import answered, out_of_budget, was_cancelled
+from orchestration.engine.run import complete_answers, out_of_budget, was_cancelled
 from orchestration.engine.steps import StepResult
 from orchestration.engine.summary import SummaryResult
 
@@ -40,7 +40,7 @@ def result_from(
         stop_reason = "budget"
     if stop_reason == "cancelled" or was_cancelled(answers):
         return TurnResult("cancelled", tuple(answers), "cancelled", None, routing)
-    if not answered(answers):
+    if not complete_answers(answers):
         reason = stop_reason if stop_reason == "budget" else "failed"
         return TurnResult("failed", tuple(answers), reason, error, routing)
     return TurnResult("partial" if failed else "completed", tuple(answers), stop_reason, error, routing)

@@ -80,14 +80,14 @@ def parse_decision(text: str, keys: Sequence[str], *, most: int) -> RoutingDecis
 
 
 def valid_selections(data: object, keys: Sequence[str]) -> tuple[Selection, ...]:
-    found: dict[str, Selection] = {}
+    selections: dict[str, Selection] = {}
     for entry in data if isinstance(data, list) else []:
         if not isinstance(entry, dict) or not isinstance(entry.get("agent_key"), str):
             continue
         key = entry["agent_key"].strip().removeprefix("@").lower()
-        if key in keys and key not in found:
-            found[key] = Selection(key, short_text(entry.get("instruction"), MAX_INSTRUCTION_CHARS))
-    return tuple(found.values())
+        if key in keys and key not in selections:
+            selections[key] = Selection(key, short_text(entry.get("instruction"), MAX_INSTRUCTION_CHARS))
+    return tuple(selections.values())
 
 
 def json_object(text: str) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from orchestration.engine.context import MANAGER_NAME, TO_AN_AGENT, build_request, reply_prompt
 from orchestration.engine.control import Control
-from orchestration.engine.guard import folded
+from orchestration.engine.guard import fold
 from orchestration.engine.ports import Ports
 from orchestration.engine.purposes import Purpose
 from orchestration.engine.specs import AgentSpec, HistoryMessage, TurnSpec
@@ -23,12 +23,12 @@ class Run:
     ports: Ports
     control: Control
     retry: RetryPolicy
-    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    answers_started: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the first calls for answers have reserved funds."""
 
     async def step(self, plan: StepPlan) -> StepResult:
         if plan.purpose is not Purpose.SUMMARIZE:
-            self.asked.set()
+            self.answers_started.set()
         return await run_step(plan, self.ports, self.control, self.retry)
 
     async def side_by_side(self, plans: Sequence[StepPlan]) -> list[StepResult]:
@@ -37,7 +37,7 @@ class Run:
             tasks = [group.create_task(self.step(plan)) for plan in plans]
         return [task.result() for task in tasks]
 
-    def carried(self) -> list[StepResult]:
+    def carried_results(self) -> list[StepResult]:
         """Return the answers carried over from the turn that this one replaces, by round and in room order."""
         place = {agent.key: number for number, agent in enumerate(self.spec.roster)}
         kept = [answer for answer in self.spec.carried if answer.agent_key in place]
@@ -61,11 +61,11 @@ def reply_plan(
     agent: AgentSpec,
     *,
     round_number: int = 1,
-    said: Sequence[StepResult] = (),
+    answers: Sequence[StepResult] = (),
     instruction: str = "",
 ) -> StepPlan:
-    """Plan an agent's answer, with the answers in `said` as context."""
-    prompt = reply_prompt(spec, agent, said=heard(said), instruction=instruction)
+    """Plan an agent's answer, with the answers in `answers` as context."""
+    prompt = reply_prompt(spec, agent, answers=as_history(answers), instruction=instruction)
     request, audit = build_request(spec, prompt)
     slot = f"{Purpose.REPLY}:{round_number}:{agent.key}"
     return StepPlan(slot, Purpose.REPLY, agent, round_number, request, audit, others=others_of(spec, agent))
@@ -77,11 +77,11 @@ def others_of(spec: TurnSpec, agent: AgentSpec) -> tuple[str, ...]:
         return ()
     others = [member for member in spec.roster if member.key != agent.key]
     names = [name for member in others for name in (member.name, f"@{member.key}")]
-    own = {folded(agent.name), folded(f"@{agent.key}")}
-    return tuple(name for name in (*names, MANAGER_NAME, TO_AN_AGENT) if folded(name) not in own)
+    own = {fold(agent.name), fold(f"@{agent.key}")}
+    return tuple(name for name in (*names, MANAGER_NAME, TO_AN_AGENT) if fold(name) not in own)
 
 
-def answered(results: Sequence[StepResult]) -> list[StepResult]:
+def complete_answers(results: Sequence[StepResult]) -> list[StepResult]:
     return [result for result in results if result.status == "complete"]
 
 
@@ -89,11 +89,11 @@ def was_cancelled(results: Sequence[StepResult]) -> bool:
     return any(result.status == "cancelled" for result in results)
 
 
-def heard(results: Sequence[StepResult]) -> tuple[HistoryMessage, ...]:
+def as_history(results: Sequence[StepResult]) -> tuple[HistoryMessage, ...]:
     """Return this turn's complete answers as messages for later speakers; failed answers are left out."""
     return tuple(
         HistoryMessage(0, "agent", result.text, result.agent.key, result.agent.name)
-        for result in answered(results)
+        for result in complete_answers(results)
         if result.agent is not None
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from orchestration.engine.bounds import most_input
+from orchestration.engine.call_state import GUARDED, NO_USAGE, CallState
 from orchestration.engine.control import Cancelled, Control
 from orchestration.engine.events import StepCompleted, StepDelta, StepFailed, StepStarted
 from orchestration.engine.guard import SpeakerGuard
@@ -25,7 +26,6 @@ from orchestration.engine.ports import (
     TextDelta,
 )
 from orchestration.engine.purposes import Purpose
-from orchestration.engine.received import GUARDED, NO_USAGE, Received
 from orchestration.engine.specs import AgentSpec, ModelRequest
 from orchestration.engine.tokens import utf8_bytes
 
@@ -138,50 +138,50 @@ async def run_attempt(
     await ports.journal.start(
         CallIntent(call_id, step_id, plan.slot, attempt, plan.request, plan.agent, plan.round, context)
     )
-    received = Received(plan.request, SpeakerGuard(plan.others), began_s=ports.clock.monotonic_s())
+    state = CallState(plan.request, SpeakerGuard(plan.others), began_s=ports.clock.monotonic_s())
     try:
         with control.interruptible():
-            await receive(plan, step_id, call_id, received, ports)
+            await receive(plan, step_id, call_id, state, ports)
     except Cancelled:
-        pass  # received.end stays None: the user cancelled the call
+        pass  # state.end stays None: the user cancelled the call
     wait_s = None
-    published = plan.purpose.shown and received.said
-    if isinstance(received.end, Failed) and not published and not control.cancelled:
-        wait_s = retry.wait_s(attempt, received.end, ports.clock.jitter())
-    outcome = received.outcome(
+    published = plan.purpose.shown and state.has_text
+    if isinstance(state.end, Failed) and not published and not control.cancelled:
+        wait_s = retry.wait_s(attempt, state.end, ports.clock.jitter())
+    outcome = state.outcome(
         call_id, ended_s=ports.clock.monotonic_s(), final=wait_s is None, must_speak=plan.purpose.shown
     )
     await ports.journal.finish(outcome)
     return outcome, wait_s
 
 
-async def receive(plan: StepPlan, step_id: str, call_id: str, received: Received, ports: Ports) -> None:
+async def receive(plan: StepPlan, step_id: str, call_id: str, state: CallState, ports: Ports) -> None:
     """Read the model's stream to its end and publish its text."""
-    guard, received.sent = received.guard, True
+    guard, state.sent = state.guard, True
     async with aclosing(ports.models.stream(plan.request)) as stream:
         async for event in stream:
             match event:
                 case TextDelta(text) | ReasoningDelta(text):
-                    received.bytes += utf8_bytes(text)
-                    received.arrive(ports.clock.monotonic_s())
-                    ports.journal.received(call_id, received.bytes)
+                    state.bytes += utf8_bytes(text)
+                    state.arrive(ports.clock.monotonic_s())
+                    ports.journal.note_received(call_id, state.bytes)
                     if isinstance(event, TextDelta):
-                        publish(plan, step_id, "text", guard.feed(text), received, ports)
+                        publish(plan, step_id, "text", guard.feed(text), state, ports)
                     else:
-                        publish(plan, step_id, "reasoning", text, received, ports)
+                        publish(plan, step_id, "reasoning", text, state, ports)
                     if guard.tripped:
-                        received.end = Completed(received.estimate(), GUARDED)
+                        state.end = Completed(state.estimate(), GUARDED)
                         return
                 case Opened():
-                    received.opened = event
+                    state.opened = event
                 case PartialUsage():
-                    received.partial = event
+                    state.partial = event
                 case Completed():
-                    publish(plan, step_id, "text", guard.finish(), received, ports)
-                    received.end = replace(event, finish_reason=GUARDED) if guard.tripped else event
+                    publish(plan, step_id, "text", guard.finish(), state, ports)
+                    state.end = replace(event, finish_reason=GUARDED) if guard.tripped else event
                 case Failed():
-                    received.end = event  # the guard's held part of a cut line is not published
-    if received.end is None:
+                    state.end = event  # the guard's held part of a cut line is not published
+    if state.end is None:
         raise RuntimeError(f"the gateway of {plan.request.model.kind} ended without Completed or Failed")
 
 
@@ -190,13 +190,13 @@ def publish(
     step_id: str,
     kind: Literal["text", "reasoning"],
     text: str,
-    received: Received,
+    state: CallState,
     ports: Ports,
 ) -> None:
     """Record text, and emit it if the step is shown."""
     if not text:
         return
-    (received.text if kind == "text" else received.reasoning).append(text)
+    (state.text if kind == "text" else state.reasoning).append(text)
     if plan.purpose.shown:
         ports.events.emit(StepDelta(step_id, kind, text))
 

@@ -115,13 +115,15 @@ def summary_step(spec: TurnSpec, lines: Sequence[HistoryMessage], attempt: int) 
     names = [f"#{line.seq} {speaker_of(line)}: " for line in lines]
     spent = FRAME_TOKENS + estimate_tokens(earlier) + sum(estimate_tokens(name) + 1 for name in names)
     share = fair_share([estimate_tokens(line.text) for line in lines], budget - spent)
-    told = "\n\n".join(name + beginning(line.text, share) for name, line in zip(names, lines, strict=True))
+    excerpts = "\n\n".join(
+        name + beginning(line.text, share) for name, line in zip(names, lines, strict=True)
+    )
     prompt = Prompt(
         model=model,
         purpose=Purpose.SUMMARIZE,
         system=SYSTEM,
         viewer_key=None,
-        ask=f"{earlier}\n\nMessages since then:\n\n{told}" if earlier else f"Messages:\n\n{told}",
+        ask=f"{earlier}\n\nMessages since then:\n\n{excerpts}" if earlier else f"Messages:\n\n{excerpts}",
         max_output_tokens=most,
         json_schema=summary_schema(),
         speaker_name="Summarizer",
@@ -145,10 +147,10 @@ def minutes(summary: SummarySpec | None, most: int) -> str:
     """Return a summary as input for the summarizer: each item with the number of its message."""
     if summary is None:
         return ""
-    return summary_block(with_items(summary, lambda items: [numbered(item) for item in items]), most)
+    return summary_block(with_items(summary, lambda items: [with_number(item) for item in items]), most)
 
 
-def numbered(item: SummaryItem) -> SummaryItem:
+def with_number(item: SummaryItem) -> SummaryItem:
     return (
         item if item.message_seq is None else replace(item, text=f"{item.text} (message {item.message_seq})")
     )
@@ -206,10 +208,10 @@ def fallback_summary(earlier: SummarySpec | None, lines: Sequence[HistoryMessage
     texts = [cut(" ".join(line.text.split()), FALLBACK_LINE_CHARS) for line in lines]
     room = max(MAX_SUMMARY_CHARS - len(before), MAX_SUMMARY_CHARS // 2) - sum(len(name) + 1 for name in names)
     share = fair_share([len(text) for text in texts], room)
-    told = "\n".join(name + cut(text, share) for name, text in zip(names, texts, strict=True))
-    told = told[-MAX_SUMMARY_CHARS:]
+    excerpts = "\n".join(name + cut(text, share) for name, text in zip(names, texts, strict=True))
+    excerpts = excerpts[-MAX_SUMMARY_CHARS:]
     return SummarySpec(
-        "\n".join(part for part in (cut(before, MAX_SUMMARY_CHARS - len(told) - 1), told) if part)
+        "\n".join(part for part in (cut(before, MAX_SUMMARY_CHARS - len(excerpts) - 1), excerpts) if part)
     )
 
 

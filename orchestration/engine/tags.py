@@ -30,19 +30,19 @@ def parse_tags(message: str, keys: Sequence[str]) -> Tags:
 
     Case-insensitive; the longest key wins; trailing punctuation is ignored; `@all` matches all agents.
     """
-    known = sorted(keys, key=len, reverse=True)
-    found: dict[str, None] = {}
+    by_length = sorted(keys, key=len, reverse=True)
+    tagged: dict[str, None] = {}
     unknown: dict[str, None] = {}
     for match in TAG.finditer(CODE.sub(lambda code: " " * len(code.group()), message)):
         word = match["word"].lower()
-        key = next((key for key in known if matches(word, key)), None)
+        key = next((key for key in by_length if matches(word, key)), None)
         if key is not None:
-            found.setdefault(key)
+            tagged.setdefault(key)
         elif matches(word, EVERYBODY):
-            found.update(dict.fromkeys(keys))
+            tagged.update(dict.fromkeys(keys))
         else:
             unknown.setdefault(match["word"].rstrip("-_") or match["word"])
-    return Tags(tuple(found), tuple(unknown))
+    return Tags(tuple(tagged), tuple(unknown))
 
 
 def matches(word: str, key: str) -> bool:

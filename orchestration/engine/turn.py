@@ -24,14 +24,14 @@ async def run_turn(spec: TurnSpec, ports: Ports, control: Control, retry: RetryP
         return replace(await spec.mode.run(after_summary(run, summary)), summary=summary)
     async with asyncio.TaskGroup() as group:
         answering = group.create_task(spec.mode.run(run))
-        answering.add_done_callback(lambda _: run.asked.set())
+        answering.add_done_callback(lambda _: run.answers_started.set())
         summarizing = group.create_task(summarize_beside(run))
     return replace(answering.result(), summary=summarizing.result())
 
 
 async def summarize_beside(run: Run) -> SummaryResult | None:
     """Summarize in parallel with the answers, which have priority on the remaining budget."""
-    await run.asked.wait()
+    await run.answers_started.wait()
     return await summarize(run)
 
 

@@ -74,7 +74,7 @@ def _reply(request: ModelRequest) -> str:
         f"I speak for **{name}**, but I am the built-in demo: a script, not an AI. "
         "With an API key in the environment, a real model answers here.",
         f"> {_quote(question)}",
-        *_heard(request),
+        *_earlier_answers(request),
         f"My role: {role}. {OPENINGS[manner % len(OPENINGS)]}",
         "\n".join(f"- {point}" for point in _points(question, name, POINTS[manner % len(POINTS)])),
     ]
@@ -98,20 +98,22 @@ def _synthesis(request: ModelRequest) -> str:
 
 def _question(request: ModelRequest) -> str:
     """Return the user's question, without tags."""
-    asked = re.sub(r"(?<!\S)@[\w-]+[,:]?\s*", "", request.question).strip()
-    return asked or request.question or _last_user_text(request)
+    question = re.sub(r"(?<!\S)@[\w-]+[,:]?\s*", "", request.question).strip()
+    return question or request.question or _last_user_text(request)
 
 
-def _heard(request: ModelRequest) -> Iterator[str]:
+def _earlier_answers(request: ModelRequest) -> Iterator[str]:
     """Yield a sentence that names and quotes the agents that answered earlier in this turn; nothing without any."""
-    told = "\n\n".join(["", *(message.text for message in request.messages if message.role == "user"), ""])
-    _, asked, since = told.rpartition(f"\n\n{request.question}\n\n")
-    if not asked or not request.question:
+    conversation = "\n\n".join(
+        ["", *(message.text for message in request.messages if message.role == "user"), ""]
+    )
+    _, question, since = conversation.rpartition(f"\n\n{request.question}\n\n")
+    if not question or not request.question:
         return
     _, *answers = HEARD.split(since)
-    said = dict(zip(answers[::2], answers[1::2], strict=True))
+    texts = dict(zip(answers[::2], answers[1::2], strict=True))
     named = [
-        f"{_plain(name)} (“{_gist(text)}”)" for name, text in said.items() if name != request.speaker_name
+        f"{_plain(name)} (“{_gist(text)}”)" for name, text in texts.items() if name != request.speaker_name
     ]
     if named:
         yield f"Before me I heard {' and '.join(named[-MAX_HEARD:])}. I add to that."

@@ -113,7 +113,7 @@ class Bridge:
                 self._html[answer.step_id] = await asyncio.to_thread(render_markdown, answer.text)
         return self._html
 
-    def received(self, call_id: str, size: int) -> None:
+    def note_received(self, call_id: str, size: int) -> None:
         self.progress[call_id] = size
 
     # --- Events -------------------------------------------------------------------------------------------------------

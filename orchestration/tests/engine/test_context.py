@@ -88,7 +88,9 @@ def test_an_agent_alone_gets_its_role_prompt_and_nothing_else() -> None:
 def test_an_instruction_comes_last_and_is_for_the_agent_alone() -> None:
     spec = turn_spec("ana", "bob")
     said = (HistoryMessage(0, "agent", "Four.", "bob", "Bob"),)
-    request, _ = build_request(spec, reply_prompt(spec, spec.agent("ana"), said=said, instruction="Count."))
+    request, _ = build_request(
+        spec, reply_prompt(spec, spec.agent("ana"), answers=said, instruction="Count.")
+    )
     assert request.messages == (
         ChatMessage("user", "Hello\n\n[Bob (@bob)]: Four.\n\n[Manager, to you alone]: Count."),
     )
@@ -97,7 +99,7 @@ def test_an_instruction_comes_last_and_is_for_the_agent_alone() -> None:
 def test_who_has_spoken_in_this_turn_is_asked_for_more_and_not_made_to_go_on_with_its_own_words() -> None:
     spec = turn_spec("ana", "bob")
     said = (HistoryMessage(0, "agent", "Three.", "ana", "Ana"),)
-    request, _ = build_request(spec, reply_prompt(spec, spec.agent("ana"), said=said))
+    request, _ = build_request(spec, reply_prompt(spec, spec.agent("ana"), answers=said))
     assert [message.role for message in request.messages] == ["user", "assistant", "user"]
     assert request.messages[-1].text.startswith("[Manager, to you alone]: ")
 
@@ -246,7 +248,7 @@ def test_what_is_sent_fits_keeps_the_newest_and_can_be_answered(
     spec = replace(turn_spec("ana", "bob", message=message, history=history), summary=summary)
     spec = replace(spec, roster=tuple(replace(agent, model=model) for agent in spec.roster))
     agent = spec.roster[0]
-    request, audit = build_request(spec, reply_prompt(spec, agent, said=said))
+    request, audit = build_request(spec, reply_prompt(spec, agent, answers=said))
     if least_input(spec, agent) + 50 <= audit["input_budget"]:
         assert audit["estimate_after"] <= audit["input_budget"]
     assert audit["estimate_after"] <= audit["estimate_before"]

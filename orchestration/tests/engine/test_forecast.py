@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestration.engine.bounds import most_input
-from orchestration.engine.call_sizes import Asked, CallSize
+from orchestration.engine.call_sizes import CallSize, ExpectedCalls
 from orchestration.engine.forecast import (
     AT_LEAST,
     as_usual,
@@ -69,7 +69,7 @@ def weight(size: CallSize) -> int:
     return size.input_tokens + 10 * size.output_tokens
 
 
-def total(calls: list[Asked]) -> int:
+def total(calls: list[ExpectedCalls]) -> int:
     return sum(
         sum(sorted((weight(size) for size in asked.options), reverse=True)[: asked.count]) for asked in calls
     )
@@ -115,8 +115,8 @@ async def test_no_turn_is_more_than_the_most(
     requests = await requests_of(spec)
     spent = sum(most_input(request) + 10 * request.max_output_tokens for request in requests)
     most, usual, least = (
-        total(expected_calls(spec, habit))
-        for habit in (at_most(spec), as_usual(spec, output_tokens=20), AT_LEAST)
+        total(expected_calls(spec, assumption))
+        for assumption in (at_most(spec), as_usual(spec, output_tokens=20), AT_LEAST)
     )
     assert spent <= most
     assert least <= usual <= most

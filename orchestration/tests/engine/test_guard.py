@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from orchestration.engine.guard import CLOSING, OPENING, SpeakerGuard, folded
+from orchestration.engine.guard import CLOSING, OPENING, SpeakerGuard, fold
 from orchestration.tests.engine.world import RELAXED
 
 OTHERS = ("Bob", "@bob", "Legal", "@counsel", "Ada Lovelace", "Manager", "Manager, to you alone")
@@ -281,7 +281,7 @@ def test_what_is_published_never_takes_back_what_was(text: str) -> None:
 
 
 @RELAXED
-@given(TEXTS.filter(lambda text: not set(folded(text)) & set(":[【「")))
+@given(TEXTS.filter(lambda text: not set(fold(text)) & set(":[【「")))
 def test_without_a_colon_or_a_bracket_nobody_is_spoken_for(text: str) -> None:
     published, guard = publish([text])
     assert published == text
@@ -308,7 +308,7 @@ def test_no_letter_of_a_foreign_line_is_published_whatever_the_name(
     name: str, pattern: str, said: str, data: st.DataObject
 ) -> None:
     assume("\n" not in name and "\r" not in name and name[0] != "@")
-    assume(folded(name).lstrip(OPENING).rstrip(CLOSING))
+    assume(fold(name).lstrip(OPENING).rstrip(CLOSING))
     foreign = pattern.format(name, said)
     text = "I think so\nand so\n" + foreign
     cut = data.draw(st.integers(0, len(text)))

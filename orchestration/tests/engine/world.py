@@ -228,7 +228,7 @@ class World:
         if self.cancel_after == len(self.outcomes):
             self.control.cancel()
 
-    def received(self, call_id: str, size: int) -> None:
+    def note_received(self, call_id: str, size: int) -> None:
         self.bytes[call_id] = size
 
     # Events

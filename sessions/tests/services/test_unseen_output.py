@@ -10,7 +10,7 @@ import pytest
 from billing.models import BudgetPeriod, ModelPrice, UsageEvent
 from billing.selectors.unseen import FASTEST_TOKENS_PER_S, OUTPUT_UNKNOWN, USUAL_OUTPUT_TOKENS
 from orchestration.engine.bounds import REQUEST_FRAME
-from orchestration.engine.received import LULL_S
+from orchestration.engine.call_state import LULL_S
 from orchestration.engine.specs import Usage
 from orchestration.models import LlmModel
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer, ProviderServer

@@ -33,7 +33,7 @@ SPOKE_FOR_OTHERS = CallError(
 
 
 @dataclass(slots=True)
-class Received:
+class CallState:
     """What has arrived of one attempt so far."""
 
     request: ModelRequest
@@ -56,7 +56,7 @@ class Received:
     """None: not yet, or the user cancelled the call."""
 
     @property
-    def said(self) -> bool:
+    def has_text(self) -> bool:
         """Whether any text has arrived that a reader may have seen."""
         return bool(self.text or self.reasoning)
 
@@ -82,7 +82,7 @@ class Received:
             return estimate_report(self.request, None, None, self.all_text())
         return estimate_report(self.request, self.partial.usage, self.partial.raw, self.all_text())
 
-    def uncounted(self, ended_s: float, report: UsageReport) -> Uncounted:
+    def uncounted_usage(self, ended_s: float, report: UsageReport) -> Uncounted:
         """Return what is known about the usage if the provider has not given its final count."""
         counted = self.partial.usage if self.partial else Usage()
         is_whole = isinstance(self.end, Completed) and not self.guard.tripped
@@ -131,7 +131,7 @@ class Received:
             finish_reason=self.end.finish_reason if isinstance(self.end, Completed) else "",
             latency_ms=round((ended_s - self.began_s) * 1000),
             first_token_ms=None if first_s is None else round((first_s - self.began_s) * 1000),
-            uncounted=self.uncounted(ended_s, report) if report.source == "estimated" else None,
+            uncounted=self.uncounted_usage(ended_s, report) if report.source == "estimated" else None,
         )
 
 
