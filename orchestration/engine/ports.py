@@ -65,6 +65,8 @@ class Failed:
     """The provider's own final usage, if it arrived before the failure."""
     without: str = ""
     """A field of the request that the server refuses: the gateway leaves it out of the next attempt."""
+    reason: str = ""
+    """Why that field is refused: the HTTP status and the server's code."""
     limit_tokens: int | None = None
     """`context_overflow`: the model's limit as the provider gives it."""
     requested_tokens: int | None = None

@@ -14,11 +14,20 @@ import httpx2
 
 from orchestration.engine.ports import ModelEvent, PartialUsage, ReasoningDelta, TextDelta
 from orchestration.engine.specs import ModelRequest, Usage, UsageReport
-from orchestration.gateway.connections import LIMITS, ids_listed, trusted_certificates
+from orchestration.gateway.connections import ProviderClient, ids_listed
+from orchestration.gateway.error_bodies import is_error
 from orchestration.gateway.errors import ErrorEvent
 from orchestration.gateway.keys import Endpoint
-from orchestration.gateway.sse import clean
-from orchestration.gateway.usage import CACHE_CREATION_KEYS, Figures, split_writes
+from orchestration.gateway.request_fields import conversation_of, fields_of
+from orchestration.gateway.sse import TextJoiner
+from orchestration.gateway.usage import (
+    CACHE_CREATION_KEYS,
+    USAGE_FELL,
+    Figures,
+    flagged,
+    split_writes,
+    tier_flags,
+)
 
 FINISH_REASONS = {
     "max_tokens": "length",
@@ -26,19 +35,6 @@ FINISH_REASONS = {
     "refusal": "content_filter",
 }
 """Every other stop reason is a stop."""
-STATUS_OF_TYPE = {
-    "invalid_request_error": 400,
-    "authentication_error": 401,
-    "billing_error": 402,
-    "permission_error": 403,
-    "not_found_error": 404,
-    "request_too_large": 413,
-    "rate_limit_error": 429,
-    "api_error": 500,
-    "timeout_error": 504,
-    "overloaded_error": 529,
-}
-"""The types of error events (Anthropic, "Errors")."""
 
 
 class AnthropicMessages:
@@ -56,16 +52,13 @@ class AnthropicMessages:
             timeout=timeout,
             # Message texts must not be in traces.
             open_telemetry=False,
-            http_client=anthropic.DefaultAsyncHttpxClient(
-                timeout=timeout,
-                limits=LIMITS,
-                verify=trusted_certificates(),
-                # A redirect would send the conversation, and some headers, to an address that nobody configured.
-                follow_redirects=False,
-            ),
+            http_client=ProviderClient(timeout),
         )
         # ANTHROPIC_CUSTOM_HEADERS may be meant for a different server.
         self._client._custom_headers = {}
+
+    def fields(self, request: ModelRequest) -> frozenset[str]:
+        return fields_of(request_body(request), request)
 
     def open(self, request: ModelRequest) -> AbstractAsyncContextManager[Any]:
         """Send the request; the context's value has the response as `http_response`."""
@@ -73,7 +66,11 @@ class AnthropicMessages:
         body = request_body(request)
         # The whole body as `extra_body`: the SDK walks through its arguments message by message.
         response: AbstractAsyncContextManager[Any] = create(
-            model=body["model"], messages=[], max_tokens=body["max_tokens"], stream=True, extra_body=body
+            model=body["model"],
+            messages=[],
+            max_tokens=request.max_output_tokens,
+            stream=body["stream"],
+            extra_body=body,
         )
         return response
 
@@ -96,21 +93,24 @@ class AnthropicMessages:
 
 
 def request_body(request: ModelRequest) -> dict[str, Any]:
-    """Return the request's JSON."""
+    """Return the request's JSON, without the fields that the server refuses."""
     model = request.model
+    refused = model.unsupported
+    system, messages = conversation_of(request)
     body: dict[str, Any] = {
         "model": model.model_id,
-        "messages": [{"role": message.role, "content": message.text} for message in request.messages],
+        "messages": messages,
         "max_tokens": request.max_output_tokens,
-        "stream": True,
+        "stream": "stream" not in refused,
     }
-    if request.system:
-        body["system"] = request.system
+    if system:
+        body["system"] = system
     if request.temperature is not None and model.temperature:
         body["temperature"] = request.temperature
     if request.json_schema is not None and model.json_schema:
         body["output_config"] = {"format": {"type": "json_schema", "schema": request.json_schema}}
-    return body
+    needed = ("max_tokens", "stream")
+    return {name: value for name, value in body.items() if name in needed or name not in refused}
 
 
 class MessagesReader:
@@ -122,30 +122,49 @@ class MessagesReader:
         self.speaking = False
         self.finish_reason = ""
         self.ended = False
+        self._text, self._thoughts = TextJoiner(), TextJoiner()
         self._usage: dict[str, Any] = {}
+        self._fell = False
 
     def feed(self, payload: dict[str, Any]) -> list[ModelEvent]:
         """Process one event. Raises ErrorEvent. Unknown events are ignored, as the wire format requires."""
+        if is_error(payload):
+            raise ErrorEvent(payload)
         match payload.get("type"):
             case "content_block_delta":
                 self.speaking = True
-                return _said(_object(payload, "delta"))
+                return self._part(_object(payload, "delta"))
             case "content_block_start":
                 self.speaking = True
-                return _said(_object(payload, "content_block"))
+                return self._part(_object(payload, "content_block"))
             case "message_start":
                 return self._start(_object(payload, "message"))
             case "message_delta":
                 return self._delta(payload)
             case "message_stop":
                 self.ended = True
-            case "error":
-                raise ErrorEvent(payload.get("error"), STATUS_OF_TYPE)
         return []
+
+    @staticmethod
+    def events_of(answer: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the events of a whole message."""
+        blocks = answer.get("content")
+        if answer.get("type") != "message" or not isinstance(blocks, list):
+            return []
+        return [
+            {"type": "message_start", "message": answer},
+            *({"type": "content_block_start", "content_block": block} for block in blocks),
+            {"type": "message_delta", "delta": answer, "usage": answer.get("usage")},
+            {"type": "message_stop"},
+        ]
+
+    def rest(self) -> list[ModelEvent]:
+        thoughts, text = self._thoughts.finish(), self._text.finish()
+        return [*([ReasoningDelta(thoughts)] if thoughts else []), *([TextDelta(text)] if text else [])]
 
     def final_report(self) -> UsageReport | None:
         """Return the usage of the last `message_delta`, which comes with the stop reason."""
-        return usage_report(self._usage) if self.finish_reason and self._usage else None
+        return self._report() if self.finish_reason and self._usage else None
 
     def _start(self, message: dict[str, Any]) -> list[ModelEvent]:
         model, response_id = message.get("model"), message.get("id")
@@ -159,7 +178,8 @@ class MessagesReader:
 
     def _delta(self, payload: dict[str, Any]) -> list[ModelEvent]:
         self.speaking = True
-        self._usage = merged_usage(self._usage, _object(payload, "usage"))
+        self._usage, fell = merged_usage(self._usage, _object(payload, "usage"))
+        self._fell = self._fell or fell
         reason = _object(payload, "delta").get("stop_reason")
         if isinstance(reason, str) and reason:
             self.finish_reason = FINISH_REASONS.get(reason, "stop")
@@ -169,18 +189,20 @@ class MessagesReader:
     def _partial(self) -> list[ModelEvent]:
         if not self._usage:
             return []
-        report = usage_report(self._usage)
+        report = self._report()
         return [PartialUsage(report.usage, report.raw or {})]
 
+    def _report(self) -> UsageReport:
+        return flagged(usage_report(self._usage), (USAGE_FELL,) if self._fell else ())
 
-def _said(part: dict[str, Any]) -> list[ModelEvent]:
-    """Return the events of a delta or of the opening of a block; signatures and tool input have none."""
-    match part.get("type"):
-        case "text_delta" | "text" if isinstance(text := part.get("text"), str) and text:
-            return [TextDelta(clean(text))]
-        case "thinking_delta" | "thinking" if isinstance(text := part.get("thinking"), str) and text:
-            return [ReasoningDelta(clean(text))]
-    return []
+    def _part(self, part: dict[str, Any]) -> list[ModelEvent]:
+        """Return the events of a delta or of the opening of a block; signatures and tool input have none."""
+        match part.get("type"):
+            case "text_delta" | "text" if isinstance(text := part.get("text"), str):
+                return [TextDelta(joined)] if (joined := self._text.feed(text)) else []
+            case "thinking_delta" | "thinking" if isinstance(text := part.get("thinking"), str):
+                return [ReasoningDelta(joined)] if (joined := self._thoughts.feed(text)) else []
+        return []
 
 
 def _object(holder: dict[str, Any], name: str) -> dict[str, Any]:
@@ -219,9 +241,26 @@ def usage_report(raw: Mapping[str, Any]) -> UsageReport:
     if reasoning > (output or 0):
         figures.flag("output_mismatch")
     usage = Usage(fresh, read, write_5m, write_1h, output or 0, min(reasoning, output or 0))
-    return figures.report(usage)
+    flags = tier_flags(
+        service_tier=raw.get("service_tier"), speed=raw.get("speed"), region=raw.get("inference_geo")
+    )
+    return flagged(figures.report(usage), flags)
 
 
-def merged_usage(start: Mapping[str, Any], delta: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `message_start.usage` updated from `message_delta.usage`: counts are cumulative, the last is right."""
-    return {**start, **{name: value for name, value in delta.items() if value is not None}}
+INPUT_KEYS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "cache_creation")
+
+
+def merged_usage(before: Mapping[str, Any], delta: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+    """Return a usage object updated from `message_delta.usage`, and whether a count fell.
+
+    Counts are cumulative, so the later ones count, unless they are smaller: some compatible servers send zeros last.
+    """
+    usage = {**before, **{name: value for name, value in delta.items() if value is not None}}
+    old, new = usage_report(before).usage, usage_report(usage).usage
+    fell = new.total_input < old.total_input or new.output < old.output
+    if new.total_input < old.total_input:
+        usage = {name: value for name, value in usage.items() if name not in INPUT_KEYS}
+        usage |= {name: before[name] for name in INPUT_KEYS if name in before}
+    if new.output < old.output:
+        usage["output_tokens"] = before["output_tokens"]
+    return usage, fell

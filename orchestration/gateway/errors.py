@@ -1,17 +1,18 @@
 """Provider errors as the engine's `Failed`: a code, a sentence for the user, and whether the call may have cost.
 
-The sentence never contains the provider's own text. That goes to the log, without keys and without quotations of the
+What a server says is read by `refusals`. Its own text goes to the log, without keys and without quotations of the
 request.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import time
 import traceback
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -19,8 +20,11 @@ import httpx2
 
 from orchestration.engine.ports import Failed
 from orchestration.engine.specs import ModelSpec, UsageReport
+from orchestration.gateway.connections import proxy_variable, redirected, setup_problem, trouble_of
 from orchestration.gateway.keys import redact
+from orchestration.gateway.overflows import Overflow
 from orchestration.gateway.quotations import without_quotations
+from orchestration.gateway.refusals import Refusal, address_of, refusal_of
 from orchestration.gateway.sse import NotAnEventStream
 
 logger = logging.getLogger(__name__)
@@ -33,27 +37,19 @@ NOT_SENT = (
     httpx2.PoolTimeout,
     httpx2.ProxyError,
     httpx2.UnsupportedProtocol,
+    httpx2.LocalProtocolError,
+    httpx2.InvalidURL,
 )
 """Errors after which the provider cannot have seen the request."""
 
-SENTENCES = {
-    300: "sent us elsewhere (HTTP {status}): check {address}",
-    400: "rejected the request (HTTP {status}); its reason is in the server's log",
-    401: "did not accept the key: check {key}",
-    402: "says that the account has no credit: check {key}",
-    403: "forbids this: check {key}, what it may use, and {model}",
-    404: "does not know this: check {model} and {address}",
-    408: "gave up waiting for the request",
-    413: "finds the request too large",
-    429: "limits our requests: wait, or check the account's quota",
-    500: "is overloaded or out of order (HTTP {status})",
-}
-
 
 class ErrorEvent(Exception):
-    """The provider sent an error in the stream: a type without a status. `statuses` maps its types to statuses."""
+    """A successful response has an error object: an event of the stream, or the whole body.
 
-    def __init__(self, error: Any, statuses: Mapping[str, int]) -> None:
+    `statuses`: the HTTP statuses that a wire format's own codes mean, beside those that `refusals` knows.
+    """
+
+    def __init__(self, error: Any, statuses: Mapping[str, int] | None = None) -> None:
         super().__init__("error event")
         self.error = error
         self.statuses = statuses
@@ -76,6 +72,8 @@ class Origin:
     request_id: str = ""
     texts: Sequence[str] = field(default=(), repr=False)
     """The texts of the request, which the provider may quote."""
+    sent: Collection[str] = ()
+    """The keys of FIELDS that the request has."""
 
     def log(self, level: int, what: str, text: str) -> None:
         """Log the provider's own text, on one line, without keys and without quotations of the request."""
@@ -97,16 +95,33 @@ def failure(
 ) -> Failed:
     """Convert an exception of the SDK, the HTTP client or our parser to Failed; log the provider's text.
 
-    `answered`: some of the answer had arrived. A connection that closes before that has cost nothing.
+    `answered`: some of the answer had arrived. An error before that has cost nothing, unless a time limit expired: then
+    the model may still have been working.
     """
     response = getattr(error, "response", None)
     if isinstance(response, httpx2.Response):
         return _of_response(response, origin)
     if isinstance(error, ErrorEvent):
-        return _of_event(error, origin, report)
+        return _of_event(error, origin, report, answered=answered)
+    if isinstance(error, NotAnEventStream) and error.from_start:
+        origin.log(logging.WARNING, "no event stream", str(error))
+        return _no_server(origin.model)
     code, message, retryable, sent = _of_exception(error, origin)
     timed_out = code == "provider_timeout"
     return Failed(code, message, retryable, may_have_cost=sent and (answered or timed_out), report=report)
+
+
+def no_client(error: Exception, origin: Origin) -> str:
+    """Return the sentence for an error while the client was made: nothing was sent."""
+    origin.log(logging.WARNING, "no client", f"{type(error).__name__}: {error}")
+    problem = setup_problem() or "The HTTP client cannot be made; the reason is in the server's log."
+    return f"The provider {origin.model.provider} cannot be called. {problem}"
+
+
+def _no_server(model: ModelSpec) -> Failed:
+    """Return the failure for an answer that is none of a model server, such as a web page."""
+    sentence = f"The provider {model.provider} has no model server at its address: check {address_of(model)}."
+    return Failed("provider_error", sentence, retryable=False, may_have_cost=False)
 
 
 def _of_exception(error: Exception, origin: Origin) -> tuple[str, str, bool, bool]:
@@ -115,15 +130,6 @@ def _of_exception(error: Exception, origin: Origin) -> tuple[str, str, bool, boo
     cause = error if isinstance(error, httpx2.HTTPError) else error.__cause__ or error
     sent = not isinstance(cause, NOT_SENT)
     match error:
-        case NotAnEventStream(from_start=True):
-            origin.log(logging.WARNING, "no event stream", str(error))
-            address = _address(origin.model)
-            return (
-                "provider_error",
-                f"The provider {provider} answered with no event stream: check {address}.",
-                False,
-                not error.is_page,
-            )
         case NotAnEventStream():
             origin.log(logging.WARNING, "unreadable", str(error))
             return "provider_unavailable", f"The provider {provider} sent something unreadable.", True, True
@@ -135,12 +141,22 @@ def _of_exception(error: Exception, origin: Origin) -> tuple[str, str, bool, boo
             # Not retried automatically: the call has cost already and has taken long.
             return "provider_timeout", f"The provider {provider} {error}.", False, True
     origin.log(logging.WARNING, type(cause).__name__, str(cause))
+    if (trouble := trouble_of(cause, origin.model)) is not None:
+        return "provider_error", trouble, False, False
+    variable = proxy_variable(origin.model)
+    through = (
+        f" through the proxy in {variable}: check it, or add the provider's host to NO_PROXY"
+        if variable
+        else ""
+    )
     if isinstance(cause, httpx2.TimeoutException):
-        what = "took too long" if sent else "cannot be reached in time"
+        what = "took too long" if sent else f"cannot be reached in time{through}"
         return "provider_timeout", f"The provider {provider} {what}.", not sent, sent
     if isinstance(cause, (httpx2.HTTPError, OSError)):
         message = (
-            f"The connection to {provider} broke." if sent else f"The provider {provider} cannot be reached."
+            f"The connection to {provider} broke{f' (it goes through the proxy in {variable})' if variable else ''}."
+            if sent
+            else f"The provider {provider} cannot be reached{through}."
         )
         return "provider_unavailable", message, True, sent
     origin.log(logging.ERROR, "unexpected", "".join(traceback.format_exception(error))[-LOGGED_CHARS:])
@@ -180,48 +196,42 @@ def _of_response(response: httpx2.Response, origin: Origin) -> Failed:
     except (httpx2.StreamError, UnicodeError) as error:
         text = f"(no body: {error})"
     origin.log(logging.WARNING, f"HTTP {status}", text)
-    code, message, retryable = _meaning(status, origin.model)
+    if status < 400:
+        return Failed("provider_error", redirected(response, origin.model), False, may_have_cost=False)
+    if status in (404, 405) and text.lstrip()[:1] == "<":
+        return _no_server(origin.model)
+    refusal = refusal_of(_json(text), status, origin.model, sent=origin.sent)
+    failed = failed_of(refusal, origin, may_have_cost=False)
     if response.headers.get("x-should-retry") == "false":
-        retryable = False
-    pause_s = retry_after_s(response.headers) if retryable else None
-    return Failed(code, message, retryable, may_have_cost=False, retry_after_s=pause_s)
+        return replace(failed, retryable=False)
+    return replace(failed, retry_after_s=retry_after_s(response.headers)) if failed.retryable else failed
 
 
-def _of_event(error: ErrorEvent, origin: Origin, report: UsageReport | None) -> Failed:
-    """Convert an error event to Failed by the status of its type; unlike an HTTP error, it may have cost."""
+def _of_event(error: ErrorEvent, origin: Origin, report: UsageReport | None, *, answered: bool) -> Failed:
+    """Convert an error in a successful response to Failed. One that begins the response is like an HTTP error."""
     origin.log(logging.WARNING, "error event", str(error.error))
-    fields = error.error if isinstance(error.error, Mapping) else {}
-    status = 500
-    for name in ("status", "code", "type"):
-        value = fields.get(name)
-        if isinstance(value, int) and 400 <= value <= 599:
-            status = value
-            break
-        if isinstance(value, str) and value in error.statuses:
-            status = error.statuses[value]
-            break
-    code, message, retryable = _meaning(status, origin.model)
-    return Failed(code, message, retryable, may_have_cost=True, report=report)
+    refusal = refusal_of(error.error, None, origin.model, sent=origin.sent, statuses=error.statuses)
+    return replace(failed_of(refusal, origin, may_have_cost=answered), report=report)
 
 
-def _meaning(status: int, model: ModelSpec) -> tuple[str, str, bool]:
-    """Return code, sentence and retryability of an HTTP status."""
-    if status == 408:
-        code, retryable = "provider_timeout", True
-    elif status == 429 or status >= 500:
-        code, retryable = "provider_unavailable", True
-    else:
-        code, retryable = "provider_error", False
-    nearest = status if status in SENTENCES else status // 100 * 100
-    sentence = SENTENCES[nearest].format(
-        key=f"the key in {model.key_env}" if model.key_env else "whether the provider wants a key variable",
-        model=f"the model id {model.model_id}",
-        address=_address(model),
-        status=status,
+def failed_of(refusal: Refusal, origin: Origin, *, may_have_cost: bool) -> Failed:
+    """Return a refusal as Failed. A field is left out of the next attempt only if this one had it."""
+    overflow = refusal.overflow or Overflow()
+    return Failed(
+        refusal.code,
+        refusal.message,
+        refusal.retryable,
+        may_have_cost,
+        without=refusal.field if refusal.field in origin.sent else "",
+        reason=refusal.reason,
+        limit_tokens=overflow.limit,
+        requested_tokens=overflow.requested,
+        input_tokens=overflow.input,
     )
-    return code, f"The provider {model.provider} {sentence}.", retryable
 
 
-def _address(model: ModelSpec) -> str:
-    in_variable = model.base_url_env and not model.base_url
-    return f"the base URL in {model.base_url_env}" if in_variable else "the provider's base URL"
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from orchestration.engine.ports import Failed, ModelEvent
 from orchestration.engine.specs import ModelRequest
 from orchestration.gateway.demo import demo_events
-from orchestration.gateway.errors import Origin
+from orchestration.gateway.errors import Origin, no_client
 from orchestration.gateway.keys import Endpoint, NotConfigured, resolve
 from orchestration.gateway.kinds import DEMO, KINDS
+from orchestration.gateway.refused_fields import OnUnsupported, RefusedFields
 from orchestration.gateway.streaming import GatewayConfig, ListingWire, Wire, model_events
 
 log = logging.getLogger(__name__)
@@ -37,9 +38,11 @@ class Client:
 class Gateway:
     """The `Models` port. Use it from one event loop only: it keeps that loop's connections open."""
 
-    def __init__(self, config: GatewayConfig) -> None:
+    def __init__(self, config: GatewayConfig, *, on_unsupported: OnUnsupported | None = None) -> None:
+        """`on_unsupported` is called once a model has answered without a field that its server had refused."""
         self._config = config
         self._wires: dict[Endpoint, list[Client]] = {}
+        self._refused = RefusedFields(on_unsupported)
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         """Call a model: yield its events, the last of them one Completed or Failed.
@@ -61,18 +64,24 @@ class Gateway:
                     log.warning("a client could not be closed: %s", type(error).__name__)
 
     async def _stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
+        request = self._refused.without(request)
+        texts = [request.system, *(message.text for message in request.messages)]
+        origin = Origin(request.model, "", texts=texts)
         try:
             endpoint = resolve(request.model)
+            origin = Origin(request.model, endpoint.key, texts=texts)
             client = await self._client(endpoint)
         except NotConfigured as error:
             yield Failed("provider_error", str(error), retryable=False, may_have_cost=False)
             return
-        texts = [request.system, *(message.text for message in request.messages)]
-        origin = Origin(request.model, endpoint.key, texts=texts)
+        except Exception as error:  # noqa: BLE001 - whatever the client's libraries raise for this environment
+            yield Failed("provider_error", no_client(error, origin), retryable=False, may_have_cost=False)
+            return
         events = model_events(client.wire, request, origin, self._config)
         client.calls += 1
         try:
             async for event in events:
+                self._refused.observe(request, event)
                 yield event
         finally:
             client.calls -= 1

@@ -19,35 +19,25 @@ import httpx2
 
 from orchestration.engine.ports import ModelEvent, PartialUsage, ReasoningDelta, TextDelta
 from orchestration.engine.specs import ModelRequest, Usage, UsageReport
-from orchestration.gateway.connections import LIMITS, ids_listed, trusted_certificates
+from orchestration.gateway.connections import ProviderClient, ids_listed
+from orchestration.gateway.error_bodies import is_error
 from orchestration.gateway.errors import ErrorEvent
 from orchestration.gateway.keys import Endpoint
-from orchestration.gateway.sse import clean
-from orchestration.gateway.usage import CACHE_CREATION_KEYS, Figures, split_writes
+from orchestration.gateway.request_fields import conversation_of, fields_of
+from orchestration.gateway.sse import TextJoiner
+from orchestration.gateway.usage import (
+    CACHE_CREATION_KEYS,
+    Figures,
+    flagged,
+    merged,
+    split_writes,
+    tier_flags,
+)
 
 FINISH_REASONS = {"length": "length", "max_tokens": "length", "content_filter": "content_filter"}
 """Every other finish reason is a stop, including tool calls: requests never offer tools."""
 BROKEN_FINISHES = frozenset({"error", "abort"})
 """Sent by OpenRouter and vLLM for a failed answer."""
-STATUS_OF_TYPE = {
-    "invalid_request_error": 400,
-    "authentication_error": 401,
-    "billing_error": 402,
-    "insufficient_quota": 429,
-    "permission_error": 403,
-    "not_found_error": 404,
-    "request_too_large": 413,
-    "rate_limit_error": 429,
-    "rate_limit_exceeded": 429,
-    "requests": 429,
-    "tokens": 429,
-    "api_error": 500,
-    "server_error": 500,
-    "timeout_error": 504,
-    "overloaded_error": 529,
-}
-"""The types of error events (OpenAI, "Error codes"), also Anthropic's, which compatible servers pass on."""
-
 OPENAI_HOSTS = re.compile(r"(\A|\.)(openai\.com|openai\.azure\.com)\Z")
 REASONING_MODELS = re.compile(r"\A(openai/)?(gpt-[5-9]|o\d)")
 """OpenAI's models that reject `max_tokens`, on any server."""
@@ -67,17 +57,14 @@ class OpenAIChat:
             base_url=endpoint.base_url,
             max_retries=0,
             timeout=timeout,
-            http_client=openai.DefaultAsyncHttpxClient(
-                timeout=timeout,
-                limits=LIMITS,
-                verify=trusted_certificates(),
-                # A redirect would send the conversation, and some headers, to an address that nobody configured.
-                follow_redirects=False,
-            ),
+            http_client=ProviderClient(timeout),
         )
         # The SDK adds OpenAI's values from the environment, which other providers must not receive.
         self._client.organization = self._client.project = self._client.admin_api_key = None
         self._client._custom_headers = {}
+
+    def fields(self, request: ModelRequest) -> frozenset[str]:
+        return fields_of(request_body(request, self._host), request)
 
     def open(self, request: ModelRequest) -> AbstractAsyncContextManager[Any]:
         """Send the request; the context's value has the response as `http_response`."""
@@ -85,7 +72,7 @@ class OpenAIChat:
         body = request_body(request, self._host)
         # The whole body as `extra_body`: the SDK walks through its arguments message by message.
         response: AbstractAsyncContextManager[Any] = create(
-            model=body["model"], messages=[], stream=True, extra_body=body
+            model=body["model"], messages=[], stream=body["stream"], extra_body=body
         )
         return response
 
@@ -104,20 +91,18 @@ class OpenAIChat:
 
 
 def request_body(request: ModelRequest, host: str) -> dict[str, Any]:
-    """Return the request's JSON for a server with this host name."""
+    """Return the request's JSON for a server with this host name, without the fields that it refuses."""
     model = request.model
-    system = [{"role": "system", "content": request.system}] if request.system else []
-    own = OPENAI_HOSTS.search(host) or REASONING_MODELS.match(model.model_id)
+    refused = model.unsupported
+    system, messages = conversation_of(request)
     body: dict[str, Any] = {
         "model": model.model_id,
-        "messages": [
-            *system,
-            *({"role": message.role, "content": message.text} for message in request.messages),
-        ],
-        "max_completion_tokens" if own else "max_tokens": request.max_output_tokens,
-        "stream": True,
-        "stream_options": {"include_usage": True},
+        "messages": [*([{"role": "system", "content": system}] if system else []), *messages],
+        **output_limit(request, host),
+        "stream": "stream" not in refused,
     }
+    if body["stream"]:
+        body["stream_options"] = {"include_usage": True}
     if request.temperature is not None and model.temperature:
         body["temperature"] = request.temperature
     if request.json_schema is not None and model.json_schema:
@@ -127,7 +112,15 @@ def request_body(request: ModelRequest, host: str) -> dict[str, Any]:
             "strict": is_strict(request.json_schema),
         }
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
-    return body
+    return {name: value for name, value in body.items() if name == "stream" or name not in refused}
+
+
+def output_limit(request: ModelRequest, host: str) -> dict[str, int]:
+    """Return the limit under the name that the server takes; nothing if it has refused both."""
+    own = OPENAI_HOSTS.search(host) or REASONING_MODELS.match(request.model.model_id)
+    names = ("max_completion_tokens", "max_tokens") if own else ("max_tokens", "max_completion_tokens")
+    name = next((name for name in names if name not in request.model.unsupported), None)
+    return {name: request.max_output_tokens} if name else {}
 
 
 def is_strict(schema: Any) -> bool:
@@ -153,17 +146,20 @@ class ChatReader:
         self.finish_reason = ""
         self.ended = False
         self._opened = False
+        self._text, self._thoughts = TextJoiner(), TextJoiner()
+        self._tier: Any = None
         self._report: UsageReport | None = None
         self._final = False
 
     def feed(self, payload: dict[str, Any]) -> list[ModelEvent]:
         """Process one chunk. Raises ErrorEvent."""
-        if payload.get("error"):
-            raise ErrorEvent(payload["error"], STATUS_OF_TYPE)
+        if is_error(payload):
+            raise ErrorEvent(payload)
         if not self.model_served:
             model, response_id = payload.get("model"), payload.get("id")
             self.model_served = model if isinstance(model, str) else ""
             self.response_id = response_id if isinstance(response_id, str) else ""
+        self._tier = payload.get("service_tier") or self._tier
         events: list[ModelEvent] = []
         choices = payload.get("choices")
         if isinstance(choices, list) and choices:
@@ -173,34 +169,57 @@ class ChatReader:
             # The opening chunk only names the role; some servers send it before they have read the prompt.
             self.speaking = self.speaking or self._opened or bool(events)
             self._opened = True
-        if isinstance(usage := payload.get("usage"), dict):
+        for usage in usage_objects(payload):
             self._usage(usage, final=bool(self.finish_reason) or not choices, events=events)
         return events
 
+    @staticmethod
+    def events_of(answer: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return a whole `chat.completion` as its one chunk."""
+        choices = answer.get("choices")
+        if not isinstance(choices, list) or not choices:
+            return []
+        whole = [{**choice, "delta": choice.get("message")} for choice in choices if isinstance(choice, dict)]
+        return [{**answer, "choices": whole}] if any(choice["delta"] for choice in whole) else []
+
+    def rest(self) -> list[ModelEvent]:
+        thoughts, text = self._thoughts.finish(), self._text.finish()
+        return [*([ReasoningDelta(thoughts)] if thoughts else []), *([TextDelta(text)] if text else [])]
+
     def final_report(self) -> UsageReport | None:
-        return self._report if self._final or self.finish_reason else None
+        if self._report is None or not (self._final or self.finish_reason):
+            return None
+        return flagged(self._report, tier_flags(service_tier=self._tier))
 
     def _choice(self, choice: dict[str, Any], events: list[ModelEvent]) -> None:
         delta = choice.get("delta")
         if isinstance(delta, dict):
-            if reasoning := _text(delta.get("reasoning_content")) or _text(delta.get("reasoning")):
-                events.append(ReasoningDelta(reasoning))
+            thoughts = _text(delta.get("reasoning_content")) or _text(delta.get("reasoning"))
+            if thoughts and (thoughts := self._thoughts.feed(thoughts)):
+                events.append(ReasoningDelta(thoughts))
             for name in ("content", "refusal"):
-                if text := _text(delta.get(name)):
+                if (text := _text(delta.get(name))) and (text := self._text.feed(text)):
                     events.append(TextDelta(text))
         finish = choice.get("finish_reason")
         if isinstance(finish, str) and finish:
             if finish in BROKEN_FINISHES:
-                error = choice.get("error") or {"message": f"finish_reason {finish}"}
-                raise ErrorEvent(error, STATUS_OF_TYPE)
+                raise ErrorEvent(choice.get("error") or {"message": f"finish_reason {finish}"})
             self.finish_reason = FINISH_REASONS.get(finish, "stop")
 
     def _usage(self, usage: dict[str, Any], *, final: bool, events: list[ModelEvent]) -> None:
-        """Process a usage object. Some servers send one with each chunk: counts are cumulative, the last is right."""
-        self._report = usage_report(usage)
-        self._final = final
+        """Process a usage object. Some servers send one with each chunk."""
+        self._report = merged(self._report, usage_report(usage))
+        self._final = self._final or final
         if not final:
             events.append(PartialUsage(self._report.usage, self._report.raw or {}))
+
+
+def usage_objects(payload: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the usage objects of a chunk: at the top, in a choice (Kimi), in `x_groq` (Groq)."""
+    choices = payload.get("choices")
+    holders = [*(choices if isinstance(choices, list) else []), payload.get("x_groq"), payload]
+    usages = [holder.get("usage") for holder in holders if isinstance(holder, dict)]
+    return [usage for usage in usages if isinstance(usage, dict) and usage]
 
 
 def _text(value: Any) -> str:
@@ -209,7 +228,7 @@ def _text(value: Any) -> str:
         return "".join(
             _text(part.get("text")) for part in value if isinstance(part, dict) and part.get("type") == "text"
         )
-    return clean(value) if isinstance(value, str) else ""
+    return value if isinstance(value, str) else ""
 
 
 MAX_COST_USD = Decimal(1_000_000)
@@ -234,8 +253,9 @@ USAGE_KEYS: Mapping[str, frozenset[str]] = {
             "service_tier",
             "iterations",
         }
-        # DeepSeek, Groq
-        | {"prompt_cache_hit_tokens", "prompt_cache_miss_tokens"}
+        # DeepSeek, Kimi, Groq, xAI
+        | {"prompt_cache_hit_tokens", "prompt_cache_miss_tokens", "cached_tokens"}
+        | {"num_sources_used", "cost_in_usd_ticks"}
         | {"queue_time", "prompt_time", "completion_time", "total_time"}
     ),
     "prompt_tokens_details": frozenset(
@@ -256,7 +276,9 @@ def usage_report(raw: Mapping[str, Any]) -> UsageReport:
     completion = figures.count("completion_tokens")
     total = figures.count("total_tokens")
     read = figures.count("cached_tokens", "prompt_tokens_details")
-    read = (figures.count("prompt_cache_hit_tokens") if read is None else read) or 0
+    for name in ("prompt_cache_hit_tokens", "cached_tokens"):
+        read = figures.count(name) if read is None else read
+    read = read or 0
     written = figures.count("cache_write_tokens", "prompt_tokens_details") or 0
     write_5m, write_1h = split_writes(figures, written)
     if not prompt:
@@ -269,7 +291,10 @@ def usage_report(raw: Mapping[str, Any]) -> UsageReport:
         figures.flag("missing_output")
     output, reasoning = _output(figures, prompt, completion or 0, total)
     usage = Usage(fresh, read, write_5m, write_1h, output, min(reasoning, output))
-    return figures.report(usage, _cost(figures))
+    if raw.get("is_byok") is True:
+        # OpenRouter charges its fee, and the provider behind it charges the rest.
+        figures.flag("cost_in_parts")
+    return flagged(figures.report(usage, _cost(figures)), tier_flags(service_tier=raw.get("service_tier")))
 
 
 def _output(figures: Figures, prompt: int | None, completion: int, total: int | None) -> tuple[int, int]:

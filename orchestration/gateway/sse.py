@@ -7,6 +7,7 @@ answer must not pass for the answer's end.
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ MAX_LINE_BYTES = 16 * 1024 * 1024
 DONE = "[DONE]"
 FIELD = re.compile(rb"[A-Za-z][\w-]*:")
 BOM = b"\xef\xbb\xbf"
+NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+"""Lone surrogates that do not stand for a byte (PEP 383)."""
 SHOWN_CHARS = 60
 """Characters of unreadable content to log: enough to tell a web page from JSON, too few for an answer's text."""
 
@@ -24,9 +27,7 @@ class NotAnEventStream(Exception):
     """The content cannot be parsed as events; the message has the provider's own text, for the log."""
 
     from_start = False
-    """The response had no events: the server is probably not a model server."""
-    is_page = False
-    """The response was a web page: no model has worked on it."""
+    """The response had no events: the server is not a model server, and no model has worked on the request."""
 
 
 class SseReader:
@@ -63,7 +64,8 @@ class SseReader:
             self._data.append(line[5:].removeprefix(b" "))
         elif not line:
             if self._data:
-                payload = b"\n".join(self._data).decode("utf-8", "replace")
+                # Bytes that are not UTF-8 stay as lone surrogates: the rest of a character may come in the next event.
+                payload = b"\n".join(self._data).decode("utf-8", "surrogateescape")
                 self._data.clear()
                 if payload.strip():
                     self.payloads += 1
@@ -81,6 +83,40 @@ def parse(payload: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise NotAnEventStream(payload[:SHOWN_CHARS])
     return value
+
+
+class TextJoiner:
+    """Joins characters that arrive in two pieces: surrogate halves as JSON escapes, and UTF-8 bytes.
+
+    One per stream of text. A part whose other part never comes is U+FFFD.
+    """
+
+    def __init__(self) -> None:
+        self._half = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._waiting = False
+
+    def feed(self, text: str) -> str:
+        """Return the text as far as its characters are complete, in the form of `clean`."""
+        if not self._waiting:
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                pass
+            else:
+                return text.replace("\0", "\ufffd")
+        text = self._half + text
+        self._half = text[-1] if text and "\ud800" <= text[-1] <= "\udbff" else ""
+        text = text.removesuffix(self._half)
+        pairs = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+        joined = self._decoder.decode(NO_BYTE.sub("\ufffd", pairs).encode("utf-8", "surrogateescape"))
+        self._waiting = bool(self._half or self._decoder.getstate()[0])
+        return joined.replace("\0", "\ufffd")
+
+    def finish(self) -> str:
+        """Return what stands for a part that is still waiting."""
+        half, self._half, self._waiting = self._half, "", False
+        return self._decoder.decode(b"", final=True) + ("\ufffd" if half else "")
 
 
 def clean(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -12,11 +12,22 @@ from typing import Any, Protocol
 import httpx2
 
 from orchestration.engine.ports import Completed, Failed, ModelEvent, Opened
-from orchestration.engine.specs import ModelRequest, UsageReport
+from orchestration.engine.specs import ModelRequest, ModelSpec, UsageReport
+from orchestration.gateway.error_bodies import is_error
 from orchestration.gateway.errors import CutStream, ErrorEvent, Origin, TimedOut, failure
 from orchestration.gateway.keys import Endpoint
-from orchestration.gateway.sse import DONE, NotAnEventStream, SseReader, clean, parse
-from orchestration.gateway.usage import NO_FIGURE
+from orchestration.gateway.served_models import OTHER_MODEL, is_same_model
+from orchestration.gateway.sse import (
+    BOM,
+    DONE,
+    MAX_LINE_BYTES,
+    SHOWN_CHARS,
+    NotAnEventStream,
+    SseReader,
+    clean,
+    parse,
+)
+from orchestration.gateway.usage import NO_FIGURE, flagged
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +42,7 @@ class GatewayConfig:
 
     connect_timeout_s: float = 10.0
     first_token_timeout_s: float = 120.0
-    """Until the model begins to answer: keep-alives and the opening of the message do not count."""
+    """Silence before the model begins to answer. Any bytes end it: a keep-alive says that the server works on it."""
     between_tokens_timeout_s: float = 60.0
     """Silence in the middle of an answer. Any bytes end it, since a model may think without output."""
     total_timeout_s: float = 600.0
@@ -40,7 +51,8 @@ class GatewayConfig:
 
     def http_timeout(self) -> httpx2.Timeout:
         """Return the HTTP client's own limits, a fallback for those of `model_events`."""
-        read_s = max(self.first_token_timeout_s, self.between_tokens_timeout_s)
+        # A model may have a first-token limit of its own, which the client does not know.
+        read_s = max(self.first_token_timeout_s, self.between_tokens_timeout_s, self.total_timeout_s)
         return httpx2.Timeout(read_s, connect=self.connect_timeout_s, pool=self.connect_timeout_s)
 
 
@@ -61,6 +73,14 @@ class Reader(Protocol):
         """Process one event of the wire. Raises errors.ErrorEvent if the provider reports an error."""
         ...
 
+    def events_of(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the events for an answer that came as a whole, empty if it is none."""
+        ...
+
+    def rest(self) -> list[ModelEvent]:
+        """Return what stands for characters that are incomplete at the end of the answer."""
+        ...
+
     def final_report(self) -> UsageReport | None:
         """Return the provider's final usage, None if it has not arrived."""
         ...
@@ -70,6 +90,10 @@ class Wire(Protocol):
     """An SDK's client for one endpoint."""
 
     request_id_header: str
+
+    def fields(self, request: ModelRequest) -> Collection[str]:
+        """Return the keys of request_fields.FIELDS that the request has."""
+        ...
 
     def open(self, request: ModelRequest) -> AbstractAsyncContextManager[Any]:
         """Send the request; the context's value has the response as `http_response`."""
@@ -102,33 +126,40 @@ class ListingWire(Wire, Protocol):
 class _Deadline:
     """The time limit on the wait for the next bytes."""
 
-    def __init__(self, config: GatewayConfig) -> None:
+    def __init__(self, config: GatewayConfig, model: ModelSpec) -> None:
         self._config = config
+        self._first_token_s = model.first_token_timeout_s or config.first_token_timeout_s
         self._loop = asyncio.get_running_loop()
         now_s = self._loop.time()
         self._total_s = now_s + config.total_timeout_s
-        self._silence_s = now_s + config.first_token_timeout_s
+        self._silence_s = now_s + self._first_token_s
         self._speaking = False
         self.has_heard = False
         """Whether any byte of the answer has arrived, including keep-alives."""
 
     def heard(self, *, speaking: bool) -> None:
-        """Record that bytes arrived. Once the model speaks, they extend the limit."""
+        """Record that bytes arrived: they extend the limit."""
         self._speaking = self._speaking or speaking
-        if self._speaking:
-            self._silence_s = self._loop.time() + self._config.between_tokens_timeout_s
+        silence_s = self._config.between_tokens_timeout_s if self._speaking else self._first_token_s
+        self._silence_s = self._loop.time() + silence_s
 
     def wait(self) -> asyncio.Timeout:
         return asyncio.timeout_at(min(self._total_s, self._silence_s))
 
     def expired(self) -> TimedOut:
-        """Return the error for the limit that expired."""
+        """Return the error for the limit that expired, with the setting to raise."""
         config = self._config
         if self._total_s <= self._silence_s:
-            return TimedOut(f"took longer than {config.total_timeout_s:g} s")
+            return TimedOut(
+                f"took longer than {config.total_timeout_s:g} s (PANTHEON_PROVIDER_TOTAL_TIMEOUT_S)"
+            )
         if self._speaking:
-            return TimedOut(f"fell silent for {config.between_tokens_timeout_s:g} s")
-        return TimedOut(f"did not begin to answer within {config.first_token_timeout_s:g} s")
+            silent_s = config.between_tokens_timeout_s
+            return TimedOut(f"fell silent for {silent_s:g} s (PANTHEON_PROVIDER_BETWEEN_TOKENS_TIMEOUT_S)")
+        return TimedOut(
+            f"did not begin to answer within {self._first_token_s:g} s: raise the model's first-token timeout, "
+            "or PANTHEON_PROVIDER_FIRST_TOKEN_TIMEOUT_S"
+        )
 
 
 async def model_events(
@@ -139,9 +170,10 @@ async def model_events(
     CancelledError and GeneratorExit pass through; the response is closed on the way, which aborts the call upstream.
     """
     reader = wire.reader()
-    deadline = _Deadline(config)
+    deadline = _Deadline(config, request.model)
     served = ""
     end: Completed | Failed
+    answered = False
     try:
         async with AsyncExitStack() as stack:
             async with deadline.wait():
@@ -151,6 +183,7 @@ async def model_events(
             payloads = await stack.enter_async_context(aclosing(_payloads(response, reader, deadline)))
             async for payload in payloads:
                 events = reader.feed(payload)
+                answered = True
                 if reader.model_served != served:
                     served = reader.model_served
                     yield Opened(origin.request_id or _identifier(reader.response_id), _identifier(served))
@@ -159,14 +192,19 @@ async def model_events(
         # A response can also end cleanly in the middle of an answer, for example if a proxy closes it.
         if not reader.finish_reason:
             raise CutStream
-        end = Completed(reader.final_report() or NO_FIGURE, reader.finish_reason)
+        end = Completed(_final_report(reader, request.model), reader.finish_reason)
     except Exception as error:  # noqa: BLE001 - any provider error is data: it is logged and named there
         refusal = getattr(error, "response", None)
+        origin = replace(origin, sent=wire.fields(request))
         if isinstance(refusal, httpx2.Response):
             origin = replace(origin, request_id=_identifier(refusal.headers.get(wire.request_id_header)))
             yield Opened(origin.request_id)
         broke = deadline.expired() if isinstance(error, TimeoutError) else error
-        end = _end_after(broke, reader, origin, answered=deadline.has_heard)
+        if not isinstance(error, ErrorEvent):
+            answered = deadline.has_heard
+        end = _end_after(broke, reader, origin, answered=answered)
+    for event in reader.rest():
+        yield event
     yield end
 
 
@@ -177,28 +215,66 @@ async def _payloads(
     events = SseReader()
     content_type = response.headers.get("content-type", "")
     is_stream = "event-stream" in content_type
+    start = b""
     try:
-        async with aclosing(response.aiter_bytes()) as chunks:
-            while not reader.ended:
-                async with deadline.wait():
-                    chunk = await anext(chunks, None)
-                deadline.has_heard = deadline.has_heard or bool(chunk)
-                for payload in events.finish() if chunk is None else events.feed(chunk):
-                    if payload == DONE:
+        async with aclosing(_chunks(response, reader, deadline)) as chunks:
+            async for chunk in chunks:
+                start = start or chunk.removeprefix(BOM).lstrip()
+                if start[:1] in (b"{", b"[", b"<") and not events.payloads:
+                    async for payload in _whole(start, chunks, reader):
+                        yield payload
+                    return
+                for text in events.feed(chunk):
+                    if text == DONE:
                         reader.ended = True
                     else:
-                        yield parse(payload)
-                if chunk is None:
-                    break
-                deadline.heard(speaking=reader.speaking)
-            else:
-                await _drain(chunks)
+                        yield parse(text)
+        if not reader.ended:
+            for text in events.finish():
+                if text != DONE:
+                    yield parse(text)
         if not events.payloads and not is_stream:
             raise NotAnEventStream(f"no events in a response of type {content_type}")
     except NotAnEventStream as error:
-        error.from_start = not events.payloads and not is_stream
-        error.is_page = error.from_start and "html" in content_type
+        error.from_start = error.from_start or (not events.payloads and not is_stream)
         raise
+
+
+async def _chunks(
+    response: httpx2.Response, reader: Reader, deadline: _Deadline
+) -> AsyncGenerator[bytes, None]:
+    """Yield the bytes of a response within the time limits, then read what follows a complete answer."""
+    async with aclosing(response.aiter_bytes()) as chunks:
+        while not reader.ended:
+            async with deadline.wait():
+                chunk = await anext(chunks, None)
+            if chunk is None:
+                return
+            deadline.has_heard = deadline.has_heard or bool(chunk)
+            yield chunk
+            deadline.heard(speaking=reader.speaking)
+        await _drain(chunks)
+
+
+async def _whole(
+    start: bytes, chunks: AsyncGenerator[bytes, None], reader: Reader
+) -> AsyncGenerator[dict[str, Any], None]:
+    """Yield the events of a response that is one JSON object: an answer as a whole, or an error."""
+    body = bytearray(start)
+    async for chunk in chunks:
+        body += chunk
+        if len(body) > MAX_LINE_BYTES or start[:1] == b"<":
+            break
+    try:
+        answer = parse(body.decode("utf-8", "surrogateescape"))
+        found = [answer] if is_error(answer) else reader.events_of(answer)
+        if not found:
+            raise NotAnEventStream(f"a JSON object with {', '.join(sorted(answer))[:SHOWN_CHARS]}")
+    except NotAnEventStream as error:
+        error.from_start = True
+        raise
+    for payload in found:
+        yield payload
 
 
 async def _drain(chunks: AsyncGenerator[bytes, None]) -> None:
@@ -211,13 +287,18 @@ async def _drain(chunks: AsyncGenerator[bytes, None]) -> None:
         logger.debug("a response did not end with its answer: %s", type(error).__name__)
 
 
+def _final_report(reader: Reader, model: ModelSpec) -> UsageReport:
+    """Return the usage of a complete answer, flagged if another model than the requested one has answered."""
+    report = reader.final_report() or NO_FIGURE
+    return report if is_same_model(model.model_id, reader.model_served) else flagged(report, (OTHER_MODEL,))
+
+
 def _end_after(error: Exception, reader: Reader, origin: Origin, *, answered: bool) -> Completed | Failed:
     """Return the end of a broken call: Completed if the provider had already sent a finish reason, else Failed."""
-    report = reader.final_report()
     if reader.finish_reason and not isinstance(error, ErrorEvent):
         origin.log(logging.WARNING, "broke after the answer was whole", f"{type(error).__name__}: {error}")
-        return Completed(report or NO_FIGURE, reader.finish_reason)
-    return failure(error, origin, report, answered=answered)
+        return Completed(_final_report(reader, origin.model), reader.finish_reason)
+    return failure(error, origin, reader.final_report(), answered=answered)
 
 
 def _identifier(value: str | None) -> str:

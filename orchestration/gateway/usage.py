@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from orchestration.engine.specs import Usage, UsageReport
@@ -62,6 +63,59 @@ class Figures:
         missing = {"missing_input", "missing_output"} & set(self.flags)
         source: Literal["provider", "estimated"] = "estimated" if missing else "provider"
         return UsageReport(usage, source, storable(dict(self.raw)), tuple(self.flags), cost_usd)
+
+
+STANDARD_TIERS = frozenset({"", "auto", "default", "standard", "standard_only", "on_demand", "none"})
+"""Service tiers with the prices of the price list: OpenAI, Anthropic and Groq ("on_demand")."""
+STANDARD_SPEEDS = frozenset({"", "standard", "none"})
+STANDARD_REGIONS = frozenset({"", "global", "not_available", "none"})
+
+
+def tier_flags(*, service_tier: Any = None, speed: Any = None, region: Any = None) -> tuple[str, ...]:
+    """Return the flags for prices other than those of the list, such as `service_tier:priority`."""
+    checked = (
+        ("service_tier", service_tier, STANDARD_TIERS),
+        ("speed", speed, STANDARD_SPEEDS),
+        ("inference_geo", region, STANDARD_REGIONS),
+    )
+    return tuple(
+        f"{name}:{clean(str(value))[:40]}"
+        for name, value, usual in checked
+        if str(value if value is not None else "").strip().lower().replace("-", "_") not in usual
+    )
+
+
+def flagged(report: UsageReport, flags: tuple[str, ...]) -> UsageReport:
+    """Return a report with further flags."""
+    new = tuple(flag for flag in flags if flag not in report.flags)
+    return replace(report, flags=(*report.flags, *new)) if new else report
+
+
+USAGE_FELL = "usage_fell"
+"""Flag of an answer with several usage objects of which a later one has smaller counts."""
+
+
+def merged(before: UsageReport | None, new: UsageReport) -> UsageReport:
+    """Return the usage after a further object of the same answer. Counts are cumulative: the larger one counts."""
+    if before is None:
+        return new
+    by_input = new if new.usage.total_input >= before.usage.total_input else before
+    by_output = new if new.usage.output >= before.usage.output else before
+    cost = new.provider_cost_usd or before.provider_cost_usd
+    if by_input is new and by_output is new:
+        fell = (USAGE_FELL,) if USAGE_FELL in before.flags else ()
+        return flagged(replace(new, provider_cost_usd=cost), fell)
+    usage = replace(by_input.usage, output=by_output.usage.output, reasoning=by_output.usage.reasoning)
+    flags = [*by_input.flags, *by_output.flags]
+    filled = {"missing_input": usage.total_input, "missing_output": usage.output}
+    # An object without a count does not contradict an earlier one with it.
+    told = (by_input is before and "missing_input" not in new.flags) or (
+        by_output is before and "missing_output" not in new.flags
+    )
+    kept = tuple(flag for flag in dict.fromkeys(flags) if not filled.get(flag))
+    source: Literal["provider", "estimated"] = "estimated" if set(kept) & set(filled) else "provider"
+    report = UsageReport(usage, source, by_input.raw, kept, cost)
+    return flagged(report, (USAGE_FELL,) if told else ())
 
 
 def total_input_told(raw: Mapping[str, Any]) -> int | None:

@@ -8,7 +8,6 @@ import httpx2
 import pytest
 
 from orchestration.gateway.errors import ErrorEvent, Origin, failure, retry_after_s
-from orchestration.gateway.openai_chat import STATUS_OF_TYPE
 from orchestration.tests.gateway import KEY, spec
 
 NOW_S = 1_800_000_000.0
@@ -79,14 +78,14 @@ def test_a_provider_that_says_not_to_retry() -> None:
         ({"code": 502, "message": "x"}, "provider_unavailable", True),
         ({"code": 400, "message": "x"}, "provider_error", False),
         ({"code": "rate_limit_exceeded", "type": "requests"}, "provider_unavailable", True),
-        ({"type": "invalid_request_error", "code": "context_length_exceeded"}, "provider_error", False),
+        ({"type": "invalid_request_error", "code": "context_length_exceeded"}, "context_overflow", False),
         ({"code": True}, "provider_unavailable", True),
         ("just a text", "provider_unavailable", True),
         (None, "provider_unavailable", True),
     ],
 )
 def test_error_events(event: object, code: str, retryable: bool) -> None:
-    failed = failure(ErrorEvent(event, STATUS_OF_TYPE), ORIGIN)
+    failed = failure(ErrorEvent({"error": event}), ORIGIN)
     assert (failed.code, failed.retryable, failed.may_have_cost) == (code, retryable, True)
 
 

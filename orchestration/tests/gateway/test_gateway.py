@@ -57,7 +57,11 @@ class TestAnswers:
         assert text_of(events) == served.text == "A council is a group\nthat answers."
         assert reasoning_of(events) == "Let me think."
         assert end.report.usage == served.usage == USAGE
-        assert (end.report.source, end.report.flags, end.finish_reason) == ("provider", (), "stop")
+        assert (end.report.source, end.report.flags, end.finish_reason) == (
+            "provider",
+            ("other_model",),
+            "stop",
+        )
         assert [event for event in events if isinstance(event, Opened)][-1] == Opened(
             served.request_id, "served-1"
         )

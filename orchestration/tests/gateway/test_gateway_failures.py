@@ -67,7 +67,7 @@ class TestRefusals:
         retryable: bool,
         named: str,
     ) -> None:
-        server.queue(Answer(status=status, error_message="Context length exceeded, dear customer."))
+        server.queue(Answer(status=status, error_message="Sorry, dear customer."))
 
         events = await ask(gateway, request(model))
 

@@ -43,7 +43,8 @@ async def test_payload(
     server = openai_server if wire == "openai" else anthropic_server
     server.queue(Answer(body=body(wire, payload["events"])))
 
-    events = await ask(gateway, request(spec(wire, server.base_url)))
+    asked = spec(wire, server.base_url, model_id=expected["model_served"] or "test-model-1")
+    events = await ask(gateway, request(asked))
 
     end = completed(events)
     assert {

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestration.engine.ports import Completed, Failed, ModelEvent
+from orchestration.engine.specs import ModelRequest
 from orchestration.gateway.anthropic_messages import MessagesReader
 from orchestration.gateway.errors import Origin
 from orchestration.gateway.openai_chat import ChatReader
@@ -59,6 +60,9 @@ class Canned:
             yield self
         finally:
             await response.aclose()
+
+    def fields(self, request: ModelRequest) -> frozenset[str]:
+        return frozenset()
 
     def reader(self) -> Reader:
         reader: Reader = READERS[self._kind]()

@@ -125,8 +125,9 @@ class TestAnthropic:
 
     def test_the_last_usage_counts_and_is_not_added(self) -> None:
         start = {"input_tokens": 10, "cache_read_input_tokens": 5, "service_tier": "standard"}
-        first = anthropic_merged(start, {"output_tokens": 100, "input_tokens": None})
-        last = anthropic_merged(first, {"output_tokens": 250})
+        first, _ = anthropic_merged(start, {"output_tokens": 100, "input_tokens": None})
+        last, fell = anthropic_merged(first, {"output_tokens": 250})
+        assert not fell
         assert anthropic_report(last).usage == Usage(input=10, cache_read=5, output=250)
 
     def test_an_empty_object(self) -> None:
@@ -168,7 +169,9 @@ def test_no_openai_object_crashes(raw: dict[str, Any]) -> None:
 
 @given(objects(ANTHROPIC_KEYS), objects(ANTHROPIC_KEYS))
 def test_no_anthropic_object_crashes(start: dict[str, Any], delta: dict[str, Any]) -> None:
-    check(anthropic_report(anthropic_merged(start, delta)))
+    merged, _ = anthropic_merged(start, delta)
+    check(anthropic_report(merged))
+    assert anthropic_report(merged).usage.output >= anthropic_report(start).usage.output
 
 
 TOKENS = st.integers(0, 10**7)

@@ -50,6 +50,9 @@ class Telegraph:
         headers = {"content-type": "text/event-stream", "telegram": "no. 1"}
         yield SimpleNamespace(http_response=httpx2.Response(200, headers=headers, text=f"data: {events}\n\n"))
 
+    def fields(self, request: ModelRequest) -> tuple[str, ...]:
+        return ()
+
     def reader(self) -> TelegraphReader:
         return TelegraphReader()
 
@@ -74,11 +77,17 @@ class TelegraphReader:
 
     def feed(self, payload: dict[str, Any]) -> list[ModelEvent]:
         if "error" in payload:
-            raise ErrorEvent(payload["error"], {"unpaid": 402})
+            raise ErrorEvent(payload, {"unpaid": 402})
         if "word" in payload:
             return [TextDelta(payload["word"])]
         usage = Usage(input=payload["heard"], output=payload["said"])
         self.report, self.finish_reason = UsageReport(usage, "provider", payload), "stop"
+        return []
+
+    def events_of(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
+        return []
+
+    def rest(self) -> list[ModelEvent]:
         return []
 
     def final_report(self) -> UsageReport | None:

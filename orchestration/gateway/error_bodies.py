@@ -1,0 +1,135 @@
+"""What an error object says, in whatever shape a server sends it: codes, fields, messages and figures.
+
+Shapes: OpenAI, "Error codes"; Anthropic, "Errors"; Azure, "Content filtering" (`innererror`); FastAPI (`detail[].loc`,
+also inside Mistral's `message`); Google (a list, `details[].reason`); OpenRouter, "Errors" (`metadata.raw` quotes the
+upstream server); MiniMax, "Error codes" (`base_resp`); xAI, LM Studio and Ollama (`error` is a text).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+MAX_DEPTH = 8
+MAX_TEXT_CHARS = 4000
+MAX_VALUES = 200
+
+INNER = (
+    "error",
+    "errors",
+    "detail",
+    "details",
+    "innererror",
+    "inner_error",
+    "metadata",
+    "raw",
+    "message",
+    "msg",
+)
+"""Names whose values may hold a further error object. Others are not read: `input`, for one, quotes the request."""
+CODES = ("code", "type", "status", "reason", "error_code", "object")
+FIGURES = ("n_ctx", "n_prompt_tokens")
+QUOTED = re.compile(r"[\[{].*[\]}]", re.DOTALL)
+"""An error object that another server has put into its message."""
+
+
+@dataclass(slots=True)
+class ErrorFacts:
+    """The facts of an error object, outermost first."""
+
+    statuses: list[int] = field(default_factory=list)
+    """Numbers that are HTTP statuses of errors."""
+    codes: list[str] = field(default_factory=list)
+    """Codes and types in lower case; those of `base_resp` as `base_resp:1008`."""
+    paths: list[str] = field(default_factory=list)
+    """Fields of the request, as dotted paths without `body`."""
+    texts: list[str] = field(default_factory=list)
+    figures: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.texts)[:MAX_TEXT_CHARS]
+
+
+def is_error(payload: Mapping[str, Any]) -> bool:
+    """Return whether a payload that should be an answer, or an event of one, is an error object."""
+    if payload.get("error") or payload.get("object") == "error" or payload.get("type") == "error":
+        return True
+    base = payload.get("base_resp")
+    if isinstance(base, Mapping) and base.get("status_code"):
+        return True
+    if payload.get("choices") or payload.get("usage") or payload.get("content"):
+        return False
+    if payload.get("detail") or payload.get("errors"):
+        return True
+    said = isinstance(payload.get("message"), str) or isinstance(payload.get("msg"), str)
+    return said and any(payload.get(name) for name in CODES)
+
+
+def facts_of(body: Any) -> ErrorFacts:
+    """Return the facts of an error object: JSON, the text of a response, or a part of an event."""
+    facts = ErrorFacts()
+    _read(body, facts, 0)
+    return facts
+
+
+def _read(value: Any, facts: ErrorFacts, depth: int) -> None:
+    if depth > MAX_DEPTH or len(facts.texts) + len(facts.codes) > MAX_VALUES:
+        return
+    if isinstance(value, Mapping):
+        _read_object(value, facts, depth)
+    elif isinstance(value, list):
+        for item in value[:MAX_VALUES]:
+            _read(item, facts, depth + 1)
+    elif isinstance(value, str):
+        _read_text(value, facts, depth)
+
+
+def _read_object(value: Mapping[Any, Any], facts: ErrorFacts, depth: int) -> None:
+    for name in CODES:
+        _add_code(value.get(name), facts)
+    for name in FIGURES:
+        if isinstance(figure := value.get(name), int) and not isinstance(figure, bool):
+            facts.figures.setdefault(name, figure)
+    if isinstance(path := value.get("param"), str) and path:
+        facts.paths.append(path)
+    if isinstance(location := value.get("loc"), list):
+        facts.paths.append(".".join(_names(location)))
+    base = value.get("base_resp")
+    if isinstance(base, Mapping):
+        facts.codes.append(f"base_resp:{base.get('status_code')}")
+        _read(base.get("status_msg"), facts, depth + 1)
+    for name in INNER:
+        _read(value.get(name), facts, depth + 1)
+
+
+def _add_code(value: Any, facts: ErrorFacts) -> None:
+    if isinstance(value, bool):
+        return
+    if isinstance(value, str) and value.isdecimal() and len(value) == 3:
+        value = int(value)
+    if isinstance(value, int) and 400 <= value <= 599:
+        facts.statuses.append(value)
+    elif isinstance(value, (str, int)) and str(value):
+        facts.codes.append(str(value).lower()[:100])
+
+
+def _read_text(value: str, facts: ErrorFacts, depth: int) -> None:
+    """Record a message; also what it quotes, as LiteLLM and OpenRouter quote other servers."""
+    facts.texts.append(value[:MAX_TEXT_CHARS])
+    if (quoted := QUOTED.search(value[:MAX_TEXT_CHARS])) is None:
+        return
+    try:
+        inner = json.loads(quoted[0])
+    except (ValueError, RecursionError):
+        return
+    if isinstance(inner, (Mapping, list)):
+        _read(inner, facts, depth + 1)
+
+
+def _names(location: Iterable[Any]) -> list[str]:
+    names = [str(part) for part in location]
+    return names[1:] if names[:1] == ["body"] else names

@@ -1,0 +1,175 @@
+"""The fields of a request that a server may refuse, and how its refusal names them.
+
+A refused field is left out of further requests of the model. `system` and `turns` are no fields of the JSON: without
+them, the system prompt stands in the first user message, and successive messages of one role are joined.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from orchestration.engine.specs import ModelRequest
+
+SYSTEM = "system"
+TURNS = "turns"
+
+
+@dataclass(frozen=True, slots=True)
+class RequestField:
+    """A field that a request can do without."""
+
+    key: str
+    label: str
+    """Follows "does not accept"."""
+    effect: str
+    """What is done instead, for the administration."""
+    words: str = ""
+    """A pattern of other names for it in messages."""
+
+
+FIELDS = {
+    each.key: each
+    for each in (
+        RequestField("temperature", "a temperature", "The model's own temperature is used."),
+        RequestField("top_p", "top_p", "The model's own value is used."),
+        RequestField(
+            "response_format",
+            "a JSON schema",
+            "The prompt describes the JSON instead.",
+            r"response[ _]format|json[ _-]?schema|json[ _-]mode|structured[ _]outputs?",
+        ),
+        RequestField(
+            "output_config",
+            "a JSON schema",
+            "The prompt describes the JSON instead.",
+            r"output[ _](?:config|format)|json[ _-]?schema|structured[ _]outputs?",
+        ),
+        RequestField(
+            "stream_options", "stream_options", "Usage is estimated if the server does not report it."
+        ),
+        RequestField(
+            "stream", "streaming", "The answer arrives as a whole.", r"streaming|verified to stream"
+        ),
+        RequestField("max_tokens", "max_tokens", "max_completion_tokens is sent instead."),
+        RequestField("max_completion_tokens", "max_completion_tokens", "max_tokens is sent instead."),
+        RequestField(
+            "reasoning_effort",
+            "a reasoning effort",
+            "The model's own effort is used.",
+            r"reasoning[ _.]effort",
+        ),
+        RequestField("thinking", "thinking", "The model's own setting is used."),
+        RequestField("prompt_cache_key", "prompt_cache_key", "Prompts are cached without a hint."),
+        RequestField("cache_control", "cache_control", "Prompts are cached without a hint."),
+        RequestField("store", "store", "The server's own setting is used."),
+        RequestField("safety_identifier", "safety_identifier", "No identifier is sent."),
+        RequestField(
+            SYSTEM,
+            "a system prompt",
+            "It is sent in the first user message.",
+            r"(?:system|developer)['\"`]?(?: role| message| instruction| prompt)"
+            r"|role['\"`]?:? ?['\"`]?(?:system|developer)"
+            r"|does not support 'system'",
+        ),
+        RequestField(
+            TURNS,
+            "successive messages of one role",
+            "Successive messages of one role are joined.",
+            r"alternat\w*",
+        ),
+    )
+}
+
+REFUSES = re.compile(
+    r"unsupported|not (?:\w+ )?supported|n[o']t (?:currently )?support"
+    r"|not (?:allowed|permitted|enabled|available|accepted|valid|recognized)"
+    r"|unknown|unrecogni[sz]ed|unexpected|unavailable|invalid|cannot find field|deprecated"
+    r"|only .{1,40} (?:is|are) allowed|must (?:be|alternate|not)|should alternate|incompatible"
+    r"|extra (?:inputs|fields)|cannot be|does not exist|verified to stream",
+    re.IGNORECASE,
+)
+"""Words of a message that refuses something."""
+
+
+def field_named(paths: Iterable[str], text: str, sent: Collection[str]) -> str:
+    """Return which of the fields that were sent an error is about; empty if it names none.
+
+    A path (`param`, `loc`) counts more than the message, which may also name the field to use instead.
+    """
+    for path in paths:
+        if name := _field_of_path(path, text, sent):
+            return name
+    if not REFUSES.search(text):
+        return ""
+    places = [(match.start(), name) for name in sent if (match := _named_in(name, text)) is not None]
+    if not places:
+        return ""
+    name = min(places)[1]
+    # Templates that know no system role complain about the order of roles, whatever the order is.
+    return TURNS if TURNS in sent and TURNS in {found for _, found in places} else name
+
+
+def _field_of_path(path: str, text: str, sent: Collection[str]) -> str:
+    first = snake_case(re.split(r"[.\[]", path, maxsplit=1)[0])
+    if first == "messages":
+        return next(
+            (name for name in (TURNS, SYSTEM) if name in sent and _named_in(name, text) is not None), ""
+        )
+    return first if first in sent and first in FIELDS else ""
+
+
+def _named_in(name: str, text: str) -> re.Match[str] | None:
+    field = FIELDS.get(name)
+    if field is None:
+        return None
+    spelled = [re.escape(name), re.escape(_camel_case(name))] if name not in (SYSTEM, TURNS) else []
+    if name == SYSTEM:
+        spelled.append(FIELDS[TURNS].words)
+    pattern = "|".join([*spelled, *([field.words] if field.words else [])])
+    return re.search(rf"(?<![\w])(?:{pattern})(?![\w])", text, re.IGNORECASE)
+
+
+def snake_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+def _camel_case(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+def conversation_of(request: ModelRequest) -> tuple[str, list[dict[str, Any]]]:
+    """Return the system prompt and the messages in the form that the model's server takes."""
+    refused = request.model.unsupported
+    system = request.system
+    messages = [{"role": message.role, "content": message.text} for message in request.messages]
+    if system and SYSTEM in refused:
+        if messages and messages[0]["role"] == "user":
+            messages[0]["content"] = f"{system}\n\n{messages[0]['content']}"
+        else:
+            messages.insert(0, {"role": "user", "content": system})
+        system = ""
+    if TURNS in refused:
+        joined: list[dict[str, Any]] = []
+        for message in messages:
+            if joined and joined[-1]["role"] == message["role"]:
+                joined[-1]["content"] += f"\n\n{message['content']}"
+            else:
+                joined.append(message)
+        messages = joined
+    return system, messages
+
+
+def fields_of(body: Mapping[str, Any], request: ModelRequest) -> frozenset[str]:
+    """Return the keys of FIELDS that a request has."""
+    system, messages = conversation_of(request)
+    fields = {name for name in FIELDS if body.get(name)} | ({"temperature"} & body.keys())
+    if system:
+        fields.add(SYSTEM)
+    if any(one["role"] == other["role"] for one, other in pairwise(messages)):
+        fields.add(TURNS)
+    return frozenset(fields)
