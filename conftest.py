@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import hermetic
+import hypothesis
 import pytest
 
 # Before the settings are read. This is why pyproject.toml does not name them: pytest-django would read them first.
@@ -41,6 +42,12 @@ django.setup()
 from django.db import OperationalError  # noqa: E402
 from django.db.backends.base.operations import BaseDatabaseOperations  # noqa: E402
 from psycopg.errors import DeadlockDetected  # noqa: E402
+
+pytest_plugins = ["division"]
+
+# A busy machine is no failure.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 ATTEMPTS = 5
 """How often the tables are emptied after a test, where each time somebody's reading crosses it."""

@@ -1,8 +1,8 @@
-"""Run all checks, then all tests on a SQLite file, then again on real PostgreSQL and Redis.
+"""Run all checks, then the tests on a SQLite file, then again on real PostgreSQL and Redis.
 
     bin/test [--sqlite | --postgres] [--quick] [--coverage] [pytest arguments]
 
---sqlite, --postgres   only this test run
+--sqlite, --postgres   only this test run, with every test; of two runs, each leaves out what the other one covers
 --quick                skip the checks (those of bin/check, without its audit for vulnerabilities)
 --coverage             measure line coverage; print the total and the files with low coverage
 PYTEST_WORKERS         number of test processes (default 2; 0: run in the main process)
@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 import covered
+import division
 import hermetic
 from checks import run_checks, say
 from runner import Runner
@@ -37,16 +38,22 @@ def main(arguments: list[str]) -> int:
         tempfile.TemporaryDirectory(prefix="pantheon-", ignore_cleanup_errors=True) as data_dir,
         Runner() as runner,
     ):
-        suite = Suite(runner, data_dir, pytest_arguments, measured="--coverage" in options)
+        suite = Suite(
+            runner,
+            data_dir,
+            pytest_arguments,
+            measured="--coverage" in options,
+            divided=options.isdisjoint({"--sqlite", "--postgres"}),
+        )
         if "--quick" not in options:
             failed += run_checks(runner, suite.environment, audited=False)
         if "--postgres" not in options and not runner.interrupted:
             say("tests on a SQLite file ...")
-            failed += suite.tests("tests on SQLite", {}, failed)
+            failed += suite.tests("tests on SQLite", division.SQLITE, {}, failed)
         if "--sqlite" not in options and not runner.interrupted:
             say("tests on PostgreSQL and Redis ...")
             with servers() as urls:
-                failed += suite.tests("tests on PostgreSQL and Redis", urls, failed)
+                failed += suite.tests("tests on PostgreSQL and Redis", division.POSTGRES, urls, failed)
         if "--coverage" in options and not runner.interrupted:
             covered.show(data_dir, suite.environment)
     return 130 if runner.interrupted else int(bool(failed))
@@ -55,20 +62,28 @@ def main(arguments: list[str]) -> int:
 class Suite:
     """The test runs of one bin/test. `tests` returns the names of those that failed."""
 
-    def __init__(self, runner: Runner, data_dir: str, pytest_arguments: list[str], *, measured: bool) -> None:
+    def __init__(
+        self, runner: Runner, data_dir: str, pytest_arguments: list[str], *, measured: bool, divided: bool
+    ) -> None:
         self.runner = runner
+        self.divided = divided
         self.environment = hermetic.environment(data_dir)
         self.pytest = ["-m", "pytest", *pytest_arguments]
         if measured:
             self.environment |= covered.variables(data_dir)
             self.pytest = [*covered.MEASURED, *self.pytest]
 
-    def tests(self, name: str, urls: dict[str, str], failed_before: list[str]) -> list[str]:
+    def tests(self, name: str, run: str, urls: dict[str, str], failed_before: list[str]) -> list[str]:
         workers = os.environ.get("PYTEST_WORKERS", "2")
         parallel = [] if workers == "0" else ["-n", workers]
         code = self.runner.run(
             [sys.executable, *self.pytest, *parallel],
-            env={**self.environment, **urls, FAILED: ", ".join(failed_before)},
+            env={
+                **self.environment,
+                **urls,
+                division.DIVISION: run if self.divided else "",
+                FAILED: ", ".join(failed_before),
+            },
         )
         return [name] if code else []
 

@@ -20,6 +20,8 @@ from web.errors import HTTP_STATUS
 
 __all__ = ["static_files_as_they_are"]
 
+pytestmark = pytest.mark.both_runs  # each request counts in the cache
+
 PUBLIC = {"/api/v1/health", "/api/v1/ready"}
 
 

@@ -19,6 +19,8 @@ from pantheon.tests.support.failing_urls import SECRET
 from web.error_rendering import as_pantheon_error, flatten
 from web.errors import HTTP_STATUS, RETRYABLE, NotFound, PantheonError, ValidationFailed
 
+pytestmark = pytest.mark.both_runs  # each request counts in the cache
+
 # The table of the contract, and `unavailable`: the server itself lacks its database or Redis.
 CODES = {
     400: {"invalid_json", "invalid_parameter"},

@@ -42,6 +42,7 @@ def database_that_only_reads() -> Iterator[None]:
         config.update(before)
 
 
+@pytest.mark.both_runs  # a request passes the cache
 class TestHealth:
     """Without the django_db mark, a query would fail."""
 

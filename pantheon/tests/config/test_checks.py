@@ -6,6 +6,8 @@ from django.core import checks
 from orchestration.models import LlmModel, Provider
 from pantheon.config.checks import check_production
 
+pytestmark = pytest.mark.both_runs  # what is checked are the settings of a run, its cache included
+
 
 def found(**kwargs):
     return [message for message in checks.run_checks(**kwargs) if (message.id or "").startswith("pantheon.")]

@@ -28,7 +28,11 @@ from sessions.tests.factories import make_agent, make_model, make_room, make_ses
 from sessions.tests.support.councils import ROUTE, SYNTHESIZE, decision, says
 from sessions.tests.support.server_process import ServerProcess
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
+pytestmark = [
+    pytest.mark.both_runs,  # bin/run starts on SQLite, and here a page writes and reads while a turn runs
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("nobody_runs"),
+]
 
 KEYS = ("ana", "bob", "cy")
 
