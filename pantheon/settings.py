@@ -45,6 +45,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "corsheaders",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "rest_framework",
@@ -70,6 +71,14 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
+
+# Web applications on other origins may use the API with a token: their browsers ask for permission first.
+CORS_ALLOWED_ORIGINS = env.list("PANTHEON_CORS_ORIGINS", default=[])
+CORS_URLS_REGEX = r"^/(api/)?v1/"
+CORS_ALLOW_HEADERS = ("accept", "authorization", "content-type", "idempotency-key", "last-event-id")
+CORS_EXPOSE_HEADERS = ("Location", "Retry-After", "X-Request-ID", "Idempotent-Replayed")
+if CORS_ALLOWED_ORIGINS:
+    MIDDLEWARE.insert(2, "corsheaders.middleware.CorsMiddleware")
 
 ROOT_URLCONF = "pantheon.urls"
 ASGI_APPLICATION = "pantheon.asgi.application"

@@ -14,6 +14,7 @@ from orchestration.models import Provider
 from sessions.models import Agent, ChatSession, Room, Summary, Turn
 from sessions.models.agent import key_validator
 from sessions.selectors.deleted import kept_since
+from sessions.selectors.room_names import rooms_named
 from web.compiled import CompiledQuery, Slot
 from web.errors import NotFound
 
@@ -72,6 +73,14 @@ def access_room(user: User, room_id: str | uuid.UUID) -> Room:
     if room is None:
         raise NotFound()
     return room
+
+
+def access_room_by_name(user: User, name: str) -> Room:
+    """Return the room of a readable name, or of an id. Raises NotFound, also if a name fits several rooms."""
+    rooms = rooms_named(user, name)
+    if len(rooms) == 1:
+        return access_room(user, rooms[0])
+    return access_room(user, name)
 
 
 def access_session(user: User, session_id: str | uuid.UUID) -> ChatSession:

@@ -12,6 +12,10 @@ from web.error_rendering import as_pantheon_error, body_too_large, error_page, j
 from web.errors import NotFound, PantheonError
 
 API_PREFIX = "/api/"
+OPENAI_ADDRESSES = (
+    "Unknown address. Use POST /v1/chat/completions, GET /v1/models or GET /v1/models/{id}. "
+    "There is nothing else here."
+)
 
 
 def error_response(request: HttpRequest, error: PantheonError) -> HttpResponse:
@@ -35,6 +39,8 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if request.path.startswith(OPENAI_PREFIX):
+        return error_response(request, PantheonError("not_found", OPENAI_ADDRESSES))
     return error_response(request, NotFound())
 
 

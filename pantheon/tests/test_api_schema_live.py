@@ -122,6 +122,7 @@ class Council:
             "session_id": str(self.session.pk),
             "turn_id": str(Turn.objects.spoken().get().pk),
             "summary_id": str(Summary.objects.get().pk),
+            "model": f"room:{self.room.pk}",
             "user_id": str(make_user("bob").pk),
             "token_id": server.get("auth/tokens")[1]["results"][0]["id"],
             "budget_id": server.get("admin/budgets")[1]["results"][0]["id"],

@@ -78,6 +78,7 @@ API = {
 
 OPENAI = {
     "models": Entry("openai"),
+    "models/<str:model>": Entry("openai"),
     "chat/completions": Entry("openai", "POST"),
 }
 
@@ -228,6 +229,7 @@ def path_of(route: str, rows: Rows) -> str:
         "invitation_id": rows.team.invitations.get().pk,
         "provider_id": rows.model.provider_id,
         "id": rows.user.pk,
+        "model": f"room:{rows.room.pk}",
         "object_id": object_of(route),
         "content_type_id": 1,
         "secret": "guess",

@@ -50,6 +50,8 @@ def usage_of(turn: Mapping[str, Any]) -> dict[str, Any]:
         "prompt_tokens": usage["input_tokens"],
         "completion_tokens": usage["output_tokens"],
         "total_tokens": usage["input_tokens"] + usage["output_tokens"],
+        # A number, as brokers with this field send it.
+        "cost": None if usage["cost_usd"] is None else float(usage["cost_usd"]),
         "prompt_tokens_details": {"cached_tokens": usage["cached_tokens"]},
         "completion_tokens_details": {"reasoning_tokens": reasoning},
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -13,9 +14,34 @@ SYSTEM_ROLES = ("system", "developer")
 MAX_TOKENS = 10_000_000
 
 WITHOUT_EFFECT = frozenset(
-    {"top_p", "presence_penalty", "frequency_penalty", "seed", "user", "metadata", "store"}
+    {
+        *("top_p", "top_k", "min_p", "presence_penalty", "frequency_penalty", "repetition_penalty", "seed"),
+        *("user", "metadata", "store", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"),
+        *("reasoning_effort", "verbosity", "parallel_tool_calls"),
+    }
 )
 """Parameters that clients send by themselves, and that are the agents' own affair."""
+
+DEFAULTS: dict[str, tuple[Any, ...]] = {
+    "tools": ([],),
+    "tool_choice": ("none", "auto"),
+    "functions": ([],),
+    "function_call": ("none", "auto"),
+    "stop": ([], ""),
+    "logprobs": (False,),
+    "top_logprobs": (0,),
+    "logit_bias": ({},),
+    "response_format": ({"type": "text"},),
+    "service_tier": ("auto", "default"),
+    "modalities": (["text"],),
+}
+"""Parameters that are not supported, with the values that ask for nothing else than what a turn does anyway."""
+
+MESSAGE_EXTRAS = frozenset(
+    {"name", "reasoning_content", "reasoning", "reasoning_details", "annotations", "id"}
+)
+"""Fields of a message beside its text that clients send back, or that have no meaning here."""
+EMPTY_EXTRAS: dict[str, tuple[Any, ...]] = {"tool_calls": ([],), "refusal": ("",)}
 
 HONOURED = frozenset(
     {
@@ -46,7 +72,8 @@ def read_request(body: Any) -> CompletionRequest:
         refuse("messages", "The body must be a JSON object.")
     given = {name: value for name, value in body.items() if value is not None}
     for name in given.keys() - HONOURED - WITHOUT_EFFECT:
-        refuse(name, f"{name} is not supported here.")
+        if not is_one_of(given[name], DEFAULTS.get(name, ())):
+            refuse(name, unsupported(name))
     if given.get("n", 1) != 1 or isinstance(given.get("n"), bool):
         refuse("n", "There is one answer: n is 1.")
     model = given.get("model")
@@ -65,6 +92,18 @@ def read_request(body: Any) -> CompletionRequest:
         stream=boolean(given, "stream"),
         include_usage=include_usage_of(given.get("stream_options")),
     )
+
+
+def is_one_of(value: Any, values: tuple[Any, ...]) -> bool:
+    """Return whether a JSON value is one of these; `1` is not `true`."""
+    return any(type(value) is type(each) and value == each for each in values)
+
+
+def unsupported(name: str) -> str:
+    if name not in DEFAULTS:
+        return f"{name} is not supported here. Leave it out."
+    values = " or ".join(json.dumps(value) for value in DEFAULTS[name])
+    return f"{name} is not supported here. Leave it out, or send {values}."
 
 
 def refuse(parameter: str, message: str) -> NoReturn:
@@ -89,7 +128,7 @@ def include_usage_of(options: Any) -> bool:
     if not isinstance(options, dict):
         refuse("stream_options", "stream_options is an object.")
     given = {name: value for name, value in options.items() if value is not None}
-    for name in given.keys() - {"include_usage"}:
+    for name in given.keys() - {"include_usage", "include_obfuscation"}:
         refuse("stream_options", f"stream_options.{name} is not supported here.")
     return boolean(given, "include_usage")
 
@@ -148,10 +187,11 @@ def read_message(place: int, message: Any) -> tuple[str, str]:
     role = message.get("role")
     if role not in (*SYSTEM_ROLES, "user", "assistant"):
         refuse("messages", f"{at}.role is system, developer, user or assistant.")
-    # What streamed answers carry beside their text comes back from some clients.
+    # Clients send answers back as they got them, with all that their package writes beside the text.
     extra = {name for name, value in message.items() if value is not None}
-    for name in extra - {"role", "content", "reasoning_content"}:
-        refuse("messages", f"{at}.{name} is not supported here.")
+    for name in extra - {"role", "content"} - MESSAGE_EXTRAS:
+        if not is_one_of(message[name], EMPTY_EXTRAS.get(name, ())):
+            refuse("messages", f"{at}.{name} is not supported here. Leave it out.")
     content = message.get("content")
     if content is None and role == "assistant":
         content = ""

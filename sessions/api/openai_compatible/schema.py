@@ -7,7 +7,13 @@ from typing import Any
 from drf_spectacular.utils import OpenApiResponse, extend_schema_field
 from rest_framework import serializers
 
-from sessions.api.openai_compatible.requests import MAX_TOKENS, WITHOUT_EFFECT
+from sessions.api.openai_compatible.requests import (
+    DEFAULTS,
+    EMPTY_EXTRAS,
+    MAX_TOKENS,
+    MESSAGE_EXTRAS,
+    WITHOUT_EFFECT,
+)
 from web.api.schema import EXTRA_SCHEMAS
 from web.api.shapes import count, one_of, text
 
@@ -59,7 +65,11 @@ MESSAGE = {
             "description": "The last message that is not system or developer is the user's, and the turn.",
         },
         "content": CONTENT,
-        "reasoning_content": {"description": "What an answer came with; without effect."},
+        **{name: {"description": "Without effect."} for name in sorted(MESSAGE_EXTRAS)},
+        **{
+            name: {"enum": [*values, None], "description": "Not supported."}
+            for name, values in EMPTY_EXTRAS.items()
+        },
     },
 }
 TOKENS = {"type": ["integer", "null"], "minimum": 1, "maximum": MAX_TOKENS}
@@ -68,7 +78,10 @@ COMPLETION_REQUEST: dict[str, Any] = {
     "required": ["model", "messages"],
     "additionalProperties": False,
     "properties": {
-        "model": {"type": "string", "description": "`room:<id>` or `agent:<key>`, as in GET /v1/models."},
+        "model": {
+            "type": "string",
+            "description": "A room or an agent, as in GET /v1/models. `room:<id>` also works.",
+        },
         "messages": {
             "type": "array",
             "minItems": 1,
@@ -80,7 +93,8 @@ COMPLETION_REQUEST: dict[str, Any] = {
             "type": ["object", "null"],
             "additionalProperties": False,
             "properties": {
-                "include_usage": {"type": ["boolean", "null"], "description": "Usage in a last chunk."}
+                "include_usage": {"type": ["boolean", "null"], "description": "Usage in a last chunk."},
+                "include_obfuscation": {"description": "Without effect."},
             },
             "description": "Of a stream.",
         },
@@ -97,6 +111,10 @@ COMPLETION_REQUEST: dict[str, Any] = {
         "max_completion_tokens": {**TOKENS, "description": "The same by its newer name."},
         "n": {"enum": [1, None], "description": "There is one answer."},
         **{name: {"description": "Without effect."} for name in sorted(WITHOUT_EFFECT)},
+        **{
+            name: {"enum": [*values, None], "description": "Only what means the default."}
+            for name, values in DEFAULTS.items()
+        },
     },
 }
 
@@ -133,6 +151,9 @@ class CompletionUsageShape(serializers.Serializer[Any]):
     prompt_tokens = count("Tokens of input of all calls of the turn.")
     completion_tokens = count("Tokens of output of all calls of the turn.")
     total_tokens = count("Tokens, input and output.")
+    cost = serializers.FloatField(
+        allow_null=True, help_text="Cost of the turn in USD; null: no call is priced."
+    )
     prompt_tokens_details = PromptDetailsShape(help_text="Parts of the input.")
     completion_tokens_details = CompletionDetailsShape(help_text="Parts of the output.")
 
@@ -147,7 +168,7 @@ class CompletionShape(serializers.Serializer[Any]):
 
 
 class CompatibleModelShape(serializers.Serializer[Any]):
-    id = text("`room:<id>` or `agent:<key>`.")
+    id = text("`room:<name>-<start of its id>` or `agent:<key>`.")
     object = one_of("What this is.", "model")
     created = count("Seconds since 1970 (UTC).")
     owned_by = text("The id of the account.")

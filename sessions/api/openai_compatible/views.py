@@ -7,12 +7,13 @@ from functools import cache
 from typing import Any
 
 from django.http import HttpResponseBase
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.access import signed_in
 from accounts.models import ApiToken, User
-from sessions.access import access_agent_by_key, access_room
+from sessions.access import access_agent_by_key, access_room_by_name
 from sessions.api.base import AsyncAPIView, LimitedAsTurns
 from sessions.api.events import wait_until_final
 from sessions.api.openai_compatible.answers import completion
@@ -22,6 +23,7 @@ from sessions.api.openai_compatible.schema import (
     COMPLETION_ANSWERS,
     COMPLETION_REQUEST,
     OPENAI_ERROR,
+    CompatibleModelShape,
     CompatibleModelsShape,
 )
 from sessions.api.openai_compatible.streaming import completion_stream, error_of
@@ -30,6 +32,7 @@ from sessions.api.turn_requests import idempotency_key, request_digest, token_of
 from sessions.api.turn_schema import PLAN_ERRORS, PROVIDER_ERRORS, WRITTEN
 from sessions.live.database import read_in_request
 from sessions.models import Agent, Room, Turn
+from sessions.selectors.room_names import room_names
 from sessions.selectors.turns import turn_json_by_id
 from sessions.services.accept_once import Accepted, accept_once
 from sessions.services.completion_accept import completion_accept
@@ -63,11 +66,24 @@ class CompatibleModelsView(OpenAiView):
         user = signed_in(request)
         rooms = Room.objects.of(user).defer("goal")[: Room.MOST_PER_PERSON]
         agents = Agent.objects.of(user).defer("role_prompt")[: Agent.MOST_PER_PERSON]
+        names = room_names(rooms)
         models = [
-            *(model_json(f"{ROOM}{room.pk}", room, user) for room in rooms),
+            *(model_json(f"{ROOM}{names[room.pk]}", room, user) for room in rooms),
             *(model_json(f"{AGENT}{agent.key}", agent, user) for agent in agents),
         ]
         return Response({"object": "list", "data": models})
+
+
+class CompatibleModelView(OpenAiView):
+    """One room or agent, by its name as a model."""
+
+    @extend_schema(operation_id="v1_model_retrieve")
+    @operation(
+        "Read one of my rooms or agents as a model", answers=CompatibleModelShape, errors=["not_found"]
+    )
+    def get(self, request: Request, model: str) -> Response:
+        user = signed_in(request)
+        return Response(model_json(model, place_of(user, model), user))
 
 
 def model_json(model: str, place: Room | Agent, user: User) -> dict[str, Any]:
@@ -130,14 +146,14 @@ def place_of(user: User, model: str) -> Room | Agent:
     """Return whom a model's name means. Raises NotFound, also for a room or an agent of somebody else."""
     try:
         if model.startswith(ROOM):
-            return access_room(user, model.removeprefix(ROOM))
+            return access_room_by_name(user, model.removeprefix(ROOM))
         if model.startswith(AGENT):
             return access_agent_by_key(user, model.removeprefix(AGENT))
     except NotFound:
         pass
     raise PantheonError(
         "not_found",
-        "There is no such model, or it is not yours: GET /v1/models lists room:<id> and agent:<key>.",
+        "There is no such model, or it is not yours: GET /v1/models lists your rooms and agents.",
         {"parameter": "model"},
     )
 

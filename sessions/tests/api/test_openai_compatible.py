@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import pytest
 from django.test import Client
 
 from accounts.tests.support.admin_site import static_files_as_they_are
+from billing.fields import usd_text
 from billing.models import UsageEvent
 from orchestration.tests.providers import Answer, Gate, Hold
 from sessions.events.eventlog import event_log
-from sessions.models import ChatSession, Message, Turn
+from sessions.models import ChatSession, Message, Room, Turn
 from sessions.tests.factories import make_agent, make_room
 from sessions.tests.support.completions import agents, ask, chunks, client, content, refused, room
 from sessions.tests.support.councils import ROUTE, SYNTHESIZE, decision, last_text, says
@@ -32,8 +34,48 @@ def test_models_are_ones_rooms_and_agents(client, bob, room) -> None:
     make_agent(bob, "his")
     listed = client.get("/v1/models").json()
     assert listed["object"] == "list"
-    assert {model["id"] for model in listed["data"]} == {f"room:{room.pk}", "agent:ana", "agent:bob"}
+    assert {model["id"] for model in listed["data"]} == {room_model(room), "agent:ana", "agent:bob"}
     assert all(model["object"] == "model" and model["created"] > 0 for model in listed["data"])
+
+
+def room_model(room: Room) -> str:
+    return f"room:board-{room.pk.hex[:4]}"
+
+
+def test_a_room_is_found_by_its_readable_name_also_after_a_renaming(client, bob, room, openai_server) -> None:
+    name = room_model(room)
+    assert client.get(f"/v1/models/{name}").json()["name"] == "Board"
+    room.name = "取締役会"
+    room.save()
+    listed = client.get("/v1/models").json()["data"]
+    assert f"room:room-{room.pk.hex[:4]}" in {model["id"] for model in listed}
+    for model in (name, f"room:{room.pk}", "agent:ana"):
+        body = client.get(f"/v1/models/{model}").json()
+        assert (body["id"], body["object"]) == (model, "model")
+        assert content(ask(client, model))
+    his = make_room(bob)
+    assert client.get(f"/v1/models/{room_model(his)}").status_code == 404
+
+
+def test_rooms_whose_readable_names_are_the_same_are_listed_by_id(client, alice, room) -> None:
+    twin = Room.objects.create(
+        pk=uuid.UUID(hex=f"{room.pk.hex[:8]}{uuid.uuid4().hex[8:]}"), owner=alice, name=room.name
+    )
+    listed = {model["id"] for model in client.get("/v1/models").json()["data"]}
+    assert {f"room:{room.pk}", f"room:{twin.pk}"} <= listed
+    assert client.get(f"/v1/models/{room_model(room)}").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["responses", "completions", "embeddings", "models/"])
+def test_an_unknown_address_names_those_that_exist(client, path) -> None:
+    error = client.post(f"/v1/{path}", {}, content_type="application/json").json()["error"]
+    assert (error["code"], "/v1/chat/completions" in error["message"]) == ("not_found", True)
+
+
+def test_the_cost_is_in_the_usage(client, agents, openai_server) -> None:
+    body = ask(client, "agent:ana").json()
+    event = UsageEvent.objects.get()
+    assert body["usage"]["cost"] == float(usd_text(event.cost_pico) or 0) > 0
 
 
 def test_an_agent_answers_as_a_chat_completion(client, agents, openai_server) -> None:

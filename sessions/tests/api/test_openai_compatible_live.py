@@ -71,7 +71,8 @@ def used() -> tuple[int, int]:
 
 def test_it_lists_and_chats_streamed_and_not(alice, room, server, openai_server: OpenAIServer) -> None:
     client = client_of(server, bearer(alice))
-    model = f"room:{room.pk}"
+    model = f"room:board-{room.pk.hex[:4]}"
+    assert client.models.retrieve(model).id == model
     assert {found.id for found in client.models.list()} == {model, "agent:ana", "agent:bob"}
 
     whole = client.chat.completions.create(model=model, messages=HELLO)
@@ -95,6 +96,8 @@ def test_it_lists_and_chats_streamed_and_not(alice, room, server, openai_server:
     assert said.content == "Good day."
     with client.chat.completions.stream(model="agent:ana", messages=[*HELLO, said, *HELLO]) as stream:
         assert stream.until_done().get_final_completion().choices[0].message.content == "Good night."
+    back = [*HELLO, said.model_dump(), *HELLO]
+    assert client.chat.completions.create(model="agent:ana", messages=back).choices[0].message.content
     told = openai_server.served[-1].body["messages"]
     assert [message["role"] for message in told] == ["system", "user", "assistant", "user"]
     assert_ledger_matches(openai_server)

@@ -31,9 +31,49 @@ WITHOUT_EFFECT: dict[str, Any] = {
     "user": "u",
     "metadata": {"a": "b"},
     "store": True,
+    "top_k": 40,
+    "reasoning_effort": "high",
+    "verbosity": "low",
+    "prompt_cache_key": "k",
+    "safety_identifier": "s",
+    "parallel_tool_calls": True,
     "stop": None,
     "tools": None,
+    "tool_choice": "none",
+    "functions": [],
+    "logprobs": False,
+    "logit_bias": {},
+    "response_format": {"type": "text"},
+    "service_tier": "auto",
+    "modalities": ["text"],
 }
+
+
+@pytest.mark.parametrize(
+    "fields", [{"tools": []}, {"stop": []}, {"tool_choice": "auto"}, {"top_logprobs": 0}]
+)
+def test_what_means_the_default_is_taken(client, agents, openai_server, fields) -> None:
+    assert content(ask(client, "agent:ana", **fields))
+
+
+def test_a_conversation_comes_back_as_the_openai_package_wrote_it(client, agents, openai_server) -> None:
+    dumped: dict[str, Any] = {
+        "role": "assistant",
+        "content": "Good day.",
+        "refusal": None,
+        "annotations": [],
+        "audio": None,
+        "function_call": None,
+        "tool_calls": [],
+        "reasoning_content": "hm",
+    }
+    texts = [{"role": "user", "content": "Hi", "name": "bob"}, dumped, {"role": "user", "content": "Again"}]
+    assert content(ask(client, "agent:ana", texts))
+    assert [message["content"] for message in openai_server.served[0].body["messages"]][-3:] == [
+        "Hi",
+        "Good day.",
+        "Again",
+    ]
 
 
 def test_what_has_no_effect_is_taken(client, agents, openai_server) -> None:
@@ -46,14 +86,19 @@ def test_what_has_no_effect_is_taken(client, agents, openai_server) -> None:
     [
         ({"n": 2}, "n"),
         ({"n": True}, "n"),
-        ({"tools": []}, "tools"),
+        ({"tools": [{"type": "function"}]}, "tools"),
+        ({"tool_choice": "required"}, "tool_choice"),
+        ({"logprobs": True}, "logprobs"),
+        ({"logprobs": 0}, "logprobs"),
+        ({"service_tier": "flex"}, "service_tier"),
+        ({"modalities": ["text", "audio"]}, "modalities"),
         ({"stop": "x"}, "stop"),
         ({"response_format": {"type": "json_object"}}, "response_format"),
         ({"colour": "red"}, "colour"),
         ({"\ud800": 1}, "?"),
         ({"messages": [{"role": "user", "content": "x", "\ud800": 1}]}, "messages"),
         ({"stream": "yes"}, "stream"),
-        ({"stream_options": {"include_obfuscation": True}}, "stream_options"),
+        ({"stream_options": {"colour": True}}, "stream_options"),
         ({"stream_options": 1}, "stream_options"),
         ({"stream_options": {"include_usage": 1}}, "include_usage"),
         ({"temperature": "hot"}, "temperature"),
@@ -74,7 +119,7 @@ def test_what_has_no_effect_is_taken(client, agents, openai_server) -> None:
         ({"messages": [{"role": "user"}]}, "messages"),
         ({"messages": [{"role": "user", "content": 1}]}, "messages"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]}, "messages"),
-        ({"messages": [{"role": "user", "content": "x", "name": "Al"}]}, "messages"),
+        ({"messages": [{"role": "user", "content": "x", "tool_calls": [{}]}]}, "messages"),
         ({"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]}, "messages"),
     ],
 )
