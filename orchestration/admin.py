@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, cast
 
+from django import forms
 from django.contrib import admin
 from django.db.models import Count, Model, QuerySet
 from django.db.models.fields.reverse_related import ManyToOneRel
@@ -13,7 +15,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from accounts.admin.audited import AuditedAdmin
+from orchestration.gateway.request_fields import FIELDS
 from orchestration.models import LlmModel, Provider
+from orchestration.services import unsupported_with
 from web.admin.links import AdminLink, LinkedAdmin, changelist_link, costs_link
 
 
@@ -91,8 +95,43 @@ class ProviderAdmin(LinkedAdmin, CatalogueAdmin):
         return format_html('<a href="{}">{}</a>', url, provider.model_count)  # type: ignore[attr-defined]
 
 
+class LlmModelForm(forms.ModelForm):
+    """A model with the request fields that are left out for it."""
+
+    left_out = forms.MultipleChoiceField(
+        label="left out of requests",
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="A field is ticked when the server has refused it. Untick it to send it again.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        known = self.instance.unsupported
+        choices = [(key, left_out_label(key, known)) for key in FIELDS]
+        cast("forms.MultipleChoiceField", self.fields["left_out"]).choices = choices
+        self.initial["left_out"] = list(known)
+
+    def save(self, commit: bool = True) -> LlmModel:
+        self.instance.unsupported = unsupported_with(
+            self.instance.unsupported, self.cleaned_data["left_out"], reason="set by hand"
+        )
+        model: LlmModel = super().save(commit)
+        return model
+
+
+def left_out_label(key: str, known: Mapping[str, Any]) -> str:
+    """Return a field's name, what is done without it, and since when and why it is left out."""
+    label = f"{key}: {FIELDS[key].effect}"
+    if (entry := known.get(key)) is None:
+        return label
+    return f"{label} Since {str(entry.get('since', ''))[:10]}: {entry.get('reason', '')}."
+
+
 class LlmModelAdmin(CatalogueAdmin):
     """Registered by billing's admin, which adds the price."""
+
+    form = LlmModelForm
 
     list_display: tuple[str, ...] = (
         *("alias", "provider", "enabled", "key_found"),
@@ -107,6 +146,8 @@ class LlmModelAdmin(CatalogueAdmin):
         "model_id",
         ("context_window", "max_output_tokens"),
         ("json_schema", "temperature"),
+        "left_out",
+        "first_token_timeout_s",
         "position",
         "enabled",
         "key_found",
@@ -124,3 +165,8 @@ class LlmModelAdmin(CatalogueAdmin):
     @admin.display(boolean=True, description="Key found")
     def key_found(self, model: LlmModel) -> bool | None:
         return None if model._state.adding else model.provider.has_key
+
+    @admin.display(description="Left out of requests")
+    def left_out(self, model: LlmModel) -> str:
+        """Return the fields for staff who may only look."""
+        return " ".join(left_out_label(key, model.unsupported) for key in model.unsupported) or "-"

@@ -134,6 +134,20 @@ class LlmModel(models.Model):
     max_output_tokens = models.PositiveIntegerField(validators=[MinValueValidator(16)])
     json_schema = models.BooleanField("takes a JSON schema", default=True)
     temperature = models.BooleanField("takes a temperature", default=True)
+    first_token_timeout_s = models.PositiveIntegerField(
+        "first-token timeout",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Seconds of silence before the answer begins. Empty: PANTHEON_PROVIDER_FIRST_TOKEN_TIMEOUT_S.",
+    )
+    unsupported = models.JSONField(
+        default=dict,
+        db_default=models.Value({}, models.JSONField()),
+        blank=True,
+        editable=False,
+        help_text="Request fields that the server refuses for this model: key of FIELDS -> `since`, `reason`.",
+    )
     enabled = models.BooleanField(default=True)
     position = models.PositiveIntegerField(
         default=100, help_text="Order within the provider; the first is its default."

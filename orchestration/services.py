@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
+from django.utils import timezone
 
 from accounts.services.audit import audit_record, values_of
+from orchestration.gateway.request_fields import FIELDS
 from orchestration.models import LlmModel, Provider
 from web.errors import ValidationFailed
+from web.rfc3339 import rfc3339
 from web.validation import fields_of
 
 
@@ -51,6 +58,27 @@ def model_add(
         raise ValidationFailed({"max_output_tokens": ["It must leave room for input in the context window."]})
     model.save()
     return model
+
+
+@transaction.atomic(durable=True)
+def unsupported_field_record(*, model_id: uuid.UUID, field: str, reason: str) -> None:
+    """Record that a model's server refuses a request field, so that further requests leave it out.
+
+    `field`: a key of FIELDS. Without effect if it is recorded already, or the model is gone.
+    """
+    model = LlmModel.objects.select_for_update().filter(pk=model_id).first()
+    if model is None or field not in FIELDS or field in model.unsupported:
+        return
+    before = values_of(model)
+    model.unsupported = unsupported_with(model.unsupported, [*model.unsupported, field], reason=reason)
+    model.save(update_fields=["unsupported"])
+    audit_record(actor_id=None, action="change", row=model, before=before, after=values_of(model))
+
+
+def unsupported_with(before: Mapping[str, Any], fields: Iterable[str], *, reason: str) -> dict[str, Any]:
+    """Return the value of `LlmModel.unsupported` for these fields: what is known of them stays."""
+    new = {"since": rfc3339(timezone.now()), "reason": reason[:200]}
+    return {field: before.get(field, new) for field in fields if field in FIELDS}
 
 
 def _check(row: models.Model) -> None:

@@ -157,7 +157,11 @@ def setup_problem() -> str:
 
 
 class NoList(Exception):
-    """The server answered, but not with a list of models."""
+    """The server answered, but not with a list of models. `is_page`: with a web page."""
+
+    def __init__(self, *, is_page: bool) -> None:
+        super().__init__("no list of models")
+        self.is_page = is_page
 
 
 def ids_listed(response: httpx2.Response) -> set[str]:
@@ -165,4 +169,4 @@ def ids_listed(response: httpx2.Response) -> set[str]:
     try:
         return {str(row["id"]) for row in response.json()["data"]}
     except (ValueError, TypeError, KeyError) as error:
-        raise NoList from error
+        raise NoList(is_page=response.text.lstrip()[:1] == "<") from error

@@ -105,7 +105,7 @@ def failure(
         return _of_event(error, origin, report, answered=answered)
     if isinstance(error, NotAnEventStream) and error.from_start:
         origin.log(logging.WARNING, "no event stream", str(error))
-        return _no_server(origin.model)
+        return no_server(origin.model)
     code, message, retryable, sent = _of_exception(error, origin)
     timed_out = code == "provider_timeout"
     return Failed(code, message, retryable, may_have_cost=sent and (answered or timed_out), report=report)
@@ -118,7 +118,7 @@ def no_client(error: Exception, origin: Origin) -> str:
     return f"The provider {origin.model.provider} cannot be called. {problem}"
 
 
-def _no_server(model: ModelSpec) -> Failed:
+def no_server(model: ModelSpec) -> Failed:
     """Return the failure for an answer that is none of a model server, such as a web page."""
     sentence = f"The provider {model.provider} has no model server at its address: check {address_of(model)}."
     return Failed("provider_error", sentence, retryable=False, may_have_cost=False)
@@ -199,7 +199,7 @@ def _of_response(response: httpx2.Response, origin: Origin) -> Failed:
     if status < 400:
         return Failed("provider_error", redirected(response, origin.model), False, may_have_cost=False)
     if status in (404, 405) and text.lstrip()[:1] == "<":
-        return _no_server(origin.model)
+        return no_server(origin.model)
     refusal = refusal_of(_json(text), status, origin.model, sent=origin.sent)
     failed = failed_of(refusal, origin, may_have_cost=False)
     if response.headers.get("x-should-retry") == "false":

@@ -14,7 +14,7 @@ import httpx2
 
 from orchestration.engine.specs import ModelSpec
 from orchestration.gateway.connections import NoList
-from orchestration.gateway.errors import Origin, failure
+from orchestration.gateway.errors import Origin, failure, no_client, no_server
 from orchestration.gateway.gateway import make_wire
 from orchestration.gateway.keys import Endpoint, NotConfigured, resolve
 from orchestration.gateway.kinds import KINDS
@@ -41,21 +41,27 @@ async def probe(model: ModelSpec, model_ids: Collection[str] = (), *, limit_s: f
         endpoint = resolve(model)
     except NotConfigured as error:
         return Probe(False, str(error))
-    # Before the clock starts: the SDK's first import takes seconds, which are not the provider's.
-    wire = await wire_for(endpoint, limit_s)
+    origin = Origin(model, endpoint.key)
+    try:
+        # Before the clock starts: the SDK's first import takes seconds, which are not the provider's.
+        wire = await wire_for(endpoint, limit_s)
+    except Exception as error:  # noqa: BLE001 - whatever the client's libraries raise for this environment
+        return Probe(False, no_client(error, origin))
     started = time.monotonic()
     try:
         async with asyncio.timeout(limit_s):
             listed = await models_of(wire)
             took_s = time.monotonic() - started
             unproven = bool(model.key_env) and await takes_any_key(endpoint, limit_s)
-    except NoList:
+    except NoList as error:
+        if error.is_page:
+            return Probe(False, no_server(model).message)
         message = f"The provider {model.provider} answered without a list of models: check its base URL."
         return Probe(False, message)
     except TimeoutError:
         return Probe(False, f"The provider {model.provider} did not answer within {limit_s:g} s: {NETWORK}")
     except Exception as error:  # noqa: BLE001 - any provider error is data: it is logged and named there
-        return Probe(False, sentence(error, model, endpoint))
+        return Probe(False, sentence(error, model, origin))
     said = f"It works: the list of models came after {took_s:.1f} s."
     if unproven:
         said += " This server shows its list to everybody, so that the key itself is not proven."
@@ -102,12 +108,13 @@ def is_listed(name: str, listed: set[str]) -> bool:
     )
 
 
-def sentence(error: Exception, model: ModelSpec, endpoint: Endpoint) -> str:
+def sentence(error: Exception, model: ModelSpec, origin: Origin) -> str:
     """Return the cause of the failure and the cure."""
     response = getattr(error, "response", None)
-    failed = failure(error, Origin(model, endpoint.key))
+    failed = failure(error, origin)
     if not isinstance(response, httpx2.Response):
-        return f"{failed.message.removesuffix('.')}: {NETWORK}"
+        # A sentence with a colon has its own cure.
+        return failed.message if ":" in failed.message else f"{failed.message.removesuffix('.')}: {NETWORK}"
     if response.status_code == httpx2.codes.NOT_FOUND:
         return f"The provider {model.provider} has no list of models at its address: check its base URL."
     return failed.message

@@ -15,6 +15,7 @@ from django.core.checks import CheckMessage, Error, Warning
 from django.db import connections
 from django.db.models import Model
 
+from orchestration.gateway.connections import setup_problem
 from orchestration.gateway.keys import KEY_NAME_RULE
 from orchestration.models import LlmModel, Provider
 from pantheon.config.private_files import is_open, secret_files
@@ -324,6 +325,14 @@ def check_redis(**kwargs: Any) -> list[CheckMessage]:
     return [Error("REDIS_URL is not a Redis URL.", hint="Set redis://host:6379/0.", id="pantheon.E008")]
 
 
+def check_connections(**kwargs: Any) -> list[CheckMessage]:
+    """Error if the environment's certificates or proxies keep us from calling any provider."""
+    if not (problem := setup_problem()):
+        return []
+    hint = "Correct or unset the variable: with it, no provider can be called."
+    return [Error(problem, hint=hint, id="pantheon.E022")]
+
+
 def check_default_model(*, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """Warn if the default model is unavailable. Reads the database, so only with `check --database default`."""
     alias = settings.PANTHEON_DEFAULT_MODEL
@@ -387,4 +396,5 @@ SETTINGS_CHECKS = (
     check_shared_journal,
     check_database,
     check_redis,
+    check_connections,
 )

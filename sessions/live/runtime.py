@@ -20,7 +20,9 @@ from typing import Any, TypeVar
 from django.conf import settings
 from django.db import Error as DbError
 
+from orchestration.engine.specs import ModelSpec
 from orchestration.gateway.gateway import Gateway, GatewayConfig
+from orchestration.services import unsupported_field_record
 from sessions.events.eventlog import event_log
 from sessions.events.loops import new_loop
 from sessions.live.database import Database
@@ -67,7 +69,7 @@ class Engine:
         self.database = Database()
         self.heart = Database(threads=1)
         """Renews leases on its own connection, so that other database work cannot delay the renewal."""
-        self.gateway = Gateway(gateway_config())
+        self.gateway = Gateway(gateway_config(), on_unsupported=self.record_unsupported)
         self.runner = Runner(
             runner_id=uuid.uuid4(), models=self.gateway, database=self.database, event_log=event_log
         )
@@ -76,6 +78,16 @@ class Engine:
         """Received bytes as stored in the rows of open calls."""
         self.places = threading.Semaphore(settings.PANTHEON_WORKER_TURNS)
         """One permit for each further turn that may begin here."""
+
+    def record_unsupported(self, model: ModelSpec, field: str, reason: str) -> None:
+        """Have the catalogue remember a request field that the model's server refuses."""
+
+        async def record() -> None:
+            await self.database.run(
+                unsupported_field_record, model_id=uuid.UUID(model.id), field=field, reason=reason
+            )
+
+        self.spawn(record(), f"unsupported {field} of {model.alias}")
 
     @property
     def has_place(self) -> bool:

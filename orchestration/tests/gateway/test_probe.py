@@ -85,12 +85,20 @@ async def test_a_silent_server_is_waited_for_no_longer_than_the_limit(
     assert "did not answer within 0.5 s" in found.message
 
 
-@pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"data": 1}', b'{"models": []}'])
+@pytest.mark.parametrize("body", [b"[]", b'{"data": 1}', b'{"models": []}'])
 async def test_an_answer_that_is_no_list(kind: str, server: ProviderServer, body: bytes) -> None:
     server.models_answer = Answer(body=body)
     found = await probe(spec(kind, server.base_url))
     assert not found.works
     assert "answered without a list of models: check its base URL" in found.message
+
+
+async def test_a_web_page(kind: str, server: ProviderServer) -> None:
+    server.models_answer = Answer(body=b"<!doctype html>Welcome")
+    found = await probe(spec(kind, server.base_url))
+    assert found.message == (
+        "The provider test has no model server at its address: check the provider's base URL."
+    )
 
 
 async def test_a_wrong_address(kind: str, server: ProviderServer) -> None:

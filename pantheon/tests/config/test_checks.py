@@ -47,6 +47,13 @@ def test_a_bad_value_is_an_error_with_its_cure(name, value, check_id, settings):
     assert "hunter2" not in str(message)
 
 
+def test_a_proxy_that_no_client_can_use_is_an_error(monkeypatch):
+    monkeypatch.setenv("ALL_PROXY", "socks://127.0.0.1:9")
+    [message] = found()
+    assert (message.id, message.level) == ("pantheon.E022", checks.ERROR)
+    assert "ALL_PROXY" in message.msg
+
+
 @pytest.mark.parametrize(("content", "problem"), [(None, "cannot be read"), ("\n", "is empty"), ("key", "")])
 def test_a_key_file_is_looked_into(content, problem, monkeypatch, tmp_path):
     path = tmp_path / "key"

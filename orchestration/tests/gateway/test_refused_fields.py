@@ -1,0 +1,145 @@
+"""Requests without the fields that a server refuses: what is sent instead, how long, and who is told."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from orchestration.engine.specs import ChatMessage, ModelRequest, ModelSpec
+from orchestration.gateway.anthropic_messages import request_body as anthropic_body
+from orchestration.gateway.gateway import Gateway
+from orchestration.gateway.openai_chat import request_body as openai_body
+from orchestration.tests.gateway import QUICK, ask, completed, failed, request, spec, text_of
+from orchestration.tests.gateway.support.wires import kind, model, server
+from orchestration.tests.providers import Answer, OpenAIServer, ProviderServer
+
+__all__ = ["kind", "model", "server"]
+
+SCHEMA: dict[str, object] = {
+    "type": "object",
+    "properties": {},
+    "required": [],
+    "additionalProperties": False,
+}
+MESSAGES = (
+    ChatMessage("user", "[Bob]: Yes."),
+    ChatMessage("user", "Why?"),
+    ChatMessage("assistant", "Because."),
+    ChatMessage("user", "Go on."),
+)
+
+
+def full(model: ModelSpec) -> ModelRequest:
+    return request(model, messages=MESSAGES, temperature=0.5, json_schema=SCHEMA)
+
+
+def chat(*unsupported: str, model_id: str = "test-model-1") -> dict[str, Any]:
+    return openai_body(full(spec(model_id=model_id, unsupported=unsupported)), "127.0.0.1")
+
+
+def messages(*unsupported: str) -> dict[str, Any]:
+    return anthropic_body(full(spec("anthropic", unsupported=unsupported)))
+
+
+class TestBodies:
+    @pytest.mark.parametrize("field", ["temperature", "response_format", "stream_options"])
+    def test_a_field_is_left_out(self, field: str) -> None:
+        assert set(chat()) - set(chat(field)) == {field}
+
+    @pytest.mark.parametrize("field", ["temperature", "output_config"])
+    def test_a_field_is_left_out_of_messages(self, field: str) -> None:
+        assert set(messages()) - set(messages(field)) == {field}
+
+    def test_the_output_limit_has_two_names(self) -> None:
+        assert chat()["max_tokens"] == 1000
+        assert chat("max_tokens")["max_completion_tokens"] == 1000
+        assert chat("max_completion_tokens", model_id="gpt-5-mini")["max_tokens"] == 1000
+        assert not {"max_tokens", "max_completion_tokens"} & set(chat("max_tokens", "max_completion_tokens"))
+        assert messages("max_tokens")["max_tokens"] == 1000
+
+    def test_without_streaming_no_stream_options_are_sent(self) -> None:
+        assert chat("stream")["stream"] is False
+        assert "stream_options" not in chat("stream")
+        assert messages("stream")["stream"] is False
+
+    def test_the_system_prompt_goes_into_the_first_message(self) -> None:
+        for body in (chat("system"), messages("system")):
+            assert body["messages"][0] == {
+                "role": "user",
+                "content": "You are a careful analyst.\n\n[Bob]: Yes.",
+            }
+            assert "system" not in body
+            assert all(message["role"] != "system" for message in body["messages"])
+
+    def test_successive_messages_of_a_role_are_joined(self) -> None:
+        for body in (chat("turns", "system"), messages("turns", "system")):
+            assert [message["role"] for message in body["messages"]] == ["user", "assistant", "user"]
+            assert body["messages"][0]["content"] == "You are a careful analyst.\n\n[Bob]: Yes.\n\nWhy?"
+
+    def test_the_request_itself_stays(self) -> None:
+        asked = full(spec(unsupported=("turns", "system")))
+        openai_body(asked, "")
+        assert asked.messages == MESSAGES
+
+
+def refusing(field: str) -> Answer:
+    error = {"message": "Unsupported.", "param": field, "code": "unsupported_parameter"}
+    return Answer(status=400, body=json.dumps({"error": error}).encode())
+
+
+class TestLearning:
+    async def test_the_next_attempt_is_without_the_field_and_the_answer_proves_it(
+        self, server: ProviderServer, model: ModelSpec
+    ) -> None:
+        learnt: list[tuple[str, str, str]] = []
+        gateway = Gateway(
+            QUICK, on_unsupported=lambda spec, field, reason: learnt.append((spec.alias, field, reason))
+        )
+        server.queue(refusing("temperature"), Answer("One."), Answer("Two."))
+        asked = request(model, temperature=0.5)
+
+        end = failed(await ask(gateway, asked))
+        assert (end.without, end.may_have_cost, learnt) == ("temperature", False, [])
+        assert text_of(await ask(gateway, asked)) == "One."
+        assert learnt == [("test-model", "temperature", "HTTP 400 unsupported_parameter")]
+        assert text_of(await ask(gateway, asked)) == "Two."
+        await gateway.aclose()
+
+        assert len(learnt) == 1
+        assert ["temperature" in served.body for served in server.served] == [True, False, False]
+
+    async def test_a_field_that_was_not_sent_is_no_reason_to_try_again(
+        self, gateway: Gateway, server: ProviderServer, model: ModelSpec
+    ) -> None:
+        server.queue(refusing("temperature"))
+        assert failed(await ask(gateway, request(model))).without == ""
+
+    async def test_another_model_of_the_server_is_not_concerned(
+        self, gateway: Gateway, server: ProviderServer, kind: str, model: ModelSpec
+    ) -> None:
+        server.queue(refusing("temperature"))
+        await ask(gateway, request(model, temperature=0.5))
+        other = spec(kind, server.base_url, id="00000000-0000-0000-0000-000000000002")
+        completed(await ask(gateway, request(other, temperature=0.5)))
+        assert "temperature" in server.served[-1].body
+
+    async def test_a_server_that_does_not_stream_answers_as_a_whole(
+        self, gateway: Gateway, server: ProviderServer, kind: str
+    ) -> None:
+        asked = spec(kind, server.base_url, unsupported=["stream"])
+        server.queue(Answer("All at once."))
+        events = await ask(gateway, request(asked))
+        assert text_of(events) == "All at once."
+        [served] = server.wait_served(1)
+        assert completed(events).report.usage == served.usage
+        assert completed(events).report.source == "provider"
+
+
+async def test_without_stream_options_a_server_that_is_silent_about_usage_is_estimated(
+    gateway: Gateway, openai_server: OpenAIServer
+) -> None:
+    asked = spec("openai", openai_server.base_url, unsupported=["stream_options"])
+    end = completed(await ask(gateway, request(asked)))
+    assert end.report.source == "estimated"

@@ -1,0 +1,84 @@
+"""The catalogue remembers which request fields a model's server refuses, and staff may change it."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+from accounts.models import AuditEntry
+from accounts.tests.support.admin_site import page, static_files_as_they_are, superuser
+from orchestration.models import LlmModel, Provider
+from orchestration.selectors import model_spec
+from orchestration.services import unsupported_field_record
+
+__all__ = ["static_files_as_they_are"]
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def model() -> LlmModel:
+    provider = Provider.objects.create(name="lab", kind="openai")
+    return LlmModel.objects.create(
+        alias="lab-1", provider=provider, model_id="one", context_window=8192, max_output_tokens=1024
+    )
+
+
+def form_of(model: LlmModel, **changes: object) -> dict[str, object]:
+    form = {
+        "alias": model.alias,
+        "provider": model.provider_id,
+        "model_id": model.model_id,
+        "context_window": model.context_window,
+        "max_output_tokens": model.max_output_tokens,
+        "position": model.position,
+        "enabled": "on",
+    }
+    return {**form, **changes}
+
+
+def test_a_refusal_is_kept_with_date_and_reason_and_is_audited(model: LlmModel) -> None:
+    unsupported_field_record(model_id=model.pk, field="temperature", reason="HTTP 400 unsupported_value")
+    unsupported_field_record(model_id=model.pk, field="temperature", reason="again")
+    model.refresh_from_db()
+    assert model.unsupported["temperature"]["reason"] == "HTTP 400 unsupported_value"
+    assert model.unsupported["temperature"]["since"].endswith("Z")
+    assert tuple(model_spec(model).unsupported) == ("temperature",)
+    [entry] = AuditEntry.objects.filter(action="change")
+    assert entry.actor_id is None
+    assert "unsupported" in entry.after
+
+
+def test_unknown_fields_and_deleted_models_are_ignored(model: LlmModel) -> None:
+    unsupported_field_record(model_id=model.pk, field="messages", reason="HTTP 400")
+    unsupported_field_record(model_id=uuid.uuid4(), field="temperature", reason="HTTP 400")
+    model.refresh_from_db()
+    assert model.unsupported == {}
+
+
+def test_the_administration_shows_and_switches_what_is_left_out(model: LlmModel) -> None:
+    unsupported_field_record(model_id=model.pk, field="temperature", reason="HTTP 400 unsupported_value")
+    client = superuser()
+    url = page(LlmModel, "change", model.pk)
+    text = client.get(url).content.decode()
+    assert "HTTP 400 unsupported_value" in text
+
+    response = client.post(url, form_of(model, left_out=["stream_options"], first_token_timeout_s="300"))
+
+    assert response.status_code == 302
+    model.refresh_from_db()
+    assert set(model.unsupported) == {"stream_options"}
+    assert model.unsupported["stream_options"]["reason"] == "set by hand"
+    assert model_spec(model).first_token_timeout_s == 300
+    entry = AuditEntry.objects.filter(action="change").latest("at")
+    assert entry.actor_id is not None
+    assert set(entry.after) >= {"unsupported", "first_token_timeout_s"}
+
+
+def test_saving_keeps_date_and_reason(model: LlmModel) -> None:
+    unsupported_field_record(model_id=model.pk, field="temperature", reason="HTTP 400 unsupported_value")
+    client = superuser()
+    client.post(page(LlmModel, "change", model.pk), form_of(model, left_out=["temperature"]))
+    before = LlmModel.objects.get(pk=model.pk).unsupported
+    assert before["temperature"]["reason"] == "HTTP 400 unsupported_value"
