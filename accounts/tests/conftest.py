@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.core.cache import cache
 from django.test import Client
 
@@ -18,6 +19,13 @@ def _empty_cache() -> Iterator[None]:
     """Reset rate limit counts between tests."""
     yield
     cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def _cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash passwords with the least that Argon2 takes: most of these tests sign in, many of them often."""
+    for name, least in {"time_cost": 1, "memory_cost": 8, "parallelism": 1}.items():
+        monkeypatch.setattr(Argon2PasswordHasher, name, least)
 
 
 @pytest.fixture

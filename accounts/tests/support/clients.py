@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from asgiref.sync import async_to_sync
-from django.contrib.auth.hashers import make_password
+from django.contrib.auth.hashers import Argon2PasswordHasher, make_password
 from django.core.handlers.asgi import ASGIHandler
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
@@ -26,14 +26,17 @@ BASE = "https://council.example.org"
 
 
 @functools.cache
-def password_hash() -> str:
-    """Hash the users' password only once, because hashing is slow."""
+def password_hash(memory_cost: int) -> str:
+    """Hash the users' password only once for each cost, because hashing is slow."""
     return make_password(PASSWORD)
 
 
 def make_user(name: str, **fields: Any) -> User:
     return User.objects.create(
-        email=f"{name}@example.com", password=password_hash(), name=name.title(), **fields
+        email=f"{name}@example.com",
+        password=password_hash(Argon2PasswordHasher.memory_cost),
+        name=name.title(),
+        **fields,
     )
 
 

@@ -161,7 +161,7 @@ def test_the_headers_alone_take_no_texts(api, session) -> None:
 
 def test_a_person_has_it_in_pieces(alice, session, monkeypatch) -> None:
     say(session, TURNS)
-    monkeypatch.setattr(portions, "PIECE_CHARS", 1)
+    monkeypatch.setattr(portions, "PIECE_CHARS", 1_000)
     with rows_made(Message) as made:
         parts = []
         for part in browser(alice).get(reverse("account-export")):

@@ -9,6 +9,7 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from orchestration.tests.providers import Answer, Gate
@@ -58,10 +59,15 @@ def test_turns_that_lost_their_process_and_turns_that_nobody_took(accept, openai
     assert_ledger_matches(openai_server)
 
 
-def test_a_lease_that_nobody_renews_is_waited_for(accept, settings) -> None:
-    settings.PANTHEON_LEASE_S = 1.0
+def lease_ends_in(seconds: float) -> None:
+    """Do not wait for a lease as long as it is given."""
+    Turn.objects.update(lease_expires_at=Now() + dt.timedelta(seconds=seconds))
+
+
+def test_a_lease_that_nobody_renews_is_waited_for(accept) -> None:
     turn = accept()
     turn_claim(turn_id=turn.pk, runner_id=RUNNER)
+    lease_ends_in(1.0)
     assert recover() == [f"{turn.pk} completed", "1 turn recovered"]
     assert Turn.objects.get().claim == 2
 
@@ -69,6 +75,7 @@ def test_a_lease_that_nobody_renews_is_waited_for(accept, settings) -> None:
 def test_a_turn_that_a_living_process_runs_is_left_to_it(accept, openai_server) -> None:
     turn = accept()
     turn_claim(turn_id=turn.pk, runner_id=RUNNER)
+    lease_ends_in(5.0)  # due for renewal, which is after a third of its time
     over = threading.Event()
 
     def renew() -> None:
