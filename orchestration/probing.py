@@ -9,10 +9,22 @@ from orchestration.gateway.probe import Probe, probe
 from orchestration.models import Provider
 
 
+class NotListable(Exception):
+    """A provider's list of models could not be read. The message says why."""
+
+
 def provider_probe(provider: Provider) -> Probe:
     """Request the provider's list of models; no model is called, so nothing is billed. Slow: up to ten seconds."""
     model_ids = list(provider.llm_models.filter(enabled=True).values_list("model_id", flat=True))
     return asyncio.run(probe(spec_of(provider, model_ids), model_ids))
+
+
+def provider_model_ids(provider: Provider) -> list[str]:
+    """Return the ids of the models that a provider's server lists. Raises NotListable with a sentence."""
+    result = asyncio.run(probe(spec_of(provider, [])))
+    if not result.works:
+        raise NotListable(result.message)
+    return sorted(result.listed)
 
 
 def spec_of(provider: Provider, model_ids: list[str]) -> ModelSpec:

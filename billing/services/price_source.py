@@ -63,6 +63,19 @@ def listed_price(model: LlmModel, *, at: dt.datetime) -> ListedPrice:
     return ListedPrice(listed.id, tiers_of(listed.get_prices(at)))
 
 
+def listed_window(model: LlmModel) -> int | None:
+    """Return a model's context window in tokens, None if the data have none. `model` may be unsaved."""
+    from genai_prices.data_snapshot import get_snapshot
+
+    try:
+        url = base_url_of(model_spec(model))
+        _, listed = get_snapshot().find_provider_model(model.model_id, None, None, url)
+    except (NotConfigured, LookupError):
+        return None
+    window: int | None = listed.context_window
+    return window
+
+
 def tiers_of(price: Any) -> dict[int, Rates]:
     """Return a price of the package as first input token -> rates. Raises NotListed."""
     from genai_prices.types import TieredPrices

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -101,10 +102,13 @@ def priced_model_add(
     max_output_tokens: int,
     json_schema: bool,
     temperature: bool,
-    rates: Rates | None,
+    tiers: Mapping[int, Rates],
     source: str,
 ) -> LlmModel:
-    """Add a model and its price in one transaction; without `rates` it is unpriced. Raises ValidationFailed."""
+    """Add a model and its price in one transaction. Raises ValidationFailed.
+
+    `tiers`: first total of input tokens -> rates; empty: the model is unpriced.
+    """
     model = model_add(
         alias=alias,
         provider=provider,
@@ -114,6 +118,6 @@ def priced_model_add(
         json_schema=json_schema,
         temperature=temperature,
     )
-    if rates is not None:
-        price_add(model=model, rates=rates, source=source)
+    for first, rates in tiers.items():
+        price_add(model=model, rates=rates, source=source, min_input_tokens=first)
     return model

@@ -33,6 +33,8 @@ class Probe:
     message: str
     unlisted: tuple[str, ...] = ()
     """Requested model ids that are not in the provider's list."""
+    listed: tuple[str, ...] = ()
+    """The model ids of the provider's list."""
 
 
 async def probe(model: ModelSpec, model_ids: Collection[str] = (), *, limit_s: float = LIMIT_S) -> Probe:
@@ -66,7 +68,8 @@ async def probe(model: ModelSpec, model_ids: Collection[str] = (), *, limit_s: f
     if unproven:
         said += " This server shows its list to everybody, so that the key itself is not proven."
     asked = dict.fromkeys(model_ids)  # several aliases may share one
-    return Probe(True, said, tuple(name for name in asked if not is_listed(name, listed)))
+    unlisted = tuple(name for name in asked if not is_listed(name, listed))
+    return Probe(True, said, unlisted, tuple(listed))
 
 
 NETWORK = "check this machine's network and the provider's base URL."

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
 
 from billing.management.additions import additions_audited
+from billing.money import rate_text
 from billing.services.price_check import doubt_about
+from billing.services.price_source import NotListed, data_source, listed_price, listed_window
 from billing.services.prices import Rates, priced_model_add, rate_pico
 from orchestration.models import LlmModel, Provider
 from web.errors import ValidationFailed
 
+MAX_OUTPUT = 16_384
+"""Tokens of output by default: enough for a long answer and its reasoning, and what is held for a call stays small."""
 PRICES = ("input", "output", "cache_read", "cache_write", "cache_write_1h")
 
 
@@ -28,7 +34,10 @@ def price(text: str) -> int:
 
 
 class Command(BaseCommand):
-    help = "Add a model to the catalogue. Without a price, its calls are recorded but excluded from costs."
+    help = (
+        "Add a model to the catalogue. Context window and price default to the installed data (see list_models). "
+        "Without a price, its calls are recorded but excluded from costs."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("alias", help="name of the model in Pantheon")
@@ -36,13 +45,18 @@ class Command(BaseCommand):
         parser.add_argument("--model-id", required=True, help="the provider's model ID")
         parser.add_argument(
             "--context-window",
-            required=True,
             type=int,
             metavar="N",
-            help="maximum tokens per request, input and output",
+            help="maximum tokens per request, input and output; default: as in the installed data",
         )
         parser.add_argument(
-            "--max-output", required=True, type=int, metavar="N", help="maximum output tokens"
+            "--max-output",
+            type=int,
+            metavar="N",
+            help=f"maximum output tokens; default: a quarter of the context window, at most {MAX_OUTPUT:,}",
+        )
+        parser.add_argument(
+            "--unpriced", action="store_true", help="add no price, although the installed data have one"
         )
         parser.add_argument(
             "--no-json-schema", action="store_true", help="the model does not support structured output"
@@ -62,31 +76,58 @@ class Command(BaseCommand):
         if provider is None:
             names = ", ".join(Provider.objects.values_list("name", flat=True))
             raise CommandError(f"Unknown provider {options['provider']}. Providers: {names}.")
-        rates = rates_of(options)
-        if rates is not None and not options["yes"]:
-            named = LlmModel(alias=options["alias"], provider=provider, model_id=options["model_id"])
-            if doubt := doubt_about(named, rates):
-                raise CommandError(f"{doubt} Check the price, or add --yes. Nothing was added.")
+        named = LlmModel(alias=options["alias"], provider=provider, model_id=options["model_id"])
+        tiers, source = tiers_for(named, options)
+        window = options["context_window"] or listed_window(named)
+        if window is None:
+            raise CommandError("The installed data do not have this model: give its --context-window.")
         try:
             with additions_audited():
                 model = priced_model_add(
                     alias=options["alias"],
                     provider=provider,
                     model_id=options["model_id"],
-                    context_window=options["context_window"],
-                    max_output_tokens=options["max_output"],
+                    context_window=window,
+                    max_output_tokens=options["max_output"] or min(window // 4, MAX_OUTPUT),
                     json_schema=not options["no_json_schema"],
                     temperature=not options["no_temperature"],
-                    rates=rates,
-                    source="add_model",
+                    tiers=tiers,
+                    source=source,
                 )
         except ValidationFailed as error:
             fields: dict[str, list[str]] = error.details["fields"]
             lines = (f"{field.replace('_', ' ')}: {' '.join(texts)}" for field, texts in fields.items())
             raise CommandError("\n".join(lines)) from error
-        self.stdout.write(f"Added the model {model.alias}{'' if rates else ', unpriced'}.")
+        self.stdout.write(
+            f"Added the model {model.alias}: context window {model.context_window:,}, max output "
+            f"{model.max_output_tokens:,} tokens, {price_text(tiers, source)}."
+        )
         if not provider.has_key:
             self.stdout.write(f"Before it can be used, {provider.key_cure}.")
+
+
+def tiers_for(model: LlmModel, options: dict[str, Any]) -> tuple[Mapping[int, Rates], str]:
+    """Return a new model's price by tier, and its source: as given, else from the data. Raises CommandError."""
+    rates = rates_of(options)
+    if rates is not None:
+        if options["unpriced"]:
+            raise CommandError("Give a price, or --unpriced, not both.")
+        if not options["yes"] and (doubt := doubt_about(model, rates)):
+            raise CommandError(f"{doubt} Check the price, or add --yes. Nothing was added.")
+        return {0: rates}, "add_model"
+    try:
+        return ({} if options["unpriced"] else listed_price(model, at=timezone.now()).tiers), data_source()
+    except NotListed:
+        return {}, ""
+
+
+def price_text(tiers: Mapping[int, Rates], source: str) -> str:
+    if not tiers:
+        return "unpriced"
+    rates = tiers[0]
+    return (
+        f"USD {rate_text(rates.input_pico)} in, {rate_text(rates.output_pico)} out per 1M tokens ({source})"
+    )
 
 
 HELP = {

@@ -136,3 +136,32 @@ def test_a_price_far_from_the_data_is_asked_about() -> None:
 
 def test_a_price_of_a_model_that_is_not_listed_is_not_asked_about() -> None:
     assert "Added the model" in add(*MODEL, *usd(input="100", output="100"))
+
+
+def test_the_data_fill_in_window_and_price() -> None:
+    text = add("nano", "--provider", "openai", "--model-id", "gpt-4.1-nano")
+    model = LlmModel.objects.get(alias="nano")
+    assert (model.context_window, model.max_output_tokens) == (1_000_000, 16_384)
+    price = model.prices.get()
+    assert (price.input_pico, price.output_pico) == (100_000, 400_000)
+    assert price.source.startswith("genai-prices")
+    assert "USD 0.10 in, 0.40 out per 1M tokens" in text
+
+
+def test_tiers_come_with_the_price() -> None:
+    add("sol", "--provider", "openai", "--model-id", "gpt-6.1-sol")
+    assert set(ModelPrice.objects.filter(model__alias="sol").values_list("min_input_tokens", flat=True)) == {
+        0,
+        272_001,
+    }
+
+
+def test_a_known_model_can_stay_unpriced() -> None:
+    assert "unpriced" in add("nano", "--provider", "openai", "--model-id", "gpt-4.1-nano", "--unpriced")
+    with pytest.raises(CommandError, match="not both"):
+        add("more", *MODEL[1:], "--unpriced", *usd(input="1", output="1"))
+
+
+def test_an_unknown_model_needs_its_window() -> None:
+    with pytest.raises(CommandError, match="give its --context-window"):
+        add("llama", "--provider", "openai", "--model-id", "llama3.2")

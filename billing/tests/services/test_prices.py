@@ -98,7 +98,7 @@ def test_a_model_and_its_price_are_added_together_or_not_at_all() -> None:
             max_output_tokens=1024,
             json_schema=True,
             temperature=True,
-            rates=Rates(input_pico=1, output_pico=1),
+            tiers={0: Rates(input_pico=1, output_pico=1)},
             source="",
         )
     assert not LlmModel.objects.filter(alias="half").exists()
