@@ -25,7 +25,7 @@ __all__ = ["static_files_as_they_are"]
 
 LITERALS_ALLOWED = {
     "orchestration/engine/modes.py": "the table",
-    "bench/dashboard.py": "SQL that fills the ledger with rows of every mode",
+    "bench/dashboard_ledger.py": "SQL that fills the ledger with rows of every mode",
     "bench/orchestrator.py": "measures this mode",
 }
 DECISIONS = (
@@ -113,7 +113,7 @@ def test_nothing_but_the_table_names_a_mode() -> None:
 
 def test_nothing_but_the_table_lists_purposes() -> None:
     purpose = f"[\"'](?:{'|'.join(PURPOSES)})[\"']"
-    assert sources_with(rf"{purpose}\s*[,|]\s*{purpose}") == {"bench/dashboard.py", *DECISIONS}
+    assert sources_with(rf"{purpose}\s*[,|]\s*{purpose}") == {"bench/dashboard_ledger.py", *DECISIONS}
 
 
 def test_a_purpose_says_whether_reports_count_it_as_orchestration() -> None:
