@@ -61,6 +61,14 @@ COUNTS = (
     "PANTHEON_WORKERS",
     "PANTHEON_WORKER_TURNS",
 )
+RANGES = (
+    (LIMITS, True, "Set 0 for no limit, or a positive number.", "pantheon.E001"),
+    (TIMES, False, "Set a number of seconds above 0.", "pantheon.E002"),
+    (NOT_NEGATIVE, True, "Set 0 or a positive number.", "pantheon.E003"),
+    (COUNTS, False, "Set a number above 0.", "pantheon.E010"),
+)
+"""Names, whether 0 is in the range, the hint and the id of the error."""
+
 MIN_LEASE_S = 3.0
 """Leases are renewed every second, so the shortest one survives two late renewals."""
 
@@ -72,40 +80,13 @@ def value(name: str) -> Any:
     return getattr(settings, name)
 
 
-def check_limits(**kwargs: Any) -> list[CheckMessage]:
-    """Error on negative rate limits."""
+def check_numbers(**kwargs: Any) -> list[CheckMessage]:
+    """Error on numbers below their range, each with the cure that its kind of setting has."""
     return [
-        Error(
-            f"{name} is {value(name)}.", hint="Set 0 for no limit, or a positive number.", id="pantheon.E001"
-        )
-        for name in LIMITS
-        if value(name) < 0
-    ]
-
-
-def check_times(**kwargs: Any) -> list[CheckMessage]:
-    """Error unless timeouts and intervals are positive."""
-    return [
-        Error(f"{name} is {value(name)}.", hint="Set a number of seconds above 0.", id="pantheon.E002")
-        for name in TIMES
-        if value(name) <= 0
-    ]
-
-
-def check_not_negative(**kwargs: Any) -> list[CheckMessage]:
-    return [
-        Error(f"{name} is {value(name)}.", hint="Set 0 or a positive number.", id="pantheon.E003")
-        for name in NOT_NEGATIVE
-        if value(name) < 0
-    ]
-
-
-def check_counts(**kwargs: Any) -> list[CheckMessage]:
-    """Error unless counts are positive."""
-    return [
-        Error(f"{name} is {value(name)}.", hint="Set a number above 0.", id="pantheon.E010")
-        for name in COUNTS
-        if value(name) <= 0
+        Error(f"{name} is {value(name)}.", hint=hint, id=check_id)
+        for names, includes_zero, hint, check_id in RANGES
+        for name in names
+        if value(name) < 0 or (value(name) == 0 and not includes_zero)
     ]
 
 
@@ -378,10 +359,7 @@ def is_migrated(model: type[Model], databases: Sequence[str] | None) -> bool:
 
 
 SETTINGS_CHECKS = (
-    check_limits,
-    check_times,
-    check_not_negative,
-    check_counts,
+    check_numbers,
     check_summary_trigger,
     check_metrics_port,
     check_key_files,

@@ -7,9 +7,11 @@ import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from sessions.events.eventlog import event_log
@@ -37,7 +39,11 @@ def deleted_purge(*, before: dt.datetime | None = None) -> Purged:
     sessions = 0
     while some := _sessions_purge(due):
         sessions += some
-    purged = Purged(sessions, _rooms_purge(due), _agents_purge(due))
+    purged = Purged(
+        sessions,
+        rooms=_places_purge(Room.objects.all(), "room", due),
+        agents=_places_purge(Agent.objects.all(), "agent", due),
+    )
     if purged != Purged(0, 0, 0):
         deleted_scrub()
     return purged
@@ -64,18 +70,10 @@ def sessions_erase(session_ids: Collection[uuid.UUID]) -> None:
 
 
 @transaction.atomic(durable=True)
-def _rooms_purge(due: dt.datetime) -> int:
-    with_sessions = ChatSession.objects.filter(room__isnull=False).values("room")
-    rooms = Room.objects.filter(deleted_at__lt=due).exclude(pk__in=with_sessions)
-    count = rooms.count()
-    rooms.delete()
-    return count
-
-
-@transaction.atomic(durable=True)
-def _agents_purge(due: dt.datetime) -> int:
-    alone = ChatSession.objects.filter(agent__isnull=False).values("agent")
-    agents = Agent.objects.filter(deleted_at__lt=due).exclude(pk__in=alone)
-    count = agents.count()
-    agents.delete()
+def _places_purge(places: QuerySet[Any], name: str, due: dt.datetime) -> int:
+    """Delete rooms or agents without sessions; `name` is the session's field that leads to them."""
+    in_use = ChatSession.objects.filter(**{f"{name}__isnull": False}).values(name)
+    rows = places.filter(deleted_at__lt=due).exclude(pk__in=in_use)
+    count = rows.count()
+    rows.delete()
     return count
