@@ -6,8 +6,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from django.core.exceptions import ValidationError
-from django.db import models, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from accounts.services.audit import audit_record, values_of
@@ -15,7 +14,7 @@ from orchestration.gateway.request_fields import FIELDS
 from orchestration.models import LlmModel, Provider
 from web.errors import ValidationFailed
 from web.rfc3339 import rfc3339
-from web.validation import fields_of
+from web.validation import require_valid
 
 
 @transaction.atomic(durable=True)
@@ -27,7 +26,7 @@ def provider_add(
     Raises ValidationFailed.
     """
     provider = Provider(name=name, kind=kind, base_url=base_url, base_url_env=base_url_env, key_env=key_env)
-    _check(provider)
+    require_valid(provider)
     provider.save()
     audit_record(actor_id=None, action="add", row=provider, after=values_of(provider))
     return provider
@@ -53,7 +52,7 @@ def model_add(
         json_schema=json_schema,
         temperature=temperature,
     )
-    _check(model)
+    require_valid(model)
     if max_output_tokens >= context_window:
         raise ValidationFailed({"max_output_tokens": ["It must leave room for input in the context window."]})
     model.save()
@@ -79,10 +78,3 @@ def unsupported_with(before: Mapping[str, Any], fields: Iterable[str], *, reason
     """Return the value of `LlmModel.unsupported` for these fields: what is known of them stays."""
     new = {"since": rfc3339(timezone.now()), "reason": reason[:200]}
     return {field: before.get(field, new) for field in fields if field in FIELDS}
-
-
-def _check(row: models.Model) -> None:
-    try:
-        row.full_clean()
-    except ValidationError as error:
-        raise ValidationFailed(fields_of(error)) from error

@@ -3,6 +3,20 @@
 from __future__ import annotations
 
 from django.core.exceptions import ValidationError
+from django.db.models import Model
+
+from web.errors import ValidationFailed
+
+
+def require_valid(row: Model, *, validate_constraints: bool = True) -> None:
+    """Validate a row before it is saved. Raises ValidationFailed.
+
+    Without the constraints where the database is to find what is taken already.
+    """
+    try:
+        row.full_clean(validate_constraints=validate_constraints)
+    except ValidationError as error:
+        raise ValidationFailed(fields_of(error)) from error
 
 
 def fields_of(error: ValidationError) -> dict[str, list[str]]:

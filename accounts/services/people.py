@@ -15,7 +15,7 @@ from django.utils import timezone
 from accounts.models import ApiToken, SetupLink, User, secret_digest
 from accounts.services.audit import audit_record, values_of
 from web.errors import NotFound, ValidationFailed
-from web.validation import fields_of
+from web.validation import require_valid
 
 TOUCH_EVERY = dt.timedelta(minutes=1)
 MAX_TOKENS = 20
@@ -48,10 +48,7 @@ def token_create(
         digest=secret_digest(secret),
         hint=secret[:8],
     )
-    try:
-        token.full_clean()
-    except ValidationError as error:
-        raise ValidationFailed(fields_of(error)) from error
+    require_valid(token)
     # The lock makes concurrent requests count each other's token.
     User.objects.select_for_update(no_key=True).get(pk=user.pk)
     if ApiToken.objects.filter(user=user).usable().count() >= MAX_TOKENS:
@@ -157,10 +154,8 @@ def user_new(*, email: str, name: str, password: str) -> User:
 def user_save(user: User) -> None:
     """Save a new account (inside a transaction). Raises ValidationFailed."""
     try:
-        user.full_clean()
+        require_valid(user)
         user.save()
-    except ValidationError as error:
-        raise ValidationFailed(fields_of(error)) from error
     except IntegrityError as error:
         raise ValidationFailed({"email": ["An account with this email address exists."]}) from error
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 
-from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Sum
 from django.utils import timezone
@@ -13,8 +12,7 @@ from django.utils import timezone
 from billing.models import ZERO_UUID, Budget, BudgetPeriod, DailyUsage
 from billing.services.budget_lock import lock_budgets_exclusive
 from billing.services.spending import notices_add
-from web.errors import ValidationFailed
-from web.validation import fields_of
+from web.validation import require_valid
 
 COUNTED = ("scope", "target_id", "applies", "period")
 """The fields that decide which events a budget counts."""
@@ -31,10 +29,7 @@ def budget_save(*, budget: Budget) -> Budget:
     is_recounted = old is None or any(getattr(old, name) != getattr(budget, name) for name in COUNTED)
     if is_recounted:
         budget.counts_from = budget.start_of(timezone.now().astimezone(dt.UTC).date())
-    try:
-        budget.full_clean()
-    except ValidationError as error:
-        raise ValidationFailed(fields_of(error)) from error
+    require_valid(budget)
     budget.save()
     if is_recounted:
         budget.periods.all().delete()

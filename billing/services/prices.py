@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
@@ -16,8 +15,7 @@ from billing.models import ModelPrice
 from billing.models.bucket_columns import RATES
 from orchestration.models import LlmModel, Provider
 from orchestration.services import model_add
-from web.errors import ValidationFailed
-from web.validation import fields_of
+from web.validation import require_valid
 
 MAX_USD_PER_MTOK = Decimal(1_000_000)
 
@@ -69,10 +67,7 @@ def price_add(
         checked_at=now,
         **rates.five(),
     )
-    try:
-        price.full_clean()
-    except ValidationError as error:
-        raise ValidationFailed(fields_of(error)) from error
+    require_valid(price)
     price.save()
     return price
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -14,7 +13,7 @@ from sessions.models.agent import RESERVED_KEYS
 from sessions.services.alive import lock_alive
 from sessions.services.bounds import refuse_one_more
 from web.errors import PantheonError, ValidationFailed
-from web.validation import fields_of
+from web.validation import require_valid
 
 AGENT_FIELDS = frozenset({"key", "name", "model", "role_prompt", "temperature", "max_output_tokens"})
 
@@ -42,10 +41,7 @@ def save_agent(agent: Agent, fields: dict[str, Any]) -> Agent:
         setattr(agent, name, value)
     if agent.key in RESERVED_KEYS:
         raise ValidationFailed({"key": [f"@{agent.key} means everybody; choose another key."]})
-    try:
-        agent.full_clean(validate_constraints=False)
-    except ValidationError as error:
-        raise ValidationFailed(fields_of(error)) from error
+    require_valid(agent, validate_constraints=False)
     if agent._state.adding:
         refuse_one_more(Agent, agent.owner)
     try:

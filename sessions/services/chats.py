@@ -13,7 +13,7 @@ from sessions.services.alive import lock_alive
 from sessions.services.turn_cancel import turns_stop
 from web.compiled import insert
 from web.errors import ValidationFailed
-from web.validation import fields_of
+from web.validation import fields_of, require_valid
 
 TITLE_LENGTH = 80
 """Maximum characters of the first message used as title."""
@@ -59,10 +59,7 @@ def session_delete(*, session: ChatSession) -> None:
 
 def save_session(session: ChatSession) -> ChatSession:
     """Validate and save (inside a transaction)."""
-    try:
-        session.full_clean()
-    except ValidationError as error:
-        raise ValidationFailed(fields_of(error)) from error
+    require_valid(session)
     session.save()
     return session
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
@@ -15,7 +14,7 @@ from sessions.services.alive import lock_alive
 from sessions.services.bounds import refuse_one_more
 from sessions.services.turn_cancel import turns_stop
 from web.errors import ValidationFailed
-from web.validation import fields_of
+from web.validation import require_valid
 
 ROOM_FIELDS = frozenset({"name", "goal", "mode", "manager_model", "max_rounds"})
 MAX_AGENTS = 20
@@ -61,10 +60,7 @@ def save_room(room: Room, fields: dict[str, Any]) -> Room:
         if name not in ROOM_FIELDS:
             raise TypeError(f"rooms have no field {name!r}")
         setattr(room, name, value)
-    try:
-        room.full_clean()
-    except ValidationError as error:
-        raise ValidationFailed(fields_of(error)) from error
+    require_valid(room)
     if room._state.adding:
         refuse_one_more(Room, room.owner)
     room.save()
