@@ -17,7 +17,8 @@ from orchestration.engine.ports import (
     Uncounted,
 )
 from orchestration.engine.specs import ModelRequest, Usage, UsageReport
-from orchestration.engine.tokens import estimate_report
+from orchestration.engine.thoughts import ThoughtSplitter, with_thoughts
+from orchestration.engine.tokens import estimate_report, utf8_bytes
 
 GUARDED = "guarded"
 """Finish reason of an answer that the identity guard ended; its call is closed upstream and billed by estimate."""
@@ -38,12 +39,15 @@ class CallState:
 
     request: ModelRequest
     guard: SpeakerGuard
+    thoughts: ThoughtSplitter
     began_s: float
-    text: list[str] = field(default_factory=list)
-    """The text that the guard passed through. Text it holds back is billed too."""
-    reasoning: list[str] = field(default_factory=list)
+    raw: list[str] = field(default_factory=list)
+    """All text and reasoning as it arrived: what is billed."""
     bytes: int = 0
-    """UTF-8, including reasoning and text that the guard holds back."""
+    """The size of `raw` in UTF-8."""
+    text: list[str] = field(default_factory=list)
+    """The answer: without thoughts, and without what the guard holds back."""
+    reasoning: list[str] = field(default_factory=list)
     sent: bool = False
     opened: Opened = field(default_factory=Opened)
     partial: PartialUsage | None = None
@@ -60,8 +64,10 @@ class CallState:
         """Whether any text has arrived that a reader may have seen."""
         return bool(self.text or self.reasoning)
 
-    def arrive(self, now_s: float) -> None:
+    def arrive(self, text: str, now_s: float) -> None:
         """Record that text arrives: the time before it may have been unseen work."""
+        self.raw.append(text)
+        self.bytes += utf8_bytes(text)
         self.unseen_s += self.unseen_until(now_s)
         self.last_s = now_s
         if self.first_token_s is None:
@@ -74,7 +80,7 @@ class CallState:
         return max(0.0, now_s - self.last_s - LULL_S)
 
     def all_text(self) -> str:
-        return "".join(self.text) + self.guard.withheld + "".join(self.reasoning)
+        return "".join(self.raw)
 
     def estimate(self) -> UsageReport:
         """Return the estimated usage: the provider's partial count, else our estimate, and all text received."""
@@ -97,12 +103,13 @@ class CallState:
             is_whole=is_whole,
         )
 
-    def outcome(self, call_id: str, *, ended_s: float, final: bool, must_speak: bool) -> CallOutcome:
+    def outcome(self, call_id: str, *, ended_s: float, final: bool, is_shown: bool) -> CallOutcome:
         """Return the outcome of the attempt: status, error, and the best available usage.
 
-        `must_speak`: an empty answer is a failure. Answers that are only parsed may be empty; their parsers handle it.
+        `is_shown`: an empty answer is a failure. Answers that are only parsed may be empty; their parsers handle it,
+        and they get the thoughts too, since a model may put the object there.
         """
-        text = "".join(self.text)
+        text = "".join(self.text) if is_shown else with_thoughts("".join(self.text), "".join(self.reasoning))
         status: Literal["ok", "failed", "cancelled"] = "failed"
         error = None
         match self.end:
@@ -111,7 +118,7 @@ class CallState:
             case Completed(report):
                 if report.source == "estimated":
                     report = complete_report(report, self.estimate())
-                if must_speak and not text.strip():
+                if is_shown and not text.strip():
                     error = SPOKE_FOR_OTHERS if self.guard.tripped else EMPTY
                 else:
                     status = "ok"
@@ -132,6 +139,7 @@ class CallState:
             latency_ms=round((ended_s - self.began_s) * 1000),
             first_token_ms=None if first_s is None else round((first_s - self.began_s) * 1000),
             uncounted=self.uncounted_usage(ended_s, report) if report.source == "estimated" else None,
+            opened_in_thought=self.thoughts.rewound if is_shown and status == "ok" else None,
         )
 
 

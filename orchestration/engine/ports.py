@@ -146,6 +146,8 @@ class CallOutcome:
     first_token_ms: int | None = None
     uncounted: Uncounted | None = None
     """None if the provider gave its final count, or no model worked on the call."""
+    opened_in_thought: bool | None = None
+    """Whether the answer began with a thought that had only a closing tag; None: not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +183,10 @@ class Journal(Protocol):
 class Events(Protocol):
     def emit(self, event: EngineEvent) -> None:
         """Pass an event on; never blocks and never fails."""
+        ...
+
+    async def rewind(self, step_id: str) -> None:
+        """Publish that the step's text so far was reasoning: its text begins again, empty."""
         ...
 
 

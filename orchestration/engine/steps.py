@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -27,7 +28,7 @@ from orchestration.engine.ports import (
 )
 from orchestration.engine.purposes import Purpose
 from orchestration.engine.specs import AgentSpec, ModelRequest
-from orchestration.engine.tokens import utf8_bytes
+from orchestration.engine.thoughts import Piece, ThoughtSplitter
 
 EXHAUSTED = CallError(
     "internal_error", "The worker that ran this turn died several times; it was given up.", retryable=True
@@ -138,7 +139,12 @@ async def run_attempt(
     await ports.journal.start(
         CallIntent(call_id, step_id, plan.slot, attempt, plan.request, plan.agent, plan.round, context)
     )
-    state = CallState(plan.request, SpeakerGuard(plan.others), began_s=ports.clock.monotonic_s())
+    state = CallState(
+        plan.request,
+        SpeakerGuard(plan.others),
+        ThoughtSplitter(opens_in_thought=plan.request.model.opens_in_thought),
+        began_s=ports.clock.monotonic_s(),
+    )
     try:
         with control.interruptible():
             await receive(plan, step_id, call_id, state, ports)
@@ -149,7 +155,7 @@ async def run_attempt(
     if isinstance(state.end, Failed) and not published and not control.cancelled:
         wait_s = retry.wait_s(attempt, state.end, ports.clock.jitter())
     outcome = state.outcome(
-        call_id, ended_s=ports.clock.monotonic_s(), final=wait_s is None, must_speak=plan.purpose.shown
+        call_id, ended_s=ports.clock.monotonic_s(), final=wait_s is None, is_shown=plan.purpose.shown
     )
     await ports.journal.finish(outcome)
     return outcome, wait_s
@@ -157,19 +163,19 @@ async def run_attempt(
 
 async def receive(plan: StepPlan, step_id: str, call_id: str, state: CallState, ports: Ports) -> None:
     """Read the model's stream to its end and publish its text."""
-    guard, state.sent = state.guard, True
+    state.sent = True
     async with aclosing(ports.models.stream(plan.request)) as stream:
         async for event in stream:
             match event:
                 case TextDelta(text) | ReasoningDelta(text):
-                    state.bytes += utf8_bytes(text)
-                    state.arrive(ports.clock.monotonic_s())
+                    state.arrive(text, ports.clock.monotonic_s())
                     ports.journal.note_received(call_id, state.bytes)
                     if isinstance(event, TextDelta):
-                        publish(plan, step_id, "text", guard.feed(text), state, ports)
+                        await read_text(plan, step_id, text, state, ports)
                     else:
+                        state.thoughts.skip_implicit_thought()
                         publish(plan, step_id, "reasoning", text, state, ports)
-                    if guard.tripped:
+                    if state.guard.tripped:
                         state.end = Completed(state.estimate(), GUARDED)
                         return
                 case Opened():
@@ -177,12 +183,38 @@ async def receive(plan: StepPlan, step_id: str, call_id: str, state: CallState, 
                 case PartialUsage():
                     state.partial = event
                 case Completed():
-                    publish(plan, step_id, "text", guard.finish(), state, ports)
-                    state.end = replace(event, finish_reason=GUARDED) if guard.tripped else event
+                    await publish_pieces(plan, step_id, state.thoughts.finish(), state, ports)
+                    publish(plan, step_id, "text", state.guard.finish(), state, ports)
+                    state.end = replace(event, finish_reason=GUARDED) if state.guard.tripped else event
                 case Failed():
                     state.end = event  # the guard's held part of a cut line is not published
     if state.end is None:
         raise RuntimeError(f"the gateway of {plan.request.model.kind} ended without Completed or Failed")
+
+
+async def read_text(plan: StepPlan, step_id: str, text: str, state: CallState, ports: Ports) -> None:
+    """Publish text; of an answer that readers see, thoughts as reasoning. Other answers are parsed as a whole."""
+    if plan.purpose.shown:
+        await publish_pieces(plan, step_id, state.thoughts.feed(text), state, ports)
+    else:
+        state.text.append(text)
+
+
+async def publish_pieces(
+    plan: StepPlan, step_id: str, pieces: Sequence[Piece], state: CallState, ports: Ports
+) -> None:
+    for piece in pieces:
+        if piece.kind == "text":
+            publish(plan, step_id, "text", state.guard.feed(piece.text), state, ports)
+        elif piece.kind == "reasoning":
+            publish(plan, step_id, "reasoning", piece.text, state, ports)
+        else:
+            was_published = bool(state.text)
+            state.reasoning += [*state.text, state.guard.withheld]
+            state.text.clear()
+            state.guard = SpeakerGuard(plan.others)
+            if was_published:
+                await ports.events.rewind(step_id)
 
 
 def publish(

@@ -26,6 +26,7 @@ from orchestration.engine.steps import StepResult
 from sessions.events.eventlog import EventLog
 from sessions.live.journal import TurnJournal
 from sessions.markdown import render_markdown
+from sessions.selectors.turns import turn_json_by_id
 from sessions.selectors.usage import usage_of_report
 from sessions.services.leases import Claimed
 from web.rfc3339 import rfc3339
@@ -45,6 +46,9 @@ class Lane:
     text: list[str] = field(default_factory=list)
     pending: dict[str, list[str]] = field(default_factory=dict)
     """Unpublished text by kind."""
+    has_published_text: bool = False
+    end: tuple[str, dict[str, Any]] | None = None
+    """Type and fields of its last event."""
     flush_at: float = 0.0
     timer: asyncio.TimerHandle | None = None
 
@@ -126,12 +130,11 @@ class Bridge:
             case StepDelta():
                 self._collect(self.lanes[event.step_id], event)
             case StepCompleted():
-                self._flush(self.lanes[event.step_id])
                 finished = self._finished.pop(event.call_id)
                 self._html[event.step_id] = finished.html
-                self.publish(
+                self._publish_end(
                     "step.completed",
-                    step_id=event.step_id,
+                    event.step_id,
                     message_id=event.step_id,
                     text=event.text,
                     html=finished.html,
@@ -141,17 +144,54 @@ class Bridge:
             case RoutingDecided():
                 self.publish("routing.decided", round=event.round, **event.decision.as_dict())
             case StepFailed():
-                self._flush(self.lanes[event.step_id])
-                self.publish(
+                self._publish_end(
                     "step.failed",
-                    step_id=event.step_id,
+                    event.step_id,
                     code=event.code,
                     message=event.message,
                     retryable=event.retryable,
                 )
 
+    async def rewind(self, step_id: str) -> None:
+        """Turn a step's text so far into reasoning: readers get a snapshot, if they have any of it."""
+        lane = self.lanes[step_id]
+        thought = "".join(lane.text)
+        if not lane.has_published_text:
+            lane.pending["reasoning"] = [*lane.pending.get("reasoning", []), *lane.pending.pop("text", [])]
+            lane.text.clear()
+            return
+        self._flush(lane)
+        lane.text.clear()
+        snapshot = await self.journal.database.persist(turn_json_by_id, self.claimed.turn_id, with_text=True)
+        self.publish_snapshot(snapshot)
+        self.publish("step.delta", step_id=step_id, kind="reasoning", text=thought)
+
+    def publish_snapshot(self, snapshot: dict[str, Any]) -> None:
+        """Publish rows together with the text of open steps, which is not in any row."""
+        self.flush()
+        steps = {step["step_id"]: step for step in snapshot["steps"]}
+        for step_id, lane in self.lanes.items():
+            if step_id in steps:
+                steps[step_id]["text"] = steps[step_id]["text"] or "".join(lane.text)
+        self.publish("turn.snapshot", turn=snapshot)
+        for step_id, lane in self.lanes.items():
+            if step_id in steps:
+                continue
+            self.publish_started(lane)
+            if lane.text:
+                self.publish("step.delta", step_id=step_id, kind="text", text="".join(lane.text))
+            if lane.end is not None:
+                kind, fields = lane.end
+                self.publish(kind, step_id=step_id, **fields)
+
     def publish_started(self, lane: Lane) -> None:
         self.publish("step.started", **dataclasses.asdict(lane.started))
+
+    def _publish_end(self, kind: str, step_id: str, **fields: Any) -> None:
+        lane = self.lanes[step_id]
+        self._flush(lane)
+        lane.end = (kind, fields)
+        self.publish(kind, step_id=step_id, **fields)
 
     def publish(self, kind: str, /, **fields: Any) -> None:
         """Append an event to the turn's log."""
@@ -195,5 +235,6 @@ class Bridge:
             lane.timer = None
         for kind, texts in lane.pending.items():
             self.publish("step.delta", step_id=lane.started.step_id, kind=kind, text="".join(texts))
+            lane.has_published_text = lane.has_published_text or kind == "text"
         lane.pending = {}
         lane.flush_at = (round(self._loop.time() / DELTA_EVERY_S) + 1) * DELTA_EVERY_S

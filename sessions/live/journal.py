@@ -42,7 +42,7 @@ class TurnJournal:
     def __init__(self, claimed: Claimed, database: Database) -> None:
         self.written = TurnCalls(list(claimed.calls))
         self._claimed = claimed
-        self._database = database
+        self.database = database
         self._by_id: dict[uuid.UUID, Call] = {}
         self._again: set[str] = set()
         """Slots whose next attempt is scheduled."""
@@ -63,7 +63,7 @@ class TurnJournal:
         call_close(call, outcome, at=timezone.now())
         if outcome.uncounted is not None:
             is_held = self._claimed.funds is not None
-            await self._database.persist(call_estimate, call, outcome.uncounted, is_held=is_held)
+            await self.database.persist(call_estimate, call, outcome.uncounted, is_held=is_held)
         if not outcome.final:
             self._again.add(call.slot)
         await self._write_ended(call)
@@ -89,7 +89,7 @@ class DatabaseJournal(TurnJournal):
             await self._write(begun=call, ended=ended)
         except IntegrityError:
             # This may be a retry after a broken connection whose first try was committed.
-            if not await self._database.persist(call_exists, call):
+            if not await self.database.persist(call_exists, call):
                 raise
         self._forget(ended)
 
@@ -102,7 +102,7 @@ class DatabaseJournal(TurnJournal):
 
     async def _write(self, *, begun: Call | None = None, ended: Sequence[Call]) -> None:
         turn_id, claim = self._claimed.turn_id, self._claimed.claim
-        await self._database.persist(calls_write, turn_id=turn_id, claim=claim, begun=begun, ended=ended)
+        await self.database.persist(calls_write, turn_id=turn_id, claim=claim, begun=begun, ended=ended)
 
     def _forget(self, ended: Sequence[Call]) -> None:
         self.written.ended = [call for call in self.written.ended if call not in ended]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sessions.live.bridge import Bridge
 from sessions.live.database import Database
 from sessions.selectors.turns import turn_json_by_id
@@ -23,18 +21,5 @@ async def reopen_log(bridge: Bridge, database: Database) -> None:
         if bridge.committing:
             return
         if bridge.last_change == before:
-            publish_snapshot(bridge, snapshot)
+            bridge.publish_snapshot(snapshot)
             return
-
-
-def publish_snapshot(bridge: Bridge, snapshot: dict[str, Any]) -> None:
-    """Publish rows together with the text of open steps, which is not in any row."""
-    bridge.flush()
-    steps = {step["step_id"]: step for step in snapshot["steps"]}
-    for step_id, lane in bridge.lanes.items():
-        if step_id in steps:
-            steps[step_id]["text"] = steps[step_id]["text"] or "".join(lane.text)
-    bridge.publish("turn.snapshot", turn=snapshot)
-    for step_id, lane in bridge.lanes.items():
-        if step_id not in steps:
-            bridge.publish_started(lane)

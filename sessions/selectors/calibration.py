@@ -1,4 +1,4 @@
-"""Calibration of token estimates: a user's tokens as providers count them, relative to our estimates.
+"""What a user's newest calls have shown about models: the calibration of token estimates, and thoughts in the text.
 
 Only the user's own calls count, so that one user's texts do not affect another user's estimates and limits.
 """
@@ -6,6 +6,7 @@ Only the user's own calls count, so that one user's texts do not affect another 
 from __future__ import annotations
 
 import uuid
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
@@ -22,30 +23,51 @@ LEAST_TOKENS = 100
 
 BOUNDS = (0.25, 4.0)
 
+MOSTLY = 0.5
+"""The share of answers from which a habit is expected of the next one."""
+
 _SQL = (
-    "SELECT model_id, SUM(counted), SUM(estimated) FROM ("
-    f"SELECT model_id, source, {' + '.join(INPUT_TOKENS)} "
+    "SELECT model_id, SUM(CASE WHEN is_usable THEN counted END), SUM(CASE WHEN is_usable THEN estimated END), "
+    "AVG(opened) FROM ("
+    "SELECT model_id, COALESCE(overflow, reported) AS counted, estimated, opened, "
+    "overflow IS NOT NULL OR (status = 'ok' AND source = 'provider' AND cut IS NULL) AS is_usable FROM ("
+    "SELECT model_id, status, source, reported, CAST(context ->> 'estimate_raw' AS BIGINT) AS estimated, "
+    "CAST(context ->> 'overflow_input' AS BIGINT) AS overflow, CAST(context ->> 'input_cut' AS BIGINT) AS cut, "
+    "CAST(context ->> 'opened_in_thought' AS BIGINT) AS opened FROM ("
+    f"SELECT model_id, status, source, {' + '.join(INPUT_TOKENS)} AS reported, "
     # Not a join: without statistics PostgreSQL would read the whole table of calls.
-    f"AS counted, (SELECT CAST(call.context ->> 'estimate_raw' AS BIGINT) FROM {Call._meta.db_table} AS call "
-    f"WHERE call.id = event.id) AS estimated FROM {UsageEvent._meta.db_table} AS event "
-    "WHERE user_id = %s AND status = 'ok' AND corrects_id IS NULL "
-    f"ORDER BY created_at DESC LIMIT {SAMPLE}) AS newest WHERE source = 'provider' GROUP BY model_id"
+    f"(SELECT context FROM {Call._meta.db_table} AS call WHERE call.id = event.id) AS context "
+    f"FROM {UsageEvent._meta.db_table} AS event "
+    "WHERE user_id = %s AND status IN ('ok', 'failed') AND corrects_id IS NULL "
+    f"ORDER BY created_at DESC LIMIT {SAMPLE}) AS newest) AS calls) AS figures GROUP BY model_id"
 )
 
 
-def calibrations(user_id: uuid.UUID) -> dict[uuid.UUID, float]:
-    """Return model -> tokens counted by its provider per token of our estimate: one statement.
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What the user's newest calls have shown about a model."""
 
-    Models without enough of the user's own calls are missing: their estimates are not adjusted. Raw SQL so that the
-    database does the sums: reading the contexts for each turn takes longer than the rest of its acceptance.
+    calibration: float = 1.0
+    """Tokens counted by its provider per token of our estimate; 1 without enough calls."""
+    opens_in_thought: bool = False
+    """Most answers began with a thought that had only a closing tag."""
+
+
+def observations(user_id: uuid.UUID) -> dict[uuid.UUID, Observation]:
+    """Return model -> what the user's newest calls have shown about it: one statement.
+
+    Calls whose input the server has cut do not count, but refusals that name the size of the input do. Raw SQL so that
+    the database does the sums: reading the contexts for each turn takes longer than the rest of its acceptance.
     """
     key: Any = UsageEvent._meta.get_field("user_id")
     model: Any = UsageEvent._meta.pk
     with connection.cursor() as cursor:
         cursor.execute(_SQL, [key.get_db_prep_value(user_id, connection)])
-        sums = [(model.to_python(row[0]), *row[1:]) for row in cursor.fetchall()]
-    return {
-        model_id: round(min(max(float(counted) / float(estimated), BOUNDS[0]), BOUNDS[1]), 3)
-        for model_id, counted, estimated in sums
-        if counted and estimated and estimated >= LEAST_TOKENS
-    }
+        return {model.to_python(row[0]): observation(*row[1:]) for row in cursor.fetchall()}
+
+
+def observation(counted: Any, estimated: Any, opened: Any) -> Observation:
+    calibration = 1.0
+    if counted and estimated and estimated >= LEAST_TOKENS:
+        calibration = round(min(max(float(counted) / float(estimated), BOUNDS[0]), BOUNDS[1]), 3)
+    return Observation(calibration, opens_in_thought=opened is not None and float(opened) >= MOSTLY)

@@ -125,6 +125,8 @@ def call_close(call: Call, outcome: CallOutcome, *, at: dt.datetime) -> None:
     call.model_served = outcome.model_served[:200]
     call.provider_request_id = outcome.provider_request_id[:200]
     call.context = {**call.context, "finish_reason": outcome.finish_reason}
+    if outcome.opened_in_thought is not None:
+        call.context["opened_in_thought"] = int(outcome.opened_in_thought)
     call.finished_at = at
     call.latency_ms = outcome.latency_ms
     call.first_token_ms = outcome.first_token_ms

@@ -13,11 +13,12 @@ from orchestration.engine.specs import AgentSpec, ModelSpec, TurnSpec
 from orchestration.models import LlmModel
 from orchestration.selectors import default_model, model_by_alias, model_spec
 from sessions.models import Agent, ChatSession, Room
+from sessions.selectors.calibration import Observation
 from web.compiled import CompiledQuery, Slot
 from web.errors import PantheonError
 
-Calibrations = Mapping[uuid.UUID, float]
-"""Model -> its provider's token count relative to our estimate."""
+Observations = Mapping[uuid.UUID, Observation]
+"""Model -> what the user's newest calls have shown about it."""
 
 AGENT: CompiledQuery[Agent] = CompiledQuery(
     lambda: (
@@ -52,7 +53,7 @@ def agents_of(session: ChatSession) -> list[Agent]:
 
 
 def agent_specs(
-    agents: Sequence[Agent], *, calibrations: Calibrations, asked_on: LlmModel | None = None
+    agents: Sequence[Agent], *, observed: Observations, asked_on: LlmModel | None = None
 ) -> tuple[AgentSpec, ...]:
     """Return the roster, on the agents' own models, the instance's default, or all on `asked_on`.
 
@@ -66,7 +67,7 @@ def agent_specs(
         assert model is not None
         if model.pk not in specs:
             refuse_unavailable(model, agent)
-            specs[model.pk] = calibrated_spec(model, calibrations)
+            specs[model.pk] = observed_spec(model, observed)
         roster.append(
             AgentSpec(
                 str(agent.pk),
@@ -81,9 +82,12 @@ def agent_specs(
     return tuple(roster)
 
 
-def calibrated_spec(model: LlmModel, calibrations: Calibrations) -> ModelSpec:
-    """Return a model with its provider's token count relative to our estimate."""
-    return dataclasses.replace(model_spec(model), calibration=calibrations.get(model.pk, 1.0))
+def observed_spec(model: LlmModel, observed: Observations) -> ModelSpec:
+    """Return a model with what the user's newest calls have shown about it."""
+    seen = observed.get(model.pk, Observation())
+    return dataclasses.replace(
+        model_spec(model), calibration=seen.calibration, opens_in_thought=seen.opens_in_thought
+    )
 
 
 def refuse_unavailable(model: LlmModel, agent: Agent) -> None:
@@ -95,19 +99,19 @@ def refuse_unavailable(model: LlmModel, agent: Agent) -> None:
         )
 
 
-def manager_spec(room: Room, roster: Sequence[AgentSpec], calibrations: Calibrations) -> ModelSpec:
+def manager_spec(room: Room, roster: Sequence[AgentSpec], observed: Observations) -> ModelSpec:
     """Return the manager's model: the room's, the instance's, or that of the room's first agent."""
     if room.manager_model is not None:
-        return calibrated_spec(model_by_alias(room.manager_model.alias), calibrations)
+        return observed_spec(model_by_alias(room.manager_model.alias), observed)
     if settings.PANTHEON_MANAGER_MODEL:
-        return calibrated_spec(model_by_alias(settings.PANTHEON_MANAGER_MODEL), calibrations)
+        return observed_spec(model_by_alias(settings.PANTHEON_MANAGER_MODEL), observed)
     return roster[0].model
 
 
-def summarizer_spec(roster: Sequence[AgentSpec], calibrations: Calibrations) -> ModelSpec:
+def summarizer_spec(roster: Sequence[AgentSpec], observed: Observations) -> ModelSpec:
     """Return the summarizer's model: the instance's, or that of the room's first agent."""
     if settings.PANTHEON_SUMMARIZER_MODEL:
-        return calibrated_spec(model_by_alias(settings.PANTHEON_SUMMARIZER_MODEL), calibrations)
+        return observed_spec(model_by_alias(settings.PANTHEON_SUMMARIZER_MODEL), observed)
     return roster[0].model
 
 

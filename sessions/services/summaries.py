@@ -12,7 +12,7 @@ from orchestration.engine.modes import SUMMARY
 from orchestration.engine.specs import SummaryPlan, TurnSpec
 from orchestration.engine.summary import FIELDS, MAX_ITEM_CHARS, MAX_ITEMS, MAX_SUMMARY_CHARS
 from sessions.models import ChatSession, Summary, Turn
-from sessions.selectors.calibration import calibrations
+from sessions.selectors.calibration import observations
 from sessions.selectors.ends import session_end
 from sessions.selectors.history import history_of
 from sessions.selectors.summaries import continued_spec, newest_summary, usable_summary
@@ -46,8 +46,8 @@ def _accept(user: User, session: ChatSession, request: TurnRequest, token: ApiTo
     history = history_of(session.pk, after_seq=earlier.through_seq if earlier else 0, before_seq=before_seq)
     if not history:
         raise ValidationFailed({"session": ["Nothing was said since the last summary."]})
-    counts = calibrations(session.owner_id)
-    roster = agent_specs(agents_of(session), calibrations=counts)
+    observed = observations(session.owner_id)
+    roster = agent_specs(agents_of(session), observed=observed)
     spec = TurnSpec(
         turn_id="",
         session_id=str(session.pk),
@@ -58,7 +58,7 @@ def _accept(user: User, session: ChatSession, request: TurnRequest, token: ApiTo
         addressed=(),
         room_name=session.room.name if session.room else "",
         limits=limits_of(session.room, request),
-        summarizer=summarizer_spec(roster, counts),
+        summarizer=summarizer_spec(roster, observed),
         history=history,
         summary=continued_spec(earlier, redone),
         summarize=SummaryPlan(through_seq=history[-1].seq, first=True),

@@ -14,13 +14,13 @@ from orchestration.engine.specs import AgentSpec, CarriedAnswer, Limits, ModelSp
 from orchestration.engine.tags import parse_tags
 from sessions.models import ChatSession, Message, Room, Summary
 from sessions.models.modes import room_modes
-from sessions.selectors.calibration import calibrations
+from sessions.selectors.calibration import observations
 from sessions.selectors.ends import SessionEnd
 from sessions.selectors.history import history_of, message_of_turn
 from sessions.selectors.summaries import newest_summary, summary_spec
 from sessions.services.client_context import answering_as, client_from, client_lines
 from sessions.services.roster import (
-    Calibrations,
+    Observations,
     agent_specs,
     agents_of,
     manager_spec,
@@ -53,7 +53,7 @@ class Council:
     addressed: tuple[str, ...]
     unknown_tags: tuple[str, ...]
     manager: ModelSpec | None
-    counts: Calibrations
+    observed: Observations
     repeats: bool
     """For a new version that asks only some agents: it repeats the old question, so good answers still fit."""
 
@@ -69,7 +69,7 @@ def plan_turn(session: ChatSession, request: TurnRequest, end: SessionEnd) -> Pl
     spec = planned_spec(council, session, request, end, client, newest)
     refuse_overflow(spec)
     if (due := summary_due(spec)) is not None:
-        spec = replace(spec, summarize=due, summarizer=summarizer_spec(council.roster, council.counts))
+        spec = replace(spec, summarize=due, summarizer=summarizer_spec(council.roster, council.observed))
     return Plan(spec, council.unknown_tags, newest.pk if newest else None, client)
 
 
@@ -80,11 +80,11 @@ def council_of(session: ChatSession, request: TurnRequest, client: ClientContext
     untagged = keys if session.origin == ChatSession.Origin.API else ()
     repeats = keeps_question(request)
     addressed, unknown_tags = addressed_by(mode, request, keys, untagged=untagged, repeats=repeats)
-    counts = calibrations(session.owner_id)
-    roster = answering_as(client, agent_specs(agents, calibrations=counts, asked_on=request.model))
+    observed = observations(session.owner_id)
+    roster = answering_as(client, agent_specs(agents, observed=observed, asked_on=request.model))
     room = session.room
-    manager = manager_spec(room, roster, counts) if room and mode.concluded else None
-    return Council(mode, roster, addressed, unknown_tags, manager, counts, repeats)
+    manager = manager_spec(room, roster, observed) if room and mode.concluded else None
+    return Council(mode, roster, addressed, unknown_tags, manager, observed, repeats)
 
 
 def planned_spec(

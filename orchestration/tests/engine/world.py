@@ -128,6 +128,8 @@ class World:
     pasts: dict[str, PastCall] = field(default_factory=dict)
     slept: list[float] = field(default_factory=list)
     bytes: dict[str, int] = field(default_factory=dict)
+    rewound: list[str] = field(default_factory=list)
+    """Steps whose text turned out to be reasoning."""
     closed: int = 0
     control: Control = field(default_factory=Control)
     cancel_after: int | None = None
@@ -232,6 +234,15 @@ class World:
         self.bytes[call_id] = size
 
     # Events
+    async def rewind(self, step_id: str) -> None:
+        self.rewound.append(step_id)
+        self.events = [
+            StepDelta(step_id, "reasoning", event.text)
+            if isinstance(event, StepDelta) and event.step_id == step_id
+            else event
+            for event in self.events
+        ]
+
     def emit(self, event: EngineEvent) -> None:
         self.events.append(event)
         if isinstance(event, StepCompleted):

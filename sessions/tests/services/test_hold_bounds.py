@@ -31,7 +31,7 @@ from orchestration.models import LlmModel
 from orchestration.tests.providers import Answer, Cut, Gate
 from sessions.dispatch import use_dispatcher
 from sessions.models import Call, Room, Turn
-from sessions.selectors.calibration import calibrations
+from sessions.selectors.calibration import Observation, observations
 from sessions.services.calls import TurnCalls, call_close, call_cost, call_of_intent, calls_write
 from sessions.services.leases import Claimed, turn_claim
 from sessions.services.turn_accept import turn_accept
@@ -73,7 +73,7 @@ def test_cheap_texts_before_let_no_dear_ones_through(
     poisoner = api_of(user)
     for _ in range(21):
         assert ask(poisoner, make_session(user, cheap), SPACES).status_code == 201
-    assert calibrations(user.pk) == {model.pk: 0.25}
+    assert observations(user.pk) == {model.pk: Observation(0.25)}
     made = budget(HALF_A_DOLLAR, "user", target_id=alice.pk)
     gate = Gate()
     openai_server.default = Answer("Yes.", head_gate=gate)
@@ -94,8 +94,8 @@ def test_the_texts_of_others_move_neither_estimates_nor_what_fits(api, api_of, a
     before = estimate(api, mine)
     for text in (SPACES, DENSE):
         assert ask(api_of(bob), make_session(bob, theirs), text).status_code == 201
-    assert calibrations(bob.pk) != {}
-    assert calibrations(alice.pk) == {}
+    assert observations(bob.pk) != {}
+    assert observations(alice.pk) == {}
     assert estimate(api, mine) == before
 
 
@@ -115,7 +115,7 @@ def test_calibrations_are_one_statement(api, alice, openai_server) -> None:
     with CaptureQueriesContext(
         connection,
     ) as queries:
-        assert len(calibrations(alice.pk)) == 3
+        assert len(observations(alice.pk)) == 3
     assert len(queries) == 1
 
 
