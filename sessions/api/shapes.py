@@ -60,7 +60,8 @@ class StepShape(serializers.Serializer[Any]):
     first_token_ms = count("Milliseconds from the request to the first token.", allow_null=True)
     context = serializers.DictField(  # type: ignore[assignment]  # a field, which the metaclass takes away
         help_text="Tokens and messages: `window`, `input_budget`, `estimate_before`, `estimate_after`, `summarized`, "
-        "`pruned`; the most that the call can use, `input_bound`, `output_bound`; and the provider's `finish_reason`."
+        "`pruned`; the most that the call can use, `input_bound`, `output_bound`; the provider's `finish_reason`; "
+        "and `opened_in_thought` (1: the answer began with a thought that had only a closing tag)."
     )
 
 
