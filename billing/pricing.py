@@ -14,6 +14,15 @@ OUT_OF_RANGE = "cost_out_of_range"
 """Flag of a call whose reported usage would cost more than MAX_PICO."""
 
 
+COST_DIFFERS = "cost_differs"
+"""Flag of a call whose cost as the provider reports it is far from ours: a wrong price, or another model or tier."""
+COST_IN_PARTS = "cost_in_parts"
+"""Flag of a call whose reported cost is only a part: the broker's fee for the use of a key of one's own."""
+TOLERATED_SHARE = 10
+"""A tenth: brokers round, and add fees of some per cent."""
+TOLERATED_PICO = 1_000_000
+
+
 def price_for(prices: Iterable[ModelPrice], *, total_input: int, at: dt.datetime) -> ModelPrice | None:
     """Return the price row of a call, None if the model is unpriced.
 
@@ -42,6 +51,14 @@ def cost_pico(usage: Usage, price: ModelPrice | None) -> int | None:
     if price is None:
         return None
     return sum(getattr(usage, bucket) * getattr(price, f"{bucket}_pico") for bucket in BUCKETS)
+
+
+def cost_differs(ours: int | None, theirs: int | None, flags: Iterable[str]) -> bool:
+    """Return whether the cost that a provider reports, in pico-USD, is far from ours."""
+    if ours is None or theirs is None or COST_IN_PARTS in flags:
+        return False
+    difference = abs(ours - theirs)
+    return difference > TOLERATED_PICO and difference * TOLERATED_SHARE > max(ours, theirs)
 
 
 def billed_report(

@@ -5,11 +5,11 @@ People, rooms and turns are linked by URL name, since billing cannot import the 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.db.models import CharField, OuterRef, QuerySet, Subquery, Value
-from django.db.models.functions import Coalesce
+from django.db.models import CharField, OuterRef, QuerySet, Subquery, TextField, Value
+from django.db.models.functions import Cast, Coalesce
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
@@ -50,18 +50,35 @@ class PricedFilter(admin.SimpleListFilter):
 
 
 class FlaggedFilter(admin.SimpleListFilter):
-    """Calls with inconsistent usage. They have no index, so the filter covers the same days as a search."""
+    """Calls with flags, any or of one kind. They have no index, so the filter covers the same days as a search."""
+
+    KINDS: ClassVar = {
+        "other_model": "Another model answered",
+        "cost_differs": "The provider's cost differs",
+        "cost_in_parts": "Cost in parts",
+        "service_tier:": "Other service tier",
+        "speed:": "Other speed",
+        "inference_geo:": "Other region",
+        "output_unknown": "Output unknown",
+        "usage_fell": "Usage fell",
+    }
+    """The beginning of a flag -> its label."""
 
     title = "flags"
     parameter_name = "flagged"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("yes", f"Flagged, of the last {SEARCHED_BACK.days} days")]
+        return [("yes", f"Flagged, of the last {SEARCHED_BACK.days} days"), *self.KINDS.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if self.value() != "yes":
+        kind = self.value()
+        if kind != "yes" and kind not in self.KINDS:
             return queryset
-        return queryset.filter(created_at__gte=timezone.now() - SEARCHED_BACK).exclude(flags=[])
+        flagged = queryset.filter(created_at__gte=timezone.now() - SEARCHED_BACK).exclude(flags=[])
+        if kind == "yes":
+            return flagged
+        # SQLite cannot look into JSON lists; a flag begins after its quotation mark.
+        return flagged.alias(flags_text=Cast("flags", TextField())).filter(flags_text__contains=f'"{kind}')
 
 
 class PurposeFilter(admin.SimpleListFilter):

@@ -14,7 +14,7 @@ from django.db.transaction import TransactionManagementError
 from billing.fields import usd_to_pico
 from billing.models import ZERO_UUID, ModelPrice, UsageEvent
 from billing.payer import Payer
-from billing.pricing import billed_report, cost_pico
+from billing.pricing import COST_DIFFERS, billed_report, cost_differs, cost_pico
 from billing.selectors.price_book import Prices, prices_now
 from billing.services.budget_lock import budgets_shared_lock
 from billing.services.rollup import rollup_add
@@ -76,6 +76,8 @@ def event_of(payer: Payer, call: MeteredCall, prices: Sequence[ModelPrice]) -> U
     """Return the unsaved event of a call, at the price in effect when the call ended."""
     report, price = billed_report(call.report, bound=call.bound, prices=prices, at=call.ended_at)
     usage = report.usage
+    cost, theirs = cost_pico(usage, price), provider_cost_pico(report.provider_cost_usd)
+    differs = (COST_DIFFERS,) if cost_differs(cost, theirs, report.flags) else ()
     return UsageEvent(
         id=call.id,
         user_id=payer.user_id,
@@ -101,10 +103,10 @@ def event_of(payer: Payer, call: MeteredCall, prices: Sequence[ModelPrice]) -> U
         reasoning_tokens=min(usage.reasoning, usage.output),
         source=report.source,
         raw_usage=report.raw,
-        flags=list(report.flags),
+        flags=[*report.flags, *differs],
         price=price,
-        cost_pico=cost_pico(usage, price),
-        provider_cost_pico=provider_cost_pico(report.provider_cost_usd),
+        cost_pico=cost,
+        provider_cost_pico=theirs,
         status=call.status,
         latency_ms=call.latency_ms,
         first_token_ms=call.first_token_ms,

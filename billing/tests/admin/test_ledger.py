@@ -167,6 +167,18 @@ def test_flagged_calls_are_filtered(model):
     assert (found.flags, found.created_at) == (["missing_input"], now)
 
 
+@pytest.mark.parametrize("kind", ["other_model", "service_tier:"])
+def test_calls_are_filtered_by_the_kind_of_their_flag(model, kind):
+    now = timezone.now()
+    flags = [("other_model",), ("missing_input", "service_tier:priority"), ("unknown_key:other_model",)]
+    reports = [report(flags=each) for each in flags]
+    with transaction.atomic():
+        usage_stage(payer=payer(), calls=[call(model, ended_at=now, report=each) for each in reports])
+    listed = superuser().get(page(UsageEvent, "changelist"), {"flagged": kind})
+    [found] = listed.context["cl"].result_list
+    assert any(flag.startswith(kind) for flag in found.flags)
+
+
 def test_the_ledger_outlives_a_person(event):
     User.objects.filter(pk=event.user_id).delete()
     response = superuser().get(page(UsageEvent, "changelist"))

@@ -278,3 +278,26 @@ def test_is_refused_outside_a_transaction() -> None:
         usage_stage(payer=payer(), calls=[call(model)])
     assert not UsageEvent.objects.exists()
     assert not DailyUsage.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("share", "flags", "expected"),
+    [
+        (1.0, (), []),
+        (1.05, (), []),
+        (0.5, (), ["cost_differs"]),
+        (25.0, (), ["cost_differs"]),
+        (0.05, ("cost_in_parts",), ["cost_in_parts"]),
+        (None, (), []),
+    ],
+)
+def test_a_providers_cost_far_from_ours_is_flagged(
+    model: LlmModel, share: float | None, flags: tuple[str, ...], expected: list[str]
+) -> None:
+    make_price(model)
+    usage = Usage(input=1_000_000, output=100_000)
+    [priced] = stage(call(model, report=report(usage)))
+    assert priced.cost_pico
+    cost_usd = None if share is None else f"{priced.cost_pico * share / 10**12:.9f}"
+    [event] = stage(call(model, report=report(usage, flags=flags, cost_usd=cost_usd)))
+    assert event.flags == expected

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestration.gateway.sse import NotAnEventStream, SseReader, clean, parse
+from orchestration.gateway.sse import NotAnEventStream, SseReader, TextJoiner, clean, parse
 
 
 def read(*chunks: bytes) -> list[str]:
@@ -76,3 +76,37 @@ def test_clean_keeps_what_is_clean() -> None:
     assert clean("héllo 👩‍👩‍👧") == "héllo 👩‍👩‍👧"
     assert clean("a\0b\ud83dc") == "a\ufffdb\ufffdc"
     assert clean("\ud83d\ude00") == "😀"
+
+
+def joined(*pieces: str) -> str:
+    joiner = TextJoiner()
+    return "".join([*(joiner.feed(piece) for piece in pieces), joiner.finish()])
+
+
+@pytest.mark.parametrize(
+    ("pieces", "text"),
+    [
+        (("Gut \ud83d", "\ude00!"), "Gut \U0001f600!"),
+        (("\ud83d", "", "\ude00"), "\U0001f600"),
+        (("end \ud83d",), "end \ufffd"),
+        (("\ud83d", "x"), "\ufffdx"),
+        (("\ude00 first",), "\ufffd first"),
+        (("a\0b",), "a\ufffdb"),
+        (("\udcf0\udc9f", "\udc98\udc80"), "\U0001f600"),
+        (("gr\udcc3", "\udcbcn"), "gr\u00fcn"),
+        (("\udcc3",), "\ufffd"),
+    ],
+)
+def test_characters_in_two_pieces(pieces: tuple[str, ...], text: str) -> None:
+    assert joined(*pieces) == text
+
+
+@given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), st.data())
+def test_any_cut_of_a_text_gives_the_text(text: str, data: st.DataObject) -> None:
+    units = text.encode("utf-16-le")
+    cut = 2 * data.draw(st.integers(0, len(units) // 2))
+    halves = [part.decode("utf-16-le", "surrogatepass") for part in (units[:cut], units[cut:])]
+    assert joined(*halves) == text
+    raw = text.encode()
+    cut = data.draw(st.integers(0, len(raw)))
+    assert joined(*(part.decode("utf-8", "surrogateescape") for part in (raw[:cut], raw[cut:]))) == text
