@@ -121,9 +121,9 @@ export function startVersions(transcript) {
     const link = event.target.closest("[data-version-url]");
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
+    const shown = link.closest("[data-turn]"); // not later: a turn that has just ended gets new feet, without this link
     try {
       const version = await loadTurn(link.dataset.versionUrl);
-      const shown = link.closest("[data-turn]");
       shown.replaceWith(version);
       keepChosen(shown, version);
       version.querySelector("[data-version-url]")?.focus({ preventScroll: true });

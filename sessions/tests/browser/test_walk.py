@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from accounts.models import User
 from orchestration.models import LlmModel
@@ -147,6 +147,32 @@ def test_versions_are_leafed_through_back_and_forth(
         expect(text_of_lane(alices, "ana")).to_have_text(words)
         expect(turn(alices)).to_contain_text(f"version {version}/3")
     assert Turn.objects.count() == 3
+
+
+def test_a_version_that_is_asked_for_while_the_turn_gets_its_stored_feet_is_shown(
+    alices: Page, session: ChatSession, openai_server: OpenAIServer
+) -> None:
+    openai_server.when(says("ana"), Answer("First."), Answer("Second."))
+    open_session(alices, session)
+    send(alices, "@ana speak")
+    ended(alices)
+    turn(alices).get_by_role("button", name="Regenerate", exact=True).click()
+    expect(turn(alices)).to_contain_text("version 2/2")
+    ended(alices)
+    alices.reload()
+    asked: list[Route] = []
+    earlier = turn(alices).get_by_role("link", name="Earlier version")
+    address = earlier.get_attribute("data-version-url")
+    assert address is not None
+    alices.route(lambda url: url.endswith(address), lambda route: asked.append(route))
+    with alices.expect_request(lambda request: request.url.endswith(address)):
+        earlier.press("Enter")
+    alices.evaluate(
+        "for (const part of ['question', 'turn'])"
+        " for (const foot of document.querySelectorAll(`[data-${part}-foot]`)) foot.replaceWith(foot.cloneNode(true))"
+    )
+    asked[0].continue_()
+    expect(text_of_lane(alices, "ana")).to_have_text("First.")
 
 
 def test_a_branch_goes_on_by_itself(alices: Page, session: ChatSession, openai_server: OpenAIServer) -> None:
