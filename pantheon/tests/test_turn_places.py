@@ -106,7 +106,7 @@ def test_a_task_that_swallows_its_cancellation_does_not_keep_the_process(caplog)
                 swallowed.set()
 
     with stubborn._lock:
-        engine = stubborn._started()
+        engine = stubborn._get_or_start()
     engine.loop.call_soon_threadsafe(engine.spawn, swallow(), "the stubborn one")
     until(lambda: any(task.get_name() == "the stubborn one" for task in list(engine.tasks)))
     begun = time.monotonic()

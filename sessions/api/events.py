@@ -140,7 +140,7 @@ async def read_batches(
             entries = [snapshot]
         if entries:
             yield entries
-            if any(entry.terminal or is_final_snapshot(entry) for entry in entries):
+            if any(entry.is_terminal or is_final_snapshot(entry) for entry in entries):
                 return
             after = max(after, *(entry.seq for entry in entries))
             continue
@@ -210,7 +210,7 @@ async def wait_until_final(turn_id: uuid.UUID, timeout_s: float | None) -> bool:
     try:
         async with asyncio.timeout(timeout_s):
             async for entry in read_events(turn_id, 0):
-                if entry is not None and (entry.terminal or is_final_snapshot(entry)):
+                if entry is not None and (entry.is_terminal or is_final_snapshot(entry)):
                     return True
     except TimeoutError:
         return False

@@ -25,11 +25,11 @@ class Entry:
     type: str
 
     @property
-    def terminal(self) -> bool:
+    def is_terminal(self) -> bool:
         return self.type in TERMINAL
 
     @property
-    def opening(self) -> bool:
+    def is_opening(self) -> bool:
         return self.type in OPENING
 
 
@@ -48,23 +48,23 @@ def entry_of(seq: int, event: dict[str, Any]) -> Entry:
     return Entry(seq, data, event["type"])
 
 
-def newer(entries: Iterable[Entry], seq: int) -> list[Entry]:
+def entries_after(entries: Iterable[Entry], seq: int) -> list[Entry]:
     """Return the entries after `seq`, oldest first. `entries` are newest first."""
-    found = []
+    later = []
     for entry in entries:
         if entry.seq <= seq:
             break
-        found.append(entry)
-    return found[::-1]
+        later.append(entry)
+    return later[::-1]
 
 
-def whole(entries: list[Entry], seq: int) -> list[Entry] | None:
+def contiguous_or_none(entries: list[Entry], seq: int) -> list[Entry] | None:
     """Return the entries, which follow `seq`, or None if one is missing.
 
     Within a claim seqs have no gaps; a jump is valid only to an event that replaces every lane.
     """
     for entry in entries:
-        if entry.seq != seq + 1 and not entry.opening:
+        if entry.seq != seq + 1 and not entry.is_opening:
             return None
         seq = entry.seq
     return entries
@@ -78,7 +78,7 @@ class Waiter:
     woken: asyncio.Future[bool]
 
     @classmethod
-    def here(cls) -> Waiter:
+    def on_running_loop(cls) -> Waiter:
         loop = asyncio.get_running_loop()
         return cls(loop, loop.create_future())
 

@@ -28,7 +28,7 @@ class EventLog(Protocol):
         """
         ...
 
-    def lost(self) -> set[uuid.UUID]:
+    def lost_turns(self) -> set[uuid.UUID]:
         """Return turns published by this process whose log is gone. They continue after a new snapshot."""
         ...
 
@@ -59,7 +59,7 @@ class EventLog(Protocol):
         """
         ...
 
-    def held(self) -> list[uuid.UUID]:
+    def local_turns(self) -> list[uuid.UUID]:
         """Return the turns whose events are only in this process, so that no other process can delete them."""
         ...
 

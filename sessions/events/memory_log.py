@@ -20,10 +20,10 @@ from sessions.events.entries import (
     MAX_BYTES_PER_TURN,
     Entry,
     Waiter,
+    contiguous_or_none,
+    entries_after,
     entry_of,
-    newer,
     wake,
-    whole,
 )
 
 
@@ -55,12 +55,12 @@ class MemoryEventLog:
             log.bytes += len(entry.data)
             while log.bytes > self.max_bytes_per_turn and len(log.entries) > 1:
                 log.bytes -= len(log.entries.popleft().data)
-            if entry.terminal:
+            if entry.is_terminal:
                 log.ended_at_s = time.monotonic()
             waiters, log.waiters = log.waiters, set()
         wake(waiters)
 
-    def lost(self) -> set[uuid.UUID]:
+    def lost_turns(self) -> set[uuid.UUID]:
         return set()
 
     def release(self, turn_id: uuid.UUID) -> None:
@@ -69,7 +69,7 @@ class MemoryEventLog:
     async def after(self, turn_id: uuid.UUID, seq: int) -> list[Entry] | None:
         with self._lock:
             log = self._logs.get(turn_id)
-            return [] if log is None else whole(newer(reversed(log.entries), seq), seq)
+            return [] if log is None else contiguous_or_none(entries_after(reversed(log.entries), seq), seq)
 
     async def last_seq(self, turn_id: uuid.UUID) -> int:
         with self._lock:
@@ -77,7 +77,7 @@ class MemoryEventLog:
             return log.entries[-1].seq if log and log.entries else 0
 
     async def wait(self, turn_id: uuid.UUID, seq: int, timeout_s: float) -> bool:
-        waiter = Waiter.here()
+        waiter = Waiter.on_running_loop()
         with self._lock:
             log = self._logs.setdefault(turn_id, TurnLog())
             if log.entries and log.entries[-1].seq > seq:
@@ -96,7 +96,7 @@ class MemoryEventLog:
             for turn_id in turn_ids:
                 self._logs.pop(turn_id, None)
 
-    def held(self) -> list[uuid.UUID]:
+    def local_turns(self) -> list[uuid.UUID]:
         with self._lock:
             return list(self._logs)
 

@@ -47,7 +47,7 @@ class Follower:
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, commands: Redis) -> None:
-        self.tails = Tails(self._change)
+        self.tails = Tails(self._signal_change)
         self.progress_s = time.monotonic()
         """When it last made progress."""
         self._loop = loop
@@ -67,21 +67,21 @@ class Follower:
                 await connection.connect()
                 await self._serve(connection)
             except UNREACHABLE as error:
-                self._note(reachable=False, error=error)
+                self._note_reachable(reachable=False, error=error)
             except Exception:  # the readers of all turns depend on this loop
                 log.exception("following events failed")
             finally:
                 await connection.disconnect(nowait=True)
-            self._wake(self.tails.disconnected())
+            self._wake(self.tails.note_disconnected())
             await asyncio.sleep(RETRY_S)
 
     async def _serve(self, connection: AbstractConnection) -> None:
         """Keep a connection's subscriptions up to date. Raises when the connection is dead."""
-        receiving = self._loop.create_task(self._receive(connection))
-        receiving.add_done_callback(self._received)
+        receiver = self._loop.create_task(self._receive(connection))
+        receiver.add_done_callback(self._note_receiver_end)
         self._silent_ticks = 0
         ticked_s = time.monotonic()
-        while not receiving.done():
+        while not receiver.done():
             await self._subscribe(connection)
             self._read_logs()
             now = time.monotonic()
@@ -92,7 +92,7 @@ class Follower:
             await self._changed.wait()
             timer.cancel()
             self._changed.clear()
-        receiving.result()
+        receiver.result()
 
     async def _subscribe(self, connection: AbstractConnection) -> None:
         channels = self.tails.to_subscribe()
@@ -126,10 +126,10 @@ class Follower:
                     seq, kind, data = payload.split(" ", 2)
                     self._wake(self.tails.receive(channel, Entry(int(seq), data, kind)))
                 case ["subscribe", channel, _]:
-                    self._note(reachable=True)
+                    self._note_reachable(reachable=True)
                     self.tails.confirm(channel)
 
-    def _received(self, task: asyncio.Task[None]) -> None:
+    def _note_receiver_end(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled():
             task.exception()  # marks it as retrieved; `_serve` raises it, unless it closed the connection itself
         self._changed.set()
@@ -149,7 +149,7 @@ class Follower:
             replies = await pipe.execute()
         except UNREACHABLE as error:
             log.warning("event logs could not be read: %s: %s", type(error).__name__, error)
-            self._wake(self.tails.unreadable(channel for channel, _ in logs))
+            self._wake(self.tails.note_unreadable(channel for channel, _ in logs))
             return
         for (channel, seq), rows in zip(logs, replies, strict=True):
             self._wake(self.tails.read(channel, seq, entries_of(rows), more=len(rows) == PAGE))
@@ -167,10 +167,10 @@ class Follower:
         waiters, self._to_wake = self._to_wake, []
         wake(waiters)
 
-    def _change(self) -> None:
+    def _signal_change(self) -> None:
         call_on(self._loop, self._changed.set)
 
-    def _note(self, *, reachable: bool, error: Exception | None = None) -> None:
+    def _note_reachable(self, *, reachable: bool, error: Exception | None = None) -> None:
         if reachable == self._reachable:
             return
         self._reachable = reachable

@@ -21,7 +21,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from sessions.events.entries import MAX_BYTES_PER_TURN, Entry, call_on, entry_of, wake, whole
+from sessions.events.entries import MAX_BYTES_PER_TURN, Entry, call_on, contiguous_or_none, entry_of, wake
 from sessions.events.loops import new_loop
 from sessions.events.redis_follower import PAGE, Follower, entries_of
 from sessions.events.redis_publisher import UNREACHABLE, Publisher, stream_id, stream_key, write_probe
@@ -41,7 +41,7 @@ STALLED_AFTER_S = 5.0
 GRACE_S = 1.0
 STALLED = "no progress for 5 s, restarting"
 
-FORGOTTEN_AT_ONCE = 1000
+DELETE_BATCH = 1000
 """Logs deleted by one command; Redis serves no other client meanwhile."""
 
 CLOSE_S = 1.0
@@ -56,44 +56,44 @@ class RedisEventLog:
         self._url = url
         self._lock = threading.Lock()
         self._pid = 0
-        self._live: Live | None = None
+        self._thread: LogThread | None = None
         self._unreachable_until_s = 0.0
 
     def append(self, turn_id: uuid.UUID, seq: int, event: dict[str, Any]) -> None:
-        self._started().publisher.append(turn_id, entry_of(seq, event), self.max_bytes_per_turn)
+        self._get_or_start().publisher.append(turn_id, entry_of(seq, event), self.max_bytes_per_turn)
 
-    def lost(self) -> set[uuid.UUID]:
-        return self._started().publisher.lost()
+    def lost_turns(self) -> set[uuid.UUID]:
+        return self._get_or_start().publisher.lost_turns()
 
     def release(self, turn_id: uuid.UUID) -> None:
-        self._started().publisher.release(turn_id)
+        self._get_or_start().publisher.release(turn_id)
 
     async def after(self, turn_id: uuid.UUID, seq: int) -> list[Entry] | None:
-        is_known, entries = await self._started().tails.after(turn_id, seq, TIMEOUT_S)
+        is_known, entries = await self._get_or_start().tails.after(turn_id, seq, TIMEOUT_S)
         if is_known:
             return entries
-        live = self._started()
-        return await self._ask(live, live.after(turn_id, seq), [])
+        thread = self._get_or_start()
+        return await self._ask(thread, thread.after(turn_id, seq), [])
 
     async def last_seq(self, turn_id: uuid.UUID) -> int:
-        live = self._started()
-        return max(live.tails.last_seq(turn_id), await self._ask(live, live.last_seq(turn_id), 0))
+        thread = self._get_or_start()
+        return max(thread.tails.last_seq(turn_id), await self._ask(thread, thread.last_seq(turn_id), 0))
 
     async def wait(self, turn_id: uuid.UUID, seq: int, timeout_s: float) -> bool:
-        return await self._started().tails.wait(turn_id, seq, timeout_s)
+        return await self._get_or_start().tails.wait(turn_id, seq, timeout_s)
 
     def forget(self, turn_ids: Collection[uuid.UUID]) -> None:
-        live = self._started()
+        thread = self._get_or_start()
         for turn_id in turn_ids:
-            live.tails.forget(turn_id)
-        deletion = asyncio.run_coroutine_threadsafe(live.forget(turn_ids), live.loop)
+            thread.tails.forget(turn_id)
+        deletion = asyncio.run_coroutine_threadsafe(thread.forget(turn_ids), thread.loop)
         try:
             deletion.result(2 * TIMEOUT_S)
         except (*UNREACHABLE, CancelledError) as error:
             deletion.cancel()
             log.warning("events of %d turns stay until they expire: %s", len(turn_ids), type(error).__name__)
 
-    def held(self) -> list[uuid.UUID]:
+    def local_turns(self) -> list[uuid.UUID]:
         """Return none: any process can delete from Redis, and tails without readers are dropped within seconds."""
         return []
 
@@ -101,37 +101,37 @@ class RedisEventLog:
         """Do nothing: Redis expires streams."""
 
     def check(self) -> str:
-        live = self._started()
-        probe = asyncio.run_coroutine_threadsafe(write_probe(live.commands), live.loop)
+        thread = self._get_or_start()
+        probe = asyncio.run_coroutine_threadsafe(write_probe(thread.commands), thread.loop)
         try:
             probe.result(2 * TIMEOUT_S)
         except TimeoutError:  # of this wait: a slow reply of Redis raises RedisError
             return STALLED
-        return STALLED if live.is_stale() else "ok"
+        return STALLED if thread.is_stale() else "ok"
 
     def drain(self, timeout_s: float) -> None:
-        live = self._live
-        if live is None or self._pid != os.getpid():
+        thread = self._thread
+        if thread is None or self._pid != os.getpid():
             return
         ends_s = time.monotonic() + timeout_s
-        while not live.publisher.is_idle() and time.monotonic() < ends_s:
+        while not thread.publisher.is_idle() and time.monotonic() < ends_s:
             time.sleep(DRAIN_POLL_S)
 
     def close(self) -> None:
         """Stop the thread and close its connections; the next call starts new ones."""
         with self._lock:
-            live, self._live = self._live, None
-        if live is not None and self._pid == os.getpid():
-            live.close()
+            thread, self._thread = self._thread, None
+        if thread is not None and self._pid == os.getpid():
+            thread.close()
 
-    async def _ask(self, live: Live, coroutine: Coroutine[Any, Any, R], otherwise: R) -> R:
+    async def _ask(self, thread: LogThread, coroutine: Coroutine[Any, Any, R], otherwise: R) -> R:
         """Return Redis's reply, or `otherwise`, with which readers fall back to the turn's row."""
         if time.monotonic() < self._unreachable_until_s:
             coroutine.close()
             return otherwise
         try:
-            future = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, live.loop))
-        except RuntimeError:  # `live` was replaced and its loop has closed
+            future = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, thread.loop))
+        except RuntimeError:  # `thread` was replaced and its loop has closed
             coroutine.close()
             return otherwise
         await asyncio.wait((future,), timeout=2 * TIMEOUT_S)
@@ -144,22 +144,22 @@ class RedisEventLog:
             self._unreachable_until_s = time.monotonic() + UNREACHABLE_FOR_S
             return otherwise
 
-    def _started(self) -> Live:
-        live = self._live
-        if live is not None and self._pid == os.getpid() and not live.is_stalled():
-            return live
+    def _get_or_start(self) -> LogThread:
+        thread = self._thread
+        if thread is not None and self._pid == os.getpid() and not thread.is_stalled():
+            return thread
         with self._lock:
-            live = self._live
-            if live is None or self._pid != os.getpid():
-                live = Live(self._url)
-            elif live.is_stalled():
+            thread = self._thread
+            if thread is None or self._pid != os.getpid():
+                thread = LogThread(self._url)
+            elif thread.is_stalled():
                 log.error("the event log's thread stalled and is replaced")
-                live = live.replacement()
-            self._pid, self._live = os.getpid(), live
-            return live
+                thread = thread.replace()
+            self._pid, self._thread = os.getpid(), thread
+            return thread
 
 
-class Live:
+class LogThread:
     """A thread with its loop and connections."""
 
     def __init__(self, url: str, lost: Collection[uuid.UUID] = ()) -> None:
@@ -171,8 +171,8 @@ class Live:
                 url, max_connections=READ_CONNECTIONS, timeout=TIMEOUT_S, **OPTIONS
             )
         )
-        self.publishing = Redis.from_url(url, single_connection_client=True, **OPTIONS)
-        self.publisher = Publisher(self.loop, self.publishing, lost)
+        self.publish_client = Redis.from_url(url, single_connection_client=True, **OPTIONS)
+        self.publisher = Publisher(self.loop, self.publish_client, lost)
         self.follower = Follower(self.loop, self.commands)
         self.tails = self.follower.tails
         self._thread = threading.Thread(target=self._serve, name="pantheon-events", daemon=True)
@@ -195,16 +195,16 @@ class Live:
             self._stale_since_s = time.monotonic()
         return time.monotonic() - self._stale_since_s >= GRACE_S
 
-    def replacement(self) -> Live:
+    def replace(self) -> LogThread:
         """Start a replacement and abandon this instance; its readers and writers continue with the replacement."""
-        live = Live(self._url, lost=self.publisher.turns())
+        thread = LogThread(self._url, lost=self.publisher.turns())
         call_on(self.loop, self.loop.stop)
         wake(self.tails.waiters())
-        return live
+        return thread
 
     async def after(self, turn_id: uuid.UUID, seq: int) -> list[Entry] | None:
         rows = await self.commands.xrange(stream_key(turn_id), min=stream_id(seq + 1), count=PAGE)
-        return whole(entries_of(rows), seq)
+        return contiguous_or_none(entries_of(rows), seq)
 
     async def last_seq(self, turn_id: uuid.UUID) -> int:
         newest = entries_of(await self.commands.xrevrange(stream_key(turn_id), count=1))
@@ -212,8 +212,8 @@ class Live:
 
     async def forget(self, turn_ids: Collection[uuid.UUID]) -> None:
         keys = [stream_key(turn_id) for turn_id in turn_ids]
-        for start in range(0, len(keys), FORGOTTEN_AT_ONCE):
-            await self.commands.unlink(*keys[start : start + FORGOTTEN_AT_ONCE])
+        for start in range(0, len(keys), DELETE_BATCH):
+            await self.commands.unlink(*keys[start : start + DELETE_BATCH])
 
     def close(self) -> None:
         call_on(self.loop, self.loop.stop)
@@ -234,7 +234,7 @@ class Live:
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
-        ends = [asyncio.ensure_future(client.aclose()) for client in (self.publishing, self.commands)]
+        ends = [asyncio.ensure_future(client.aclose()) for client in (self.publish_client, self.commands)]
         done, _ = await asyncio.wait([*tasks, *ends], timeout=CLOSE_S)
         for task in done:
             if not task.cancelled() and (error := task.exception()) is not None:

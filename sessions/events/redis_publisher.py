@@ -31,7 +31,7 @@ ENTRY_OVERHEAD = 64
 """Approximate bytes that Redis needs per entry beside its text."""
 
 PROBE_EVERY_S = 0.5
-LOOK_EVERY_S = 1.0
+CHECK_EVERY_S = 1.0
 PROBE_KEY = "pantheon:events:probe"
 
 
@@ -53,18 +53,18 @@ async def write_probe(client: Redis) -> None:
 
 
 @dataclass(slots=True)
-class Published:
+class PublishedLog:
     """State of a log that this process writes."""
 
     sizes: deque[tuple[int, int]] = field(default_factory=deque)
     """(seq, bytes) of the entries in Redis."""
     bytes: int = 0
-    opened: bool = False
+    exists: bool = False
     """Whether the log has existed in Redis."""
 
     def add(self, entry: Entry, max_bytes: int) -> int:
         """Count an entry; return the lowest seq to keep, 0 if nothing has to be trimmed."""
-        if entry.opening and self.sizes and entry.seq != self.sizes[-1][0] + 1:
+        if entry.is_opening and self.sizes and entry.seq != self.sizes[-1][0] + 1:
             self.sizes.clear()
             self.bytes = 0
         size = len(entry.data.encode()) + ENTRY_OVERHEAD
@@ -78,7 +78,7 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
-class Queued:
+class QueuedEntry:
     turn_id: uuid.UUID
     entry: Entry
     keep_from: int
@@ -102,35 +102,35 @@ class Publisher:
         self._loop = loop
         self._client = client
         self._lock = threading.Lock()
-        self._queue: deque[Queued] = deque()
-        self._published = {turn_id: Published() for turn_id in lost}
+        self._queue: deque[QueuedEntry] = deque()
+        self._published = {turn_id: PublishedLog() for turn_id in lost}
         self._lost = set(lost)
         self._dropped = 0
-        self._up = True
+        self._reachable = True
         self._sending = False
-        self._looked_at_s = 0.0
-        self._waiting = asyncio.Event()
+        self._checked_at_s = 0.0
+        self._has_work = asyncio.Event()
 
     # --- From any thread ----------------------------------------------------------------------------------------------
 
     def append(self, turn_id: uuid.UUID, entry: Entry, max_bytes: int) -> None:
         with self._lock:
-            if entry.opening:
+            if entry.is_opening:
                 self._lost.discard(turn_id)
-                self._published.setdefault(turn_id, Published())
-            if not self._up or turn_id in self._lost or len(self._queue) >= MAX_QUEUED:
+                self._published.setdefault(turn_id, PublishedLog())
+            if not self._reachable or turn_id in self._lost or len(self._queue) >= MAX_QUEUED:
                 self._drop(turn_id)
                 return
-            published = self._published.setdefault(turn_id, Published())
-            self._queue.append(Queued(turn_id, entry, published.add(entry, max_bytes)))
+            published = self._published.setdefault(turn_id, PublishedLog())
+            self._queue.append(QueuedEntry(turn_id, entry, published.add(entry, max_bytes)))
             first = len(self._queue) == 1
         if first:
-            call_on(self._loop, self._waiting.set)
+            call_on(self._loop, self._has_work.set)
 
-    def lost(self) -> set[uuid.UUID]:
+    def lost_turns(self) -> set[uuid.UUID]:
         """Return turns whose log must be reopened; none while Redis is unreachable."""
         with self._lock:
-            return set(self._lost) if self._up else set()
+            return set(self._lost) if self._reachable else set()
 
     def release(self, turn_id: uuid.UUID) -> None:
         with self._lock:
@@ -158,97 +158,97 @@ class Publisher:
         """Publish forever."""
         while True:
             self.progress_s = time.monotonic()
-            batch: list[Queued] = []
+            batch: list[QueuedEntry] = []
             try:
-                await self._something_to_do()
-                while batch := self._take():
+                await self._wait_for_work()
+                while batch := self._next_batch():
                     self.progress_s = time.monotonic()
-                    self._lose(await self._send(batch))
-                self._lose(await self._vanished())
+                    self._mark_lost(await self._send(batch))
+                self._mark_lost(await self._list_vanished())
             except UNREACHABLE as error:
-                self._go_down(batch, error)
-                await self._come_up()
+                self._note_unreachable(batch, error)
+                await self._wait_until_reachable()
             except Exception as error:  # one bad batch must not stop publishing for all other turns
                 log.exception("a batch of events could not be published")
-                self._go_down(batch, error)
-                await self._come_up()
+                self._note_unreachable(batch, error)
+                await self._wait_until_reachable()
 
-    async def _something_to_do(self) -> None:
-        """Return when events are queued, or after `LOOK_EVERY_S` to check that the logs still exist."""
-        timer = self._loop.call_later(LOOK_EVERY_S, self._waiting.set)
-        await self._waiting.wait()
+    async def _wait_for_work(self) -> None:
+        """Return when events are queued, or after `CHECK_EVERY_S` to check that the logs still exist."""
+        timer = self._loop.call_later(CHECK_EVERY_S, self._has_work.set)
+        await self._has_work.wait()
         timer.cancel()
-        self._waiting.clear()
+        self._has_work.clear()
 
-    async def _vanished(self) -> set[uuid.UUID]:
+    async def _list_vanished(self) -> set[uuid.UUID]:
         """Return the turns whose log is gone, which would else be noticed only at the turn's next event."""
         now = time.monotonic()
-        if now < self._looked_at_s + LOOK_EVERY_S:
+        if now < self._checked_at_s + CHECK_EVERY_S:
             return set()
-        self._looked_at_s = now
+        self._checked_at_s = now
         with self._lock:
-            turn_ids = [key for key, log in self._published.items() if log.opened and key not in self._lost]
+            turn_ids = [key for key, log in self._published.items() if log.exists and key not in self._lost]
         pipe = self._client.pipeline(transaction=False)
         for turn_id in turn_ids:
             pipe.exists(stream_key(turn_id))
-        found = await pipe.execute() if turn_ids else []
-        return {turn_id for turn_id, exists in zip(turn_ids, found, strict=True) if not exists}
+        replies = await pipe.execute() if turn_ids else []
+        return {turn_id for turn_id, exists in zip(turn_ids, replies, strict=True) if not exists}
 
-    def _take(self) -> list[Queued]:
+    def _next_batch(self) -> list[QueuedEntry]:
         with self._lock:
             batch = [self._queue.popleft() for _ in range(min(MAX_BATCH, len(self._queue)))]
             self._sending = bool(batch)
             EVENTS_WAITING.set(len(self._queue) + len(batch))
             return batch
 
-    async def _send(self, batch: Sequence[Queued]) -> set[uuid.UUID]:
+    async def _send(self, batch: Sequence[QueuedEntry]) -> set[uuid.UUID]:
         """Write a batch in one round trip; return the turns whose log no longer exists."""
         pipe = self._client.pipeline(transaction=False)
-        sent: list[Queued | None] = []
+        queued_entries: list[QueuedEntry | None] = []
         for item in batch:
             key = stream_key(item.turn_id)
             pipe.execute_command(*xadd(key, item))
             # Publish even if the log rejects the entry: followers ignore a seq that they have, and read the
             # log at a gap.
             pipe.execute_command("PUBLISH", key, f"{item.entry.seq} {item.entry.type} {item.entry.data}")
-            sent += (item, None)
-            if item.entry.opening or item.entry.terminal:
-                pipe.expire(key, KEPT_AFTER_END_S if item.entry.terminal else ABANDONED_AFTER_S)
-                sent.append(None)
+            queued_entries += (item, None)
+            if item.entry.is_opening or item.entry.is_terminal:
+                pipe.expire(key, KEPT_AFTER_END_S if item.entry.is_terminal else ABANDONED_AFTER_S)
+                queued_entries.append(None)
         vanished = set()
-        for written, reply in zip(sent, await pipe.execute(raise_on_error=False), strict=True):
+        for queued, reply in zip(queued_entries, await pipe.execute(raise_on_error=False), strict=True):
             if isinstance(reply, Exception):
-                if written is None or not is_stale(reply):
+                if queued is None or not is_stale(reply):
                     raise reply
-            elif written is None:
+            elif queued is None:
                 continue
             elif reply is None:
-                vanished.add(written.turn_id)
-            elif (published := self._published.get(written.turn_id)) is not None:
-                published.opened = True
+                vanished.add(queued.turn_id)
+            elif (published := self._published.get(queued.turn_id)) is not None:
+                published.exists = True
         return vanished
 
-    def _lose(self, turn_ids: set[uuid.UUID]) -> None:
+    def _mark_lost(self, turn_ids: set[uuid.UUID]) -> None:
         """Mark logs as lost, so that they are reopened, and drop queued events behind the gap."""
         if not turn_ids:
             return
         with self._lock:
             self._lost |= turn_ids & self._published.keys()
             for turn_id in self._lost:
-                self._published[turn_id].opened = False
+                self._published[turn_id].exists = False
             self._queue = deque(item for item in self._queue if item.turn_id not in turn_ids)
-        log.warning("event logs vanished and are opened anew: %d", len(turn_ids))
+        log.warning("event logs vanished and are reopened: %d", len(turn_ids))
 
-    def _go_down(self, batch: Sequence[Queued], error: Exception) -> None:
+    def _note_unreachable(self, batch: Sequence[QueuedEntry], error: Exception) -> None:
         """Drop everything. It is unknown whether the batch arrived, so every running turn needs a snapshot."""
         with self._lock:
-            self._up = False
+            self._reachable = False
             self._dropped += len(batch) + len(self._queue)
             self._queue.clear()
             self._lost |= self._published.keys()
         log.error("events cannot be published, turns go on without: %s: %s", type(error).__name__, error)
 
-    async def _come_up(self) -> None:
+    async def _wait_until_reachable(self) -> None:
         """Return when Redis accepts writes again. The batch being sent no longer counts as pending."""
         self._sending = False
         while True:
@@ -259,19 +259,19 @@ class Publisher:
             except UNREACHABLE:
                 await asyncio.sleep(PROBE_EVERY_S)
         with self._lock:
-            self._up, dropped, self._dropped = True, self._dropped, 0
+            self._reachable, dropped, self._dropped = True, self._dropped, 0
         EVENTS_DROPPED.inc(dropped)
         log.warning("events are published again; %d were dropped", dropped)
 
 
-def xadd(key: str, item: Queued) -> list[Any]:
+def xadd(key: str, item: QueuedEntry) -> list[Any]:
     """Return the command that adds an entry and trims the oldest ones. Only an opening event creates a stream.
 
     Without NOMKSTREAM, a delta after the loss of a log would create a stream without a beginning.
     """
     entry = item.entry
     command: list[Any] = ["XADD", key]
-    if not entry.opening:
+    if not entry.is_opening:
         command.append("NOMKSTREAM")
     if item.keep_from:
         command += ["MINID", "=", stream_id(item.keep_from)]

@@ -16,12 +16,12 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from sessions.events.entries import Entry, Waiter, newer, wake, whole
+from sessions.events.entries import Entry, Waiter, contiguous_or_none, entries_after, wake
 from sessions.events.redis_publisher import stream_key
 
 UNUSED_AFTER_S = 10.0
 MAX_TAIL_BYTES = 512 * 1024
-ANYTHING = -1
+ANY_RESULT = -1
 """The seq of a waiter that is woken by any result for its turn, including an empty one."""
 
 
@@ -39,7 +39,7 @@ class Tail:
     """When the current read of the log began."""
     entries: deque[Entry] = field(default_factory=deque)
     bytes: int = 0
-    held: list[Entry] = field(default_factory=list)
+    pending: list[Entry] = field(default_factory=list)
     """Messages received during that read; they may follow its result."""
     waiters: dict[Waiter, int] = field(default_factory=dict)
     """Sleeping readers, each with the seq after which it waits for entries."""
@@ -49,7 +49,7 @@ class Tail:
         return self.start <= seq and (seq < self.position or self.complete)
 
     def follows(self, entry: Entry) -> bool:
-        return entry.seq == self.position + 1 or (entry.opening and entry.seq > self.position)
+        return entry.seq == self.position + 1 or (entry.is_opening and entry.seq > self.position)
 
     def add(self, entry: Entry) -> None:
         self.entries.append(entry)
@@ -66,7 +66,7 @@ class Tail:
         self.complete = False
         self.read_since_s = None
 
-    def due(self) -> list[Waiter]:
+    def pop_due_waiters(self) -> list[Waiter]:
         """Remove and return the waiters with entries to read."""
         due = [waiter for waiter, seq in self.waiters.items() if seq < self.position]
         for waiter in due:
@@ -108,27 +108,27 @@ class Tails:
         """
         channel = stream_key(turn_id)
         with self._lock:
-            tail = self._opened(channel, seq)
+            tail = self._get_or_create(channel, seq)
             if seq < tail.start or tail.covers(seq) or not self._reachable:
-                return self._known(tail, seq)
-            self._want(channel, tail)
-            waiter = Waiter.here()
-            tail.waiters[waiter] = ANYTHING
+                return self._known_entries(tail, seq)
+            self._schedule_read(channel, tail)
+            waiter = Waiter.on_running_loop()
+            tail.waiters[waiter] = ANY_RESULT
         self._changed()
         await self._sleep(tail, waiter, timeout_s)
         with self._lock:
-            return self._known(tail, seq)
+            return self._known_entries(tail, seq)
 
     async def wait(self, turn_id: uuid.UUID, seq: int, timeout_s: float) -> bool:
         channel = stream_key(turn_id)
         with self._lock:
-            tail = self._opened(channel, seq)
+            tail = self._get_or_create(channel, seq)
             if tail.start <= seq < tail.position:
                 return True
             if not tail.complete:
-                self._want(channel, tail)
+                self._schedule_read(channel, tail)
             changed = bool(self._new or self._to_read)
-            waiter = Waiter.here()
+            waiter = Waiter.on_running_loop()
             tail.waiters[waiter] = seq
         if changed:
             self._changed()
@@ -146,7 +146,7 @@ class Tails:
         if tail is not None:
             wake(tail.waiters)
 
-    def _opened(self, channel: str, seq: int) -> Tail:
+    def _get_or_create(self, channel: str, seq: int) -> Tail:
         tail = self._tails.get(channel)
         if tail is None:
             tail = self._tails[channel] = Tail(seq, seq, time.monotonic())
@@ -157,9 +157,9 @@ class Tails:
         tail.used_at_s = time.monotonic()
         return tail
 
-    def _known(self, tail: Tail, seq: int) -> tuple[bool, list[Entry] | None]:
+    def _known_entries(self, tail: Tail, seq: int) -> tuple[bool, list[Entry] | None]:
         if tail.covers(seq):
-            return True, whole(newer(reversed(tail.entries), seq), seq)
+            return True, contiguous_or_none(entries_after(reversed(tail.entries), seq), seq)
         return seq >= tail.start, []
 
     async def _sleep(self, tail: Tail, waiter: Waiter, timeout_s: float) -> bool:
@@ -170,7 +170,7 @@ class Tails:
                 tail.waiters.pop(waiter, None)
                 tail.used_at_s = time.monotonic()
 
-    def _want(self, channel: str, tail: Tail) -> None:
+    def _schedule_read(self, channel: str, tail: Tail) -> None:
         """Schedule a read of the log, unless one is running or will follow the confirmation of the subscription."""
         if tail.read_since_s is None and channel in self._confirmed:
             self._to_read.add(channel)
@@ -215,14 +215,14 @@ class Tails:
                 return []
             if tail.follows(entry):
                 tail.add(entry)
-                return tail.due()
+                return tail.pop_due_waiters()
             if tail.read_since_s is not None:
-                tail.held.append(entry)
+                tail.pending.append(entry)
                 return []
             tail.complete = False
             if not tail.waiters:
                 return []  # the next reader schedules a read
-            self._want(channel, tail)
+            self._schedule_read(channel, tail)
         self._changed()
         return []
 
@@ -234,7 +234,7 @@ class Tails:
             while self._to_read and len(reads) < at_most:
                 channel = self._to_read.pop()
                 if (tail := self._tails.get(channel)) is not None:
-                    tail.read_since_s, tail.held = now, []
+                    tail.read_since_s, tail.pending = now, []
                     reads.append((channel, tail.position))
         return reads
 
@@ -244,28 +244,28 @@ class Tails:
             tail = self._tails.get(channel)
             if tail is None or seq > tail.position:  # the tail was moved back meanwhile
                 return []
-            held, tail.held = tail.held, []
+            pending, tail.pending = tail.pending, []
             tail.read_since_s = None
             tail.complete = not more
             for entry in entries:
                 if entry.seq > tail.position:
                     tail.add(entry)
-            for entry in held:
+            for entry in pending:
                 if not more and tail.follows(entry):
                     tail.add(entry)
-            return tail.due()
+            return tail.pop_due_waiters()
 
-    def unreadable(self, channels: Iterable[str]) -> list[Waiter]:
+    def note_unreadable(self, channels: Iterable[str]) -> list[Waiter]:
         """Note that logs could not be read; return the waiters to wake."""
         waiters: list[Waiter] = []
         with self._lock:
             for channel in channels:
                 if (tail := self._tails.get(channel)) is not None:
                     tail.read_since_s = None
-                    waiters += self._reading(tail)
+                    waiters += self._read_waiters(tail)
         return waiters
 
-    def disconnected(self) -> list[Waiter]:
+    def note_disconnected(self) -> list[Waiter]:
         """Note that the connection is lost, with all subscriptions. Return the waiters to wake."""
         waiters: list[Waiter] = []
         with self._lock:
@@ -274,8 +274,8 @@ class Tails:
                 group.clear()
             self._new = set(self._tails)
             for tail in self._tails.values():
-                tail.complete, tail.read_since_s, tail.held = False, None, []
-                waiters += self._reading(tail)
+                tail.complete, tail.read_since_s, tail.pending = False, None, []
+                waiters += self._read_waiters(tail)
         return waiters
 
     def oldest_read_s(self) -> float:
@@ -289,6 +289,6 @@ class Tails:
             return [waiter for tail in self._tails.values() for waiter in tail.waiters]
 
     @staticmethod
-    def _reading(tail: Tail) -> list[Waiter]:
+    def _read_waiters(tail: Tail) -> list[Waiter]:
         """Return the waiters for a read; waiters for a new event keep waiting."""
-        return [waiter for waiter, seq in tail.waiters.items() if seq == ANYTHING]
+        return [waiter for waiter, seq in tail.waiters.items() if seq == ANY_RESULT]

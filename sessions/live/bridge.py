@@ -28,7 +28,7 @@ from sessions.live.journal import TurnJournal
 from sessions.markdown import render_markdown
 from sessions.selectors.turns import turn_json_by_id
 from sessions.selectors.usage import usage_of_report
-from sessions.services.leases import Claimed
+from sessions.services.leases import ClaimedTurn
 from web.rfc3339 import rfc3339
 
 DELTA_EVERY_S = 0.05
@@ -39,7 +39,7 @@ CLAIM_STRIDE = 1_000_000
 
 
 @dataclass(slots=True)
-class Lane:
+class StepLane:
     """The published state of a step."""
 
     started: StepStarted
@@ -54,7 +54,7 @@ class Lane:
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class CompletedStep:
     """Data that the bridge adds to a completed step."""
 
     usage: dict[str, Any]
@@ -65,7 +65,7 @@ class Finished:
 class Bridge:
     """Journal and Events ports of one claim on one turn. Lives on the runtime's loop."""
 
-    def __init__(self, claimed: Claimed, journal: TurnJournal, log: EventLog) -> None:
+    def __init__(self, claimed: ClaimedTurn, journal: TurnJournal, log: EventLog) -> None:
         self.claimed = claimed
         self.journal = journal
         self.seq = (claimed.claim - 1) * CLAIM_STRIDE
@@ -78,11 +78,11 @@ class Bridge:
         """
         self.progress: dict[str, int] = {}
         """Ids of open calls -> bytes received, for the lease renewal."""
-        self.lanes: dict[str, Lane] = {}
+        self.lanes: dict[str, StepLane] = {}
         self._log = log
         self._loop = asyncio.get_running_loop()
         self._past = claimed.past
-        self._finished: dict[str, Finished] = {}
+        self._finished: dict[str, CompletedStep] = {}
         self._html: dict[str, str] = {}
         """HTML of completed steps, by step id."""
         self._live: set[str] = set()
@@ -108,7 +108,9 @@ class Bridge:
             self.claimed.funds.settle(call_id, cost)
         if outcome.status == "ok" and outcome.call_id in self._live:
             html = await asyncio.to_thread(render_markdown, outcome.text)
-            self._finished[outcome.call_id] = Finished(usage_of_report(outcome.report), usd_text(cost), html)
+            self._finished[outcome.call_id] = CompletedStep(
+                usage_of_report(outcome.report), usd_text(cost), html
+            )
 
     async def html_of(self, answers: Sequence[StepResult]) -> dict[str, str]:
         """Return the HTML of all answers, by step. Renders those that were not published."""
@@ -125,7 +127,7 @@ class Bridge:
     def emit(self, event: EngineEvent) -> None:
         match event:
             case StepStarted():
-                self.lanes[event.step_id] = lane = Lane(event)
+                self.lanes[event.step_id] = lane = StepLane(event)
                 self.publish_started(lane)
             case StepDelta():
                 self._collect(self.lanes[event.step_id], event)
@@ -184,7 +186,7 @@ class Bridge:
                 kind, fields = lane.end
                 self.publish(kind, step_id=step_id, **fields)
 
-    def publish_started(self, lane: Lane) -> None:
+    def publish_started(self, lane: StepLane) -> None:
         self.publish("step.started", **dataclasses.asdict(lane.started))
 
     def _publish_end(self, kind: str, step_id: str, **fields: Any) -> None:
@@ -216,7 +218,7 @@ class Bridge:
             if lane.timer is not None:
                 lane.timer.cancel()
 
-    def _collect(self, lane: Lane, delta: StepDelta) -> None:
+    def _collect(self, lane: StepLane, delta: StepDelta) -> None:
         """Publish a delta at once, or at the end of the period if the lane already published text in it."""
         if delta.kind == "text":
             lane.text.append(delta.text)
@@ -229,7 +231,7 @@ class Bridge:
         else:
             lane.timer = self._loop.call_at(lane.flush_at, self._flush, lane)
 
-    def _flush(self, lane: Lane) -> None:
+    def _flush(self, lane: StepLane) -> None:
         if lane.timer is not None:
             lane.timer.cancel()
             lane.timer = None

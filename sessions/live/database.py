@@ -37,8 +37,8 @@ class DatabaseThreads(ThreadPoolExecutor):
 
     def __init__(self, max_workers: int, name: str) -> None:
         super().__init__(max_workers=max_workers, thread_name_prefix=name)
-        self._known = threading.local()
-        self._opened: list[BaseDatabaseWrapper] = []
+        self._local = threading.local()
+        self._connections: list[BaseDatabaseWrapper] = []
         self._busy: set[int] = set()
         """Connections (by identity) used by a running unit of work."""
 
@@ -47,10 +47,10 @@ class DatabaseThreads(ThreadPoolExecutor):
 
     def _unit(self, fn: Callable[..., R], *args: Any, **kwargs: Any) -> R:
         wrapper = connections["default"]
-        if not getattr(self._known, "wrapper", False):
-            self._known.wrapper = True
-            self._opened.append(wrapper)
-        if has_news(wrapper) and not wrapper.is_usable():
+        if not getattr(self._local, "wrapper", False):
+            self._local.wrapper = True
+            self._connections.append(wrapper)
+        if has_unsolicited_data(wrapper) and not wrapper.is_usable():
             wrapper.close()
         self._busy.add(id(wrapper))
         try:
@@ -62,14 +62,14 @@ class DatabaseThreads(ThreadPoolExecutor):
     def close(self) -> None:
         """Accept no more work, drop pending work, and close the connections of idle threads. Never blocks."""
         self.shutdown(wait=False, cancel_futures=True)
-        for wrapper in self._opened:
+        for wrapper in self._connections:
             if id(wrapper) not in self._busy:
                 # The thread that opened it no longer uses it, and can no longer run the close itself.
                 wrapper.inc_thread_sharing()
                 wrapper.close()
 
 
-def has_news(wrapper: BaseDatabaseWrapper) -> bool:
+def has_unsolicited_data(wrapper: BaseDatabaseWrapper) -> bool:
     """Return whether the server has sent unsolicited data, such as a shutdown notice. Needs no round trip."""
     if wrapper.connection is None or wrapper.vendor != "postgresql":
         return False
@@ -118,9 +118,7 @@ class Database:
             except UNREACHABLE as error:
                 if loop.time() >= ends_s:
                     raise
-                log.warning(
-                    "the database is gone, %s is tried again: %s", function.__name__, str(error).strip()
-                )
+                log.warning("database unreachable, retrying %s: %s", function.__name__, str(error).strip())
                 await asyncio.sleep(TRY_EVERY_S)
 
     def close(self) -> None:

@@ -25,7 +25,7 @@ from sessions.services.calls import (
     calls_write,
     journal_try,
 )
-from sessions.services.leases import Claimed
+from sessions.services.leases import ClaimedTurn
 
 log = logging.getLogger(__name__)
 
@@ -39,12 +39,12 @@ class TurnJournal:
     Calls of a process that died are neither resumed nor billed.
     """
 
-    def __init__(self, claimed: Claimed, database: Database) -> None:
+    def __init__(self, claimed: ClaimedTurn, database: Database) -> None:
         self.written = TurnCalls(list(claimed.calls))
         self._claimed = claimed
         self.database = database
         self._by_id: dict[uuid.UUID, Call] = {}
-        self._again: set[str] = set()
+        self._retrying: set[str] = set()
         """Slots whose next attempt is scheduled."""
 
     async def start(self, intent: CallIntent) -> None:
@@ -53,8 +53,8 @@ class TurnJournal:
         call = call_of_intent(turn_id=turn_id, claim=claim, number=number, intent=intent)
         self.written.calls.append(call)
         self._by_id[call.pk] = call
-        self._again.discard(call.slot)
-        await self._write_begun(call)
+        self._retrying.discard(call.slot)
+        await self._write_start(call)
 
     async def finish(self, outcome: CallOutcome, received_bytes: int) -> int | None:
         """Record a call's outcome; return its cost in pico-USD, None if it is unpriced. Raises FenceLost."""
@@ -65,14 +65,14 @@ class TurnJournal:
             is_held = self._claimed.funds is not None
             await self.database.persist(call_estimate, call, outcome.uncounted, is_held=is_held)
         if not outcome.final:
-            self._again.add(call.slot)
-        await self._write_ended(call)
+            self._retrying.add(call.slot)
+        await self._write_end(call)
         return call_cost(call, self._claimed.prices)
 
-    async def _write_begun(self, call: Call) -> None:
+    async def _write_start(self, call: Call) -> None:
         self.written.new.append(call)
 
-    async def _write_ended(self, call: Call) -> None:
+    async def _write_end(self, call: Call) -> None:
         """Do nothing: the commit writes it."""
 
 
@@ -83,7 +83,7 @@ class DatabaseJournal(TurnJournal):
     next call's row or the commit.
     """
 
-    async def _write_begun(self, call: Call) -> None:
+    async def _write_start(self, call: Call) -> None:
         ended = tuple(self.written.ended)
         try:
             await self._write(begun=call, ended=ended)
@@ -91,24 +91,24 @@ class DatabaseJournal(TurnJournal):
             # This may be a retry after a broken connection whose first try was committed.
             if not await self.database.persist(call_exists, call):
                 raise
-        self._forget(ended)
+        self._remove_written(ended)
 
-    async def _write_ended(self, call: Call) -> None:
+    async def _write_end(self, call: Call) -> None:
         self.written.ended.append(call)
-        if self._again or self.written.are_open:
+        if self._retrying or self.written.are_open:
             ended = tuple(self.written.ended)
             await self._write(ended=ended)
-            self._forget(ended)
+            self._remove_written(ended)
 
     async def _write(self, *, begun: Call | None = None, ended: Sequence[Call]) -> None:
         turn_id, claim = self._claimed.turn_id, self._claimed.claim
         await self.database.persist(calls_write, turn_id=turn_id, claim=claim, begun=begun, ended=ended)
 
-    def _forget(self, ended: Sequence[Call]) -> None:
+    def _remove_written(self, ended: Sequence[Call]) -> None:
         self.written.ended = [call for call in self.written.ended if call not in ended]
 
 
-def journal_for(claimed: Claimed, database: Database) -> TurnJournal:
+def journal_for(claimed: ClaimedTurn, database: Database) -> TurnJournal:
     """Return a journal of the configured kind."""
     kind = TurnJournal if settings.PANTHEON_JOURNAL == MEMORY else DatabaseJournal
     return kind(claimed, database)
@@ -119,18 +119,18 @@ class JournalState:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._told = False
+        self._is_logged = False
         self._writable = False
 
     def open(self) -> None:
         """Log the kind of journal, and whether it works, at the start."""
         with self._lock:
-            told, self._told = self._told, True
-        if told:
+            was_logged, self._is_logged = self._is_logged, True
+        if was_logged:
             return
         if settings.PANTHEON_JOURNAL == MEMORY:
             log.warning(
-                "journal: memory. A turn does not survive the end of its process: it begins anew, and the calls it "
+                "journal: memory. A turn does not survive the end of its process: it starts over, and the calls it "
                 "had made are missing in the ledger. Set PANTHEON_JOURNAL=database for durability."
             )
             return

@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from sessions.live.runtime import Runtime
 from sessions.models import Turn
 
-LOOK_EVERY_S = 0.2
+POLL_EVERY_S = 0.2
 
 
 def turns_without_runner() -> QuerySet[Turn]:
@@ -30,7 +30,7 @@ class Recovery:
     """The turns that this process has taken up, and those that may still prove abandoned."""
 
     runtime: Runtime
-    taken: set[uuid.UUID] = field(default_factory=set)
+    submitted: set[uuid.UUID] = field(default_factory=set)
     leases: dict[uuid.UUID, dt.datetime | None] = field(default_factory=dict)
     """Turn -> its lease when first seen: a lease that is renewed belongs to a living process."""
 
@@ -43,15 +43,15 @@ class Recovery:
         deadline = time.monotonic() + timeout_s
         while True:
             for turn_id in turns_without_runner().order_by("created_at").values_list("pk", flat=True):
-                self.taken.add(turn_id)
+                self.submitted.add(turn_id)
                 self.runtime.submit(turn_id)
             open_turns = self.open_turns()
-            for turn in Turn.objects.filter(pk__in=self.taken - open_turns).order_by("created_at"):
-                self.taken.discard(turn.pk)
+            for turn in Turn.objects.filter(pk__in=self.submitted - open_turns).order_by("created_at"):
+                self.submitted.discard(turn.pk)
                 yield turn
             if not open_turns or time.monotonic() >= deadline:
                 return
-            time.sleep(LOOK_EVERY_S)
+            time.sleep(POLL_EVERY_S)
 
     def open_turns(self) -> set[uuid.UUID]:
         """Return the active turns that this process took up, or that are not known to have a living runner."""
@@ -59,5 +59,5 @@ class Recovery:
         return {
             turn_id
             for turn_id, lease in active.items()
-            if turn_id in self.taken or lease == self.leases.setdefault(turn_id, lease)
+            if turn_id in self.submitted or lease == self.leases.setdefault(turn_id, lease)
         }

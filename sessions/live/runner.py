@@ -24,7 +24,7 @@ from sessions.live.journal import journal_for
 from sessions.live.reopening import reopen_log
 from sessions.selectors.turns import terminal_fields, turn_json_by_id
 from sessions.services.fence import FenceLost, turn_was_committed
-from sessions.services.leases import Claimed, turn_claim
+from sessions.services.leases import ClaimedTurn, turn_claim
 from sessions.services.turn_commit import turn_commit
 
 log = logging.getLogger(__name__)
@@ -113,7 +113,7 @@ class Runner:
             bridge.close()
             self._log.release(turn_id)
 
-    async def _result(self, claimed: Claimed, ports: Ports, control: Control) -> TurnResult:
+    async def _result(self, claimed: ClaimedTurn, ports: Ports, control: Control) -> TurnResult:
         """Return the turn's result. The last claim always ends the turn, even if every run of it failed."""
         try:
             return await run_turn(claimed.spec, ports, control, retry_policy())
@@ -157,6 +157,6 @@ class Runner:
 
     async def reopen_logs(self) -> None:
         """Reopen lost logs with a snapshot, so that their readers can continue."""
-        for turn_id in self._log.lost() & self.running.keys():
+        for turn_id in self._log.lost_turns() & self.running.keys():
             if (turn := self.running.get(turn_id)) is not None and not turn.bridge.committing:
                 await reopen_log(turn.bridge, self._database)

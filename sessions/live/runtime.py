@@ -61,20 +61,20 @@ def gateway_config() -> GatewayConfig:
     )
 
 
-class Engine:
+class WorkerLoop:
     """Everything on the loop: the runner, its database threads, the gateway, and the lease renewal."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.database = Database()
-        self.heart = Database(threads=1)
+        self.lease_database = Database(threads=1)
         """Renews leases on its own connection, so that other database work cannot delay the renewal."""
         self.gateway = Gateway(gateway_config(), on_unsupported=self.record_unsupported)
         self.runner = Runner(
             runner_id=uuid.uuid4(), models=self.gateway, database=self.database, event_log=event_log
         )
         self.tasks: set[asyncio.Task[None]] = set()
-        self.stored: dict[uuid.UUID, int] = {}
+        self.stored_bytes: dict[uuid.UUID, int] = {}
         """Received bytes as stored in the rows of open calls."""
         self.places = threading.Semaphore(settings.PANTHEON_WORKER_TURNS)
         """One permit for each further turn that may begin here."""
@@ -132,20 +132,22 @@ class Engine:
 
     async def renew_leases(self) -> None:
         """Renew the leases of this process's turns; cancel those with a cancel request or another runner."""
-        before, received = dict(self.runner.running), self.received()
+        before, received_bytes = dict(self.runner.running), self.received_bytes()
         if not before:
             return
-        renewal = await self.heart.run(
+        renewal = await self.lease_database.run(
             leases_renew,
             runner_id=self.runner.runner_id,
             turn_ids=list(before),
-            received={call: size for call, size in received.items() if self.stored.get(call) != size},
+            received={
+                call: size for call, size in received_bytes.items() if self.stored_bytes.get(call) != size
+            },
         )
-        self.stored = received
+        self.stored_bytes = received_bytes
         for turn_id, turn in before.items():
             if turn_id in renewal.cancelled and not turn.control.cancelled:
                 turn.control.cancel()
-            elif renewal.held.get(turn_id) != turn.claim and not turn.bridge.committing:
+            elif renewal.claims.get(turn_id) != turn.claim and not turn.bridge.committing:
                 log.warning("turn %s was taken over by another runner", turn_id)
                 turn.task.cancel()
 
@@ -154,7 +156,7 @@ class Engine:
         event_log.expire()
         await self.runner.reopen_logs()
 
-    def received(self) -> dict[uuid.UUID, int]:
+    def received_bytes(self) -> dict[uuid.UUID, int]:
         """Return this process's open calls with the bytes received by each."""
         turns = self.runner.running.values()
         return {
@@ -163,20 +165,20 @@ class Engine:
 
     def begin_recovery(self) -> None:
         """Begin the periodic work of the web process."""
-        self.spawn(self.tell_journal(), "journal")
+        self.spawn(self.open_journal(), "journal")
         for job in JOBS:
-            self.repeat(job.name, partial(self.do, job), every_s=job.every_s, failure=job.failure)
+            self.repeat(job.name, partial(self.run_job, job), every_s=job.every_s, failure=job.failure)
         self.repeat(
             "forget erased",
-            self.forget_erased,
+            self.delete_erased_events,
             every_s=FORGET_EVERY_S,
             failure="events of erased turns could not be looked for",
         )
 
-    async def tell_journal(self) -> None:
+    async def open_journal(self) -> None:
         await self.database.run(journal_state.open)
 
-    async def do(self, job: Job) -> None:
+    async def run_job(self, job: Job) -> None:
         """Run a job, and begin the turns that it returns while there are places."""
         if job.needs_place and not self.has_place:
             return
@@ -184,23 +186,23 @@ class Engine:
             if turn_id not in self.runner.running and self.places.acquire(blocking=False):
                 self.begin(turn_id)
 
-    async def forget_erased(self) -> None:
+    async def delete_erased_events(self) -> None:
         """Delete the events of erased turns: the erasing command runs in another process, without this memory."""
-        if held := event_log.held():
-            event_log.forget(await self.database.run(turns_gone, held))
+        if turn_ids := event_log.local_turns():
+            event_log.forget(await self.database.run(turns_gone, turn_ids))
 
     async def stop(self) -> list[uuid.UUID]:
         """Stop all calls, hand over the turns so that the next process continues them at once, and return them."""
-        received, turns = self.received(), dict(self.runner.running)
+        received_bytes, turns = self.received_bytes(), dict(self.runner.running)
         await end_tasks(self.tasks)
         turn_ids = []
         try:
-            await self.keep_outcomes(turns)
+            await self.store_outcomes(turns)
         except DbError as error:
             log.error("answers could not be written down: %s; they are asked for again", error)
         try:
             turn_ids = await self.database.run(
-                turns_hand_over, runner_id=self.runner.runner_id, received=received
+                turns_hand_over, runner_id=self.runner.runner_id, received=received_bytes
             )
         except DbError as error:
             log.error(
@@ -209,7 +211,7 @@ class Engine:
         await self.gateway.aclose()
         return turn_ids
 
-    async def keep_outcomes(self, turns: Mapping[uuid.UUID, RunningTurn]) -> None:
+    async def store_outcomes(self, turns: Mapping[uuid.UUID, RunningTurn]) -> None:
         """Store outcomes that handed-over turns had left to their commit, so that no answer is paid for twice."""
         for turn_id, turn in turns.items():
             if ended := tuple(turn.bridge.journal.written.ended):
@@ -219,12 +221,12 @@ class Engine:
 
 async def end_tasks(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancel tasks and wait briefly for them, but never depend on their end."""
-    if not (left := set(tasks)):
+    if not (pending := set(tasks)):
         return
-    for task in left:
+    for task in pending:
         task.cancel()
-    _, left = await asyncio.wait(left, timeout=TASKS_END_S)
-    for task in left:
+    _, pending = await asyncio.wait(pending, timeout=TASKS_END_S)
+    for task in pending:
         log.error("%s did not end when it was cancelled", task.get_name())
 
 
@@ -233,12 +235,12 @@ class RuntimeClosed(Exception):
 
 
 class Runtime:
-    """Thread-safe access to the engine."""
+    """Thread-safe access to the process's worker loop."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._pid = 0
-        self._engine: Engine | None = None
+        self._worker: WorkerLoop | None = None
         self._thread: threading.Thread | None = None
         self._recovering = False
         self._closed = False
@@ -251,28 +253,28 @@ class Runtime:
         """
         try:
             with self._lock:
-                engine = self._started()
-            if not engine.places.acquire(timeout=wait_s):
+                worker = self._get_or_start()
+            if not worker.places.acquire(timeout=wait_s):
                 return False
             with self._lock:
                 # Under the lock, so that a later stop includes this turn.
-                if self._engine is not engine:
+                if self._worker is not worker:
                     return False
-                self._call(engine, lambda: engine.begin(turn_id))
+                self._call(worker, lambda: worker.begin(turn_id))
         except RuntimeClosed:
             return False
         return True
 
     def has_place(self) -> bool:
         """Return whether another turn may begin here."""
-        engine = self._engine
-        return not self._closed and (engine is None or engine.has_place)
+        worker = self._worker
+        return not self._closed and (worker is None or worker.has_place)
 
     def in_db(self, function: Callable[[], R]) -> R:
         """Call a function in a database thread and return its result. Raises RuntimeClosed, TimeoutError."""
         with self._lock:
-            engine = self._started()
-            future = asyncio.run_coroutine_threadsafe(engine.database.run(function), engine.loop)
+            worker = self._get_or_start()
+            future = asyncio.run_coroutine_threadsafe(worker.database.run(function), worker.loop)
         try:
             return future.result(IN_DB_S)
         except CancelledError as error:
@@ -280,25 +282,25 @@ class Runtime:
 
     def cancel(self, turn_id: uuid.UUID) -> None:
         """Cancel a turn at once if this process runs it."""
-        engine = self._engine
-        if engine is None or self._pid != os.getpid():
+        worker = self._worker
+        if worker is None or self._pid != os.getpid():
             return
 
         def switch() -> None:
-            running = engine.runner.running.get(turn_id)
+            running = worker.runner.running.get(turn_id)
             if running is not None and not running.control.cancelled:
                 running.control.cancel()
 
-        self._call(engine, switch)
+        self._call(worker, switch)
 
     def start_recovery(self) -> None:
         """Begin the periodic work of the web process."""
         with self._lock:
-            engine = self._started()
+            worker = self._get_or_start()
             if self._recovering:
                 return
             self._recovering = True
-        self._call(engine, engine.begin_recovery)
+        self._call(worker, worker.begin_recovery)
 
     def close(self) -> list[uuid.UUID]:
         """Stop for good."""
@@ -309,32 +311,32 @@ class Runtime:
     def stop(self, timeout_s: float = 6.0) -> list[uuid.UUID]:
         """Hand running turns over and end the loop; return those turns. The next `submit` starts a new loop."""
         with self._lock:
-            engine, thread = self._engine, self._thread
-            self._engine = self._thread = None
+            worker, thread = self._worker, self._thread
+            self._worker = self._thread = None
             self._recovering = False
-        if engine is None or thread is None or self._pid != os.getpid():
+        if worker is None or thread is None or self._pid != os.getpid():
             return []
         try:
-            turn_ids = asyncio.run_coroutine_threadsafe(engine.stop(), engine.loop).result(timeout_s)
+            turn_ids = asyncio.run_coroutine_threadsafe(worker.stop(), worker.loop).result(timeout_s)
         except TimeoutError:
             log.error(
                 "turns were not handed over in %g s; they are recovered when their leases run out", timeout_s
             )
             turn_ids = []
         event_log.drain(DRAIN_S)
-        engine.loop.call_soon_threadsafe(engine.loop.stop)
+        worker.loop.call_soon_threadsafe(worker.loop.stop)
         thread.join(timeout_s)
         return turn_ids
 
     @staticmethod
-    def _call(engine: Engine, function: Callable[[], object]) -> None:
-        engine.loop.call_soon_threadsafe(function)
+    def _call(worker: WorkerLoop, function: Callable[[], object]) -> None:
+        worker.loop.call_soon_threadsafe(function)
 
-    def _started(self) -> Engine:
-        """Return the engine (under the lock), starting one if needed. Raises RuntimeClosed."""
+    def _get_or_start(self) -> WorkerLoop:
+        """Return the worker loop (under the lock), starting one if needed. Raises RuntimeClosed."""
         if self._closed:
             raise RuntimeClosed("this process is being stopped")
-        if self._engine is None or self._pid != os.getpid():
+        if self._worker is None or self._pid != os.getpid():
             self._pid, self._recovering = os.getpid(), False
             ready = threading.Event()
             self._thread = threading.Thread(
@@ -343,22 +345,22 @@ class Runtime:
             self._thread.start()
             if not ready.wait(START_S):
                 raise RuntimeError(f"the event loop for turns did not start in {START_S:g} s")
-        assert self._engine is not None
-        return self._engine
+        assert self._worker is not None
+        return self._worker
 
     def _serve(self, ready: threading.Event) -> None:
         loop = new_loop()
         asyncio.set_event_loop(loop)
-        engine = Engine(loop)
-        self._engine = engine
-        engine.repeat(
-            "renew leases", engine.renew_leases, every_s=RENEW_EVERY_S, failure="leases could not be renewed"
+        worker = WorkerLoop(loop)
+        self._worker = worker
+        worker.repeat(
+            "renew leases", worker.renew_leases, every_s=RENEW_EVERY_S, failure="leases could not be renewed"
         )
-        engine.repeat(
+        worker.repeat(
             "keep logs",
-            engine.keep_logs,
+            worker.keep_logs,
             every_s=KEEP_LOGS_EVERY_S,
-            failure="event logs could not be opened anew",
+            failure="event logs could not be reopened",
         )
         loop.call_soon(ready.set)
         try:
@@ -367,8 +369,8 @@ class Runtime:
             # Cancel the remaining tasks, so that other threads do not keep waiting for their results.
             loop.run_until_complete(end_tasks(asyncio.all_tasks(loop)))
             loop.close()
-            engine.database.close()
-            engine.heart.close()
+            worker.database.close()
+            worker.lease_database.close()
 
 
 runtime = Runtime()

@@ -60,7 +60,7 @@ CLAIM: CompiledUpdate[Turn] = CompiledUpdate(
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
+class ClaimedTurn:
     """A turn held by this runner, with everything needed to run it."""
 
     turn_id: uuid.UUID
@@ -89,7 +89,7 @@ def lease_end() -> Now:
     return Now() + dt.timedelta(seconds=settings.PANTHEON_LEASE_S)  # type: ignore[return-value]
 
 
-def turn_claim(*, turn_id: uuid.UUID, runner_id: uuid.UUID) -> Claimed | None:
+def turn_claim(*, turn_id: uuid.UUID, runner_id: uuid.UUID) -> ClaimedTurn | None:
     """Claim a turn that is queued, or running with an expired lease; None if another runner holds it.
 
     A conditional update, so exactly one of several runners wins. If a later read fails, any runner may claim
@@ -100,7 +100,7 @@ def turn_claim(*, turn_id: uuid.UUID, runner_id: uuid.UUID) -> Claimed | None:
         return None
     prices = prices_of_version(turn.prices_version)
     calls, funds = journal_take_over(turn, prices)
-    return Claimed(
+    return ClaimedTurn(
         turn_id=turn_id,
         claim=turn.claim,
         spec=spec_of(turn, question=turn.question),
@@ -132,7 +132,7 @@ def journal_take_over(turn: Any, prices: Prices) -> tuple[list[Call], TurnFunds 
 class Renewal:
     """Result of a lease renewal."""
 
-    held: dict[uuid.UUID, int]
+    claims: dict[uuid.UUID, int]
     """Turn -> claim, as stored for this runner."""
     cancelled: set[uuid.UUID]
 
@@ -153,7 +153,7 @@ def leases_renew(
     calls_note_received(received=received)
     rows = list(mine.values_list("pk", "claim", "cancel_requested_at", "user__is_active"))
     return Renewal(
-        held={pk: claim for pk, claim, _, _ in rows},
+        claims={pk: claim for pk, claim, _, _ in rows},
         cancelled={pk for pk, _, asked_at, is_active in rows if asked_at is not None or not is_active},
     )
 

@@ -25,7 +25,7 @@ from sessions.models import Call, ChatSession, Message, Summary, Turn
 from sessions.selectors.turns import terminal_fields_of
 from sessions.services.calls import TurnCalls, outcome_of
 from sessions.services.fence import FenceLost
-from sessions.services.leases import Claimed
+from sessions.services.leases import ClaimedTurn
 from web.compiled import Bound, CompiledUpdate, Slot, insertions
 
 RESULT = ("status", "stop_reason", "routing", "error", "completed_at", "last_event_seq")
@@ -65,7 +65,7 @@ BILLED = CompiledUpdate(
 @transaction.atomic(durable=True)
 def turn_commit(
     *,
-    claimed: Claimed,
+    claimed: ClaimedTurn,
     result: TurnResult,
     last_event_seq: int,
     written: TurnCalls,
@@ -138,7 +138,7 @@ def models_of(spec: TurnSpec) -> dict[str, ModelSpec]:
     return {model.id: model for model in models if model is not None}
 
 
-def messages_of(claimed: Claimed, result: TurnResult, html: Mapping[str, str]) -> list[Message]:
+def messages_of(claimed: ClaimedTurn, result: TurnResult, html: Mapping[str, str]) -> list[Message]:
     """Return the answers for the transcript; partial text from before a failure or cancel is kept, marked as such.
 
     They follow the turn's own message: a session has one turn at a time, and nothing else adds to its

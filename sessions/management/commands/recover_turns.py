@@ -31,5 +31,7 @@ class Command(BaseCommand):
         finally:
             runtime.stop()
         self.stdout.write(f"{count} turn{'' if count == 1 else 's'} recovered")
-        if recovery.taken:
-            raise CommandError(f"The time is over: {len(recovery.taken)} not finished, given back to be run.")
+        if recovery.submitted:
+            raise CommandError(
+                f"The time is over: {len(recovery.submitted)} not finished, given back to be run."
+            )

@@ -29,7 +29,7 @@ async def test_a_log_that_is_not_there_knows_nothing(log, turn_id) -> None:
     assert await log.after(turn_id, 7) == []
     assert await log.last_seq(turn_id) == 0
     assert not await log.wait(turn_id, 0, 0.05)
-    assert log.lost() == set()
+    assert log.lost_turns() == set()
     assert log.check() == "ok"
 
 
@@ -47,7 +47,7 @@ async def test_events_are_read_as_they_were_written_in_order(log, turn_id) -> No
         (4, "turn.completed"),
     ]
     assert entries[1].data == '{"type":"step.delta","text":"Zwölf \\"Boxkämpfer\\" \\n\\u0000 🦊"}'
-    assert [entry.terminal for entry in entries] == [False, False, False, True]
+    assert [entry.is_terminal for entry in entries] == [False, False, False, True]
     assert await log.last_seq(turn_id) == 4
 
 
@@ -86,7 +86,7 @@ async def test_a_seq_that_is_not_new_is_passed_over(log, turn_id) -> None:
     log.append(turn_id, 1_000_002, event("step.delta"))
     log.drain(PATIENCE_S)
     assert seqs(await log.after(turn_id, 0)) == [1, 2, 1_000_001, 1_000_002]
-    assert log.lost() == set()
+    assert log.lost_turns() == set()
 
 
 async def test_a_new_claim_goes_on_with_its_snapshot(log, turn_id) -> None:

@@ -55,7 +55,7 @@ async def read_to_end(log: RedisEventLog, turn_id: uuid.UUID, after: int = 0) ->
             for entry in entries:
                 read.append(entry.seq)
                 after = entry.seq
-                if entry.terminal:
+                if entry.is_terminal:
                     return read
             if not entries:
                 await log.wait(turn_id, after, 2.0)
@@ -150,13 +150,13 @@ async def test_a_loop_that_is_blocked_is_replaced(server, reading, turn_id, capl
     write(reading, turn_id, 1)
     reader = await follows(reading, turn_id, 4)
     release = threading.Event()
-    stalled = reading._live
+    stalled = reading._thread
     assert stalled is not None
     stalled.loop.call_soon_threadsafe(release.wait)
     try:
         reading.append(turn_id, 2, event("step.delta"))
         assert await asyncio.to_thread(reading.check) == STALLED
-        await asyncio.to_thread(until, lambda: reading.lost() == {turn_id})
+        await asyncio.to_thread(until, lambda: reading.lost_turns() == {turn_id})
         reading.append(turn_id, 3, event("turn.snapshot"))
         reading.append(turn_id, 4, event("step.delta"))
         assert seqs(await reader) == [1, 3, 4]
@@ -170,7 +170,7 @@ async def test_a_follower_whose_tasks_have_ended_is_replaced(writing, reading, t
     """As after a cancellation from within a library: nothing raises, and nothing goes on."""
     write(writing, turn_id, 1)
     reader = await follows(reading, turn_id, 3)
-    live = reading._live
+    live = reading._thread
     assert live is not None
     live.loop.call_soon_threadsafe(lambda: [task.cancel() for task in asyncio.all_tasks(live.loop)])
     await asyncio.to_thread(write, writing, turn_id, 2, 3)
@@ -180,7 +180,7 @@ async def test_a_follower_whose_tasks_have_ended_is_replaced(writing, reading, t
 async def test_a_task_that_swallows_its_cancellation_holds_nobody_up(writing, reading, turn_id) -> None:
     write(writing, turn_id, 1)
     await follow(reading, turn_id, 0, 1)
-    live = reading._live
+    live = reading._thread
     assert live is not None
     begun = threading.Event()
 

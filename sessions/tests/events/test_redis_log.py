@@ -68,7 +68,7 @@ async def test_an_ended_log_is_kept_for_an_hour(own_redis, remote, turn_id) -> N
 async def test_a_forgotten_log_leaves_nothing_in_redis(
     own_redis, remote, turn_id, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sessions.events.redis_log.FORGOTTEN_AT_ONCE", 2)
+    monkeypatch.setattr("sessions.events.redis_log.DELETE_BATCH", 2)
     turn_ids = [turn_id, *(uuid.uuid4() for _ in range(4))]
     for written in turn_ids:
         write(remote, written, 1, 2)
@@ -106,12 +106,12 @@ async def test_a_log_that_vanished_is_lost_until_it_is_opened_anew(own_redis, re
     with own_redis.client() as client:
         client.flushall()
         write(remote, turn_id, 3, 4)
-        assert remote.lost() == {turn_id}
+        assert remote.lost_turns() == {turn_id}
         assert client.exists(stream_key(turn_id)) == 0
         write(remote, turn_id, 5)
         remote.append(turn_id, 6, event("turn.snapshot"))
         write(remote, turn_id, 7)
-    assert remote.lost() == set()
+    assert remote.lost_turns() == set()
     assert seqs(await remote.after(turn_id, 2)) == [6, 7]
 
 
@@ -148,7 +148,7 @@ async def test_a_reader_goes_on_after_redis_came_back_empty(own_redis, remote, t
     await asyncio.to_thread(until, lambda: "events cannot be published" in caplog.text)
     assert not waiting.done()
     own_redis.start()
-    await asyncio.to_thread(until, lambda: remote.lost() == {turn_id})
+    await asyncio.to_thread(until, lambda: remote.lost_turns() == {turn_id})
     remote.append(turn_id, 40, event("turn.snapshot"))
     async with asyncio.timeout(PATIENCE_S):
         assert await waiting
@@ -177,7 +177,7 @@ async def test_an_unreachable_redis_blocks_nobody(own_redis, remote, turn_id) ->
     with pytest.raises((OSError, RedisError)):
         remote.check()
     own_redis.thaw()
-    await asyncio.to_thread(until, lambda: remote.lost() == {turn_id})
+    await asyncio.to_thread(until, lambda: remote.lost_turns() == {turn_id})
     assert remote.check() == "ok"
 
 
@@ -187,6 +187,6 @@ async def test_a_redis_that_is_full_drops_events_and_recovers(own_redis, remote,
         client.config_set("maxmemory", "1mb")
         remote.append(turn_id, 2, event("step.delta"))
         await asyncio.to_thread(until, lambda: "events cannot be published" in caplog.text)
-        assert remote.lost() == set()
+        assert remote.lost_turns() == set()
         client.config_set("maxmemory", "0")
-    await asyncio.to_thread(until, lambda: remote.lost() == {turn_id})
+    await asyncio.to_thread(until, lambda: remote.lost_turns() == {turn_id})

@@ -12,19 +12,19 @@ from django.contrib.sessions.models import Session
 
 from accounts.tests.support.cookie_sessions import cookie_session
 from sessions.live.jobs import JOBS, Job
-from sessions.live.runtime import Engine, runtime
+from sessions.live.runtime import WorkerLoop, runtime
 from sessions.tests.support.server_process import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-async def engine() -> AsyncIterator[Engine]:
-    engine = Engine(asyncio.get_running_loop())
+async def engine() -> AsyncIterator[WorkerLoop]:
+    engine = WorkerLoop(asyncio.get_running_loop())
     yield engine
     await engine.stop()
     await asyncio.to_thread(engine.database.close)
-    await asyncio.to_thread(engine.heart.close)
+    await asyncio.to_thread(engine.lease_database.close)
 
 
 async def test_each_job_is_repeated(engine) -> None:
@@ -46,7 +46,7 @@ async def test_a_job_that_failed_is_logged_and_done_again(engine, caplog) -> Non
         engine.loop.call_soon_threadsafe(again.set)
 
     job = Job("work", every_s=0.01, run=run, failure="it could not be done")
-    engine.repeat(job.name, partial(engine.do, job), every_s=job.every_s, failure=job.failure)
+    engine.repeat(job.name, partial(engine.run_job, job), every_s=job.every_s, failure=job.failure)
     await asyncio.wait_for(again.wait(), 30)
     assert "it could not be done" in caplog.text
 
@@ -61,7 +61,7 @@ async def test_turns_are_looked_for_where_one_may_begin(engine) -> None:
     while engine.has_place:
         engine.places.acquire()
     for needs_place in (True, False):
-        await engine.do(Job("work", every_s=1.0, run=run, failure="", needs_place=needs_place))
+        await engine.run_job(Job("work", every_s=1.0, run=run, failure="", needs_place=needs_place))
     assert looked == [1]
 
 

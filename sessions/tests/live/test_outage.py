@@ -19,7 +19,7 @@ from sessions.dispatch import use_dispatcher
 from sessions.events.entries import Entry
 from sessions.events.eventlog import event_log
 from sessions.live.database import Database
-from sessions.live.runtime import Engine, runtime
+from sessions.live.runtime import WorkerLoop, runtime
 from sessions.models import Call, Turn
 from sessions.services.turn_accept import turn_accept
 from sessions.services.turn_request import TurnRequest
@@ -59,7 +59,7 @@ def test_an_answer_waits_for_a_database_that_comes_back(ask, openai_server: Open
     with outage():
         gate.open()
         openai_server.wait_served(1)
-        until(lambda: "turn_commit is tried again" in caplog.text)
+        until(lambda: "retrying turn_commit" in caplog.text)
         until(lambda: "leases could not be renewed" in caplog.text)
     until(lambda: is_final(turn))
     turn.refresh_from_db()
@@ -157,7 +157,7 @@ def test_what_was_committed_and_not_told_is_not_done_again(ask, openai_server: O
 
 
 async def test_periodic_work_that_broke_once_is_done_again(caplog) -> None:
-    engine, again, tries = Engine(asyncio.get_running_loop()), asyncio.Event(), []
+    engine, again, tries = WorkerLoop(asyncio.get_running_loop()), asyncio.Event(), []
 
     async def work() -> None:
         tries.append(1)
@@ -171,5 +171,5 @@ async def test_periodic_work_that_broke_once_is_done_again(caplog) -> None:
     finally:
         await engine.stop()
         await asyncio.to_thread(engine.database.close)
-        await asyncio.to_thread(engine.heart.close)
+        await asyncio.to_thread(engine.lease_database.close)
     assert "it could not be done" in caplog.text

@@ -61,19 +61,19 @@ def test_a_renewed_lease_keeps_the_turn_and_brings_the_cancel(turn) -> None:
     turn_claim(turn_id=turn.pk, runner_id=RUNNER)
     expire_leases()
     renewal = leases_renew(runner_id=RUNNER, turn_ids=[turn.pk], received={})
-    assert renewal.held == {turn.pk: 1}
+    assert renewal.claims == {turn.pk: 1}
     assert renewal.cancelled == set()
     assert turn_claim(turn_id=turn.pk, runner_id=OTHER) is None
     turn_cancel(turn=turn)
     assert leases_renew(runner_id=RUNNER, turn_ids=[turn.pk], received={}).cancelled == {turn.pk}
-    assert leases_renew(runner_id=OTHER, turn_ids=[turn.pk], received={}).held == {}
+    assert leases_renew(runner_id=OTHER, turn_ids=[turn.pk], received={}).claims == {}
 
 
 def test_a_turn_whose_run_broke_keeps_no_lease(turn) -> None:
     """It is not among those that the process says it runs, so its lease runs out although others' are renewed."""
     turn_claim(turn_id=turn.pk, runner_id=RUNNER)
     expire_leases()
-    assert leases_renew(runner_id=RUNNER, turn_ids=[], received={}).held == {}
+    assert leases_renew(runner_id=RUNNER, turn_ids=[], received={}).claims == {}
     assert turn_claim(turn_id=turn.pk, runner_id=OTHER) is not None
 
 

@@ -29,7 +29,7 @@ class VanishingLog(MemoryEventLog):
         super().__init__()
         self.vanished: set[uuid.UUID] = set()
 
-    def lost(self) -> set[uuid.UUID]:
+    def lost_turns(self) -> set[uuid.UUID]:
         return self.vanished
 
 

@@ -33,7 +33,7 @@ from sessions.dispatch import use_dispatcher
 from sessions.models import Call, Room, Turn
 from sessions.selectors.calibration import Observation, observations
 from sessions.services.calls import TurnCalls, call_close, call_cost, call_of_intent, calls_write
-from sessions.services.leases import Claimed, turn_claim
+from sessions.services.leases import ClaimedTurn, turn_claim
 from sessions.services.turn_accept import turn_accept
 from sessions.services.turn_commit import turn_commit
 from sessions.services.turn_request import TurnRequest
@@ -198,7 +198,7 @@ turns = st.builds(
 class Made:
     """A call that is open, and the most input tokens that it can have."""
 
-    claimed: Claimed
+    claimed: ClaimedTurn
     plan: Asked
     intent: CallIntent
     most: int
@@ -227,13 +227,13 @@ def run_at_once(asked: list[tuple[Turn, Asked]]) -> int:
     return excess
 
 
-def claimed_of(turn: Turn) -> Claimed:
+def claimed_of(turn: Turn) -> ClaimedTurn:
     claimed = turn_claim(turn_id=turn.pk, runner_id=uuid.uuid4())
     assert claimed is not None
     return claimed
 
 
-def calls_begin(claimed: Claimed, plan: Asked) -> Iterator[Made]:
+def calls_begin(claimed: ClaimedTurn, plan: Asked) -> Iterator[Made]:
     """Make the calls that the funds cover, as the engine does."""
     for number, agent in enumerate(claimed.spec.roster, start=1):
         request, audit = build_request(claimed.spec, reply_prompt(claimed.spec, agent))

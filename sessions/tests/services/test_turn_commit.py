@@ -20,7 +20,7 @@ from orchestration.engine.steps import StepResult
 from sessions.models import Call, Message, Turn
 from sessions.services.calls import TurnCalls, call_close, call_of_intent, calls_write
 from sessions.services.fence import FenceLost
-from sessions.services.leases import Claimed, turn_claim
+from sessions.services.leases import ClaimedTurn, turn_claim
 from sessions.services.turn_accept import turn_accept
 from sessions.services.turn_commit import turn_commit
 from sessions.services.turn_request import TurnRequest
@@ -37,7 +37,7 @@ def _budgets(db: None) -> None:
     budget_save(budget=Budget(scope="everyone", limit_pico=1, hard=False))
 
 
-def claimed_turn(alice, calls: int) -> tuple[Claimed, TurnResult]:
+def claimed_turn(alice, calls: int) -> tuple[ClaimedTurn, TurnResult]:
     """A claimed turn whose agents have all answered, each call in the journal."""
     model = make_model(alias=f"model-{calls}")
     agents = [make_agent(alice, f"a{calls}-{number}", model) for number in range(calls)]
@@ -51,7 +51,7 @@ def claimed_turn(alice, calls: int) -> tuple[Claimed, TurnResult]:
     return claimed, TurnResult("completed", tuple(answers))
 
 
-def start_call(claimed: Claimed, key: str, number: int) -> CallIntent:
+def start_call(claimed: ClaimedTurn, key: str, number: int) -> CallIntent:
     agent = claimed.spec.agent(key)
     request, audit = build_request(claimed.spec, reply_prompt(claimed.spec, agent))
     call_id, step_id = str(uuid.uuid4()), str(uuid.uuid4())
@@ -61,7 +61,7 @@ def start_call(claimed: Claimed, key: str, number: int) -> CallIntent:
     return intent
 
 
-def finish_call(claimed: Claimed, key: str, number: int) -> StepResult:
+def finish_call(claimed: ClaimedTurn, key: str, number: int) -> StepResult:
     intent, agent = start_call(claimed, key, number), claimed.spec.agent(key)
     report = UsageReport(Usage(input=100, output=10 * number), "provider", {"prompt_tokens": 100})
     outcome = CallOutcome(intent.call_id, "ok", f"Answer {number}", report)
@@ -73,7 +73,7 @@ def finish_call(claimed: Claimed, key: str, number: int) -> StepResult:
     )
 
 
-def commit(claimed: Claimed, result: TurnResult) -> None:
+def commit(claimed: ClaimedTurn, result: TurnResult) -> None:
     written = TurnCalls(list(Call.objects.filter(turn_id=claimed.turn_id).order_by("number")))
     turn_commit(claimed=claimed, result=result, last_event_seq=7, written=written)
 
