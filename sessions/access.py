@@ -13,7 +13,7 @@ from accounts.models import User
 from orchestration.models import Provider
 from sessions.models import Agent, ChatSession, Room, Summary, Turn
 from sessions.models.agent import key_validator
-from sessions.selectors.deleted import kept_since
+from sessions.selectors.deleted import retention_start
 from sessions.selectors.room_names import rooms_named
 from web.compiled import CompiledQuery, Slot
 from web.errors import NotFound
@@ -61,8 +61,8 @@ def access_agent(user: User, agent_id: str | uuid.UUID) -> Agent:
 
 def access_agent_by_key(user: User, key: str) -> Agent:
     # Check the format first: a database rejects some texts, such as those with a NUL, as parameters.
-    known = Agent.objects.of(user).filter(key=key) if KEY.match(key) else Agent.objects.none()
-    agent: Agent | None = known.first()
+    agents = Agent.objects.of(user).filter(key=key) if KEY.match(key) else Agent.objects.none()
+    agent: Agent | None = agents.first()
     if agent is None:
         raise NotFound()
     return agent
@@ -104,8 +104,8 @@ def access_summary(user: User, summary_id: str | uuid.UUID) -> Summary:
 
 def access_restorable(model: type[Row], user: User, row_id: str | uuid.UUID) -> Row:
     """Return the user's agent, room or session, including one that was deleted but can still be restored."""
-    kept = Q(deleted_at__isnull=True) | Q(deleted_at__gte=kept_since())
-    row: Row = _one(model.objects.filter(kept, owner=user), row_id)
+    restorable = Q(deleted_at__isnull=True) | Q(deleted_at__gte=retention_start())
+    row: Row = _one(model.objects.filter(restorable, owner=user), row_id)
     return row
 
 

@@ -13,8 +13,8 @@ class ChatSessionsConfig(AppConfig):
         from django.db.backends.signals import connection_created
 
         from billing.ports import use_rooms
-        from sessions.selectors.rooms import LivingRooms
+        from sessions.selectors.rooms import ExistingRooms
         from sessions.selectors.search import sqlite_function_add
 
-        use_rooms(LivingRooms())
+        use_rooms(ExistingRooms())
         connection_created.connect(sqlite_function_add)

@@ -14,7 +14,7 @@ from billing.days import PRESETS, DayRange, utc_today
 from billing.models import UsageEvent
 from billing.reports.query import parse_range
 from sessions.selectors.ledger_audit import INVARIANTS
-from sessions.selectors.ledger_findings import Audited, Finding, Part, audited
+from sessions.selectors.ledger_findings import Finding, FindingPart, InvariantFindings, findings_for
 from web.admin.links import address
 from web.errors import PantheonError
 
@@ -64,7 +64,7 @@ class LedgerAuditPage(CostsPage):
     def get(self, request: HttpRequest) -> HttpResponse:
         preset, days, wrong = range_asked(request)
         run = "range" in request.GET or not is_large()
-        found = [audited(invariant, days=days, most=SHOWN) for invariant in INVARIANTS] if run else []
+        found = [findings_for(invariant, days=days, limit=SHOWN) for invariant in INVARIANTS] if run else []
         lines = [line_of(each) for each in found]
         return self.page(
             "admin/chat_sessions/ledger_audit.html",
@@ -97,7 +97,7 @@ def is_large() -> bool:
     return UsageEvent.objects.order_by().values("pk")[: AT_ONCE + 1].count() > AT_ONCE
 
 
-def line_of(found: Audited) -> Line:
+def line_of(found: InvariantFindings) -> Line:
     count = len(found.findings)
     if not count:
         verdict = "ok"
@@ -116,7 +116,7 @@ def linked(finding: Finding) -> list[tuple[str, str]]:
     return [(part.text, address_of(part)) for part in finding.parts]
 
 
-def address_of(part: Part) -> str:
+def address_of(part: FindingPart) -> str:
     if part.kind in DAYS:
         first = dt.date.fromisoformat(part.text)
         last = first + dt.timedelta(days=DAYS[part.kind] - 1)

@@ -19,7 +19,7 @@ from accounts.services.audit import audit_record
 from sessions.access import any_session, any_turn
 from sessions.models import ChatSession, Summary, Turn
 from sessions.pages.conversation import index_from
-from sessions.selectors.reading import read_summaries, read_turns, turns_before, visible
+from sessions.selectors.reading import list_visible_summaries, list_visible_turns, turns_before, visible
 
 if TYPE_CHECKING:
     _Base = admin.ModelAdmin
@@ -83,8 +83,8 @@ class ReadTurnPage(ReadingPage):
             session_url=reverse("read-session", args=[turn.session_id]),
             goal=visible(turn.snapshot.get("goal", "")),
             roster=visible(turn.snapshot.get("roster", [])),
-            turns=read_turns([turn]),
-            summaries=read_summaries(Summary.objects.filter(turn=turn)),
+            turns=list_visible_turns([turn]),
+            summaries=list_visible_summaries(Summary.objects.filter(turn=turn)),
         )
 
 
@@ -100,7 +100,7 @@ class ReadSessionPage(ReadingPage):
             f"Session {session.pk}",
             reverse("admin:chat_sessions_chatsession_change", args=[session.pk]),
             session_title=visible(session.title),
-            turns=read_turns(turns),
+            turns=list_visible_turns(turns),
             more=more,
-            summaries=[] if before else read_summaries(Summary.objects.filter(session=session)[:1]),
+            summaries=[] if before else list_visible_summaries(Summary.objects.filter(session=session)[:1]),
         )

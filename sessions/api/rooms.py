@@ -20,7 +20,7 @@ from sessions.api.agents import AgentSerializer
 from sessions.api.fields import ModelAliasField
 from sessions.api.sized_pages import SizedPages
 from sessions.models import Agent, Room
-from sessions.selectors.rooms import prompt_chars, rooms_with_agents, seated
+from sessions.selectors.rooms import agents_of_room, prompt_chars, rooms_with_agents
 from sessions.services.rooms import MAX_AGENTS, room_create, room_delete, room_set_agents, room_update
 from web.api.schema import operation
 from web.errors import NotFound, ValidationFailed
@@ -62,7 +62,10 @@ class RoomSerializer(serializers.ModelSerializer[Room]):
         }
 
     def to_representation(self, room: Room) -> dict[str, Any]:
-        return {**super().to_representation(room), "agents": AgentSerializer(seated(room), many=True).data}
+        return {
+            **super().to_representation(room),
+            "agents": AgentSerializer(agents_of_room(room), many=True).data,
+        }
 
 
 class AgentIdsSerializer(serializers.Serializer[Any]):

@@ -12,7 +12,14 @@ from accounts.access import signed_in
 from accounts.api.base import ApiView
 from sessions.api.chats import MAX_MESSAGES_PER_PAGE, MESSAGES_PER_PAGE, whole_number
 from sessions.models import Message
-from sessions.selectors.search import MAX_QUERY_CHARS, Place, place_of, read_query, result_json, search
+from sessions.selectors.search import (
+    MAX_QUERY_CHARS,
+    ResultPosition,
+    parse_search_query,
+    position_of_cursor,
+    result_json,
+    search,
+)
 from sessions.selectors.search_terms import MAX_TERMS
 from web.api.schema import PAGE, operation, page_of, query
 from web.api.shapes import count, identifier, moment, one_of, text
@@ -53,8 +60,8 @@ class SearchView(ApiView):
         limit = whole_number(request, "limit", MESSAGES_PER_PAGE, MAX_MESSAGES_PER_PAGE)
         found = search(
             signed_in(request),
-            read_query(request.query_params.get("q", "")),
-            after=place_of(request.query_params.get("cursor")),
+            parse_search_query(request.query_params.get("q", "")),
+            after=position_of_cursor(request.query_params.get("cursor")),
             limit=limit,
         )
         results = [result_json(row, found.terms) for row in found.rows]
@@ -63,7 +70,7 @@ class SearchView(ApiView):
         )
 
 
-def page_after(request: Request, place: Place) -> str:
+def page_after(request: Request, place: ResultPosition) -> str:
     query = request.query_params.copy()
     query["cursor"] = place.cursor
     return f"{request.build_absolute_uri(request.path)}?{query.urlencode()}"

@@ -26,7 +26,7 @@ from sessions.live.database import read_in_request
 from sessions.models import Summary, Turn
 from sessions.selectors.summaries import summary_json
 from sessions.selectors.turns import turn_json_by_id
-from sessions.services.accept_once import Accepted
+from sessions.services.accept_once import AcceptedTurn
 from sessions.services.summaries import summary_accept, summary_update
 from sessions.services.turn_request import TurnRequest
 from web.api.schema import PAGE, operation, page_of
@@ -92,11 +92,11 @@ class SummariesView(LimitedAsTurns, AsyncAPIView, GenericAPIView[Summary]):
         accepted, options = accept_posted(request, SummarizeSerializer, make, options=SummarizeSerializer)
         return self._wait(accepted, **options)
 
-    async def _wait(self, accepted: Accepted, background: bool) -> HttpResponseBase:
+    async def _wait(self, accepted: AcceptedTurn, background: bool) -> HttpResponseBase:
         final = not background and await wait_until_final(accepted.turn.pk, settings.PANTHEON_WAIT_S)
         return await read_in_request(self._answer, accepted, final)
 
-    def _answer(self, accepted: Accepted, final: bool) -> Response:
+    def _answer(self, accepted: AcceptedTurn, final: bool) -> Response:
         turn, headers = accepted.turn, headers_of(accepted)
         if not final:
             return Response(turn_json_by_id(turn.pk), status=202, headers=headers)

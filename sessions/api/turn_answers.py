@@ -12,11 +12,11 @@ from sessions.api.events import event_stream, wait_until_final
 from sessions.live.database import read_in_request
 from sessions.models import Turn
 from sessions.selectors.turns import turn_json_by_id
-from sessions.services.accept_once import Accepted
+from sessions.services.accept_once import AcceptedTurn
 from web.errors import HTTP_STATUS, PantheonError
 
 
-async def answer(accepted: Accepted, *, stream: bool, background: bool) -> HttpResponseBase:
+async def answer(accepted: AcceptedTurn, *, stream: bool, background: bool) -> HttpResponseBase:
     """Respond to a turn request: with its event stream, 202 at once, or the finished turn."""
     turn, headers = accepted.turn, headers_of(accepted)
     if stream:
@@ -30,7 +30,7 @@ async def answer(accepted: Accepted, *, stream: bool, background: bool) -> HttpR
     return Response(body, status=201, headers=headers)
 
 
-def headers_of(accepted: Accepted) -> dict[str, str]:
+def headers_of(accepted: AcceptedTurn) -> dict[str, str]:
     """Return the headers of every response to a turn request."""
     headers = {"Location": f"/api/v1/turns/{accepted.turn.pk}"}
     if accepted.replayed:

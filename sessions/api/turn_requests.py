@@ -14,7 +14,7 @@ from accounts.access import signed_in
 from accounts.models import ApiToken
 from sessions.api.fields import AskedModeField
 from sessions.models import Turn
-from sessions.services.accept_once import Accepted, accept_once
+from sessions.services.accept_once import AcceptedTurn, accept_once
 from web.errors import ValidationFailed
 
 MAX_MESSAGE_CHARS = 100_000
@@ -76,7 +76,7 @@ def accept_posted(
     make: Callable[..., Turn],
     *,
     options: type[serializers.Serializer[Any]] = AnswerOptions,
-) -> tuple[Accepted, dict[str, Any]]:
+) -> tuple[AcceptedTurn, dict[str, Any]]:
     """Accept a turn request once; return its turn and the options of its response.
 
     `make` accepts the turn: it gets `user`, `token`, `idempotency_key`, `digest` and the fields of the body. `options`:

@@ -20,7 +20,7 @@ from sessions.api.turn_answers import answer
 from sessions.api.turn_requests import TurnRequestSerializer, accept_posted
 from sessions.api.turn_schema import TURN_ANSWERS, TURN_ERRORS, WRITTEN
 from sessions.models import Turn
-from sessions.selectors.portions import said_in
+from sessions.selectors.portions import text_sizes
 from sessions.selectors.turns import turn_json, turns_json
 from sessions.services.turn_accept import turn_accept
 from sessions.services.turn_cancel import turn_cancel
@@ -32,7 +32,7 @@ from web.api.schema import PAGE, operation, page_of
 
 class TurnPages(SizedPages):
     def sizes(self, rows: Sequence[Turn]) -> Iterable[int]:
-        return (chars for _, chars in said_in([turn.pk for turn in rows]))
+        return (chars for _, chars in text_sizes([turn.pk for turn in rows]))
 
 
 class TurnsView(LimitedAsTurns, AsyncAPIView, GenericAPIView[Turn]):

@@ -23,7 +23,7 @@ from sessions.services.calls import (
     call_exists,
     call_of_intent,
     calls_write,
-    journal_try,
+    journal_check,
 )
 from sessions.services.leases import ClaimedTurn
 
@@ -102,7 +102,9 @@ class DatabaseJournal(TurnJournal):
 
     async def _write(self, *, begun: Call | None = None, ended: Sequence[Call]) -> None:
         turn_id, claim = self._claimed.turn_id, self._claimed.claim
-        await self.database.persist(calls_write, turn_id=turn_id, claim=claim, begun=begun, ended=ended)
+        await self.database.persist(
+            calls_write, turn_id=turn_id, claim=claim, new_call=begun, ended_calls=ended
+        )
 
     def _remove_written(self, ended: Sequence[Call]) -> None:
         self.written.ended = [call for call in self.written.ended if call not in ended]
@@ -146,7 +148,7 @@ class JournalState:
         if settings.PANTHEON_JOURNAL == MEMORY:
             return MEMORY
         if not self._writable:
-            journal_try()
+            journal_check()
             self._writable = True
         return DATABASE
 

@@ -216,7 +216,7 @@ class WorkerLoop:
         for turn_id, turn in turns.items():
             if ended := tuple(turn.bridge.journal.written.ended):
                 with contextlib.suppress(FenceLost):  # it was committed after all
-                    await self.database.run(calls_write, turn_id=turn_id, claim=turn.claim, ended=ended)
+                    await self.database.run(calls_write, turn_id=turn_id, claim=turn.claim, ended_calls=ended)
 
 
 async def end_tasks(tasks: Iterable[asyncio.Task[Any]]) -> None:

@@ -26,10 +26,10 @@ from sessions.pages.transcript import turn_view
 from sessions.selectors.pages import (
     agents_in,
     default_alias,
+    has_summary,
     is_newest,
     session_total,
     sessions_beside,
-    summarized,
     transcript_page,
     turn_rows,
 )
@@ -90,7 +90,7 @@ class SessionTurnView(PageView):
         session = access_session(self.user, session_id)
         turn = access_turn(self.user, turn_id)
         return render(
-            request, "partials/turn.html", {**version_context(session, turn), "summarized": summarized(turn)}
+            request, "partials/turn.html", {**version_context(session, turn), "summarized": has_summary(turn)}
         )
 
 

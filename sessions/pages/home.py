@@ -15,7 +15,7 @@ from billing.reports.sums import Sums, room_sums
 from sessions.models import Agent, Room
 from sessions.pages.money import Money, money
 from sessions.selectors.pages import agents_of, default_alias, recent_sessions
-from sessions.selectors.rooms import rooms_listed
+from sessions.selectors.rooms import list_rooms
 from sessions.services.chats import session_create
 from sessions.services.starter import starter_council_create
 
@@ -44,7 +44,7 @@ class HomeView(PageView):
 
 def rooms_of(user: User) -> list[RoomLine]:
     sums = room_sums(user, month_of(utc_today()))
-    rooms = [(room, sums.get(room.pk, Sums())) for room in rooms_listed(user)]
+    rooms = [(room, sums.get(room.pk, Sums())) for room in list_rooms(user)]
     return [RoomLine(room, money(each.priced_cost_pico), each.unpriced_calls) for room, each in rooms]
 
 

@@ -11,7 +11,7 @@ from accounts.pages.base import PageView
 from sessions.access import access_restorable
 from sessions.downloads import download
 from sessions.models import Agent, ChatSession, Room
-from sessions.selectors.deleted import recently_deleted
+from sessions.selectors.deleted import list_recently_deleted
 from sessions.selectors.person import person_json
 from sessions.services.restore import agent_restore, room_restore, session_restore
 from web.errors import PantheonError, ValidationFailed
@@ -27,7 +27,7 @@ class AccountExportView(PageView):
 
 class DeletedView(PageView):
     def get(self, request: HttpRequest) -> HttpResponse:
-        return render(request, "pages/deleted.html", {"deleted": recently_deleted(self.user)})
+        return render(request, "pages/deleted.html", {"deleted": list_recently_deleted(self.user)})
 
 
 class SessionRestoreView(PageView):

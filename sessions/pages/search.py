@@ -15,8 +15,14 @@ from accounts.pages.base import PageView
 from sessions.markdown import visible_text
 from sessions.models import ChatSession, Message
 from sessions.pages.places import address_of_message
-from sessions.selectors.search import MAX_QUERY_CHARS, beginning_of, place_of, read_query, search
-from sessions.selectors.search_terms import MAX_TERMS, Terms, places, snippet
+from sessions.selectors.search import (
+    MAX_QUERY_CHARS,
+    beginning_of,
+    parse_search_query,
+    position_of_cursor,
+    search,
+)
+from sessions.selectors.search_terms import MAX_TERMS, Terms, match_spans, snippet
 
 FINDS_PER_PAGE = 20
 
@@ -58,7 +64,9 @@ class SearchView(PageView):
         context = {"searching": True, "asked": asked, "max_chars": MAX_QUERY_CHARS}
         if asked:
             cursor = request.GET.get("cursor")
-            found = search(self.user, read_query(asked), after=place_of(cursor), limit=FINDS_PER_PAGE)
+            found = search(
+                self.user, parse_search_query(asked), after=position_of_cursor(cursor), limit=FINDS_PER_PAGE
+            )
             older = found.more and f"?{urlencode({'q': asked, 'cursor': found.more.cursor})}"
             context |= {
                 "finds": [find_of(row, found.terms) for row in found.rows],
@@ -84,7 +92,7 @@ def marked(text: str, terms: Terms) -> list[Piece]:
     """Split a text into pieces, with the matches apart."""
     pieces: list[Piece] = []
     end = 0
-    for begin, until in places(text, terms):
+    for begin, until in match_spans(text, terms):
         if until <= end:
             continue
         begin = max(begin, end)

@@ -15,7 +15,7 @@ from orchestration.engine.summary import FIELDS
 from sessions.access import access_session
 from sessions.markdown import visible_text
 from sessions.models import ChatSession, Message, Summary
-from sessions.selectors.pages import Source, sources_by_seq, summarizing_turn
+from sessions.selectors.pages import SourceMessage, sources_by_seq, summarizing_turn
 from sessions.selectors.summaries import newest_summary
 
 TITLES = {
@@ -76,7 +76,7 @@ def summary_panel(session: ChatSession) -> SummaryPanel:
     return SummaryPanel(summary, text, lists, markdown_of(text, lists), summarizing_turn(session))
 
 
-def item_from(item: dict[str, object], session: ChatSession, sources: dict[int, Source]) -> Item:
+def item_from(item: dict[str, object], session: ChatSession, sources: dict[int, SourceMessage]) -> Item:
     seq = item["message_seq"]
     assert seq is None or isinstance(seq, int)
     source = sources.get(seq) if seq is not None else None
@@ -84,7 +84,7 @@ def item_from(item: dict[str, object], session: ChatSession, sources: dict[int, 
     return Item(visible_text(str(item["text"])), bool(item.get("pinned")), seq, href)
 
 
-def address_of(source: Source, session: ChatSession) -> str:
+def address_of(source: SourceMessage, session: ChatSession) -> str:
     """Return the URL of a page that ends with a message's turn, with the message's anchor.
 
     Scripts stay on the current page if it contains the message.

@@ -7,11 +7,11 @@ from functools import lru_cache
 from sessions.markdown import RENDERER, render_markdown
 from sessions.models import Message
 
-KEPT = 32
+CACHE_SIZE = 32
 """About a page of answers without stored HTML: those of running turns and of earlier versions."""
 
 
-@lru_cache(maxsize=KEPT)
+@lru_cache(maxsize=CACHE_SIZE)
 def answer_html(text: str) -> str:
     """Render the HTML of an answer that is not a message yet."""
     return render_markdown(text)

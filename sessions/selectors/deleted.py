@@ -13,12 +13,12 @@ from django.utils import timezone
 from accounts.models import User
 from sessions.models import Agent, ChatSession, Room
 
-LISTED = 100
+MAX_ITEMS = 100
 """Per kind, the latest."""
 
 
 @dataclass(frozen=True, slots=True)
-class Deleted:
+class DeletedItems:
     """A person's recently deleted items, the latest first."""
 
     sessions: Sequence[ChatSession]
@@ -32,22 +32,22 @@ class Deleted:
         return bool(self.sessions or self.rooms or self.agents)
 
 
-def kept_since() -> dt.datetime:
+def retention_start() -> dt.datetime:
     """Return the start of the retention period; the purge erases everything deleted before."""
     return timezone.now() - dt.timedelta(days=settings.PANTHEON_PURGE_AFTER_DAYS)
 
 
-def recently_deleted(user: User) -> Deleted:
-    due = kept_since()
-    sessions = ChatSession.objects.filter(owner=user, deleted_at__gte=due).select_related("room", "agent")
+def list_recently_deleted(user: User) -> DeletedItems:
+    start = retention_start()
+    sessions = ChatSession.objects.filter(owner=user, deleted_at__gte=start).select_related("room", "agent")
     alone = sessions.exclude(Q(room__deleted_at__isnull=False) & Q(room__deleted_at=F("deleted_at")))
-    return Deleted(
-        sessions=list(alone.order_by("-deleted_at", "id")[:LISTED]),
+    return DeletedItems(
+        sessions=list(alone.order_by("-deleted_at", "id")[:MAX_ITEMS]),
         rooms=list(
-            Room.objects.filter(owner=user, deleted_at__gte=due).order_by("-deleted_at", "id")[:LISTED]
+            Room.objects.filter(owner=user, deleted_at__gte=start).order_by("-deleted_at", "id")[:MAX_ITEMS]
         ),
         agents=list(
-            Agent.objects.filter(owner=user, deleted_at__gte=due).order_by("-deleted_at", "id")[:LISTED]
+            Agent.objects.filter(owner=user, deleted_at__gte=start).order_by("-deleted_at", "id")[:MAX_ITEMS]
         ),
         days=settings.PANTHEON_PURGE_AFTER_DAYS,
     )

@@ -21,7 +21,7 @@ SUMMARIES_AT_ONCE = 10
 Json = dict[str, Any]
 
 
-class WrittenList(list[Json]):
+class StreamedList(list[Json]):
     """A list for `JSONEncoder.iterencode`, to be written once: its items are produced on the fly and not kept."""
 
     def __init__(self, items: Iterator[Json]) -> None:
@@ -53,8 +53,8 @@ def session_document(session: ChatSession) -> Json:
         "agent": session.agent and {"id": str(session.agent_id), "key": session.agent.key},
         "created_at": instant(session.created_at),
         "exported_at": instant(timezone.now()),
-        "turns": WrittenList(chain.from_iterable(map(turns_json, turn_portions(session)))),
-        "summaries": WrittenList(map(summary_json, summaries_of(session))),
+        "turns": StreamedList(chain.from_iterable(map(turns_json, turn_portions(session)))),
+        "summaries": StreamedList(map(summary_json, summaries_of(session))),
     }
 
 
@@ -92,8 +92,8 @@ def heading(message: Message) -> str:
     elif message.role == Message.Role.MANAGER:
         speaker = "Synthesis"
     model = f" · {line(message.model)}" if message.model else ""
-    cut = "" if message.status == Message.Status.COMPLETE else f" · {message.status}"
-    return f"{speaker}{model}{cut}"
+    status = "" if message.status == Message.Status.COMPLETE else f" · {message.status}"
+    return f"{speaker}{model}{status}"
 
 
 def summary_parts(summary: Summary) -> list[str]:

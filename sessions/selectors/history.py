@@ -22,9 +22,9 @@ def history_of(
     """Return the messages of a range, except those of the turn `without`."""
     if before_seq == after_seq + 1:
         return ()
-    said = transcript(session_id, after_seq=after_seq, through_seq=before_seq - 1)
+    messages = transcript(session_id, after_seq=after_seq, through_seq=before_seq - 1)
     return tuple(
-        line_of_message(message) for message in said if without is None or message.turn_id != without.pk
+        line_of_message(message) for message in messages if without is None or message.turn_id != without.pk
     )
 
 

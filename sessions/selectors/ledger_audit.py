@@ -25,7 +25,7 @@ from billing.selectors.budgets import events_of_period
 from orchestration.engine.purposes import SHOWN, Purpose
 from orchestration.gateway.usage import total_input_told
 from sessions.models import Call, Message, Turn
-from sessions.selectors.ledger_losses import disagreements, lost_periods
+from sessions.selectors.ledger_losses import disagreements, missing_periods
 
 CHUNK = 2_000
 
@@ -59,21 +59,24 @@ def commits() -> Iterator[str]:
     )
     answers = Message.objects.exclude(role=Message.Role.USER)
     yield from lines(answers.exclude(final), "a turn that is not final published message")
-    asked = Message.objects.filter(role=Message.Role.USER, turn=OuterRef("pk"))
+    questions = Message.objects.filter(role=Message.Role.USER, turn=OuterRef("pk"))
     yield from lines(
-        Turn.objects.spoken().filter(status__in=Turn.FINAL).exclude(Exists(asked)),
+        Turn.objects.spoken().filter(status__in=Turn.FINAL).exclude(Exists(questions)),
         "no message of a person is left of the final turn",
     )
     # Failed turns have no answers: one that fails on every run is given up with the calls of its journal.
-    heard = Q(committed=True, status=Call.Status.OK, purpose__in=SHOWN)
-    said = answers.filter(pk=OuterRef("step_id"), turn=OuterRef("turn"))
+    shown_calls = Q(committed=True, status=Call.Status.OK, purpose__in=SHOWN)
+    answer = answers.filter(pk=OuterRef("step_id"), turn=OuterRef("turn"))
     yield from lines(
-        Call.objects.filter(final, heard).exclude(Exists(said)).exclude(turn__status=Turn.Status.FAILED),
+        Call.objects.filter(final, shown_calls)
+        .exclude(Exists(answer))
+        .exclude(turn__status=Turn.Status.FAILED),
         "no message has the answer of call",
     )
-    answered = Turn.objects.spoken().filter(status__in=[Turn.Status.COMPLETED, Turn.Status.PARTIAL])
+    completed = Turn.objects.spoken().filter(status__in=[Turn.Status.COMPLETED, Turn.Status.PARTIAL])
     yield from lines(
-        answered.exclude(Exists(answers.filter(turn=OuterRef("pk")))), "nobody answered in the completed turn"
+        completed.exclude(Exists(answers.filter(turn=OuterRef("pk")))),
+        "nobody answered in the completed turn",
     )
     yield from lines(
         Turn.objects.filter(status__in=Turn.FINAL, last_event_seq=None),
@@ -110,8 +113,10 @@ def holds() -> Iterator[str]:
         Hold.objects.exclude(resolved_at=None).filter(turn_id__in=active),
         "resolved before its turn's end: hold",
     )
-    taken = HoldLine.objects.filter(period=OuterRef("pk"), hold__resolved_at=None).order_by().values("period")
-    open_sum = Coalesce(Subquery(taken.annotate(sum=Sum("amount_pico")).values("sum")), 0)
+    open_lines = (
+        HoldLine.objects.filter(period=OuterRef("pk"), hold__resolved_at=None).order_by().values("period")
+    )
+    open_sum = Coalesce(Subquery(open_lines.annotate(sum=Sum("amount_pico")).values("sum")), 0)
     wrong = BudgetPeriod.objects.annotate(taken=open_sum).exclude(held_pico=F("taken")).order_by("pk")
     for pk, budget_id in wrong.values_list("pk", "budget_id").iterator(chunk_size=CHUNK):
         yield f"held is not the sum of the open holds in period {pk} of budget {budget_id}"
@@ -125,7 +130,7 @@ def spending() -> Iterator[str]:
         spent, summed = period_sums(period.pk)
         if spent != summed and (spent, summed) == period_sums(period.pk):  # a commit in between changes both
             yield f"period {period.pk} of budget {period.budget_id} has spent {spent}, its events make {summed}"
-    yield from lost_periods()
+    yield from missing_periods()
 
 
 def period_sums(period_id: int) -> tuple[int, int]:
@@ -170,13 +175,13 @@ def rollups() -> Iterator[str]:
     weekly = Q(cut__in=WEEKLY)
     days = {*days_of(DailyUsage.objects.all()), *days_of(UsageTotal.objects.exclude(weekly)), *event_days()}
     mondays = {*days_of(UsageTotal.objects.filter(weekly)), *map(monday_of, days)}
-    for different, first_days in ((different_of_day, days), (different_of_week, mondays)):
+    for different, first_days in ((day_differences, days), (week_differences, mondays)):
         for day in sorted(first_days):
-            found = different(day)
+            differences = different(day)
             # A commit between the two reads looks like a breach, but not like the same one a second time.
-            again = different(day) if found else {}
-            for key in sorted(found, key=str):
-                if again.get(key) == found[key]:
+            confirmed = different(day) if differences else {}
+            for key in sorted(differences, key=str):
+                if confirmed.get(key) == differences[key]:
                     names = KEY if len(key) == len(KEY) else TOTAL_KEY
                     yield "rollup " + " ".join(
                         f"{name}={part}"
@@ -197,17 +202,21 @@ def event_days() -> Iterator[dt.date]:
 Sums = dict[tuple[Any, ...], list[int]]
 
 
-def different_of_day(day: dt.date) -> Sums:
-    summed = summed_rows(day, 1)
+def day_differences(day: dt.date) -> Sums:
+    summed = rows_from_events(day, 1)
     stored = rows_by_key(DailyUsage.objects.filter(day=day), KEY, SUMS)
-    return different(stored, summed) | different(stored_totals(day, DAILY), totalled(summed, DAILY))
+    return differences_between(stored, summed) | differences_between(
+        stored_totals(day, DAILY), totals_by_cut(summed, DAILY)
+    )
 
 
-def different_of_week(monday: dt.date) -> Sums:
-    return different(stored_totals(monday, WEEKLY), totalled(summed_rows(monday, 7), WEEKLY))
+def week_differences(monday: dt.date) -> Sums:
+    return differences_between(
+        stored_totals(monday, WEEKLY), totals_by_cut(rows_from_events(monday, 7), WEEKLY)
+    )
 
 
-def different(stored: Sums, summed: Sums) -> Sums:
+def differences_between(stored: Sums, summed: Sums) -> Sums:
     """Return the keys whose stored sums differ from the events' sums, with the differences."""
     nothing = [0] * len(TOTAL_SUMS)
     off = {
@@ -222,29 +231,29 @@ def stored_totals(day: dt.date, cuts: Iterable[str]) -> Sums:
 
 
 def rows_by_key(rows: QuerySet[Any], key: Sequence[str], sums: Sequence[str]) -> Sums:
-    found = rows.order_by().values_list(*key, *sums)
-    return {row[: len(key)]: list(row[len(key) :]) for row in found.iterator(chunk_size=CHUNK)}
+    values = rows.order_by().values_list(*key, *sums)
+    return {row[: len(key)]: list(row[len(key) :]) for row in values.iterator(chunk_size=CHUNK)}
 
 
-def totalled(rows: Sums, cuts: Mapping[str, Sequence[str]]) -> Sums:
+def totals_by_cut(rows: Sums, cuts: Mapping[str, Sequence[str]]) -> Sums:
     """Sum rows by the columns that each cut keeps: in Python, not to repeat an error of the rollup's SQL."""
     totals: Sums = {}
     for key, sums in rows.items():
         parts = dict(zip(KEY, key, strict=True))
         cost = sums[SUMS.index("cost_pico")] if Purpose(parts["purpose"]).orchestration else 0
-        for cut, kept in cuts.items():
-            if cut in NONE and parts[kept[0]] != ZERO_UUID:
+        for cut, columns in cuts.items():
+            if cut in NONE and parts[columns[0]] != ZERO_UUID:
                 continue
             blank = (ZERO_UUID if name.endswith("_id") else "" for name in KEY[1:])
             values = (
-                parts[name] if name in kept else none for name, none in zip(KEY[1:], blank, strict=True)
+                parts[name] if name in columns else none for name, none in zip(KEY[1:], blank, strict=True)
             )
             total = totals.setdefault((cut, parts["day"], *values), [0] * len(TOTAL_SUMS))
             total[:] = [a + b for a, b in zip(total, [*sums, cost], strict=True)]
     return totals
 
 
-def summed_rows(first: dt.date, days: int) -> Sums:
+def rows_from_events(first: dt.date, days: int) -> Sums:
     """Return the sums of some days' events by the rollup's key, all dated with the first day."""
     begin = dt.datetime.combine(first, dt.time.min, dt.UTC)
     estimated, corrections = Q(source=UsageEvent.Source.ESTIMATED), Q(corrects__isnull=False)
@@ -270,9 +279,9 @@ def totals() -> Iterator[str]:
     """Compare with the provider's total, if it sent one; totals flagged in the event as inconsistent are skipped."""
     events = UsageEvent.objects.filter(source=UsageEvent.Source.PROVIDER).exclude(raw_usage=None)
     for event in events.order_by("pk").iterator(chunk_size=CHUNK):
-        told, billed = total_input_told(event.raw_usage or {}), event.usage.total_input
-        if told is not None and told != billed and "input_mismatch" not in event.flags:
-            yield f"event {event.pk} bills {billed} input tokens, the provider told {told}"
+        reported, billed = total_input_told(event.raw_usage or {}), event.usage.total_input
+        if reported is not None and reported != billed and "input_mismatch" not in event.flags:
+            yield f"event {event.pk} bills {billed} input tokens, the provider told {reported}"
 
 
 # --- 8. Running a task or a request twice changes nothing -------------------------------------------------------------
@@ -280,12 +289,12 @@ def totals() -> Iterator[str]:
 
 def repeats() -> Iterator[str]:
     """Check the rows themselves for what the database's constraints should guarantee."""
-    yield from doubled(Turn.objects.exclude(idempotency_key=None), "user_id", "idempotency_key")
-    yield from doubled(Turn.objects.exclude(index=None), "session_id", "index")
-    yield from doubled(Call.objects.all(), "turn_id", "step_id", "attempt")
+    yield from duplicates(Turn.objects.exclude(idempotency_key=None), "user_id", "idempotency_key")
+    yield from duplicates(Turn.objects.exclude(index=None), "session_id", "index")
+    yield from duplicates(Call.objects.all(), "turn_id", "step_id", "attempt")
 
 
-def doubled(rows: QuerySet[Any], *names: str) -> Iterator[str]:
+def duplicates(rows: QuerySet[Any], *names: str) -> Iterator[str]:
     counted = rows.order_by().values_list(*names).annotate(rows=Count("pk")).filter(rows__gt=1)
     for *values, count in counted.iterator(chunk_size=CHUNK):
         shown = " ".join(f"{name}={value}" for name, value in zip(names, values, strict=True))

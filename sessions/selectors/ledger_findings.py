@@ -25,7 +25,7 @@ from sessions.selectors.ledger_audit import Invariant
 BATCH = 500
 """Number of lines whose rows are looked up together."""
 
-NAMED = re.compile(r"(?P<word>[a-z]+)(?:_id=| )(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+ROW_REFERENCE = re.compile(r"(?P<word>[a-z]+)(?:_id=| )(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 DAY = re.compile(r"\bday=(?P<day>\d{4}-\d{2}-\d{2})")
 WEEKLY = "cut=week:"
 """A rollup line with this text is dated with a Monday and stands for seven days."""
@@ -44,11 +44,11 @@ MOMENTS: Mapping[str, tuple[Any, Any]] = {
 Sessions and budgets span many days; a hold has the id of its turn.
 """
 
-Found = dict[tuple[str, uuid.UUID], dt.datetime | None]
+RowTimes = dict[tuple[str, uuid.UUID], dt.datetime | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class FindingPart:
     """A piece of a line: plain text, the id of an existing row, or the day of a rollup."""
 
     text: str
@@ -58,7 +58,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    parts: Sequence[Part]
+    parts: Sequence[FindingPart]
     day: dt.date | None
     """UTC; None if the line has no single day."""
 
@@ -68,7 +68,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Audited:
+class InvariantFindings:
     """One invariant with its breaches."""
 
     invariant: Invariant
@@ -77,15 +77,15 @@ class Audited:
     """There are more findings than requested."""
 
 
-def audited(invariant: Invariant, *, days: DayRange | None, most: int) -> Audited:
-    """Run the audit of one invariant; return up to `most` findings of these days (None: all)."""
-    shown = (
+def findings_for(invariant: Invariant, *, days: DayRange | None, limit: int) -> InvariantFindings:
+    """Run the audit of one invariant; return up to `limit` findings of these days (None: all)."""
+    selected = (
         finding
         for finding in findings(invariant.breaches())
         if days is None or finding.day is None or finding.day in days
     )
-    found = list(itertools.islice(shown, most + 1))
-    return Audited(invariant, found[:most], len(found) > most)
+    results = list(itertools.islice(selected, limit + 1))
+    return InvariantFindings(invariant, results[:limit], len(results) > limit)
 
 
 def findings(lines: Iterator[str]) -> Iterator[Finding]:
@@ -94,13 +94,13 @@ def findings(lines: Iterator[str]) -> Iterator[Finding]:
         yield from (finding_of(line, rows) for line in batch)
 
 
-def rows_named(lines: Sequence[str]) -> Found:
+def rows_named(lines: Sequence[str]) -> RowTimes:
     """Return the existing rows named in the lines, with the time of each."""
     wanted: dict[str, set[uuid.UUID]] = {}
     for line in lines:
-        for match in NAMED.finditer(line):
+        for match in ROW_REFERENCE.finditer(line):
             wanted.setdefault(match["word"], set()).add(uuid.UUID(match["id"]))
-    rows: Found = {}
+    rows: RowTimes = {}
     for kind, (model, moment) in MOMENTS.items():
         stored = model.objects.filter(pk__in=wanted.get(kind, ())).order_by()
         if moment is None:
@@ -110,21 +110,21 @@ def rows_named(lines: Sequence[str]) -> Found:
     return rows
 
 
-def finding_of(line: str, rows: Found) -> Finding:
+def finding_of(line: str, rows: RowTimes) -> Finding:
     days = [dt.date.fromisoformat(day) for day in DAY.findall(line)]
     span = "week" if WEEKLY in line else "day"
     places = [(match.span("day"), span) for match in DAY.finditer(line)]
-    for match in NAMED.finditer(line):
+    for match in ROW_REFERENCE.finditer(line):
         key = (match["word"], uuid.UUID(match["id"]))
         if key not in rows:
             continue
         places.append((match.span("id"), match["word"]))
         if (at := rows[key]) is not None:
             days.append(at.astimezone(dt.UTC).date())
-    parts: list[Part] = []
+    parts: list[FindingPart] = []
     position = 0
     for (start, end), kind in sorted(places):
-        parts += [Part(line[position:start]), Part(line[start:end], kind)]
+        parts += [FindingPart(line[position:start]), FindingPart(line[start:end], kind)]
         position = end
-    parts.append(Part(line[position:]))
+    parts.append(FindingPart(line[position:]))
     return Finding([part for part in parts if part.text], days[0] if days else None)

@@ -68,7 +68,7 @@ def facts_of_event(event: UsageEvent) -> dict[str, Any]:
     }
 
 
-def lost_periods() -> Iterator[str]:
+def missing_periods() -> Iterator[str]:
     """Yield missing periods in which a budget has spent something.
 
     They are found in the rollup, which is short, and confirmed by the events.
@@ -77,22 +77,22 @@ def lost_periods() -> Iterator[str]:
         each, monthly = budget.applies == Budget.Applies.EACH, budget.period == Budget.Period.MONTH
         member: Any = F("user_id") if each else Value(ZERO_UUID, UUIDField())
         start: Any = Cast(TruncMonth("day"), DateField()) if monthly else F("day")
-        spent = DailyUsage.objects.filter(
+        usage = DailyUsage.objects.filter(
             day__gte=budget.counts_from, cost_pico__gt=0, **budget.usage_filter()
         )
-        kept = BudgetPeriod.objects.filter(
+        stored = BudgetPeriod.objects.filter(
             budget=budget, member_id=OuterRef("member"), start=OuterRef("start")
         )
-        lost = spent.annotate(member=member, start=start).exclude(Exists(kept))
-        found = lost.order_by("start", "member").values_list("member", "start").distinct()
-        for user_id, first in found.iterator(chunk_size=BATCH):
+        missing = usage.annotate(member=member, start=start).exclude(Exists(stored))
+        keys = missing.order_by("start", "member").values_list("member", "start").distinct()
+        for user_id, first in keys.iterator(chunk_size=BATCH):
             period = BudgetPeriod(budget=budget, member_id=user_id, start=first)
-            if is_lost(period):
+            if is_missing(period):
                 whose = f" for user {user_id}" if each else ""
                 yield f"no period from {first}{whose} is there of budget {budget.pk}"
 
 
-def is_lost(period: BudgetPeriod) -> bool:
+def is_missing(period: BudgetPeriod) -> bool:
     """Check again in the current state: a change of what a budget counts rebuilds its periods."""
     old = period.budget
     same = Budget.objects.filter(
@@ -100,5 +100,5 @@ def is_lost(period: BudgetPeriod) -> bool:
     )
     if not same.filter(counts_from=old.counts_from).exists():
         return False
-    kept = BudgetPeriod.objects.filter(budget=old, member_id=period.member_id, start=period.start)
-    return not kept.exists() and bool(events_of_period(period).aggregate(sum=Sum("cost_pico"))["sum"])
+    stored = BudgetPeriod.objects.filter(budget=old, member_id=period.member_id, start=period.start)
+    return not stored.exists() and bool(events_of_period(period).aggregate(sum=Sum("cost_pico"))["sum"])

@@ -129,9 +129,11 @@ def transcript_page(session: ChatSession, *, before: int | None = None) -> Trans
     Replaced turns are left out: they are shown as versions of the turns that replace them.
     """
     messages = Message.objects.filter(session=session, turn__replaced_by__isnull=True)
-    shown = Turn.objects.spoken().filter(session=session, replaced_by__isnull=True)
-    before_it = shown.filter(index__lt=OuterRef("index")).order_by("-index").values("index")[:1]
-    turns = shown.annotate(older_index=Subquery(before_it)).defer("snapshot")
+    newest_versions = Turn.objects.spoken().filter(session=session, replaced_by__isnull=True)
+    previous_index = (
+        newest_versions.filter(index__lt=OuterRef("index")).order_by("-index").values("index")[:1]
+    )
+    turns = newest_versions.annotate(older_index=Subquery(previous_index)).defer("snapshot")
     if before is not None:
         messages, turns = messages.filter(turn__index__lt=before), turns.filter(index__lt=before)
     edge = messages.order_by("-seq").values_list("turn__index", flat=True)[
@@ -149,8 +151,8 @@ def turn_rows(turns: Sequence[Turn]) -> list[TurnRows]:
     messages = grouped(Message.objects.defer(None).filter(turn_id__in=ids).order_by("seq"))
     attempts = Call.objects.filter(turn_id__in=ids).select_related("model").order_by("number")
     calls = grouped(attempts.defer("text", "usage"))
-    billed = UsageEvent.objects.filter(turn_id__in=ids).select_related("price")
-    events = grouped(with_corrections(billed.only("turn_id", "price", "corrects", *RECEIPT_FIELDS)))
+    usage_events = UsageEvent.objects.filter(turn_id__in=ids).select_related("price")
+    events = grouped(with_corrections(usage_events.only("turn_id", "price", "corrects", *RECEIPT_FIELDS)))
     versions = versions_of(turns)
     return [
         TurnRows(turn, messages[turn.pk], calls[turn.pk], events[turn.pk], versions[turn.pk])
@@ -202,13 +204,13 @@ def summarizing_turn(session: ChatSession) -> uuid.UUID | None:
     return running.values_list("pk", flat=True).first()
 
 
-def summarized(turn: Turn) -> bool:
+def has_summary(turn: Turn) -> bool:
     """Return whether a turn created a summary."""
     return Summary.objects.filter(turn=turn).exists()
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SourceMessage:
     """The position of a message."""
 
     message: Message
@@ -216,14 +218,14 @@ class Source:
     """Its turn is an earlier version of another."""
 
 
-def sources_by_seq(session: ChatSession, seqs: Collection[int]) -> dict[int, Source]:
+def sources_by_seq(session: ChatSession, seqs: Collection[int]) -> dict[int, SourceMessage]:
     """Return a session's messages by seq, with their turns."""
     if not seqs:
         return {}
     replaced = Exists(Turn.objects.filter(replaces=OuterRef("turn")))
     messages = Message.objects.filter(session=session, seq__in=seqs).select_related("turn")
     rows = messages.annotate(replaced=replaced).defer("text", "turn__snapshot", "turn__routing")
-    return {row.seq: Source(row, row.replaced) for row in rows}
+    return {row.seq: SourceMessage(row, row.replaced) for row in rows}
 
 
 @dataclass(frozen=True, slots=True)

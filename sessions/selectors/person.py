@@ -13,7 +13,7 @@ from billing.fields import usd_text
 from billing.models import UsageEvent
 from sessions.models import Agent, ChatSession, Room
 from sessions.selectors.export import session_document
-from sessions.selectors.portions import in_pieces, made_after
+from sessions.selectors.portions import created_after, in_pieces
 
 CHUNK = 100
 
@@ -30,11 +30,11 @@ def person_texts(user: User) -> Iterator[str]:
 
     Without secrets: a token is listed with its name and its use. The ledger's rows are those with the person's id.
     """
-    seated = Prefetch("agents", queryset=Agent.objects.alive().only("key"))
+    members = Prefetch("agents", queryset=Agent.objects.alive().only("key"))
     lists: dict[str, Iterable[dict[str, Any]]] = {
         "tokens": rows(ApiToken.objects.filter(user=user), token_row),
-        "agents": rows(Agent.objects.filter(owner=user), plain),
-        "rooms": rows(Room.objects.filter(owner=user).prefetch_related(seated), room_row),
+        "agents": rows(Agent.objects.filter(owner=user), fields_of_row),
+        "rooms": rows(Room.objects.filter(owner=user).prefetch_related(members), room_row),
         "sessions": rows(
             ChatSession.objects.filter(owner=user).select_related("room", "agent"), session_document
         ),
@@ -60,10 +60,10 @@ def rows(queryset: Any, row: Callable[[Any], dict[str, Any]]) -> Iterator[dict[s
     ordered, later = queryset.order_by("created_at", "pk"), Q()
     while chunk := list(ordered.filter(later)[:CHUNK]):
         yield from map(row, chunk)
-        later = made_after(chunk[-1].created_at, chunk[-1].pk)
+        later = created_after(chunk[-1].created_at, chunk[-1].pk)
 
 
-def plain(row: Model) -> dict[str, Any]:
+def fields_of_row(row: Model) -> dict[str, Any]:
     return {field.attname: field.value_from_object(row) for field in row._meta.concrete_fields}
 
 
@@ -74,10 +74,10 @@ def token_row(token: ApiToken) -> dict[str, Any]:
 
 
 def room_row(room: Room) -> dict[str, Any]:
-    return plain(room) | {"agents": [agent.key for agent in room.agents.all()]}
+    return fields_of_row(room) | {"agents": [agent.key for agent in room.agents.all()]}
 
 
 def event_row(event: UsageEvent) -> dict[str, Any]:
     costs = {name: usd_text(getattr(event, f"{name}_pico")) for name in ("cost", "provider_cost")}
-    kept = {name: value for name, value in plain(event).items() if not name.endswith("_pico")}
-    return kept | {f"{name}_usd": text for name, text in costs.items()}
+    fields = {name: value for name, value in fields_of_row(event).items() if not name.endswith("_pico")}
+    return fields | {f"{name}_usd": text for name, text in costs.items()}

@@ -19,7 +19,7 @@ from sessions.models import ChatSession, Message, Turn
 PORTION_CHARS = 1_000_000
 """Maximum text of a portion, unless a single row has more."""
 
-ROWS_AT_ONCE = 100
+BATCH_SIZE = 100
 
 TEXT_CHARS = Length("text")
 
@@ -38,7 +38,7 @@ def message_portions(messages: QuerySet[Message], size: Any = TEXT_CHARS) -> Ite
 def message_sizes(messages: QuerySet[Message], size: Any) -> Iterator[tuple[int, int]]:
     """Yield the seq and the characters of each message."""
     ordered, after = messages.order_by("seq").annotate(size=size).values_list("seq", "size"), 0
-    while rows := list(ordered.filter(seq__gt=after)[:ROWS_AT_ONCE]):
+    while rows := list(ordered.filter(seq__gt=after)[:BATCH_SIZE]):
         yield from rows
         after = rows[-1][0]
 
@@ -51,32 +51,32 @@ def turn_portions(session: ChatSession) -> Iterator[list[Turn]]:
 
 
 def turn_sizes(session: ChatSession) -> Iterator[tuple[uuid.UUID, int]]:
-    """Yield the results of `said_in` for all turns of a session, in order of creation."""
+    """Yield the results of `text_sizes` for all turns of a session, in order of creation."""
     ordered, later = Turn.objects.filter(session=session).order_by("created_at", "pk"), Q()
-    while rows := list(ordered.filter(later).values_list("created_at", "pk")[:ROWS_AT_ONCE]):
+    while rows := list(ordered.filter(later).values_list("created_at", "pk")[:BATCH_SIZE]):
         ids = [pk for _, pk in rows]
-        yield from said_in(ids)
-        later = made_after(*rows[-1])
+        yield from text_sizes(ids)
+        later = created_after(*rows[-1])
 
 
-def said_in(ids: Sequence[uuid.UUID]) -> list[tuple[uuid.UUID, int]]:
+def text_sizes(ids: Sequence[uuid.UUID]) -> list[tuple[uuid.UUID, int]]:
     """Return each turn's id and the characters of its messages."""
-    said = Message.objects.filter(turn_id__in=ids).order_by().values_list("turn_id")
-    sizes = dict(said.annotate(size=Sum(TEXT_CHARS)))
+    messages = Message.objects.filter(turn_id__in=ids).order_by().values_list("turn_id")
+    sizes = dict(messages.annotate(size=Sum(TEXT_CHARS)))
     return [(pk, sizes.get(pk, 0)) for pk in ids]
 
 
-def made_after(created_at: dt.datetime, pk: uuid.UUID) -> Q:
+def created_after(created_at: dt.datetime, pk: uuid.UUID) -> Q:
     """Return the filter for rows created after the given one, with its id as tie-breaker."""
     return Q(created_at__gt=created_at) | Q(created_at=created_at, pk__gt=pk)
 
 
-def portions(sized: Iterable[tuple[Key, int]]) -> Iterator[list[Key]]:
+def portions(sizes: Iterable[tuple[Key, int]]) -> Iterator[list[Key]]:
     """Divide the keys of rows, each with its characters, into portions of at least one row."""
     keys: list[Key] = []
     chars = 0
-    for key, size in sized:
-        if keys and (chars + size > PORTION_CHARS or len(keys) == ROWS_AT_ONCE):
+    for key, size in sizes:
+        if keys and (chars + size > PORTION_CHARS or len(keys) == BATCH_SIZE):
             yield keys
             keys, chars = [], 0
         keys.append(key)
@@ -87,13 +87,13 @@ def portions(sized: Iterable[tuple[Key, int]]) -> Iterator[list[Key]]:
 
 def in_pieces(texts: Iterable[str]) -> Iterator[str]:
     """Join small texts into pieces worth sending."""
-    waiting: list[str] = []
+    pending: list[str] = []
     size = 0
     for text in texts:
-        waiting.append(text)
+        pending.append(text)
         size += len(text)
         if size >= PIECE_CHARS:
-            yield "".join(waiting)
-            waiting, size = [], 0
-    if waiting:
-        yield "".join(waiting)
+            yield "".join(pending)
+            pending, size = [], 0
+    if pending:
+        yield "".join(pending)

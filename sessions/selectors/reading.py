@@ -19,7 +19,7 @@ LISTS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class VisibleMessage:
     """A message, with control characters made visible."""
 
     message: Message
@@ -28,27 +28,31 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadTurn:
+class VisibleTurn:
     """A turn with all of its texts, and the manager's decisions."""
 
     turn: Turn
-    said: Sequence[Said]
+    said: Sequence[VisibleMessage]
     routing: Sequence[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class ReadSummary:
+class VisibleSummary:
     summary: Summary
     text: str
     lists: Sequence[tuple[str, Sequence[str]]]
 
 
-def read_turns(turns: Sequence[Turn]) -> list[ReadTurn]:
+def list_visible_turns(turns: Sequence[Turn]) -> list[VisibleTurn]:
     """Return the turns with their texts, in one statement."""
-    said: dict[Any, list[Said]] = {turn.pk: [] for turn in turns}
+    messages: dict[Any, list[VisibleMessage]] = {turn.pk: [] for turn in turns}
     for message in Message.objects.filter(turn__in=turns).order_by("seq"):
-        said[message.turn_id].append(Said(message, speaker_of(message), visible_text(message.text)))
-    return [ReadTurn(turn, said[turn.pk], [visible(decided) for decided in turn.routing]) for turn in turns]
+        messages[message.turn_id].append(
+            VisibleMessage(message, speaker_of(message), visible_text(message.text))
+        )
+    return [
+        VisibleTurn(turn, messages[turn.pk], [visible(decided) for decided in turn.routing]) for turn in turns
+    ]
 
 
 def visible(value: Any) -> Any:
@@ -78,9 +82,9 @@ def turns_before(session: ChatSession, *, before: int | None) -> tuple[list[Turn
     return page[:TURNS_PER_PAGE][::-1], more
 
 
-def read_summaries(summaries: Iterable[Summary]) -> list[ReadSummary]:
+def list_visible_summaries(summaries: Iterable[Summary]) -> list[VisibleSummary]:
     return [
-        ReadSummary(
+        VisibleSummary(
             summary,
             visible_text(summary.text),
             [

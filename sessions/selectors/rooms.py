@@ -13,7 +13,7 @@ from sessions.models import Agent, Room, RoomAgent
 
 
 def rooms_with_agents(user: Any) -> QuerySet[Room]:
-    """Return a person's rooms, with the agents of all rooms in one query: see `seated`."""
+    """Return a person's rooms, with the agents of all rooms in one query: see `agents_of_room`."""
     places = (
         RoomAgent.objects.filter(agent__deleted_at__isnull=True)
         .select_related("agent__model")
@@ -23,7 +23,7 @@ def rooms_with_agents(user: Any) -> QuerySet[Room]:
     return rooms.prefetch_related(Prefetch("places", queryset=places))
 
 
-def seated(room: Room) -> list[Agent]:
+def agents_of_room(room: Room) -> list[Agent]:
     """Return the agents of a room from `rooms_with_agents`, in order."""
     return [place.agent for place in room.places.all()]
 
@@ -35,7 +35,7 @@ def prompt_chars(room_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, int]:
     return dict(sums)
 
 
-def rooms_listed(user: Any) -> QuerySet[Room]:
+def list_rooms(user: Any) -> QuerySet[Room]:
     """Return the newest rooms of a person, as many as one may have, with the keys of who sits in them."""
     places = RoomAgent.objects.filter(agent__deleted_at__isnull=True).select_related("agent")
     keys = places.only("room_id", "position", "agent__key").order_by("position")
@@ -43,7 +43,7 @@ def rooms_listed(user: Any) -> QuerySet[Room]:
     return rooms[: Room.MOST_PER_PERSON]
 
 
-class LivingRooms:
+class ExistingRooms:
     """Billing's questions about rooms (implements `billing.ports.Rooms`)."""
 
     def names(self, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:

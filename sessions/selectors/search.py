@@ -23,7 +23,7 @@ from sessions.selectors.search_terms import (
     SEARCHED_CHARS,
     Terms,
     fold,
-    read_terms,
+    parse_terms,
     snippet,
     text_matches,
 )
@@ -44,7 +44,7 @@ _TO_SPACES = dict.fromkeys(map(ord, string.punctuation), " ")
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Place:
+class ResultPosition:
     """A position in the results, newest first: later positions are older."""
 
     at: dt.datetime
@@ -52,29 +52,29 @@ class Place:
 
     @property
     def cursor(self) -> str:
-        """The position as a URL parameter; `place_of` parses it."""
+        """The position as a URL parameter; `position_of_cursor` parses it."""
         return urlsafe_b64encode(f"{self.at.isoformat()} {self.id}".encode()).decode()
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchPage:
     """A page of results, newest first."""
 
     rows: Sequence[Message | ChatSession]
     """Messages, and sessions found by their titles."""
     terms: Terms
-    more: Place | None
+    more: ResultPosition | None
     """The last position, None if there are no older results."""
 
 
-def place_of(cursor: str | None) -> Place | None:
+def position_of_cursor(cursor: str | None) -> ResultPosition | None:
     """Parse a cursor. Raises `invalid_parameter`."""
     if not cursor:
         return None
     try:
         at, _, place_id = urlsafe_b64decode(cursor.encode()).decode().partition(" ")
         moment = dt.datetime.fromisoformat(at)
-        place = Place(moment.astimezone(dt.UTC), uuid.UUID(place_id))
+        place = ResultPosition(moment.astimezone(dt.UTC), uuid.UUID(place_id))
     except (binascii.Error, ValueError, OverflowError) as error:
         refuse_cursor(error)
     if moment.tzinfo is None:
@@ -82,18 +82,18 @@ def place_of(cursor: str | None) -> Place | None:
     return place
 
 
-def read_query(text: str) -> str:
+def parse_search_query(text: str) -> str:
     """Validate a search query and strip it. Raises `invalid_parameter`."""
-    asked = text.strip()
-    if not 1 <= len(asked) <= MAX_QUERY_CHARS or not is_storable(asked):
+    query = text.strip()
+    if not 1 <= len(query) <= MAX_QUERY_CHARS or not is_storable(query):
         message = f"q is what to search for: 1 to {MAX_QUERY_CHARS} characters, no null among them."
         raise PantheonError("invalid_parameter", message, {"parameter": "q"})
-    return asked
+    return query
 
 
-def is_storable(asked: str) -> bool:
+def is_storable(text: str) -> bool:
     """Return whether a text can be a query parameter: databases reject NUL and lone surrogates."""
-    return "\x00" not in asked and not any("\ud800" <= character <= "\udfff" for character in asked)
+    return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def has_terms(field: str, terms: Terms) -> Func:
@@ -101,20 +101,20 @@ def has_terms(field: str, terms: Terms) -> Func:
 
     They are stored because parsing a long text takes longer than a search may.
     """
-    asked = Func(
+    query = Func(
         Value(as_websearch(terms)), template="websearch_to_tsquery('simple'::regconfig, %(expressions)s)"
     )
     return Func(
-        WORDS[field], asked, template="%(expressions)s", arg_joiner=" @@ ", output_field=BooleanField()
+        WORDS[field], query, template="%(expressions)s", arg_joiner=" @@ ", output_field=BooleanField()
     )
 
 
-def matching(rows: QuerySet[Any], field: str, terms: Terms) -> QuerySet[Any]:
+def filter_matching(rows: QuerySet[Any], field: str, terms: Terms) -> QuerySet[Any]:
     """Keep the rows whose text has every wanted term and no unwanted one."""
     if connection.vendor == "postgresql":
         return rows.filter(has_terms(field, terms))
-    asked = (Value(BETWEEN.join(map(fold, side))) for side in (terms.wanted, terms.unwanted))
-    return rows.filter(Func(F(field), *asked, function=SQLITE_FUNCTION, output_field=BooleanField()))
+    arguments = (Value(BETWEEN.join(map(fold, side))) for side in (terms.wanted, terms.unwanted))
+    return rows.filter(Func(F(field), *arguments, function=SQLITE_FUNCTION, output_field=BooleanField()))
 
 
 def sqlite_function_add(connection: Any, **_: Any) -> None:
@@ -129,29 +129,29 @@ def as_websearch(terms: Terms) -> str:
     return " ".join([*words, *(f'-"{term.translate(_TO_SPACES)}"' for term in terms.unwanted)])
 
 
-def search(user: User, query: str, *, after: Place | None, limit: int) -> Found:
+def search(user: User, query: str, *, after: ResultPosition | None, limit: int) -> SearchPage:
     """Search a person's own sessions and return a page of results, newest first.
 
     Deleted sessions, earlier versions of turns and requests through the OpenAI-compatible endpoint are left out.
     """
-    terms = read_terms(query)
+    terms = parse_terms(query)
     if not terms.wanted:
-        return Found([], terms, None)
+        return SearchPage([], terms, None)
     sessions = ChatSession.objects.of(user).listed()
     messages = Message.objects.filter(session__in=sessions, turn__replaced_by__isnull=True)
-    places = [
-        *list_places(matching(messages, "text", terms), after, limit + 1),
-        *list_places(matching(sessions, "title", terms), after, limit + 1),
+    positions = [
+        *list_positions(filter_matching(messages, "text", terms), after, limit + 1),
+        *list_positions(filter_matching(sessions, "title", terms), after, limit + 1),
     ]
-    places.sort(reverse=True)
-    page = places[:limit]
+    positions.sort(reverse=True)
+    page = positions[:limit]
     rows = rows_by_id(messages, sessions, [place.id for place in page])
-    more = page[-1] if len(places) > limit else None
+    more = page[-1] if len(positions) > limit else None
     # Leave out rows deleted since their positions were read.
-    return Found([rows[place.id] for place in page if place.id in rows], terms, more)
+    return SearchPage([rows[place.id] for place in page if place.id in rows], terms, more)
 
 
-def list_places(rows: QuerySet[Any], after: Place | None, limit: int) -> list[Place]:
+def list_positions(rows: QuerySet[Any], after: ResultPosition | None, limit: int) -> list[ResultPosition]:
     """Return the positions of the newest rows.
 
     Selects nothing else: the database computes the selected values for every match before it sorts, and whole texts do
@@ -160,7 +160,7 @@ def list_places(rows: QuerySet[Any], after: Place | None, limit: int) -> list[Pl
     if after is not None:
         rows = rows.filter(Q(created_at__lt=after.at) | Q(created_at=after.at, pk__lt=after.id))
     newest = rows.order_by("-created_at", "-pk").values_list("created_at", "pk")[:limit]
-    return [Place(at, row_id) for at, row_id in newest]
+    return [ResultPosition(at, row_id) for at, row_id in newest]
 
 
 def rows_by_id(
@@ -175,8 +175,11 @@ def rows_by_id(
     )
     messages = messages.annotate(beginning=Left("text", SEARCHED_CHARS))
     sessions = sessions.select_related("room", "agent").defer("room__goal", "agent__role_prompt")
-    found = messages.order_by().in_bulk(ids)
-    return {**found, **sessions.order_by().in_bulk([row_id for row_id in ids if row_id not in found])}
+    messages_by_id = messages.order_by().in_bulk(ids)
+    return {
+        **messages_by_id,
+        **sessions.order_by().in_bulk([row_id for row_id in ids if row_id not in messages_by_id]),
+    }
 
 
 def result_json(row: Message | ChatSession, terms: Terms) -> dict[str, Any]:

@@ -14,7 +14,7 @@ SEARCHED_CHARS = 100_000
 SNIPPET_CHARS = 200
 BEFORE_CHARS = 60
 """Characters of a snippet before the first match."""
-HITS_LOOKED_AT = 50
+MAX_HITS = 50
 """Matches within words after which the search for a whole word stops."""
 
 TERM = re.compile(r'(-?)(?:"([^"]*)"?|([^\s"]+))')
@@ -32,18 +32,18 @@ class Terms:
     """The query had more than MAX_TERMS; the rest is ignored."""
 
 
-def read_terms(query: str) -> Terms:
+def parse_terms(query: str) -> Terms:
     """Return the terms of a query, each once. A term needs a letter or a digit."""
-    found: dict[tuple[bool, str], str] = {}
+    terms: dict[tuple[bool, str], str] = {}
     for minus, phrase, word in TERM.findall(query):
         term = phrase or word
         if any(character.isalnum() for character in term):
-            found.setdefault((bool(minus), fold(term)), term)
-    kept = list(found.items())[:MAX_TERMS]
+            terms.setdefault((bool(minus), fold(term)), term)
+    used = list(terms.items())[:MAX_TERMS]
     wanted, unwanted = (
-        tuple(term for (is_unwanted, _), term in kept if is_unwanted is side) for side in (False, True)
+        tuple(term for (is_unwanted, _), term in used if is_unwanted is side) for side in (False, True)
     )
-    return Terms(wanted, unwanted, len(found) > MAX_TERMS)
+    return Terms(wanted, unwanted, len(terms) > MAX_TERMS)
 
 
 def fold(text: str) -> str:
@@ -85,7 +85,7 @@ def _first_hit(folded: str, term: str) -> int:
         before, after = folded[hit - 1 : hit], folded[hit + len(word) : hit + len(word) + 1]
         if not _in_a_word(before) and not _in_a_word(after):
             return hit
-        if number == HITS_LOOKED_AT:
+        if number == MAX_HITS:
             break
     return first
 
@@ -101,13 +101,13 @@ def _in_a_word(character: str) -> bool:
     return character.isalnum() or character == "_"
 
 
-def places(piece: str, terms: Terms) -> list[tuple[int, int]]:
+def match_spans(piece: str, terms: Terms) -> list[tuple[int, int]]:
     """Return the matches of wanted terms in a snippet or a title, in order: whole words, or else parts of words."""
-    found: list[tuple[int, int]] = []
+    spans: list[tuple[int, int]] = []
     for term in terms.wanted:
         words = r"[\W_]+".join(re.escape(word) for word in re.split(r"[\W_]+", term) if word)
         hits: list[tuple[int, int]] = []
         for pattern in (rf"(?<!\w){words}(?!\w)", words):
             hits = hits or [match.span() for match in re.finditer(pattern, piece, re.IGNORECASE)]
-        found += hits
-    return sorted(found)
+        spans += hits
+    return sorted(spans)

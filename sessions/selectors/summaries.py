@@ -26,14 +26,17 @@ def summary_spec(summary: Summary) -> SummarySpec:
     return SummarySpec(summary.text, **lists)
 
 
-def continued_spec(earlier: Summary | None, redone: Summary | None) -> SummarySpec | None:
-    """Return the base of a new summary: the earlier one, with the lists of `redone`, which the new one replaces."""
-    if redone is None:
+def continued_spec(earlier: Summary | None, replaced: Summary | None) -> SummarySpec | None:
+    """Return the base of a new summary: the earlier one, with the lists of `replaced`, which the new one replaces."""
+    if replaced is None:
         return summary_spec(earlier) if earlier else None
     before = summary_spec(earlier) if earlier else SummarySpec("")
-    told = summary_spec(redone)
+    replaced_lists = summary_spec(replaced)
     lists = {
-        field: (*getattr(told, field), *(item for item in getattr(before, field) if not item.pinned))
+        field: (
+            *getattr(replaced_lists, field),
+            *(item for item in getattr(before, field) if not item.pinned),
+        )
         for field in FIELDS
     }
     return SummarySpec(before.text, **lists) if earlier or any(lists.values()) else None

@@ -13,34 +13,34 @@ from accounts.models import User
 from sessions.models import Turn
 from web.errors import PantheonError
 
-IDEMPOTENCY_KEPT = dt.timedelta(hours=24)
+IDEMPOTENCY_PERIOD = dt.timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class AcceptedTurn:
     """A new turn, or (`replayed`) the turn of an earlier request with the same key."""
 
     turn: Turn
     replayed: bool
 
 
-def accept_once(*, user: User, key: str | None, digest: str, make: Callable[[], Turn]) -> Accepted:
+def accept_once(*, user: User, key: str | None, digest: str, make: Callable[[], Turn]) -> AcceptedTurn:
     """Return the turn of an earlier request with this key, else the turn created by `make`.
 
     `make` reads and accepts the request, so a repeated request cannot be refused for changes since the first
     one. Raises `idempotency_mismatch`, and what `make` raises.
     """
-    known = turn_of_key(user, key, digest)
-    if known is not None:
-        return Accepted(known, replayed=True)
+    existing = turn_of_key(user, key, digest)
+    if existing is not None:
+        return AcceptedTurn(existing, replayed=True)
     try:
-        return Accepted(make(), replayed=False)
+        return AcceptedTurn(make(), replayed=False)
     except (IntegrityError, PantheonError):
         # The conflict may be the same request, sent twice concurrently.
-        known = turn_of_key(user, key, digest)
-        if known is None:
+        existing = turn_of_key(user, key, digest)
+        if existing is None:
             raise
-        return Accepted(known, replayed=True)
+        return AcceptedTurn(existing, replayed=True)
 
 
 def turn_of_key(user: User, key: str | None, digest: str) -> Turn | None:
@@ -50,7 +50,7 @@ def turn_of_key(user: User, key: str | None, digest: str) -> Turn | None:
     turn = Turn.objects.filter(user=user, idempotency_key=key).select_related("session").first()
     if turn is None:
         return None
-    if turn.created_at < timezone.now() - IDEMPOTENCY_KEPT and turn.is_final:
+    if turn.created_at < timezone.now() - IDEMPOTENCY_PERIOD and turn.is_final:
         Turn.objects.filter(pk=turn.pk).update(idempotency_key=None)
         return None
     if turn.request_digest != digest:

@@ -10,8 +10,8 @@ from django.utils import timezone
 from accounts.models import User
 from sessions.models import Agent
 from sessions.models.agent import RESERVED_KEYS
-from sessions.services.alive import lock_alive
 from sessions.services.bounds import refuse_one_more
+from sessions.services.locks import lock_existing
 from web.errors import PantheonError, ValidationFailed
 from web.validation import require_valid
 
@@ -30,7 +30,7 @@ def agent_create(*, owner: User, **fields: Any) -> Agent:
 @transaction.atomic(durable=True)
 def agent_update(*, agent: Agent, **fields: Any) -> Agent:
     """Change an agent; running turns keep the values from their acceptance. Raises like `agent_create`."""
-    return save_agent(lock_alive(agent), fields)
+    return save_agent(lock_existing(agent), fields)
 
 
 def save_agent(agent: Agent, fields: dict[str, Any]) -> Agent:
@@ -60,6 +60,6 @@ def agent_delete(*, agent: Agent) -> None:
 
     Its room memberships are kept, hidden, for `agent_restore` until the room's agents are changed.
     """
-    agent = lock_alive(agent)
+    agent = lock_existing(agent)
     agent.deleted_at = timezone.now()
     agent.save(update_fields=["deleted_at", "updated_at"])

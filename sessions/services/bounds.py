@@ -12,9 +12,9 @@ def refuse_one_more(model: type[Agent | Room], owner: User) -> None:
 
     Counts without a lock, so concurrent requests may exceed the maximum by a few. It only bounds the length of pages.
     """
-    most = model.MOST_PER_PERSON
-    if model.objects.of(owner).count() < most:
+    limit = model.MOST_PER_PERSON
+    if model.objects.of(owner).count() < limit:
         return
-    things = model._meta.verbose_name_plural
-    sentence = f"An account has at most {most} {things}. Delete some first."
+    plural = model._meta.verbose_name_plural
+    sentence = f"An account has at most {limit} {plural}. Delete some first."
     raise ValidationFailed({"non_field_errors": [sentence]}, sentence)

@@ -58,26 +58,29 @@ class TurnCalls:
 
 
 def calls_write(
-    *, turn_id: uuid.UUID, claim: int, begun: Call | None = None, ended: Sequence[Call] = ()
+    *, turn_id: uuid.UUID, claim: int, new_call: Call | None = None, ended_calls: Sequence[Call] = ()
 ) -> None:
     """Store the outcomes of calls, and a call that is about to be sent, in one transaction. Raises FenceLost."""
-    if begun is not None and not ended:
-        call_write_first(begun, claim)
+    if new_call is not None and not ended_calls:
+        call_write_first(new_call, claim)
         return
     with transaction.atomic(durable=True):
         turn_fence(turn_id=turn_id, claim=claim)
-        together(*(outcome_of(call) for call in ended), *insertions([begun] if begun is not None else []))
+        together(
+            *(outcome_of(call) for call in ended_calls),
+            *insertions([new_call] if new_call is not None else []),
+        )
 
 
 def call_write_first(call: Call, claim: int) -> None:
     """Insert a call that is about to be sent: fence and row in one statement. Raises FenceLost."""
     key: Any = Turn._meta.pk
-    held = f"FROM {Turn._meta.db_table} WHERE id = %s AND claim = %s AND status = %s"
+    turn_sql = f"FROM {Turn._meta.db_table} WHERE id = %s AND claim = %s AND status = %s"
     if connection.vendor == "postgresql":
-        held += " FOR NO KEY UPDATE"
+        turn_sql += " FOR NO KEY UPDATE"
     params = [key.get_db_prep_value(call.turn_id, connection), claim, Turn.Status.RUNNING]
     with connection.cursor() as cursor:
-        cursor.execute(*insertion([call], where=(held, params)))
+        cursor.execute(*insertion([call], where=(turn_sql, params)))
         if not cursor.rowcount:
             raise FenceLost(f"turn {call.turn_id} is no longer held by claim {claim}")
 
@@ -160,11 +163,11 @@ def call_cost(call: Call, prices: Prices) -> int | None:
 
 
 @transaction.atomic(durable=True)
-def journal_try() -> None:
+def journal_check() -> None:
     """Insert a call and roll back. Raises DatabaseError if the journal is not writable."""
-    nobody = uuid.uuid4()
+    unused_id = uuid.uuid4()
     Call.objects.create(
-        turn_id=nobody, claim=0, number=0, step_id=nobody, slot="", purpose="", model_id=nobody
+        turn_id=unused_id, claim=0, number=0, step_id=unused_id, slot="", purpose="", model_id=unused_id
     )
     transaction.set_rollback(True)
 

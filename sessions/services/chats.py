@@ -9,7 +9,7 @@ from django.utils import timezone
 from accounts.models import User
 from sessions.markdown import visible_text
 from sessions.models import Agent, ChatSession, Room
-from sessions.services.alive import lock_alive
+from sessions.services.locks import lock_existing
 from sessions.services.turn_cancel import turns_stop
 from web.compiled import insert
 from web.errors import ValidationFailed
@@ -42,7 +42,7 @@ def session_create(
 @transaction.atomic(durable=True)
 def session_rename(*, session: ChatSession, title: str) -> ChatSession:
     """Change a session's title; an empty one lets the next message set it. Raises ValidationFailed."""
-    session = lock_alive(session)
+    session = lock_existing(session)
     session.title = title.strip()
     session.updated_at = timezone.now()
     return save_session(session)
@@ -52,7 +52,7 @@ def session_rename(*, session: ChatSession, title: str) -> ChatSession:
 def session_delete(*, session: ChatSession) -> None:
     """Delete softly: removes the session from every list; the ledger stays. A running turn is stopped."""
     turns_stop(session.turns.all())  # first: a commit locks its turn, and then its session
-    session = lock_alive(session)
+    session = lock_existing(session)
     session.deleted_at = timezone.now()
     session.save(update_fields=["deleted_at"])
 

@@ -51,7 +51,9 @@ def line_of(
     return HistoryMessage(seq, "agent", line.text, "", room_name or COUNCIL_NAME)
 
 
-def answering_as(client: ClientContext | None, roster: tuple[AgentSpec, ...]) -> tuple[AgentSpec, ...]:
+def with_client_parameters(
+    client: ClientContext | None, roster: tuple[AgentSpec, ...]
+) -> tuple[AgentSpec, ...]:
     """Return the roster with the client's parameters; an agent's own limit is never raised."""
     if client is None:
         return roster
@@ -59,12 +61,12 @@ def answering_as(client: ClientContext | None, roster: tuple[AgentSpec, ...]) ->
         dataclasses.replace(
             agent,
             temperature=agent.temperature if client.temperature is None else client.temperature,
-            max_output_tokens=least(agent.max_output_tokens, client.max_output_tokens),
+            max_output_tokens=min_limit(agent.max_output_tokens, client.max_output_tokens),
         )
         for agent in roster
     )
 
 
-def least(*limits: int | None) -> int | None:
+def min_limit(*limits: int | None) -> int | None:
     """Return the smallest of the limits that are set."""
     return min((limit for limit in limits if limit is not None), default=None)

@@ -19,7 +19,7 @@ from sessions.models import Agent, ChatSession, Room, Turn
 from sessions.services.purge import sessions_erase
 from web.errors import PantheonError, ValidationFailed
 
-AT_ONCE = 200
+SESSIONS_PER_TRANSACTION = 200
 """Sessions deleted per transaction."""
 
 
@@ -33,11 +33,13 @@ def user_erase(*, user: User) -> None:
     refuse_last_administrator(user)
     if Turn.objects.active().filter(user=user).exists():
         raise PantheonError("turn_in_progress", "Turns of this person are still running. Wait for their end.")
-    theirs = ids_of(user)
-    while sessions := list(ChatSession.objects.filter(owner=user).values_list("pk", flat=True)[:AT_ONCE]):
+    object_ids = ids_of(user)
+    while sessions := list(
+        ChatSession.objects.filter(owner=user).values_list("pk", flat=True)[:SESSIONS_PER_TRANSACTION]
+    ):
         with transaction.atomic(durable=True):
             sessions_erase(sessions)
-    _account_erase(user=user, theirs=theirs)
+    _account_erase(user=user, object_ids=object_ids)
 
 
 def user_stop(*, user: User) -> int:
@@ -68,11 +70,11 @@ def ids_of(user: User) -> list[str]:
 
 
 @transaction.atomic(durable=True)
-def _account_erase(*, user: User, theirs: list[str]) -> None:
-    named = names_erase(user_id=user.pk)
+def _account_erase(*, user: User, object_ids: list[str]) -> None:
+    anonymized_events = names_erase(user_id=user.pk)
     for budget in Budget.objects.filter(scope=Budget.Scope.USER, target_id=user.pk):
         budget_delete(budget=budget)
-    traces_erase(user=user, object_ids=theirs)
+    traces_erase(user=user, object_ids=object_ids)
     user_id = user.pk
     user.delete()
     AuditEntry.objects.create(
@@ -81,5 +83,5 @@ def _account_erase(*, user: User, theirs: list[str]) -> None:
         object_type=User._meta.label,
         object_id=str(user_id),
         object_label="",
-        after={"usage_events_without_names": named},
+        after={"usage_events_without_names": anonymized_events},
     )

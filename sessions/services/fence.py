@@ -15,7 +15,7 @@ class FenceLost(Exception):
     """Another runner holds the turn, or it is final: the caller must stop and write nothing more."""
 
 
-HELD: CompiledQuery[Turn] = CompiledQuery(
+TURN_OF_CLAIM: CompiledQuery[Turn] = CompiledQuery(
     lambda: (
         Turn.objects.select_for_update(no_key=True)
         .filter(
@@ -35,5 +35,5 @@ def turn_was_committed(*, turn_id: uuid.UUID, claim: int) -> bool:
 def turn_fence(*, turn_id: uuid.UUID, claim: int) -> None:
     """Lock the turn while this claim holds it (inside a transaction). Raises FenceLost."""
     assert transaction.get_connection().in_atomic_block
-    if not HELD(turn_id=turn_id, claim=claim):
+    if not TURN_OF_CLAIM(turn_id=turn_id, claim=claim):
         raise FenceLost(f"turn {turn_id} is no longer held by claim {claim}")

@@ -33,7 +33,7 @@ RETRY_S = 5
 COPIED_CHARS = Length("text") + Length("html")
 SNAPSHOT_CHARS = Length(Cast("snapshot", TextField()))
 
-Sized = Sequence[tuple[uuid.UUID, int]]
+TurnSizes = Sequence[tuple[uuid.UUID, int]]
 """Ids of turns, each with the characters of its snapshot."""
 
 
@@ -44,12 +44,12 @@ def session_fork(*, user: User, session: ChatSession, after_turn: int) -> ChatSe
     a history that is too long: the copy is one transaction, so that nobody ever sees a part of it, and SQLite has one
     writer. Raises `rate_limited` while another fork of this person is under way.
     """
-    with one_at_a_time(user):
-        return checked_copy(user, session, after_turn)
+    with fork_lock(user):
+        return session_copy_checked(user, session, after_turn)
 
 
 @contextmanager
-def one_at_a_time(user: User) -> Iterator[None]:
+def fork_lock(user: User) -> Iterator[None]:
     """Be the only fork of a person until the end. Raises `rate_limited`.
 
     On PostgreSQL this is one transaction, and its end is the lock's. SQLite needs no lock: its one writer makes forks
@@ -67,21 +67,21 @@ def one_at_a_time(user: User) -> Iterator[None]:
         yield
 
 
-def checked_copy(user: User, session: ChatSession, after_turn: int) -> ChatSession:
+def session_copy_checked(user: User, session: ChatSession, after_turn: int) -> ChatSession:
     """Copy a session if it may be copied up to this turn. Raises ValidationFailed."""
     turns = Turn.objects.spoken().filter(session=session, index__lte=after_turn, replaced_by__isnull=True)
     if after_turn and not turns.filter(index=after_turn).exists():
         raise refusal("This session has no such turn, or it has been replaced.")
     if turns.active().exists():
         raise refusal("This turn is still running.")
-    return copy_session(user, session, measured(turns))
+    return session_copy(user, session, list_turn_sizes(turns))
 
 
 def refusal(reason: str) -> ValidationFailed:
     return ValidationFailed({"after_turn": [reason]})
 
 
-def measured(turns: TurnQuerySet) -> Sized:
+def list_turn_sizes(turns: TurnQuerySet) -> TurnSizes:
     """Return turns in order, with their sizes. Raises ValidationFailed for what would take long to copy.
 
     Rows are counted first, since to measure a text is to read it.
@@ -92,21 +92,21 @@ def measured(turns: TurnQuerySet) -> Sized:
     messages = Message.objects.filter(turn__in=turns)
     if turns.count() + messages.count() > MAX_ROWS:
         raise too_long
-    sized = list(turns.order_by("index").annotate(size=SNAPSHOT_CHARS).values_list("pk", "size"))
+    sizes = list(turns.order_by("index").annotate(size=SNAPSHOT_CHARS).values_list("pk", "size"))
     chars = messages.aggregate(chars=Sum(COPIED_CHARS))["chars"] or 0
-    if chars + sum(size for _, size in sized) > MAX_CHARS:
+    if chars + sum(size for _, size in sizes) > MAX_CHARS:
         raise too_long
-    return sized
+    return sizes
 
 
 @transaction.atomic
-def copy_session(user: User, session: ChatSession, sized: Sized) -> ChatSession:
+def session_copy(user: User, session: ChatSession, sizes: TurnSizes) -> ChatSession:
     """Copy turns, given in order, with their messages and summary."""
     title = f"Branch of {session.title}"[:200] if session.title else ""  # if empty, the first message sets it
     fork = ChatSession.objects.create(owner=user, room=session.room, agent=session.agent, title=title)
     indexes, seqs = count(1), count(1)
     renumbered: dict[int, int] = {}
-    for ids in portions(sized):
+    for ids in portions(sizes):
         turns = Turn.objects.filter(pk__in=ids).order_by("index")
         copies = {turn.pk: copy_of(turn, fork, next(indexes)) for turn in turns}
         Turn.objects.bulk_create(copies.values())

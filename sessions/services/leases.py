@@ -147,11 +147,11 @@ def leases_renew(
     A suspended user's turn counts as cancelled, so suspension need not know about turns or race with
     accepting one.
     """
-    mine = Turn.objects.filter(pk__in=turn_ids, runner_id=runner_id, status=Turn.Status.RUNNING)
-    due = Now() + dt.timedelta(seconds=settings.PANTHEON_LEASE_S * 2 / 3)
-    mine.filter(lease_expires_at__lt=due).update(lease_expires_at=lease_end())
+    own_turns = Turn.objects.filter(pk__in=turn_ids, runner_id=runner_id, status=Turn.Status.RUNNING)
+    renew_before = Now() + dt.timedelta(seconds=settings.PANTHEON_LEASE_S * 2 / 3)
+    own_turns.filter(lease_expires_at__lt=renew_before).update(lease_expires_at=lease_end())
     calls_note_received(received=received)
-    rows = list(mine.values_list("pk", "claim", "cancel_requested_at", "user__is_active"))
+    rows = list(own_turns.values_list("pk", "claim", "cancel_requested_at", "user__is_active"))
     return Renewal(
         claims={pk: claim for pk, claim, _, _ in rows},
         cancelled={pk for pk, _, asked_at, is_active in rows if asked_at is not None or not is_active},

@@ -7,7 +7,7 @@ import uuid
 from sessions.markdown import RENDERER, render_markdown
 from sessions.models import Message
 
-AT_ONCE = 100
+BATCH_SIZE = 100
 """Answers per statement."""
 
 
@@ -18,7 +18,7 @@ def messages_render() -> int:
     """
     stale = Message.objects.exclude(role=Message.Role.USER).exclude(html_version=RENDERER).order_by("pk")
     count, last = 0, uuid.UUID(int=0)
-    while batch := list(stale.filter(pk__gt=last).only("pk", "text")[:AT_ONCE]):
+    while batch := list(stale.filter(pk__gt=last).only("pk", "text")[:BATCH_SIZE]):
         for message in batch:
             message.html, message.html_version = render_markdown(message.text), RENDERER
         Message.objects.bulk_update(batch, ["html", "html_version"])

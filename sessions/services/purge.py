@@ -18,18 +18,18 @@ from sessions.events.eventlog import event_log
 from sessions.models import Agent, ChatSession, Room, Turn
 from sessions.services.scrub import deleted_scrub
 
-AT_ONCE = 1
+SESSIONS_PER_TRANSACTION = 1
 """Sessions per transaction, so that turns can commit in between: one may have thousands of messages."""
 
 
 @dataclass(frozen=True, slots=True)
-class Purged:
+class PurgeCounts:
     sessions: int
     rooms: int
     agents: int
 
 
-def deleted_purge(*, before: dt.datetime | None = None) -> Purged:
+def deleted_purge(*, before: dt.datetime | None = None) -> PurgeCounts:
     """Erase rows deleted before `before`, by default `PANTHEON_PURGE_AFTER_DAYS` ago.
 
     A session with a running turn waits for the next purge, and so does a room with sessions. An agent is
@@ -37,23 +37,23 @@ def deleted_purge(*, before: dt.datetime | None = None) -> Purged:
     """
     due = before or timezone.now() - dt.timedelta(days=settings.PANTHEON_PURGE_AFTER_DAYS)
     sessions = 0
-    while some := _sessions_purge(due):
-        sessions += some
-    purged = Purged(
+    while batch := _sessions_purge(due):
+        sessions += batch
+    counts = PurgeCounts(
         sessions,
         rooms=_places_purge(Room.objects.all(), "room", due),
         agents=_places_purge(Agent.objects.all(), "agent", due),
     )
-    if purged != Purged(0, 0, 0):
+    if counts != PurgeCounts(0, 0, 0):
         deleted_scrub()
-    return purged
+    return counts
 
 
 @transaction.atomic(durable=True)
 def _sessions_purge(due: dt.datetime) -> int:
     running = Turn.objects.active().values("session")
     rows = ChatSession.objects.filter(deleted_at__lt=due).exclude(pk__in=running)
-    ids = list(rows.order_by("deleted_at").values_list("pk", flat=True)[:AT_ONCE])
+    ids = list(rows.order_by("deleted_at").values_list("pk", flat=True)[:SESSIONS_PER_TRANSACTION])
     sessions_erase(ids)
     return len(ids)
 

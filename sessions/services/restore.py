@@ -66,7 +66,7 @@ def agent_restore(*, agent: Agent) -> Agent:
 
 def lock_any(row: Row) -> Row:
     """Lock a row, deleted or not, and return its current state (inside a transaction). Raises NotFound."""
-    fresh: Row | None = type(row).objects.select_for_update().filter(pk=row.pk).first()
-    if fresh is None:
+    locked_row: Row | None = type(row).objects.select_for_update().filter(pk=row.pk).first()
+    if locked_row is None:
         raise NotFound("It has been erased for good.")
-    return fresh
+    return locked_row

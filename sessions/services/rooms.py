@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from accounts.models import User
 from sessions.models import Agent, Room, RoomAgent, Turn
-from sessions.services.alive import lock_alive
 from sessions.services.bounds import refuse_one_more
+from sessions.services.locks import lock_existing
 from sessions.services.turn_cancel import turns_stop
 from web.errors import ValidationFailed
 from web.validation import require_valid
@@ -31,7 +31,7 @@ def room_create(*, owner: User, agents: Sequence[Agent] = (), **fields: Any) -> 
 @transaction.atomic(durable=True)
 def room_update(*, room: Room, agents: Sequence[Agent] | None = None, **fields: Any) -> Room:
     """Change a room from its next turn on. `agents=None` keeps its agents. Raises ValidationFailed."""
-    room = save_room(lock_alive(room), fields)
+    room = save_room(lock_existing(room), fields)
     if agents is not None:
         place_agents(room, agents)
     return room
@@ -40,14 +40,14 @@ def room_update(*, room: Room, agents: Sequence[Agent] | None = None, **fields: 
 @transaction.atomic(durable=True)
 def room_set_agents(*, room: Room, agents: Sequence[Agent]) -> None:
     """Set a room's agents, in order, replacing all others. Raises ValidationFailed."""
-    place_agents(lock_alive(room), agents)
+    place_agents(lock_existing(room), agents)
 
 
 @transaction.atomic(durable=True)
 def room_delete(*, room: Room) -> None:
     """Delete softly: removes the room and its sessions from every list; the ledger stays. Its turns are stopped."""
     now = timezone.now()
-    room = lock_alive(room)
+    room = lock_existing(room)
     room.deleted_at = now
     room.save(update_fields=["deleted_at", "updated_at"])
     turns_stop(Turn.objects.filter(session__room=room))

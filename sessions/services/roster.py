@@ -53,9 +53,9 @@ def agents_of(session: ChatSession) -> list[Agent]:
 
 
 def agent_specs(
-    agents: Sequence[Agent], *, observed: Observations, asked_on: LlmModel | None = None
+    agents: Sequence[Agent], *, observed: Observations, model_override: LlmModel | None = None
 ) -> tuple[AgentSpec, ...]:
-    """Return the roster, on the agents' own models, the instance's default, or all on `asked_on`.
+    """Return the roster, on the agents' own models, the instance's default, or all on `model_override`.
 
     Raises `model_unavailable`.
     """
@@ -63,7 +63,7 @@ def agent_specs(
     specs: dict[uuid.UUID, ModelSpec] = {}
     roster = []
     for agent in agents:
-        model = asked_on or agent.model or default
+        model = model_override or agent.model or default
         assert model is not None
         if model.pk not in specs:
             refuse_unavailable(model, agent)
@@ -115,6 +115,6 @@ def summarizer_spec(roster: Sequence[AgentSpec], observed: Observations) -> Mode
     return roster[0].model
 
 
-def may_be_called(spec: TurnSpec) -> list[AgentSpec]:
+def list_candidates(spec: TurnSpec) -> list[AgentSpec]:
     """Return the addressed agents, or all that the manager may choose from."""
     return [spec.agent(key) for key in spec.addressed] or list(spec.roster)

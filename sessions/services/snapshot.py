@@ -68,11 +68,11 @@ def spec_of(turn: Turn, *, question: str | None = None) -> TurnSpec:
     summary = summary_by_id(data["summary_id"])
     redone = summary_by_id(data.get("redone_summary_id"))
     after_seq = summary.through_seq if summary else 0
-    said: list[Message] = []
+    messages: list[Message] = []
     if question is None or data["before_seq"] > after_seq + 1:
-        said = transcript(turn.session_id, after_seq=after_seq, through_seq=data["before_seq"])
+        messages = transcript(turn.session_id, after_seq=after_seq, through_seq=data["before_seq"])
     if question is None:
-        question = next((message.text for message in said if message.turn_id == turn.pk), "")
+        question = next((message.text for message in messages if message.turn_id == turn.pk), "")
     client = client_from(data.get("client"))
     roster = tuple(AgentSpec(**{**agent, "model": ModelSpec(**agent["model"])}) for agent in data["roster"])
     return TurnSpec(
@@ -92,7 +92,7 @@ def spec_of(turn: Turn, *, question: str | None = None) -> TurnSpec:
         instructions=data.get("instructions", {}),
         history=(
             *client_lines(client, turn.mode_spec, roster, data["room_name"]),
-            *(line_of_message(message) for message in said if message.turn_id != turn.pk),
+            *(line_of_message(message) for message in messages if message.turn_id != turn.pk),
         ),
         client_system=client.system if client else "",
         summary=continued_spec(summary, redone),

@@ -17,8 +17,8 @@ from sessions.selectors.ends import session_end
 from sessions.selectors.history import history_of
 from sessions.selectors.summaries import continued_spec, newest_summary, usable_summary
 from sessions.services.roster import agent_specs, agents_of, summarizer_spec
-from sessions.services.turn_accept import queue_turn, queued_turn, turn_in_progress
-from sessions.services.turn_plan import Plan, limits_of
+from sessions.services.turn_accept import turn_enqueue, turn_in_progress, turn_of_plan
+from sessions.services.turn_plan import TurnPlan, limits_of
 from sessions.services.turn_request import TurnRequest
 from web.errors import ValidationFailed
 
@@ -40,8 +40,8 @@ def summary_accept(
 @transaction.atomic(durable=True)
 def _accept(user: User, session: ChatSession, request: TurnRequest, token: ApiToken | None) -> Turn:
     newest = newest_summary(session.pk)
-    redone = newest if newest and newest.used_fallback else None
-    earlier = usable_summary(session.pk) if redone else newest
+    replaced = newest if newest and newest.used_fallback else None
+    earlier = usable_summary(session.pk) if replaced else newest
     before_seq = session_end(session.pk).seq + 1
     history = history_of(session.pk, after_seq=earlier.through_seq if earlier else 0, before_seq=before_seq)
     if not history:
@@ -60,17 +60,17 @@ def _accept(user: User, session: ChatSession, request: TurnRequest, token: ApiTo
         limits=limits_of(session.room, request),
         summarizer=summarizer_spec(roster, observed),
         history=history,
-        summary=continued_spec(earlier, redone),
+        summary=continued_spec(earlier, replaced),
         summarize=SummaryPlan(through_seq=history[-1].seq, first=True),
     )
-    plan = Plan(
+    plan = TurnPlan(
         spec,
         unknown_tags=(),
         summary_id=earlier.pk if earlier else None,
-        redone_summary_id=redone.pk if redone else None,
+        redone_summary_id=replaced.pk if replaced else None,
     )
-    turn = queued_turn(plan, user=user, session=session, request=request, token=token, before_seq=before_seq)
-    queue_turn(turn, plan)
+    turn = turn_of_plan(plan, user=user, session=session, request=request, token=token, before_seq=before_seq)
+    turn_enqueue(turn, plan)
     return turn
 
 

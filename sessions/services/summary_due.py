@@ -8,7 +8,7 @@ from django.conf import settings
 
 from orchestration.engine.context import full_input, window_of
 from orchestration.engine.specs import HistoryMessage, SummaryPlan, TurnSpec
-from sessions.services.roster import may_be_called
+from sessions.services.roster import list_candidates
 
 
 def summary_due(spec: TurnSpec) -> SummaryPlan | None:
@@ -20,16 +20,16 @@ def summary_due(spec: TurnSpec) -> SummaryPlan | None:
     """
     lines = [line for line in spec.history if line.seq > 0]  # a client keeps its own lines
     verbatim_seq, turns = verbatim_from_seq(lines)
-    through = [line.seq for line in lines if line.seq < verbatim_seq]
-    if not through:
+    older_seqs = [line.seq for line in lines if line.seq < verbatim_seq]
+    if not older_seqs:
         return None
-    used = [
+    shares = [
         full_input(spec, agent) / window_of(agent.model, agent.max_output_tokens).input_budget
-        for agent in may_be_called(spec)
+        for agent in list_candidates(spec)
     ]
-    if max(used) < settings.PANTHEON_SUMMARY_TRIGGER and turns < settings.PANTHEON_SUMMARY_EVERY_TURNS:
+    if max(shares) < settings.PANTHEON_SUMMARY_TRIGGER and turns < settings.PANTHEON_SUMMARY_EVERY_TURNS:
         return None
-    return SummaryPlan(through_seq=through[-1], first=max(used) > 1)
+    return SummaryPlan(through_seq=older_seqs[-1], first=max(shares) > 1)
 
 
 def verbatim_from_seq(history: Sequence[HistoryMessage]) -> tuple[int, int]:
@@ -37,5 +37,5 @@ def verbatim_from_seq(history: Sequence[HistoryMessage]) -> tuple[int, int]:
     if not history:
         return 0, 0
     firsts = [line.seq for line in history if line.role == "user"]
-    kept = firsts[-settings.PANTHEON_VERBATIM_TURNS :] if settings.PANTHEON_VERBATIM_TURNS else []
-    return (kept[0] if kept else history[-1].seq + 1), len(firsts)
+    verbatim = firsts[-settings.PANTHEON_VERBATIM_TURNS :] if settings.PANTHEON_VERBATIM_TURNS else []
+    return (verbatim[0] if verbatim else history[-1].seq + 1), len(firsts)

@@ -18,7 +18,7 @@ from sessions.models import ChatSession, Message, Turn
 from sessions.selectors.ends import SessionEnd, session_end
 from sessions.services.chats import title_from
 from sessions.services.snapshot import payer_of, snapshot_of
-from sessions.services.turn_plan import Plan, plan_turn
+from sessions.services.turn_plan import TurnPlan, plan_turn
 from sessions.services.turn_request import TurnRequest
 from web.compiled import Bound, CompiledUpdate, Slot, insertion, together
 from web.errors import PantheonError
@@ -31,7 +31,7 @@ ATTEMPTS = 3
 """Attempts to accept a turn if the conflicting turn ends before it can be looked up."""
 
 
-SESSION_ASKED = CompiledUpdate(
+SESSION_UPDATE = CompiledUpdate(
     lambda: (
         ChatSession.objects.filter(pk=Slot("session_id", UUIDField())),
         {"title": Slot("title", CharField()), "updated_at": Slot("updated_at", DateTimeField())},
@@ -79,16 +79,20 @@ def turn_stage(
     refuse_old_version(request, end.index + 1)
     plan = plan_turn(session, request, end)
     before_seq = end.seq + 1
-    turn = queued_turn(plan, user=user, session=session, request=request, token=token, before_seq=before_seq)
-    said = Message(session=session, turn=turn, seq=before_seq, role=Message.Role.USER, text=request.message)
+    turn = turn_of_plan(plan, user=user, session=session, request=request, token=token, before_seq=before_seq)
+    message = Message(
+        session=session, turn=turn, seq=before_seq, role=Message.Role.USER, text=request.message
+    )
     session.title = session.title or title_from(request.message)
     session.updated_at = turn.created_at
-    asked = SESSION_ASKED.bind(session_id=session.pk, title=session.title, updated_at=session.updated_at)
-    queue_turn(turn, plan, beside=[insertion([said]), asked])
+    session_update = SESSION_UPDATE.bind(
+        session_id=session.pk, title=session.title, updated_at=session.updated_at
+    )
+    turn_enqueue(turn, plan, beside=[insertion([message]), session_update])
     return turn
 
 
-def queue_turn(turn: Turn, plan: Plan, *, beside: Sequence[Bound] = ()) -> None:
+def turn_enqueue(turn: Turn, plan: TurnPlan, *, beside: Sequence[Bound] = ()) -> None:
     """Store a planned turn with its hold, and dispatch it on commit (inside a transaction).
 
     `beside`: statements executed with it. Conflicts raise IntegrityError before the budgets are checked.
@@ -101,8 +105,8 @@ def queue_turn(turn: Turn, plan: Plan, *, beside: Sequence[Bound] = ()) -> None:
     transaction.on_commit(partial(dispatch, turn.pk))
 
 
-def queued_turn(
-    plan: Plan,
+def turn_of_plan(
+    plan: TurnPlan,
     *,
     user: User,
     session: ChatSession,

@@ -61,16 +61,20 @@ def turn_retry(
         idempotency_key=idempotency_key,
         digest=digest,
         replaces=turn,
-        only=unanswered(turn),
+        only=list_unanswered(turn),
     )
     return turn_accept(user=user, session=session, request=request, token=token)
 
 
 def refuse_unknown(session: ChatSession, keys: Sequence[str]) -> None:
-    here = [agent.key for agent in agents_of(session)]
-    if strange := [key for key in keys if key not in here]:
+    known_keys = [agent.key for agent in agents_of(session)]
+    if unknown_keys := [key for key in keys if key not in known_keys]:
         raise ValidationFailed(
-            {"agents": [f"Nobody here is called {', '.join(strange)}. Choose of {', '.join(here)}."]}
+            {
+                "agents": [
+                    f"Nobody here is called {', '.join(unknown_keys)}. Choose of {', '.join(known_keys)}."
+                ]
+            }
         )
 
 
@@ -80,21 +84,21 @@ def refuse_summary(turn: Turn) -> ChatSession:
     return turn.session
 
 
-def unanswered(turn: Turn) -> tuple[str, ...] | None:
+def list_unanswered(turn: Turn) -> tuple[str, ...] | None:
     """Return the keys of asked agents without a complete answer; None: run the whole turn again.
 
     A turn that ended before any agent was asked has nothing to keep. An empty tuple asks no agent again: only
     the conclusion is made again.
     """
     asked = {call.agent_key for call in turn.calls.all()} | set(turn.snapshot["addressed"])
-    good = {
+    answered = {
         message.agent_key
         for message in turn.messages.filter(role=Message.Role.AGENT, status=Message.Status.COMPLETE)
     }
-    missing = tuple(agent["key"] for agent in turn.snapshot["roster"] if agent["key"] in asked - good)
-    if missing and good:
+    missing = tuple(agent["key"] for agent in turn.snapshot["roster"] if agent["key"] in asked - answered)
+    if missing and answered:
         return missing
-    if not good:
+    if not answered:
         return None
     if turn.status == Turn.Status.COMPLETED:
         raise ValidationFailed({"turn": ["Every agent answered. Run the turn again to have new answers."]})

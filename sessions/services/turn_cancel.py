@@ -16,8 +16,8 @@ from web.errors import PantheonError
 @transaction.atomic(durable=True)
 def turn_cancel(*, turn: Turn) -> Turn:
     """Request the cancellation of a turn: its text is kept, its usage billed. Raises `turn_final`."""
-    asked = turns_stop(Turn.objects.filter(pk=turn.pk))
-    if not asked:
+    count = turns_stop(Turn.objects.filter(pk=turn.pk))
+    if not count:
         raise PantheonError("turn_final", "This turn has ended already.")
     turn.refresh_from_db()
     return turn
@@ -26,11 +26,11 @@ def turn_cancel(*, turn: Turn) -> Turn:
 def turns_stop(turns: QuerySet[Turn]) -> int:
     """Request the cancellation of the active turns among these (inside a transaction); return their number."""
     ids = list(turns.filter(status__in=Turn.ACTIVE).values_list("pk", flat=True))
-    asked = (
+    count = (
         Turn.objects.active()
         .filter(pk__in=ids)
         .update(cancel_requested_at=Coalesce("cancel_requested_at", Now()))
     )
     for turn_id in ids:
         transaction.on_commit(partial(cancel, turn_id))
-    return asked
+    return count

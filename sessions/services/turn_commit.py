@@ -44,14 +44,14 @@ MAKE_FINAL: CompiledUpdate[Turn] = CompiledUpdate(
     ),
     also={"prices_version": PRICES_VERSION},
 )
-SESSION_ANSWERED = CompiledUpdate(
+SESSION_TOUCH = CompiledUpdate(
     lambda: (
         ChatSession.objects.filter(pk=Slot("session_id", UUIDField())),
         {"updated_at": Slot("updated_at", DateTimeField())},
     )
 )
 
-BILLED = CompiledUpdate(
+MARK_BILLED = CompiledUpdate(
     lambda: (
         # Rows that are still open get their outcome in the same statement.
         Call.objects.filter(turn_id=Slot("turn_id", UUIDField()), committed=False).exclude(
@@ -99,13 +99,13 @@ def turn_commit(
     # Last, because turns that end concurrently wait for each other at the rollup rows that this updates.
     events = usage_stage(
         payer=payer,
-        calls=[metered(call, models[str(call.model_id)]) for call in written.calls],
+        calls=[metered_call_of(call, models[str(call.model_id)]) for call in written.calls],
         prices=prices_of_version(turn.prices_version),
         has_hold=claimed.funds is not None,
         beside=[
             *insertions(messages),
             *calls_commit(turn_id, written),
-            SESSION_ANSWERED.bind(session_id=payer.session_id, updated_at=now),
+            SESSION_TOUCH.bind(session_id=payer.session_id, updated_at=now),
         ],
     )
     transaction.on_commit(partial(turn_observed, mode=payer.mode, status=result.status, events=events))
@@ -121,7 +121,7 @@ def calls_commit(turn_id: uuid.UUID, written: TurnCalls) -> list[Bound]:
     ended = [billed_copy(call) for call in written.ended if call not in written.new]
     statements = [*(outcome_of(call) for call in ended), *insertions(new)]
     if len(new) + len(ended) < len(written.calls):
-        statements.append(BILLED.bind(turn_id=turn_id))
+        statements.append(MARK_BILLED.bind(turn_id=turn_id))
     return statements
 
 
@@ -180,10 +180,10 @@ def summary_add(session_id: uuid.UUID, turn_id: uuid.UUID, result: SummaryResult
     A usable summary replaces the fallback ones within its range. A fallback keeps an existing one with the
     same end, which may have been edited.
     """
-    covered = Summary.objects.filter(session_id=session_id, used_fallback=True)
+    fallbacks = Summary.objects.filter(session_id=session_id, used_fallback=True)
     if not result.used_fallback:
-        covered.filter(from_seq__gte=result.from_seq).delete()
-    elif covered.filter(through_seq=result.through_seq).update(turn_id=turn_id):
+        fallbacks.filter(from_seq__gte=result.from_seq).delete()
+    elif fallbacks.filter(through_seq=result.through_seq).update(turn_id=turn_id):
         return
     lists = {field: [dataclasses.asdict(item) for item in getattr(result.summary, field)] for field in FIELDS}
     Summary.objects.create(
@@ -197,7 +197,7 @@ def summary_add(session_id: uuid.UUID, turn_id: uuid.UUID, result: SummaryResult
     )
 
 
-def metered(call: Call, model: ModelSpec) -> MeteredCall:
+def metered_call_of(call: Call, model: ModelSpec) -> MeteredCall:
     """Return a finished call as input for billing."""
     assert call.usage is not None
     assert call.finished_at is not None

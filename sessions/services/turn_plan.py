@@ -18,13 +18,13 @@ from sessions.selectors.calibration import observations
 from sessions.selectors.ends import SessionEnd
 from sessions.selectors.history import history_of, message_of_turn
 from sessions.selectors.summaries import newest_summary, summary_spec
-from sessions.services.client_context import answering_as, client_from, client_lines
+from sessions.services.client_context import client_from, client_lines, with_client_parameters
 from sessions.services.roster import (
     Observations,
     agent_specs,
     agents_of,
+    list_candidates,
     manager_spec,
-    may_be_called,
     summarizer_spec,
 )
 from sessions.services.summary_due import summary_due
@@ -33,7 +33,7 @@ from web.errors import PantheonError, ValidationFailed
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TurnPlan:
     """A turn that can be accepted."""
 
     spec: TurnSpec
@@ -45,7 +45,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Council:
+class CouncilPlan:
     """The agents that answer a turn, and the manager."""
 
     mode: Mode
@@ -58,7 +58,7 @@ class Council:
     """For a new version that asks only some agents: it repeats the old question, so good answers still fit."""
 
 
-def plan_turn(session: ChatSession, request: TurnRequest, end: SessionEnd) -> Plan:
+def plan_turn(session: ChatSession, request: TurnRequest, end: SessionEnd) -> TurnPlan:
     """Return the plan of a turn after `end` (inside a transaction). Raises the 422 codes.
 
     In three steps: choose the agents, build their input, and check that it fits and whether a summary is due.
@@ -68,27 +68,29 @@ def plan_turn(session: ChatSession, request: TurnRequest, end: SessionEnd) -> Pl
     newest = newest_summary(session.pk) if end.has_summary else None
     spec = planned_spec(council, session, request, end, client, newest)
     refuse_overflow(spec)
-    if (due := summary_due(spec)) is not None:
-        spec = replace(spec, summarize=due, summarizer=summarizer_spec(council.roster, council.observed))
-    return Plan(spec, council.unknown_tags, newest.pk if newest else None, client)
+    if (summary := summary_due(spec)) is not None:
+        spec = replace(spec, summarize=summary, summarizer=summarizer_spec(council.roster, council.observed))
+    return TurnPlan(spec, council.unknown_tags, newest.pk if newest else None, client)
 
 
-def council_of(session: ChatSession, request: TurnRequest, client: ClientContext | None) -> Council:
+def council_of(session: ChatSession, request: TurnRequest, client: ClientContext | None) -> CouncilPlan:
     mode = mode_of(session, request)
     agents = agents_of(session)
     keys = [agent.key for agent in agents]
     untagged = keys if session.origin == ChatSession.Origin.API else ()
-    repeats = keeps_question(request)
-    addressed, unknown_tags = addressed_by(mode, request, keys, untagged=untagged, repeats=repeats)
+    repeats = is_repeat(request)
+    addressed, unknown_tags = addressed_agents(mode, request, keys, untagged=untagged, repeats=repeats)
     observed = observations(session.owner_id)
-    roster = answering_as(client, agent_specs(agents, observed=observed, asked_on=request.model))
+    roster = with_client_parameters(
+        client, agent_specs(agents, observed=observed, model_override=request.model)
+    )
     room = session.room
     manager = manager_spec(room, roster, observed) if room and mode.concluded else None
-    return Council(mode, roster, addressed, unknown_tags, manager, observed, repeats)
+    return CouncilPlan(mode, roster, addressed, unknown_tags, manager, observed, repeats)
 
 
 def planned_spec(
-    council: Council,
+    council: CouncilPlan,
     session: ChatSession,
     request: TurnRequest,
     end: SessionEnd,
@@ -139,7 +141,7 @@ def mode_of(session: ChatSession, request: TurnRequest) -> Mode:
     return mode
 
 
-def addressed_by(
+def addressed_agents(
     mode: Mode, request: TurnRequest, keys: Sequence[str], *, untagged: Sequence[str], repeats: bool
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the addressed agents, in order, and the unknown tags. Raises `no_valid_tagged_agents`.
@@ -153,18 +155,18 @@ def addressed_by(
         return tuple(key for key in keys if key in request.only), tags.unknown
     if not mode.needs_tags:
         return mode.order(tags.keys, tuple(keys)), tags.unknown
-    again = (key for key in request.only or () if key in keys and key not in tags.keys)
-    named = (*tags.keys, *again) or tuple(untagged)
-    if not named:
+    repeated = (key for key in request.only or () if key in keys and key not in tags.keys)
+    addressed = (*tags.keys, *repeated) or tuple(untagged)
+    if not addressed:
         raise PantheonError(
             "no_valid_tagged_agents",
             "Say who is asked: tag an agent, or @all.",
             {"agents": list(keys), "unknown_tags": list(tags.unknown)},
         )
-    return mode.order(named, tuple(keys)), tags.unknown
+    return mode.order(addressed, tuple(keys)), tags.unknown
 
 
-def keeps_question(request: TurnRequest) -> bool:
+def is_repeat(request: TurnRequest) -> bool:
     """Return whether a new version asks only some agents, with the old version's message and mode."""
     old = request.replaces
     if old is None or request.only is None or request.mode not in (None, old.mode):
@@ -172,29 +174,29 @@ def keeps_question(request: TurnRequest) -> bool:
     return request.message == message_of_turn(old)
 
 
-def carried_answers(council: Council, request: TurnRequest) -> tuple[CarriedAnswer, ...]:
+def carried_answers(council: CouncilPlan, request: TurnRequest) -> tuple[CarriedAnswer, ...]:
     """Return the complete answers that a new version keeps: of agents still in the room that are not asked again."""
-    old, asked = request.replaces, request.only
-    if old is None or asked is None or council.mode.key != old.mode or not council.repeats:
+    old, only = request.replaces, request.only
+    if old is None or only is None or council.mode.key != old.mode or not council.repeats:
         return ()
-    kept = [agent.key for agent in council.roster if agent.key not in asked]
-    good = Message.objects.filter(
-        turn=old, role=Message.Role.AGENT, status=Message.Status.COMPLETE, agent_key__in=kept
+    keys = [agent.key for agent in council.roster if agent.key not in only]
+    messages = Message.objects.filter(
+        turn=old, role=Message.Role.AGENT, status=Message.Status.COMPLETE, agent_key__in=keys
     )
     return tuple(
         CarriedAnswer(str(uuid.uuid4()), message.agent_key, message.text, message.round or 1, message.model)
-        for message in good.order_by("seq")
+        for message in messages.order_by("seq")
     )
 
 
-def instructions_before(council: Council, request: TurnRequest) -> dict[str, str]:
+def instructions_before(council: CouncilPlan, request: TurnRequest) -> dict[str, str]:
     """Return agent key -> the manager's last instruction, for a new version that repeats the question."""
     old = request.replaces
     if not council.mode.led or old is None or not council.repeats:
         return {}
-    chosen = [selection for decided in old.routing for selection in decided["selections"]]
-    had = {selection["agent_key"]: selection["instruction"] for selection in chosen}
-    return {**old.snapshot.get("instructions", {}), **had}
+    selections = [selection for decided in old.routing for selection in decided["selections"]]
+    instructions = {selection["agent_key"]: selection["instruction"] for selection in selections}
+    return {**old.snapshot.get("instructions", {}), **instructions}
 
 
 def limits_of(room: Room | None, request: TurnRequest, client: ClientContext | None = None) -> Limits:
@@ -213,7 +215,7 @@ def limits_of(room: Room | None, request: TurnRequest, client: ClientContext | N
 
 def refuse_overflow(spec: TurnSpec) -> None:
     """Raise `context_overflow`, with both figures, for a message that no pruning can make fit."""
-    for agent in may_be_called(spec):
+    for agent in list_candidates(spec):
         needed, budget = (
             least_input(spec, agent),
             window_of(agent.model, agent.max_output_tokens).input_budget,

@@ -34,7 +34,7 @@ from sessions.live.database import read_in_request
 from sessions.models import Agent, Room, Turn
 from sessions.selectors.room_names import room_names
 from sessions.selectors.turns import turn_json_by_id
-from sessions.services.accept_once import Accepted, accept_once
+from sessions.services.accept_once import AcceptedTurn, accept_once
 from sessions.services.completion_accept import completion_accept
 from sessions.services.turn_request import TurnRequest
 from web.api.schema import operation
@@ -111,7 +111,7 @@ class CompletionsView(LimitedAsTurns, OpenAiView):
     def post(self, request: Request) -> Awaitable[HttpResponseBase]:
         return self._answer(*self._accept(request))
 
-    async def _answer(self, asked: CompletionRequest, accepted: Accepted) -> HttpResponseBase:
+    async def _answer(self, asked: CompletionRequest, accepted: AcceptedTurn) -> HttpResponseBase:
         turn, headers = accepted.turn, headers_of(accepted)
         if asked.stream:
             return completion_stream(
@@ -124,7 +124,7 @@ class CompletionsView(LimitedAsTurns, OpenAiView):
         answer = completion(body, model=asked.model, created=int(turn.created_at.timestamp()))
         return Response(answer, headers=headers)
 
-    def _accept(self, request: Request) -> tuple[CompletionRequest, Accepted]:
+    def _accept(self, request: Request) -> tuple[CompletionRequest, AcceptedTurn]:
         user, key, digest = signed_in(request), idempotency_key(request), request_digest(request)
 
         @cache

@@ -27,7 +27,7 @@ from billing.tests.support.append_only import changes_allowed
 from sessions.admin import ledger_audit
 from sessions.models import Call, Turn
 from sessions.selectors.ledger_audit import INVARIANTS, Invariant
-from sessions.selectors.ledger_findings import audited
+from sessions.selectors.ledger_findings import findings_for
 from sessions.tests.services.test_turn_commit import claimed_turn, commit
 from sessions.tests.support.pages import text_of
 
@@ -137,14 +137,14 @@ def test_a_range_shows_the_findings_of_its_days(lost) -> None:
 
 def test_what_speaks_of_no_day_is_in_every_range() -> None:
     line = f"2 turns have user_id={uuid.uuid4()} idempotency_key=x"
-    found = audited(Invariant(8, "", lambda: iter([line])), days=month_of(dt.date(2001, 1, 1)), most=5)
+    found = findings_for(Invariant(8, "", lambda: iter([line])), days=month_of(dt.date(2001, 1, 1)), limit=5)
     assert [str(finding) for finding in found.findings] == [line]
 
 
 def test_a_hold_leads_to_its_turn(turn) -> None:
     at = turn.completed_at.astimezone(dt.UTC).date()
     line = f"no running turn has the open hold {turn.pk}"
-    [finding] = audited(Invariant(3, "", lambda: iter([line])), days=month_of(at), most=5).findings
+    [finding] = findings_for(Invariant(3, "", lambda: iter([line])), days=month_of(at), limit=5).findings
     assert (str(finding), finding.day) == (line, at)
     assert ledger_audit.linked(finding)[-1] == (str(turn.pk), page(Turn, "change", turn.pk))
 

@@ -120,7 +120,7 @@ def test_an_export_makes_few_rows_at_once(session, export, monkeypatch) -> None:
         for _ in export(session):
             made.append(0)
     assert sum(made) == 2 * TURNS
-    assert max(made) <= 2 * portions.ROWS_AT_ONCE
+    assert max(made) <= 2 * portions.BATCH_SIZE
 
 
 @pytest.mark.parametrize("export", [session_json, session_markdown])
@@ -199,7 +199,7 @@ def test_a_fork_of_several_portions_is_numbered_anew(alice, session) -> None:
     with CaptureQueriesContext(connection) as queries:
         fork = session_fork(user=alice, session=session, after_turn=TURNS)
     inserts = [query for query in queries if query["sql"].startswith('INSERT INTO "chat_sessions_message"')]
-    assert len(inserts) >= 2 * (TURNS - 1) / portions.ROWS_AT_ONCE
+    assert len(inserts) >= 2 * (TURNS - 1) / portions.BATCH_SIZE
     turns = Turn.objects.filter(session=fork).order_by("index")
     assert [turn.index for turn in turns] == list(range(1, TURNS))
     assert all(turn.snapshot["summarize"] is None for turn in turns)

@@ -10,8 +10,8 @@ from django.test import Client
 
 from accounts.tests.support.clients import refused
 from sessions.models import ChatSession, Message, Turn
-from sessions.selectors.search import matching
-from sessions.selectors.search_terms import Terms, read_terms, snippet
+from sessions.selectors.search import filter_matching
+from sessions.selectors.search_terms import Terms, parse_terms, snippet
 from sessions.services.chats import session_delete
 from sessions.tests.factories import make_agent, make_session
 
@@ -196,13 +196,13 @@ def test_postgresql_reads_the_index(model, field, index) -> None:
         pytest.skip("SQLite compares texts")
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
-    plan = matching(model.objects.order_by(), field, Terms(("needle",))).explain()
+    plan = filter_matching(model.objects.order_by(), field, Terms(("needle",))).explain()
     assert index in plan
 
 
 def test_terms() -> None:
-    assert read_terms('a "b c" -d -"e f" - "" "g') == Terms(("a", "b c", "g"), ("d", "e f"))
-    assert read_terms('-- ""') == Terms(())
+    assert parse_terms('a "b c" -d -"e f" - "" "g') == Terms(("a", "b c", "g"), ("d", "e f"))
+    assert parse_terms('-- ""') == Terms(())
 
 
 def test_a_snippet_is_one_line() -> None:

@@ -9,7 +9,7 @@ from billing.models import UsageEvent
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
 from sessions.live.journal import JournalState
 from sessions.models import Call
-from sessions.services.calls import journal_try
+from sessions.services.calls import journal_check
 from sessions.tests.conftest import Api
 from sessions.tests.factories import make_agent, make_room, make_session
 from sessions.tests.support.councils import ROUTE, SYNTHESIZE, decision, says
@@ -41,7 +41,7 @@ def script(server: OpenAIServer) -> None:
 
 
 def test_trying_the_journal_leaves_nothing() -> None:
-    journal_try()
+    journal_check()
     assert not Call.objects.exists()
 
 

@@ -11,7 +11,7 @@ from django.urls import reverse
 from accounts.tests.support.admin_site import static_files_as_they_are
 from sessions.models import ChatSession, Message
 from sessions.pages.search import FINDS_PER_PAGE, marked
-from sessions.selectors.search_terms import Terms, places, snippet
+from sessions.selectors.search_terms import Terms, match_spans, snippet
 from sessions.tests.factories import make_agent, make_model, make_room, make_session
 from sessions.tests.support.pages import add_turns, assert_leads_to_sign_in, browser, text_of
 
@@ -185,5 +185,5 @@ def test_a_snippet_begins_with_a_word_before_what_is_marked_in_it():
     terms = Terms(("shop",))
     piece = snippet("workshop " * 40 + "a shop here", terms)
     assert piece.startswith("…workshop")
-    assert piece[slice(*places(piece, terms)[0])] == "shop"
+    assert piece[slice(*match_spans(piece, terms)[0])] == "shop"
     assert piece.endswith("a shop here")

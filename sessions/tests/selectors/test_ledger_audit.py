@@ -19,7 +19,7 @@ from sessions.models import Call, Message, Turn
 from sessions.selectors.ledger_audit import INVARIANTS
 from sessions.services.fork import session_fork
 from sessions.services.snapshot import payer_of, spec_of
-from sessions.services.turn_commit import metered, models_of
+from sessions.services.turn_commit import metered_call_of, models_of
 from sessions.tests.support.audit import audit, broken, call, copy_of, running, turn
 
 __all__ = ["call", "running", "turn"]
@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("nobody_runs")]
 def stage(turn: Turn) -> None:
     with transaction.atomic():
         models = models_of(spec_of(turn))
-        calls = [metered(call, models[str(call.model_id)]) for call in turn.calls.all()]
+        calls = [metered_call_of(call, models[str(call.model_id)]) for call in turn.calls.all()]
         usage_stage(payer=payer_of(turn), calls=calls)
 
 

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from accounts.tests.support.admin_site import static_files_as_they_are
 from sessions.models import Message
-from sessions.selectors.search import MAX_QUERY_CHARS, matching
+from sessions.selectors.search import MAX_QUERY_CHARS, filter_matching
 from sessions.selectors.search_terms import (
     MAX_TERMS,
     SEARCHED_CHARS,
     Terms,
     fold,
-    places,
-    read_terms,
+    match_spans,
+    parse_terms,
     snippet,
 )
 from sessions.tests.api.test_search import find, say
@@ -40,9 +40,9 @@ words = st.lists(st.sampled_from(PIECES), min_size=1, max_size=6).map("".join)
 @given(words, words, st.integers(1, 100))
 def test_a_snippet_takes_bounded_work(piece: str, asked: str, times: int) -> None:
     text = (piece * SEARCHED_CHARS)[:SEARCHED_CHARS]
-    terms = read_terms((asked * times)[:MAX_QUERY_CHARS])
-    places("", terms)  # the patterns are compiled once
-    assert calls_of(lambda: places(snippet(text, terms), terms)) < CALLS_PER_TEXT
+    terms = parse_terms((asked * times)[:MAX_QUERY_CHARS])
+    match_spans("", terms)  # the patterns are compiled once
+    assert calls_of(lambda: match_spans(snippet(text, terms), terms)) < CALLS_PER_TEXT
 
 
 @given(st.text())
@@ -51,10 +51,10 @@ def test_folding_keeps_places(text: str) -> None:
 
 
 def test_terms_are_looked_for_once_and_not_without_end() -> None:
-    assert read_terms("a A a -b -B") == Terms(("a",), ("b",))
-    many = read_terms(" ".join(f"w{number}" for number in range(MAX_TERMS + 5)))
+    assert parse_terms("a A a -b -B") == Terms(("a",), ("b",))
+    many = parse_terms(" ".join(f"w{number}" for number in range(MAX_TERMS + 5)))
     assert many == Terms(tuple(f"w{number}" for number in range(MAX_TERMS)), more=True)
-    assert not read_terms("a " * 100).more
+    assert not parse_terms("a " * 100).more
 
 
 def test_a_snippet_shows_a_hit_wherever_it_is() -> None:
@@ -101,8 +101,8 @@ class TestStored:
             with connection.cursor() as cursor:
                 cursor.execute("SET LOCAL statement_timeout = '20s'")
         say(alice, agent, "a_" * 50_000 + " needle", "foo_bar-baz.example/needle2")
-        assert matching(Message.objects.all(), "text", Terms(("needle2",))).count() == 1
-        assert matching(Message.objects.all(), "text", Terms(("foo_bar",))).count() == 1
+        assert filter_matching(Message.objects.all(), "text", Terms(("needle2",))).count() == 1
+        assert filter_matching(Message.objects.all(), "text", Terms(("foo_bar",))).count() == 1
 
     def test_only_the_texts_of_the_page_are_read(self, api: Any, alice: Any, agent: Any) -> None:
         """A sort of whole texts goes to disk: 7,000 matching messages of 100 kB wrote 700 MB."""

@@ -13,7 +13,7 @@ from django.db import connection
 from accounts.models import User
 from accounts.tests.support.clients import refused
 from sessions.models import ChatSession
-from sessions.services.fork import one_at_a_time
+from sessions.services.fork import fork_lock
 from sessions.tests.conftest import Api
 from sessions.tests.factories import make_agent, make_room, make_session
 
@@ -33,7 +33,7 @@ def forking(user: User) -> Iterator[None]:
 
     def fork() -> None:
         try:
-            with one_at_a_time(user):
+            with fork_lock(user):
                 begun.set()
                 end.wait(30)
         finally:

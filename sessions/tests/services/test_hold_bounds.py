@@ -243,7 +243,7 @@ def calls_begin(claimed: ClaimedTurn, plan: Asked) -> Iterator[Made]:
         context = {**audit, "input_bound": most, "output_bound": request.max_output_tokens}
         intent = CallIntent(call_id, str(uuid.uuid4()), f"reply:1:{agent.key}", 1, request, agent, 1, context)
         begun = call_of_intent(turn_id=claimed.turn_id, claim=claimed.claim, number=number, intent=intent)
-        calls_write(turn_id=claimed.turn_id, claim=claimed.claim, begun=begun)
+        calls_write(turn_id=claimed.turn_id, claim=claimed.claim, new_call=begun)
         yield Made(claimed, plan, intent, most)
 
 
@@ -256,7 +256,7 @@ def call_end(made: Made) -> int:
     outcome = CallOutcome(intent.call_id, "ok", "Yes.", report)
     call = Call.objects.get(pk=intent.call_id)
     call_close(call, outcome, at=timezone.now())
-    calls_write(turn_id=made.claimed.turn_id, claim=made.claimed.claim, ended=[call])
+    calls_write(turn_id=made.claimed.turn_id, claim=made.claimed.claim, ended_calls=[call])
     cost = call_cost(call, prices_now())
     assert cost is not None
     if made.claimed.funds:

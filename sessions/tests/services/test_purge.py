@@ -15,7 +15,7 @@ from sessions.events.eventlog import event_log
 from sessions.models import Agent, Call, ChatSession, Message, Room, Turn
 from sessions.services.agents import agent_delete
 from sessions.services.chats import session_delete
-from sessions.services.purge import Purged, deleted_purge
+from sessions.services.purge import PurgeCounts, deleted_purge
 from sessions.services.rooms import room_delete
 from sessions.tests.factories import make_agent, make_room, make_session
 from sessions.tests.support.ledger import assert_nothing_to_audit
@@ -40,9 +40,9 @@ def test_what_was_deleted_long_ago_goes_and_its_bill_stays(api, alice, openai_mo
     assert api.post(f"turns/{newest.pk}/rerun", {}).status_code == 201
     assert gone.room is not None
     room_delete(room=gone.room)
-    assert deleted_purge() == Purged(0, 0, 0)  # it may still be taken back
+    assert deleted_purge() == PurgeCounts(0, 0, 0)  # it may still be taken back
     long_ago()
-    assert deleted_purge() == Purged(1, 1, 0)
+    assert deleted_purge() == PurgeCounts(1, 1, 0)
     assert list(ChatSession.objects.all()) == [kept]
     assert list(Room.objects.all()) == [kept.room]
     assert set(Turn.objects.values_list("session", flat=True)) == {kept.pk}
@@ -63,7 +63,7 @@ def test_its_events_go_with_it(api, alice, openai_model) -> None:
     session_delete(session=gone)
     assert all(asyncio.run(event_log.last_seq(turn_id)) for turn_id in turns)  # it may still be taken back
     long_ago()
-    assert deleted_purge() == Purged(1, 0, 0)
+    assert deleted_purge() == PurgeCounts(1, 0, 0)
     assert [bool(asyncio.run(event_log.last_seq(turn_id))) for turn_id in turns] == [False, True]
 
 
@@ -72,7 +72,7 @@ def test_a_session_whose_turn_runs_waits(api, alice, openai_model, nobody_runs) 
     api.post(f"sessions/{session.pk}/turns", {"message": "hi", "background": True})
     session_delete(session=session)
     long_ago()
-    assert deleted_purge() == Purged(0, 0, 0)
+    assert deleted_purge() == PurgeCounts(0, 0, 0)
     assert Turn.objects.count() == 1
 
 
@@ -81,10 +81,10 @@ def test_an_agent_goes_when_no_session_of_its_own_is_left(alice, openai_model) -
     session = make_session(alice, agent)
     agent_delete(agent=agent)
     long_ago()
-    assert deleted_purge() == Purged(0, 0, 0)
+    assert deleted_purge() == PurgeCounts(0, 0, 0)
     session_delete(session=session)
     long_ago()
-    assert deleted_purge() == Purged(1, 0, 1)
+    assert deleted_purge() == PurgeCounts(1, 0, 1)
     assert not Agent.objects.exists()
 
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts.tests.support.admin_site import static_files_as_they_are
 from sessions.models import Agent, ChatSession, Room
-from sessions.selectors.deleted import recently_deleted
+from sessions.selectors.deleted import list_recently_deleted
 from sessions.selectors.pages import agents_in
 from sessions.services.agents import agent_create, agent_delete, agent_update
 from sessions.services.chats import session_delete
@@ -42,15 +42,15 @@ def days_pass(days: int) -> None:
 def test_a_session_comes_back(alice) -> None:
     session = make_session(alice, make_room(alice))
     session_delete(session=session)
-    assert recently_deleted(alice).sessions == [session]
+    assert list_recently_deleted(alice).sessions == [session]
     session_restore(session=session)
     assert alive(ChatSession) == {session}
-    assert not recently_deleted(alice)
+    assert not list_recently_deleted(alice)
     session_restore(session=session)  # a second click
     assert alive(ChatSession) == {session}
     direct = make_session(alice, make_agent(alice, "ana"))
     session_delete(session=direct)
-    assert recently_deleted(alice).sessions == [direct]
+    assert list_recently_deleted(alice).sessions == [direct]
     assert session_restore(session=direct).deleted_at is None
 
 
@@ -60,7 +60,7 @@ def test_a_room_comes_back_with_what_went_with_it(alice) -> None:
     before, with_it = make_session(alice, room), make_session(alice, room)
     session_delete(session=before)
     room_delete(room=room)
-    deleted = recently_deleted(alice)
+    deleted = list_recently_deleted(alice)
     assert (deleted.rooms, deleted.sessions) == ([room], [before])
     with pytest.raises(ValidationFailed, match="Restore the room “Board” first"):
         session_restore(session=before)

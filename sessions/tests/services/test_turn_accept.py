@@ -10,7 +10,7 @@ import pytest
 from django.db import connection, connections
 
 from sessions.models import Message, Turn
-from sessions.services.accept_once import Accepted, accept_once
+from sessions.services.accept_once import AcceptedTurn, accept_once
 from sessions.services.turn_accept import turn_accept
 from sessions.services.turn_request import TurnRequest
 from sessions.tests.factories import make_agent, make_model, make_session, make_user
@@ -29,7 +29,7 @@ def request(**fields) -> TurnRequest:
     return TurnRequest(**{"message": "hello", **fields})
 
 
-def accept_with_key(user, session, *, key="k", digest="d", **fields) -> Accepted:
+def accept_with_key(user, session, *, key="k", digest="d", **fields) -> AcceptedTurn:
     wanted = request(idempotency_key=key, digest=digest, **fields)
     make = partial(turn_accept, user=user, session=session, request=wanted)
     return accept_once(user=user, key=key, digest=digest, make=make)

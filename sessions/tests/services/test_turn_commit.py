@@ -57,7 +57,7 @@ def start_call(claimed: ClaimedTurn, key: str, number: int) -> CallIntent:
     call_id, step_id = str(uuid.uuid4()), str(uuid.uuid4())
     intent = CallIntent(call_id, step_id, f"reply:1:{key}", 1, request, agent, 1, audit)
     begun = call_of_intent(turn_id=claimed.turn_id, claim=claimed.claim, number=number, intent=intent)
-    calls_write(turn_id=claimed.turn_id, claim=claimed.claim, begun=begun)
+    calls_write(turn_id=claimed.turn_id, claim=claimed.claim, new_call=begun)
     return intent
 
 
@@ -67,7 +67,7 @@ def finish_call(claimed: ClaimedTurn, key: str, number: int) -> StepResult:
     outcome = CallOutcome(intent.call_id, "ok", f"Answer {number}", report)
     call = Call.objects.get(pk=intent.call_id)
     call_close(call, outcome, at=timezone.now())
-    calls_write(turn_id=claimed.turn_id, claim=claimed.claim, ended=[call])
+    calls_write(turn_id=claimed.turn_id, claim=claimed.claim, ended_calls=[call])
     return StepResult(
         intent.step_id, Purpose.REPLY, agent, 1, agent.model.alias, "complete", f"Answer {number}"
     )

@@ -12,10 +12,10 @@ from web.errors import NotFound
 Row = TypeVar("Row", Agent, ChatSession, Room)
 
 
-def lock_alive(row: Row) -> Row:
+def lock_existing(row: Row) -> Row:
     """Lock a row and return its current state (inside a transaction). Raises NotFound if it has been deleted."""
     assert transaction.get_connection().in_atomic_block
-    fresh: Row | None = type(row).objects.alive().select_for_update().filter(pk=row.pk).first()
-    if fresh is None:
+    locked_row: Row | None = type(row).objects.alive().select_for_update().filter(pk=row.pk).first()
+    if locked_row is None:
         raise NotFound()
-    return fresh
+    return locked_row
