@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +14,9 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+
+from web.error_rendering import error_page
+from web.errors import PantheonError
 
 Page = dict[str, Any]
 """An entry of the index as Django's templates expect it: `name`, `object_name`, `admin_url`, `add_url`, ..."""
@@ -65,6 +70,18 @@ class PantheonAdminSite(admin.AdminSite):
     site_title = "Pantheon"
     index_title = "Administration"
     enable_nav_sidebar = True
+
+    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:
+        """Show what a service refuses as a page with its sentence; the view's transaction has been rolled back."""
+
+        @functools.wraps(view)
+        def shown(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            try:
+                return view(request, *args, **kwargs)
+            except PantheonError as error:
+                return error_page(request, error)
+
+        return super().admin_view(shown, cacheable)
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Redirect to our sign-in page, which limits attempts; 403 for signed-in users without access."""

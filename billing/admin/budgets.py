@@ -14,6 +14,7 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
+from accounts.access import asker
 from accounts.admin.audited import AuditedAdmin
 from accounts.models import ApiToken, Team, User
 from billing.budget_scopes import SCOPES, TARGETED
@@ -24,7 +25,9 @@ from billing.models import ZERO_UUID, Budget
 from billing.models.budgets import default_thresholds, valid_thresholds
 from billing.selectors.budgets import people_of, states_of, target_names
 from billing.services.budget_changes import budget_check
+from billing.services.budget_lock import lock_budgets_exclusive
 from billing.services.budgets import budget_delete, budget_save
+from billing.services.own_budgets import own_budget_check
 from web.admin.links import AdminLink, LinkedAdmin, change_link, costs_link
 from web.errors import ValidationFailed
 
@@ -186,14 +189,18 @@ class BudgetAdmin(LinkedAdmin, AuditedAdmin, admin.ModelAdmin):
         return changelist
 
     def save_model(self, request: HttpRequest, obj: Budget, form: Any, change: bool) -> None:
+        lock_budgets_exclusive()
+        own_budget_check(actor=asker(request), budget=obj)
         budget_save(budget=obj)
 
     def delete_model(self, request: HttpRequest, obj: Budget) -> None:
+        lock_budgets_exclusive()
+        own_budget_check(actor=asker(request), budget=obj, is_deleted=True)
         budget_delete(budget=obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Budget]) -> None:
         for budget in queryset:
-            budget_delete(budget=budget)
+            self.delete_model(request, budget)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """List only the budgets: their periods are deleted with them and may be thousands."""

@@ -103,7 +103,7 @@ class AdminBudgetsView(AdminBudgetView, ListAPIView[Budget]):
 
     @operation("Create a budget", request=BudgetSerializer, answers={201: BudgetShape})
     def post(self, request: Request) -> Response:
-        budget = budget_add(fields=validated_fields(request), actor_id=signed_in(request).pk)
+        budget = budget_add(fields=validated_fields(request), actor=signed_in(request))
         return Response(budget_json(budget), status=201)
 
 
@@ -116,13 +116,11 @@ class AdminBudgetDetailView(AdminBudgetView):
     def patch(self, request: Request, budget_id: str) -> Response:
         wanted = access_budget(budget_id).pk
         fields = validated_fields(request, partial=True)
-        return Response(
-            budget_json(budget_change(budget_id=wanted, fields=fields, actor_id=signed_in(request).pk))
-        )
+        return Response(budget_json(budget_change(budget_id=wanted, fields=fields, actor=signed_in(request))))
 
     @operation("Delete a budget", answers={204: None})
     def delete(self, request: Request, budget_id: str) -> Response:
-        budget_remove(budget_id=access_budget(budget_id).pk, actor_id=signed_in(request).pk)
+        budget_remove(budget_id=access_budget(budget_id).pk, actor=signed_in(request))
         return Response(status=204)
 
 

@@ -7,12 +7,14 @@ from typing import Any
 
 from django.db import transaction
 
+from accounts.models import User
 from accounts.services.audit import audit_record, values_of
 from billing.budget_scopes import SCOPES, TARGETED
 from billing.models import ZERO_UUID, Budget
 from billing.ports import known_rooms
 from billing.services.budget_lock import lock_budgets_exclusive
 from billing.services.budgets import budget_delete, budget_save
+from billing.services.own_budgets import own_budget_check
 from web.errors import NotFound, ValidationFailed
 
 
@@ -40,18 +42,21 @@ def target_exists(scope: str, target_id: uuid.UUID) -> bool:
 
 
 @transaction.atomic(durable=True)
-def budget_add(*, fields: dict[str, Any], actor_id: uuid.UUID) -> Budget:
-    """Create a budget. Raises ValidationFailed."""
+def budget_add(*, fields: dict[str, Any], actor: User) -> Budget:
+    """Create a budget. Raises ValidationFailed, and `permission_denied` as `own_budget_check` does."""
     budget = Budget(**fields)
     budget_check(budget)
+    own_budget_check(actor=actor, budget=budget)
     budget_save(budget=budget)
-    audit_record(actor_id=actor_id, action="add", row=budget, after=values_of(budget))
+    audit_record(actor_id=actor.pk, action="add", row=budget, after=values_of(budget))
     return budget
 
 
 @transaction.atomic(durable=True)
-def budget_change(*, budget_id: uuid.UUID, fields: dict[str, Any], actor_id: uuid.UUID) -> Budget:
-    """Change the given fields of a budget. Raises NotFound, ValidationFailed."""
+def budget_change(*, budget_id: uuid.UUID, fields: dict[str, Any], actor: User) -> Budget:
+    """Change the given fields of a budget. Raises NotFound, ValidationFailed, and `permission_denied` as
+    `own_budget_check` does.
+    """
     budget = budget_lock(budget_id)
     before = values_of(budget)
     if fields.get("scope", budget.scope) != budget.scope:
@@ -60,16 +65,18 @@ def budget_change(*, budget_id: uuid.UUID, fields: dict[str, Any], actor_id: uui
         setattr(budget, name, value)
     if fields.keys() & {"scope", "target_id", "applies"}:
         budget_check(budget)
+    own_budget_check(actor=actor, budget=budget)
     budget_save(budget=budget)
-    audit_record(actor_id=actor_id, action="change", row=budget, before=before, after=values_of(budget))
+    audit_record(actor_id=actor.pk, action="change", row=budget, before=before, after=values_of(budget))
     return budget
 
 
 @transaction.atomic(durable=True)
-def budget_remove(*, budget_id: uuid.UUID, actor_id: uuid.UUID) -> None:
-    """Delete a budget. Raises NotFound."""
+def budget_remove(*, budget_id: uuid.UUID, actor: User) -> None:
+    """Delete a budget. Raises NotFound, and `permission_denied` as `own_budget_check` does."""
     budget = budget_lock(budget_id)
-    audit_record(actor_id=actor_id, action="delete", row=budget, before=values_of(budget))
+    own_budget_check(actor=actor, budget=budget, is_deleted=True)
+    audit_record(actor_id=actor.pk, action="delete", row=budget, before=values_of(budget))
     budget_delete(budget=budget)
 
 

@@ -222,3 +222,30 @@ def test_what_each_permission_allows(legal):
     text = viewer.get(urls["change"]).content.decode()
     assert "Team Legal" in text
     assert 'name="limit_pico"' not in text
+
+
+def test_staff_do_not_loosen_their_own_limits(legal, alice):
+    from django.contrib.auth.models import Permission
+
+    user = make_user("carol", is_staff=True, team=legal)
+    user.user_permissions.set(Permission.objects.filter(codename__endswith="_budget"))
+    client = signed_in(User.objects.get(pk=user.pk))
+    own, shared, other = make_budget("user", user), make_budget("team", legal), make_budget("user", alice)
+    refused = [
+        client.post(page(Budget, "change", own.pk), form("user", user=user.pk, limit_pico="11")),
+        client.post(page(Budget, "change", shared.pk), form("team", team=legal.pk, hard=None)),
+        client.post(page(Budget, "delete", own.pk), {"post": "yes"}),
+        client.post(
+            LIST, {"action": "delete_selected", "_selected_action": [other.pk, shared.pk], "post": "yes"}
+        ),
+        client.post(ADD, form("user", user=user.pk, period="day")),  # it would override per-member budgets
+    ]
+    for response in refused:
+        assert response.status_code == 403
+        assert "Ask an administrator" in response.content.decode()
+    assert set(Budget.objects.all()) == {own, shared, other}
+    assert actions() == []
+    tighter = form("user", user=user.pk, limit_pico="9")
+    assert client.post(page(Budget, "change", own.pk), tighter).status_code == 302
+    raised = form("user", user=alice.pk, limit_pico="20")
+    assert client.post(page(Budget, "change", other.pk), raised).status_code == 302

@@ -320,3 +320,24 @@ def test_a_list_takes_as_many_statements_for_many_as_for_few(api, alice, legal, 
         spend(make_budget(applies="each", period="day"), 10, by=person)
     with django_assert_num_queries(7):
         api.get(URL)
+
+
+def test_staff_do_not_loosen_their_own_limits(legal, alice):
+    carol = staff("add", "change", "delete")
+    User.objects.filter(pk=carol.pk).update(team=legal)
+    api = client_of(User.objects.get(pk=carol.pk))
+    own, shared, other = make_budget("user", carol), make_budget("team", legal), make_budget("user", alice)
+    wanted = {"scope": "user", "target_id": str(carol.pk), "limit_usd": "1000", "period": "day"}
+    for method, url, body in (
+        ("patch", f"{URL}/{own.pk}", {"limit_usd": "11"}),
+        ("patch", f"{URL}/{shared.pk}", {"hard": False}),
+        ("patch", f"{URL}/{shared.pk}", {"scope": "everyone"}),
+        ("patch", f"{URL}/{other.pk}", {"target_id": str(carol.pk)}),
+        ("delete", f"{URL}/{own.pk}", None),
+        ("post", URL, wanted),
+    ):
+        error = refused(send(api, method, url, body), 403, "permission_denied")
+        assert "Ask an administrator" in error["message"]
+    assert not AuditEntry.objects.exists()
+    assert send(api, "patch", f"{URL}/{own.pk}", {"limit_usd": "9"}).status_code == 200
+    assert send(api, "patch", f"{URL}/{other.pk}", {"limit_usd": "20"}).status_code == 200

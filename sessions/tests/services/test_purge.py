@@ -8,6 +8,7 @@ import io
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db.models.signals import pre_delete
 from django.utils import timezone
 
 from billing.models import UsageEvent
@@ -97,3 +98,25 @@ def test_the_command(alice, openai_model) -> None:
     assert "1 sessions" in out.getvalue()
     with pytest.raises(CommandError):
         call_command("purge_deleted", "--days=-1")
+
+
+def test_an_interrupted_purge_keeps_what_it_has_done(alice, openai_model) -> None:
+    agent = make_agent(alice, "ana", openai_model)
+    for _ in range(3):
+        session_delete(session=make_session(alice, agent))
+    long_ago()
+    erased = []
+
+    def interrupt(**kwargs: object) -> None:
+        erased.append(kwargs["instance"])
+        if len(erased) == 2:
+            raise KeyboardInterrupt
+
+    pre_delete.connect(interrupt, sender=ChatSession)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            deleted_purge()
+    finally:
+        pre_delete.disconnect(interrupt, sender=ChatSession)
+    assert ChatSession.objects.count() == 2
+    assert deleted_purge().sessions == 2

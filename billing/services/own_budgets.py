@@ -1,0 +1,49 @@
+"""Staff do not loosen the limits of their own spending; superusers and other staff do it for them."""
+
+from __future__ import annotations
+
+from accounts.models import User
+from billing.models import Budget
+from billing.ports import known_rooms
+from billing.services.budgets import COUNTED
+from web.errors import PantheonError
+
+
+def own_budget_check(*, actor: User, budget: Budget, is_deleted: bool = False) -> None:
+    """Reject a write that loosens a limit of the actor's own: a budget of them, their team or a room of theirs.
+
+    `budget`: the row as it is to be saved. A new budget of the actor alone counts as looser, because it overrides
+    per-member budgets. Call it with the budgets locked, or another write could come in between. Raises
+    `permission_denied`.
+    """
+    if actor.is_superuser:
+        return
+    old = Budget.objects.filter(pk=budget.pk).first()
+    is_moved = old is None or any(getattr(old, name) != getattr(budget, name) for name in COUNTED)
+    loosens = old is not None and limits(old, actor) and (is_deleted or is_moved or is_looser(budget, old))
+    overrides = is_moved and not is_deleted and is_personal(budget, actor)
+    if loosens or overrides:
+        raise PantheonError(
+            "permission_denied",
+            "You cannot loosen the limits of your own spending. Ask an administrator, or staff to whom this budget "
+            "does not apply.",
+        )
+
+
+def is_looser(budget: Budget, old: Budget) -> bool:
+    return budget.limit_pico > old.limit_pico or (old.hard and not budget.hard)
+
+
+def is_personal(budget: Budget, user: User) -> bool:
+    return budget.scope == Budget.Scope.USER and budget.target_id == user.pk
+
+
+def limits(budget: Budget, user: User) -> bool:
+    """Return whether a budget is this user's, their team's or that of a room of theirs."""
+    match budget.scope:
+        case Budget.Scope.TEAM:
+            return budget.target_id == user.team_id
+        case Budget.Scope.ROOM:
+            return known_rooms().owned_by(user.pk).filter(pk=budget.target_id).exists()
+        case _:
+            return is_personal(budget, user)
