@@ -145,7 +145,7 @@ class LlmModelAdmin(CatalogueAdmin):
         "provider",
         "model_id",
         ("context_window", "max_output_tokens"),
-        ("json_schema", "temperature"),
+        ("json_schema", "temperature", "prompt_caching"),
         "left_out",
         "first_token_timeout_s",
         "position",

@@ -134,6 +134,12 @@ class LlmModel(models.Model):
     max_output_tokens = models.PositiveIntegerField(validators=[MinValueValidator(16)])
     json_schema = models.BooleanField("takes a JSON schema", default=True)
     temperature = models.BooleanField("takes a temperature", default=True)
+    prompt_caching = models.BooleanField(
+        "prompt caching",
+        default=True,
+        db_default=True,
+        help_text="Ask the provider to cache the beginning of prompts, which repeats from turn to turn.",
+    )
     first_token_timeout_s = models.PositiveIntegerField(
         "first-token timeout",
         null=True,

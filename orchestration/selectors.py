@@ -73,6 +73,7 @@ def model_spec(model: LlmModel) -> ModelSpec:
         max_output_tokens=model.max_output_tokens,
         json_schema=model.json_schema,
         temperature=model.temperature,
+        prompt_caching=model.prompt_caching,
         unsupported=tuple(sorted(model.unsupported)),
         first_token_timeout_s=model.first_token_timeout_s,
     )

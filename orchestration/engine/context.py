@@ -202,6 +202,7 @@ def build_request(spec: TurnSpec, prompt: Prompt) -> tuple[ModelRequest, dict[st
         speaker_name=prompt.speaker_name,
         speaker_role=prompt.speaker_role,
         question=spec.message,
+        cache_key=f"{spec.session_id} {prompt.viewer_key or prompt.purpose}",
     )
     raw = estimate_input(request)
     audit = {

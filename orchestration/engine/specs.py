@@ -41,6 +41,8 @@ class ModelSpec:
     """The model's own limit for the first token; None: the instance's."""
     opens_in_thought: bool = False
     """Its answers begin with a thought that has only a closing tag."""
+    prompt_caching: bool = True
+    """The provider is asked to cache the beginning of prompts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +196,8 @@ class ModelRequest:
     """The speaker's role prompt alone, for the demo model."""
     question: str = ""
     """The user's message of this turn alone, for the demo model."""
+    cache_key: str = ""
+    """Equal for calls whose prompts begin alike: of one speaker in one session."""
 
 
 INPUT_BUCKETS = ("input", "cache_read", "cache_write_5m", "cache_write_1h")

@@ -8,6 +8,7 @@ DeepSeek, "Context caching"; Google and Ollama, "OpenAI compatibility".
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
@@ -112,6 +113,11 @@ def request_body(request: ModelRequest, host: str) -> dict[str, Any]:
             "strict": is_strict(request.json_schema),
         }
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
+    if OPENAI_HOSTS.search(host):
+        body["store"] = False
+        if model.prompt_caching and request.cache_key:
+            # Hashed: the provider needs no ids of ours.
+            body["prompt_cache_key"] = hashlib.sha256(request.cache_key.encode()).hexdigest()[:32]
     return {name: value for name, value in body.items() if name == "stream" or name not in refused}
 
 

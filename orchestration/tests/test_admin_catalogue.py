@@ -182,7 +182,9 @@ class TestStaff:
     def test_that_a_superuser_moves_a_model_is_in_the_audit_log(self, provider):
         model = make_model()
         other = Provider.objects.create(name="elsewhere", kind="openai", base_url="https://elsewhere")
-        form = self.model_form(model, provider=other.pk, json_schema="on", temperature="on", enabled="on")
+        form = self.model_form(
+            model, provider=other.pk, json_schema="on", temperature="on", prompt_caching="on", enabled="on"
+        )
         assert superuser().post(page(LlmModel, "change", model.pk), form).status_code == 302
         entry = AuditEntry.objects.get(object_id=str(model.pk))
         assert (entry.action, entry.before, entry.after) == (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from billing.models import UsageEvent
 from billing.money import rate_text
 from orchestration.engine.purposes import Purpose
-from orchestration.engine.specs import BUCKETS
+from orchestration.engine.specs import BUCKETS, INPUT_BUCKETS
 from sessions.models import Call
 from sessions.pages.answers import finish_of
 from sessions.pages.money import Money, money
@@ -86,6 +86,20 @@ def receipt_of(rows: TurnRows) -> list[Line]:
             )
         )
     return lines
+
+
+def cache_saving(rows: TurnRows) -> Money | None:
+    """Return what prompt caching saved in a final turn, net of what writing to the cache cost more; None if nothing."""
+    if not rows.turn.is_final:
+        return None
+    pico = 0
+    for event in rows.events:
+        if (price := event.price) is not None:
+            pico += sum(
+                getattr(event, f"{bucket}_tokens") * (price.input_pico - getattr(price, f"{bucket}_pico"))
+                for bucket in INPUT_BUCKETS
+            )
+    return money(pico) if pico > 0 else None
 
 
 def first_cost(event: UsageEvent | None) -> Money | None:

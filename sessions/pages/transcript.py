@@ -11,7 +11,7 @@ from sessions.markdown import visible_text
 from sessions.models import Message, Turn
 from sessions.pages.answers import Answer, answers_of, total_cost
 from sessions.pages.money import Money, money
-from sessions.pages.receipt import Line, receipt_of
+from sessions.pages.receipt import Line, cache_saving, receipt_of
 from sessions.pages.rounds import Round, rounds_of
 from sessions.selectors.pages import TurnRows
 
@@ -45,6 +45,8 @@ class TurnView:
     """Some of its calls are priced and others are not: the actual cost is higher than shown."""
     error: str
     receipt: Sequence[Line]
+    cache_saving: Money | None
+    """What prompt caching saved."""
     versions: Sequence[uuid.UUID]
     newest: bool
     """No turn follows it, so it can be run again."""
@@ -123,6 +125,7 @@ def turn_view(rows: TurnRows, *, newest: bool = False) -> TurnView:
         partly_priced=None in costs and total_cost(costs) is not None,
         error="" if answers or not turn.error else turn.error["message"],
         receipt=receipt_of(rows),
+        cache_saving=cache_saving(rows),
         versions=rows.versions,
         newest=newest,
     )

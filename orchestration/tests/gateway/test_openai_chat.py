@@ -119,3 +119,15 @@ def test_usage_on_the_way_is_partial() -> None:
     events = reader.feed({"choices": [{"index": 0, "delta": {"content": "a"}}], "usage": usage})
     assert events == [TextDelta("a"), PartialUsage(Usage(input=5, output=1), usage)]
     assert reader.final_report() is None
+
+
+def test_openai_stores_nothing_and_keeps_prompts_of_one_speaker_together() -> None:
+    asked = [request(spec(), cache_key=f"session-1 {key}") for key in ("ana", "ana", "bob")]
+    bodies = [request_body(each, "api.openai.com") for each in asked]
+    keys = [body["prompt_cache_key"] for body in bodies]
+    assert keys[0] == keys[1] != keys[2]
+    assert "session" not in "".join(keys)
+    assert all(body["store"] is False for body in bodies)
+    assert not {"prompt_cache_key", "store"} & request_body(asked[0], "openrouter.ai").keys()
+    off = request_body(request(spec(prompt_caching=False), cache_key="k"), "api.openai.com")
+    assert "prompt_cache_key" not in off

@@ -32,6 +32,27 @@ ERROR_TYPES = {
 STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "content_filter": "refusal"}
 
 
+MOST_CACHE_MARKS = 4
+
+
+def text_of(content: str | list[dict[str, Any]]) -> str:
+    """Return a content, a text or text blocks, as one text."""
+    return content if isinstance(content, str) else "".join(block["text"] for block in content)
+
+
+def is_text(content: Any) -> bool:
+    """Return whether a content is a text or text blocks, none of them empty."""
+    if isinstance(content, str):
+        return bool(content.strip())
+    blocks = content if isinstance(content, list) else []
+    return bool(blocks) and all(
+        block.keys() <= {"type", "text", "cache_control"}
+        and block["type"] == "text"
+        and block["text"].strip()
+        for block in blocks
+    )
+
+
 class AnthropicServer(ProviderServer):
     """Anthropic's wire format; `base_url` is the origin."""
 
@@ -50,19 +71,20 @@ class AnthropicServer(ProviderServer):
         for message in body["messages"]:
             if message.get("role") not in ("user", "assistant"):
                 return 400, bad, "messages: Unexpected role"
-            if not isinstance(message.get("content"), str) or not message["content"].strip():
+            if not is_text(message.get("content")):
                 return 400, bad, "messages: text content blocks must be non-empty"
-        if "system" in body and not body["system"]:
+        if "system" in body and not is_text(body["system"]):
             return 400, bad, "system: text content blocks must be non-empty"
+        if str(body).count("'cache_control'") > MOST_CACHE_MARKS:
+            return 400, bad, "A maximum of 4 blocks with cache_control may be provided."
         return None
 
     def given_key(self, headers: dict[str, str]) -> str:
         return headers.get("x-api-key") or super().given_key(headers)
 
     def request_text(self, body: dict[str, Any]) -> str:
-        return "\n".join(
-            [body.get("system", ""), *(message["content"] for message in body["messages"])]
-        ).lstrip("\n")
+        contents = [body.get("system", ""), *(message["content"] for message in body["messages"])]
+        return "\n".join(map(text_of, contents)).lstrip("\n")
 
     def error_body(self, status: int, type_: str, message: str, request_id: str) -> dict[str, Any]:
         known = ERROR_TYPES.get(status, "api_error")

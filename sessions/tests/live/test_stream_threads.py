@@ -34,7 +34,7 @@ def test_readers_hold_no_thread(alice, openai_model, openai_server: OpenAIServer
     gate = Gate()
     openai_server.default = Answer(["Good ", "day."], at={1: Hold(gate)})
     session = make_session(alice, make_agent(alice, "ana", openai_model))
-    with ServerProcess(tmp_path, bearer(alice)) as server:
+    with ServerProcess(tmp_path, bearer(alice), PANTHEON_STREAMS_PER_USER="0") as server:
         body = {"message": "hello", "background": True}
         turn = server.post(f"sessions/{session.pk}/turns", body)[1]
         gate.wait_until_reached()

@@ -9,6 +9,7 @@ import pytest
 from django.urls import reverse
 
 from accounts.tests.support.admin_site import static_files_as_they_are
+from billing.fields import usd_text
 from billing.models import ModelPrice, UsageEvent
 from billing.services.reprice import events_reprice, model_events_correct
 from billing.tests.factories import USAGE, USAGE_PICO
@@ -126,6 +127,15 @@ def test_a_corrected_call_shows_what_it_was_billed_at(alice, session, model):
         ModelPrice.objects.create(**moment, **{name: factor * rate for name, rate in RATES.items()})
         model_events_correct(model=model, start=event.created_at, reason="typing error", actor_id=None)
         assert ("(corrected, was $0.0012)" in receipt(alice, session)) == is_corrected
+
+
+def test_the_receipt_says_what_caching_saved(alice, session, model):
+    price = ModelPrice.objects.create(
+        model=model, effective_from="2026-01-01T00:00:00Z", source="test", **RATES
+    )
+    billed_call(session, model, price=price, cost_pico=USAGE_PICO)
+    saved = 50 * (2_000_000 - 200_000) - 20 * 500_000 - 10 * 2_000_000
+    assert f'Prompt caching saved <span title="{usd_text(saved)} USD">' in receipt(alice, session)
 
 
 def test_prices_are_read_with_the_events(session, event, model, django_assert_num_queries):

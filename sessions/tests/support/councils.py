@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from orchestration.tests.providers.anthropic_server import text_of
 from sessions.tests.factories import make_room, make_session
 
 ROUTE, EVALUATE, SYNTHESIZE = "Choose up to", "more round(s) are possible", "Now write the council's answer"
@@ -27,4 +28,4 @@ def says(key: str) -> str:
 
 
 def last_text(body: dict[str, Any]) -> str:
-    return str(body["messages"][-1]["content"])
+    return text_of(body["messages"][-1]["content"])
