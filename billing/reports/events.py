@@ -30,8 +30,8 @@ LOOKUPS = {
 
 def events_of(days: DayRange, filters: Filters) -> Any:
     """Return the events of a range, newest first."""
-    kept = {LOOKUPS[name]: value for name, value in filters.active().items()}
-    return UsageEvent.objects.filter(created_at__gte=days.begin, created_at__lt=days.end, **kept).order_by(
+    lookups = {LOOKUPS[name]: value for name, value in filters.active().items()}
+    return UsageEvent.objects.filter(created_at__gte=days.begin, created_at__lt=days.end, **lookups).order_by(
         "-created_at", "id"
     )
 

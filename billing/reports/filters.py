@@ -40,8 +40,8 @@ class Filters:
 
     def having(self, name: str, value: object) -> Filters:
         """Return a copy with one filter changed; None removes it."""
-        changed: dict[str, Any] = {name: value}
-        return replace(self, **changed)
+        change: dict[str, Any] = {name: value}
+        return replace(self, **change)
 
     def query(self) -> dict[str, str]:
         """Return the query parameters of these filters, the inverse of `parse_filters`."""

@@ -31,15 +31,15 @@ TABLES = ("team", "user", "model", "room", "agent", "purpose")
 FEW, MANY = 10, 100
 """Rows of a table: MANY in the requested group, FEW in the others."""
 
-STACKED = 7
+MAX_SERIES = 7
 """Keys with a chart series of their own; the others share one."""
 
-WHOLE = 1_000_000
+NO_LIMIT = 1_000_000
 """A limit that no group reaches: all models are read, since providers are summed from them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     group: str
     key: Key
     label: str
@@ -51,7 +51,7 @@ class Table:
     """Sums by one group. `rest` sums the rows not shown, so that the table adds up to the total."""
 
     group: str
-    rows: Sequence[Row]
+    rows: Sequence[TableRow]
     rest: Sums | None = None
 
 
@@ -128,7 +128,7 @@ def dashboard(
 ) -> Dashboard:
     """Return figures, chart and tables, in a number of queries that does not depend on the rows."""
     scope = scope_of(days, filters)
-    limits = {name: WHOLE if name == "model" else FEW + 1 for name in (*TABLES, "mode")}
+    limits = {name: NO_LIMIT if name == "model" else FEW + 1 for name in (*TABLES, "mode")}
     if group in limits and group != "model":
         limits[group] = MANY + 1
     columns = list(dict.fromkeys([*tables, *([group] if group in limits else []), "model"]))
@@ -142,7 +142,7 @@ def dashboard(
     wanted = list(dict.fromkeys([group, *tables]))
     row_limits = {group: MANY, "day": len(days.days)}
     shown = {name: by_group[name][: row_limits.get(name, FEW)] for name in wanted}
-    top = [key for key, sums in by_group[stacked_by][:STACKED] if sums.cost_pico]
+    top = [key for key, sums in by_group[stacked_by][:MAX_SERIES] if sums.cost_pico]
     keys_shown = {name: [key for key, _ in pairs] for name, pairs in shown.items()}
     labels = labels_for({**keys_shown, stacked_by: [*keys_shown.get(stacked_by, []), *top]})
     return Dashboard(
@@ -166,8 +166,8 @@ def table_of(
     return Table(group, labelled_rows(group, pairs, labels), rest)
 
 
-def labelled_rows(group: str, pairs: Iterable[tuple[Key, Sums]], labels: Labels) -> list[Row]:
-    return [Row(group, key, labels[group, key], sums) for key, sums in pairs]
+def labelled_rows(group: str, pairs: Iterable[tuple[Key, Sums]], labels: Labels) -> list[TableRow]:
+    return [TableRow(group, key, labels[group, key], sums) for key, sums in pairs]
 
 
 def rows_by_provider(by_model: Sequence[tuple[Key, Sums]]) -> list[tuple[Key, Sums]]:

@@ -23,7 +23,7 @@ from billing.models.bucket_columns import INPUT_TOKENS
 from billing.models.rollup_columns import ORCHESTRATION, TOTAL_SUMS
 from billing.models.rollup_cuts import FEW, is_small, smallest_daily_cut, smallest_weekly_cut
 from billing.reports.filters import Filters
-from billing.selectors.keys import COLUMNS, Key, day_of, fetch, key_of, prepared
+from billing.selectors.keys import COLUMNS, Key, day_of, db_value_of, fetch, key_of
 from orchestration.models import LlmModel
 
 ALL_SUMS = TOTAL_SUMS
@@ -279,17 +279,17 @@ def source_for(
         weekly = (TOTALS, [f"cut = '{smallest_weekly_cut(needed)}'", *conditions])
         spans = [(*weekly, weeks), *((*daily, days) for days in days_around(scope.days, weeks))]
     selects, all_params = [], []
-    for table, kept, days in spans:
+    for table, clauses, days in spans:
         # Only `UsageTotal` has this sum as a column; daily rows derive it from their purpose.
-        read = [
+        sum_exprs = [
             f"{ORCHESTRATION} AS {name}" if (table, name) == (DAILY, TOTAL_SUMS[-1]) else name
             for name in sums
         ]
-        columns = ", ".join([*(COLUMNS[group] for group in groups), *read])
+        columns = ", ".join([*(COLUMNS[group] for group in groups), *sum_exprs])
         selects.append(
-            f"SELECT {columns} FROM {table} WHERE {' AND '.join(['day BETWEEN %s AND %s', *kept])}"
+            f"SELECT {columns} FROM {table} WHERE {' AND '.join(['day BETWEEN %s AND %s', *clauses])}"
         )
-        all_params += [prepared("day", days.first), prepared("day", days.last), *params]
+        all_params += [db_value_of("day", days.first), db_value_of("day", days.last), *params]
     return SumSource(f"({' UNION ALL '.join(selects)}) AS summed", all_params)
 
 
@@ -332,14 +332,14 @@ def conditions_of(
     for name, value in scope.filters.active().items():
         if name == "provider":
             clauses.append(one_of("model", scope.models))
-            params += [prepared("model", model) for model in scope.models]
+            params += [db_value_of("model", model) for model in scope.models]
         else:
             clauses.append(f"{COLUMNS[name]} = %s")
-            params.append(prepared(name, value))
+            params.append(db_value_of(name, value))
     if only is not None:
         group, keys = only
         clauses.append(one_of(group, keys))
-        params += [prepared(group, key) for key in keys]
+        params += [db_value_of(group, key) for key in keys]
     return clauses, params
 
 

@@ -33,10 +33,10 @@ BUDGETS_OF_THREE: CompiledQuery[Budget] = CompiledQuery(
 
 def budgets_of_turns(targets: Collection[uuid.UUID]) -> list[Budget]:
     """Like `budgets_of`, with a precompiled query for the team, user and room of a turn."""
-    wanted = list(set(targets) - {ZERO_UUID})
-    if not 1 <= len(wanted) <= 3:
-        return budgets_of(wanted)
-    first, second, third = (wanted * 3)[:3]
+    ids = list(set(targets) - {ZERO_UUID})
+    if not 1 <= len(ids) <= 3:
+        return budgets_of(ids)
+    first, second, third = (ids * 3)[:3]
     return BUDGETS_OF_THREE(first=first, second=second, third=third)
 
 
@@ -48,10 +48,10 @@ def own_periods(budgets: Iterable[Budget]) -> set[tuple[uuid.UUID, str]]:
 def hard_budgets(payer: Payer) -> list[Budget]:
     """Return the hard budgets that bind a turn of this payer."""
     budgets = budgets_of_turns([payer.team_id, payer.user_id, payer.room_id])
-    return [budget for budget in binding(budgets, payer.user_id) if budget.hard]
+    return [budget for budget in binding_budgets(budgets, payer.user_id) if budget.hard]
 
 
-def binding(budgets: Iterable[Budget], user_id: uuid.UUID) -> list[Budget]:
+def binding_budgets(budgets: Iterable[Budget], user_id: uuid.UUID) -> list[Budget]:
     """Drop the per-member budgets that a budget of the user's own overrides."""
     budgets = list(budgets)
     own = own_periods(budgets)
@@ -62,7 +62,7 @@ def binding(budgets: Iterable[Budget], user_id: uuid.UUID) -> list[Budget]:
     ]
 
 
-def key_of(budget: Budget, user_id: uuid.UUID, today: dt.date) -> PeriodKey:
+def period_key_of(budget: Budget, user_id: uuid.UUID, today: dt.date) -> PeriodKey:
     return budget.pk, budget.member_of(user_id), budget.start_of(today)
 
 

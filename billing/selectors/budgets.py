@@ -29,7 +29,7 @@ from accounts.models import User
 from billing.days import month_of
 from billing.models import ZERO_UUID, Budget, BudgetNotice, BudgetPeriod, HoldLine, UsageEvent
 from billing.ports import known_rooms
-from billing.selectors.binding import binding
+from billing.selectors.binding import binding_budgets
 from billing.selectors.labels import labels_for
 
 MEMBERS = 5
@@ -62,7 +62,9 @@ class Fill:
     def passed(self) -> int | None:
         """The highest threshold reached, None if none is."""
         limit = self.budget.limit_pico
-        reached = [mark for mark in self.budget.thresholds if self.spent_pico * 100 >= mark * limit]
+        reached = [
+            threshold for threshold in self.budget.thresholds if self.spent_pico * 100 >= threshold * limit
+        ]
         return max(reached, default=None) if self.spent_pico else None
 
     @property
@@ -164,7 +166,7 @@ def own_fills(user: User, *, today: dt.date) -> list[Fill]:
     targets |= Q(scope=Budget.Scope.ROOM, target_id__in=known_rooms().owned_by(user.pk))
     if user.team_id is not None:
         targets |= Q(scope=Budget.Scope.TEAM, target_id=user.team_id)
-    mine = Q(applies=Budget.Applies.TOTAL, periods__member_id=ZERO_UUID) | Q(
+    own_period = Q(applies=Budget.Applies.TOTAL, periods__member_id=ZERO_UUID) | Q(
         applies=Budget.Applies.EACH, periods__member_id=user.pk
     )
     now = Q(period=Budget.Period.DAY, periods__start=today) | Q(
@@ -175,11 +177,11 @@ def own_fills(user: User, *, today: dt.date) -> list[Fill]:
     )
     carried = lines.order_by().values("period__budget").annotate(sum=Sum("amount_pico")).values("sum")
     rows: Any = Budget.objects.filter(targets).annotate(
-        now=FilteredRelation("periods", condition=mine & now),
+        now=FilteredRelation("periods", condition=own_period & now),
         spent=Coalesce(F("now__spent_pico"), 0),
         held=Coalesce(F("now__held_pico"), 0) + Coalesce(Subquery(carried), 0),
     )
-    budgets: list[Any] = binding(rows, user.pk)
+    budgets: list[Any] = binding_budgets(rows, user.pk)
     fills = [Fill(row, row.member_of(user.pk), row.start_of(today), row.spent, row.held) for row in budgets]
     return sorted(fills, key=lambda fill: (-fill.percent, not fill.budget.hard, fill.budget.created_at))
 
@@ -191,15 +193,15 @@ def urgent_fill(user: User, *, today: dt.date) -> Fill | None:
 
 def target_names(budgets: Iterable[Budget]) -> Mapping[uuid.UUID, str]:
     """Return target -> name (email for people). One statement per scope, one for deleted rooms."""
-    wanted: dict[str, set[uuid.UUID]] = defaultdict(set)
+    ids_by_scope: dict[str, set[uuid.UUID]] = defaultdict(set)
     for budget in budgets:
-        wanted[budget.scope].add(budget.target_id)
-    wanted.pop(Budget.Scope.EVERYONE, None)
+        ids_by_scope[budget.scope].add(budget.target_id)
+    ids_by_scope.pop(Budget.Scope.EVERYONE, None)
     names: dict[uuid.UUID, str] = {}
-    if rooms := wanted.pop(Budget.Scope.ROOM, None):
+    if rooms := ids_by_scope.pop(Budget.Scope.ROOM, None):
         names = known_rooms().names(rooms)
-        wanted["room"] = rooms - names.keys()
-    return names | labels_by_id(wanted)
+        ids_by_scope["room"] = rooms - names.keys()
+    return names | labels_by_id(ids_by_scope)
 
 
 def people_of(states: Iterable[BudgetState]) -> Mapping[uuid.UUID, str]:

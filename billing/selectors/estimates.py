@@ -12,7 +12,7 @@ from django.utils import timezone
 from billing.models import BudgetPeriod, UsageEvent
 from billing.payer import Payer
 from billing.pricing import call_bound_pico, cost_pico, price_for
-from billing.selectors.binding import binding, budgets_of, carried_pico, key_of
+from billing.selectors.binding import binding_budgets, budgets_of, carried_pico, period_key_of
 from billing.selectors.price_book import Prices, prices_now
 from billing.selectors.unseen import USUAL_OUTPUT_TOKENS
 from orchestration.engine.call_sizes import CallSize, ExpectedCalls
@@ -31,7 +31,7 @@ SAMPLE = 50
 Cost = Callable[[CallSize, Prices, dt.datetime], int | None]
 """Cost of one call."""
 
-Choose = Callable[[Sequence[int], int], int]
+CostChoice = Callable[[Sequence[int], int], int]
 """Cost of `count` calls out of several, given their costs in rising order."""
 
 
@@ -57,14 +57,14 @@ def estimate_of(*, payer: Payer, spec: TurnSpec) -> Estimate:
     typical = total_cost_pico(usual, prices, now, likely_cost_pico, average)
     high = total_cost_pico(expected_calls(spec, at_most(spec)), prices, now, upper_bound_pico, costliest)
     first = first_call(spec)
-    need = max(upper_bound_pico(first, prices, now) or 0 if first else 0, typical or 0)
+    needed = max(upper_bound_pico(first, prices, now) or 0 if first else 0, typical or 0)
     left = least_left_pico(payer, now)
     return Estimate(
         calls=sum(calls.count for calls in usual),
         low_pico=low,
         typical_pico=typical,
         high_pico=high,
-        fits_budget=left is None or (high is not None and need <= left),
+        fits_budget=left is None or (high is not None and needed <= left),
     )
 
 
@@ -79,8 +79,8 @@ def least_left_pico(payer: Payer, now: dt.datetime) -> int | None:
     """Return the smallest amount left in the hard budgets that bind this payer; None if none binds."""
     today = now.astimezone(dt.UTC).date()
     budgets = budgets_of([payer.team_id, payer.user_id, payer.room_id])
-    hard = [budget for budget in binding(budgets, payer.user_id) if budget.hard]
-    keys = {budget: key_of(budget, payer.user_id, today) for budget in hard}
+    hard = [budget for budget in binding_budgets(budgets, payer.user_id) if budget.hard]
+    keys = {budget: period_key_of(budget, payer.user_id, today) for budget in hard}
     periods = BudgetPeriod.objects.filter(
         budget__in=hard,
         member_id__in={member for _, member, _ in keys.values()},
@@ -97,7 +97,7 @@ def least_left_pico(payer: Payer, now: dt.datetime) -> int | None:
 
 
 def total_cost_pico(
-    calls: Sequence[ExpectedCalls], prices: Prices, at: dt.datetime, cost: Cost, choose: Choose
+    calls: Sequence[ExpectedCalls], prices: Prices, at: dt.datetime, cost: Cost, choose: CostChoice
 ) -> int | None:
     """Return the total cost of calls, None if one of the options has no price."""
     total = 0

@@ -27,7 +27,7 @@ COLUMNS = {
 Key = uuid.UUID | str | dt.date
 
 
-def prepared(group: str, value: Any) -> Any:
+def db_value_of(group: str, value: Any) -> Any:
     """Convert a value of a group's column for the database driver."""
     column: Any = UsageTotal._meta.get_field(COLUMNS[group])
     return column.get_db_prep_value(value, connection)

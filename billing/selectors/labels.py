@@ -10,7 +10,7 @@ from django.db import connection
 
 from accounts.models import Team, User
 from billing.models import ZERO_UUID, UsageEvent
-from billing.selectors.keys import Key, fetch, key_of, prepared
+from billing.selectors.keys import Key, db_value_of, fetch, key_of
 from orchestration.models import LlmModel, Provider
 
 MAX_IDS = 1000
@@ -36,10 +36,10 @@ Labels = Mapping[tuple[str, Key], str]
 def labels_for(keys: Mapping[str, Iterable[Key]]) -> Labels:
     """Return (group, key) -> label; at most one query per group, and one for deleted teams."""
     labels: dict[tuple[str, Key], str] = {}
-    for group, wanted in keys.items():
-        ids = {key for key in wanted if isinstance(key, uuid.UUID) and key != ZERO_UUID}
+    for group, group_keys in keys.items():
+        ids = {key for key in group_keys if isinstance(key, uuid.UUID) and key != ZERO_UUID}
         names = names_of(group, ids)
-        for key in wanted:
+        for key in group_keys:
             labels[group, key] = label_of(group, key, names)
     return labels
 
@@ -62,7 +62,7 @@ def newest_snapshots(group: str, ids: list[uuid.UUID]) -> dict[uuid.UUID, str]:
     table, name = UsageEvent._meta.db_table, SNAPSHOTS[group]
     names: dict[uuid.UUID, str] = {}
     for start in range(0, len(ids), MAX_IDS):
-        part: list[Any] = [prepared(group, key) for key in ids[start : start + MAX_IDS]]
+        part: list[Any] = [db_value_of(group, key) for key in ids[start : start + MAX_IDS]]
         # One array parameter: PostgreSQL handles it faster than a thousand parameters.
         as_one = connection.vendor == "postgresql"
         wanted = "SELECT unnest(%s::uuid[])" if as_one else f"VALUES {', '.join(['(%s)'] * len(part))}"

@@ -49,7 +49,7 @@ def with_unseen_output(
     if is_held:
         output += math.ceil(uncounted.unseen_ms * FASTEST_TOKENS_PER_S / 1000)
     if not uncounted.is_whole and not uncounted.output_counted:
-        usual, reasons = output_habit(model_id, purpose)
+        usual, reasons = usual_output(model_id, purpose)
         if not uncounted.most_seen or (reasons and not uncounted.shows_reasoning):
             output = max(output, usual)
     # The bound is the request's limit; a provider that has counted more is believed.
@@ -58,15 +58,15 @@ def with_unseen_output(
     return replace(report, usage=replace(usage, output=output), flags=flags)
 
 
-def output_habit(model_id: uuid.UUID, purpose: str) -> tuple[int, bool]:
+def usual_output(model_id: uuid.UUID, purpose: str) -> tuple[int, bool]:
     """Return the average output tokens of a model's answers, and whether any had reasoning."""
-    counted = UsageEvent.objects.calls().filter(
+    answers = UsageEvent.objects.calls().filter(
         model_id=model_id,
         purpose=purpose,
         status=UsageEvent.Status.OK,
         source=UsageEvent.Source.PROVIDER,
     )
-    newest = list(counted.order_by("-created_at").values_list("output_tokens", "reasoning_tokens")[:SAMPLE])
+    newest = list(answers.order_by("-created_at").values_list("output_tokens", "reasoning_tokens")[:SAMPLE])
     if not newest:
         return USUAL_OUTPUT_TOKENS, False
     usual = round(sum(output for output, _ in newest) / len(newest))

@@ -14,7 +14,7 @@ from billing.services.budget_lock import lock_budgets_exclusive
 from billing.services.spending import notices_add
 from web.validation import require_valid
 
-COUNTED = ("scope", "target_id", "applies", "period")
+COUNTING_FIELDS = ("scope", "target_id", "applies", "period")
 """The fields that decide which events a budget counts."""
 
 
@@ -26,7 +26,7 @@ def budget_save(*, budget: Budget) -> Budget:
     """
     lock_budgets_exclusive()
     old = Budget.objects.filter(pk=budget.pk).first()
-    is_recounted = old is None or any(getattr(old, name) != getattr(budget, name) for name in COUNTED)
+    is_recounted = old is None or any(getattr(old, name) != getattr(budget, name) for name in COUNTING_FIELDS)
     if is_recounted:
         budget.counts_from = budget.start_of(timezone.now().astimezone(dt.UTC).date())
     require_valid(budget)
@@ -42,8 +42,8 @@ def budget_save(*, budget: Budget) -> Budget:
     today = timezone.now().astimezone(dt.UTC).date()
     current = budget.periods.filter(start=budget.start_of(today), spent_pico__gt=0)
     if budget.applies == Budget.Applies.EACH:
-        own = Budget.objects.filter(scope=Budget.Scope.USER, period=budget.period)
-        current = current.exclude(member_id__in=own.values("target_id"))
+        user_budgets = Budget.objects.filter(scope=Budget.Scope.USER, period=budget.period)
+        current = current.exclude(member_id__in=user_budgets.values("target_id"))
     notices_add((budget, row.pk, 0, row.spent_pico) for row in current)
     return budget
 

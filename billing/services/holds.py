@@ -19,11 +19,11 @@ from billing.selectors.binding import (
     PeriodKey,
     carried_pico,
     hard_budgets,
-    key_of,
+    period_key_of,
 )
 from billing.selectors.price_book import Prices, prices_now
 from billing.services.budget_lock import budgets_hold_lock
-from billing.services.periods import Change, periods_add
+from billing.services.periods import PeriodChange, periods_add
 from orchestration.engine.call_sizes import CallSize, ExpectedCalls
 from orchestration.engine.forecast import at_most, expected_calls, first_call
 from orchestration.engine.specs import ModelRequest, TurnSpec, Usage
@@ -31,7 +31,7 @@ from web.compiled import together
 from web.errors import PantheonError
 from web.rfc3339 import rfc3339
 
-HELD_OF_TURN = (
+HOLD_OF_TURN = (
     f"(SELECT amount_pico FROM {Hold._meta.db_table} WHERE resolved_at IS NULL AND turn_id = {{turn_id}})"
 )
 """SQL of a turn's held amount, NULL without a hold: select it with the turn, to save a statement."""
@@ -69,18 +69,20 @@ def hold_stage(*, payer: Payer, spec: TurnSpec) -> Hold | None:
     if bound == 0:
         return None
     today = now.astimezone(dt.UTC).date()
-    headrooms = headroom_lock({budget: key_of(budget, payer.user_id, today) for budget in budgets}, today)
+    headrooms = headroom_lock(
+        {budget: period_key_of(budget, payer.user_id, today) for budget in budgets}, today
+    )
     for headroom in headrooms:
         if first_pico > headroom.left_pico:
             raise budget_exceeded(headroom, needed_pico=first_pico)
-    takes = {headroom: min(bound, headroom.left_pico) for headroom in headrooms}
+    amounts = {headroom: min(bound, headroom.left_pico) for headroom in headrooms}
     # The same moment as the periods were chosen by: `carried_over` compares `created_at` with their days.
-    hold = Hold.objects.create(turn_id=payer.turn_id, amount_pico=min(takes.values()), created_at=now)
+    hold = Hold.objects.create(turn_id=payer.turn_id, amount_pico=min(amounts.values()), created_at=now)
     HoldLine.objects.bulk_create(
-        HoldLine(hold=hold, period_id=headroom.period_id, amount_pico=take)
-        for headroom, take in takes.items()
+        HoldLine(hold=hold, period_id=headroom.period_id, amount_pico=amount)
+        for headroom, amount in amounts.items()
     )
-    periods_add({headroom.key: Change(held=take) for headroom, take in takes.items()})
+    periods_add({headroom.key: PeriodChange(held=amount) for headroom, amount in amounts.items()})
     return hold
 
 
@@ -93,25 +95,25 @@ def hold_raise(*, turn_id: uuid.UUID, by_pico: int) -> None:
     together(*budgets_hold_lock())
     lines = list(HoldLine.objects.filter(hold=turn_id).select_related("period__budget"))
     today = timezone.now().astimezone(dt.UTC).date()
-    own = {
+    booked = {
         line.period.budget: (line.period.budget_id, line.period.member_id, line.period.start)
         for line in lines
     }
     current = {
         budget: (budget_id, member, max(start, budget.start_of(today)))
-        for budget, (budget_id, member, start) in own.items()
+        for budget, (budget_id, member, start) in booked.items()
     }
     raises = {
         headroom.budget: min(by_pico, headroom.left_pico) if headroom.budget.hard else by_pico
-        for headroom in headroom_lock(current, today, beside=own.values())
+        for headroom in headroom_lock(current, today, beside=booked.values())
     }
     for line in lines:
         line.amount_pico += raises[line.period.budget]
     HoldLine.objects.bulk_update(lines, ["amount_pico"])
-    periods_add({own[budget]: Change(held=more) for budget, more in raises.items()})
-    least = min((line.amount_pico for line in lines), default=None)
+    periods_add({booked[budget]: PeriodChange(held=more) for budget, more in raises.items()})
+    smallest = min((line.amount_pico for line in lines), default=None)
     hold = Hold.objects.filter(turn_id=turn_id)
-    hold.update(amount_pico=F("amount_pico") + by_pico if least is None else least)
+    hold.update(amount_pico=F("amount_pico") + by_pico if smallest is None else smallest)
 
 
 def hold_release(turn_id: uuid.UUID) -> dict[PeriodKey, int]:
@@ -141,7 +143,7 @@ def headroom_lock(
 
     They and the periods `beside` them are locked in one order until the transaction ends.
     """
-    rows = periods_add({key: Change() for key in (*keys.values(), *beside)})
+    rows = periods_add({key: PeriodChange() for key in (*keys.values(), *beside)})
     # Only after the lock: a transaction that adds to the carried amount locks the same rows.
     carried = carried_pico(keys.values(), today)
     return [
@@ -258,7 +260,7 @@ def turn_funds_open(
 ) -> TurnFunds | None:
     """Return the funds of a turn, None if it has no hold (inside a transaction).
 
-    `held_pico`: the turn's `HELD_OF_TURN`. `lost`: calls that will be repeated, for which the hold is raised.
+    `held_pico`: the turn's `HOLD_OF_TURN`. `lost`: calls that will be repeated, for which the hold is raised.
     `paid`: all calls so far, including the lost ones.
     """
     if held_pico is None:

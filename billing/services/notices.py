@@ -53,19 +53,19 @@ def claim_due() -> list[list[BudgetNotice]]:
     """Claim due notices and return them grouped by period; mark the obsolete ones as mailed."""
     now = timezone.now()
     due = BudgetNotice.objects.filter(mailed_at=None, mail_after__lte=now).order_by("mail_after", "pk")
-    mine = [
+    claimed_ids = [
         pk
         for pk in due.values_list("pk", flat=True)[:BATCH]
         # The conditional update is the claim: of several processes, one changes the row.
         if due.order_by().filter(pk=pk).update(mail_after=now + RETRY_AFTER)
     ]
-    if not mine:
+    if not claimed_ids:
         return []
     groups: dict[int, list[BudgetNotice]] = {}
-    for notice in still_due(mine):
+    for notice in still_due(claimed_ids):
         groups.setdefault(notice.period_id, []).append(notice)
-    notified = {notice.pk for group in groups.values() for notice in group}
-    mark_mailed([pk for pk in mine if pk not in notified])
+    mailed_ids = {notice.pk for group in groups.values() for notice in group}
+    mark_mailed([pk for pk in claimed_ids if pk not in mailed_ids])
     return list(groups.values())
 
 
@@ -97,17 +97,17 @@ def group_mail(
     names: Mapping[uuid.UUID, str],
 ) -> Mail | None:
     """Return the mail of a period's highest threshold, which covers the lower ones; None if it has no recipient."""
-    concerned = people.get(person_of(notice) or ZERO_UUID)
-    others = [address for address in staff if address != concerned]
-    if concerned is None and not others:
+    person = people.get(person_of(notice) or ZERO_UUID)
+    others = [address for address in staff if address != person]
+    if person is None and not others:
         return None
     subject, text = notice_mail(notice, names)
     return Mail(
         about=f"budget notice {notice.pk}",
         subject=subject,
         text=text,
-        to=[concerned] if concerned else others,
-        bcc=others if concerned else [],
+        to=[person] if person else others,
+        bcc=others if person else [],
     )
 
 
@@ -132,8 +132,8 @@ def recipients(groups: Sequence[Sequence[BudgetNotice]]) -> dict[uuid.UUID, str]
 def staff_addresses() -> list[str]:
     """Return the addresses of active staff who may see the ledger."""
     permission = {"content_type__app_label": "billing", "codename": PERMISSION}
-    given = {f"user_permissions__{name}": value for name, value in permission.items()}
+    by_user = {f"user_permissions__{name}": value for name, value in permission.items()}
     by_group = {f"groups__permissions__{name}": value for name, value in permission.items()}
     staff = User.objects.filter(is_active=True, is_staff=True)
-    may = staff.filter(Q(is_superuser=True) | Q(**given) | Q(**by_group))
-    return list(may.order_by("email").values_list("email", flat=True).distinct())
+    readers = staff.filter(Q(is_superuser=True) | Q(**by_user) | Q(**by_group))
+    return list(readers.order_by("email").values_list("email", flat=True).distinct())

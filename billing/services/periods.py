@@ -15,14 +15,14 @@ from billing.selectors.binding import PeriodKey
 
 
 @dataclass(slots=True)
-class Change:
+class PeriodChange:
     """What a commit adds to a budget period, in pico-USD."""
 
     spent: int = 0
     held: int = 0
 
 
-class Standing(NamedTuple):
+class PeriodAmounts(NamedTuple):
     """A budget period's row after an addition. Pico-USD."""
 
     id: int
@@ -30,7 +30,7 @@ class Standing(NamedTuple):
     held: int
 
 
-def periods_add(changes: Mapping[PeriodKey, Change]) -> dict[PeriodKey, Standing]:
+def periods_add(changes: Mapping[PeriodKey, PeriodChange]) -> dict[PeriodKey, PeriodAmounts]:
     """Add to periods in one statement, creating missing ones; return them after the addition, locked.
 
     Raw SQL because the ORM's upsert can only replace, not add.
@@ -56,7 +56,7 @@ def periods_add(changes: Mapping[PeriodKey, Change]) -> dict[PeriodKey, Standing
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
         return {
-            (_uuid(budget), _uuid(member), _date(start)): Standing(*row)
+            (_uuid(budget), _uuid(member), _date(start)): PeriodAmounts(*row)
             for budget, member, start, *row in cursor.fetchall()
         }
 

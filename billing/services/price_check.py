@@ -10,9 +10,9 @@ from billing.money import rate_text
 from billing.services.prices import Rates
 from orchestration.models import LlmModel
 
-FAR = 2
+MAX_FACTOR = 2
 """A rate is far from the listed one if either is more than this many times the other."""
-COMPARED = {"input_pico": "input", "output_pico": "output"}
+COMPARED_RATES = {"input_pico": "input", "output_pico": "output"}
 
 
 def doubt_about(
@@ -29,11 +29,11 @@ def doubt_about(
         listed = listed_price(model, at=at or timezone.now())
     except NotListed:
         return None
-    known, given = tier_at(listed.tiers, min_input_tokens).five(), rates.five()
+    listed_rates, entered = tier_at(listed.tiers, min_input_tokens).five(), rates.five()
     far = [
-        f"{label} {rate_text(given[name])} (listed: {rate_text(known[name])})"
-        for name, label in COMPARED.items()
-        if given[name] > FAR * known[name] or known[name] > FAR * given[name]
+        f"{label} {rate_text(entered[name])} (listed: {rate_text(listed_rates[name])})"
+        for name, label in COMPARED_RATES.items()
+        if entered[name] > MAX_FACTOR * listed_rates[name] or listed_rates[name] > MAX_FACTOR * entered[name]
     ]
     if not far:
         return None

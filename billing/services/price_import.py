@@ -100,12 +100,12 @@ def prices_import(*, lines: Iterable[str], source: str, is_checked: bool = True)
 
 
 def problems_of_header(names: Iterable[str]) -> list[str]:
-    given = list(names)
-    if missing := [name for name in COLUMNS if name not in given]:
+    names_given = list(names)
+    if missing := [name for name in COLUMNS if name not in names_given]:
         return [f"line 1: missing columns: {', '.join(missing)}; required are {', '.join(COLUMNS)}"]
-    if unknown := [name or "without a name" for name in given if name not in COLUMNS]:
+    if unknown := [name or "without a name" for name in names_given if name not in COLUMNS]:
         return [f"line 1: unknown columns: {', '.join(unknown)}"]
-    return [] if len(given) == len(COLUMNS) else ["line 1: duplicate column"]
+    return [] if len(names_given) == len(COLUMNS) else ["line 1: duplicate column"]
 
 
 def parse_row(

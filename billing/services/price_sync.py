@@ -54,12 +54,12 @@ def price_sync(
     now = timezone.now()  # after the lock: later than the rows of a sync that held it before
     for price in ModelPrice.objects.filter(model_id__in=list(rows)):
         rows[price.model_id].append(price)
-    synced = [
+    results = [
         compare_model(model, rows[model.pk], now=now, replace=replace) for model in models.order_by("alias")
     ]
     if not dry_run:
         by_alias = {model.alias: model for model in models}
-        for result in synced:
+        for result in results:
             for first, rates in result.added.items():
                 price_add(
                     model=by_alias[result.alias],
@@ -68,7 +68,7 @@ def price_sync(
                     min_input_tokens=first,
                     effective_from=(first_prices_from if result.was_unpriced else None) or now,
                 )
-    return synced
+    return results
 
 
 def compare_model(
@@ -80,25 +80,25 @@ def compare_model(
     except NotListed as error:
         return SyncedModel(alias=model.alias, outcome=SyncedModel.UNKNOWN, note=str(error), added={})
     current = tiers_in_effect(rows, at=now)
-    wanted = {first: tier_at(listed.tiers, first) for first in sorted({*listed.tiers, *current})}
+    expected = {first: tier_at(listed.tiers, first) for first in sorted({*listed.tiers, *current})}
     differing = {
         first: rates
-        for first, rates in wanted.items()
+        for first, rates in expected.items()
         if first not in current or rates.five() != rates_of(current[first])
     }
     stale = {
         first: rates
-        for first, rates in wanted.items()
+        for first, rates in expected.items()
         if first in current and is_other_release(current[first])
     }
     note = "" if listed.listed_as == model.model_id else f"listed as {listed.listed_as}"
-    by_hand = next((row.source for row in current.values() if not row.source.startswith(PACKAGE)), None)
-    if differing and by_hand is not None and not replace:
+    manual_source = next((row.source for row in current.values() if not row.source.startswith(PACKAGE)), None)
+    if differing and manual_source is not None and not replace:
         outcome, added = SyncedModel.KEPT, {}
-        note = f"entered by hand ({by_hand}); the data differ"
+        note = f"entered by hand ({manual_source}); the data differ"
     elif differing:
         outcome, added = SyncedModel.ADDED, {**differing, **stale}
-    elif stale and by_hand is None:
+    elif stale and manual_source is None:
         outcome, added = SyncedModel.CONFIRMED, stale
     else:
         outcome, added = SyncedModel.UNCHANGED, {}

@@ -25,7 +25,7 @@ from web.compiled import together
 BATCH = 500
 """Calls per transaction, so that turns can commit in between."""
 
-AS_THE_CALL = (
+COPIED_FIELDS = (
     *("user_id", "team_id", "team_name", "token_id", "room_id", "room_name", "session_id", "turn_id"),
     *("agent_id", "agent_key", "mode", "purpose", "round", "attempt", "provider", "model_id", "model_asked"),
     *("model_served", "provider_request_id", "source", "status", "created_at"),
@@ -184,5 +184,5 @@ def correction_of(call: UsageEvent, prices: Sequence[ModelPrice], *, number: int
         price=price,
         cost_pico=cost - (before or 0),
         cost_before_pico=before,
-        **{name: getattr(call, name) for name in AS_THE_CALL},
+        **{name: getattr(call, name) for name in COPIED_FIELDS},
     )

@@ -65,9 +65,9 @@ def sums_add(sums: dict[tuple[Any, ...], list[int]]) -> None:
         return
     values = ", ".join([f"({', '.join(['%s'] * (len(KEY) + len(SUMS)))})"] * len(rows))
     params: list[Any] = []
-    for key, added in rows:
+    for key, values_added in rows:
         params += [_db_value(name, part) for name, part in zip(KEY, key, strict=True)]
-        params += added
+        params += values_added
     # Two statements, daily rows first: `rollup_rebuild` locks the tables in this order too.
     for statement in (
         (f"INSERT INTO {_daily()} ({COLUMNS}) VALUES {values} {_upsert(_daily(), KEY, SUMS)}", params),
@@ -87,22 +87,22 @@ def totals_of(source: str, cuts: Iterable[str]) -> str:
     # One cross join with the cuts: a UNION of one query per cut takes PostgreSQL 5 ms to plan, longer than a commit.
     names = list(cuts)
     day = f"CASE WHEN cut IN ({_quoted_list(WEEKLY)}) THEN {MONDAY[connection.vendor]} ELSE day END"
-    kept = [_kept_column(name, [cut for cut in names if name in CUTS[cut]]) for name in KEY[1:]]
+    key_columns = [_key_column(name, [cut for cut in names if name in CUTS[cut]]) for name in KEY[1:]]
     sums = [*(f"SUM({name}) AS {name}" for name in SUMS), f"SUM({ORCHESTRATION}) AS {TOTAL_SUMS[-1]}"]
-    listed = " UNION ALL ".join(f"SELECT '{name}' AS cut" for name in names)
+    cuts_sql = " UNION ALL ".join(f"SELECT '{name}' AS cut" for name in names)
     # A cut of NONE sums only the rows whose first column is none.
-    wanted = [
+    conditions = [
         f"(cut NOT IN ({_quoted_list(name for name in NONE if CUTS[name][0] == none)}) OR {none} = {_blank(none)})"
         for none in sorted({columns[0] for columns in NONE.values()})
     ]
     return (
-        f"SELECT cut, {day} AS day, {', '.join(kept)}, {', '.join(sums)} FROM {source} "
-        f"CROSS JOIN ({listed}) AS cuts WHERE {' AND '.join(wanted)} "
+        f"SELECT cut, {day} AS day, {', '.join(key_columns)}, {', '.join(sums)} FROM {source} "
+        f"CROSS JOIN ({cuts_sql}) AS cuts WHERE {' AND '.join(conditions)} "
         f"GROUP BY {', '.join(str(place) for place in range(1, len(TOTAL_KEY) + 1))}"
     )
 
 
-def _kept_column(name: str, cuts: Iterable[str]) -> str:
+def _key_column(name: str, cuts: Iterable[str]) -> str:
     """Return a key column of a total: kept in these cuts, blank in all others."""
     return f"CASE WHEN cut IN ({_quoted_list(cuts)}) THEN {name} ELSE {_blank(name)} END AS {name}"
 
@@ -156,9 +156,9 @@ def rollup_rebuild(*, day: dt.date, with_week: bool = True) -> RebuiltDay:
 
 
 def _totals_rebuild(cursor: Any, first: dt.date, days: int, cuts: Iterable[str]) -> None:
-    listed = _quoted_list(cuts)
+    cuts_sql = _quoted_list(cuts)
     cursor.execute(
-        f"DELETE FROM {_total()} WHERE cut IN ({listed}) AND day = {_date()}", [_db_value("day", first)]
+        f"DELETE FROM {_total()} WHERE cut IN ({cuts_sql}) AND day = {_date()}", [_db_value("day", first)]
     )
     sql, params = _event_sums(first, days)
     cursor.execute(
@@ -173,34 +173,34 @@ def rollup_wrong_rows(*, day: dt.date, with_week: bool = True) -> int:
     While turns commit, call it in a transaction that holds the lock of `rollup_rebuild`, or in a snapshot.
     """
     sql, params = _event_sums(day, 1)
-    kept = f"SELECT {COLUMNS} FROM {_daily()} WHERE day = {_date()}"
-    wrong = _count_different(KEY, sql, params, kept, [_db_value("day", day)])
+    stored = f"SELECT {COLUMNS} FROM {_daily()} WHERE day = {_date()}"
+    wrong = _count_different(KEY, sql, params, stored, [_db_value("day", day)])
     wrong += _wrong_totals(day, 1, DAILY)
     return wrong + (_wrong_totals(monday_of(day), 7, WEEKLY) if with_week else 0)
 
 
 def _wrong_totals(first: dt.date, days: int, cuts: Iterable[str]) -> int:
     sql, params = _event_sums(first, days)
-    listed = _quoted_list(cuts)
-    kept = f"SELECT {TOTAL_COLUMNS} FROM {_total()} WHERE cut IN ({listed}) AND day = {_date()}"
-    summed = f"WITH summed ({COLUMNS}) AS ({sql}) SELECT * FROM ({totals_of('summed', cuts)}) AS totals"
+    cuts_sql = _quoted_list(cuts)
+    stored = f"SELECT {TOTAL_COLUMNS} FROM {_total()} WHERE cut IN ({cuts_sql}) AND day = {_date()}"
+    recomputed = f"WITH summed ({COLUMNS}) AS ({sql}) SELECT * FROM ({totals_of('summed', cuts)}) AS totals"
     return _count_different(
-        TOTAL_KEY, f"SELECT * FROM ({summed}) AS t", params, kept, [_db_value("day", first)]
+        TOTAL_KEY, f"SELECT * FROM ({recomputed}) AS t", params, stored, [_db_value("day", first)]
     )
 
 
 def _count_different(
-    key: Iterable[str], sql: str, params: list[Any], kept: str, kept_params: list[Any]
+    key: Iterable[str], sql: str, params: list[Any], stored: str, stored_params: list[Any]
 ) -> int:
     """Return for how many keys the rows of two queries differ."""
     columns = ", ".join(key)
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT COUNT(*) FROM (SELECT {columns} FROM ("
-            f"SELECT * FROM (SELECT * FROM ({sql}) AS a EXCEPT {kept}) AS missing "
-            f"UNION ALL SELECT * FROM (SELECT * FROM ({kept}) AS b EXCEPT {sql}) AS surplus"
+            f"SELECT * FROM (SELECT * FROM ({sql}) AS a EXCEPT {stored}) AS missing "
+            f"UNION ALL SELECT * FROM (SELECT * FROM ({stored}) AS b EXCEPT {sql}) AS surplus"
             f") AS differing GROUP BY {columns}) AS keys",
-            [*params, *kept_params, *kept_params, *params],
+            [*params, *stored_params, *stored_params, *params],
         )
         return int(cursor.fetchone()[0])
 
@@ -246,8 +246,8 @@ def _event_sums(first: dt.date, days: int) -> tuple[str, list[Any]]:
 
 
 def _upsert(table: str, key: Iterable[str], sums: Iterable[str]) -> str:
-    added = ", ".join(f"{name} = {table}.{name} + EXCLUDED.{name}" for name in sums)
-    return f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {added}"
+    updates = ", ".join(f"{name} = {table}.{name} + EXCLUDED.{name}" for name in sums)
+    return f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {updates}"
 
 
 def _daily() -> str:

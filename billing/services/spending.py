@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from billing.models import Budget, BudgetNotice, UsageEvent
 from billing.selectors.binding import PeriodKey, budgets_of_turns, own_periods
 from billing.services.holds import hold_release
-from billing.services.periods import Change, periods_add
+from billing.services.periods import PeriodChange, periods_add
 
 
 def spending_add(*, events: Sequence[UsageEvent], turn_id: uuid.UUID | None = None) -> None:
@@ -24,22 +24,22 @@ def spending_add(*, events: Sequence[UsageEvent], turn_id: uuid.UUID | None = No
     """
     targets = {target for event in events for target in targets_of(event)}
     budgets = budgets_of_turns(targets) if events else []
-    changes: dict[PeriodKey, Change] = defaultdict(Change)
+    changes: dict[PeriodKey, PeriodChange] = defaultdict(PeriodChange)
     for event in events:
         for budget in budgets:
             key = period_key_for(budget, event)
             if key is not None and event.cost_pico:
                 changes[key].spent += event.cost_pico
-    for key, held in hold_release(turn_id).items() if turn_id else ():
-        changes[key].held -= held
+    for key, amount in hold_release(turn_id).items() if turn_id else ():
+        changes[key].held -= amount
     after = periods_add(changes)
-    overridden = own_periods(budgets)
+    own = own_periods(budgets)
     notices_add(
         (budget, after[key].id, after[key].spent - change.spent, after[key].spent)
         for budget in budgets
         for key, change in changes.items()
         if key[0] == budget.pk
-        and not (budget.applies == Budget.Applies.EACH and (key[1], budget.period) in overridden)
+        and not (budget.applies == Budget.Applies.EACH and (key[1], budget.period) in own)
     )
 
 

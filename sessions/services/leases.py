@@ -20,7 +20,7 @@ from django.db.models.functions import Now
 from accounts.models import User
 from billing.payer import Payer
 from billing.selectors.price_book import PRICES_VERSION, Prices, prices_of_version
-from billing.services.holds import HELD_OF_TURN, TurnFunds, turn_funds_open
+from billing.services.holds import HOLD_OF_TURN, TurnFunds, turn_funds_open
 from orchestration.engine.ports import PastCall
 from orchestration.engine.specs import TurnSpec
 from sessions.models import Call, Turn
@@ -51,7 +51,7 @@ CLAIM: CompiledUpdate[Turn] = CompiledUpdate(
         },
     ),
     also={
-        "held_pico": HELD_OF_TURN.format(turn_id=f"{Turn._meta.db_table}.id"),
+        "held_pico": HOLD_OF_TURN.format(turn_id=f"{Turn._meta.db_table}.id"),
         "prices_version": PRICES_VERSION,
         "question": QUESTION_OF_TURN.format(turn_id=f"{Turn._meta.db_table}.id"),
         "of_active_user": OF_ACTIVE_USER,

@@ -17,7 +17,7 @@ from accounts.tests.support.clients import make_user
 from billing.days import DayRange
 from billing.models import ZERO_UUID, DailyUsage, UsageEvent
 from billing.reports.filters import Filters, parse_filters
-from billing.reports.report import GROUPS, STACKED, TABLES, chargeback, dashboard, share, summary
+from billing.reports.report import GROUPS, MAX_SERIES, TABLES, chargeback, dashboard, share, summary
 from billing.reports.sums import ALL_SUMS, Sums
 from billing.tests.factories import make_model
 from billing.tests.support.daily import TODAY, USD, bill, day_row
@@ -221,7 +221,7 @@ def test_a_table_shows_ten_and_sums_the_rest():
 
 def test_the_chart_stacks_the_top_keys_and_sums_the_others():
     yesterday = TODAY - dt.timedelta(days=1)
-    for number in range(1, STACKED + 3):
+    for number in range(1, MAX_SERIES + 3):
         day_row(make_model(f"model-{number}"), cost_pico=number, day=yesterday)
     series = figures(DayRange(yesterday, TODAY)).series
     assert [one.label for one in series] == [*[f"model-{n}" for n in range(9, 2, -1)], "others"]

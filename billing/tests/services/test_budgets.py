@@ -13,7 +13,7 @@ from django.utils import timezone
 from billing.days import month_of
 from billing.fields import PICO_PER_USD
 from billing.models import ZERO_UUID, Budget, BudgetNotice, BudgetPeriod, UsageEvent
-from billing.selectors.binding import binding
+from billing.selectors.binding import binding_budgets
 from billing.selectors.budgets import events_of_period
 from billing.services.budgets import budget_delete, budget_save
 from billing.services.reprice import events_reprice
@@ -144,8 +144,8 @@ def test_a_users_own_budget_takes_the_place_of_those_for_each_member_of_its_peri
     total = budget("team", LEGAL)
     own = budget("user", ADA)
     everything = [each_month, each_day, total, own]
-    assert binding(everything, ADA) == [each_day, total, own]
-    assert binding([each_month, each_day, total], BEN) == [each_month, each_day, total]
+    assert binding_budgets(everything, ADA) == [each_day, total, own]
+    assert binding_budgets([each_month, each_day, total], BEN) == [each_month, each_day, total]
 
 
 def test_each_threshold_is_noted_once_per_period(model, now) -> None:
