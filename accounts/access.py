@@ -71,5 +71,7 @@ def may_act_on(actor: User, person: User) -> bool:
     if person.is_staff or person.is_superuser:
         return False
     granted = Permission.objects.filter(Q(user=person) | Q(group__user=person)).distinct()
-    held = {f"{label}.{name}" for label, name in granted.values_list("content_type__app_label", "codename")}
-    return held <= actor.get_all_permissions()
+    permissions = {
+        f"{label}.{name}" for label, name in granted.values_list("content_type__app_label", "codename")
+    }
+    return permissions <= actor.get_all_permissions()

@@ -9,7 +9,7 @@ from django.db.models import Q
 
 from accounts.models import AuditEntry, Invitation, User
 
-AT_ONCE = 1000
+BATCH_SIZE = 1000
 """Ids per query: databases limit the number of parameters."""
 
 BELONGS = ("user_id", "owner_id", "accepted_by_id")
@@ -27,7 +27,7 @@ def traces_erase(*, user: User, object_ids: Collection[str]) -> None:
     )
     ids = {str(user.pk), *object_ids}
     ids.update(str(pk) for pk in invitations.values_list("pk", flat=True))
-    ids.update(AuditEntry.objects.filter(_theirs(user, addresses)).values_list("object_id", flat=True))
+    ids.update(AuditEntry.objects.filter(_entries_about(user, addresses)).values_list("object_id", flat=True))
     for some in batches(sorted(ids)):
         AuditEntry.objects.erase(some)
         LogEntry.objects.filter(object_id__in=some).update(object_repr="", change_message="")
@@ -43,15 +43,15 @@ def addresses_of(user: User) -> set[str]:
     return addresses - set(others.filter(email__in=addresses).values_list("email", flat=True))
 
 
-def _theirs(user: User, addresses: Collection[str]) -> Q:
+def _entries_about(user: User, addresses: Collection[str]) -> Q:
     """Match audit entries about rows that this person owned or about their addresses, but not about other users."""
-    theirs = Q()
+    about_rows = Q()
     for name in BELONGS:
-        theirs |= Q(**{f"before__{name}": str(user.pk)}) | Q(**{f"after__{name}": str(user.pk)})
-    addressed = Q(before__email__in=addresses) | Q(after__email__in=addresses)
-    return theirs | (addressed & ~Q(object_type=User._meta.label))
+        about_rows |= Q(**{f"before__{name}": str(user.pk)}) | Q(**{f"after__{name}": str(user.pk)})
+    about_addresses = Q(before__email__in=addresses) | Q(after__email__in=addresses)
+    return about_rows | (about_addresses & ~Q(object_type=User._meta.label))
 
 
 def batches(ids: list[str]) -> Iterator[list[str]]:
-    for start in range(0, len(ids), AT_ONCE):
-        yield ids[start : start + AT_ONCE]
+    for start in range(0, len(ids), BATCH_SIZE):
+        yield ids[start : start + BATCH_SIZE]

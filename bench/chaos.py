@@ -34,15 +34,15 @@ def options() -> argparse.Namespace:
 
 
 def main() -> int:
-    given = options()
+    arguments = options()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that child processes are stopped
     with tempfile.TemporaryDirectory(prefix="pantheon-chaos-", ignore_cleanup_errors=True) as name:
-        report = drill(given, Path(name))
+        report = drill(arguments, Path(name))
     print(json.dumps(report, indent=1))
     return 1 if report["breaches"] else 0
 
 
-def drill(given: argparse.Namespace, directory: Path) -> dict[str, Any]:
+def drill(arguments: argparse.Namespace, directory: Path) -> dict[str, Any]:
     """Set Django up on a PostgreSQL of its own, without the caller's settings, and run."""
     import hermetic
 
@@ -55,20 +55,20 @@ def drill(given: argparse.Namespace, directory: Path) -> dict[str, Any]:
         prepare()
         from sessions.tests.chaos.drill import Options, run
 
-        logs = given.logs or directory / "logs"
+        logs = arguments.logs or directory / "logs"
         logs.mkdir(parents=True, exist_ok=True)
-        seed = random.randrange(2**32) if given.seed is None else given.seed
+        seed = random.randrange(2**32) if arguments.seed is None else arguments.seed
         print(f"seed {seed}", file=sys.stderr, flush=True)
-        wanted = Options(
+        chaos_options = Options(
             seed=seed,
-            users=given.users,
-            rounds=given.rounds,
-            seconds=60 * given.minutes,
-            lease_s=given.lease_s,
-            recover_every_s=given.recover_every_s,
-            outage_s=given.outage_s,
+            users=arguments.users,
+            rounds=arguments.rounds,
+            seconds=60 * arguments.minutes,
+            lease_s=arguments.lease_s,
+            recover_every_s=arguments.recover_every_s,
+            outage_s=arguments.outage_s,
         )
-        return run(wanted, logs, postgres)
+        return run(chaos_options, logs, postgres)
 
 
 def prepare() -> None:

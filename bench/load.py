@@ -66,10 +66,10 @@ def numbers(text: str) -> list[int]:
 
 
 def names(text: str) -> list[str]:
-    chosen = [part for part in text.split(",") if part]
-    if unknown := set(chosen) - {DIRECT, PRODUCTION, EMBEDDED, COMPATIBLE}:
+    parts = [part for part in text.split(",") if part]
+    if unknown := set(parts) - {DIRECT, PRODUCTION, EMBEDDED, COMPATIBLE}:
         raise argparse.ArgumentTypeError(f"no target: {', '.join(sorted(unknown))}")
-    return chosen
+    return parts
 
 
 def gateway(text: str) -> tuple[str, str, str, str | None]:
@@ -81,7 +81,7 @@ def gateway(text: str) -> tuple[str, str, str, str | None]:
 
 
 def main() -> int:
-    given = options()
+    arguments = options()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that child processes are stopped
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a process has one or two sockets per stream
@@ -92,9 +92,9 @@ def main() -> int:
         for url in ("DATABASE_URL", "REDIS_URL"):
             os.environ.pop(url, None)
         os.environ["DJANGO_SETTINGS_MODULE"] = "pantheon.settings"
-        report = Bench(given, Path(name)).run()
-    if given.json:
-        given.json.write_text(json.dumps(report, indent=1) + "\n")
+        report = Bench(arguments, Path(name)).run()
+    if arguments.json:
+        arguments.json.write_text(json.dumps(report, indent=1) + "\n")
     return 0 if report.get("audit", CLEAN) == CLEAN else 1
 
 
@@ -102,7 +102,7 @@ def main() -> int:
 
 
 @dataclass
-class Measured:
+class LoadMeasurement:
     """The measurements of a target at a number of streams."""
 
     streams: int
@@ -140,10 +140,10 @@ class Bench:
 
     ROWS = (sys.executable, "-m", "sessions.tests.load.rows")
 
-    def __init__(self, given: argparse.Namespace, directory: Path) -> None:
+    def __init__(self, arguments: argparse.Namespace, directory: Path) -> None:
         from sessions.tests.load.machine import Machine
 
-        self._given = given
+        self._arguments = arguments
         self._directory = directory
         self._machine = Machine()
         self._targets: dict[str, JobOf] = {}
@@ -153,16 +153,16 @@ class Bench:
     def run(self) -> dict[str, Any]:
         from sessions.tests.load.model_server import model_id
 
-        given = self._given
-        self._model = model_id(given.words, given.ms)
-        self._slow_model = model_id(SLOW_WORDS, round(1000 * given.slow_s / SLOW_WORDS))
+        arguments = self._arguments
+        self._model = model_id(arguments.words, arguments.ms)
+        self._slow_model = model_id(SLOW_WORDS, round(1000 * arguments.slow_s / SLOW_WORDS))
         report: dict[str, Any] = {}
         with ExitStack() as stack:
             self._start(stack)
-            report["rows"] = [row for streams in given.streams for row in self._measure(streams)]
+            report["rows"] = [row for streams in arguments.streams for row in self._measure(streams)]
             print_speed(report["rows"])
             print_processor_time(report["rows"])
-            if given.slow:
+            if arguments.slow:
                 report["slow"] = self._slow()
                 print_slow(report["slow"])
             if self._production_url:
@@ -177,19 +177,19 @@ class Bench:
     def _start(self, stack: ExitStack) -> None:
         from sessions.tests.load.processes import ModelServer, completions_of
 
-        given = self._given
-        self._models = stack.enter_context(ModelServer(given.provider_port))
+        arguments = self._arguments
+        self._models = stack.enter_context(ModelServer(arguments.provider_port))
         self._machine.roots["provider"] = self._models.pid
         note(f"provider: {self._models.base_url}, model {self._model}, any key")
-        if DIRECT in given.only:
+        if DIRECT in arguments.only:
             self._targets[DIRECT] = lambda model, **more: completions_of(
                 self._models.base_url, "none", model, **more
             )
-        if {PRODUCTION, COMPATIBLE} & set(given.only) or given.slow:
+        if {PRODUCTION, COMPATIBLE} & set(arguments.only) or arguments.slow:
             self._start_production(stack)
-        if EMBEDDED in given.only:
+        if EMBEDDED in arguments.only:
             self._start_embedded(stack)
-        for name, base_url, key, model in given.against:
+        for name, base_url, key, model in arguments.against:
             self._targets[name] = gateway_job(base_url, key, model)
 
     def _start_production(self, stack: ExitStack) -> None:
@@ -209,9 +209,9 @@ class Bench:
         self._machine.supervisor = server.pid
         self._machine.roots |= {"PostgreSQL": postgres.pid, "Redis": redis_server.pid}
         self._ask_production = lambda model, **more: turns_of(server, model=model, **place, **more)
-        if PRODUCTION in self._given.only:
+        if PRODUCTION in self._arguments.only:
             self._targets[PRODUCTION] = self._ask_production
-        if COMPATIBLE in self._given.only:
+        if COMPATIBLE in self._arguments.only:
             key = place["authorization"].removeprefix("Bearer ")
             url = f"http://127.0.0.1:{server.port}/v1"
             self._targets[COMPATIBLE] = lambda model, **more: completions_of(
@@ -231,13 +231,13 @@ class Bench:
         self._targets[EMBEDDED] = lambda model, **more: turns_of(server, model=model, **place, **more)
 
     def _log_directory(self, name: str) -> Path:
-        directory: Path = (self._given.logs or self._directory / "logs") / name
+        directory: Path = (self._arguments.logs or self._directory / "logs") / name
         directory.mkdir(parents=True, exist_ok=True)
         return directory
 
     def _rows(self, **environment: str) -> dict[str, str]:
         """Fill a database; return the data that its readers need."""
-        made = subprocess.run(
+        completed = subprocess.run(
             [*self.ROWS, self._models.base_url, self._model, self._slow_model],
             cwd=ROOT,
             env={**os.environ, **environment},
@@ -245,8 +245,8 @@ class Bench:
             check=True,
             text=True,
         )
-        found: dict[str, str] = json.loads(made.stdout)
-        return found
+        rows: dict[str, str] = json.loads(completed.stdout)
+        return rows
 
     # --- Measuring ----------------------------------------------------------------------------------------------------
 
@@ -254,46 +254,46 @@ class Bench:
         """Measure all targets at a number of streams, alternating, so that a slowing machine affects all alike."""
         from sessions.tests.load.processes import run_job
 
-        turns = max(4 * streams, min(self._given.turns, 20 * streams))
-        share = max(streams, turns // self._given.rounds)
-        found = {name: Measured(streams, name) for name in self._targets}
+        turns = max(4 * streams, min(self._arguments.turns, 20 * streams))
+        share = max(streams, turns // self._arguments.rounds)
+        measurements = {name: LoadMeasurement(streams, name) for name in self._targets}
         for job in self._targets.values():
             run_job(job(self._model, streams=streams, turns=WARM_UP_TURNS * streams))
-        for _ in range(self._given.rounds):
+        for _ in range(self._arguments.rounds):
             for name, job in self._targets.items():
                 note(f"{name}, {streams} streams")
                 before = self._machine.cpu_s()
                 report = run_job(job(self._model, streams=streams, turns=share))
                 used = self._machine.cpu_s()
                 used.subtract(before)
-                found[name].reports.append(report)
-                found[name].cpu_s.update(used)
-                found[name].cpu_s["client"] += report.cpu_s
-        return [measured.row() for measured in found.values()]
+                measurements[name].reports.append(report)
+                measurements[name].cpu_s.update(used)
+                measurements[name].cpu_s["client"] += report.cpu_s
+        return [measured.row() for measured in measurements.values()]
 
     def _slow(self) -> dict[str, Any]:
         """Start slow turns all at once; sample the processes until the last one has ended."""
         from sessions.tests.load.processes import JobProcess
 
-        given = self._given
+        arguments = self._arguments
         before = self._machine.sizes()
         most = dict(before)
-        note(f"{given.slow} turns of {given.slow_s:g} s at once")
-        asked = JobProcess(
+        note(f"{arguments.slow} turns of {arguments.slow_s:g} s at once")
+        job = JobProcess(
             self._ask_production(
                 self._slow_model,
-                streams=given.slow,
-                turns=given.slow,
+                streams=arguments.slow,
+                turns=arguments.slow,
                 all_at_once=True,
-                timeout_s=SLOW_TIMEOUTS * given.slow_s,
+                timeout_s=SLOW_TIMEOUTS * arguments.slow_s,
             )
         )
         open_at_once = 0
-        while (report := asked.report(SAMPLE_EVERY_S)) is None:
+        while (report := job.report(SAMPLE_EVERY_S)) is None:
             open_at_once = max(open_at_once, self._models.stats()["open"])
             for role, size in self._machine.sizes().items():
                 most[role] = size.most(most[role])
-        row = Measured(given.slow, "slow", [report]).row()
+        row = LoadMeasurement(arguments.slow, "slow", [report]).row()
         sizes = {role: {"before": asdict(before[role]), "most": asdict(size)} for role, size in most.items()}
         return {**row, "open_at_once": open_at_once, "sizes": sizes}
 

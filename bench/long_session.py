@@ -106,7 +106,9 @@ def inside(messages: int, rounds: int) -> int:
     data_dir = Path(settings.PANTHEON_DATA_DIR)
     with ServerProcess(data_dir, "", PANTHEON_SECRET_KEY=settings.SECRET_KEY) as server:
         address = f"http://127.0.0.1:{server.port}"
-        ratios = report(by_turns(pages, rounds, lambda path: asked(address + path, cookie)), ["answer"])
+        ratios = report(
+            by_turns(pages, rounds, lambda path: response_times(address + path, cookie)), ["answer"]
+        )
         chromium = browser_path()
         if chromium is None:
             print("no Chromium: what a browser takes is not measured")
@@ -156,20 +158,20 @@ def by_turns(
     pages: Mapping[str, str], rounds: int, measure: Callable[[str], list[float]]
 ) -> dict[str, list[list[float]]]:
     """Return the times of each page in each round, without the first round, which opens connections."""
-    took: dict[str, list[list[float]]] = {name: [] for name in pages}
+    durations: dict[str, list[list[float]]] = {name: [] for name in pages}
     for number in range(rounds + 1):
         for name, path in pages.items():
             figures = measure(path)
             if number:
-                took[name].append(figures)
-    return took
+                durations[name].append(figures)
+    return durations
 
 
-def report(took: Mapping[str, list[list[float]]], names: list[str]) -> list[float]:
+def report(durations: Mapping[str, list[list[float]]], names: list[str]) -> list[float]:
     """Print the medians of both pages and their ratios; return the ratios."""
     ratios = []
     for place, name in enumerate(names):
-        long, short = (median(figures[place] for figures in took[page]) for page in ("long", "short"))
+        long, short = (median(figures[place] for figures in durations[page]) for page in ("long", "short"))
         ratios.append(long / short)
         print(f"{name:26}{long:9.1f}{short:9.1f}{long / short:12.2f}")
     return ratios
@@ -186,7 +188,7 @@ def cookie_of(user: User) -> Cookie:
     return {"name": name, "value": client.cookies[name].value}
 
 
-def asked(url: str, cookie: Cookie) -> list[float]:
+def response_times(url: str, cookie: Cookie) -> list[float]:
     """Return the milliseconds until the whole page is loaded."""
     request = urllib.request.Request(url, headers={"Cookie": f"{cookie['name']}={cookie['value']}"})
     begun = time.perf_counter()

@@ -15,8 +15,8 @@ def client_address(request: HttpRequest) -> str:
     part, the client can forge everything to its left.
     """
     address: str = request.META.get("REMOTE_ADDR", "")
-    claimed = request.headers.get("X-Forwarded-For", "").split(",")
-    forwarded = [part.strip() for part in claimed if part.strip()]
+    header = request.headers.get("X-Forwarded-For", "").split(",")
+    forwarded = [part.strip() for part in header if part.strip()]
     proxies = settings.PANTHEON_PROXIES
     if proxies and len(forwarded) >= proxies:
         address = forwarded[-proxies]

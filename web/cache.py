@@ -68,9 +68,9 @@ class MemoryCache(LocMemCache):
 
     def count_request(self, key: str, limits: Mapping[int, int], now_ms: int) -> Count:
         with _counting:
-            kept, count = request_count(self.get(key, ()), limits, now_ms)
-            if kept is not None:
-                self.set(key, kept, max(limits))
+            stored, count = request_count(self.get(key, ()), limits, now_ms)
+            if stored is not None:
+                self.set(key, stored, max(limits))
         return count
 
 

@@ -109,5 +109,5 @@ def request_count(
             reply[0] = 0
         most = max(most, used)
         reply += [used, oldest_ms + length_s * 1000 - now_ms]
-    kept = [*moments[len(moments) - most :], now_ms] if reply[0] else None
-    return kept, Count.from_reply(reply, limits)
+    stored = [*moments[len(moments) - most :], now_ms] if reply[0] else None
+    return stored, Count.from_reply(reply, limits)

@@ -48,11 +48,11 @@ def judge(report: str, errors: str) -> tuple[int, list[str]]:
     except ValueError:
         reason = (errors.strip() or "no reason given").splitlines()[-1]
         return SKIPPED, [f"The database of vulnerabilities cannot be reached: {reason}"]
-    known = [package for package in packages if "skip_reason" not in package]
-    if not known:
+    audited = [package for package in packages if "skip_reason" not in package]
+    if not audited:
         return SKIPPED, [f"The database of vulnerabilities knows none of the {len(packages)} packages."]
-    found = list(findings(known))
-    return int(bool(found)), found or [f"{len(known)} of {len(packages)} packages looked up."]
+    lines = list(findings(audited))
+    return int(bool(lines)), lines or [f"{len(audited)} of {len(packages)} packages looked up."]
 
 
 def findings(packages: list[dict[str, Any]]) -> Iterator[str]:

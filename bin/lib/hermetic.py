@@ -24,9 +24,9 @@ def clean(environment: MutableMapping[str, str], *, data_dir: str) -> None:
 
 def environment(data_dir: str) -> dict[str, str]:
     """Return a clean environment for commands, without servers."""
-    found = dict(os.environ)
+    variables = dict(os.environ)
     for name in ("DATABASE_URL", "REDIS_URL"):
-        found.pop(name, None)
-    clean(found, data_dir=data_dir)
-    found["TMPDIR"] = data_dir  # what a process leaves when it is stopped goes with it
-    return found
+        variables.pop(name, None)
+    clean(variables, data_dir=data_dir)
+    variables["TMPDIR"] = data_dir  # what a process leaves when it is stopped goes with it
+    return variables
