@@ -5,7 +5,7 @@ from __future__ import annotations
 from accounts.models import User
 from billing.models import Budget
 from billing.ports import known_rooms
-from billing.services.budgets import COUNTED
+from billing.services.budgets import COUNTING_FIELDS
 from web.errors import PantheonError
 
 
@@ -19,7 +19,7 @@ def own_budget_check(*, actor: User, budget: Budget, is_deleted: bool = False) -
     if actor.is_superuser:
         return
     old = Budget.objects.filter(pk=budget.pk).first()
-    is_moved = old is None or any(getattr(old, name) != getattr(budget, name) for name in COUNTED)
+    is_moved = old is None or any(getattr(old, name) != getattr(budget, name) for name in COUNTING_FIELDS)
     loosens = old is not None and limits(old, actor) and (is_deleted or is_moved or is_looser(budget, old))
     overrides = is_moved and not is_deleted and is_personal(budget, actor)
     if loosens or overrides:

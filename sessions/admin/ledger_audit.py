@@ -20,10 +20,10 @@ from web.errors import PantheonError
 
 ALL = "all"
 RANGES = {ALL: "All days", **PRESETS}
-SHOWN = 100
+MAX_FINDINGS = 100
 """Maximum findings shown per invariant."""
 
-AT_ONCE = 100_000
+MAX_EVENTS = 100_000
 """Up to this many events the ledger is read without a confirmation: a second or two."""
 
 PAGES = {
@@ -42,7 +42,7 @@ DAYS = {"day": 1, "week": 7}
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class InvariantLine:
     """An invariant on the page. A finding is pieces of text, each with the URL of its link, or ""."""
 
     number: int
@@ -62,10 +62,14 @@ class LedgerAuditPage(CostsPage):
     title = "Ledger audit"
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        preset, days, wrong = range_asked(request)
+        preset, days, wrong = parse_requested_range(request)
         run = "range" in request.GET or not is_large()
-        found = [findings_for(invariant, days=days, limit=SHOWN) for invariant in INVARIANTS] if run else []
-        lines = [line_of(each) for each in found]
+        results = (
+            [findings_for(invariant, days=days, limit=MAX_FINDINGS) for invariant in INVARIANTS]
+            if run
+            else []
+        )
+        lines = [line_of(each) for each in results]
         return self.page(
             "admin/chat_sessions/ledger_audit.html",
             run=run,
@@ -78,7 +82,7 @@ class LedgerAuditPage(CostsPage):
         )
 
 
-def range_asked(request: HttpRequest) -> tuple[str, DayRange | None, str]:
+def parse_requested_range(request: HttpRequest) -> tuple[str, DayRange | None, str]:
     """Parse preset and days (None: all) from the query string; also return an error text for invalid values."""
     if request.GET.get("range", ALL) == ALL and not (request.GET.get("from") or request.GET.get("to")):
         return ALL, None, ""
@@ -94,25 +98,25 @@ def range_asked(request: HttpRequest) -> tuple[str, DayRange | None, str]:
 
 def is_large() -> bool:
     """Return whether reading the whole ledger takes a while."""
-    return UsageEvent.objects.order_by().values("pk")[: AT_ONCE + 1].count() > AT_ONCE
+    return UsageEvent.objects.order_by().values("pk")[: MAX_EVENTS + 1].count() > MAX_EVENTS
 
 
-def line_of(found: InvariantFindings) -> Line:
-    count = len(found.findings)
+def line_of(result: InvariantFindings) -> InvariantLine:
+    count = len(result.findings)
     if not count:
         verdict = "ok"
     else:
-        verdict = f"{f'more than {count}' if found.more else count} breach{'' if count == 1 else 'es'}"
-    return Line(
-        found.invariant.number,
-        found.invariant.text,
+        verdict = f"{f'more than {count}' if result.more else count} breach{'' if count == 1 else 'es'}"
+    return InvariantLine(
+        result.invariant.number,
+        result.invariant.text,
         verdict,
-        [linked(finding) for finding in found.findings],
-        found.more,
+        [links_of(finding) for finding in result.findings],
+        result.more,
     )
 
 
-def linked(finding: Finding) -> list[tuple[str, str]]:
+def links_of(finding: Finding) -> list[tuple[str, str]]:
     return [(part.text, address_of(part)) for part in finding.parts]
 
 

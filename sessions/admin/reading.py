@@ -69,8 +69,8 @@ class ReadingPage(PageView):
 
     def show(self, title: str, page_of_row: str, **context: Any) -> HttpResponse:
         site = admin.site.each_context(self.request)
-        shown = {**site, "title": title, "back": page_of_row, **context}
-        return render(self.request, self.template, shown)
+        page_context = {**site, "title": title, "back": page_of_row, **context}
+        return render(self.request, self.template, page_context)
 
 
 class ReadTurnPage(ReadingPage):

@@ -11,7 +11,7 @@ from sessions.access import access_agent
 from sessions.models import Agent
 from sessions.pages.conversation import every_session
 from sessions.pages.forms import AgentForm
-from sessions.pages.mine import tell_deleted
+from sessions.pages.mine import message_deleted
 from sessions.selectors.pages import SessionList, sessions_of_place, unused_session
 from sessions.services.agents import agent_create, agent_delete, agent_update
 from sessions.services.chats import session_create
@@ -55,7 +55,7 @@ class AgentDeleteView(PageView):
     def post(self, request: HttpRequest, agent_id: str) -> HttpResponse:
         agent = access_agent(self.user, agent_id)
         agent_delete(agent=agent)
-        tell_deleted(request, f"{agent.name} (@{agent.key})", reverse("agent-restore", args=[agent.pk]))
+        message_deleted(request, f"{agent.name} (@{agent.key})", reverse("agent-restore", args=[agent.pk]))
         return redirect("home")
 
 

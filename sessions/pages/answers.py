@@ -14,7 +14,7 @@ from sessions.selectors.pages import TurnRows
 
 HUES = 8
 """Number of agent colours; static/css/tokens.css defines them."""
-CUTS = {"length": "Ended at the length limit.", "content_filter": "Cut by the provider’s filter."}
+FINISH_NOTES = {"length": "Ended at the length limit.", "content_filter": "Cut by the provider’s filter."}
 """Finish reason -> note on an answer that the provider ended early."""
 
 
@@ -83,16 +83,16 @@ def answers_of(rows: TurnRows) -> list[Answer]:
         attempts.setdefault(call.step_id, []).append(call)
     costs = {event.pk: event.cost_pico for event in rows.events}
     messages = {message.pk: message for message in rows.messages if message.role != Message.Role.USER}
-    silent = [step for step, calls in attempts.items() if step not in messages and went_unheard(calls[-1])]
+    silent = [step for step, calls in attempts.items() if step not in messages and has_no_answer(calls[-1])]
     answers = []
     for step in in_order(messages, silent, attempts):
         calls = attempts.get(step, [])
         cost = money(total_cost(costs.get(call.pk) for call in calls)) if calls else None
         if step in messages:
-            kept = not calls and rows.turn.replaces_id is not None
-            answers.append(spoken(messages[step], calls, cost, carried=kept))
+            carried = not calls and rows.turn.replaces_id is not None
+            answers.append(answer_of_message(messages[step], calls, cost, carried=carried))
         else:
-            answers.append(unspoken(calls[-1], cost))
+            answers.append(answer_of_failed_call(calls[-1], cost))
     return answers
 
 
@@ -128,7 +128,7 @@ def carried_answers(turn: Turn) -> list[Answer]:
     ]
 
 
-def went_unheard(last: Call) -> bool:
+def has_no_answer(last: Call) -> bool:
     """Return whether a step failed or was cancelled without a message, although its purpose is shown to people."""
     return last.purpose in SHOWN and last.status in (
         Call.Status.FAILED,
@@ -136,7 +136,9 @@ def went_unheard(last: Call) -> bool:
     )
 
 
-def spoken(message: Message, calls: Sequence[Call], cost: Money | None, *, carried: bool) -> Answer:
+def answer_of_message(
+    message: Message, calls: Sequence[Call], cost: Money | None, *, carried: bool
+) -> Answer:
     return Answer(
         step_id=str(message.pk),
         purpose=message.purpose,
@@ -147,14 +149,14 @@ def spoken(message: Message, calls: Sequence[Call], cost: Money | None, *, carri
         state=message.status,
         html=message_html(message),
         error=error_of(calls[-1]) if calls else "",
-        cut=CUTS.get(finish_of(calls[-1]), "") if calls else "",
+        cut=FINISH_NOTES.get(finish_of(calls[-1]), "") if calls else "",
         cost=cost,
         latency_ms=calls[-1].latency_ms if calls else None,
         carried=carried,
     )
 
 
-def unspoken(call: Call, cost: Money | None) -> Answer:
+def answer_of_failed_call(call: Call, cost: Money | None) -> Answer:
     return Answer(
         step_id=str(call.step_id),
         purpose=call.purpose,

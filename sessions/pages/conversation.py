@@ -18,7 +18,7 @@ from sessions.models import Agent, ChatSession, Turn
 from sessions.models.modes import room_modes
 from sessions.pages.addressees import last_addressees
 from sessions.pages.forms import TitleForm
-from sessions.pages.mine import tell_deleted
+from sessions.pages.mine import message_deleted
 from sessions.pages.money import money
 from sessions.pages.places import address_of_turn
 from sessions.pages.summaries import summary_panel
@@ -51,14 +51,14 @@ class SessionView(PageView):
             return redirect(address_of_turn(session, access_turn(self.user, turn_id)))
         before, version = index_from(request), request.GET.get("version", "")
         if version:
-            shown = version_context(session, access_turn(self.user, version))
+            transcript = version_context(session, access_turn(self.user, version))
         else:
-            shown = transcript_context(session, before)
-        turns = shown["turns"]
+            transcript = transcript_context(session, before)
+        turns = transcript["turns"]
         council = council_context(session)
         beside = sessions_beside(session, every=every_session(request))
         context = {
-            **shown,
+            **transcript,
             **council,
             **script_facts(),
             "addressees": last_addressees(
@@ -109,7 +109,7 @@ class SessionDeleteView(PageView):
     def post(self, request: HttpRequest, session_id: str) -> HttpResponse:
         session = access_session(self.user, session_id)
         session_delete(session=session)
-        tell_deleted(request, f"“{session.heading}”", reverse("session-restore", args=[session.pk]))
+        message_deleted(request, f"“{session.heading}”", reverse("session-restore", args=[session.pk]))
         if session.room is not None:
             return redirect("room", session.room.pk)
         return redirect("home")
@@ -159,7 +159,7 @@ def script_facts() -> dict[str, Any]:
 
 def council_context(session: ChatSession) -> dict[str, Any]:
     """Return the session's agents, and its cost so far."""
-    agents: Sequence[Agent] = agents_in(session.room) if session.room else present(session)
+    agents: Sequence[Agent] = agents_in(session.room) if session.room else list_direct_agent(session)
     total = session_total(session)
     return {
         "room": session.room,
@@ -171,6 +171,6 @@ def council_context(session: ChatSession) -> dict[str, Any]:
     }
 
 
-def present(session: ChatSession) -> list[Agent]:
+def list_direct_agent(session: ChatSession) -> list[Agent]:
     """Return the agent of a direct session as a list, empty if it has been deleted."""
     return [session.agent] if session.agent and session.agent.deleted_at is None else []

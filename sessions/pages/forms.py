@@ -175,8 +175,8 @@ class ModeForm(forms.Form):
     @property
     def changes(self) -> dict[str, Any]:
         """The chosen values of a valid form."""
-        chosen = {name: self.cleaned_data[name] for name in ("mode", "max_rounds")}
-        return {name: value for name, value in chosen.items() if value}
+        values = {name: self.cleaned_data[name] for name in ("mode", "max_rounds")}
+        return {name: value for name, value in values.items() if value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,19 +188,21 @@ class Seat:
     position: int
 
 
-def seats_of(agents: Sequence[Agent], seated: Sequence[Agent]) -> list[Seat]:
+def seats_of(agents: Sequence[Agent], members: Sequence[Agent]) -> list[Seat]:
     """Return a room's members in order, then the other agents."""
-    places = {agent.pk: place for place, agent in enumerate(seated, start=1)}
+    places = {agent.pk: place for place, agent in enumerate(members, start=1)}
     others = [agent for agent in agents if agent.pk not in places]
-    seats = [Seat(agent, True, places[agent.pk]) for agent in seated]
+    seats = [Seat(agent, True, places[agent.pk]) for agent in members]
     return seats + [Seat(agent, False, len(places) + place) for place, agent in enumerate(others, start=1)]
 
 
 def seats_from(data: QueryDict, agents: Sequence[Agent]) -> list[Seat]:
     """Parse the seats of a form: checked ones first, by their numbers."""
-    ticked = set(data.getlist("agent"))
+    checked = set(data.getlist("agent"))
     seats = [
-        Seat(agent, str(agent.pk) in ticked, number_from(data.get(f"position-{agent.pk}", ""), default=place))
+        Seat(
+            agent, str(agent.pk) in checked, number_from(data.get(f"position-{agent.pk}", ""), default=place)
+        )
         for place, agent in enumerate(agents, start=1)
     ]
     return sorted(seats, key=lambda seat: (not seat.taken, seat.position))

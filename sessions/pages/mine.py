@@ -36,7 +36,7 @@ class SessionRestoreView(PageView):
         try:
             session_restore(session=session)
         except ValidationFailed as error:
-            return not_yet(request, error)
+            return redirect_with_error(request, error)
         messages.success(request, f"“{session.heading}” is back.")
         return redirect("session", session.pk)
 
@@ -47,7 +47,7 @@ class RoomRestoreView(PageView):
         try:
             room_restore(room=room)
         except ValidationFailed as error:
-            return not_yet(request, error)
+            return redirect_with_error(request, error)
         messages.success(request, f"The room “{room.name}” is back, with its sessions.")
         return redirect("room", room.pk)
 
@@ -60,17 +60,17 @@ class AgentRestoreView(PageView):
         except PantheonError as error:
             if error.code not in ("agent_key_taken", "validation_error"):
                 raise
-            return not_yet(request, error)
+            return redirect_with_error(request, error)
         messages.success(request, f"{agent.name} (@{agent.key}) is back.")
         return redirect("agent", agent.pk)
 
 
-def not_yet(request: HttpRequest, error: PantheonError) -> HttpResponse:
+def redirect_with_error(request: HttpRequest, error: PantheonError) -> HttpResponse:
     """Show why the action is not possible yet, on the list where it can be retried."""
     messages.error(request, error.message)
     return redirect("deleted")
 
 
-def tell_deleted(request: HttpRequest, what: str, undo: str) -> None:
+def message_deleted(request: HttpRequest, what: str, undo: str) -> None:
     """Show a message about the deletion on the next page; `undo` is the URL that restores the item."""
     messages.success(request, f"{what} was deleted.", extra_tags=undo)

@@ -35,7 +35,7 @@ class Bucket:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ReceiptLine:
     """One call. A call that is not billed has no tokens and no cost."""
 
     purpose: str
@@ -57,7 +57,7 @@ class Line:
     """What the call was billed at before corrections; None if it was not corrected, or had no price."""
 
 
-def receipt_of(rows: TurnRows) -> list[Line]:
+def receipt_of(rows: TurnRows) -> list[ReceiptLine]:
     """Return the lines of a final turn's receipt in the order of its calls; empty while it runs."""
     if not rows.turn.is_final:
         return []
@@ -67,7 +67,7 @@ def receipt_of(rows: TurnRows) -> list[Line]:
         event = events.get(call.pk)
         usage = event.usage if event else None
         lines.append(
-            Line(
+            ReceiptLine(
                 purpose=Purpose(call.purpose).label,
                 who=who_made(call),
                 model=call.model.alias,

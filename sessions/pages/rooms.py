@@ -14,7 +14,7 @@ from sessions.access import access_agent, access_room, access_session
 from sessions.models import Agent, Room
 from sessions.models.modes import room_modes
 from sessions.pages.forms import ModeForm, RoomForm, Seat, seats_from, seats_of
-from sessions.pages.mine import tell_deleted
+from sessions.pages.mine import message_deleted
 from sessions.selectors.pages import agents_in, agents_of, default_alias, sessions_of_place, unused_session
 from sessions.services.chats import session_create
 from sessions.services.rooms import room_create, room_delete, room_update
@@ -78,7 +78,7 @@ class RoomDeleteView(PageView):
     def post(self, request: HttpRequest, room_id: str) -> HttpResponse:
         room = access_room(self.user, room_id)
         room_delete(room=room)
-        tell_deleted(request, f"The room “{room.name}”", reverse("room-restore", args=[room.pk]))
+        message_deleted(request, f"The room “{room.name}”", reverse("room-restore", args=[room.pk]))
         return redirect("home")
 
 

@@ -14,7 +14,7 @@ from sessions.pages.answers import Answer
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Instruction:
     """An agent that was asked, with its instruction."""
 
     key: str
@@ -26,7 +26,7 @@ class Asked:
 class Decision:
     """A routing card."""
 
-    asked: Sequence[Asked]
+    asked: Sequence[Instruction]
     reason: str
     used_fallback: bool
 
@@ -57,15 +57,15 @@ def rounds_of(turn: Turn, answers: Sequence[Answer], names: Mapping[str, str]) -
 
 
 def decision_from(decided: Mapping[str, Any], names: Mapping[str, str]) -> Decision:
-    asked = [
-        Asked(
+    instructions = [
+        Instruction(
             selection["agent_key"],
             names.get(selection["agent_key"], selection["agent_key"]),
             visible_text(selection["instruction"]),
         )
         for selection in decided["selections"]
     ]
-    return Decision(asked, visible_text(decided["reason"]), decided["used_fallback"])
+    return Decision(instructions, visible_text(decided["reason"]), decided["used_fallback"])
 
 
 def in_rows(answers: Sequence[Answer], mode: Mode) -> list[list[Answer]]:

@@ -24,11 +24,11 @@ from sessions.selectors.search import (
 )
 from sessions.selectors.search_terms import MAX_TERMS, Terms, match_spans, snippet
 
-FINDS_PER_PAGE = 20
+RESULTS_PER_PAGE = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class TextPiece:
     """A part of a text, and whether it matches the search."""
 
     text: str
@@ -36,15 +36,15 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Find:
+class SearchResult:
     """A line of the results: a message, or a session found by its title."""
 
     session: ChatSession
-    title: Sequence[Piece]
+    title: Sequence[TextPiece]
     said_by: str
     """Empty for a title."""
     agent_key: str
-    text: Sequence[Piece]
+    text: Sequence[TextPiece]
     at: dt.datetime
     url: str
 
@@ -60,43 +60,45 @@ class SearchView(PageView):
     """`?q=`: words, all of them required; "a phrase"; -excluded. `?cursor=`: older results."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        asked = request.GET.get("q", "").strip()
-        context = {"searching": True, "asked": asked, "max_chars": MAX_QUERY_CHARS}
-        if asked:
+        query = request.GET.get("q", "").strip()
+        context = {"searching": True, "asked": query, "max_chars": MAX_QUERY_CHARS}
+        if query:
             cursor = request.GET.get("cursor")
-            found = search(
-                self.user, parse_search_query(asked), after=position_of_cursor(cursor), limit=FINDS_PER_PAGE
+            results = search(
+                self.user, parse_search_query(query), after=position_of_cursor(cursor), limit=RESULTS_PER_PAGE
             )
-            older = found.more and f"?{urlencode({'q': asked, 'cursor': found.more.cursor})}"
+            older = results.more and f"?{urlencode({'q': query, 'cursor': results.more.cursor})}"
             context |= {
-                "finds": [find_of(row, found.terms) for row in found.rows],
-                "terms": found.terms.wanted,
-                "max_terms": MAX_TERMS if found.terms.more else None,
+                "finds": [result_of(row, results.terms) for row in results.rows],
+                "terms": results.terms.wanted,
+                "max_terms": MAX_TERMS if results.terms.more else None,
                 "older": older,
-                "newest": f"?{urlencode({'q': asked})}" if cursor else "",
+                "newest": f"?{urlencode({'q': query})}" if cursor else "",
             }
         return render(request, "pages/search.html", context)
 
 
-def find_of(row: Message | ChatSession, terms: Terms) -> Find:
+def result_of(row: Message | ChatSession, terms: Terms) -> SearchResult:
     if isinstance(row, ChatSession):
         url = reverse("session", args=[row.pk])
-        return Find(row, marked(row.title, terms), "", "", [], row.created_at, url)
+        return SearchResult(row, mark_matches(row.title, terms), "", "", [], row.created_at, url)
     said_by = "You" if row.role == Message.Role.USER else row.agent_name or row.agent_key or "Synthesis"
-    title = [Piece(row.session.heading, False)]
-    text = marked(snippet(beginning_of(row), terms), terms)
-    return Find(row.session, title, said_by, row.agent_key, text, row.created_at, address_of_message(row))
+    title = [TextPiece(row.session.heading, False)]
+    text = mark_matches(snippet(beginning_of(row), terms), terms)
+    return SearchResult(
+        row.session, title, said_by, row.agent_key, text, row.created_at, address_of_message(row)
+    )
 
 
-def marked(text: str, terms: Terms) -> list[Piece]:
+def mark_matches(text: str, terms: Terms) -> list[TextPiece]:
     """Split a text into pieces, with the matches apart."""
-    pieces: list[Piece] = []
+    pieces: list[TextPiece] = []
     end = 0
     for begin, until in match_spans(text, terms):
         if until <= end:
             continue
         begin = max(begin, end)
-        pieces += [Piece(text[end:begin], False), Piece(text[begin:until], True)]
+        pieces += [TextPiece(text[end:begin], False), TextPiece(text[begin:until], True)]
         end = until
-    pieces.append(Piece(text[end:], False))
-    return [Piece(visible_text(piece.text), piece.hit) for piece in pieces if piece.text]
+    pieces.append(TextPiece(text[end:], False))
+    return [TextPiece(visible_text(piece.text), piece.hit) for piece in pieces if piece.text]

@@ -11,7 +11,7 @@ from sessions.markdown import visible_text
 from sessions.models import Message, Turn
 from sessions.pages.answers import Answer, answers_of, total_cost
 from sessions.pages.money import Money, money
-from sessions.pages.receipt import Line, cache_saving, receipt_of
+from sessions.pages.receipt import ReceiptLine, cache_saving, receipt_of
 from sessions.pages.rounds import Round, rounds_of
 from sessions.selectors.pages import TurnRows
 
@@ -44,7 +44,7 @@ class TurnView:
     partly_priced: bool
     """Some of its calls are priced and others are not: the actual cost is higher than shown."""
     error: str
-    receipt: Sequence[Line]
+    receipt: Sequence[ReceiptLine]
     cache_saving: Money | None
     """What prompt caching saved."""
     versions: Sequence[uuid.UUID]

@@ -146,7 +146,7 @@ def test_a_hold_leads_to_its_turn(turn) -> None:
     line = f"no running turn has the open hold {turn.pk}"
     [finding] = findings_for(Invariant(3, "", lambda: iter([line])), days=month_of(at), limit=5).findings
     assert (str(finding), finding.day) == (line, at)
-    assert ledger_audit.linked(finding)[-1] == (str(turn.pk), page(Turn, "change", turn.pk))
+    assert ledger_audit.links_of(finding)[-1] == (str(turn.pk), page(Turn, "change", turn.pk))
 
 
 def test_what_a_budget_period_lacks_leads_to_its_budget(turn) -> None:
@@ -188,14 +188,14 @@ def test_a_range_that_cannot_be_read_is_said(query) -> None:
 
 def test_of_many_findings_some_are_shown(turn, monkeypatch) -> None:
     Call.objects.filter(turn=turn).delete()
-    monkeypatch.setattr(ledger_audit, "SHOWN", 1)
+    monkeypatch.setattr(ledger_audit, "MAX_FINDINGS", 1)
     response = superuser().get(AUDIT)
     assert "more than 1 breach" in text_of(response)
     assert "and more" in text_of(response)
 
 
 def test_a_large_ledger_is_read_when_asked_to(turn, monkeypatch) -> None:
-    monkeypatch.setattr(ledger_audit, "AT_ONCE", 1)
+    monkeypatch.setattr(ledger_audit, "MAX_EVENTS", 1)
     client = superuser()
     waiting = client.get(AUDIT)
     assert waiting.context["lines"] == []

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from accounts.tests.support.admin_site import static_files_as_they_are
 from sessions.models import ChatSession, Message
-from sessions.pages.search import FINDS_PER_PAGE, marked
+from sessions.pages.search import RESULTS_PER_PAGE, mark_matches
 from sessions.selectors.search_terms import Terms, match_spans, snippet
 from sessions.tests.factories import make_agent, make_model, make_room, make_session
 from sessions.tests.support.pages import add_turns, assert_leads_to_sign_in, browser, text_of
@@ -109,9 +109,9 @@ def test_what_is_no_query_is_refused(alice, query):
 
 
 def test_older_results_are_a_page_away(alice, session):
-    add_turns(session, make_model(), FINDS_PER_PAGE + 3)
+    add_turns(session, make_model(), RESULTS_PER_PAGE + 3)
     first = found(alice, "question")
-    assert len(links(first)) == FINDS_PER_PAGE
+    assert len(links(first)) == RESULTS_PER_PAGE
     assert "Newest results" not in first
     older = re.search(r'href="\?q=question&amp;cursor=([^"]+)" rel="next"', first)
     assert older
@@ -177,7 +177,7 @@ def test_a_find_leads_to_the_page_that_has_it(alice, bob, session):
     ],
 )
 def test_what_was_found_is_marked(text, terms, shown):
-    pieces = marked(text, Terms(terms))
+    pieces = mark_matches(text, Terms(terms))
     assert "".join(f"[{piece.text}]" if piece.hit else piece.text for piece in pieces) == shown
 
 
