@@ -46,7 +46,8 @@ class TurnAssumption:
     rounds: int
     selections: int
     """Agents that the manager is assumed to choose per round."""
-    summary_attempts: int
+    contract_attempts: int
+    """Calls for a decision or a summary."""
     synthesizes: bool
     """Count a synthesis even if a single answer could be the whole turn."""
 

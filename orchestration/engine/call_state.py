@@ -7,6 +7,7 @@ from typing import Literal
 
 from orchestration.engine.bounds import most_tokens
 from orchestration.engine.guard import SpeakerGuard
+from orchestration.engine.output_limits import used_up
 from orchestration.engine.ports import (
     CallError,
     CallOutcome,
@@ -16,8 +17,8 @@ from orchestration.engine.ports import (
     PartialUsage,
     Uncounted,
 )
-from orchestration.engine.specs import ModelRequest, Usage, UsageReport
-from orchestration.engine.thoughts import ThoughtSplitter, with_thoughts
+from orchestration.engine.specs import AgentSpec, ModelRequest, Usage, UsageReport
+from orchestration.engine.thoughts import ThoughtSplitter, split_thoughts, with_thoughts
 from orchestration.engine.tokens import estimate_report, utf8_bytes
 
 GUARDED = "guarded"
@@ -38,6 +39,7 @@ class CallState:
     """What has arrived of one attempt so far."""
 
     request: ModelRequest
+    agent: AgentSpec | None
     guard: SpeakerGuard
     thoughts: ThoughtSplitter
     began_s: float
@@ -103,6 +105,13 @@ class CallState:
             is_whole=is_whole,
         )
 
+    def has_no_answer(self, *, is_shown: bool) -> bool:
+        """Whether all that arrived is reasoning; an object in it is an answer, if the answer is to be parsed."""
+        if is_shown:
+            return not "".join(self.text).strip()
+        answer, _ = split_thoughts("".join(self.text))
+        return not answer.strip() and "{" not in "".join(self.raw)
+
     def outcome(self, call_id: str, *, ended_s: float, final: bool, is_shown: bool) -> CallOutcome:
         """Return the outcome of the attempt: status, error, and the best available usage.
 
@@ -118,7 +127,10 @@ class CallState:
             case Completed(report):
                 if report.source == "estimated":
                     report = complete_report(report, self.estimate())
-                if is_shown and not text.strip():
+                if self.end.finish_reason == "length" and self.has_no_answer(is_shown=is_shown):
+                    tokens = report.usage.output or self.request.max_output_tokens
+                    error = used_up(tokens, self.request, self.agent)
+                elif is_shown and not text.strip():
                     error = SPOKE_FOR_OTHERS if self.guard.tripped else EMPTY
                 else:
                     status = "ok"

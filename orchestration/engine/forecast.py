@@ -7,10 +7,11 @@ that do not exist yet, their maximum length is assumed, as far as it fits into t
 from __future__ import annotations
 
 from orchestration.engine.call_sizes import CallSize, ExpectedCalls, TurnAssumption, call_size
+from orchestration.engine.contracts import ATTEMPTS
 from orchestration.engine.specs import TurnSpec
-from orchestration.engine.summary import ATTEMPTS, lines_to_summarize, summary_step
+from orchestration.engine.summary import lines_to_summarize, summary_step
 
-AT_LEAST = TurnAssumption(output_tokens=1, rounds=1, selections=1, summary_attempts=1, synthesizes=False)
+AT_LEAST = TurnAssumption(output_tokens=1, rounds=1, selections=1, contract_attempts=1, synthesizes=False)
 """The shortest possible turn."""
 
 
@@ -20,7 +21,7 @@ def as_usual(spec: TurnSpec, *, output_tokens: int) -> TurnAssumption:
         output_tokens=output_tokens,
         rounds=1,
         selections=min(2, spec.limits.max_selections),
-        summary_attempts=1,
+        contract_attempts=1,
         synthesizes=False,
     )
 
@@ -31,7 +32,7 @@ def at_most(spec: TurnSpec) -> TurnAssumption:
         output_tokens=None,
         rounds=spec.limits.max_rounds,
         selections=spec.limits.max_selections,
-        summary_attempts=ATTEMPTS,
+        contract_attempts=ATTEMPTS,
         synthesizes=True,
     )
 
@@ -57,6 +58,6 @@ def summary_calls(spec: TurnSpec, assumption: TurnAssumption) -> list[ExpectedCa
     lines = lines_to_summarize(spec)
     return [
         ExpectedCalls((call_size(summary_step(spec, lines, attempt), assumption),))
-        for attempt in range(1, assumption.summary_attempts + 1)
+        for attempt in range(1, assumption.contract_attempts + 1)
         if lines
     ]

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from orchestration.engine.call_sizes import FRAME_TOKENS, CallSize, ExpectedCalls, TurnAssumption, call_size
 from orchestration.engine.context import TO_THE_MANAGER, Prompt, build_request, roster_lines
+from orchestration.engine.contracts import (
+    ASK_AGAIN,
+    ATTEMPTS,
+    fallback_reason,
+    may_ask_again,
+    reason_sentence,
+)
 from orchestration.engine.events import RoutingDecided
+from orchestration.engine.output_limits import SETTINGS
 from orchestration.engine.purposes import Purpose
 from orchestration.engine.result import TurnResult, result_from
 from orchestration.engine.routing import (
@@ -92,21 +101,26 @@ async def decide(run: Run, progress: Progress) -> RoutingDecision | None:
     if progress.round == 1 and (spec.addressed or spec.carried):
         selections = tuple(Selection(key, spec.instructions.get(key, "")) for key in spec.missing())
         return RoutingDecision("route" if selections else "synthesize", selections, "Asked by the user.")
-    result = await run.step(
-        manager_plan(spec, progress, Purpose.ROUTE if progress.round == 1 else Purpose.EVALUATE)
-    )
-    if result.status == "cancelled":
-        progress.stop_reason = "cancelled"
-        return None
-    if result.error in (EXHAUSTED, BUDGET):
-        progress.stop_reason = "budget" if result.error == BUDGET else "failed"
-        progress.results.append(result)
-        return None
+    purpose = Purpose.ROUTE if progress.round == 1 else Purpose.EVALUATE
     keys = [agent.key for agent in spec.roster]
-    decision = None
-    if result.status == "complete":
-        decision = parse_decision(result.text, keys, most=spec.limits.max_selections)
-    return decision or fallback_decision(progress.round, keys, turn_id=spec.turn_id)
+    for attempt in range(1, ATTEMPTS + 1):
+        result = await run.step(manager_plan(spec, progress, purpose, attempt=attempt))
+        if result.status == "cancelled":
+            progress.stop_reason = "cancelled"
+            return None
+        if result.error in (EXHAUSTED, BUDGET):
+            progress.stop_reason = "budget" if result.error == BUDGET else "failed"
+            progress.results.append(result)
+            return None
+        if result.status == "complete":
+            decision = decision_in(spec, result.text)
+            if decision is not None:
+                return decision
+        cause = fallback_reason(result)
+        if not may_ask_again(cause, result):
+            break
+    sentence = reason_sentence(cause, "manager", result, SETTINGS[purpose])
+    return fallback_decision(progress.round, keys, turn_id=spec.turn_id, cause=cause, sentence=sentence)
 
 
 def apply_guards(run: Run, progress: Progress, decision: RoutingDecision) -> RoutingDecision:
@@ -163,7 +177,7 @@ async def synthesize(run: Run, progress: Progress) -> None:
     progress.results.append(await run.step(manager_plan(run.spec, progress, Purpose.SYNTHESIZE)))
 
 
-def manager_plan(spec: TurnSpec, progress: Progress, purpose: Purpose) -> StepPlan:
+def manager_plan(spec: TurnSpec, progress: Progress, purpose: Purpose, *, attempt: int = 1) -> StepPlan:
     """Plan a call of the manager: a decision, or the synthesis."""
     assert spec.manager is not None
     decides = purpose is not Purpose.SYNTHESIZE
@@ -172,7 +186,7 @@ def manager_plan(spec: TurnSpec, progress: Progress, purpose: Purpose) -> StepPl
         purpose=purpose,
         system=manager_system(spec, decides=decides),
         viewer_key=None,
-        ask=ask_manager(spec, progress, purpose),
+        ask=ask_manager(spec, progress, purpose) + (f" {ASK_AGAIN}" if attempt > 1 else ""),
         answers=as_history(progress.results),
         max_output_tokens=spec.limits.manager_max_tokens if decides else spec.limits.answer_max_tokens,
         temperature=None if decides else spec.limits.answer_temperature,
@@ -180,14 +194,23 @@ def manager_plan(spec: TurnSpec, progress: Progress, purpose: Purpose) -> StepPl
     )
     request, audit = build_request(spec, prompt)
     return StepPlan(
-        f"{purpose}:{progress.round}",
+        f"{purpose}:{progress.round}" if attempt == 1 else f"{purpose}:{progress.round}:{attempt}",
         purpose,
         None,
         progress.round,
         request,
         audit,
         others=() if decides else (TO_THE_MANAGER,),
+        is_usable=partial(is_decision, spec) if decides else None,
     )
+
+
+def is_decision(spec: TurnSpec, text: str) -> bool:
+    return decision_in(spec, text) is not None
+
+
+def decision_in(spec: TurnSpec, text: str) -> RoutingDecision | None:
+    return parse_decision(text, [agent.key for agent in spec.roster], most=spec.limits.max_selections)
 
 
 def manager_system(spec: TurnSpec, *, decides: bool) -> str:
@@ -245,7 +268,7 @@ def council_calls(spec: TurnSpec, assumption: TurnAssumption, added_tokens: int)
             decision = call_size(
                 manager_plan(spec, Progress(round=number), purpose), assumption, added_tokens=added_tokens
             )
-            calls.append(ExpectedCalls((decision,)))
+            calls += [ExpectedCalls((decision,))] * assumption.contract_attempts
             instruction = decision.output_tokens
         keys = spec.missing() if tagged else [agent.key for agent in spec.roster]
         instructions = spec.instructions if tagged else {}

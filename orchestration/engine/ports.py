@@ -146,6 +146,8 @@ class CallOutcome:
     first_token_ms: int | None = None
     uncounted: Uncounted | None = None
     """None if the provider gave its final count, or no model worked on the call."""
+    fallback_reason: str | None = None
+    """Why the answer has no object that fits its contract: a FallbackReason; None: it has one, or no contract."""
     opened_in_thought: bool | None = None
     """Whether the answer began with a thought that had only a closing tag; None: not known."""
 
@@ -160,6 +162,7 @@ class PastCall:
     text: str
     error: CallError | None
     final: bool
+    finish_reason: str = ""
 
 
 class Journal(Protocol):

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from orchestration.engine.contracts import FallbackReason, last_object
+
 log = logging.getLogger(__name__)
 
-FENCE = re.compile(r"(`{3,}|~{3,})[a-zA-Z]*")
 MAX_INSTRUCTION_CHARS = 4_000
 MAX_REASON_CHARS = 1_000
 
@@ -26,15 +25,16 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class RoutingDecision:
-    """The manager's decision; `used_fallback` if its answer was unusable."""
+    """The manager's decision, or the fallback for an unusable answer with its cause."""
 
     action: Literal["route", "synthesize"]
     selections: tuple[Selection, ...] = ()
     reason: str = ""
     used_fallback: bool = False
+    fallback_reason: FallbackReason | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return JSON-ready data: `{action, selections: [{agent_key, instruction}], reason, used_fallback}`."""
+        """Return JSON-ready data: the fields, with selections as `[{agent_key, instruction}]`."""
         return {**asdict(self), "selections": [asdict(selection) for selection in self.selections]}
 
 
@@ -64,12 +64,13 @@ def routing_schema(keys: Sequence[str]) -> dict[str, object]:
 def parse_decision(text: str, keys: Sequence[str], *, most: int) -> RoutingDecision | None:
     """Return the decision in a manager's answer, None if it has none.
 
-    The answer must be one JSON object; code fences around it are accepted and unknown keys ignored. Unknown agents are
-    dropped, duplicates count once, at most `most` are kept; a `route` without agents is not a decision.
+    It is the last object in the answer that fits; unknown keys are ignored. Unknown agents are dropped, duplicates
+    count once, at most `most` are kept; a `route` without agents is not a decision.
     """
-    data = json_object(text)
-    if data is None:
-        return None
+    return last_object(text, lambda data: decision_of(data, keys, most=most))
+
+
+def decision_of(data: dict[str, Any], keys: Sequence[str], *, most: int) -> RoutingDecision | None:
     reason = short_text(data.get("reason"), MAX_REASON_CHARS)
     if data.get("action") == "synthesize":
         return RoutingDecision("synthesize", (), reason)
@@ -90,19 +91,6 @@ def valid_selections(data: object, keys: Sequence[str]) -> tuple[Selection, ...]
     return tuple(selections.values())
 
 
-def json_object(text: str) -> dict[str, Any] | None:
-    """Parse a text that is one JSON object, fenced or not; None for anything else."""
-    text = text.strip()
-    fence = FENCE.match(text)
-    if fence and text.endswith(fence[1]):
-        text = text[fence.end() : -len(fence[1])]
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return data if isinstance(data, dict) else None
-
-
 def short_text(value: object, chars: int) -> str:
     """Return a text from a model's JSON, cut to `chars`; empty if it is not a string.
 
@@ -114,10 +102,12 @@ def short_text(value: object, chars: int) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def fallback_decision(round_number: int, keys: Sequence[str], *, turn_id: str) -> RoutingDecision:
+def fallback_decision(
+    round_number: int, keys: Sequence[str], *, turn_id: str, cause: FallbackReason, sentence: str
+) -> RoutingDecision:
     """Return the decision to use without a usable one: the room's first agent in round 1, then the synthesis."""
-    log.warning("turn %s: no usable decision of the manager in round %d: falling back", turn_id, round_number)
-    reason = "The manager gave no usable decision."
-    if round_number == 1:
-        return RoutingDecision("route", (Selection(keys[0], ""),), reason, used_fallback=True)
-    return RoutingDecision("synthesize", (), reason, used_fallback=True)
+    log.warning("turn %s: no usable decision in round %d (%s): falling back", turn_id, round_number, cause)
+    first = (Selection(keys[0], ""),) if round_number == 1 else ()
+    return RoutingDecision(
+        "route" if first else "synthesize", first, sentence, used_fallback=True, fallback_reason=cause
+    )

@@ -83,8 +83,8 @@ class Limits:
     """The request's limit for the manager's answer (agents' limits include it already); None: the model's limit."""
     answer_temperature: float | None = None
     """The request's temperature for the manager's answer."""
-    manager_max_tokens: int = 512
-    summarizer_max_tokens: int = 1024
+    manager_max_tokens: int = 4096
+    summarizer_max_tokens: int = 4096
     always_synthesize: bool = False
 
 

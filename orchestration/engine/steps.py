@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from orchestration.engine.bounds import most_input
 from orchestration.engine.call_state import GUARDED, NO_USAGE, CallState
+from orchestration.engine.contracts import fallback_reason
 from orchestration.engine.control import Cancelled, Control
 from orchestration.engine.events import StepCompleted, StepDelta, StepFailed, StepStarted
 from orchestration.engine.guard import SpeakerGuard
@@ -74,6 +75,8 @@ class StepPlan:
     context: dict[str, int]
     others: tuple[str, ...] = ()
     """The names of all other speakers: an answer that begins to speak for one of them is ended."""
+    is_usable: Callable[[str], bool] | None = None
+    """Whether an answer has an object that fits its JSON contract; None: it has no contract."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ class StepResult:
     status: Literal["complete", "failed", "cancelled"]
     text: str
     error: CallError | None = None
+    finish_reason: str = ""
 
 
 async def run_step(plan: StepPlan, ports: Ports, control: Control, retry: RetryPolicy) -> StepResult:
@@ -141,6 +145,7 @@ async def run_attempt(
     )
     state = CallState(
         plan.request,
+        plan.agent,
         SpeakerGuard(plan.others),
         ThoughtSplitter(opens_in_thought=plan.request.model.opens_in_thought),
         began_s=ports.clock.monotonic_s(),
@@ -157,6 +162,9 @@ async def run_attempt(
     outcome = state.outcome(
         call_id, ended_s=ports.clock.monotonic_s(), final=wait_s is None, is_shown=plan.purpose.shown
     )
+    if plan.is_usable is not None and outcome.status != "cancelled":
+        usable = outcome.status == "ok" and plan.is_usable(outcome.text)
+        outcome = replace(outcome, fallback_reason=None if usable else fallback_reason(outcome))
     await ports.journal.finish(outcome)
     return outcome, wait_s
 
@@ -238,7 +246,7 @@ def conclude(plan: StepPlan, step_id: str, outcome: CallOutcome, ports: Ports) -
     if outcome.status == "ok":
         if plan.purpose.shown:
             ports.events.emit(StepCompleted(step_id, outcome.call_id, outcome.text))
-        return result_of(plan, step_id, "complete", outcome.text)
+        return result_of(plan, step_id, "complete", outcome.text, None, outcome.finish_reason)
     if outcome.status == "cancelled":
         return result_of(plan, step_id, "cancelled", outcome.text)
     assert outcome.error is not None
@@ -246,7 +254,7 @@ def conclude(plan: StepPlan, step_id: str, outcome: CallOutcome, ports: Ports) -
         ports.events.emit(
             StepFailed(step_id, outcome.error.code, outcome.error.message, outcome.error.retryable)
         )
-    return result_of(plan, step_id, "failed", outcome.text, outcome.error)
+    return result_of(plan, step_id, "failed", outcome.text, outcome.error, outcome.finish_reason)
 
 
 def result_of_past(plan: StepPlan, past: PastCall) -> StepResult:
@@ -254,7 +262,7 @@ def result_of_past(plan: StepPlan, past: PastCall) -> StepResult:
     status: Literal["complete", "failed", "cancelled"] = (
         "complete" if past.status == "ok" else "cancelled" if past.status == "cancelled" else "failed"
     )
-    return result_of(plan, past.step_id, status, past.text, past.error)
+    return result_of(plan, past.step_id, status, past.text, past.error, past.finish_reason)
 
 
 def result_of(
@@ -263,6 +271,9 @@ def result_of(
     status: Literal["complete", "failed", "cancelled"],
     text: str,
     error: CallError | None = None,
+    finish_reason: str = "",
 ) -> StepResult:
     model = plan.request.model.alias
-    return StepResult(step_id, plan.purpose, plan.agent, plan.round, model, status, text, error)
+    return StepResult(
+        step_id, plan.purpose, plan.agent, plan.round, model, status, text, error, finish_reason
+    )

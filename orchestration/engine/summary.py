@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from orchestration.engine.context import (
     LISTS,
@@ -15,8 +16,16 @@ from orchestration.engine.context import (
     summary_block,
     window_of,
 )
+from orchestration.engine.contracts import (
+    ASK_AGAIN,
+    ATTEMPTS,
+    FallbackReason,
+    fallback_reason,
+    last_object,
+    may_ask_again,
+)
 from orchestration.engine.purposes import Purpose
-from orchestration.engine.routing import json_object, short_text
+from orchestration.engine.routing import short_text
 from orchestration.engine.run import Run
 from orchestration.engine.specs import HistoryMessage, SummaryItem, SummarySpec, TurnSpec
 from orchestration.engine.steps import BUDGET, EXHAUSTED, StepPlan
@@ -24,14 +33,11 @@ from orchestration.engine.tokens import estimate_tokens
 
 log = logging.getLogger(__name__)
 
-ATTEMPTS = 2
-"""An unusable answer is retried once."""
-
 MAX_ITEMS = 40
 MAX_ITEM_CHARS = 600
 FALLBACK_LINE_CHARS = 400
 MAX_SUMMARY_CHARS = 12_000
-FRAME_TOKENS = 64
+FRAME_TOKENS = 80
 """Tokens around the messages in a request."""
 FIELDS = tuple(field for _, field in LISTS)
 
@@ -54,6 +60,7 @@ class SummaryResult:
     from_seq: int
     through_seq: int
     used_fallback: bool
+    fallback_reason: FallbackReason | None = None
 
 
 def summary_schema() -> dict[str, object]:
@@ -78,26 +85,23 @@ async def summarize(run: Run) -> SummaryResult | None:
     lines = lines_to_summarize(run.spec)
     if not lines:
         return None
-    summary = None
+    summary, cause = None, None
     for attempt in range(1, ATTEMPTS + 1):
         result = await run.step(summary_step(run.spec, lines, attempt))
         if result.status == "cancelled" or result.error == EXHAUSTED:
             return None
         if result.error == BUDGET and attempt == 1:
             return None  # nothing was billed: the next turn tries again
-        if result.status == "failed":
+        if result.status == "complete":
+            summary = parse_summary(result.text, lines, run.spec.summary)
+        cause = None if summary is not None else fallback_reason(result)
+        if cause is None or not may_ask_again(cause, result):
             break
-        summary = parse_summary(result.text, lines, run.spec.summary)
-        if summary is not None:
-            break
-    used_fallback = summary is None
     if summary is None:
-        log.warning(
-            "turn %s: the summarizer gave no usable summary: falling back to the text", run.spec.turn_id
-        )
+        log.warning("turn %s: no usable summary (%s): falling back to the text", run.spec.turn_id, cause)
         summary = fallback_summary(run.spec.summary, lines)
     summary = with_pinned(summary, run.spec.summary)
-    return SummaryResult(summary, lines[0].seq, lines[-1].seq, used_fallback)
+    return SummaryResult(summary, lines[0].seq, lines[-1].seq, cause is not None, cause)
 
 
 def lines_to_summarize(spec: TurnSpec) -> list[HistoryMessage]:
@@ -118,18 +122,22 @@ def summary_step(spec: TurnSpec, lines: Sequence[HistoryMessage], attempt: int) 
     excerpts = "\n\n".join(
         name + beginning(line.text, share) for name, line in zip(names, lines, strict=True)
     )
+    heading = "Messages since then" if earlier else "Messages"
+    again = ASK_AGAIN if attempt > 1 else ""
     prompt = Prompt(
         model=model,
         purpose=Purpose.SUMMARIZE,
         system=SYSTEM,
         viewer_key=None,
-        ask=f"{earlier}\n\nMessages since then:\n\n{excerpts}" if earlier else f"Messages:\n\n{excerpts}",
+        ask="\n\n".join(part for part in (earlier, f"{heading}:\n\n{excerpts}", again) if part),
         max_output_tokens=most,
         json_schema=summary_schema(),
         speaker_name="Summarizer",
     )
     request, audit = build_request(replace(spec, message="", history=(), summary=None), prompt)
-    return StepPlan(f"{prompt.purpose}:{attempt}", prompt.purpose, None, 1, request, audit)
+    return StepPlan(
+        f"{prompt.purpose}:{attempt}", prompt.purpose, None, 1, request, audit, is_usable=is_summary
+    )
 
 
 def fair_share(sizes: Sequence[int], room: int) -> int:
@@ -170,9 +178,18 @@ def parse_summary(
 
     An item's source is one of the messages summarized now, or a source of an item of the earlier summary.
     """
-    data = json_object(text)
-    summary_text = short_text(data.get("summary_text"), MAX_SUMMARY_CHARS) if data else ""
-    if not data or not summary_text:
+    return last_object(text, lambda data: summary_of(data, lines, earlier))
+
+
+def is_summary(text: str) -> bool:
+    return parse_summary(text, ()) is not None
+
+
+def summary_of(
+    data: dict[str, Any], lines: Sequence[HistoryMessage], earlier: SummarySpec | None
+) -> SummarySpec | None:
+    summary_text = short_text(data.get("summary_text"), MAX_SUMMARY_CHARS)
+    if not summary_text:
         return None
     seqs = {line.seq for line in lines} | sources(earlier)
     lists = {field: valid_items(data.get(field), seqs) for field in FIELDS}

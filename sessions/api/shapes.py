@@ -6,10 +6,16 @@ from typing import Any
 
 from rest_framework import serializers
 
+from orchestration.engine.contracts import FALLBACK_REASONS
 from orchestration.engine.purposes import PURPOSES, SHOWN
 from sessions.models import Call, Message, Turn
 from sessions.models.modes import turn_modes
 from web.api.shapes import count, flag, identifier, moment, one_of, text, usd
+
+WHY_FALLBACK = (
+    "Why the manager's or summarizer's answer could not be used: `no_answer`; `length`, cut off at the output limit; "
+    "`not_json`; `refused_schema`, JSON that does not fit what was asked for. Null: it was used."
+)
 
 
 class MessageShape(serializers.Serializer[Any]):
@@ -58,6 +64,7 @@ class StepShape(serializers.Serializer[Any]):
     cost_usd = usd("What it cost; null: unpriced, or the turn is not committed yet.", allow_null=True)
     latency_ms = count("Milliseconds from the request to the end.", allow_null=True)
     first_token_ms = count("Milliseconds from the request to the first token.", allow_null=True)
+    fallback_reason = one_of(WHY_FALLBACK, *FALLBACK_REASONS, allow_null=True)
     context = serializers.DictField(  # type: ignore[assignment]  # a field, which the metaclass takes away
         help_text="Tokens and messages: `window`, `input_budget`, `estimate_before`, `estimate_after`, `summarized`, "
         "`pruned`; the most that the call can use, `input_bound`, `output_bound`; the provider's `finish_reason`; "
@@ -75,7 +82,8 @@ class RoutingShape(serializers.Serializer[Any]):
     action = one_of("Ask agents, or conclude.", "route", "synthesize")
     selections = SelectionShape(many=True, help_text="Whom the manager asks.")
     reason = text("Why, in the manager's words.", allow_blank=True)
-    used_fallback = flag("The manager's answer was of no use: this is what is done then.")
+    used_fallback = flag("The manager's answer was unusable; this is the fallback.")
+    fallback_reason = one_of(WHY_FALLBACK, *FALLBACK_REASONS, allow_null=True)
 
 
 class TurnUsageShape(serializers.Serializer[Any]):

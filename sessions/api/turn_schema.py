@@ -37,7 +37,7 @@ EVENTS = """Server-sent events. Each has `id: <seq>` and one `data:` line: an ob
 
 - `turn.started`: `session_id`, `index`, `mode`, `roster`
 - `turn.snapshot`: `turn`, which replaces all that was read before; its steps have `text`
-- `routing.decided`: `round`, `action`, `selections`, `reason`, `used_fallback`
+- `routing.decided`: `round`, `action`, `selections`, `reason`, `used_fallback`, `fallback_reason`
 - `step.started`: `step_id`, `purpose`, `agent_key`, `agent_name`, `model`, `round`
 - `step.delta`: `step_id`, `kind` (`text` or `reasoning`), `text`
 - `step.completed`: `step_id`, `message_id`, `text`, `html`, `usage`, `cost_usd`

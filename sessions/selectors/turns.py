@@ -78,7 +78,7 @@ def _turn_json(
         "message": next((message.text for message in messages if message.role == Message.Role.USER), ""),
         "unknown_tags": turn.unknown_tags,
         "messages": [message_json(message) for message in messages if message.role != Message.Role.USER],
-        "routing": turn.routing,
+        "routing": [{"fallback_reason": None, **decision} for decision in turn.routing],
         "steps": steps,
         "usage": usage_of_events(events),
         "summary_triggered": summary_plan(turn) is not None,
@@ -136,6 +136,7 @@ def step_json(call: Call, event: UsageEvent | None) -> dict[str, Any]:
         "cost_usd": usd_text(event.cost_pico) if event else None,
         "latency_ms": call.latency_ms,
         "first_token_ms": call.first_token_ms,
+        "fallback_reason": call.context.get("fallback_reason"),
         "context": call.context,
     }
 

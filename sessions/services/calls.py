@@ -128,6 +128,8 @@ def call_close(call: Call, outcome: CallOutcome, *, at: dt.datetime) -> None:
     call.model_served = outcome.model_served[:200]
     call.provider_request_id = outcome.provider_request_id[:200]
     call.context = {**call.context, "finish_reason": outcome.finish_reason}
+    if outcome.fallback_reason is not None:
+        call.context["fallback_reason"] = outcome.fallback_reason
     if outcome.opened_in_thought is not None:
         call.context["opened_in_thought"] = int(outcome.opened_in_thought)
     call.finished_at = at
@@ -218,7 +220,16 @@ def past_calls(calls: Iterable[Call]) -> dict[str, PastCall]:
     for call in calls:
         error = call.error and CallError(call.error["code"], call.error["message"], call.error["retryable"])
         final = call.error["final"] if call.error else True
-        past[call.slot] = PastCall(str(call.step_id), call.attempt, call.status, call.text, error, final)  # type: ignore[arg-type]
+        finish_reason = call.context.get("finish_reason", "")
+        past[call.slot] = PastCall(
+            str(call.step_id),
+            call.attempt,
+            call.status,  # type: ignore[arg-type]
+            call.text,
+            error,
+            final,
+            finish_reason,
+        )
     return past
 
 

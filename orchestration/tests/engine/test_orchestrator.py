@@ -107,7 +107,7 @@ async def test_the_manager_is_told_who_there_is_and_what_was_said() -> None:
     assert "2 more round(s)" in evaluate
     requests = {request.purpose: request for request in world.requests if request.speaker_name == "Manager"}
     assert requests[Purpose.ROUTE].json_schema is not None
-    assert requests[Purpose.ROUTE].max_output_tokens == 512
+    assert requests[Purpose.ROUTE].max_output_tokens == 2_048  # the model's own limit, below the setting
     assert [r.json_schema for r in world.requests if r.purpose in ("reply", "synthesize")] == [None, None]
 
 

@@ -114,6 +114,7 @@ async def test_a_turn_resumed_at_any_point_comes_to_the_same_and_asks_only_what_
         "evaluate:2",
         "reply:2:ana",
         "evaluate:3",
+        "evaluate:3:2",
         "synthesize:3",
     ]
     for writes in range(len(whole.journal) + 1):

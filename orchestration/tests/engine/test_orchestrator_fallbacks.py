@@ -4,13 +4,15 @@ import logging
 
 import pytest
 
+from orchestration.engine.contracts import ASK_AGAIN
 from orchestration.engine.events import StepDelta
-from orchestration.engine.ports import Failed, ModelEvent, TextDelta
+from orchestration.engine.ports import Completed, Failed, ModelEvent, ReasoningDelta, TextDelta
 from orchestration.engine.specs import Limits
 from orchestration.engine.steps import RetryPolicy
 from orchestration.engine.turn import run_turn
 from orchestration.tests.engine.support.council import DEEP, KEYS, decisions, run, texts
 from orchestration.tests.engine.world import (
+    USAGE,
     Block,
     World,
     answer,
@@ -33,12 +35,61 @@ USELESS = [
 ]
 
 
+def asked_again(useless: list[ModelEvent]) -> list[list[ModelEvent]]:
+    """Return the answers to a decision's calls: a failed call is not made again."""
+    return [useless] if isinstance(useless[-1], Failed) else [useless, useless]
+
+
+async def test_an_unusable_decision_is_asked_for_once_more() -> None:
+    world = World()
+    world.script("Manager", answer("Ask Bob!"), ask(bob="1"))
+    world.script("Bob", answer("B"))
+    result = await run(world, council_spec(*KEYS))
+    assert decisions(result) == [(1, "route", ["bob"], False)]
+    first, second = world.told("Manager", "route")
+    assert second == f"{first} {ASK_AGAIN}"
+
+
+@pytest.mark.parametrize(
+    ("useless", "reason", "sentence"),
+    [
+        (refused(), "no_answer", "The manager gave no answer."),
+        (answer(""), "no_answer", "The manager gave no answer."),
+        (answer("<think>hm</think>"), "no_answer", "The manager gave no answer."),
+        (answer("Ask Ana!"), "not_json", "The manager's answer was not the JSON object it was asked for."),
+        (
+            ask(zoe="x"),
+            "refused_schema",
+            "The manager's answer was JSON that does not fit what was asked for.",
+        ),
+        (
+            [ReasoningDelta("Hm."), Completed(USAGE, "length")],
+            "length",
+            "The manager did not finish: All 5 tokens went into thinking; raise PANTHEON_MANAGER_MAX_TOKENS.",
+        ),
+        (
+            [TextDelta('{"action": "ro'), Completed(USAGE, "length")],
+            "length",
+            "The manager's answer was cut off at its output limit; raise PANTHEON_MANAGER_MAX_TOKENS.",
+        ),
+    ],
+)
+async def test_a_fallback_says_its_cause(useless: list[ModelEvent], reason: str, sentence: str) -> None:
+    world = World()
+    world.script("Manager", *(asked_again(useless) if reason != "length" else [useless]))
+    world.script("Ana", answer("A"))
+    spec = council_spec(*KEYS, limits=Limits(manager_max_tokens=1_024))
+    ((_, decision),) = (await run(world, spec)).routing
+    assert (decision.fallback_reason, decision.reason) == (reason, sentence)
+    assert [outcome.fallback_reason for outcome in world.outcomes][-2:-1] == [reason]
+
+
 @pytest.mark.parametrize("useless", USELESS)
 async def test_without_a_decision_the_first_agent_is_asked(
     useless: list[ModelEvent], caplog: pytest.LogCaptureFixture
 ) -> None:
     world = World()
-    world.script("Manager", useless)
+    world.script("Manager", *asked_again(useless))
     world.script("Ana", answer("Three."))
     with caplog.at_level(logging.WARNING, "orchestration.engine.routing"):
         result = await run(world, council_spec(*KEYS))
@@ -51,7 +102,7 @@ async def test_without_a_decision_the_first_agent_is_asked(
 @pytest.mark.parametrize("useless", USELESS)
 async def test_later_the_synthesis_follows(useless: list[ModelEvent]) -> None:
     world = World()
-    world.script("Manager", ask(ana="1", bob="2"), useless, answer("So."))
+    world.script("Manager", ask(ana="1", bob="2"), *asked_again(useless), answer("So."))
     world.respond = lambda request: answer(request.speaker_name)
     result = await run(world, council_spec(*KEYS, limits=DEEP))
     assert (result.status, result.stop_reason, result.error) == ("completed", "manager_done", None)
@@ -61,11 +112,11 @@ async def test_later_the_synthesis_follows(useless: list[ModelEvent]) -> None:
 
 async def test_a_fallback_to_synthesize_with_no_answers_is_a_failure() -> None:
     world = World()
-    world.script("Manager", ask(ana="1", bob="2"), answer("Hm."))
+    world.script("Manager", ask(ana="1", bob="2"), *asked_again(answer("Hm.")))
     world.script("Ana", refused())
     world.script("Bob", refused())
     result = await run(world, council_spec(*KEYS, limits=DEEP))
-    assert (result.status, result.stop_reason, len(world.intents)) == ("failed", "failed", 4)
+    assert (result.status, result.stop_reason, len(world.intents)) == ("failed", "failed", 5)
     assert result.error is not None
     assert result.error.code == "provider_error"
 

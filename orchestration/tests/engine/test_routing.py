@@ -13,7 +13,6 @@ from orchestration.engine.routing import (
     RoutingDecision,
     Selection,
     fallback_decision,
-    json_object,
     parse_decision,
     routing_schema,
 )
@@ -116,10 +115,6 @@ def test_unknown_keys_are_ignored() -> None:
         json.dumps({"selections": [ANA]}),
         json.dumps({"action": "stop"}),
         json.dumps({"action": ["route"], "selections": [ANA]}),
-        json.dumps([route(ANA)]),
-        "Here you are: " + json.dumps(route(ANA)),
-        json.dumps(route(ANA)) + "\nI hope this helps.",
-        json.dumps(route(ANA)) * 2,
         json.dumps(route(ANA))[:-1],
         "[" * 100_000,
         '{"action": ' * 50_000,
@@ -170,10 +165,12 @@ def test_the_fallback_is_the_first_agent_then_the_synthesis_and_warns(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with caplog.at_level(logging.WARNING, "orchestration.engine.routing"):
-        first = fallback_decision(1, KEYS, turn_id="t-1")
-        later = fallback_decision(2, KEYS, turn_id="t-1")
+        first = fallback_decision(1, KEYS, turn_id="t-1", cause="not_json", sentence="No JSON.")
+        later = fallback_decision(2, KEYS, turn_id="t-1", cause="length", sentence="Cut off.")
     assert (first.action, first.selections, first.used_fallback) == ("route", (Selection("ana", ""),), True)
     assert (later.action, later.selections, later.used_fallback) == ("synthesize", (), True)
+    assert (first.fallback_reason, first.reason) == ("not_json", "No JSON.")
+    assert (later.fallback_reason, later.reason) == ("length", "Cut off.")
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
     assert "t-1" in caplog.text
 
@@ -193,7 +190,33 @@ def test_a_decision_as_json() -> None:
         "selections": [ANA, BOB],
         "reason": "So.",
         "used_fallback": False,
+        "fallback_reason": None,
     }
+
+
+DECISION = json.dumps(route(ANA, BOB))
+OTHER = json.dumps({"action": "synthesize", "selections": [], "reason": ""})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'<think>maybe {{"a":1}}</think>{DECISION}',
+        f"<think>or {OTHER}?</think>\n{DECISION}",
+        f"<think>So: {DECISION}</think>",
+        f"<think>So: {DECISION}",
+        f"The roof matters.</think>\n\n{DECISION}",
+        f"Here is my decision:\n{DECISION}\nShall I go on?",
+        f"First I thought {OTHER}.\n{DECISION}",
+        f'{DECISION}\n{{"confidence": 1}}',
+        f"{DECISION}\n{OTHER[:20]}",
+        f"[{DECISION}]",
+        f'{{"decision": {DECISION}}}',
+        f"Sure {{smile}}:\n```json\n{DECISION}\n```\nDone.",
+    ],
+)
+def test_the_last_complete_object_that_fits_is_the_decision(text: str) -> None:
+    assert parse(text) == ASKED
 
 
 # --- Any answer of a manager ------------------------------------------------------------------------------------------
@@ -244,14 +267,3 @@ def test_whatever_a_manager_says_is_a_valid_decision_or_none(text: str, most: in
     assert bool(keys) == (decision.action == "route")
     assert decision.used_fallback is False
     json.dumps(decision.as_dict(), ensure_ascii=False).encode()
-
-
-@RELAXED
-@given(st.dictionaries(st.text(), JSON))
-def test_an_object_is_read_as_it_is(data: dict[str, object]) -> None:
-    text = json.dumps(data)
-    assert (
-        json.dumps(json_object(text))
-        == json.dumps(json_object(f"```\n{text}\n```"))
-        == json.dumps(json.loads(text))
-    )

@@ -195,7 +195,13 @@ class World:
             else:
                 intent = intents[write.call_id]
                 found[intent.slot] = PastCall(
-                    intent.step_id, intent.attempt, write.status, write.text, write.error, write.final
+                    intent.step_id,
+                    intent.attempt,
+                    write.status,
+                    write.text,
+                    write.error,
+                    write.final,
+                    write.finish_reason,
                 )
         return found
 

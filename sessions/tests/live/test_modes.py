@@ -85,6 +85,7 @@ def test_the_manager_routes_and_synthesizes(api, alice, agents, openai_server: O
             ],
             "reason": "because",
             "used_fallback": False,
+            "fallback_reason": None,
         }
     ]
     first = turn["steps"][0]
