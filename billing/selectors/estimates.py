@@ -55,8 +55,9 @@ def estimate_of(*, payer: Payer, spec: TurnSpec) -> Estimate:
     usual = expected_calls(spec, as_usual(spec, output_tokens=usual_output_tokens(payer.user_id)))
     low = total_cost_pico(expected_calls(spec, AT_LEAST), prices, now, likely_cost_pico, cheapest)
     typical = total_cost_pico(usual, prices, now, likely_cost_pico, average)
-    high = total_cost_pico(expected_calls(spec, at_most(spec)), prices, now, upper_bound_pico, costliest)
-    first = first_call(spec)
+    most = expected_calls(spec, at_most(spec))
+    high = total_cost_pico(most, prices, now, upper_bound_pico, costliest)
+    first = first_call(most)
     needed = max(upper_bound_pico(first, prices, now) or 0 if first else 0, typical or 0)
     left = least_left_pico(payer, now)
     return Estimate(

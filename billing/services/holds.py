@@ -55,16 +55,18 @@ def hold_stage(*, payer: Payer, spec: TurnSpec) -> Hold | None:
 
     Inside the transaction that accepts the turn, after a statement that locked the budgets (`budgets_hold_lock`).
 
-    Reserves the turn's upper bound, or what is left. Raises `budget_exceeded` if not even the first call fits, and
-    `model_unavailable` for a model without a price. None if no hard budget binds the turn, or it cannot cost anything.
+    Reserves the turn's upper bound, at 4 bytes per token of an answer, or what is left. Raises `budget_exceeded` if not
+    even the first call fits, and `model_unavailable` for a model without a price. None if no hard budget binds the
+    turn, or it cannot cost anything.
     """
     budgets = hard_budgets(payer)
     if not budgets:
         return None
     now = timezone.now()
     prices = prices_now()
-    bound = turn_bound_pico(spec, prices, at=now)
-    first = first_call(spec)
+    calls = expected_calls(spec, at_most(spec))
+    bound = sum(option_bound_pico(each, prices, at=now) for each in calls)
+    first = first_call(calls)
     first_pico = size_bound_pico(first, prices, at=now) if first else 0
     if bound == 0:
         return None
@@ -155,14 +157,6 @@ def headroom_lock(
         )
         for budget, key in sorted(keys.items(), key=lambda item: str(item[0].pk))
     ]
-
-
-def turn_bound_pico(spec: TurnSpec, prices: Prices, *, at: dt.datetime) -> int:
-    """Return the most that a turn can cost if an answer has at most 4 bytes per token.
-
-    Raises `model_unavailable` if a call has no price.
-    """
-    return sum(option_bound_pico(calls, prices, at=at) for calls in expected_calls(spec, at_most(spec)))
 
 
 def option_bound_pico(calls: ExpectedCalls, prices: Prices, *, at: dt.datetime) -> int:

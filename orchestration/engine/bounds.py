@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from functools import lru_cache
+from hashlib import blake2b
 from itertools import repeat
 from unicodedata import normalize
 
-from orchestration.engine.specs import ModelRequest
+from orchestration.engine.specs import ChatMessage, ModelRequest
 from orchestration.engine.tokens import utf8_bytes
 from orchestration.engine.vocabulary import CHARACTERS, WORDS
 
@@ -26,6 +27,10 @@ SCHEMA_FRAME = 256
 
 MARK_GROWTH = 3
 """Maximum bytes that normalization adds to a composed letter and a mark that displaces another of its marks."""
+
+LEAST_KNOWN_CHARS = 64
+MOST_KNOWN = 50_000
+_known: dict[bytes, int] = {}
 
 SAVED = {word.encode(): len(word) for word in WORDS}
 """Word -> bytes saved: those of the word and the space before it, minus one token."""
@@ -57,10 +62,30 @@ def saved_by(character: str) -> int:
     return min(0, size - utf8_bytes(normalize("NFKC", character)))
 
 
+def known_most_tokens(text: str) -> int:
+    """Return `most_tokens`, counted once per text: a turn's prompts repeat the conversation for every agent and round.
+
+    The bound of joined texts is the sum of theirs, since their separator has no spaces. Texts are known by their
+    digest, so that none is kept in memory.
+    """
+    if len(text) < LEAST_KNOWN_CHARS:
+        return most_tokens(text)
+    key = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    known = _known.get(key)
+    if known is None:
+        if len(_known) >= MOST_KNOWN:
+            _known.clear()
+        known = _known[key] = most_tokens(text)
+    return known
+
+
 def most_input(request: ModelRequest) -> int:
     """Return the maximum number of input tokens of a request."""
-    texts = (request.system, *(message.text for message in request.messages))
-    most = REQUEST_FRAME + sum(most_tokens(text) + MESSAGE_FRAME for text in texts)
+    most = REQUEST_FRAME + known_most_tokens(request.system) + MESSAGE_FRAME
+    for message in request.messages:
+        parts = message.parts or (message.text,)
+        separators = (len(parts) - 1) * len(ChatMessage.SEPARATOR)
+        most += sum(map(known_most_tokens, parts)) + separators + MESSAGE_FRAME
     if request.json_schema is not None:
         most += SCHEMA_FRAME + most_tokens(json.dumps(request.json_schema))
     return most

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 
 from orchestration.engine.purposes import Purpose
 from orchestration.engine.specs import (
@@ -134,11 +136,10 @@ def speaker_of(line: HistoryMessage) -> str:
 def merge_roles(messages: Iterable[ChatMessage]) -> tuple[ChatMessage, ...]:
     """Join consecutive messages of one role: many chat templates reject two user messages in a row."""
     merged: list[ChatMessage] = []
-    for message in messages:
-        if merged and merged[-1].role == message.role:
-            merged[-1] = replace(merged[-1], text=f"{merged[-1].text}\n\n{message.text}")
-        else:
-            merged.append(message)
+    for role, same in groupby(messages, key=attrgetter("role")):
+        parts = tuple(message.text for message in same)
+        # Joined at once: one after the other takes quadratic time.
+        merged.append(ChatMessage(role, ChatMessage.SEPARATOR.join(parts), parts if len(parts) > 1 else ()))
     return tuple(merged)
 
 

@@ -6,6 +6,8 @@ that do not exist yet, their maximum length is assumed, as far as it fits into t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from orchestration.engine.call_sizes import CallSize, ExpectedCalls, TurnAssumption, call_size
 from orchestration.engine.contracts import ATTEMPTS
 from orchestration.engine.specs import TurnSpec
@@ -37,11 +39,9 @@ def at_most(spec: TurnSpec) -> TurnAssumption:
     )
 
 
-def first_call(spec: TurnSpec) -> CallSize | None:
-    """Return a turn's first call; None if there is nothing left to ask."""
-    for calls in expected_calls(spec, at_most(spec)):
-        return calls.options[0]
-    return None
+def first_call(calls: Sequence[ExpectedCalls]) -> CallSize | None:
+    """Return the first of a turn's calls; None if there is nothing left to ask."""
+    return calls[0].options[0] if calls else None
 
 
 def expected_calls(spec: TurnSpec, assumption: TurnAssumption) -> list[ExpectedCalls]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from orchestration.engine.purposes import Purpose
 
@@ -176,6 +176,10 @@ class ChatMessage:
 
     role: Role
     text: str
+    parts: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    """The texts that were joined by SEPARATOR to `text`; empty: it is one. Parts repeat from prompt to prompt."""
+
+    SEPARATOR: ClassVar = "\n\n"
 
 
 @dataclass(frozen=True, slots=True)

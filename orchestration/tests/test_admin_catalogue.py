@@ -158,7 +158,7 @@ class TestStaff:
         assert (after.position, after.alias, after.model_id) == (7, model.alias, model.model_id)
 
     def test_that_they_disable_or_move_up_a_model_is_in_the_audit_log(self, staff, provider):
-        model = make_model(json_schema=False, temperature=False, position=3)
+        model = make_model(json_schema=False, temperature=False, prompt_caching=False, position=3)
         form = self.model_form(model, position=0)
         assert staff.post(page(LlmModel, "change", model.pk), form).status_code == 302
         entry = AuditEntry.objects.get(object_id=str(model.pk))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.access import signed_in
 from accounts.api.base import ApiView
-from accounts.models import ApiToken
+from accounts.models import ApiToken, User
 from billing.fields import usd_text
 from sessions.access import access_session
 from sessions.api.shapes import EstimateShape
@@ -16,6 +21,33 @@ from sessions.api.turn_schema import PLAN_ERRORS
 from sessions.services.turn_estimate import turn_estimate
 from sessions.services.turn_request import TurnRequest
 from web.api.schema import operation
+from web.errors import PantheonError
+
+_estimating: set[uuid.UUID] = set()
+_marking = threading.Lock()
+"""Requests are answered by several threads; nothing blocks while it is held."""
+
+
+@contextmanager
+def only_estimate(user: User) -> Iterator[None]:
+    """Let a user estimate one turn at a time in this process. Raises `rate_limited`.
+
+    Estimates cost nothing, and that of a large council takes as long as many other requests: without this, one user's
+    could occupy all threads.
+    """
+    with _marking:
+        if user.pk in _estimating:
+            raise PantheonError(
+                "rate_limited",
+                "Another estimate is under way. Try again in a second.",
+                headers={"Retry-After": "1"},
+            )
+        _estimating.add(user.pk)
+    try:
+        yield
+    finally:
+        with _marking:
+            _estimating.discard(user.pk)
 
 
 class TurnEstimateView(ApiView):
@@ -35,7 +67,8 @@ class TurnEstimateView(ApiView):
         asked = TurnRequest(
             message=fields["message"], mode=fields.get("mode"), max_rounds=fields.get("max_rounds")
         )
-        estimate = turn_estimate(user=signed_in(request), session=session, request=asked)
+        with only_estimate(signed_in(request)):
+            estimate = turn_estimate(user=signed_in(request), session=session, request=asked)
         return Response(
             {
                 "calls": estimate.calls,

@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from orchestration.engine.bounds import most_input, most_tokens
+from orchestration.engine.context import merge_roles
 from orchestration.engine.purposes import Purpose
 from orchestration.engine.routing import routing_schema
 from orchestration.engine.specs import ChatMessage, ModelRequest
@@ -115,3 +116,12 @@ def test_what_stands_around_the_texts_is_bounded_too() -> None:
     assert most_input(request) - texts >= 2 * 5 + 100
     assert most_input(more) - most_input(request) >= 2 * 5
     assert most_input(formed) - most_input(request) >= len(str(routing_schema(["ana", "bob"])))
+
+
+@given(st.lists(texts, min_size=1, max_size=5))
+def test_the_bound_of_joined_messages_is_that_of_the_text_which_is_sent(parts: list[str]) -> None:
+    [joined] = merge_roles(ChatMessage("user", text * 3) for text in parts)
+    assert joined.text == "\n\n".join(text * 3 for text in parts)
+    request = ModelRequest(model_spec(), "Be brief.", (joined,), 100, Purpose.ROUTE)
+    whole = replace(request, messages=(ChatMessage("user", joined.text),))
+    assert most_input(request) == most_input(whole)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestration.engine import bounds
 from orchestration.engine.bounds import most_input
 from orchestration.engine.call_sizes import CallSize, ExpectedCalls
 from orchestration.engine.forecast import (
@@ -63,6 +64,10 @@ def spec_of(
         manager=spec.manager and SMALL,
         limits=Limits(max_rounds=rounds, manager_max_tokens=CAP),
     )
+
+
+def first_of(spec: TurnSpec) -> CallSize | None:
+    return first_call(expected_calls(spec, at_most(spec)))
 
 
 def weight(size: CallSize) -> int:
@@ -125,7 +130,7 @@ async def test_no_turn_is_more_than_the_most(
 @pytest.mark.parametrize("mode", ["direct", "manual", "roundtable", "orchestrator"])
 async def test_the_first_call_is_the_one_that_is_sent_first(mode: str) -> None:
     spec = spec_of(mode, KEYS, history=3)
-    first = first_call(spec)
+    first = first_of(spec)
     assert first is not None
     sent = (await requests_of(spec))[0]
     assert (first.purpose, first.input_tokens, first.output_tokens) == (
@@ -138,10 +143,10 @@ async def test_the_first_call_is_the_one_that_is_sent_first(mode: str) -> None:
 async def test_a_summary_that_must_come_first_is_the_first_call() -> None:
     plan = SummaryPlan(through_seq=3, first=True)
     spec = replace(spec_of("manual", KEYS, history=4), summarize=plan, summarizer=SMALL)
-    first = first_call(spec)
+    first = first_of(spec)
     assert first is not None
     assert first.purpose == "summarize"
-    beside = first_call(replace(spec, summarize=replace(plan, first=False)))
+    beside = first_of(replace(spec, summarize=replace(plan, first=False)))
     assert beside is not None
     assert beside.purpose == "reply"
 
@@ -152,7 +157,7 @@ def test_carried_answers_are_not_asked_again() -> None:
     assert [asked.count for asked in expected_calls(manual, at_most(manual))] == [1]
     alone = replace(spec_of("manual", KEYS[:1]), carried=carried)
     assert expected_calls(alone, at_most(alone)) == []
-    assert first_call(alone) is None
+    assert first_of(alone) is None
 
 
 def test_the_dearest_of_those_who_may_be_chosen_are_counted_once_each() -> None:
@@ -162,3 +167,14 @@ def test_the_dearest_of_those_who_may_be_chosen_are_counted_once_each() -> None:
     (chosen,) = (asked for asked in expected_calls(spec, at_most(spec)) if len(asked.options) > 1)
     assert chosen.count == 3
     assert sorted(size.output_tokens for size in chosen.options) == [CAP, CAP, CAP, 500]
+
+
+def test_the_bounds_of_a_conversation_are_counted_once_for_all_prompts() -> None:
+    """Twenty agents in three rounds read the same conversation some sixty times."""
+    keys = tuple(f"agent{number}" for number in range(20))
+    spec = spec_of("orchestrator", keys, rounds=3, history=50)
+    bounds._known.clear()
+    calls = expected_calls(spec, at_most(spec))
+    assert sum(len(each.options) for each in calls) > 3 * len(keys)
+    prompts = len(keys) + 3 * 2  # of the agents, and of the manager for each purpose, with its question
+    assert len(bounds._known) <= len(spec.history) + 2 * prompts

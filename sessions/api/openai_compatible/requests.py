@@ -12,6 +12,8 @@ from web.errors import PantheonError, ValidationFailed
 
 SYSTEM_ROLES = ("system", "developer")
 MAX_TOKENS = 10_000_000
+MAX_MESSAGES = 2_000
+"""Each agent's prompt is built of all of them."""
 
 WITHOUT_EFFECT = frozenset(
     {
@@ -158,6 +160,11 @@ def read_messages(messages: Any) -> tuple[str, str, tuple[ClientLine, ...]]:
     """Return the last user message, the system messages as one text, and what was said before."""
     if not isinstance(messages, list) or not messages:
         refuse("messages", "messages is a list with at least one message.")
+    if len(messages) > MAX_MESSAGES:
+        refuse(
+            "messages",
+            f"There are {len(messages):,} messages; at most {MAX_MESSAGES:,} are taken. Send the newest.",
+        )
     system: list[str] = []
     lines: list[ClientLine] = []
     for place, message in enumerate(messages):

@@ -10,6 +10,7 @@ from rest_framework import serializers
 from sessions.api.openai_compatible.requests import (
     DEFAULTS,
     EMPTY_EXTRAS,
+    MAX_MESSAGES,
     MAX_TOKENS,
     MESSAGE_EXTRAS,
     WITHOUT_EFFECT,
@@ -85,6 +86,7 @@ COMPLETION_REQUEST: dict[str, Any] = {
         "messages": {
             "type": "array",
             "minItems": 1,
+            "maxItems": MAX_MESSAGES,
             "items": MESSAGE,
             "description": "The conversation, oldest first; system messages stand after the agents' role prompts.",
         },

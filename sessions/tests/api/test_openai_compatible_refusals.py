@@ -112,6 +112,7 @@ def test_what_has_no_effect_is_taken(client, agents, openai_server) -> None:
         ({"messages": None}, "messages"),
         ({"messages": []}, "messages"),
         ({"messages": "Hello"}, "messages"),
+        ({"messages": [{"role": "user", "content": "x"}] * 2_001}, "messages"),
         ({"messages": ["Hello"]}, "messages"),
         ({"messages": [{"role": "system", "content": "x"}]}, "messages"),
         ({"messages": [{"role": "tool", "content": "x"}]}, "messages"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from billing.services.budgets import budget_save
+from sessions.api.turn_estimate import only_estimate
 from sessions.models import Turn
 from sessions.tests.factories import make_agent, make_model, make_session
 from sessions.tests.support.budgeting import budget, estimate, high, pico, room, session
@@ -61,3 +62,15 @@ def test_who_may_not_ask(api, stranger, anonymous, api_of, alice, session) -> No
     assert api_of(alice, "read").post(path, body).status_code == 403
     assert api.post("sessions/nonsense/turns/estimate", body).status_code == 404
     assert api.get(path).status_code == 405
+
+
+def test_a_user_estimates_one_turn_at_a_time(api, api_of, alice, bob, session) -> None:
+    path, body = f"sessions/{session.pk}/turns/estimate", {"message": "hello"}
+    with only_estimate(alice):
+        for caller in (api, api_of(alice, "chat")):
+            response = caller.post(path, body)
+            assert (response.status_code, response.json()["error"]["code"]) == (429, "rate_limited")
+            assert response["Retry-After"] == "1"
+        with only_estimate(bob):
+            pass
+    assert api.post(path, body).status_code == 200
