@@ -60,6 +60,7 @@ def test_a_model() -> None:
         "context_window": 32_768,
         "max_output_tokens": 2_048,
         "json_schema": "on",
+        "prompt_caching": "on",
         "temperature": "on",
     }
     superuser().post(page(LlmModel, "change", model.pk), {**form, "enabled": "on"})
