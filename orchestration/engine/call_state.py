@@ -22,16 +22,13 @@ from orchestration.engine.thoughts import ThoughtSplitter, split_thoughts, with_
 from orchestration.engine.tokens import estimate_report, utf8_bytes
 
 GUARDED = "guarded"
-"""Finish reason of an answer that the identity guard ended; its call is closed upstream and billed by estimate."""
+"""Finish reason of an answer that the identity guard cut."""
 
 LULL_S = 0.5
 """Pauses up to this are normal in a stream. In a longer one the model may be reasoning unseen."""
 
 NO_USAGE = UsageReport(usage=Usage(), source="none")
 EMPTY = CallError("provider_error", "The model returned an empty answer.", retryable=False)
-SPOKE_FOR_OTHERS = CallError(
-    "provider_error", "The model answered for somebody else; nothing of it was kept.", retryable=False
-)
 
 
 @dataclass(slots=True)
@@ -131,7 +128,7 @@ class CallState:
                     tokens = report.usage.output or self.request.max_output_tokens
                     error = used_up(tokens, self.request, self.agent)
                 elif is_shown and not text.strip():
-                    error = SPOKE_FOR_OTHERS if self.guard.tripped else EMPTY
+                    error = EMPTY
                 else:
                     status = "ok"
             case Failed() as end:
@@ -151,6 +148,7 @@ class CallState:
             latency_ms=round((ended_s - self.began_s) * 1000),
             first_token_ms=None if first_s is None else round((first_s - self.began_s) * 1000),
             uncounted=self.uncounted_usage(ended_s, report) if report.source == "estimated" else None,
+            cut_for=self.guard.cut_for,
             opened_in_thought=self.thoughts.rewound if is_shown and status == "ok" else None,
         )
 

@@ -1,64 +1,53 @@
-"""The identity guard: it ends an answer that begins to speak for another speaker."""
+"""The identity guard: it ends an answer that continues the conversation as another speaker."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 from collections.abc import Iterable
-from typing import Literal
 
-LINE_END = re.compile(r"([\r\n])")
-STRIDE = 256
-"""Characters judged at a time, so that a long line costs no more than its beginning."""
-MARKS_LIMIT = 240
-"""Maximum characters of markup and remark, in addition to the name, for which a possible opening is held back."""
-FENCE_CHARS = 120
-"""Characters at the beginning of a line that are searched for a code fence."""
+from orchestration.engine.markdown_code import CodeTracker
 
-OPENING = " *_#>[@【「"
-"""Markup that may precede a name: Markdown's, an attribution's and a tag's."""
-CLOSING = " *_]】」"
-BULLET = re.compile(r"[ >]*\* ")
+HELD_CHARS = 400
+"""Maximum characters of a line that is held back: a longer quotation is passed through."""
 
-_GAP = rf"[{re.escape(CLOSING)}]*"
-_REMARK = r"\([^():\n]{0,80}"
-"""The remark in brackets of an attribution: a key or a role."""
-SPOKEN = re.compile(rf"{_GAP}(?:{_REMARK}\){_GAP})?:")
-SPOKEN_IN_BRACKETS = re.compile(rf"[ *_]*(?:{_REMARK}\)[ *_]*)?\]{_GAP}[^ *_\]【】「」(\[:]")
-"""`[Name] text` is an attribution too; `[Name](address)` and `[Name][1]` are links."""
-PENDING = re.compile(rf"{_GAP}(?:{_REMARK}(?:\){_GAP})?)?")
-"""Any prefix of the two above."""
-
-FENCE = re.compile(r"\s*(?:(?:[-*+]|\d{1,9}[.)])\s+)*(?P<mark>`{3,}(?=[^`]*$)|~{3,})")
-INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufe0e\ufe0f\ufeff]")
-SPACES = re.compile(r"\s+")
-
-Verdict = Literal["speaks", "safe", "unclear"]
+LINE = re.compile(r"(\n)")
+RUN = re.compile(r"(`+|~+)")
+QUOTES = "\"'“”„«»‘’‹›「『"
+QUOTATION = re.compile(rf"[{QUOTES}].*[{QUOTES}」』][.,;:!?…]*", re.DOTALL)
+"""A whole quotation."""
 
 
 class SpeakerGuard:
-    """Passes a stream of text through up to a line that opens in another speaker's name.
+    """Passes a stream of text through up to a line on which the answer goes on as another speaker.
 
-    A line that could still become such an opening is held back, so that none of it is published. The output does not
-    depend on how the stream is split into pieces. Bullet points about another speaker do not count as openings, and
-    code blocks pass through: a line of YAML may begin with a name.
+    Such a line begins with exactly `Name:` or `[Name (@key)]:`, after a paragraph of the agent's own that does not
+    announce it with a colon, and says more than a quotation. A first line, and names in lists, quotations, headings,
+    emphasis or code, are about others. The output does not depend on how the stream is split into pieces.
     """
 
-    def __init__(self, others: Iterable[str]) -> None:
-        """`others`: the names of all other speakers. A name that begins with @ counts only if it is tagged."""
-        self.tripped = False
-        names = {name: fold(name).lstrip(OPENING).rstrip(CLOSING) for name in others}
-        self._names = sorted({folded for name, folded in names.items() if folded and name[0] != "@"})
-        self._handles = sorted({folded for name, folded in names.items() if folded and name[0] == "@"})
-        self._limit = MARKS_LIMIT + max(map(len, names.values()), default=0)
+    def __init__(self, openings: Iterable[tuple[str, str]]) -> None:
+        """`openings`: the beginning of a line -> the speaker's name."""
+        self.cut_for = ""
+        """The name of the speaker for whom the answer went on; empty: for nobody."""
+        self._openings = [(opening, name) for opening, name in openings if opening]
         self._held: list[str] = []
-        self._opening = ""
-        """The held part of this line, folded."""
+        self._line = ""
+        """The beginning of the current line."""
         self._passing = False
         """The rest of this line is harmless."""
-        self._start = ""
-        self._fence = ""
-        """The fence of the code block that the stream is in, empty outside one."""
+        self._tail = ""
+        """The last characters of the current line."""
+        self._last_line = ""
+        """The last line that is not blank."""
+        self._is_after_blank = False
+        self._called = ""
+        """The name alone on the last line, which the next line decides about."""
+        self._code = CodeTracker()
+
+    @property
+    def tripped(self) -> bool:
+        return bool(self.cut_for)
 
     @property
     def withheld(self) -> str:
@@ -67,89 +56,125 @@ class SpeakerGuard:
 
     def feed(self, text: str) -> str:
         """Add text and return what can be published now."""
-        if not self._names and not self._handles:
+        if not self._openings:
             return text
-        out = []
-        for part in LINE_END.split(text):
-            if self.tripped:
-                self._held.append(part)
-            elif part in ("\n", "\r"):
-                out.append(self._end_line(part))
-            elif part:
-                out.append(self._go_on(part))
-        return "".join(out)
+        return "".join(self._read(part) for part in LINE.split(text) if part)
 
     def finish(self) -> str:
-        """Return the held part of the last line, at the end of a complete answer."""
-        return "" if self.tripped else self._end_line("")
+        """Return the held part, at the end of a complete answer: a name with nothing after it is no answer."""
+        if not self.tripped:
+            self._judge_whole_line()
+        return "" if self.tripped else self._release()
 
-    def _go_on(self, part: str) -> str:
-        self._start += part[: FENCE_CHARS - len(self._start)]
-        if self._passing or self._fence:
-            return part
-        for at in range(0, len(part), STRIDE):
-            piece, rest = part[at : at + STRIDE], part[at + STRIDE :]
-            self._held.append(piece)
-            self._opening = SPACES.sub(" ", self._opening + fold(piece))
-            verdict = self._judge(self._opening[: self._limit])
-            if verdict == "speaks":
-                self.tripped = True
-                self._held.append(rest)
-                return ""
-            # An opening longer than every name with its marks is ordinary text: holding it would stall the stream.
-            if verdict == "safe" or len(self._opening) >= self._limit:
-                self._passing = True
-                return self._release() + rest
-        return ""
-
-    def _end_line(self, end: str) -> str:
-        # The line break decides: `[Name]` alone on a line is an attribution too.
-        if self._held and self._judge(self._opening + "\n") == "speaks":
-            self.tripped = True
-            self._held.append(end)
+    def _read(self, part: str) -> str:
+        if self.tripped:
+            self._held.append(part)
             return ""
-        self._note_fence()
-        self._passing, self._opening, self._start = False, "", ""
-        return self._release() + end
+        if part == "\n":
+            return self._end_line()
+        # Letter by letter to the decision, so that it does not depend on the pieces.
+        for at, letter in enumerate(part):
+            if self._passing:
+                self._line += (
+                    part[at : at + HELD_CHARS - len(self._line)] if len(self._line) < HELD_CHARS else ""
+                )
+                self._note_end(part)
+                return self._release() + part[at:]
+            self._line += letter
+            self._held.append(letter)
+            self._judge()
+            if self.tripped:
+                self._held.append(part[at + 1 :])
+                return ""
+        self._note_end(part)
+        return self._release() if self._passing else ""
+
+    def _judge(self) -> None:
+        """Decide about the line so far: it passes, it is cut, or more is needed."""
+        if self._called:
+            if first := self._line.strip()[:1]:
+                self._decide(self._called, is_quotation=first in QUOTES + ">")
+            return
+        if not self._may_open:
+            self._passing = True
+            return
+        line = self._line.replace("：", ":")
+        name = next((name for opening, name in self._openings if line.startswith(opening)), "")
+        if not name:
+            self._passing = not any(opening.startswith(line) for opening, _ in self._openings)
+            return
+        opening = next(opening for opening, _ in self._openings if line.startswith(opening))
+        text = line[len(opening) :].strip()
+        if text and text[0] not in QUOTES:
+            self._decide(name, is_quotation=False)
+        elif len(line) >= HELD_CHARS:
+            self._passing = True
+
+    @property
+    def _may_open(self) -> bool:
+        return (
+            bool(self._last_line)
+            and self._is_after_blank
+            and not self._last_line.endswith((":", "："))
+            and not self._code.in_code
+        )
+
+    def _decide(self, name: str, *, is_quotation: bool) -> None:
+        self._called = ""
+        if is_quotation:
+            self._passing = True
+        else:
+            self.cut_for = name
+
+    def _judge_whole_line(self) -> None:
+        """Decide about a line that ends here: a name alone leaves it to the next line."""
+        if self._passing or self._called or not self._may_open:
+            return
+        line = self._line.replace("：", ":").rstrip()
+        opened = next((pair for pair in self._openings if line.startswith(pair[0])), None)
+        if opened is None:
+            return
+        text = line[len(opened[0]) :].strip()
+        if not text:
+            self._called = opened[1]
+        elif not QUOTATION.fullmatch(text):
+            self.cut_for = opened[1]
+
+    def _end_line(self) -> str:
+        self._judge_whole_line()
+        if not self.tripped:
+            self._next_line()
+        if self.tripped or self._called:
+            self._held.append("\n")
+            return ""
+        return self._release() + "\n"
+
+    def _next_line(self) -> None:
+        for number, part in enumerate(RUN.split(self._line)):
+            if number % 2:
+                self._code.add_run(part)
+            else:
+                self._code.add(part)
+        self._code.end_line()
+        self._is_after_blank = not self._line.strip()
+        if not self._is_after_blank:
+            self._last_line = self._tail.rstrip()
+        self._line, self._tail, self._passing = "", "", False
+
+    def _note_end(self, part: str) -> None:
+        self._tail = (self._tail + part)[-HELD_CHARS:]
 
     def _release(self) -> str:
         held, self._held = "".join(self._held), []
         return held
 
-    def _judge(self, line: str) -> Verdict:
-        """Return whether a folded line `speaks` for another speaker, is `safe`, or is `unclear` so far.
 
-        More text never changes `speaks` or `safe`. After a line break nothing is unclear.
-        """
-        rest = line.lstrip(OPENING)
-        if BULLET.match(line):
-            return "safe"
-        marks = line[: len(line) - len(rest)]
-        names = self._names + self._handles if "@" in marks else self._names
-        verdict: Verdict = "unclear" if not rest else "safe"
-        for name in names:
-            if name.startswith(rest):
-                verdict = "unclear"
-            elif rest.startswith(name):
-                tail = rest[len(name) :]
-                if SPOKEN.match(tail) or ("[" in marks and SPOKEN_IN_BRACKETS.match(tail)):
-                    return "speaks"
-                if PENDING.fullmatch(tail):
-                    verdict = "unclear"
-        return verdict
-
-    def _note_fence(self) -> None:
-        """Update the code block state at the end of a line."""
-        if self._fence:
-            line = self._start.strip()
-            if len(line) >= len(self._fence) and not line.strip(self._fence[0]):
-                self._fence = ""
-        elif opens := FENCE.match(self._start):
-            self._fence = opens["mark"]
+def openings_of(name: str, key: str = "") -> list[tuple[str, str]]:
+    """Return the beginnings of lines in a speaker's name: as people write it, and as prompts do."""
+    label = f"{name} (@{key})" if key else name
+    return [(f"{name}:", name), (f"[{label}]:", name), (f"[{name}]:", name)]
 
 
 def fold(text: str) -> str:
-    """Return a text folded for comparison with names, letter by letter, so that pieces fold like the whole."""
-    if not text.isascii():
-        text = "".join(unicodedata.normalize("NFKD", letter) for letter in INVISIBLE.sub("", text))
-    return SPACES.sub(" ", text.casefold())
+    """Return a name folded for comparison with names."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())

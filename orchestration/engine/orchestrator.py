@@ -16,6 +16,7 @@ from orchestration.engine.contracts import (
     reason_sentence,
 )
 from orchestration.engine.events import RoutingDecided
+from orchestration.engine.guard import openings_of
 from orchestration.engine.output_limits import SETTINGS
 from orchestration.engine.purposes import Purpose
 from orchestration.engine.result import TurnResult, result_from
@@ -200,7 +201,7 @@ def manager_plan(spec: TurnSpec, progress: Progress, purpose: Purpose, *, attemp
         progress.round,
         request,
         audit,
-        others=() if decides else (TO_THE_MANAGER,),
+        others=() if decides else tuple(openings_of(TO_THE_MANAGER)),
         is_usable=partial(is_decision, spec) if decides else None,
     )
 

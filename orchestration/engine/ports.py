@@ -146,6 +146,8 @@ class CallOutcome:
     first_token_ms: int | None = None
     uncounted: Uncounted | None = None
     """None if the provider gave its final count, or no model worked on the call."""
+    cut_for: str = ""
+    """The speaker for whom the answer went on, which is cut there."""
     fallback_reason: str | None = None
     """Why the answer has no object that fits its contract: a FallbackReason; None: it has one, or no contract."""
     opened_in_thought: bool | None = None

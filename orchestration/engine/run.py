@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from orchestration.engine.context import MANAGER_NAME, TO_AN_AGENT, build_request, reply_prompt
 from orchestration.engine.control import Control
-from orchestration.engine.guard import fold
+from orchestration.engine.guard import fold, openings_of
 from orchestration.engine.ports import Ports
 from orchestration.engine.purposes import Purpose
 from orchestration.engine.specs import AgentSpec, HistoryMessage, TurnSpec
@@ -71,14 +71,15 @@ def reply_plan(
     return StepPlan(slot, Purpose.REPLY, agent, round_number, request, audit, others=others_of(spec, agent))
 
 
-def others_of(spec: TurnSpec, agent: AgentSpec) -> tuple[str, ...]:
-    """Return all names that this agent must not speak for: names, @keys, the manager's labels."""
+def others_of(spec: TurnSpec, agent: AgentSpec) -> tuple[tuple[str, str], ...]:
+    """Return the beginnings of lines that go on as somebody else, each with the speaker's name."""
     if spec.mode.alone:
         return ()
-    others = [member for member in spec.roster if member.key != agent.key]
-    names = [name for member in others for name in (member.name, f"@{member.key}")]
-    own = {fold(agent.name), fold(f"@{agent.key}")}
-    return tuple(name for name in (*names, MANAGER_NAME, TO_AN_AGENT) if fold(name) not in own)
+    own = openings_of(agent.name, agent.key)
+    others = [openings_of(member.name, member.key) for member in spec.roster if member.key != agent.key]
+    labels = [openings_of(label) for label in (MANAGER_NAME, TO_AN_AGENT)]
+    own_texts = {fold(text) for text, _ in own}
+    return tuple(pair for pairs in (*others, *labels) for pair in pairs if fold(pair[0]) not in own_texts)
 
 
 def complete_answers(results: Sequence[StepResult]) -> list[StepResult]:

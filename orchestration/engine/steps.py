@@ -36,6 +36,9 @@ EXHAUSTED = CallError(
 )
 BUDGET = CallError("budget_exceeded", "What is left of the budget cannot pay for this call.", retryable=False)
 
+READ_ON_CHARS = 8_000
+"""A cut answer is read on up to this length: the provider's own count at its end is better than an estimate."""
+
 MOST_LEFT_OUT = 12
 """Attempts after which no further field is left out: more than a request has."""
 
@@ -73,8 +76,8 @@ class StepPlan:
     round: int
     request: ModelRequest
     context: dict[str, int]
-    others: tuple[str, ...] = ()
-    """The names of all other speakers: an answer that begins to speak for one of them is ended."""
+    others: tuple[tuple[str, str], ...] = ()
+    """Beginnings of lines and their speakers: an answer that goes on as one of them is cut."""
     is_usable: Callable[[str], bool] | None = None
     """Whether an answer has an object that fits its JSON contract; None: it has no contract."""
 
@@ -183,7 +186,7 @@ async def receive(plan: StepPlan, step_id: str, call_id: str, state: CallState, 
                     else:
                         state.thoughts.skip_implicit_thought()
                         publish(plan, step_id, "reasoning", text, state, ports)
-                    if state.guard.tripped:
+                    if len(state.guard.withheld) > READ_ON_CHARS:
                         state.end = Completed(state.estimate(), GUARDED)
                         return
                 case Opened():
@@ -195,7 +198,9 @@ async def receive(plan: StepPlan, step_id: str, call_id: str, state: CallState, 
                     publish(plan, step_id, "text", state.guard.finish(), state, ports)
                     state.end = replace(event, finish_reason=GUARDED) if state.guard.tripped else event
                 case Failed():
-                    state.end = event  # the guard's held part of a cut line is not published
+                    # The guard's held part of a cut line is not published, and a cut answer is complete already.
+                    cut = Completed(event.report or state.estimate(), GUARDED)
+                    state.end = cut if state.guard.tripped else event
     if state.end is None:
         raise RuntimeError(f"the gateway of {plan.request.model.kind} ended without Completed or Failed")
 

@@ -64,6 +64,9 @@ class StepShape(serializers.Serializer[Any]):
     cost_usd = usd("What it cost; null: unpriced, or the turn is not committed yet.", allow_null=True)
     latency_ms = count("Milliseconds from the request to the end.", allow_null=True)
     first_token_ms = count("Milliseconds from the request to the first token.", allow_null=True)
+    cut_for = text(
+        "Whose part the answer began to speak, where it was cut; null: it was not.", allow_null=True
+    )
     fallback_reason = one_of(WHY_FALLBACK, *FALLBACK_REASONS, allow_null=True)
     context = serializers.DictField(  # type: ignore[assignment]  # a field, which the metaclass takes away
         help_text="Tokens and messages: `window`, `input_budget`, `estimate_before`, `estimate_after`, `summarized`, "

@@ -149,7 +149,7 @@ def answer_of_message(
         state=message.status,
         html=message_html(message),
         error=error_of(calls[-1]) if calls else "",
-        cut=FINISH_NOTES.get(finish_of(calls[-1]), "") if calls else "",
+        cut=cut_note(calls[-1]) if calls else "",
         cost=cost,
         latency_ms=calls[-1].latency_ms if calls else None,
         carried=carried,
@@ -170,6 +170,13 @@ def answer_of_failed_call(call: Call, cost: Money | None) -> Answer:
         cost=cost,
         latency_ms=call.latency_ms,
     )
+
+
+def cut_note(call: Call) -> str:
+    """Return the note on an answer that was cut, empty if it was not."""
+    if name := call.context.get("cut_for"):
+        return f"Cut: it began to answer for {name}."
+    return FINISH_NOTES.get(finish_of(call), "")
 
 
 def finish_of(call: Call) -> str:

@@ -10,7 +10,7 @@ from billing.money import rate_text
 from orchestration.engine.purposes import Purpose
 from orchestration.engine.specs import BUCKETS, INPUT_BUCKETS
 from sessions.models import Call
-from sessions.pages.answers import finish_of
+from sessions.pages.answers import cut_note, finish_of
 from sessions.pages.money import Money, money
 from sessions.selectors.pages import TurnRows
 
@@ -74,7 +74,7 @@ def receipt_of(rows: TurnRows) -> list[ReceiptLine]:
                 round=call.round,
                 attempt=call.attempt,
                 status=call.status,
-                cut=CUTS.get(finish_of(call), ""),
+                cut=CUTS.get(finish_of(call), "") or cut_note(call),
                 input_tokens=usage.total_input if usage else None,
                 output_tokens=usage.output if usage else None,
                 reasoning_tokens=usage.reasoning if usage else 0,

@@ -136,6 +136,7 @@ def step_json(call: Call, event: UsageEvent | None) -> dict[str, Any]:
         "cost_usd": usd_text(event.cost_pico) if event else None,
         "latency_ms": call.latency_ms,
         "first_token_ms": call.first_token_ms,
+        "cut_for": call.context.get("cut_for"),
         "fallback_reason": call.context.get("fallback_reason"),
         "context": call.context,
     }

@@ -174,7 +174,7 @@ REPLIES: st.SearchStrategy[list[ModelEvent]] = st.sampled_from(
         answer(""),
         answer("Bob: His."),
         answer("Ana: Hers."),
-        answer("Mine.\nManager: Ours."),
+        answer("Mine.\n\nManager: Ours."),
         refused(),
         unavailable(),
         unavailable(retry_after_s=1.0, may_have_cost=True),
@@ -241,6 +241,3 @@ def check_guards(world: World, result: TurnResult, limits: Limits, tagged: list[
         json.dumps(decision.as_dict(), ensure_ascii=False).encode()
     for a in answered:
         assert a.text.strip()
-        assert (
-            a.purpose == "synthesize" or not a.text.startswith("Bob:") or (a.agent and a.agent.key == "bob")
-        )

@@ -176,38 +176,34 @@ async def test_a_failed_routing_call_is_tried_again_before_it_falls_back() -> No
     assert [intent.attempt for intent in world.intents if intent.slot == "route:1"] == [1, 2]
 
 
-async def test_a_specialist_that_answers_for_all_is_cut_and_billed_for_all_of_it() -> None:
+async def test_a_specialist_that_answers_for_others_is_cut_and_billed_as_the_provider_counts() -> None:
     world = World()
     world.script("Manager", ask(ana="1", bob="2"), answer("So."))
-    world.script("Ana", [TextDelta("Mine.\n\n**Bo"), TextDelta("b:** His. " + "x" * 400), Block()])
+    world.script("Ana", answer("Mine.\n\nBo", "b: His. ", "x" * 400))
+    world.script("Bob", answer("B"))
+    result = await run(world, council_spec(*KEYS))
+    assert (result.status, texts(result)) == ("completed", ["Mine.\n\n", "B", "So."])
+    cut = next(outcome for outcome in world.outcomes if outcome.finish_reason == "guarded")
+    assert (cut.status, cut.cut_for, cut.report) == ("ok", "Bob", USAGE)
+    assert "His." not in "".join(event.text for event in world.events if isinstance(event, StepDelta))
+
+
+async def test_an_endless_continuation_is_not_read_to_its_end() -> None:
+    world = World()
+    world.script("Manager", ask(ana="1", bob="2"), answer("So."))
+    world.script("Ana", [TextDelta("Mine.\n\nBob: His. "), TextDelta("x" * 9_000), Block()])
     world.script("Bob", answer("B"))
     result = await run(world, council_spec(*KEYS))
     assert (result.status, texts(result)) == ("completed", ["Mine.\n\n", "B", "So."])
     cut = next(outcome for outcome in world.outcomes if outcome.finish_reason == "guarded")
     assert (cut.status, cut.report.source) == ("ok", "estimated")
-    assert cut.report.usage.output > 100
-    assert "His." not in "".join(event.text for event in world.events if isinstance(event, StepDelta))
-
-
-@pytest.mark.parametrize("leak", ["[Manager, to you alone]: Count it.", "Bob: His.", "Manager: We end here."])
-async def test_a_specialist_that_says_nothing_of_its_own_has_failed(leak: str) -> None:
-    world = World()
-    world.script("Manager", ask(ana="Count it.", bob="2"))
-    world.script("Ana", answer(*leak, "\nAnd Bob"))
-    world.script("Bob", answer("B"))
-    result = await run(world, council_spec(*KEYS))
-    assert (result.status, texts(result)) == ("partial", ["", "B"])
-    assert result.error is not None
-    assert "answered for somebody else" in result.error.message
-    (cut,) = [outcome for outcome in world.outcomes if outcome.status == "failed"]
-    assert cut.report.source == "estimated"
-    assert cut.report.usage.output > 0
+    assert cut.report.usage.output > 2_000
 
 
 async def test_the_synthesis_may_name_who_said_what_but_not_leak_its_instruction() -> None:
     world = World()
-    said = "**Ana:** counts three.\nBob: weighs it.\n"
-    world.script("Manager", ask(ana="1", bob="2"), answer(said, "[Council, to the manager alone]: Now write"))
+    text = "**Ana:** counts three.\nBob: weighs it.\n\n"
+    world.script("Manager", ask(ana="1", bob="2"), answer(text, "[Council, to the manager alone]: Now write"))
     world.respond = lambda request: answer(request.speaker_name)
     result = await run(world, council_spec(*KEYS))
-    assert (result.status, texts(result)) == ("completed", ["Ana", "Bob", said])
+    assert (result.status, texts(result)) == ("completed", ["Ana", "Bob", text])

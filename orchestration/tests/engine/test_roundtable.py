@@ -66,7 +66,7 @@ async def test_who_is_addressed_first_speaks_first() -> None:
 
 @pytest.mark.parametrize(
     "failure",
-    [refused(), unavailable(), [TextDelta("Half an ans"), *refused()], answer(" "), answer("Cy: Mine.")],
+    [refused(), unavailable(), [TextDelta("Half an ans"), *refused()], answer(" ")],
 )
 async def test_one_that_fails_is_reported_and_passed_over(failure: Sequence[ModelEvent]) -> None:
     world = World()
@@ -106,12 +106,12 @@ async def test_a_cancel_stops_the_round() -> None:
 
 async def test_an_agent_that_answers_for_the_next_is_cut_and_the_next_speaks_for_itself() -> None:
     world = World()
-    world.script("Ana", answer("A.\n[Bob (@bob)]: I agree.\n[Cy (@cy)]: Me too."))
+    world.script("Ana", answer("A.\n\n[Bob (@bob)]: I agree.\n[Cy (@cy)]: Me too."))
     world.script("Bob", answer("I do not."))
     world.script("Cy", answer("C"))
     result = await run(world, table())
     assert result.status == "completed"
-    assert [a.text for a in result.answers] == ["A.\n", "I do not.", "C"]
+    assert [a.text for a in result.answers] == ["A.\n\n", "I do not.", "C"]
     assert "I agree" not in world.told("Cy")[0]
 
 

@@ -135,7 +135,7 @@ async def test_nothing_is_repeated_once_a_thought_was_published() -> None:
 
 async def test_what_nobody_has_seen_may_be_tried_again_and_is_paid_for() -> None:
     world = World()
-    world.script("Ana", [TextDelta("**B"), *unavailable(may_have_cost=True)], answer("Mine."))
+    world.script("Ana", [TextDelta("<thi"), *unavailable(may_have_cost=True)], answer("Mine."))
     world.script("Bob", answer("B"))
     result = await run(world, "ana", "bob")
     assert [a.text for a in result.answers] == ["Mine.", "B"]
@@ -302,74 +302,42 @@ async def test_what_the_provider_left_out_is_estimated() -> None:
     assert report.flags == ("missing_input",)
 
 
-async def test_an_answer_ends_before_it_speaks_for_another_and_its_call_is_closed() -> None:
+async def test_an_answer_ends_before_it_speaks_for_another_and_its_call_is_read_on() -> None:
     world = World()
-    block = Block()
-    partial = PartialUsage(Usage(input=40, cache_read=2), {"input_tokens": 40})
-    world.script(
-        "Ana",
-        [partial, ReasoningDelta("r" * 40), *(TextDelta(letter) for letter in "Mine.\nBob: His"), block],
-    )
+    events = [TextDelta(letter) for letter in "Mine.\n\nBob: His"]
+    world.script("Ana", [ReasoningDelta("r" * 40), *events, Completed(USAGE, "stop")])
     world.script("Bob", answer("B"))
     result = await run(world, "ana", "bob")
-    assert (result.status, result.answers[0].text, result.answers[0].status) == (
-        "completed",
-        "Mine.\n",
-        "complete",
-    )
-    assert not block.reached.is_set()
-    assert world.closed == 2
+    first = result.answers[0]
+    assert (result.status, first.text, first.status) == ("completed", "Mine.\n\n", "complete")
     cut = next(outcome for outcome in world.outcomes if outcome.finish_reason == "guarded")
-    assert (cut.status, cut.text) == ("ok", "Mine.\n")
-    assert cut.report.source == "estimated"
-    assert (cut.report.usage.input, cut.report.usage.cache_read) == (40, 2)
-    assert cut.report.usage.output == 13  # 40 letters of reasoning, "Mine.\n" and "Bob:"
+    assert (cut.status, cut.text, cut.cut_for, cut.report) == ("ok", "Mine.\n\n", "Bob", USAGE)
     deltas = [event for event in world.events if isinstance(event, StepDelta) and event.kind == "text"]
-    assert "".join(event.text for event in deltas if event.step_id == result.answers[0].step_id) == "Mine.\n"
+    assert "".join(event.text for event in deltas if event.step_id == first.step_id) == "Mine.\n\n"
 
 
-@pytest.mark.parametrize(
-    "said", ["Bob: His.", "[Bob (@bob)]", "\n\n**Bob:** His.", "[Manager, to you alone]: Count."]
-)
-async def test_an_answer_that_speaks_for_others_alone_has_failed_and_was_paid_for(said: str) -> None:
+async def test_a_cut_answer_is_complete_even_if_the_rest_fails() -> None:
     world = World()
-    world.script("Ana", answer(*said))
+    world.script("Ana", [TextDelta("Mine.\n\nBob: His"), *unavailable(may_have_cost=True)])
     world.script("Bob", answer("B"))
     result = await run(world, "ana", "bob")
-    assert (result.status, result.answers[0].status) == ("partial", "failed")
-    assert result.error == CallError(
-        "provider_error", "The model answered for somebody else; nothing of it was kept.", False
-    )
-    cut = next(outcome for outcome in world.outcomes if outcome.status == "failed")
-    assert cut.finish_reason == "guarded"
-    assert cut.report.usage.output > 0
-    assert not any(
-        isinstance(event, StepDelta) and event.text.strip() not in ("", "B") for event in world.events
-    )
-
-
-async def test_a_provider_that_counted_the_whole_answer_is_believed() -> None:
-    world = World()
-    world.script("Ana", answer("Mine.\n", "[Bob (@bob)]"))
-    world.script("Bob", answer("B"))
-    result = await run(world, "ana", "bob")
-    assert result.answers[0].text == "Mine.\n"
+    assert (result.status, result.answers[0].text) == ("completed", "Mine.\n\n")
     cut = next(outcome for outcome in world.outcomes if outcome.finish_reason == "guarded")
-    assert cut.report == USAGE
+    assert cut.report.source == "estimated"
 
 
 async def test_what_is_undecided_when_a_call_is_cut_is_not_published_but_paid_for() -> None:
     world = World()
     block = Block()
-    world.script("Ana", [TextDelta("Mine.\n**B"), block])
+    world.script("Ana", [TextDelta("Mine.\n\nB"), block])
     world.script("Bob", answer("B"))
     running = asyncio.create_task(run(world, "ana", "bob"))
     await block.reached.wait()
     world.control.cancel()
     result = await running
-    assert result.answers[0].text == "Mine.\n"
-    cut = next(outcome for outcome in world.outcomes if outcome.text == "Mine.\n")
-    assert cut.report.usage.output == 3
+    assert result.answers[0].text == "Mine.\n\n"
+    cut = next(outcome for outcome in world.outcomes if outcome.text == "Mine.\n\n")
+    assert cut.report.usage.output == 2
 
 
 async def test_an_agent_alone_may_write_any_line() -> None:
@@ -384,6 +352,9 @@ async def test_of_two_of_one_name_each_may_write_it() -> None:
     world = World()
     spec = turn_spec("ana", "bob")
     twins = tuple(replace(agent, name="Expert") for agent in spec.roster)
-    world.respond = lambda request: answer("Expert: yes.\n@bob: no.")
+    world.respond = lambda request: answer("Yes.\n\nExpert: yes.\n\n[Expert (@bob)]: no.")
     result = await run_turn(replace(spec, roster=twins), world.ports, world.control, RETRY)
-    assert [a.text for a in result.answers] == ["Expert: yes.\n", "Expert: yes.\n@bob: no."]
+    assert [a.text for a in result.answers] == [
+        "Yes.\n\nExpert: yes.\n\n",
+        "Yes.\n\nExpert: yes.\n\n[Expert (@bob)]: no.",
+    ]
