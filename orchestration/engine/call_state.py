@@ -19,13 +19,16 @@ from orchestration.engine.ports import (
 )
 from orchestration.engine.specs import AgentSpec, ModelRequest, Usage, UsageReport
 from orchestration.engine.thoughts import ThoughtSplitter, split_thoughts, with_thoughts
-from orchestration.engine.tokens import estimate_report, utf8_bytes
+from orchestration.engine.tokens import estimate_report, least_input_tokens, utf8_bytes
 
 GUARDED = "guarded"
 """Finish reason of an answer that the identity guard cut."""
 
 LULL_S = 0.5
 """Pauses up to this are normal in a stream. In a longer one the model may be reasoning unseen."""
+
+CUT_TOKENS = 500
+"""Tokens by which a provider must have read less than was sent, to be taken for a server that cuts."""
 
 NO_USAGE = UsageReport(usage=Usage(), source="none")
 EMPTY = CallError("provider_error", "The model returned an empty answer.", retryable=False)
@@ -102,6 +105,11 @@ class CallState:
             is_whole=is_whole,
         )
 
+    def is_input_cut(self, report: UsageReport) -> bool:
+        """Return whether the provider read far less than was sent; small requests are not judged."""
+        least = least_input_tokens(self.request)
+        return report.source == "provider" and report.usage.total_input < min(0.8 * least, least - CUT_TOKENS)
+
     def has_no_answer(self, *, is_shown: bool) -> bool:
         """Whether all that arrived is reasoning; an object in it is an answer, if the answer is to be parsed."""
         if is_shown:
@@ -148,9 +156,18 @@ class CallState:
             latency_ms=round((ended_s - self.began_s) * 1000),
             first_token_ms=None if first_s is None else round((first_s - self.began_s) * 1000),
             uncounted=self.uncounted_usage(ended_s, report) if report.source == "estimated" else None,
+            input_cut=status == "ok" and self.is_input_cut(report),
+            overflow_input=overflow_input(self.end, self.request) if isinstance(self.end, Failed) else None,
             cut_for=self.guard.cut_for,
             opened_in_thought=self.thoughts.rewound if is_shown and status == "ok" else None,
         )
+
+
+def overflow_input(end: Failed, request: ModelRequest) -> int | None:
+    """Return the size of an input that the server refused as too long; None if it did not say."""
+    if end.code != "context_overflow" or end.input_tokens is not None:
+        return end.input_tokens
+    return None if end.requested_tokens is None else max(1, end.requested_tokens - request.max_output_tokens)
 
 
 def complete_report(report: UsageReport, estimate: UsageReport) -> UsageReport:

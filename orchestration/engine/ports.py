@@ -146,6 +146,10 @@ class CallOutcome:
     first_token_ms: int | None = None
     uncounted: Uncounted | None = None
     """None if the provider gave its final count, or no model worked on the call."""
+    input_cut: bool = False
+    """The server read far less input than was sent: it cut the conversation silently."""
+    overflow_input: int | None = None
+    """The size of an input that was refused as too long, in tokens as the server counts them."""
     cut_for: str = ""
     """The speaker for whom the answer went on, which is cut there."""
     fallback_reason: str | None = None

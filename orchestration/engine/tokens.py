@@ -25,6 +25,13 @@ def tokens_of_bytes(size: int) -> int:
     return -(-size // BYTES_PER_TOKEN)
 
 
+def least_input_tokens(request: ModelRequest) -> int:
+    """Return a lower bound of a request's input tokens for any tokenizer: a token holds at most one word."""
+    return sum(
+        len(text.split()) for text in (request.system, *(message.text for message in request.messages))
+    )
+
+
 def estimate_input(request: ModelRequest) -> int:
     """Return the estimated input tokens of a whole request."""
     texts = sum(estimate_tokens(message.text) + MESSAGE_OVERHEAD for message in request.messages)

@@ -71,6 +71,7 @@ class StepShape(serializers.Serializer[Any]):
     context = serializers.DictField(  # type: ignore[assignment]  # a field, which the metaclass takes away
         help_text="Tokens and messages: `window`, `input_budget`, `estimate_before`, `estimate_after`, `summarized`, "
         "`pruned`; the most that the call can use, `input_bound`, `output_bound`; the provider's `finish_reason`; "
+        "`input_cut` (1: the server read far less than was sent); `overflow_input` (tokens of a refused input); "
         "and `opened_in_thought` (1: the answer began with a thought that had only a closing tag)."
     )
 

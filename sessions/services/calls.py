@@ -128,6 +128,10 @@ def call_close(call: Call, outcome: CallOutcome, *, at: dt.datetime) -> None:
     call.model_served = outcome.model_served[:200]
     call.provider_request_id = outcome.provider_request_id[:200]
     call.context = {**call.context, "finish_reason": outcome.finish_reason}
+    if outcome.input_cut:
+        call.context["input_cut"] = 1
+    if outcome.overflow_input is not None:
+        call.context["overflow_input"] = outcome.overflow_input
     if outcome.cut_for:
         call.context["cut_for"] = outcome.cut_for
     if outcome.fallback_reason is not None:
