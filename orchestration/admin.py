@@ -99,7 +99,7 @@ class LlmModelForm(forms.ModelForm):
     """A model with the request fields that are left out for it."""
 
     left_out = forms.MultipleChoiceField(
-        label="left out of requests",
+        label="Left out of requests",
         required=False,
         widget=forms.CheckboxSelectMultiple,
         help_text="A field is ticked when the server has refused it. Untick it to send it again.",
