@@ -19,7 +19,9 @@ ATTEMPTS = 2
 """An unusable answer is asked for once more."""
 
 MOST_PLACES = 2_000
-"""Opening braces that are tried as the beginning of an object: bounds the work for any text."""
+MOST_CHARS = 2_000_000
+"""Opening braces that are tried as the beginning of an object, and characters that are read at them: they bound the
+work for any text."""
 
 ASK_AGAIN = "Your last answer could not be used. Answer with the JSON object alone."
 
@@ -30,23 +32,30 @@ T = TypeVar("T")
 
 def objects_in(text: str) -> Iterator[dict[str, Any]]:
     """Yield the complete JSON objects in a text, from the last to the first, with those inside other objects."""
-    place = len(text)
+    place, left = len(text), MOST_CHARS
     for _ in range(MOST_PLACES):
         place = text.rfind("{", 0, place)
         if place < 0:
             return
-        yield from object_at(text, place)
-    if (first := text.find("{")) < place:
-        yield from object_at(text, first)
+        data, end = object_at(text, place)
+        if data is not None:
+            yield data
+        left -= end - place
+        if left < 0:
+            break
+    if (first := text.find("{")) < place and (data := object_at(text, first)[0]) is not None:
+        yield data
 
 
-def object_at(text: str, place: int) -> Iterator[dict[str, Any]]:
-    """Yield the object that begins at a place, if it is complete."""
+def object_at(text: str, place: int) -> tuple[dict[str, Any] | None, int]:
+    """Return the object that begins at a place, None if it is not complete; and how far the text was read."""
     try:
-        data, _ = DECODER.raw_decode(text, place)
-    except (ValueError, RecursionError):
-        return
-    yield data
+        data, end = DECODER.raw_decode(text, place)
+    except json.JSONDecodeError as error:
+        return None, error.pos
+    except (ValueError, RecursionError):  # a number of too many digits; too many brackets
+        return None, len(text)
+    return data, end
 
 
 def last_object(text: str, parse: Callable[[dict[str, Any]], T | None]) -> T | None:

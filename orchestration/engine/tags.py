@@ -9,9 +9,12 @@ from dataclasses import dataclass
 EVERYBODY = "all"
 
 CODE = re.compile(
-    r"(?P<fence>`{3,}|~{3,}).*?(?:(?P=fence)|\Z)|(?P<tick>`+)(?!`).+?(?<!`)(?P=tick)(?!`)", re.DOTALL
+    r"(?P<fence>`{3,}|~{3,}).*?(?:(?P=fence)|\Z)|(?<!`)(?P<tick>`+)(?!`).+?(?<!`)(?P=tick)(?!`)", re.DOTALL
 )
-"""Fenced code (an unclosed fence runs to the end) and code spans, in which an @ is not a tag."""
+"""Fenced code (an unclosed fence runs to the end) and code spans, in which an @ is not a tag.
+
+A span does not begin inside a run of backticks: what a fence leaves of a run would search to the end of the text, each.
+"""
 
 TAG = re.compile(r"(?<![\w.@+%/-])@(?P<word>[A-Za-z0-9_-]++)(?!@)")
 """An @ that does not follow a word or belong to an email address."""

@@ -52,7 +52,7 @@ class ThoughtSplitter:
         self._code = self._answer_code
         self._last = ""
         """The last character."""
-        self._blank = ""
+        self._blank: list[str] = []
         """White space at the beginning of the answer, which a thought after it removes."""
         self._has_answer = False
         self._depth = 0
@@ -88,7 +88,7 @@ class ThoughtSplitter:
         pieces = self._read(self._held, is_end=True)
         if not self._in_thought:
             if self._blank:
-                pieces.append(Piece("text", self._blank))
+                pieces.append(Piece("text", "".join(self._blank)))
             return pieces
         if self._after_close is not None:
             rest = "".join(self._after_close)
@@ -139,7 +139,7 @@ class ThoughtSplitter:
         if self._code.in_code or quoted:
             return False
         if opens:
-            self._blank = ""
+            self._blank = []
             self._enter("" if self._code.at_line_start else tag)
             return True
         if self._has_block and self._has_answer and not self._code.at_line_start:
@@ -181,7 +181,7 @@ class ThoughtSplitter:
 
     def _rewind(self) -> None:
         """Turn the answer so far into reasoning."""
-        self._blank = ""
+        self._blank = []
         if self._has_answer:
             self.rewound = True
             self._pieces = [Piece("reasoning", piece.text) for piece in self._pieces if piece.text]
@@ -198,11 +198,12 @@ class ThoughtSplitter:
             self._pieces.append(Piece("reasoning", text))
             return
         if not self._has_answer:
-            self._blank += text
-            if not self._blank.strip():
+            self._blank.append(text)
+            if text.isspace():
                 return
             # Between a thought and the answer there are always blank lines.
-            text, self._blank = self._blank.lstrip() if self._is_after_thought else self._blank, ""
+            begun, self._blank = "".join(self._blank), []
+            text = begun.lstrip() if self._is_after_thought else begun
             self._has_answer = True
         self._pieces.append(Piece("text", text))
 

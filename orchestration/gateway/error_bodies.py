@@ -8,7 +8,6 @@ upstream server); MiniMax, "Error codes" (`base_resp`); xAI, LM Studio and Ollam
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,8 +31,6 @@ INNER = (
 """Names whose values may hold a further error object. Others are not read: `input`, for one, quotes the request."""
 CODES = ("code", "type", "status", "reason", "error_code", "object")
 FIGURES = ("n_ctx", "n_prompt_tokens")
-QUOTED = re.compile(r"[\[{].*[\]}]", re.DOTALL)
-"""An error object that another server has put into its message."""
 
 
 @dataclass(slots=True)
@@ -119,11 +116,14 @@ def _add_code(value: Any, facts: ErrorFacts) -> None:
 
 def _read_text(value: str, facts: ErrorFacts, depth: int) -> None:
     """Record a message; also what it quotes, as LiteLLM and OpenRouter quote other servers."""
-    facts.texts.append(value[:MAX_TEXT_CHARS])
-    if (quoted := QUOTED.search(value[:MAX_TEXT_CHARS])) is None:
+    text = value[:MAX_TEXT_CHARS]
+    facts.texts.append(text)
+    begins = [place for bracket in "[{" if (place := text.find(bracket)) >= 0]
+    end = max(text.rfind("]"), text.rfind("}"))
+    if not begins or end < min(begins):
         return
     try:
-        inner = json.loads(quoted[0])
+        inner = json.loads(text[min(begins) : end + 1])
     except (ValueError, RecursionError):
         return
     if isinstance(inner, (Mapping, list)):

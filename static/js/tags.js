@@ -5,7 +5,7 @@ import { announce } from "./announce.js";
 const BEGUN = /(?<![\w.+-])@([a-z0-9_-]*)$/i;
 
 // As orchestration/engine/tags.py reads a message: code is no tag, the longest key wins, dashes at the end are punctuation.
-const CODE = /(?<fence>`{3,}|~{3,}).*?(?:\k<fence>|$)|(?<tick>`+)(?!`).+?(?<!`)\k<tick>(?!`)/gs;
+const CODE = /(?<fence>`{3,}|~{3,}).*?(?:\k<fence>|$)|(?<!`)(?<tick>`+)(?!`).+?(?<!`)\k<tick>(?!`)/gs;
 const TAG = /(?<![\p{L}\p{N}_.@+%/-])@([A-Za-z0-9_-]+)(?![A-Za-z0-9_@-])/gu;
 
 /** Return whom a text tags, `all` among them, in the order of first mention. */

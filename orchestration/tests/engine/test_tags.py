@@ -72,3 +72,7 @@ def test_any_message_is_parsed(message: str) -> None:
     tags = parse_tags(message, KEYS)
     assert set(tags.keys) <= set(KEYS)
     assert len(set(tags.keys)) == len(tags.keys)
+
+
+def test_a_tag_after_the_rest_of_a_fence_is_a_tag() -> None:
+    assert parse_tags("```a```` @ana `b`", ["ana"]).keys == ("ana",)

@@ -14,6 +14,8 @@ from accounts.tests.support.admin_site import static_files_as_they_are
 
 __all__ = ["static_files_as_they_are"]
 
+pytestmark = pytest.mark.both_runs  # each request counts in the cache
+
 ORIGIN = "https://chat.example.org"
 MIDDLEWARE = "corsheaders.middleware.CorsMiddleware"
 

@@ -24,7 +24,7 @@ class Lane:
     titled: bool
     """Its name stands above its text."""
     waiting: list[Piece] = field(default_factory=list)
-    blank: str = ""
+    blank: list[str] = field(default_factory=list)
     """White space at its beginning: a step that says nothing else is no answer."""
     spoke: bool = False
     opened: bool = False
@@ -126,10 +126,10 @@ def said(lane: Lane, kind: str, text: str) -> list[Piece]:
     if kind == "reasoning":
         return [("reasoning_content", text)]
     if not lane.spoke:
-        lane.blank += text
-        if not lane.blank.strip():
+        lane.blank.append(text)
+        if not text.strip():
             return []
-        text, lane.spoke = lane.blank, True
+        text, lane.blank, lane.spoke = "".join(lane.blank), [], True
     return [(lane.channel, text)]
 
 

@@ -94,7 +94,7 @@ def test_a_fallback_is_visible(api, alice, session, openai_server):
     ask(api, session)
     page = page_of(alice, session)
     assert "data-routing-fallback>fallback<" in page
-    assert "The manager gave no usable decision." in page
+    assert "answer was not the JSON object it was asked for." in page
     assert lanes(page) == [("ana", "reply")]
     assert "data-steps open" in page  # nothing stands under them
 
