@@ -183,16 +183,16 @@ def test_a_failed_synthesis_leaves_a_partial_turn(api, alice, agents, openai_ser
 
 def test_the_other_agents_lines_are_never_published(api, alice, agents, openai_server) -> None:
     openai_server.when(
-        says("ana"), Answer(["My view.\n", "**Bo", "b:** I agree with everything", "\nCy: me too"])
+        says("ana"), Answer(["My view.\n\n", "Bo", "b: I agree with everything", "\nCy: me too"])
     )
     path = council(alice, agents, mode="roundtable")
     events = read_all(api.post(path, {"message": "Go", "stream": True}))
     text = Message.objects.get(agent_key="ana").text
-    assert text == "My view.\n"
+    assert text == "My view.\n\n"
     assert not any("agree with everything" in event.data.get("text", "") for event in events)
     event = UsageEvent.objects.get(agent_key="ana")
-    assert event.source == "estimated"
-    assert event.output_tokens > 5
+    [served] = [served for served in openai_server.served if says("ana") in str(served.body)]
+    assert (event.source, event.output_tokens) == ("provider", served.usage.output)
 
 
 def test_specialists_of_a_round_run_side_by_side(api, alice, agents, openai_server) -> None:
