@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
 from django import forms
 from django.contrib import messages
 from django.contrib.admin import AdminSite
 from django.core.exceptions import PermissionDenied
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -16,6 +16,7 @@ from django.views import View
 
 from accounts.admin.audited import actor_of
 from billing.access import access_model
+from billing.days import NEWEST, OLDEST, DayRange
 from billing.fields import usd_text
 from billing.services.reprice import RepricedModel, RepricePeriod, model_events_correct, reprice_preview
 from orchestration.models import LlmModel
@@ -26,9 +27,18 @@ MAX_CALLS = 5_000
 PERMISSIONS = ("billing.view_usageevent", "billing.add_modelprice")
 
 
+class DayField(forms.DateField):
+    """A day that date arithmetic can handle: others are typing errors."""
+
+    widget = forms.DateInput(attrs={"type": "date"})
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(validators=[MinValueValidator(OLDEST), MaxValueValidator(NEWEST)], **options)
+
+
 class CorrectionForm(forms.Form):
-    first = forms.DateField(label="First day", widget=forms.DateInput(attrs={"type": "date"}))
-    last = forms.DateField(label="Last day", widget=forms.DateInput(attrs={"type": "date"}))
+    first = DayField(label="First day")
+    last = DayField(label="Last day")
     reason = forms.CharField(label="Reason", max_length=200, help_text="Goes into the audit log.")
 
     def clean(self) -> dict[str, Any]:
@@ -39,11 +49,8 @@ class CorrectionForm(forms.Form):
 
     def period(self) -> RepricePeriod:
         """Return the calls of the UTC days."""
-        return RepricePeriod(
-            start=midnight(self.cleaned_data["first"]),
-            end=midnight(self.cleaned_data["last"] + dt.timedelta(days=1)),
-            with_priced=True,
-        )
+        days = DayRange(self.cleaned_data["first"], self.cleaned_data["last"])
+        return RepricePeriod(start=days.begin, end=days.end, with_priced=True)
 
 
 class RepricePage(View):
@@ -125,7 +132,3 @@ def too_many(model: LlmModel, form: CorrectionForm) -> str:
         f"There are more than {MAX_CALLS:,} calls. Choose fewer days, or run: bin/manage reprice --model {model.alias} "
         f"--from {first} --to {last} --reason …"
     )
-
-
-def midnight(day: dt.date) -> dt.datetime:
-    return dt.datetime.combine(day, dt.time(), tzinfo=dt.UTC)

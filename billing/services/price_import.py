@@ -85,18 +85,23 @@ def prices_import(*, lines: Iterable[str], source: str, is_checked: bool = True)
             problems.append(f"line {line}: {error}")
     if problems:
         raise PriceFileRefused(problems)
-    # After all rows are added: a later row of the same file ends a price on purpose.
-    last = {(price.model_id, price.min_input_tokens): price.effective_from for _, price in added}
-    for _, price in added:
-        key = price.model_id, price.min_input_tokens
-        last[key] = max(last[key], price.effective_from)
-    ended = [
+    return ImportedPrices(added=len(added), existing=existing, ended=ended_prices(added))
+
+
+def ended_prices(added: Iterable[tuple[int, ModelPrice]]) -> list[tuple[int, str, dt.datetime]]:
+    """Return line, alias and end of the prices that a row from before the import ended.
+
+    Only the last price of each tier is looked at: a later row of the same file ends a price on purpose.
+    """
+    last = {
+        (price.model_id, price.min_input_tokens): (line, price)
+        for line, price in sorted(added, key=lambda pair: pair[1].effective_from)
+    }
+    return [
         (line, price.model.alias, until)
-        for line, price in added
-        if price.effective_from == last[price.model_id, price.min_input_tokens]
-        and (until := price_until(price)) is not None
+        for line, price in last.values()
+        if (until := price_until(price)) is not None
     ]
-    return ImportedPrices(added=len(added), existing=existing, ended=ended)
 
 
 def problems_of_header(names: Iterable[str]) -> list[str]:

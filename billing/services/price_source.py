@@ -43,18 +43,9 @@ def listed_price(model: LlmModel, *, at: dt.datetime) -> ListedPrice:
 
     Processing classes (batch, priority) are not requested, so the standard one counts.
     """
-    from genai_prices.data_snapshot import get_snapshot
     from genai_prices.types import TimeOfDateConstraint
 
-    try:
-        url = base_url_of(model_spec(model))
-    except NotConfigured as error:
-        raise NotListed(str(error)) from error
-    try:
-        # By URL, not by the provider's name: the same model has another price on another server.
-        _, listed = get_snapshot().find_provider_model(model.model_id, None, None, url)
-    except LookupError as error:
-        raise NotListed(f"no price known for {model.model_id} at {url}") from error
+    listed = _entry_of(model)
     # `get_prices` would return the rate of this one time of day.
     if isinstance(listed.prices, list) and any(
         isinstance(price.constraint, TimeOfDateConstraint) for price in listed.prices
@@ -65,15 +56,27 @@ def listed_price(model: LlmModel, *, at: dt.datetime) -> ListedPrice:
 
 def listed_window(model: LlmModel) -> int | None:
     """Return a model's context window in tokens, None if the data have none. `model` may be unsaved."""
+    try:
+        window: int | None = _entry_of(model).context_window
+    except NotListed:
+        return None
+    return window
+
+
+def _entry_of(model: LlmModel) -> Any:
+    """Return a model's entry in the data. Raises NotListed."""
     from genai_prices.data_snapshot import get_snapshot
 
     try:
         url = base_url_of(model_spec(model))
-        _, listed = get_snapshot().find_provider_model(model.model_id, None, None, url)
-    except (NotConfigured, LookupError):
-        return None
-    window: int | None = listed.context_window
-    return window
+    except NotConfigured as error:
+        raise NotListed(str(error)) from error
+    try:
+        # By URL, not by the provider's name: the same model has another price on another server.
+        _, entry = get_snapshot().find_provider_model(model.model_id, None, None, url)
+    except LookupError as error:
+        raise NotListed(f"no price known for {model.model_id} at {url}") from error
+    return entry
 
 
 def tiers_of(price: Any) -> dict[int, Rates]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from billing.days import DayRange
 from billing.fields import usd_text
 from billing.management.dates import utc_date
 from billing.services.reprice import RepricedModel, events_reprice, model_events_correct
@@ -39,7 +39,8 @@ class Command(BaseCommand):
         if last is not None and first > last:
             raise CommandError("--from is after --to.")
         model = model_named(options["model"])
-        start, end = midnight(first), last and midnight(last + dt.timedelta(days=1))
+        start = DayRange(first, first).begin
+        end = DayRange(first, last).end if last is not None else None
         if reason is None:
             repriced = events_reprice(start=start, end=end, model=model)
         elif model is None:
@@ -73,7 +74,3 @@ def model_named(alias: str | None) -> LlmModel | None:
     if model is None:
         raise CommandError(f"Unknown model {alias}.")
     return model
-
-
-def midnight(day: dt.date) -> dt.datetime:
-    return dt.datetime.combine(day, dt.time(), tzinfo=dt.UTC)

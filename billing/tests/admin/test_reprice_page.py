@@ -61,7 +61,16 @@ def test_the_button_appears_only_if_something_changes(model: LlmModel) -> None:
     assert 'name="confirmed"' not in body
 
 
-@pytest.mark.parametrize("fields", [{"first": "2026-11-23"}, {"first": "soon"}, {"reason": " "}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"first": "2026-11-23"},
+        {"first": "soon"},
+        {"last": "9999-12-31"},
+        {"first": "0001-01-01"},
+        {"reason": " "},
+    ],
+)
 def test_a_form_with_an_error_changes_nothing(model: LlmModel, fields: dict[str, str]) -> None:
     response = post(superuser(), model, confirmed="yes", **fields)
     assert response.status_code == 200

@@ -161,6 +161,7 @@ def test_only_what_is_asked_for(model: LlmModel, options: list[str], priced: int
         (["--model", "nobody"], "Unknown model nobody"),
         (["--to", "2026-11-01"], "after"),
         (["--to", "x"], "not a date"),
+        (["--to", "9999-12-31"], "not between"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(options: list[str], said: str) -> None:
