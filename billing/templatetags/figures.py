@@ -37,6 +37,16 @@ def count(number: int) -> str:
 
 
 @register.simple_tag
+def money(amount: Money | None) -> str:
+    """Return an amount as people read it, with the exact one in its title; without an amount nothing."""
+    if not amount:
+        return ""
+    if not amount.exact:
+        return amount.text
+    return format_html('<data value="{0}" title="{0} USD">{1}</data>', amount.exact, amount.text)
+
+
+@register.simple_tag
 def cost_rows(lines: Iterable[TableLine]) -> SafeString:
     """Return the rows of a table of costs."""
     return format_html_join("", COST_ROW, (cost_cells(line) for line in lines))

@@ -22,6 +22,15 @@ AUDIT = "known vulnerabilities (pip-audit)"
 CHECKS = {
     "lint (ruff check)": ["-m", "ruff", "check", "."],
     "format (ruff format)": ["-m", "ruff", "format", "--check", "."],
+    "lint of scripts (oxlint)": ["bin/lib/native.py", "oxlint", "--deny-warnings", "static/js"],
+    "format of scripts and styles (oxfmt)": [
+        "bin/lib/native.py",
+        "oxfmt",
+        "--check",
+        "static/js",
+        "static/css",
+    ],
+    "format of templates (djangofmt)": ["bin/lib/templates.py", "--check"],
     "types (mypy)": ["-m", "mypy"],
     "import rules": ["-c", "from importlinter.cli import lint_imports_command as check; check()"],
     "migration drift": ["manage.py", "makemigrations", "--check", "--dry-run"],

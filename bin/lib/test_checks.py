@@ -9,6 +9,8 @@ import hermetic
 import pytest
 from runner import Runner
 
+import templates
+
 
 def package(name, *vulnerabilities):
     found = [{"id": name, "fix_versions": versions} for name, versions in vulnerabilities]
@@ -59,3 +61,10 @@ def test_all_checks_run_and_the_failed_ones_are_named_and_shown(monkeypatch, tmp
 
 def test_a_runner_returns_the_exit_code():
     assert Runner().run([sys.executable, "-c", "raise SystemExit(3)"]) == 3
+
+
+def test_a_badly_formatted_template_and_a_long_line_are_named(tmp_path):
+    page = tmp_path / "page.html"
+    page.write_text(f"<p  class='a'>{{# {'x' * 120} #}}</p>\n")
+    assert any(line.startswith("+") and '<p class="a">' in line for line in templates.wrong_formats(tmp_path))
+    assert templates.long_lines(tmp_path) == [f"{page}:1: 144 columns, more than 120"]

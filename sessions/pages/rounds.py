@@ -30,6 +30,10 @@ class Decision:
     reason: str
     used_fallback: bool
 
+    @property
+    def names(self) -> str:
+        return ", ".join(agent.name for agent in self.asked)
+
 
 @dataclass(frozen=True, slots=True)
 class Round:

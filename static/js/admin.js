@@ -12,13 +12,17 @@ function nameWidgets() {
     box.removeAttribute("aria-labelledby");
     for (const each of [box, ...box.querySelectorAll('[role="textbox"]')]) each.setAttribute("aria-label", label);
   }
-  for (const [part, name] of [[".vDateField", "date"], [".vTimeField", "time"]]) {
+  for (const [part, name] of [
+    [".vDateField", "date"],
+    [".vTimeField", "time"],
+  ]) {
     for (const field of document.querySelectorAll(`p.datetime ${part}:not([aria-label])`)) {
       const label = field.closest(".form-row")?.querySelector("label, legend")?.textContent.trim().replace(/:$/, "");
       if (label) field.setAttribute("aria-label", `${label}, ${name}`);
     }
   }
-  for (const hint of document.querySelectorAll("span.help-tooltip[aria-label]:not([role])")) hint.setAttribute("role", "img");
+  for (const hint of document.querySelectorAll("span.help-tooltip[aria-label]:not([role])"))
+    hint.setAttribute("role", "img");
 }
 
 // Scripts of the administration make them some time after the page is there.

@@ -44,7 +44,11 @@ function send(method, path, body, headers = {}, signal = undefined) {
 export async function getFragment(url) {
   const response = await reach(url, { headers: { Accept: "text/html" } });
   if (!response.ok || response.redirected) {
-    throw new ApiError({ status: response.status, code: "fragment_failed", message: "This part of the page could not be loaded." });
+    throw new ApiError({
+      status: response.status,
+      code: "fragment_failed",
+      message: "This part of the page could not be loaded.",
+    });
   }
   return response.text();
 }

@@ -42,7 +42,8 @@ class Addressees extends Audience {
     this.box.addEventListener("input", () => this.look());
     this.box.addEventListener("keydown", (event) => {
       // A key held down to empty the box removes nobody.
-      if (event.key === "Backspace" && !event.repeat && !this.box.value && this.list.length) this.remove(this.list.at(-1));
+      if (event.key === "Backspace" && !event.repeat && !this.box.value && this.list.length)
+        this.remove(this.list.at(-1));
     });
     this.element.addEventListener("click", (event) => {
       const button = event.target.closest("[data-addressee]");

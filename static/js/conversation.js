@@ -299,7 +299,9 @@ class Conversation {
 /** Return the version on the page that a turn takes the place of, null for what was said anew. */
 function shownVersion({ replaces }, turns) {
   if (!replaces) return null;
-  return document.getElementById(`turn-${replaces}`) ?? shownVersion(turns.find(({ id }) => id === replaces) ?? {}, turns);
+  return (
+    document.getElementById(`turn-${replaces}`) ?? shownVersion(turns.find(({ id }) => id === replaces) ?? {}, turns)
+  );
 }
 
 addCopyButtons(transcript);

@@ -36,7 +36,11 @@ export class CouncilOrder {
     const { agents } = await getJson(this.path);
     if (!isSame(agents.map(({ id }) => id).sort(), [...ids].sort())) {
       // Nobody is brought back, or sent away, by an order of those who sat here before.
-      throw new ApiError({ status: 409, code: "council_changed", message: "The council has changed elsewhere: load the page again." });
+      throw new ApiError({
+        status: 409,
+        code: "council_changed",
+        message: "The council has changed elsewhere: load the page again.",
+      });
     }
     await patchJson(this.path, { agents: ids });
     this.saved = rows;

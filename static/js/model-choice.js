@@ -76,7 +76,13 @@ function rowOf({ alias, provider, price }, agents) {
   button.className = "model-row";
   Object.assign(button.dataset, { action: "rerun", alias });
   if (agents) button.dataset.agents = agents;
-  button.append(piece("model-alias", alias), " ", piece("model-note", provider), " ", piece("model-note", priceText(price)));
+  button.append(
+    piece("model-alias", alias),
+    " ",
+    piece("model-note", provider),
+    " ",
+    piece("model-note", priceText(price)),
+  );
   row.append(button);
   return row;
 }

@@ -14,10 +14,13 @@ class OlderTurns {
   constructor(transcript, scroll) {
     this.transcript = transcript;
     this.scroll = scroll;
-    this.observer = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && this.come(), {
-      root: scroll,
-      rootMargin: `${NEAR} 0px 0px`,
-    });
+    this.observer = new IntersectionObserver(
+      (entries) => entries.some((entry) => entry.isIntersecting) && this.come(),
+      {
+        root: scroll,
+        rootMargin: `${NEAR} 0px 0px`,
+      },
+    );
     transcript.addEventListener("click", (event) => {
       const link = event.target.closest(LINK);
       if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;

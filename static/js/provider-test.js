@@ -16,7 +16,8 @@ document.addEventListener("submit", async (event) => {
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     const found = page.querySelector(`[data-provider="${row.dataset.provider}"] [data-result]`);
     result.className = found?.className ?? "notice notice-bad";
-    result.textContent = (found ?? page.querySelector("main p"))?.textContent.trim() ?? `The server answered ${response.status}.`;
+    result.textContent =
+      (found ?? page.querySelector("main p"))?.textContent.trim() ?? `The server answered ${response.status}.`;
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
     result.className = "notice notice-bad";

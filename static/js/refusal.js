@@ -74,7 +74,13 @@ function advice(error, keys) {
     case "unreachable":
       return { sentence: "The server cannot be reached. What you wrote is kept: try again.", actions: [] };
     case "validation_error":
-      return { sentence: Object.values(error.details.fields ?? {}).flat().join(" ") || error.message, actions: [] };
+      return {
+        sentence:
+          Object.values(error.details.fields ?? {})
+            .flat()
+            .join(" ") || error.message,
+        actions: [],
+      };
     default:
       return { sentence: error.message, actions: [] };
   }
@@ -91,7 +97,8 @@ function budgetAdvice({ budget, needed_usd: needed, available_usd: available, re
   const name = budget.applies === "each" ? "your budget" : whose[budget.scope];
   const period = budget.period === "day" ? "today" : "this month";
   const [left, limit, first] = [available, budget.limit_usd, needed].map(picoOf);
-  const rest = left > 0n ? `${moneyText(left)} of ${name} for ${period} is left` : `Nothing of ${name} for ${period} is left`;
+  const rest =
+    left > 0n ? `${moneyText(left)} of ${name} for ${period} is left` : `Nothing of ${name} for ${period} is left`;
   const sentence = `${rest}, of ${moneyText(limit)}; the first call may cost up to ${moneyText(first)}. The budget begins anew`;
   return { sentence, until: resetsAt, actions: usageLink() };
 }

@@ -119,7 +119,8 @@ function middleOf(row) {
 function slide(row, from) {
   if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
   const distance = from - row.getBoundingClientRect().top;
-  if (distance) row.animate([{ transform: `translateY(${distance}px)` }, {}], { duration: SLIDE_MS, easing: "ease-out" });
+  if (distance)
+    row.animate([{ transform: `translateY(${distance}px)` }, {}], { duration: SLIDE_MS, easing: "ease-out" });
 }
 
 function ordinal(number) {

@@ -18,7 +18,9 @@ export function roundOf(turn, number) {
 export function routingCard({ round, selections, reason, used_fallback: usedFallback }, nameOf) {
   const card = document.getElementById("routing-template").content.firstElementChild.cloneNode(true);
   const names = selections.map(({ agent_key: key }) => nameOf(key));
-  card.querySelector("[data-routing-title]").textContent = names.length ? `Round ${round}: ${names.join(", ")}` : "Enough said";
+  card.querySelector("[data-routing-title]").textContent = names.length
+    ? `Round ${round}: ${names.join(", ")}`
+    : "Enough said";
   card.querySelector("[data-routing-fallback]").hidden = !usedFallback;
   card.querySelector("[data-routing-reason]").textContent = visibleText(reason);
   const asked = selections.filter(({ instruction }) => instruction).map(instructionLine);

@@ -20,7 +20,9 @@ export async function editItem(panel, element) {
 
 export async function editText(panel) {
   const { text } = await storedSummary(panel);
-  edit(panel, panel.element.querySelector("[data-summary-text]"), text, { onSave: (changed) => save(panel, { text: changed }) });
+  edit(panel, panel.element.querySelector("[data-summary-text]"), text, {
+    onSave: (changed) => save(panel, { text: changed }),
+  });
 }
 
 /** Put a small form in place of what an element shows; Escape takes it away again. */

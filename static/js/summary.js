@@ -25,9 +25,11 @@ export class SummaryPanel {
   click(target) {
     const item = target.closest("[data-list]");
     if (target.closest("[data-summarize]")) this.summarize();
-    else if (target.closest("[data-summary-copy]")) copyFrom(target, this.element.querySelector("[data-summary-markdown]").value);
+    else if (target.closest("[data-summary-copy]"))
+      copyFrom(target, this.element.querySelector("[data-summary-markdown]").value);
     else if (target.closest("[data-edit-text]")) this.attempt(() => editText(this));
-    else if (target.closest("[data-pin]")) this.attempt(() => changeItem(this, item, (old) => ({ ...old, pinned: !old.pinned })));
+    else if (target.closest("[data-pin]"))
+      this.attempt(() => changeItem(this, item, (old) => ({ ...old, pinned: !old.pinned })));
     else if (target.closest("[data-edit]")) this.attempt(() => editItem(this, item));
   }
 
@@ -46,7 +48,11 @@ export class SummaryPanel {
     this.button.disabled = true;
     this.key ??= newKey(); // the same again after a lost answer
     try {
-      const turn = await postJson(`sessions/${this.sessionId}/summaries`, { background: true }, { "Idempotency-Key": this.key });
+      const turn = await postJson(
+        `sessions/${this.sessionId}/summaries`,
+        { background: true },
+        { "Idempotency-Key": this.key },
+      );
       this.key = null;
       this.watch(turn.id);
     } catch (error) {

@@ -13,7 +13,9 @@ export function tagsIn(text, keys) {
   const known = [...keys, "all"].sort((one, other) => other.length - one.length);
   const prose = text.replace(CODE, (code) => " ".repeat(code.length));
   const words = [...prose.matchAll(TAG)].map(([, word]) => word.toLowerCase());
-  const found = words.map((word) => known.find((key) => word.startsWith(key) && /^[-_]*$/.test(word.slice(key.length))));
+  const found = words.map((word) =>
+    known.find((key) => word.startsWith(key) && /^[-_]*$/.test(word.slice(key.length))),
+  );
   return [...new Set(found.filter((key) => key !== undefined))];
 }
 
@@ -50,7 +52,9 @@ export class TagList {
     const { selectionStart: start, selectionEnd: end, value } = this.box;
     const begun = start === end ? BEGUN.exec(value.slice(0, start)) : null;
     const part = begun?.[1].toLowerCase() ?? "";
-    const found = begun ? this.agents.filter(({ key, name }) => key.startsWith(part) || name.toLowerCase().startsWith(part)) : [];
+    const found = begun
+      ? this.agents.filter(({ key, name }) => key.startsWith(part) || name.toLowerCase().startsWith(part))
+      : [];
     const isWhole = found.length === 1 && found[0].key === part; // nothing is left to choose: Enter sends
     if (!found.length || isWhole) this.close();
     else this.open(found, start - part.length);

@@ -1,7 +1,12 @@
 // Times are sent in UTC and shown in the reader's own zone.
 
 const SAME_DAY = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
-const SAME_YEAR = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+const SAME_YEAR = new Intl.DateTimeFormat(undefined, {
+  day: "numeric",
+  month: "short",
+  hour: "2-digit",
+  minute: "2-digit",
+});
 const OTHER = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
 const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
 
@@ -15,7 +20,11 @@ export function localizeTimes(root) {
 export function showTime(time, moment) {
   const now = new Date();
   const format =
-    moment.toDateString() === now.toDateString() ? SAME_DAY : moment.getFullYear() === now.getFullYear() ? SAME_YEAR : OTHER;
+    moment.toDateString() === now.toDateString()
+      ? SAME_DAY
+      : moment.getFullYear() === now.getFullYear()
+        ? SAME_YEAR
+        : OTHER;
   time.dateTime = moment.toISOString();
   time.textContent = format.format(moment);
   time.title = FULL.format(moment);

@@ -142,7 +142,11 @@ export class TurnView {
     for (const step of latest.values()) {
       if (step.status === "interrupted" || !shown.includes(step.purpose)) continue;
       const agent = this.agents.get(step.agent_key);
-      const lane = this.start({ ...step, agent_name: step.agent_name ?? agent?.name, model: step.model ?? agent?.model });
+      const lane = this.start({
+        ...step,
+        agent_name: step.agent_name ?? agent?.name,
+        model: step.model ?? agent?.model,
+      });
       if (step.text) lane.stream(step.text);
       if (step.status === "ok") lane.close();
       if (step.status === "failed") lane.fail(step.error?.message ?? "");

@@ -18,6 +18,7 @@ from accounts.pages.form_tokens import VALID_FOR_S, new_form_token
 from accounts.services.people import MAX_TOKENS, token_create
 from accounts.tests.support.admin_site import signed_in, static_files_as_they_are
 from accounts.tests.support.clients import PASSWORD, bearer, make_user
+from accounts.tests.support.html import html_of
 
 __all__ = ["static_files_as_they_are"]
 
@@ -34,7 +35,7 @@ def token_form(**changed: Any) -> dict[str, Any]:
 
 
 def text(response: Any) -> str:
-    return str(response.content.decode())
+    return html_of(response)
 
 
 def test_it_shows_ones_own(alice: User, bob: User) -> None:

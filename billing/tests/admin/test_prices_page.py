@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.tests.support.admin_site import page, signed_in, static_files_as_they_are, superuser
+from accounts.tests.support.html import html_of
 from billing.models import ModelPrice
 from billing.tests.factories import make_model, make_price
 from orchestration.models import LlmModel
@@ -29,7 +30,7 @@ def address() -> str:
 def shown(client: Client | None = None) -> str:
     response = (client or superuser()).get(address())
     assert response.status_code == 200
-    return response.content.decode()
+    return html_of(response)
 
 
 def row_of(body: str, alias: str) -> str:
@@ -97,7 +98,7 @@ def test_for_staff_with_the_permission_alone() -> None:
 
 
 def test_the_list_of_all_prices_leads_to_it_and_nothing_is_inline() -> None:
-    assert address() in superuser().get(page(ModelPrice, "changelist")).content.decode()
+    assert address() in html_of(superuser().get(page(ModelPrice, "changelist")))
     body = shown(signed_in(User.objects.get()))
     assert "style=" not in body
     assert "<style" not in body

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from accounts.tests.support.admin_site import signed_in, static_files_as_they_are
 from accounts.tests.support.clients import make_user
+from accounts.tests.support.html import html_of
 from billing.fields import usd_text
 from billing.tests.factories import USAGE_PICO, make_model
 from billing.tests.support.daily import bill
@@ -34,7 +35,7 @@ def test_signed_out_people_are_asked_to_sign_in(client):
 
 
 def test_it_is_in_the_menu_and_opens_empty(alice):
-    page = signed_in(alice).get(USAGE).content.decode()
+    page = html_of(signed_in(alice).get(USAGE))
     assert f'href="{USAGE}"' in page
     assert "nothing was spent" in page
 
@@ -45,7 +46,7 @@ def test_it_is_mine_alone(alice):
     bill(model, make_user("bob"), timezone.now(), room_id=uuid.uuid4(), room_name="Secret")
     response = signed_in(alice).get(USAGE)
     assert response.context["now"].cost.exact == usd_text(USAGE_PICO)
-    assert "Secret" not in response.content.decode()
+    assert "Secret" not in html_of(response)
     for query in ({"user": str(make_user("eve").pk)}, {"user": "bob@example.com"}, {"team": "none"}):
         assert signed_in(alice).get(USAGE, query).context["now"].sums.calls == 1
 
@@ -84,7 +85,7 @@ def test_invalid_parameters_are_reported(alice):
 
 def test_nothing_in_it_is_inline(alice):
     bill(make_model(), alice, timezone.now())
-    page = signed_in(alice).get(USAGE).content.decode()
+    page = html_of(signed_in(alice).get(USAGE))
     assert not re.search(r"\sstyle=|<style|\son\w+=|<script(?![^>]*\ssrc=)", page)
 
 

@@ -30,4 +30,4 @@ class Command(BaseCommand):
             if len(found) > options["show"]:
                 self.stdout.write("   and more")
         if broken:
-            raise CommandError(f"{broken} of {len(INVARIANTS)} invariants are broken.")
+            raise CommandError(f"{broken} of {len(INVARIANTS)} checks failed.")

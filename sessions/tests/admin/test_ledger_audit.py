@@ -95,7 +95,7 @@ def test_books_in_order(turn) -> None:
     response = superuser().get(AUDIT)
     assert [line.verdict for line in response.context["lines"]] == ["ok"] * len(INVARIANTS)
     text = text_of(response)
-    assert f"All {len(INVARIANTS)} invariants hold" in text
+    assert f"All {len(INVARIANTS)} checks passed" in text
     for invariant in INVARIANTS:
         assert escape(invariant.text) in text
 
@@ -105,7 +105,7 @@ def test_a_breach_is_shown_with_its_row(lost) -> None:
     verdicts = {line.number: line.verdict for line in response.context["lines"]}
     assert verdicts == {invariant.number: "ok" for invariant in INVARIANTS} | {2: "1 breach"}
     text = text_of(response)
-    assert f"1 of {len(INVARIANTS)} invariants are broken" in text
+    assert f"1 of {len(INVARIANTS)} checks failed" in text
     link = page(UsageEvent, "change", lost.pk)
     assert f'no call was made for event <a href="{link}">{lost.pk}</a>' in text
     root = User.objects.get(email="root@example.org")

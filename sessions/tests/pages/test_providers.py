@@ -84,7 +84,9 @@ def test_a_provider_that_cannot_be_reached(staff, server):
 
 def test_a_model_that_the_provider_does_not_list(staff, server):
     server.models = ["other-model"]
-    assert "It does not list good-model: check these model ids." in text_of(staff.post(address_of(server)))
+    assert "Not in the provider's list: good-model. Check the model ID." in text_of(
+        staff.post(address_of(server))
+    )
 
 
 def test_the_address_of_a_result_leads_back(staff, server):

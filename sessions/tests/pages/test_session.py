@@ -252,7 +252,7 @@ def test_the_list_of_sessions_is_bounded_and_the_rest_is_a_click_away(alice, ses
 def test_a_chat_with_one_agent_needs_no_tags(alice):
     agent = make_agent(alice, "solo", make_model())
     page = text_of(browser(alice).get(url("session", make_session(alice, agent))))
-    assert "Write to Solo" in page
+    assert "Message Solo" in page
     assert "data-tag" not in page
 
 
@@ -294,7 +294,7 @@ def test_a_turn_tells_that_one_of_its_calls_has_no_price(api, alice, session, op
     mixed = make_session(alice, make_room(alice, session.room.agents.get(key="ana"), free))
     turn = ask(api, mixed, "@all hello")
     page = text_of(browser(alice).get(url("session-turn", mixed, turn["id"])))
-    assert re.search(r">Turn \$0\.\d+</span><span data-turn-unpriced> \+ unpriced<", page)
+    assert re.search(r">Turn <data [^>]+>\$0\.\d+</data></span><span data-turn-unpriced>\+ unpriced<", page)
     turn = ask(api, mixed, "@cy hello")
     page = text_of(browser(alice).get(url("session-turn", mixed, turn["id"])))
     assert re.search(r">Turn unpriced</span><span data-turn-unpriced hidden>", page)

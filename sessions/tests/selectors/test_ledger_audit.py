@@ -42,7 +42,7 @@ def test_books_in_order(turn) -> None:
 def test_a_breach_is_shown_and_is_the_exit_code(turn, call) -> None:
     Call.objects.filter(pk=call.pk).delete()
     out = StringIO()
-    with pytest.raises(CommandError, match="1 of 8 invariants are broken") as error:
+    with pytest.raises(CommandError, match="1 of 8 checks failed") as error:
         call_command("audit_ledger", stdout=out)
     assert error.value.returncode == 1
     assert f"2. one event per call, one call per event: broken\n   no call was made for event {call.pk}" in (

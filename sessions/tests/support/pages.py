@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
+from accounts.tests.support.html import html_of
 from billing.models import UsageEvent
 from orchestration.models import LlmModel
 from sessions.models import Call, ChatSession, Message, Turn
@@ -23,8 +24,8 @@ def browser(user: User) -> Client:
 
 
 def text_of(response: Any) -> str:
-    text: str = response.content.decode()
-    return text
+    """Return a page's HTML without the whitespace of its templates."""
+    return html_of(response)
 
 
 def assert_leads_to_sign_in(response: Any) -> None:

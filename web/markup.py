@@ -1,0 +1,35 @@
+"""Template tags that every template has without loading them: icons and times."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from django import template
+from django.templatetags.static import static
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+register = template.Library()
+
+ICON = (
+    '<svg class="icon" width="16" height="16" fill="none" stroke="currentColor" stroke-width="1.5"'
+    ' stroke-linecap="round" stroke-linejoin="round" aria-hidden="true" focusable="false">'
+    '<use href="{}#{}"/></svg>'
+)
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """Return an icon of static/icons.svg, as decoration: its button or link needs a label."""
+    return format_html(ICON, static("icons.svg"), name)
+
+
+@register.simple_tag
+def when(moment: datetime | None, css_class: str = "") -> SafeString:
+    """Return a time in UTC, which static/js/times.js shows in the reader's time zone; without a moment an empty one."""
+    css = format_html(' class="{}"', css_class) if css_class else ""
+    if not moment:
+        return format_html("<time{} data-time></time>", css)
+    moment = moment.astimezone(UTC)
+    text = moment.strftime("%Y-%m-%d %H:%M UTC")
+    return format_html('<time{} datetime="{}" data-time>{}</time>', css, moment.isoformat(), text)
