@@ -143,7 +143,7 @@ class LlmModelAdmin(CatalogueAdmin):
     fields: ClassVar[tuple[Any, ...]] = (
         "alias",
         "provider",
-        "model_id",
+        ("model_id", "served_as"),
         ("context_window", "max_output_tokens"),
         ("json_schema", "temperature", "prompt_caching"),
         "left_out",

@@ -128,6 +128,15 @@ class LlmModel(models.Model):
     model_id = models.CharField(
         "model id", max_length=200, help_text="The provider's own name for the model."
     )
+    served_as = models.CharField(
+        "model name in answers",
+        max_length=200,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="What the provider calls the model in its answers, if not the model ID: the model behind a "
+        "deployment of Azure or an alias of a gateway. Prices are looked up by it, too.",
+    )
     context_window = models.PositiveIntegerField(
         validators=[MinValueValidator(1024)], help_text="Tokens, input and output together."
     )

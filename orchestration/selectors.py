@@ -74,6 +74,7 @@ def model_spec(model: LlmModel) -> ModelSpec:
         json_schema=model.json_schema,
         temperature=model.temperature,
         prompt_caching=model.prompt_caching,
+        served_as=model.served_as,
         unsupported=tuple(sorted(model.unsupported)),
         first_token_timeout_s=model.first_token_timeout_s,
     )

@@ -41,8 +41,12 @@ def model_add(
     max_output_tokens: int,
     json_schema: bool = True,
     temperature: bool = True,
+    served_as: str = "",
 ) -> LlmModel:
-    """Add a model at the end of its provider's. `context_window` is input and output. Raises ValidationFailed."""
+    """Add a model at the end of its provider's. `context_window` is input and output. Raises ValidationFailed.
+
+    `served_as`: the provider's name for it in answers, if that is not `model_id`.
+    """
     model = LlmModel(
         alias=alias,
         provider=provider,
@@ -51,6 +55,7 @@ def model_add(
         max_output_tokens=max_output_tokens,
         json_schema=json_schema,
         temperature=temperature,
+        served_as=served_as,
     )
     require_valid(model)
     if max_output_tokens >= context_window:

@@ -71,11 +71,12 @@ def _entry_of(model: LlmModel) -> Any:
         url = base_url_of(model_spec(model))
     except NotConfigured as error:
         raise NotListed(str(error)) from error
+    name = model.served_as or model.model_id
     try:
         # By URL, not by the provider's name: the same model has another price on another server.
-        _, entry = get_snapshot().find_provider_model(model.model_id, None, None, url)
+        _, entry = get_snapshot().find_provider_model(name, None, None, url)
     except LookupError as error:
-        raise NotListed(f"no price known for {model.model_id} at {url}") from error
+        raise NotListed(f"no price known for {name} at {url}") from error
     return entry
 
 

@@ -91,7 +91,7 @@ def compare_model(
         for first, rates in expected.items()
         if first in current and is_other_release(current[first])
     }
-    note = "" if listed.listed_as == model.model_id else f"listed as {listed.listed_as}"
+    note = "" if listed.listed_as == (model.served_as or model.model_id) else f"listed as {listed.listed_as}"
     manual_source = next((row.source for row in current.values() if not row.source.startswith(PACKAGE)), None)
     if differing and manual_source is not None and not replace:
         outcome, added = SyncedModel.KEPT, {}

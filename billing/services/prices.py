@@ -99,6 +99,7 @@ def priced_model_add(
     temperature: bool,
     tiers: Mapping[int, Rates],
     source: str,
+    served_as: str = "",
 ) -> LlmModel:
     """Add a model and its price in one transaction. Raises ValidationFailed.
 
@@ -112,6 +113,7 @@ def priced_model_add(
         max_output_tokens=max_output_tokens,
         json_schema=json_schema,
         temperature=temperature,
+        served_as=served_as,
     )
     for first, rates in tiers.items():
         price_add(model=model, rates=rates, source=source, min_input_tokens=first)

@@ -43,6 +43,8 @@ class ModelSpec:
     """Its answers begin with a thought that has only a closing tag."""
     prompt_caching: bool = True
     """The provider is asked to cache the beginning of prompts."""
+    served_as: str = ""
+    """The provider's name for the model in its answers, if it is not `model_id`, as of a deployment."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
+
+from orchestration.engine.specs import ModelSpec
+from orchestration.gateway.keys import base_url_of
 
 OTHER_MODEL = "other_model"
 """Flag of an answer by a model of another family than the requested one, whose price may differ."""
@@ -12,6 +16,20 @@ VERSION = re.compile(
 )
 """A date or version at the end of a model id, which providers add to the requested one."""
 REGION = re.compile(r"\A(?:us|eu|apac|global|au|jp)\.")
+DEPLOYMENT_HOSTS = re.compile(r"\.(?:openai|cognitiveservices|services\.ai)\.azure\.(?:com|us|cn)\Z")
+"""Azure's hosts, where the model id is the name that somebody gave to a deployment."""
+
+
+def is_requested_model(model: ModelSpec, served: str) -> bool:
+    """Return whether the name in an answer is of the requested model.
+
+    True for a deployment of Azure without `served_as`: its name says nothing about the model behind it.
+    """
+    if model.served_as:
+        return is_same_model(model.served_as, served)
+    if is_same_model(model.model_id, served):
+        return True
+    return DEPLOYMENT_HOSTS.search(urlsplit(base_url_of(model)).hostname or "") is not None
 
 
 def is_same_model(asked: str, served: str) -> bool:

@@ -16,7 +16,7 @@ from orchestration.engine.specs import ModelRequest, ModelSpec, UsageReport
 from orchestration.gateway.error_bodies import is_error
 from orchestration.gateway.errors import CutStream, ErrorEvent, Origin, TimedOut, failure
 from orchestration.gateway.keys import Endpoint
-from orchestration.gateway.served_models import OTHER_MODEL, is_same_model
+from orchestration.gateway.served_models import OTHER_MODEL, is_requested_model
 from orchestration.gateway.sse import (
     BOM,
     DONE,
@@ -290,7 +290,7 @@ async def _drain(chunks: AsyncGenerator[bytes, None]) -> None:
 def _final_report(reader: Reader, model: ModelSpec) -> UsageReport:
     """Return the usage of a complete answer, flagged if another model than the requested one has answered."""
     report = reader.final_report() or NO_FIGURE
-    return report if is_same_model(model.model_id, reader.model_served) else flagged(report, (OTHER_MODEL,))
+    return report if is_requested_model(model, reader.model_served) else flagged(report, (OTHER_MODEL,))
 
 
 def _end_after(error: Exception, reader: Reader, origin: Origin, *, answered: bool) -> Completed | Failed:

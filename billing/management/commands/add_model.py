@@ -44,6 +44,12 @@ class Command(BaseCommand):
         parser.add_argument("--provider", required=True, help="name of the provider")
         parser.add_argument("--model-id", required=True, help="the provider's model ID")
         parser.add_argument(
+            "--served-as",
+            default="",
+            metavar="NAME",
+            help="what the provider calls the model in its answers, if not the model ID, as behind an Azure deployment",
+        )
+        parser.add_argument(
             "--context-window",
             type=int,
             metavar="N",
@@ -76,7 +82,12 @@ class Command(BaseCommand):
         if provider is None:
             names = ", ".join(Provider.objects.values_list("name", flat=True))
             raise CommandError(f"Unknown provider {options['provider']}. Providers: {names}.")
-        named = LlmModel(alias=options["alias"], provider=provider, model_id=options["model_id"])
+        named = LlmModel(
+            alias=options["alias"],
+            provider=provider,
+            model_id=options["model_id"],
+            served_as=options["served_as"],
+        )
         tiers, source = tiers_for(named, options)
         window = options["context_window"] or listed_window(named)
         if window is None:
@@ -91,6 +102,7 @@ class Command(BaseCommand):
                     max_output_tokens=options["max_output"] or min(window // 4, MAX_OUTPUT),
                     json_schema=not options["no_json_schema"],
                     temperature=not options["no_temperature"],
+                    served_as=options["served_as"],
                     tiers=tiers,
                     source=source,
                 )

@@ -148,6 +148,13 @@ def test_the_data_fill_in_window_and_price() -> None:
     assert "USD 0.10 in, 0.40 out per 1M tokens" in text
 
 
+def test_the_name_behind_a_deployment_has_the_price() -> None:
+    add("ours", "--provider", "openai", "--model-id", "our-deployment", "--served-as", "gpt-4.1-nano")
+    model = LlmModel.objects.get(alias="ours")
+    assert (model.model_id, model.served_as) == ("our-deployment", "gpt-4.1-nano")
+    assert rates("ours")[0] == 100_000
+
+
 def test_tiers_come_with_the_price() -> None:
     add("sol", "--provider", "openai", "--model-id", "gpt-6.1-sol")
     assert set(ModelPrice.objects.filter(model__alias="sol").values_list("min_input_tokens", flat=True)) == {

@@ -9,7 +9,7 @@ import pytest
 
 from orchestration.engine.specs import Usage, UsageReport
 from orchestration.gateway.gateway import Gateway
-from orchestration.gateway.served_models import is_same_model
+from orchestration.gateway.served_models import is_requested_model, is_same_model
 from orchestration.gateway.streaming import GatewayConfig
 from orchestration.tests.gateway import ask, completed, failed, reasoning_of, request, spec, text_of
 from orchestration.tests.gateway.support.wires import kind, model, server
@@ -146,6 +146,35 @@ async def test_a_brokers_fee_for_a_key_of_ones_own_is_a_flag(
 )
 def test_the_model_that_answered(asked: str, served: str, is_same: bool) -> None:
     assert is_same_model(asked, served) is is_same
+
+
+@pytest.mark.parametrize(
+    ("served", "flags"), [("gpt-4.1-2025-04-14", ()), ("gpt-4.1-mini-2025-04-14", ("other_model",))]
+)
+async def test_an_answer_is_compared_with_the_name_that_the_catalogue_expects(
+    gateway: Gateway, openai_server: OpenAIServer, served: str, flags: tuple[str, ...]
+) -> None:
+    openai_server.queue(Answer(model=served))
+    model = spec("openai", openai_server.base_url, model_id="our-deployment", served_as="gpt-4.1")
+    assert completed(await ask(gateway, request(model))).report.flags == flags
+
+
+@pytest.mark.parametrize(
+    ("host", "served_as", "is_requested"),
+    [
+        ("mine.openai.azure.com", "", True),
+        ("mine.services.ai.azure.com", "", True),
+        ("mine.openai.azure.com", "gpt-4.1", True),
+        ("mine.openai.azure.com", "gpt-4o", False),
+        ("openai.azure.com.example.org", "", False),
+        ("api.openai.com", "", False),
+    ],
+)
+def test_the_name_of_an_azure_deployment_is_no_other_model(
+    host: str, served_as: str, is_requested: bool
+) -> None:
+    model = spec("openai", f"https://{host}/openai/v1", model_id="our-deployment", served_as=served_as)
+    assert is_requested_model(model, "gpt-4.1-2025-04-14") is is_requested
 
 
 @pytest.mark.parametrize("name", ["content", "reasoning_content"])
