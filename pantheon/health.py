@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
@@ -27,24 +27,30 @@ from sessions.api.base import AsyncAPIView
 from sessions.events.eventlog import event_log
 from sessions.live.journal import JOURNALS, journal_state
 from web.api.schema import operation
-from web.api.shapes import one_of, text
+from web.api.shapes import Shape, mapping, one_of, text
 
 log = logging.getLogger(__name__)
 
 BROKER_TIMEOUT_S = 2.0
 
 
-class HealthShape(serializers.Serializer[Any]):
-    status = one_of("Always `ok`.", "ok")
-    version = text("Pantheon's version.")
+class HealthShape(Shape):
+    # Rendered from the settings.
+    status = one_of("Always `ok`.", "ok", of=lambda _: "ok")
+    version = text("Pantheon's version.", of="VERSION")
 
 
-class ReadyShape(serializers.Serializer[Any]):
+class Readiness(NamedTuple):
+    status: str
+    checks: dict[str, str]
+
+
+class ReadyShape(Shape):
     status = one_of("Whether turns are accepted.", "ok", "unavailable")
-    checks = serializers.DictField(
-        child=serializers.CharField(),
-        help_text="Dependency of a turn -> `ok`, or what is wrong. `processes`, present if `bin/run` started several, "
+    checks = mapping(
+        "Dependency of a turn -> `ok`, or what is wrong. `processes`, present if `bin/run` started several, "
         "names those that are restarting; the status stays `ok` because turns are still accepted and wait.",
+        child=serializers.CharField(),
     )
 
 
@@ -61,7 +67,7 @@ class HealthView(AsyncAPIView):
 
     @operation("Check that the process is up", answers=HealthShape)
     def get(self, request: HttpRequest) -> HttpResponseBase:
-        return JsonResponse({"status": "ok", "version": settings.VERSION})
+        return JsonResponse(HealthShape.render(settings))
 
 
 def check_database() -> str:
@@ -126,6 +132,5 @@ class ReadyView(ApiView):
         # Without workers, turns are still accepted and wait, so a load balancer must keep this web process.
         if (processes := processes_state()) is not None:
             checks["processes"] = processes
-        return Response(
-            {"status": "ok" if ready else "unavailable", "checks": checks}, status=200 if ready else 503
-        )
+        readiness = Readiness("ok" if ready else "unavailable", checks)
+        return Response(ReadyShape.render(readiness), status=200 if ready else 503)

@@ -59,10 +59,6 @@ class InvitationSerializer(serializers.ModelSerializer[Invitation]):
             "revoked_at": {"help_text": "RFC 3339, UTC; null: not revoked."},
         }
 
-    def to_representation(self, invitation: Invitation) -> dict[str, Any]:
-        team = invitation.team and {"id": str(invitation.team.pk), "name": invitation.team.name}
-        return {**super().to_representation(invitation), "team": team}
-
 
 class InvitationChangeSerializer(InvitationSerializer):
     email = serializers.EmailField(read_only=True, help_text="The invited email address.")
@@ -85,7 +81,7 @@ class NewInvitationShape(InvitationShape):
 
 @extend_schema_view(get=operation("List invitations", answers=InvitationShape(many=True)))
 class InvitationsView(AdminApiView, ListAPIView[Invitation]):
-    serializer_class = InvitationSerializer
+    serializer_class = InvitationShape
     staff_permissions = PERMISSIONS
 
     def get_queryset(self) -> Any:
@@ -108,7 +104,7 @@ class InvitationsView(AdminApiView, ListAPIView[Invitation]):
                 base_url=instance_url(request._request),
                 expires_at=data.get("expires_at"),
             )
-        return Response({**InvitationSerializer(invitation).data, "url": url}, status=201)
+        return Response({**InvitationShape(invitation).data, "url": url}, status=201)
 
 
 class InvitationView(AdminApiView):
@@ -116,7 +112,7 @@ class InvitationView(AdminApiView):
 
     @operation("Read an invitation", answers=InvitationShape)
     def get(self, request: Request, invitation_id: str) -> Response:
-        return Response(InvitationSerializer(access_invitation(invitation_id)).data)
+        return Response(InvitationShape(access_invitation(invitation_id)).data)
 
     @operation("Change an open invitation", request=InvitationChangeSerializer, answers=InvitationShape)
     def patch(self, request: Request, invitation_id: str) -> Response:
@@ -126,7 +122,7 @@ class InvitationView(AdminApiView):
         changes = {"team": invitation.team, "expires_at": invitation.expires_at, **serializer.validated_data}
         with transaction.atomic(durable=True):
             invitation_change(invitation=invitation, actor_id=signed_in(request).pk, **changes)
-        return Response(InvitationSerializer(invitation).data)
+        return Response(InvitationShape(invitation).data)
 
     @operation("Revoke an invitation", answers={204: None}, errors=["validation_error"])
     def delete(self, request: Request, invitation_id: str) -> Response:

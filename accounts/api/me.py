@@ -21,16 +21,7 @@ from web.api.shapes import PersonShape
 class MeView(ApiView):
     @operation("Who am I", answers=PersonShape)
     def get(self, request: Request) -> Response:
-        user = signed_in(request)
-        return Response(
-            {
-                "id": str(user.pk),
-                "email": user.email,
-                "name": user.name,
-                "team": user.team and {"id": str(user.team.pk), "name": user.team.name},
-                "is_staff": user.is_staff,
-            }
-        )
+        return Response(PersonShape.render(signed_in(request)))
 
 
 class TokenSerializer(serializers.ModelSerializer[ApiToken]):

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.db import transaction
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.access import access_person, parse_id, signed_in
 from accounts.api.base import AdminApiView
-from accounts.models import User
 from accounts.services.people import user_reactivate, user_suspend
 from web.api.schema import operation
 from web.api.shapes import ManagedPersonShape
@@ -33,7 +30,7 @@ class UserSuspendView(AdminApiView):
         person = access_person(asker, user_id)
         with transaction.atomic(durable=True):
             user_suspend(user=person, actor_id=asker.pk)
-        return Response(person_json(person))
+        return Response(ManagedPersonShape.render(person))
 
 
 class UserReactivateView(AdminApiView):
@@ -45,15 +42,4 @@ class UserReactivateView(AdminApiView):
         person = access_person(asker, user_id)
         with transaction.atomic(durable=True):
             user_reactivate(user=person, actor_id=asker.pk)
-        return Response(person_json(person))
-
-
-def person_json(user: User) -> dict[str, Any]:
-    return {
-        "id": str(user.pk),
-        "email": user.email,
-        "name": user.name,
-        "team": user.team and {"id": str(user.team.pk), "name": user.team.name},
-        "is_staff": user.is_staff,
-        "is_active": user.is_active,
-    }
+        return Response(ManagedPersonShape.render(person))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -16,16 +16,15 @@ from rest_framework.response import Response
 from accounts.access import signed_in
 from accounts.api.base import AdminApiView, ApiView
 from billing.access import access_budget
-from billing.api.budget_shapes import BudgetShape, OwnBudgetShape
+from billing.api.budget_shapes import BudgetShape, OwnBudget, OwnBudgetShape, StaffBudget
 from billing.days import utc_today
-from billing.fields import MAX_USD, usd_text, usd_to_pico
+from billing.fields import MAX_USD, usd_to_pico
 from billing.models import ZERO_UUID, Budget
 from billing.models.budgets import MAX_THRESHOLDS
-from billing.selectors.budgets import BudgetState, Fill, own_fills, people_of, states_of, target_names
+from billing.selectors.budgets import own_fills, people_of, states_of, target_names
 from billing.services.budget_changes import budget_add, budget_change, budget_remove
 from web.api.pagination import page_of_rows
 from web.api.schema import PAGE, operation, page_of
-from web.rfc3339 import rfc3339
 
 
 class ThresholdsSerializerField(serializers.ListField):
@@ -133,7 +132,7 @@ class BudgetsView(ApiView):
     def get(self, request: Request) -> Response:
         fills, links = page_of_rows(request, own_fills(signed_in(request), today=utc_today()))
         names = target_names(fill.budget for fill in fills)
-        results = [own_json(fill, names) for fill in fills]
+        results = OwnBudgetShape.render_all(OwnBudget(fill, names) for fill in fills)
         return Response({**links, "results": results})
 
 
@@ -146,53 +145,5 @@ def budgets_json(budgets: Sequence[Budget]) -> list[dict[str, Any]]:
     states = states_of(budgets, today=utc_today())
     names = target_names(budgets)
     people = people_of(states)
-    return [{**budget_fields(state.budget, names), **current_json(state, people)} for state in states]
-
-
-def budget_fields(budget: Budget, names: Mapping[uuid.UUID, str]) -> dict[str, Any]:
-    return {
-        "id": str(budget.pk),
-        "scope": budget.scope,
-        "target_id": None if budget.target_id == ZERO_UUID else str(budget.target_id),
-        "target_name": names.get(budget.target_id),
-        "applies": budget.applies,
-        "limit_usd": usd_text(budget.limit_pico),
-        "period": budget.period,
-        "hard": budget.hard,
-        "thresholds": budget.thresholds,
-        "created_at": rfc3339(budget.created_at),
-    }
-
-
-def current_json(state: BudgetState, people: Mapping[uuid.UUID, str]) -> dict[str, Any]:
-    """Return the current period; of a per-member budget the fullest member's, and the fullest members."""
-    current: dict[str, Any] = {
-        "start": str(state.current.start),
-        "resets_at": rfc3339(state.current.resets_at),
-        **fill_json(state.current),
-    }
-    if state.budget.applies == Budget.Applies.EACH:
-        current["members"] = state.members
-        current["fullest"] = [
-            {"user_id": str(fill.member_id), "email": people[fill.member_id], **fill_json(fill)}
-            for fill in state.fullest
-        ]
-    return {"current": current}
-
-
-def own_json(fill: Fill, names: Mapping[uuid.UUID, str]) -> dict[str, Any]:
-    return {
-        **budget_fields(fill.budget, names),
-        **fill_json(fill),
-        "starts_at": rfc3339(fill.starts_at),
-        "resets_at": rfc3339(fill.resets_at),
-    }
-
-
-def fill_json(fill: Fill) -> dict[str, Any]:
-    return {
-        "spent_usd": usd_text(fill.spent_pico),
-        "held_usd": usd_text(fill.held_pico),
-        "available_usd": usd_text(fill.available_pico),
-        "percent": float(fill.percent),
-    }
+    rows = [StaffBudget(state, names, people) for state in states]
+    return [BudgetShape.render(row) for row in rows]

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Any
 
-from billing.fields import usd_text
 from billing.money import Money, money
 from billing.reports.events import events_urls
 from billing.reports.filters import key_text
@@ -175,26 +173,3 @@ def formula(projection: Projection) -> str:
     days = "1 day" if so_far.length == 1 else f"{so_far.length} days"
     spent = money(projection.cost_pico).text
     return f"{spent} in {days} of {month.first:%B} ÷ {so_far.length} × {month.length} days"
-
-
-def sums_json(sums: Sums) -> dict[str, Any]:
-    """Return sums as in the API: `input_tokens` is the providers' total, shares are from 0 to 1."""
-    return {
-        "calls": sums.calls,
-        "input_tokens": sums.total_input,
-        "cached_tokens": sums.cache_read_tokens,
-        "cache_write_tokens": sums.cache_write_tokens,
-        "output_tokens": sums.output_tokens,
-        "reasoning_tokens": sums.reasoning_tokens,
-        "cost_usd": usd_text(sums.priced_cost_pico),
-        "estimated_cost_usd": usd_text(sums.estimated_cost_pico),
-        "corrected_cost_usd": usd_text(sums.corrected_cost_pico),
-        "orchestration_cost_usd": usd_text(sums.orchestration_cost_pico),
-        "unpriced_calls": sums.unpriced_calls,
-        "cached_share": text_of(share(sums.cache_read_tokens, sums.total_input)),
-        "orchestration_share": text_of(share(sums.orchestration_cost_pico, sums.cost_pico)),
-    }
-
-
-def text_of(number: Decimal | None) -> str | None:
-    return None if number is None else str(number)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -12,13 +12,54 @@ from accounts.api.base import ApiView
 from billing.fields import PICO_PER_USD
 from billing.models import ModelPrice
 from billing.selectors.prices import current_tiers
-from orchestration.engine.specs import BUCKETS
+from billing.selectors.shapes import usd_field
 from orchestration.models import LlmModel
 from orchestration.selectors import available_models, default_model
-from sessions.api.shapes import ModelShape
 from web.api.pagination import page_of_rows
 from web.api.schema import PAGE, operation, page_of
+from web.api.shapes import Shape, count, flag, part, stated, text
 from web.errors import PantheonError
+
+
+def per_mtok(pico_per_token: int) -> str:
+    """Format a price as USD per million tokens, exact."""
+    return f"{(Decimal(pico_per_token) * 1_000_000 / PICO_PER_USD).normalize():f}"
+
+
+def price(help_text: str, of: str) -> Any:
+    """Return a price field; `of` gives pico-USD per token."""
+    return stated(usd_field(help_text), of, per_mtok)
+
+
+class PriceShape(Shape):
+    # Rendered from a `ModelPrice`.
+    input_usd_per_mtok = price("Of a million tokens of fresh input.", "input_pico")
+    cache_read_usd_per_mtok = price("Of a million tokens read from the cache.", "cache_read_pico")
+    cache_write_5m_usd_per_mtok = price(
+        "Of a million tokens written to the cache for 5 minutes.", "cache_write_5m_pico"
+    )
+    cache_write_1h_usd_per_mtok = price(
+        "Of a million tokens written to the cache for 1 hour.", "cache_write_1h_pico"
+    )
+    output_usd_per_mtok = price("Of a million tokens of output.", "output_pico")
+
+
+class AvailableModel(NamedTuple):
+    model: LlmModel
+    price: ModelPrice | None
+    is_default: bool
+
+
+class ModelShape(Shape):
+    alias = text("What agents name it by.", of="model.alias")
+    provider = text("Who runs it.", of="model.provider.name")
+    model_id = text("The provider's own name of it.", of="model.model_id")
+    context_window = count("Tokens, input and output together.", of="model.context_window")
+    max_output_tokens = count("Tokens of an answer, at most.", of="model.max_output_tokens")
+    json_schema = flag("Takes a JSON schema for its answer.", of="model.json_schema")
+    temperature = flag("Takes a temperature.", of="model.temperature")
+    is_default = flag("Agents that name no model use it.")
+    price = part("Null: unpriced.", PriceShape, allow_null=True)
 
 
 class ModelsView(ApiView):
@@ -32,29 +73,5 @@ class ModelsView(ApiView):
             default = default_model().alias
         except PantheonError:
             default = None  # the configured default has no API key: there is no default until that is fixed
-        results = [model_json(model, tiers[model.pk].get(0), default) for model in models]
-        return Response({**links, "results": results})
-
-
-def model_json(model: LlmModel, price: ModelPrice | None, default: str | None) -> dict[str, Any]:
-    """Return a model with its limits and its price (null: unpriced) in USD per million tokens."""
-    return {
-        "alias": model.alias,
-        "provider": model.provider.name,
-        "model_id": model.model_id,
-        "context_window": model.context_window,
-        "max_output_tokens": model.max_output_tokens,
-        "json_schema": model.json_schema,
-        "temperature": model.temperature,
-        "is_default": model.alias == default,
-        "price": price and price_json(price),
-    }
-
-
-def price_json(price: ModelPrice) -> dict[str, str]:
-    return {f"{bucket}_usd_per_mtok": per_mtok(getattr(price, f"{bucket}_pico")) for bucket in BUCKETS}
-
-
-def per_mtok(pico_per_token: int) -> str:
-    """Format a price as USD per million tokens, exact."""
-    return f"{(Decimal(pico_per_token) * 1_000_000 / PICO_PER_USD).normalize():f}"
+        rows = [AvailableModel(model, tiers[model.pk].get(0), model.alias == default) for model in models]
+        return Response({**links, "results": ModelShape.render_all(rows)})

@@ -15,10 +15,9 @@ from accounts.access import signed_in
 from accounts.api.base import ApiView
 from accounts.models import ApiToken
 from sessions.access import access_agent, access_room, access_session
-from sessions.api.shapes import MessageShape
 from sessions.api.sized_pages import how_many
 from sessions.models import ChatSession, Message
-from sessions.selectors.turns import message_json
+from sessions.selectors.turn_shapes import MessageShape
 from sessions.services.chats import session_create, session_delete, session_rename
 from web.api.schema import operation, page_of, query
 from web.errors import PantheonError
@@ -134,7 +133,7 @@ class MessagesView(ApiView):
             {
                 "next": f"{url}?{query.urlencode()}" if more is not None else None,
                 "previous": None,
-                "results": [message_json(message) for message in page[:limit]],
+                "results": MessageShape.render_all(page[:limit]),
             }
         )
 

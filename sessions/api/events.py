@@ -28,9 +28,10 @@ from sessions.live.database import UNREACHABLE, read_in_request
 from sessions.live.stopping import stopping
 from sessions.metrics import EVENT_SNAPSHOTS
 from sessions.models import Turn
-from sessions.selectors.turns import instant, terminal_fields, turn_json
+from sessions.selectors.turns import terminal_fields, turn_json
 from web.api.schema import header, operation, query
 from web.errors import PantheonError
+from web.rfc3339 import rfc3339
 
 log = logging.getLogger(__name__)
 
@@ -202,7 +203,7 @@ async def snapshot_entry(turn_id: uuid.UUID, seq: int) -> Entry:
 
 
 def entry_now(turn_id: uuid.UUID, seq: int, kind: str, fields: dict[str, Any]) -> Entry:
-    return entry_of(seq, {"type": kind, "turn_id": str(turn_id), "at": instant(timezone.now()), **fields})
+    return entry_of(seq, {"type": kind, "turn_id": str(turn_id), "at": rfc3339(timezone.now()), **fields})
 
 
 async def wait_until_final(turn_id: uuid.UUID, timeout_s: float | None) -> bool:

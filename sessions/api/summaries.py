@@ -18,13 +18,13 @@ from accounts.models import ApiToken, User
 from sessions.access import access_session, access_summary
 from sessions.api.base import AsyncAPIView, LimitedAsTurns
 from sessions.api.events import wait_until_final
-from sessions.api.shapes import SummaryShape, TurnShape
 from sessions.api.turn_answers import headers_of
 from sessions.api.turn_requests import accept_posted
 from sessions.api.turn_schema import WRITTEN
 from sessions.live.database import read_in_request
 from sessions.models import Summary, Turn
-from sessions.selectors.summaries import summary_json
+from sessions.selectors.summaries import SummaryShape
+from sessions.selectors.turn_shapes import TurnShape
 from sessions.selectors.turns import turn_json_by_id
 from sessions.services.accept_once import AcceptedTurn
 from sessions.services.summaries import summary_accept, summary_update
@@ -73,7 +73,7 @@ class SummariesView(LimitedAsTurns, AsyncAPIView, GenericAPIView[Summary]):
     def get(self, request: Request, session_id: str) -> Response:
         session = access_session(signed_in(request), session_id)
         page = self.paginate_queryset(Summary.objects.filter(session=session))
-        return self.get_paginated_response([summary_json(summary) for summary in page or []])
+        return self.get_paginated_response(SummaryShape.render_all(page or []))
 
     @operation(
         "Summarize now",
@@ -104,7 +104,7 @@ class SummariesView(LimitedAsTurns, AsyncAPIView, GenericAPIView[Summary]):
         if summary is None:
             turn.refresh_from_db()
             raise no_summary(turn, headers)
-        return Response(summary_json(summary), status=201, headers=headers)
+        return Response(SummaryShape.render(summary), status=201, headers=headers)
 
 
 def no_summary(turn: Turn, headers: dict[str, str]) -> PantheonError:
@@ -129,4 +129,4 @@ class SummaryView(ApiView):
         summary = access_summary(signed_in(request), summary_id)
         data = SummaryChangeSerializer(data=request.data)
         data.is_valid(raise_exception=True)
-        return Response(summary_json(summary_update(summary=summary, **data.validated_data)))
+        return Response(SummaryShape.render(summary_update(summary=summary, **data.validated_data)))

@@ -13,14 +13,14 @@ from rest_framework.response import Response
 from accounts.access import signed_in
 from accounts.api.base import ApiView
 from accounts.models import ApiToken, User
-from billing.fields import usd_text
+from billing.selectors.shapes import usd
 from sessions.access import access_session
-from sessions.api.shapes import EstimateShape
 from sessions.api.turn_requests import TurnRequestSerializer, fields_of
 from sessions.api.turn_schema import PLAN_ERRORS
 from sessions.services.turn_estimate import turn_estimate
 from sessions.services.turn_request import TurnRequest
 from web.api.schema import operation
+from web.api.shapes import Shape, count, flag
 from web.errors import PantheonError
 
 _estimating: set[uuid.UUID] = set()
@@ -50,8 +50,18 @@ def only_estimate(user: User) -> Iterator[None]:
             _estimating.discard(user.pk)
 
 
+class EstimateShape(Shape):
+    calls = count("Calls of models that the turn typically makes.")
+    low_usd = usd("The shortest way through; null: a model is unpriced.", of="low_pico", allow_null=True)
+    typical_usd = usd(
+        "What such turns mostly cost; null: a model is unpriced.", of="typical_pico", allow_null=True
+    )
+    high_usd = usd("The most it can cost; null: a model is unpriced.", of="high_pico", allow_null=True)
+    fits_budget = flag("Every hard budget has room for its first call.")
+
+
 class TurnEstimateView(ApiView):
-    """`{"calls", "low_usd", "typical_usd", "high_usd", "fits_budget"}`; amounts are null if a model is unpriced."""
+    """The amounts are null if a model is unpriced."""
 
     write_scope = ApiToken.Scope.CHAT
 
@@ -69,12 +79,4 @@ class TurnEstimateView(ApiView):
         )
         with only_estimate(signed_in(request)):
             estimate = turn_estimate(user=signed_in(request), session=session, request=asked)
-        return Response(
-            {
-                "calls": estimate.calls,
-                "low_usd": usd_text(estimate.low_pico),
-                "typical_usd": usd_text(estimate.typical_pico),
-                "high_usd": usd_text(estimate.high_pico),
-                "fits_budget": estimate.fits_budget,
-            }
-        )
+        return Response(EstimateShape.render(estimate))

@@ -6,7 +6,7 @@ from typing import Any
 
 from drf_spectacular.utils import OpenApiResponse
 
-from sessions.api.shapes import TurnShape
+from sessions.selectors.turn_shapes import TurnShape
 from web.api.schema import answer_header, header
 
 PLAN_ERRORS = (

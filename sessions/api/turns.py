@@ -14,13 +14,13 @@ from accounts.access import signed_in
 from accounts.models import ApiToken, User
 from sessions.access import access_session, access_turn
 from sessions.api.base import AsyncAPIView, LimitedAsTurns
-from sessions.api.shapes import TurnShape
 from sessions.api.sized_pages import SizedPages
 from sessions.api.turn_answers import answer
 from sessions.api.turn_requests import TurnRequestSerializer, accept_posted
 from sessions.api.turn_schema import TURN_ANSWERS, TURN_ERRORS, WRITTEN
 from sessions.models import Turn
 from sessions.selectors.portions import text_sizes
+from sessions.selectors.turn_shapes import TurnShape
 from sessions.selectors.turns import turn_json, turns_json
 from sessions.services.turn_accept import turn_accept
 from sessions.services.turn_cancel import turn_cancel

@@ -13,8 +13,9 @@ from django.utils.text import slugify
 from orchestration.engine.context import LISTS
 from sessions.models import ChatSession, Message, Summary
 from sessions.selectors.portions import in_pieces, message_portions, turn_portions
-from sessions.selectors.summaries import summary_json
-from sessions.selectors.turns import instant, turns_json
+from sessions.selectors.summaries import SummaryShape
+from sessions.selectors.turns import turns_json
+from web.rfc3339 import rfc3339
 
 SUMMARIES_AT_ONCE = 10
 
@@ -51,10 +52,10 @@ def session_document(session: ChatSession) -> Json:
         "title": session.title,
         "room": session.room and {"id": str(session.room_id), "name": session.room.name},
         "agent": session.agent and {"id": str(session.agent_id), "key": session.agent.key},
-        "created_at": instant(session.created_at),
-        "exported_at": instant(timezone.now()),
+        "created_at": rfc3339(session.created_at),
+        "exported_at": rfc3339(timezone.now()),
         "turns": StreamedList(chain.from_iterable(map(turns_json, turn_portions(session)))),
-        "summaries": StreamedList(map(summary_json, summaries_of(session))),
+        "summaries": StreamedList(map(SummaryShape.render, summaries_of(session))),
     }
 
 

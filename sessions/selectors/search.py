@@ -24,10 +24,8 @@ from sessions.selectors.search_terms import (
     Terms,
     fold,
     parse_terms,
-    snippet,
     text_matches,
 )
-from sessions.selectors.turns import instant
 from web.api.pagination import refuse_cursor
 from web.errors import PantheonError
 
@@ -179,26 +177,6 @@ def rows_by_id(
     return {
         **messages_by_id,
         **sessions.order_by().in_bulk([row_id for row_id in ids if row_id not in messages_by_id]),
-    }
-
-
-def result_json(row: Message | ChatSession, terms: Terms) -> dict[str, Any]:
-    """Return a result in the API's shape: a message, or a session found by its title."""
-    message = row if isinstance(row, Message) else None
-    session = row if isinstance(row, ChatSession) else row.session
-    return {
-        "kind": "message" if message else "title",
-        "session_id": str(session.pk),
-        "session_title": session.title,
-        "room_id": str(session.room_id) if session.room_id else None,
-        "agent_id": str(session.agent_id) if session.agent_id else None,
-        "turn_id": str(message.turn_id) if message else None,
-        "message_id": str(message.pk) if message else None,
-        "seq": message.seq if message else None,
-        "role": message.role if message else None,
-        "agent_key": (message.agent_key or None) if message else None,
-        "snippet": snippet(beginning_of(row) if isinstance(row, Message) else session.title, terms),
-        "created_at": instant(row.created_at),
     }
 
 

@@ -1,14 +1,13 @@
-"""Summaries: the newest of a session in the engine's types, and in the API's shape."""
+"""Summaries: the newest of a session in the engine's types, and as the API answers it."""
 
 from __future__ import annotations
 
 import uuid
-from typing import Any
 
 from orchestration.engine.specs import SummaryItem, SummarySpec
 from orchestration.engine.summary import FIELDS
 from sessions.models import Summary
-from sessions.selectors.turns import instant
+from web.api.shapes import Shape, count, flag, identifier, moment, parts, stored, text
 
 
 def newest_summary(session_id: uuid.UUID) -> Summary | None:
@@ -42,17 +41,24 @@ def continued_spec(earlier: Summary | None, replaced: Summary | None) -> Summary
     return SummarySpec(before.text, **lists) if earlier or any(lists.values()) else None
 
 
-def summary_json(summary: Summary) -> dict[str, Any]:
-    """Return a summary in the API's shape; items are `{"text", "message_seq", "pinned"}`."""
-    return {
-        "id": str(summary.pk),
-        "session_id": str(summary.session_id),
-        "turn_id": str(summary.turn_id) if summary.turn_id else None,
-        "from_seq": summary.from_seq,
-        "through_seq": summary.through_seq,
-        "text": summary.text,
-        **{field: getattr(summary, field) for field in FIELDS},
-        "used_fallback": summary.used_fallback,
-        "created_at": instant(summary.created_at),
-        "updated_at": instant(summary.updated_at),
-    }
+class SummaryItemShape(Shape):
+    text = text("What is worth remembering.")
+    message_seq = count("The `seq` of the message it came from.", allow_null=True)
+    pinned = flag("Never compressed away.")
+
+
+class SummaryShape(Shape):
+    # Rendered from a `Summary`.
+    id = identifier("The summary.", of="pk")
+    session_id = identifier("The session.")
+    turn_id = identifier("The turn that made it; null in a fork.", allow_null=True)
+    from_seq = count("The first message that it covers.")
+    through_seq = count("The last message that it covers.")
+    text = text("What was said.", allow_blank=True)
+    key_facts = stored(parts("Facts.", SummaryItemShape))
+    decisions = stored(parts("Decisions, with who decided.", SummaryItemShape))
+    open_questions = stored(parts("Questions without an answer.", SummaryItemShape))
+    action_items = stored(parts("What is to be done.", SummaryItemShape))
+    used_fallback = flag("The summarizer's answer was of no use: this is the beginning of what was said.")
+    created_at = moment("When it was made.")
+    updated_at = moment("When it was last changed.")

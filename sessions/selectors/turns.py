@@ -7,13 +7,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from billing.fields import usd_text
 from billing.models import UsageEvent
 from billing.reports.corrections import with_corrections
-from orchestration.engine.specs import UsageReport
 from sessions.models import Call, Message, Turn
-from sessions.selectors.usage import usage_of_buckets, usage_of_events, usage_of_report
-from web.rfc3339 import rfc3339
+from sessions.selectors.turn_shapes import TurnParts, TurnShape
+from sessions.selectors.usage import usage_of_events
 
 AT_ONCE = 1000
 """Ids per statement: databases limit the number of parameters."""
@@ -44,7 +42,8 @@ def turns_json(turns: Sequence[Turn], *, with_text: bool = False) -> list[dict[s
     attempts = Call.objects.filter(turn_id__in=ids).select_related("model").order_by("number")
     calls = grouped(attempts if with_text else attempts.defer("text"))
     events = grouped(with_corrections(UsageEvent.objects.filter(turn_id__in=ids)))
-    return [_turn_json(turn, messages[turn.pk], calls[turn.pk], events[turn.pk], with_text) for turn in turns]
+    rows = [TurnParts(turn, messages[turn.pk], calls[turn.pk], events[turn.pk]) for turn in turns]
+    return [json_with_text(row) if with_text else TurnShape.render(row) for row in rows]
 
 
 def grouped(rows: Iterable[Any]) -> dict[uuid.UUID, list[Any]]:
@@ -54,92 +53,13 @@ def grouped(rows: Iterable[Any]) -> dict[uuid.UUID, list[Any]]:
     return groups
 
 
-def _turn_json(
-    turn: Turn,
-    messages: Sequence[Message],
-    calls: Sequence[Call],
-    events: Sequence[UsageEvent],
-    with_text: bool,
-) -> dict[str, Any]:
-    by_call = {event.pk: event for event in events}
-    texts = {message.pk: message.text for message in messages}
-    steps = [step_json(call, by_call.get(call.pk)) for call in calls]
-    if with_text:
-        for step, call in zip(steps, calls, strict=True):
-            step["text"] = call.text or texts.get(call.step_id, "")
-    return {
-        "id": str(turn.pk),
-        "session_id": str(turn.session_id),
-        "index": turn.index,
-        "mode": turn.mode,
-        "status": turn.status,
-        "stop_reason": turn.stop_reason,
-        "replaces": str(turn.replaces_id) if turn.replaces_id else None,
-        "message": next((message.text for message in messages if message.role == Message.Role.USER), ""),
-        "unknown_tags": turn.unknown_tags,
-        "messages": [message_json(message) for message in messages if message.role != Message.Role.USER],
-        "routing": [{"fallback_reason": None, **decision} for decision in turn.routing],
-        "steps": steps,
-        "usage": usage_of_events(events),
-        "summary_triggered": summary_plan(turn) is not None,
-        "error": turn.error,
-        "created_at": instant(turn.created_at),
-        "completed_at": instant(turn.completed_at),
-    }
-
-
-def summary_plan(turn: Turn) -> Any:
-    """Return the plan of the summary that a turn writes beside its answers, None if it writes none."""
-    if "snapshot" in turn.get_deferred_fields():
-        return turn.summary_plan  # type: ignore[attr-defined]  # of `TurnQuerySet.without_snapshot`
-    return turn.snapshot.get("summarize")
-
-
-def message_json(message: Message) -> dict[str, Any]:
-    """Return a message in the API's shape; a synthesis has no agent."""
-    return {
-        "id": str(message.pk),
-        "turn_id": str(message.turn_id),
-        "seq": message.seq,
-        "role": message.role,
-        "agent_key": message.agent_key or None,
-        "agent_name": message.agent_name or None,
-        "purpose": message.purpose or None,
-        "round": message.round,
-        "model": message.model or None,
-        "text": message.text,
-        "status": message.status,
-        "created_at": instant(message.created_at),
-    }
-
-
-def step_json(call: Call, event: UsageEvent | None) -> dict[str, Any]:
-    """Return one attempt; its usage comes from the ledger once the turn is committed, from the journal before."""
-    if event is not None:
-        usage = usage_of_buckets(event.usage, event.source)
-    elif call.usage is not None:
-        usage = usage_of_report(UsageReport.from_dict(call.usage))
-    else:
-        usage = None
-    error = call.error and {key: call.error[key] for key in ("code", "message", "retryable")}
-    return {
-        "step_id": str(call.step_id),
-        "purpose": call.purpose,
-        "agent_key": call.agent_key or None,
-        "agent_name": call.agent_name or None,
-        "model": call.model.alias,
-        "round": call.round,
-        "attempt": call.attempt,
-        "status": call.status,
-        "error": error,
-        "usage": usage,
-        "cost_usd": usd_text(event.cost_pico) if event else None,
-        "latency_ms": call.latency_ms,
-        "first_token_ms": call.first_token_ms,
-        "cut_for": call.context.get("cut_for"),
-        "fallback_reason": call.context.get("fallback_reason"),
-        "context": call.context,
-    }
+def json_with_text(row: TurnParts) -> dict[str, Any]:
+    """Return a turn for a snapshot: each step has its text so far, which only readers of events need."""
+    turn: dict[str, Any] = TurnShape.render(row)
+    texts = {message.pk: message.text for message in row.messages}
+    for step, call in zip(turn["steps"], row.calls, strict=True):
+        step["text"] = call.text or texts.get(call.step_id, "")
+    return turn
 
 
 def terminal_fields(turn_id: uuid.UUID) -> dict[str, Any]:
@@ -157,8 +77,3 @@ def terminal_fields_of(turn: Turn, events: Iterable[UsageEvent]) -> dict[str, An
         "cost_usd": usage["cost_usd"],
         "error": turn.error,
     }
-
-
-def instant(moment: Any) -> str | None:
-    """Format a moment as RFC 3339 in UTC with a Z; None stays None."""
-    return None if moment is None else rfc3339(moment)

@@ -1,47 +1,65 @@
-"""Usage of calls, in the API's shape."""
+"""Usage of calls and turns, as the API answers it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
+from rest_framework import serializers
+
 from billing.fields import usd_text
 from billing.models import UsageEvent
 from billing.reports.corrections import with_corrections
-from orchestration.engine.specs import Usage, UsageReport
+from billing.selectors.shapes import TokensShape, usd
+from orchestration.engine.specs import UsageReport
+from web.api.shapes import Shape, count, flag, mapping
 
 
-def usage_of_buckets(usage: Usage, source: str) -> dict[str, Any]:
-    """Return token counts: `input_tokens` is the provider's total, `cached_tokens` the part read from a cache."""
-    return {
-        "input_tokens": usage.total_input,
-        "cached_tokens": usage.cache_read,
-        "cache_write_tokens": usage.cache_write,
-        "output_tokens": usage.output,
-        "reasoning_tokens": usage.reasoning,
-        "estimated": source == "estimated",
-    }
+class TurnEvents:
+    """The usage events of a turn, corrections among them."""
+
+    def __init__(self, events: Iterable[UsageEvent]) -> None:
+        self.events = with_corrections(events)
+        self.usages = [event.usage for event in self.events]
+        self.priced = [event for event in self.events if event.cost_pico is not None]
+
+    @property
+    def cost_pico(self) -> int | None:
+        return sum(event.cost_pico or 0 for event in self.priced) if self.priced else None
+
+    @property
+    def by_purpose(self) -> dict[str, str | None]:
+        costs: dict[str, int] = {}
+        for event in self.priced:
+            costs[event.purpose] = costs.get(event.purpose, 0) + (event.cost_pico or 0)
+        return {purpose: usd_text(cost) for purpose, cost in costs.items()}
+
+
+class TurnUsageShape(Shape):
+    # Rendered from `TurnEvents`.
+    calls = count("Calls of models, every attempt counted.", of=lambda turn: len(turn.events))
+    input_tokens = count("Tokens of input.", of=lambda turn: sum(usage.total_input for usage in turn.usages))
+    cached_tokens = count(
+        "Tokens of input that were read from a cache.",
+        of=lambda turn: sum(usage.cache_read for usage in turn.usages),
+    )
+    output_tokens = count("Tokens of output.", of=lambda turn: sum(usage.output for usage in turn.usages))
+    cost_usd = usd("The sum of the priced calls; null: none is priced.", of="cost_pico", allow_null=True)
+    estimated = flag(
+        "Some call's tokens are counted by us.",
+        of=lambda turn: any(event.source == UsageEvent.Source.ESTIMATED for event in turn.events),
+    )
+    unpriced_calls = count("Calls without a price.", of=lambda turn: len(turn.events) - len(turn.priced))
+    by_purpose = mapping("Purpose -> USD.", child=serializers.CharField())
 
 
 def usage_of_report(report: UsageReport) -> dict[str, Any]:
-    return usage_of_buckets(report.usage, report.source)
+    """Return the tokens of one call."""
+    usage: dict[str, Any] = TokensShape.render(report)
+    return usage
 
 
 def usage_of_events(events: Iterable[UsageEvent]) -> dict[str, Any]:
     """Return a turn's usage: every attempt counts; cost is null if no call is priced."""
-    events = with_corrections(events)
-    buckets = [event.usage for event in events]
-    priced = [event for event in events if event.cost_pico is not None]
-    by_purpose: dict[str, int] = {}
-    for event in priced:
-        by_purpose[event.purpose] = by_purpose.get(event.purpose, 0) + (event.cost_pico or 0)
-    return {
-        "calls": len(events),
-        "input_tokens": sum(bucket.total_input for bucket in buckets),
-        "cached_tokens": sum(bucket.cache_read for bucket in buckets),
-        "output_tokens": sum(bucket.output for bucket in buckets),
-        "cost_usd": usd_text(sum(event.cost_pico or 0 for event in priced)) if priced else None,
-        "estimated": any(event.source == UsageEvent.Source.ESTIMATED for event in events),
-        "unpriced_calls": len(events) - len(priced),
-        "by_purpose": {purpose: usd_text(cost) for purpose, cost in by_purpose.items()},
-    }
+    usage: dict[str, Any] = TurnUsageShape.render(TurnEvents(events))
+    return usage

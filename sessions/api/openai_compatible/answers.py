@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from accounts.models import User
 from orchestration.engine.modes import MODES
 from orchestration.engine.purposes import SHOWN
-from sessions.models import Message
+from sessions.models import Agent, Message, Room
+from web.api.shapes import Shape, count, one_of, part, parts, stated, text
 
 SEPARATOR = "\n\n"
 
@@ -42,33 +47,106 @@ def finish_reason(turn: Mapping[str, Any]) -> str:
     return "length" if cut else "stop"
 
 
+def total_of(name: str) -> Callable[[Any], Any]:
+    """Return a function that gives a field of a turn's usage."""
+    return lambda turn: turn["usage"][name]
+
+
+class PromptDetailsShape(Shape):
+    cached_tokens = count("Tokens of input that were read from a cache.", of=total_of("cached_tokens"))
+
+
+class CompletionDetailsShape(Shape):
+    reasoning_tokens = count(
+        "Tokens of output that were reasoning.",
+        of=lambda turn: sum(step["usage"]["reasoning_tokens"] for step in turn["steps"] if step["usage"]),
+    )
+
+
+class CompletionUsageShape(Shape):
+    # Rendered from a turn as the API answers it: all calls and attempts, the manager's too, as they are billed.
+    prompt_tokens = count("Tokens of input of all calls of the turn.", of=total_of("input_tokens"))
+    completion_tokens = count("Tokens of output of all calls of the turn.", of=total_of("output_tokens"))
+    total_tokens = count(
+        "Tokens, input and output.",
+        of=lambda turn: turn["usage"]["input_tokens"] + turn["usage"]["output_tokens"],
+    )
+    # A number, as brokers with this field send it.
+    cost = stated(
+        serializers.FloatField(
+            allow_null=True, help_text="Cost of the turn in USD; null: no call is priced."
+        ),
+        total_of("cost_usd"),
+        lambda usd: None if usd is None else float(usd),
+    )
+    prompt_tokens_details = part("Parts of the input.", PromptDetailsShape, of=lambda turn: turn)
+    completion_tokens_details = part("Parts of the output.", CompletionDetailsShape, of=lambda turn: turn)
+
+
 def usage_of(turn: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the tokens of the whole turn: every call and attempt, the manager's among them, as they are billed."""
-    usage = turn["usage"]
-    reasoning = sum(step["usage"]["reasoning_tokens"] for step in turn["steps"] if step["usage"])
-    return {
-        "prompt_tokens": usage["input_tokens"],
-        "completion_tokens": usage["output_tokens"],
-        "total_tokens": usage["input_tokens"] + usage["output_tokens"],
-        # A number, as brokers with this field send it.
-        "cost": None if usage["cost_usd"] is None else float(usage["cost_usd"]),
-        "prompt_tokens_details": {"cached_tokens": usage["cached_tokens"]},
-        "completion_tokens_details": {"reasoning_tokens": reasoning},
-    }
+    """Return the tokens of the whole turn."""
+    usage: dict[str, Any] = CompletionUsageShape.render(turn)
+    return usage
+
+
+@extend_schema_field({"type": "null"})
+class Nothing(serializers.JSONField):
+    """What OpenAI's shape has and we do not."""
+
+
+class AnswerShape(Shape):
+    role = one_of("Who speaks.", "assistant", of=lambda turn: "assistant")
+    content = text(
+        "An agent's answer; of a room the synthesis, or the answers under their names. Markdown.",
+        of=final_text,
+        allow_blank=True,
+    )
+
+
+class ChoiceShape(Shape):
+    index = count("Always 0.", of=lambda turn: 0)
+    message = part("The answer.", AnswerShape, of=lambda turn: turn)
+    logprobs = stated(Nothing(help_text="Always null."), lambda turn: None)
+    finish_reason = one_of(
+        "`length`: an answer reached its limit of tokens.", "stop", "length", of=finish_reason
+    )
+
+
+class Completion(NamedTuple):
+    turn: Mapping[str, Any]
+    """As the API answers it."""
+    model: str
+    created: int
+
+
+class CompletionShape(Shape):
+    id = text("`chatcmpl-` and the id of the turn.", of=lambda answer: completion_id(answer.turn["id"]))
+    object = one_of("What this is.", "chat.completion", of=lambda answer: "chat.completion")
+    created = count("When the turn was accepted, in seconds since 1970 (UTC).")
+    model = text("The model as it was asked for.")
+    choices = parts("One.", ChoiceShape, of=lambda answer: [answer.turn])
+    usage = part("What the whole turn used.", CompletionUsageShape, of="turn")
+
+
+class CompatibleModel(NamedTuple):
+    id: str
+    place: Room | Agent
+    user: User
+
+
+class CompatibleModelShape(Shape):
+    id = text("`room:<name>-<start of its id>` or `agent:<key>`.")
+    object = one_of("What this is.", "model", of=lambda model: "model")
+    created = count("Seconds since 1970 (UTC).", of=lambda model: int(model.place.created_at.timestamp()))
+    owned_by = text("The id of the account.", of=lambda model: str(model.user.pk))
+    name = text("What the room or the agent is called.", of="place.name")
+
+
+class CompatibleModelsShape(Shape):
+    # Rendered from a list of `CompatibleModel`.
+    object = one_of("What this is.", "list", of=lambda models: "list")
+    data = parts("One's rooms and agents.", CompatibleModelShape, of=lambda models: models)
 
 
 def completion_id(turn_id: object) -> str:
     return f"chatcmpl-{turn_id}"
-
-
-def completion(turn: Mapping[str, Any], *, model: str, created: int) -> dict[str, Any]:
-    """Return the answer to a request that is not streamed."""
-    message = {"role": "assistant", "content": final_text(turn)}
-    return {
-        "id": completion_id(turn["id"]),
-        "object": "chat.completion",
-        "created": created,
-        "model": model,
-        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": finish_reason(turn)}],
-        "usage": usage_of(turn),
-    }

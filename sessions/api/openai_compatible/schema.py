@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiResponse, extend_schema_field
-from rest_framework import serializers
+from drf_spectacular.utils import OpenApiResponse
 
+from sessions.api.openai_compatible.answers import CompletionShape
 from sessions.api.openai_compatible.requests import (
     DEFAULTS,
     EMPTY_EXTRAS,
@@ -16,7 +16,6 @@ from sessions.api.openai_compatible.requests import (
     WITHOUT_EFFECT,
 )
 from web.api.schema import EXTRA_SCHEMAS
-from web.api.shapes import count, one_of, text
 
 OPENAI_ERROR = "OpenAiError"
 
@@ -119,69 +118,6 @@ COMPLETION_REQUEST: dict[str, Any] = {
         },
     },
 }
-
-
-class AnswerShape(serializers.Serializer[Any]):
-    role = one_of("Who speaks.", "assistant")
-    content = text(
-        "An agent's answer; of a room the synthesis, or the answers under their names. Markdown.",
-        allow_blank=True,
-    )
-
-
-@extend_schema_field({"type": "null"})
-class Nothing(serializers.JSONField):
-    """What OpenAI's shape has and we do not."""
-
-
-class ChoiceShape(serializers.Serializer[Any]):
-    index = count("Always 0.")
-    message = AnswerShape(help_text="The answer.")
-    logprobs = Nothing(help_text="Always null.")
-    finish_reason = one_of("`length`: an answer reached its limit of tokens.", "stop", "length")
-
-
-class PromptDetailsShape(serializers.Serializer[Any]):
-    cached_tokens = count("Tokens of input that were read from a cache.")
-
-
-class CompletionDetailsShape(serializers.Serializer[Any]):
-    reasoning_tokens = count("Tokens of output that were reasoning.")
-
-
-class CompletionUsageShape(serializers.Serializer[Any]):
-    prompt_tokens = count("Tokens of input of all calls of the turn.")
-    completion_tokens = count("Tokens of output of all calls of the turn.")
-    total_tokens = count("Tokens, input and output.")
-    cost = serializers.FloatField(
-        allow_null=True, help_text="Cost of the turn in USD; null: no call is priced."
-    )
-    prompt_tokens_details = PromptDetailsShape(help_text="Parts of the input.")
-    completion_tokens_details = CompletionDetailsShape(help_text="Parts of the output.")
-
-
-class CompletionShape(serializers.Serializer[Any]):
-    id = text("`chatcmpl-` and the id of the turn.")
-    object = one_of("What this is.", "chat.completion")
-    created = count("When the turn was accepted, in seconds since 1970 (UTC).")
-    model = text("The model as it was asked for.")
-    choices = ChoiceShape(many=True, help_text="One.")
-    usage = CompletionUsageShape(help_text="What the whole turn used.")
-
-
-class CompatibleModelShape(serializers.Serializer[Any]):
-    id = text("`room:<name>-<start of its id>` or `agent:<key>`.")
-    object = one_of("What this is.", "model")
-    created = count("Seconds since 1970 (UTC).")
-    owned_by = text("The id of the account.")
-    name = text("What the room or the agent is called.")
-
-
-class CompatibleModelsShape(serializers.Serializer[Any]):
-    object = one_of("What this is.", "list")
-    data = CompatibleModelShape(  # type: ignore[assignment]
-        many=True, help_text="One's rooms and agents."
-    )
 
 
 CHUNK: dict[str, Any] = {

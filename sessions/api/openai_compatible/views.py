@@ -16,15 +16,19 @@ from accounts.models import ApiToken, User
 from sessions.access import access_agent_by_key, access_room_by_name
 from sessions.api.base import AsyncAPIView, LimitedAsTurns
 from sessions.api.events import wait_until_final
-from sessions.api.openai_compatible.answers import completion
+from sessions.api.openai_compatible.answers import (
+    CompatibleModel,
+    CompatibleModelShape,
+    CompatibleModelsShape,
+    Completion,
+    CompletionShape,
+)
 from sessions.api.openai_compatible.errors import openai_error
 from sessions.api.openai_compatible.requests import CompletionRequest, read_request
 from sessions.api.openai_compatible.schema import (
     COMPLETION_ANSWERS,
     COMPLETION_REQUEST,
     OPENAI_ERROR,
-    CompatibleModelShape,
-    CompatibleModelsShape,
 )
 from sessions.api.openai_compatible.streaming import completion_stream, error_of
 from sessions.api.turn_answers import headers_of
@@ -68,10 +72,10 @@ class CompatibleModelsView(OpenAiView):
         agents = Agent.objects.of(user).defer("role_prompt")[: Agent.MOST_PER_PERSON]
         names = room_names(rooms)
         models = [
-            *(model_json(f"{ROOM}{names[room.pk]}", room, user) for room in rooms),
-            *(model_json(f"{AGENT}{agent.key}", agent, user) for agent in agents),
+            *(CompatibleModel(f"{ROOM}{names[room.pk]}", room, user) for room in rooms),
+            *(CompatibleModel(f"{AGENT}{agent.key}", agent, user) for agent in agents),
         ]
-        return Response({"object": "list", "data": models})
+        return Response(CompatibleModelsShape.render(models))
 
 
 class CompatibleModelView(OpenAiView):
@@ -83,17 +87,7 @@ class CompatibleModelView(OpenAiView):
     )
     def get(self, request: Request, model: str) -> Response:
         user = signed_in(request)
-        return Response(model_json(model, place_of(user, model), user))
-
-
-def model_json(model: str, place: Room | Agent, user: User) -> dict[str, Any]:
-    return {
-        "id": model,
-        "object": "model",
-        "created": int(place.created_at.timestamp()),
-        "owned_by": str(user.pk),
-        "name": place.name,
-    }
+        return Response(CompatibleModelShape.render(CompatibleModel(model, place_of(user, model), user)))
 
 
 class CompletionsView(LimitedAsTurns, OpenAiView):
@@ -121,8 +115,8 @@ class CompletionsView(LimitedAsTurns, OpenAiView):
         body = await read_in_request(turn_json_by_id, turn.pk)
         if (error := error_of(body)) is not None:
             raise with_headers(error, body, headers)
-        answer = completion(body, model=asked.model, created=int(turn.created_at.timestamp()))
-        return Response(answer, headers=headers)
+        answer = Completion(body, asked.model, int(turn.created_at.timestamp()))
+        return Response(CompletionShape.render(answer), headers=headers)
 
     def _accept(self, request: Request) -> tuple[CompletionRequest, AcceptedTurn]:
         user, key, digest = signed_in(request), idempotency_key(request), request_digest(request)

@@ -15,7 +15,8 @@ from accounts.models import User
 from orchestration.models import LlmModel
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
 from sessions.models import Call, ChatSession, Message
-from sessions.selectors.search import result_json, search
+from sessions.selectors.search import search
+from sessions.selectors.search_results import results_json
 from sessions.services.chats import session_rename
 from sessions.tests.browser.hostile_texts import (
     BROKEN,
@@ -279,7 +280,7 @@ def test_a_hostile_council_is_shown_as_it_is_called(
         expect(alices.get_by_text(TAG).or_(alices.locator("input")).first).to_be_attached()
     assert not ears.wrong, "\n".join(ears.wrong)
     found = search(alice, "Shall", after=None, limit=9)
-    assert [result_json(row, found.terms)["snippet"] for row in found.rows] == [f"Shall we? {TAG}"], (
+    assert [result["snippet"] for result in results_json(found)] == [f"Shall we? {TAG}"], (
         "an API's text; who shows it escapes it"
     )
 

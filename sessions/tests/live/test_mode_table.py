@@ -31,7 +31,7 @@ LITERALS_ALLOWED = {
 DECISIONS = (
     "orchestration/engine/orchestrator.py",
     "orchestration/engine/routing.py",
-    "sessions/api/shapes.py",
+    "sessions/selectors/turn_shapes.py",
 )
 """A manager's decision is to `route` or to `synthesize`: actions, which have the names of two purposes."""
 

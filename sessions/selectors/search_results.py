@@ -1,0 +1,75 @@
+"""Results of a search, as the API answers them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sessions.models import ChatSession, Message
+from sessions.selectors.search import SearchPage, beginning_of
+from sessions.selectors.search_terms import Terms, snippet
+from web.api.shapes import Shape, count, identifier, moment, one_of, text
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """A message, or a session found by its title."""
+
+    row: Message | ChatSession
+    terms: Terms
+
+    @property
+    def message(self) -> Any:
+        """The message with its `beginning`; None of a title."""
+        return self.row if isinstance(self.row, Message) else None
+
+    @property
+    def session(self) -> ChatSession:
+        return self.row.session if isinstance(self.row, Message) else self.row
+
+    @property
+    def snippet(self) -> str:
+        return snippet(beginning_of(self.row) if self.message else self.session.title, self.terms)
+
+    def of_message(self, name: str) -> Any:
+        return getattr(self.message, name, None)
+
+
+class FindShape(Shape):
+    kind = one_of(
+        "What was found: a message, or a session by its title.",
+        *("message", "title"),
+        of=lambda result: "message" if result.message else "title",
+    )
+    session_id = identifier("The session.", of="session.pk")
+    session_title = text("Its title.", of="session.title", allow_blank=True)
+    room_id = identifier("The room; null: an agent alone.", of="session.room_id", allow_null=True)
+    agent_id = identifier("The agent; null: a room.", of="session.agent_id", allow_null=True)
+    turn_id = identifier(
+        "The turn; null of a title.", of=lambda result: result.of_message("turn_id"), allow_null=True
+    )
+    message_id = identifier(
+        "The message; null of a title.", of=lambda result: result.of_message("pk"), allow_null=True
+    )
+    seq = count(
+        "The message's place in the session, from 1; null of a title.",
+        of=lambda result: result.of_message("seq"),
+        allow_null=True,
+    )
+    role = one_of(
+        "Who spoke; null of a title.",
+        *Message.Role.values,
+        of=lambda result: result.of_message("role"),
+        allow_null=True,
+    )
+    agent_key = text(
+        "The agent that spoke; null where none did.",
+        of=lambda result: result.of_message("agent_key"),
+        allow_null=True,
+    )
+    snippet = text("A piece of the text around what was found, on one line.", allow_blank=True)
+    created_at = moment("When the message was stored, or the session made.", of="row.created_at")
+
+
+def results_json(page: SearchPage) -> Any:
+    return FindShape.render_all(SearchResult(row, page.terms) for row in page.rows)

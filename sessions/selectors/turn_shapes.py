@@ -1,0 +1,219 @@
+"""Turns, their messages and their steps, as the API answers them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from rest_framework import serializers
+
+from billing.models import UsageEvent
+from billing.selectors.shapes import TokensShape, usd
+from orchestration.engine.contracts import FALLBACK_REASONS
+from orchestration.engine.purposes import PURPOSES, SHOWN
+from orchestration.engine.specs import UsageReport
+from sessions.models import Call, Message, Turn
+from sessions.models.modes import turn_modes
+from sessions.selectors.usage import TurnEvents, TurnUsageShape
+from web.api.shapes import (
+    Shape,
+    count,
+    flag,
+    identifier,
+    mapping,
+    moment,
+    one_of,
+    part,
+    parts,
+    stated,
+    stored,
+    text,
+    values,
+)
+
+WHY_FALLBACK = (
+    "Why the manager's or summarizer's answer could not be used: `no_answer`; `length`, cut off at the output limit; "
+    "`not_json`; `refused_schema`, JSON that does not fit what was asked for. Null: it was used."
+)
+
+
+class MessageShape(Shape):
+    # Rendered from a `Message`; a synthesis has no agent.
+    id = identifier("The message. An answer's is the `step_id` of the step that made it.", of="pk")
+    turn_id = identifier("The turn it belongs to.")
+    seq = count("Its place in the session, from 1.", min_value=1)
+    role = one_of("Who speaks.", *Message.Role.values)
+    agent_key = text("The agent's key as it was; null for the user and the manager.", allow_null=True)
+    agent_name = text("The agent's name as it was; null for the user and the manager.", allow_null=True)
+    purpose = one_of("What the answer is for; null for the user's text.", *SHOWN, allow_null=True)
+    round = count("The round of the turn, from 1; null for the user's text.", allow_null=True)
+    model = text("The alias of the model that answered; null for the user's text.", allow_null=True)
+    text = text("Markdown.", allow_blank=True)
+    status = one_of("`failed` and `cancelled` answers have what was said before.", *Message.Status.values)
+    created_at = moment("When it was stored.")
+
+
+class FailureShape(Shape):
+    # Rendered from a stored error.
+    code = text("An error code.", of=itemgetter("code"))
+    message = text("What went wrong, for people.", of=itemgetter("message"))
+    retryable = flag("The same may succeed later.", of=itemgetter("retryable"))
+
+
+class Step(NamedTuple):
+    call: Call
+    event: UsageEvent | None
+    """What the call is billed as; None before the turn is committed."""
+
+    @property
+    def usage(self) -> UsageReport | None:
+        """The usage from the ledger once the turn is committed, from the journal before."""
+        if self.event is not None:
+            return UsageReport(self.event.usage, self.event.source)  # type: ignore[arg-type]  # a column
+        return None if self.call.usage is None else UsageReport.from_dict(self.call.usage)
+
+
+class StepShape(Shape):
+    step_id = identifier("The step; its attempts share it.", of="call.step_id")
+    purpose = one_of("What the call is for.", *PURPOSES, of="call.purpose")
+    agent_key = text(
+        "Who was asked; null: the manager or the summarizer.", of="call.agent_key", allow_null=True
+    )
+    agent_name = text("The agent's name as it was.", of="call.agent_name", allow_null=True)
+    model = text("The alias of the model.", of="call.model.alias")
+    round = count("The round that it answers in; of an evaluation, the one that it decides.", of="call.round")
+    attempt = count("From 1.", of="call.attempt", min_value=1)
+    status = one_of("How the call stands.", *Call.Status.values, of="call.status")
+    error = part("Why it failed.", FailureShape, of=lambda step: step.call.error or None, allow_null=True)
+    usage = part("Null until the call is over.", TokensShape, allow_null=True)
+    cost_usd = usd(
+        "What it cost; null: unpriced, or the turn is not committed yet.",
+        of=lambda step: step.event and step.event.cost_pico,
+        allow_null=True,
+    )
+    latency_ms = count("Milliseconds from the request to the end.", of="call.latency_ms", allow_null=True)
+    first_token_ms = count(
+        "Milliseconds from the request to the first token.", of="call.first_token_ms", allow_null=True
+    )
+    cut_for = text(
+        "Whose part the answer began to speak, where it was cut; null: it was not.",
+        of=lambda step: step.call.context.get("cut_for"),
+        allow_null=True,
+    )
+    fallback_reason = one_of(
+        WHY_FALLBACK,
+        *FALLBACK_REASONS,
+        of=lambda step: step.call.context.get("fallback_reason"),
+        allow_null=True,
+    )
+    context = mapping(
+        "Tokens and messages: `window`, `input_budget`, `estimate_before`, `estimate_after`, `summarized`, "
+        "`pruned`; the most that the call can use, `input_bound`, `output_bound`; the provider's `finish_reason`; "
+        "`input_cut` (1: the server read far less than was sent); `overflow_input` (tokens of a refused input); "
+        "and `opened_in_thought` (1: the answer began with a thought that had only a closing tag).",
+        of="call.context",
+    )
+
+
+class SelectionShape(Shape):
+    agent_key = text("Who is asked.")
+    instruction = text("With which instruction; may be empty.", allow_blank=True)
+
+
+class RoutingShape(Shape):
+    round = count("The round that this decides, from 1.", min_value=1)
+    action = one_of("Ask agents, or conclude.", "route", "synthesize")
+    selections = parts("Whom the manager asks.", SelectionShape)
+    reason = text("Why, in the manager's words.", allow_blank=True)
+    used_fallback = flag("The manager's answer was unusable; this is the fallback.")
+    fallback_reason = one_of(WHY_FALLBACK, *FALLBACK_REASONS, allow_null=True)
+
+
+@dataclass(frozen=True, slots=True)
+class TurnParts:
+    """A turn with the rows that belong to it."""
+
+    turn: Turn
+    messages: Sequence[Message]
+    """The user's and the answers, in `seq` order."""
+    calls: Sequence[Call]
+    events: Sequence[UsageEvent]
+
+    @property
+    def steps(self) -> list[Step]:
+        by_call = {event.pk: event for event in self.events}
+        return [Step(call, by_call.get(call.pk)) for call in self.calls]
+
+
+def is_users(message: Message) -> bool:
+    return message.role == Message.Role.USER
+
+
+def summary_plan(turn: Turn) -> Any:
+    """Return the plan of the summary that a turn writes beside its answers, None if it writes none."""
+    if "snapshot" in turn.get_deferred_fields():
+        return turn.summary_plan  # type: ignore[attr-defined]  # of `TurnQuerySet.without_snapshot`
+    return turn.snapshot.get("summarize")
+
+
+class TurnShape(Shape):
+    # Rendered from `TurnParts`.
+    id = identifier("The turn.", of="turn.pk")
+    session_id = identifier("The session it belongs to.", of="turn.session_id")
+    index = count(
+        "Its place in the session, from 1; null: it only summarizes.", of="turn.index", allow_null=True
+    )
+    mode = stated(
+        serializers.ChoiceField(
+            choices=turn_modes(), help_text="How the council answers; `direct`: an agent alone."
+        ),
+        "turn.mode",
+    )
+    status = one_of(
+        "`partial`: somebody answered, somebody failed; `failed`: nobody answered.",
+        *Turn.Status.values,
+        of="turn.status",
+    )
+    stop_reason = one_of(
+        "Why it stopped; null in the other modes, unless budget, cancelled or failed.",
+        *("manager_done", "max_rounds", "max_calls", "repeat", "budget", "cancelled", "failed"),
+        of="turn.stop_reason",
+        allow_null=True,
+    )
+    replaces = identifier("The turn that this is a new version of.", of="turn.replaces_id", allow_null=True)
+    message = text(
+        "The user's text.",
+        of=lambda row: next((message.text for message in row.messages if is_users(message)), ""),
+        allow_blank=True,
+    )
+    unknown_tags = values("Tags that name nobody here.", serializers.CharField(), of="turn.unknown_tags")
+    messages = parts(
+        "The answers, in `seq` order.",
+        MessageShape,
+        of=lambda row: [message for message in row.messages if not is_users(message)],
+    )
+    # Decisions that were stored earlier have no reason.
+    routing = stored(
+        parts(
+            "What the manager decided.",
+            RoutingShape,
+            of=lambda row: [{"fallback_reason": None, **decision} for decision in row.turn.routing],
+        )
+    )
+    steps = parts("Every call of a model, each attempt, in the order they began.", StepShape)
+    usage = part(
+        "What the whole turn used, as it is billed.",
+        TurnUsageShape,
+        of=lambda row: TurnEvents(row.events),
+    )
+    summary_triggered = flag(
+        "Older messages are summarized in this turn.",
+        of=lambda row: summary_plan(row.turn) is not None,
+    )
+    error = stored(part("The first failure.", FailureShape, of="turn.error", allow_null=True))
+    created_at = moment("When it was accepted.", of="turn.created_at")
+    completed_at = moment(
+        "When it was committed; null while it runs.", of="turn.completed_at", allow_null=True
+    )
