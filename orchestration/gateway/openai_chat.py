@@ -201,6 +201,7 @@ class ChatReader:
         delta = choice.get("delta")
         if isinstance(delta, dict):
             thoughts = _text(delta.get("reasoning_content")) or _text(delta.get("reasoning"))
+            thoughts += _thoughts(delta.get("content"))
             if thoughts and (thoughts := self._thoughts.feed(thoughts)):
                 events.append(ReasoningDelta(thoughts))
             for name in ("content", "refusal"):
@@ -226,6 +227,16 @@ def usage_objects(payload: dict[str, Any]) -> list[dict[str, Any]]:
     holders = [*(choices if isinstance(choices, list) else []), payload.get("x_groq"), payload]
     usages = [holder.get("usage") for holder in holders if isinstance(holder, dict)]
     return [usage for usage in usages if isinstance(usage, dict) and usage]
+
+
+def _thoughts(content: Any) -> str:
+    """Return the thoughts in a list of typed parts. Source: Mistral, "Reasoning": `thinking` is a list of parts too."""
+    parts = content if isinstance(content, list) else []
+    return "".join(
+        _text(part.get("thinking"))
+        for part in parts
+        if isinstance(part, dict) and part.get("type") == "thinking"
+    )
 
 
 def _text(value: Any) -> str:

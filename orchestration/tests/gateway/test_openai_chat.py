@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestration.engine.ports import PartialUsage, TextDelta
+from orchestration.engine.ports import PartialUsage, ReasoningDelta, TextDelta
 from orchestration.engine.specs import ChatMessage, Usage
 from orchestration.gateway.errors import ErrorEvent
 from orchestration.gateway.gateway import Gateway
@@ -105,6 +105,20 @@ def test_tool_calls_are_a_stop() -> None:
 
 def test_content_in_parts() -> None:
     parts = [{"type": "thinking", "thinking": []}, {"type": "text", "text": "Hi"}, 7]
+    assert ChatReader().feed({"choices": [{"index": 0, "delta": {"content": parts}}]}) == [TextDelta("Hi")]
+
+
+def test_thoughts_in_parts_of_a_whole_answer() -> None:
+    thinking = [{"type": "text", "text": "Hm, "}, {"type": "text", "text": "yes."}]
+    parts = [{"type": "thinking", "thinking": thinking}, {"type": "text", "text": "Yes."}]
+    answer = {"choices": [{"index": 0, "message": {"content": parts}, "finish_reason": "stop"}]}
+    [chunk] = ChatReader.events_of(answer)
+    assert ChatReader().feed(chunk) == [ReasoningDelta("Hm, yes."), TextDelta("Yes.")]
+
+
+@pytest.mark.parametrize("thinking", [7, None, "", [7], [{"text": "a"}], [{"type": "thinking"}]])
+def test_unusable_thoughts_in_parts(thinking: object) -> None:
+    parts = [{"type": "thinking", "thinking": thinking}, {"type": "thinking"}, {"type": "text", "text": "Hi"}]
     assert ChatReader().feed({"choices": [{"index": 0, "delta": {"content": parts}}]}) == [TextDelta("Hi")]
 
 
