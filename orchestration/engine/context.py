@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 
+from orchestration.engine.efforts import effort_for
 from orchestration.engine.purposes import Purpose
 from orchestration.engine.specs import (
     AgentSpec,
@@ -178,6 +179,7 @@ class Prompt:
     """Answers of this turn that are visible to this speaker."""
     max_output_tokens: int | None = None
     temperature: float | None = None
+    reasoning_effort: str = ""
     json_schema: dict[str, object] | None = None
     speaker_name: str = MANAGER_NAME
     speaker_role: str = ""
@@ -204,6 +206,7 @@ def build_request(spec: TurnSpec, prompt: Prompt) -> tuple[ModelRequest, dict[st
         speaker_role=prompt.speaker_role,
         question=spec.message,
         cache_key=f"{spec.session_id} {prompt.viewer_key or prompt.purpose}",
+        reasoning_effort=effort_for(model, prompt.reasoning_effort),
     )
     raw = estimate_input(request)
     audit = {
@@ -268,6 +271,7 @@ def reply_prompt(
         answers=tuple(answers),
         max_output_tokens=agent.max_output_tokens,
         temperature=agent.temperature,
+        reasoning_effort=agent.reasoning_effort,
         speaker_name=agent.name,
         speaker_role=agent.role_prompt,
     )

@@ -18,6 +18,8 @@ class Opened:
 
     provider_request_id: str = ""
     model_served: str = ""
+    reasoning_effort: str = ""
+    """The effort that was sent: refused ones are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,8 @@ class CallOutcome:
     """No further attempt follows: this one decides the step."""
     model_served: str = ""
     provider_request_id: str = ""
+    reasoning_effort: str = ""
+    """The effort that was sent; empty: none."""
     finish_reason: str = ""
     latency_ms: int = 0
     first_token_ms: int | None = None

@@ -45,6 +45,10 @@ class ModelSpec:
     """The provider is asked to cache the beginning of prompts."""
     served_as: str = ""
     """The provider's name for the model in its answers, if it is not `model_id`, as of a deployment."""
+    reasoning_effort: str = ""
+    """One of EFFORTS, for calls that ask for no other; empty: the model's own."""
+    reasoning_efforts: Sequence[str] = ()
+    """The efforts that the model offers; empty: not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,8 @@ class AgentSpec:
     model: ModelSpec
     temperature: float | None = None
     max_output_tokens: int | None = None
+    reasoning_effort: str = ""
+    """One of EFFORTS; empty: the model's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +210,8 @@ class ModelRequest:
     """The user's message of this turn alone, for the demo model."""
     cache_key: str = ""
     """Equal for calls whose prompts begin alike: of one speaker in one session."""
+    reasoning_effort: str = ""
+    """One of EFFORTS that the model offers; empty: none is sent."""
 
 
 INPUT_BUCKETS = ("input", "cache_read", "cache_write_5m", "cache_write_1h")

@@ -152,6 +152,7 @@ async def run_attempt(
         SpeakerGuard(plan.others),
         ThoughtSplitter(opens_in_thought=plan.request.model.opens_in_thought),
         began_s=ports.clock.monotonic_s(),
+        opened=Opened(reasoning_effort=plan.request.reasoning_effort),
     )
     try:
         with control.interruptible():

@@ -12,8 +12,10 @@ from typing import Any
 
 import httpx2
 
+from orchestration.engine.efforts import effort_sent
 from orchestration.engine.ports import ModelEvent, PartialUsage, ReasoningDelta, TextDelta
 from orchestration.engine.specs import ModelRequest, Usage, UsageReport
+from orchestration.gateway.anthropic_thinking import is_thinking, thinking_fields
 from orchestration.gateway.connections import ProviderClient, ids_listed
 from orchestration.gateway.error_bodies import is_error
 from orchestration.gateway.errors import ErrorEvent
@@ -105,13 +107,19 @@ def request_body(request: ModelRequest) -> dict[str, Any]:
     }
     if system:
         body["system"] = system
-    if request.temperature is not None and model.temperature:
+    thinking = thinking_fields(model.model_id, effort_sent(request), request.max_output_tokens)
+    if "thinking" in refused:
+        thinking.pop("thinking", None)
+    body |= thinking
+    if request.temperature is not None and model.temperature and not is_thinking(thinking):
         body["temperature"] = request.temperature
-    if request.json_schema is not None and model.json_schema:
-        body["output_config"] = {"format": {"type": "json_schema", "schema": request.json_schema}}
+    if request.json_schema is not None and model.json_schema and "output_config" not in refused:
+        form = {"format": {"type": "json_schema", "schema": request.json_schema}}
+        body["output_config"] = body.get("output_config", {}) | form
     if model.prompt_caching and "cache_control" not in refused:
         body |= cached(body)
-    needed = ("max_tokens", "stream")
+    # `output_config` is refused as the field of the schema; it may still have the effort.
+    needed = ("max_tokens", "stream", "output_config")
     return {name: value for name, value in body.items() if name in needed or name not in refused}
 
 

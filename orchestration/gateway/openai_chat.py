@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from orchestration.engine.efforts import effort_sent
 from orchestration.engine.ports import ModelEvent, PartialUsage, ReasoningDelta, TextDelta
 from orchestration.engine.specs import ModelRequest, Usage, UsageReport
 from orchestration.gateway.connections import ProviderClient, ids_listed
@@ -106,6 +107,8 @@ def request_body(request: ModelRequest, host: str) -> dict[str, Any]:
         body["stream_options"] = {"include_usage": True}
     if request.temperature is not None and model.temperature:
         body["temperature"] = request.temperature
+    if effort := effort_sent(request):
+        body["reasoning_effort"] = effort
     if request.json_schema is not None and model.json_schema:
         schema = {
             "name": request.purpose,

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from orchestration.engine.efforts import EFFORTS, effort_sent, refused_key
+from orchestration.engine.efforts import FIELD as EFFORT
 from orchestration.engine.specs import ModelRequest
 
 SYSTEM = "system"
@@ -46,7 +48,7 @@ FIELDS = {
             "output_config",
             "a JSON schema",
             "The prompt describes the JSON instead.",
-            r"output[ _](?:config|format)|json[ _-]?schema|structured[ _]outputs?",
+            r"output[ _](?:config(?!\.effort)|format)|json[ _-]?schema|structured[ _]outputs?",
         ),
         RequestField(
             "stream_options", "stream_options", "Usage is estimated if the server does not report it."
@@ -57,10 +59,19 @@ FIELDS = {
         RequestField("max_tokens", "max_tokens", "max_completion_tokens is sent instead."),
         RequestField("max_completion_tokens", "max_completion_tokens", "max_tokens is sent instead."),
         RequestField(
-            "reasoning_effort",
+            EFFORT,
             "a reasoning effort",
             "The model's own effort is used.",
-            r"reasoning[ _.]effort",
+            r"reasoning[ _.]effort|output_config\.effort|effort (?:parameter|level)"
+            r"|think(?:ing)?(?:[ _](?:budget|level))?",
+        ),
+        *(
+            RequestField(
+                refused_key(effort),
+                f"the reasoning effort {effort!r}",
+                "The nearest that the model offers is used, or the model's own.",
+            )
+            for effort in EFFORTS
         ),
         RequestField("thinking", "thinking", "The model's own setting is used."),
         RequestField("prompt_cache_key", "prompt_cache_key", "Prompts are cached without a hint."),
@@ -89,7 +100,7 @@ REFUSES = re.compile(
     r"|not (?:allowed|permitted|enabled|available|accepted|valid|recognized)"
     r"|unknown|unrecogni[sz]ed|unexpected|unavailable|invalid|cannot find field|deprecated"
     r"|only .{1,40} (?:is|are) allowed|must (?:be|alternate|not)|should alternate|incompatible"
-    r"|extra (?:inputs|fields)|cannot be|does not exist|verified to stream",
+    r"|extra (?:inputs|fields)|cannot be|does not exist|verified to stream|input should be|can't be",
     re.IGNORECASE,
 )
 """Words of a message that refuses something."""
@@ -102,19 +113,46 @@ def field_named(paths: Iterable[str], text: str, sent: Collection[str]) -> str:
     """
     for path in paths:
         if name := _field_of_path(path, text, sent):
-            return name
+            return _effort_named(name, text, sent)
     if not REFUSES.search(text):
         return ""
     places = [(match.start(), name) for name in sent if (match := _named_in(name, text)) is not None]
     if not places:
         return ""
-    name = min(places)[1]
+    # At the same place, "thinking" is the field and not another name for the effort.
+    name = max((found for found in places if found[0] == min(places)[0]), key=lambda found: found[1])[1]
     # Templates that know no system role complain about the order of roles, whatever the order is.
-    return TURNS if TURNS in sent and TURNS in {found for _, found in places} else name
+    if TURNS in sent and TURNS in {found for _, found in places}:
+        return TURNS
+    return _effort_named(name, text, sent)
+
+
+def _effort_named(name: str, text: str, sent: Collection[str]) -> str:
+    """Return the key of the effort that was sent if a refusal of efforts or thinking is about it alone, else `name`."""
+    if name not in (EFFORT, "thinking"):
+        return name
+    effort = next((each for each in EFFORTS if refused_key(each) in sent), "")
+    if not effort:
+        return name
+    if name == "thinking":
+        # The only effort that is sent as a kind of thinking alone.
+        return refused_key(effort) if effort == "none" else name
+    mentioned = re.search(rf"['\"`]{effort}['\"`]|\b{effort}\b.{{0,20}}not supported", text, re.IGNORECASE)
+    return refused_key(effort) if mentioned or OTHER_EFFORTS.search(text) else name
+
+
+OTHER_EFFORTS = re.compile(
+    r"(?:supported|allowed|valid|available) (?:values|levels|options|efforts)|input should be|must be (?:one of|in)"
+    r"|expected one of|unknown variant|budget 0|thinking mode|thinking can(?:'|no)t be disabled|budget to 0",
+    re.IGNORECASE,
+)
+"""Words of a refusal that leaves other efforts."""
 
 
 def _field_of_path(path: str, text: str, sent: Collection[str]) -> str:
     first = snake_case(re.split(r"[.\[]", path, maxsplit=1)[0])
+    if path.startswith(("output_config.effort", "reasoning.effort")):
+        first = EFFORT
     if first == "messages":
         return next(
             (name for name in (TURNS, SYSTEM) if name in sent and _named_in(name, text) is not None), ""
@@ -168,6 +206,10 @@ def fields_of(body: Mapping[str, Any], request: ModelRequest) -> frozenset[str]:
     """Return the keys of FIELDS that a request has."""
     system, messages = conversation_of(request)
     fields = {name for name in FIELDS if body.get(name)} | ({"temperature"} & body.keys())
+    if effort := effort_sent(request):
+        fields |= {EFFORT, refused_key(effort)}
+    if "output_config" in fields and "format" not in body["output_config"]:
+        fields.remove("output_config")
     if system:
         fields.add(SYSTEM)
     if any(one["role"] == other["role"] for one, other in pairwise(messages)):

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import httpx2
 
+from orchestration.engine.efforts import effort_sent
 from orchestration.engine.ports import Completed, Failed, ModelEvent, Opened
 from orchestration.engine.specs import ModelRequest, ModelSpec, UsageReport
 from orchestration.gateway.error_bodies import is_error
@@ -171,7 +172,7 @@ async def model_events(
     """
     reader = wire.reader()
     deadline = _Deadline(config, request.model)
-    served = ""
+    served, effort = "", effort_sent(request)
     end: Completed | Failed
     answered = False
     try:
@@ -179,14 +180,15 @@ async def model_events(
             async with deadline.wait():
                 response = (await stack.enter_async_context(wire.open(request))).http_response
             origin = replace(origin, request_id=_identifier(response.headers.get(wire.request_id_header)))
-            yield Opened(origin.request_id)
+            yield Opened(origin.request_id, reasoning_effort=effort)
             payloads = await stack.enter_async_context(aclosing(_payloads(response, reader, deadline)))
             async for payload in payloads:
                 events = reader.feed(payload)
                 answered = True
                 if reader.model_served != served:
                     served = reader.model_served
-                    yield Opened(origin.request_id or _identifier(reader.response_id), _identifier(served))
+                    identifier = origin.request_id or _identifier(reader.response_id)
+                    yield Opened(identifier, _identifier(served), effort)
                 for event in events:
                     yield event
         # A response can also end cleanly in the middle of an answer, for example if a proxy closes it.
@@ -198,7 +200,7 @@ async def model_events(
         origin = replace(origin, sent=wire.fields(request))
         if isinstance(refusal, httpx2.Response):
             origin = replace(origin, request_id=_identifier(refusal.headers.get(wire.request_id_header)))
-            yield Opened(origin.request_id)
+            yield Opened(origin.request_id, reasoning_effort=effort)
         broke = deadline.expired() if isinstance(error, TimeoutError) else error
         if not isinstance(error, ErrorEvent):
             answered = deadline.has_heard

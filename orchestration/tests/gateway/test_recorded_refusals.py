@@ -28,10 +28,16 @@ SCHEMA = {"type": "object", "properties": {}, "required": [], "additionalPropert
 SHORTEST_QUOTATION = 20
 
 
-def full_request(kind: str, base_url: str, **fields: Any) -> ModelRequest:
+def full_request(kind: str, base_url: str, model_id: str, effort: str) -> ModelRequest:
     """Return a request with everything that a server may refuse."""
     messages = (ChatMessage("user", "[Bob (@bob)]: Yes."), ChatMessage("user", "What is a council?"))
-    return request(spec(kind, base_url, **fields), messages=messages, temperature=0.5, json_schema=SCHEMA)
+    return request(
+        spec(kind, base_url, model_id=model_id),
+        messages=messages,
+        temperature=0.5,
+        json_schema=SCHEMA,
+        reasoning_effort=effort,
+    )
 
 
 def answer_of(case: dict[str, Any]) -> Answer:
@@ -57,7 +63,8 @@ async def test_refusal(
     provider.queue(answer_of(case))
     model_id = case.get("model_id", "test-model-1")
 
-    end = failed(await ask(gateway, full_request(wire, provider.base_url, model_id=model_id)))
+    asked = full_request(wire, provider.base_url, model_id, case.get("effort", ""))
+    end = failed(await ask(gateway, asked))
 
     assert {
         "code": end.code,
