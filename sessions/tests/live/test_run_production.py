@@ -65,12 +65,17 @@ def child_of(production: ServerProcess, role: str) -> int | None:
 
 
 def kill_when_up(production: ServerProcess, role: str) -> int:
-    """`kill -9` the process of a role; return which it was."""
+    """`kill -9` the process of a role; return which it was, once its children have ended too.
+
+    Gunicorn's workers answer for a moment longer, and would be taken for those of the next gunicorn.
+    """
     until(lambda: child_of(production, role), timeout_s=60)
     pid = child_of(production, role)
     assert pid is not None
+    orphans = descendants(pid)
     os.kill(pid, signal.SIGKILL)
     until(lambda: child_of(production, role) != pid)
+    until(gone(orphans))
     return pid
 
 
