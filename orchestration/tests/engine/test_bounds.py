@@ -16,7 +16,7 @@ from orchestration.engine.purposes import Purpose
 from orchestration.engine.routing import routing_schema
 from orchestration.engine.specs import ChatMessage, ModelRequest
 from orchestration.engine.vocabulary import CHARACTERS, WORDS
-from orchestration.tests.engine.world import model_spec
+from orchestration.tests.engine.support.world import model_spec
 
 PIECES = re.compile(r" ?[^\W\d_]+| +(?= )|.", re.DOTALL)
 """Where tokenizers split before they merge: a word includes the space before it."""

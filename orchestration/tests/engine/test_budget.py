@@ -11,7 +11,7 @@ from orchestration.engine.result import TurnResult
 from orchestration.engine.specs import HistoryMessage, Limits, ModelRequest, SummaryPlan, TurnSpec
 from orchestration.engine.steps import BUDGET, RetryPolicy
 from orchestration.engine.turn import run_turn
-from orchestration.tests.engine.world import (
+from orchestration.tests.engine.support.world import (
     World,
     answer,
     ask,

@@ -27,7 +27,7 @@ from orchestration.engine.specs import (
     TurnSpec,
 )
 from orchestration.engine.tokens import estimate_tokens
-from orchestration.tests.engine.world import RELAXED, agent_spec, model_spec, turn_spec
+from orchestration.tests.engine.support.world import RELAXED, agent_spec, model_spec, turn_spec
 
 HISTORY = [
     HistoryMessage(1, "user", "Shall we?"),

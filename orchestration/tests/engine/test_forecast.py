@@ -32,7 +32,7 @@ from orchestration.engine.specs import (
 from orchestration.engine.steps import RetryPolicy
 from orchestration.engine.tokens import BYTES_PER_TOKEN
 from orchestration.engine.turn import run_turn
-from orchestration.tests.engine.world import (
+from orchestration.tests.engine.support.world import (
     RELAXED,
     World,
     agent_spec,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestration.engine.guard import SpeakerGuard, openings_of
-from orchestration.tests.engine.world import RELAXED
+from orchestration.tests.engine.support.world import RELAXED
 
 OPENINGS = [
     *(

@@ -7,7 +7,7 @@ from orchestration.engine.events import RoutingDecided, StepCompleted, StepDelta
 from orchestration.engine.purposes import Purpose
 from orchestration.engine.specs import Limits
 from orchestration.tests.engine.support.council import DEEP, KEYS, decisions, run, texts
-from orchestration.tests.engine.world import (
+from orchestration.tests.engine.support.world import (
     Block,
     World,
     answer,

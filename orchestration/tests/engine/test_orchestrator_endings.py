@@ -15,8 +15,7 @@ from orchestration.engine.specs import Limits, ModelRequest
 from orchestration.engine.steps import EXHAUSTED, RetryPolicy
 from orchestration.engine.turn import run_turn
 from orchestration.tests.engine.support.council import DEEP, KEYS, run, texts
-from orchestration.tests.engine.test_routing import MANAGER_ANSWERS
-from orchestration.tests.engine.world import (
+from orchestration.tests.engine.support.world import (
     RELAXED,
     USAGE,
     Block,
@@ -28,6 +27,7 @@ from orchestration.tests.engine.world import (
     refused,
     unavailable,
 )
+from orchestration.tests.engine.test_routing import MANAGER_ANSWERS
 
 
 @pytest.mark.parametrize("stage", ["route", "reply", "evaluate", "synthesize"])

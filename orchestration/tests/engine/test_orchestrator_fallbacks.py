@@ -11,7 +11,7 @@ from orchestration.engine.specs import Limits
 from orchestration.engine.steps import RetryPolicy
 from orchestration.engine.turn import run_turn
 from orchestration.tests.engine.support.council import DEEP, KEYS, decisions, run, texts
-from orchestration.tests.engine.world import (
+from orchestration.tests.engine.support.world import (
     USAGE,
     Block,
     World,

@@ -10,7 +10,7 @@ from orchestration.engine.ports import Completed, ModelEvent, ReasoningDelta, Te
 from orchestration.engine.specs import Usage, UsageReport
 from orchestration.engine.steps import RetryPolicy
 from orchestration.engine.turn import run_turn
-from orchestration.tests.engine.world import World, agent_spec, model_spec, turn_spec
+from orchestration.tests.engine.support.world import World, agent_spec, model_spec, turn_spec
 
 ALL = UsageReport(usage=Usage(input=1000, output=1234, reasoning=1234), source="provider")
 

@@ -9,7 +9,16 @@ from orchestration.engine.result import TurnResult
 from orchestration.engine.specs import CarriedAnswer, Limits, TurnSpec
 from orchestration.engine.steps import RetryPolicy
 from orchestration.engine.turn import run_turn
-from orchestration.tests.engine.world import Block, World, answer, ask, council_spec, done, refused, turn_spec
+from orchestration.tests.engine.support.world import (
+    Block,
+    World,
+    answer,
+    ask,
+    council_spec,
+    done,
+    refused,
+    turn_spec,
+)
 
 RETRY = RetryPolicy(retries=0)
 KEYS = ("ana", "bob", "cy")

@@ -12,7 +12,15 @@ from orchestration.engine.result import TurnResult
 from orchestration.engine.specs import ModelRequest, TurnSpec
 from orchestration.engine.steps import EXHAUSTED, RetryPolicy
 from orchestration.engine.turn import run_turn
-from orchestration.tests.engine.world import RELAXED, Block, World, answer, refused, turn_spec, unavailable
+from orchestration.tests.engine.support.world import (
+    RELAXED,
+    Block,
+    World,
+    answer,
+    refused,
+    turn_spec,
+    unavailable,
+)
 
 RETRY = RetryPolicy(retries=0)
 KEYS = ("ana", "bob", "cy")

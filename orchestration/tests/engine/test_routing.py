@@ -16,7 +16,7 @@ from orchestration.engine.routing import (
     parse_decision,
     routing_schema,
 )
-from orchestration.tests.engine.world import RELAXED
+from orchestration.tests.engine.support.world import RELAXED
 
 KEYS = ["ana", "bob", "cy", "dee"]
 

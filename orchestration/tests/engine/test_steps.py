@@ -21,7 +21,7 @@ from orchestration.engine.result import TurnResult
 from orchestration.engine.specs import ModelRequest, Usage, UsageReport
 from orchestration.engine.steps import RetryPolicy
 from orchestration.engine.turn import run_turn
-from orchestration.tests.engine.world import USAGE, Block, World, answer, turn_spec, unavailable
+from orchestration.tests.engine.support.world import USAGE, Block, World, answer, turn_spec, unavailable
 
 RETRY = RetryPolicy(retries=2, base_s=1.0, max_wait_s=30.0)
 

@@ -20,7 +20,7 @@ from orchestration.engine.specs import (
 )
 from orchestration.engine.steps import EXHAUSTED
 from orchestration.tests.engine.support.summing import EARLIER, HISTORY, only_summary, run, summing
-from orchestration.tests.engine.world import (
+from orchestration.tests.engine.support.world import (
     Block,
     World,
     answer,

@@ -26,14 +26,14 @@ from orchestration.engine.summary import (
     with_pinned,
 )
 from orchestration.tests.engine.support.summing import EARLIER, HISTORY, only_summary, run
-from orchestration.tests.engine.test_routing import JSON
-from orchestration.tests.engine.world import (
+from orchestration.tests.engine.support.world import (
     RELAXED,
     World,
     answer,
     refused,
     unavailable,
 )
+from orchestration.tests.engine.test_routing import JSON
 
 
 def parse(data: object, earlier: SummarySpec | None = None) -> SummarySpec | None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestration.engine.thoughts import ThoughtSplitter, joined, split_thoughts
-from orchestration.tests.engine.world import RELAXED
+from orchestration.tests.engine.support.world import RELAXED
 
 PARTS = (
     *(

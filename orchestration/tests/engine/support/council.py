@@ -4,7 +4,7 @@ from orchestration.engine.result import TurnResult
 from orchestration.engine.specs import Limits, TurnSpec
 from orchestration.engine.steps import RetryPolicy
 from orchestration.engine.turn import run_turn
-from orchestration.tests.engine.world import (
+from orchestration.tests.engine.support.world import (
     World,
 )
 

@@ -12,7 +12,7 @@ from orchestration.engine.specs import (
 )
 from orchestration.engine.steps import RetryPolicy
 from orchestration.engine.turn import run_turn
-from orchestration.tests.engine.world import (
+from orchestration.tests.engine.support.world import (
     World,
     model_spec,
     turn_spec,
