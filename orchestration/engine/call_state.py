@@ -8,6 +8,8 @@ from typing import Literal
 from orchestration.engine.bounds import most_tokens
 from orchestration.engine.guard import SpeakerGuard
 from orchestration.engine.output_limits import used_up
+from orchestration.engine.overflows import CODE as OVERFLOW
+from orchestration.engine.overflows import overflow_error, overflow_of
 from orchestration.engine.ports import (
     CallError,
     CallOutcome,
@@ -29,6 +31,8 @@ LULL_S = 0.5
 
 CUT_TOKENS = 500
 """Tokens by which a provider must have read less than was sent, to be taken for a server that cuts."""
+INPUT_CUT = "input_cut"
+"""Flag of a call whose server has read far less than was sent."""
 
 NO_USAGE = UsageReport(usage=Usage(), source="none")
 EMPTY = CallError("provider_error", "The model returned an empty answer.", retryable=False)
@@ -141,7 +145,11 @@ class CallState:
                     status = "ok"
             case Failed() as end:
                 error = CallError(end.code, end.message, end.retryable)
+                if final and end.code == OVERFLOW:
+                    error = overflow_error(end, self.request, self.agent)
                 report = end.report or (self.estimate() if end.may_have_cost else NO_USAGE)
+        if input_cut := status == "ok" and self.is_input_cut(report):
+            report = replace(report, flags=(*report.flags, INPUT_CUT))
         first_s = self.first_token_s
         return CallOutcome(
             call_id=call_id,
@@ -157,18 +165,11 @@ class CallState:
             latency_ms=round((ended_s - self.began_s) * 1000),
             first_token_ms=None if first_s is None else round((first_s - self.began_s) * 1000),
             uncounted=self.uncounted_usage(ended_s, report) if report.source == "estimated" else None,
-            input_cut=status == "ok" and self.is_input_cut(report),
-            overflow_input=overflow_input(self.end, self.request) if isinstance(self.end, Failed) else None,
+            input_cut=input_cut,
+            overflow=overflow_of(self.end, self.request) if isinstance(self.end, Failed) else None,
             cut_for=self.guard.cut_for,
             opened_in_thought=self.thoughts.rewound if is_shown and status == "ok" else None,
         )
-
-
-def overflow_input(end: Failed, request: ModelRequest) -> int | None:
-    """Return the size of an input that the server refused as too long; None if it did not say."""
-    if end.code != "context_overflow" or end.input_tokens is not None:
-        return end.input_tokens
-    return None if end.requested_tokens is None else max(1, end.requested_tokens - request.max_output_tokens)
 
 
 def complete_report(report: UsageReport, estimate: UsageReport) -> UsageReport:

@@ -51,7 +51,7 @@ class Window:
 
 def window_of(model: ModelSpec, max_output_tokens: int | None = None) -> Window:
     """Return the division: at most a fifth for the answer, a twentieth (at least 1,024) for estimation errors."""
-    size = model.context_window
+    size = min(model.context_window, model.served_window or model.context_window)
     output = min(max_output_tokens or model.max_output_tokens, model.max_output_tokens, size // 5)
     return Window(size, output, max(1024, size // 20))
 
@@ -185,15 +185,22 @@ class Prompt:
     speaker_role: str = ""
 
 
-def build_request(spec: TurnSpec, prompt: Prompt) -> tuple[ModelRequest, dict[str, int]]:
+def build_request(
+    spec: TurnSpec, prompt: Prompt, most_input: int | None = None
+) -> tuple[ModelRequest, dict[str, int]]:
     """Return the request and the audit of its context.
+
+    `most_input`: a smaller bound than the window's, in uncalibrated tokens.
 
     Audit, in tokens and messages: `window`, `input_budget`, `estimate_raw` (uncalibrated), `estimate_before`,
     `estimate_after`, `summarized` (1: an earlier part is in a summary), `pruned`.
     """
     model = prompt.model
     window = window_of(model, prompt.max_output_tokens)
-    before, pruned, summary = fit(spec, prompt, window.input_budget)
+    budget = window.input_budget
+    if most_input is not None:
+        budget = min(budget, calibrate(most_input, model))
+    before, pruned, summary = fit(spec, prompt, budget)
     request = ModelRequest(
         model=model,
         system=f"{prompt.system}\n\n{summary}" if summary else prompt.system,
@@ -211,7 +218,7 @@ def build_request(spec: TurnSpec, prompt: Prompt) -> tuple[ModelRequest, dict[st
     raw = estimate_input(request)
     audit = {
         "window": window.window,
-        "input_budget": window.input_budget,
+        "input_budget": budget,
         "estimate_raw": raw,
         "estimate_before": calibrate(before, model),
         "estimate_after": calibrate(raw, model),

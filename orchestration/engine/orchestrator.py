@@ -203,6 +203,7 @@ def manager_plan(spec: TurnSpec, progress: Progress, purpose: Purpose, *, attemp
         audit,
         others=() if decides else tuple(openings_of(TO_THE_MANAGER)),
         is_usable=partial(is_decision, spec) if decides else None,
+        shorten=partial(build_request, spec, prompt),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orchestration.engine.context import window_of
 from orchestration.engine.ports import CallError
 from orchestration.engine.purposes import Purpose
 from orchestration.engine.specs import AgentSpec, ModelRequest
@@ -17,7 +18,7 @@ SETTINGS = {
 def limit_name(request: ModelRequest, agent: AgentSpec | None) -> str:
     """Return what to raise for a longer answer: a setting, or a field of the agent or the model."""
     model, limit = request.model, request.max_output_tokens
-    if limit == model.context_window // 5 and limit < model.max_output_tokens:
+    if limit == window_of(model).window // 5 and limit < model.max_output_tokens:
         return f"the context window of the model {model.alias}, of which an answer gets a fifth"
     if request.purpose in SETTINGS and limit < model.max_output_tokens:
         return SETTINGS[request.purpose]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from orchestration.engine.events import EngineEvent
 from orchestration.engine.specs import AgentSpec, ModelRequest, Usage, UsageReport
@@ -75,6 +75,8 @@ class Failed:
     """`context_overflow`: the size of the request as the provider counts it, with the output limit if it counts it."""
     input_tokens: int | None = None
     """`context_overflow`: the input's share of `requested_tokens`."""
+    output_limit_tokens: int | None = None
+    """The model's largest output limit, if the request's is above it."""
 
 
 ModelEvent = Opened | TextDelta | ReasoningDelta | PartialUsage | Completed | Failed
@@ -111,6 +113,20 @@ class CallError:
     code: str
     message: str
     retryable: bool
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """JSON-ready facts: of `context_overflow` what the request needs and what the model takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContextOverflow:
+    """A request that its server refused as too long: tokens as the server counts them, None where it did not say."""
+
+    limit: int | None = None
+    """What the model takes, output included."""
+    input: int | None = None
+    """The size of the input."""
+    output_limit: int | None = None
+    """The model's largest output limit, if only the request's output limit was too large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +168,8 @@ class CallOutcome:
     """None if the provider gave its final count, or no model worked on the call."""
     input_cut: bool = False
     """The server read far less input than was sent: it cut the conversation silently."""
-    overflow_input: int | None = None
-    """The size of an input that was refused as too long, in tokens as the server counts them."""
+    overflow: ContextOverflow | None = None
+    """The server refused the request as too long."""
     cut_for: str = ""
     """The speaker for whom the answer went on, which is cut there."""
     fallback_reason: str | None = None
@@ -173,6 +189,8 @@ class PastCall:
     error: CallError | None
     final: bool
     finish_reason: str = ""
+    overflow: ContextOverflow | None = None
+    """What a call for this slot was refused with as too long: the next one is shorter."""
 
 
 class Journal(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from orchestration.engine.context import MANAGER_NAME, TO_AN_AGENT, build_request, reply_prompt
 from orchestration.engine.control import Control
@@ -68,7 +69,16 @@ def reply_plan(
     prompt = reply_prompt(spec, agent, answers=as_history(answers), instruction=instruction)
     request, audit = build_request(spec, prompt)
     slot = f"{Purpose.REPLY}:{round_number}:{agent.key}"
-    return StepPlan(slot, Purpose.REPLY, agent, round_number, request, audit, others=others_of(spec, agent))
+    return StepPlan(
+        slot,
+        Purpose.REPLY,
+        agent,
+        round_number,
+        request,
+        audit,
+        others=others_of(spec, agent),
+        shorten=partial(build_request, spec, prompt),
+    )
 
 
 def others_of(spec: TurnSpec, agent: AgentSpec) -> tuple[tuple[str, str], ...]:

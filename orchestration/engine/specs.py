@@ -49,6 +49,8 @@ class ModelSpec:
     """One of EFFORTS, for calls that ask for no other; empty: the model's own."""
     reasoning_efforts: Sequence[str] = ()
     """The efforts that the model offers; empty: not known."""
+    served_window: int | None = None
+    """A smaller context window, which the server has named when it refused a longer request."""
 
 
 @dataclass(frozen=True, slots=True)

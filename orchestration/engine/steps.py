@@ -14,6 +14,7 @@ from orchestration.engine.contracts import fallback_reason
 from orchestration.engine.control import Cancelled, Control
 from orchestration.engine.events import StepCompleted, StepDelta, StepFailed, StepStarted
 from orchestration.engine.guard import SpeakerGuard
+from orchestration.engine.overflows import overflow_of, second_try
 from orchestration.engine.ports import (
     CallError,
     CallIntent,
@@ -80,6 +81,18 @@ class StepPlan:
     """Beginnings of lines and their speakers: an answer that goes on as one of them is cut."""
     is_usable: Callable[[str], bool] | None = None
     """Whether an answer has an object that fits its JSON contract; None: it has no contract."""
+    shorten: Callable[[int], tuple[ModelRequest, dict[str, int]]] | None = None
+    """Builds request and context again, within this many input tokens of our plain estimate."""
+    is_second_try: bool = False
+    """The server has refused a longer request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """The attempt after a failed one."""
+
+    plan: StepPlan
+    wait_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,22 +131,25 @@ async def run_step(plan: StepPlan, ports: Ports, control: Control, retry: RetryP
                 plan.round,
             )
         )
+    if past is not None and past.overflow is not None:
+        plan = second_try(plan, past.overflow) or plan
     while True:
-        outcome, wait_s = await run_attempt(plan, step_id, attempt, ports, control, retry)
-        if wait_s is None:
+        outcome, following = await run_attempt(plan, step_id, attempt, ports, control, retry)
+        if following is None:
             return conclude(plan, step_id, outcome, ports)
         try:
             with control.interruptible():
-                await ports.clock.sleep(wait_s)
+                await ports.clock.sleep(following.wait_s)
         except Cancelled:
             return result_of(plan, step_id, "cancelled", "")
+        plan = following.plan
         attempt += 1
 
 
 async def run_attempt(
     plan: StepPlan, step_id: str, attempt: int, ports: Ports, control: Control, retry: RetryPolicy
-) -> tuple[CallOutcome, float | None]:
-    """Make one call; return its outcome, already in the journal, and the pause before a retry (None: no retry)."""
+) -> tuple[CallOutcome, Following | None]:
+    """Make one call; return its outcome, already in the journal, and the attempt that follows."""
     call_id = str(uuid.uuid4())
     if control.cancelled:
         return CallOutcome(call_id, "cancelled", "", NO_USAGE), None
@@ -159,18 +175,29 @@ async def run_attempt(
             await receive(plan, step_id, call_id, state, ports)
     except Cancelled:
         pass  # state.end stays None: the user cancelled the call
-    wait_s = None
+    following = None
     published = plan.purpose.shown and state.has_text
     if isinstance(state.end, Failed) and not published and not control.cancelled:
-        wait_s = retry.wait_s(attempt, state.end, ports.clock.jitter())
+        following = following_attempt(plan, attempt, state.end, ports, retry)
     outcome = state.outcome(
-        call_id, ended_s=ports.clock.monotonic_s(), final=wait_s is None, is_shown=plan.purpose.shown
+        call_id, ended_s=ports.clock.monotonic_s(), final=following is None, is_shown=plan.purpose.shown
     )
     if plan.is_usable is not None and outcome.status != "cancelled":
         usable = outcome.status == "ok" and plan.is_usable(outcome.text)
         outcome = replace(outcome, fallback_reason=None if usable else fallback_reason(outcome))
     await ports.journal.finish(outcome)
-    return outcome, wait_s
+    return outcome, following
+
+
+def following_attempt(
+    plan: StepPlan, attempt: int, failed: Failed, ports: Ports, retry: RetryPolicy
+) -> Following | None:
+    """Return the attempt after a failed one: a shorter request after an overflow, else the same; None: no retry."""
+    if (overflow := overflow_of(failed, plan.request)) is not None:
+        shorter = second_try(plan, overflow)
+        return None if shorter is None else Following(shorter, wait_s=0.0)
+    wait_s = retry.wait_s(attempt, failed, ports.clock.jitter())
+    return None if wait_s is None else Following(plan, wait_s)
 
 
 async def receive(plan: StepPlan, step_id: str, call_id: str, state: CallState, ports: Ports) -> None:

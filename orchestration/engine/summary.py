@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from orchestration.engine.context import (
@@ -27,7 +28,7 @@ from orchestration.engine.contracts import (
 from orchestration.engine.purposes import Purpose
 from orchestration.engine.routing import short_text
 from orchestration.engine.run import Run
-from orchestration.engine.specs import HistoryMessage, SummaryItem, SummarySpec, TurnSpec
+from orchestration.engine.specs import HistoryMessage, ModelRequest, SummaryItem, SummarySpec, TurnSpec
 from orchestration.engine.steps import BUDGET, EXHAUSTED, StepPlan
 from orchestration.engine.tokens import estimate_tokens
 
@@ -111,10 +112,28 @@ def lines_to_summarize(spec: TurnSpec) -> list[HistoryMessage]:
 
 
 def summary_step(spec: TurnSpec, lines: Sequence[HistoryMessage], attempt: int) -> StepPlan:
-    """Plan the call. It gets only the messages to summarize, the longest cut so that all fit."""
+    """Plan the call."""
+    request, audit = summary_request(spec, lines, attempt)
+    return StepPlan(
+        f"{Purpose.SUMMARIZE}:{attempt}",
+        Purpose.SUMMARIZE,
+        None,
+        1,
+        request,
+        audit,
+        is_usable=is_summary,
+        shorten=partial(summary_request, spec, lines, attempt),
+    )
+
+
+def summary_request(
+    spec: TurnSpec, lines: Sequence[HistoryMessage], attempt: int, most_input: int | None = None
+) -> tuple[ModelRequest, dict[str, int]]:
+    """Return the request and its audit. It has only the messages to summarize, the longest cut so that all fit."""
     assert spec.summarizer is not None
     model, most = spec.summarizer, spec.limits.summarizer_max_tokens
-    budget = int(window_of(model, most).input_budget / model.calibration) - estimate_tokens(SYSTEM)
+    budget = int(window_of(model, most).input_budget / model.calibration)
+    budget = min(budget, budget if most_input is None else most_input) - estimate_tokens(SYSTEM)
     earlier = minutes(spec.summary, budget // 2)
     names = [f"#{line.seq} {speaker_of(line)}: " for line in lines]
     spent = FRAME_TOKENS + estimate_tokens(earlier) + sum(estimate_tokens(name) + 1 for name in names)
@@ -134,10 +153,7 @@ def summary_step(spec: TurnSpec, lines: Sequence[HistoryMessage], attempt: int) 
         json_schema=summary_schema(),
         speaker_name="Summarizer",
     )
-    request, audit = build_request(replace(spec, message="", history=(), summary=None), prompt)
-    return StepPlan(
-        f"{prompt.purpose}:{attempt}", prompt.purpose, None, 1, request, audit, is_usable=is_summary
-    )
+    return build_request(replace(spec, message="", history=(), summary=None), prompt, most_input)
 
 
 def fair_share(sizes: Sequence[int], room: int) -> int:

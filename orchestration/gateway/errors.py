@@ -227,6 +227,7 @@ def failed_of(refusal: Refusal, origin: Origin, *, may_have_cost: bool) -> Faile
         limit_tokens=overflow.limit,
         requested_tokens=overflow.requested,
         input_tokens=overflow.input,
+        output_limit_tokens=overflow.limit if overflow.of_output else None,
     )
 
 

@@ -129,7 +129,6 @@ SENTENCES = {
     403: "forbids this: check {key}, what it may use, and {model}",
     404: "does not know this: check {model} and {address}",
     408: "gave up waiting for the request",
-    413: "finds the request too large",
     429: "limits our requests: wait, or check the account's quota",
     500: "is overloaded or out of order (HTTP {status})",
 }
@@ -174,6 +173,8 @@ def refusal_of(
         return Refusal("content_filtered", "The provider's content filter refused this message.", False)
     if (overflow := overflow_of(facts)) is not None:
         return _too_long(overflow, model)
+    if meant == 413:
+        return _too_long(Overflow(), model)
     if meant in (400, 404, 405, 415, 422, 500, 501) and (name := field_named(facts.paths, text, sent)):
         code = next((code for code in facts.codes if re.fullmatch(r"[a-z_]{4,40}", code)), "")
         sentence = f"The provider {model.provider} does not accept {FIELDS[name].label} for {model.model_id}."

@@ -44,5 +44,5 @@ def turn_error(body: dict[str, Any], headers: dict[str, str]) -> PantheonError:
     code = error["code"] if error["code"] in HTTP_STATUS else "internal_error"
     if body["usage"]["calls"]:
         headers = {**headers, "x-should-retry": "false"}
-    details = {"turn_id": body["id"]}
+    details = {**error.get("details", {}), "turn_id": body["id"]}
     return PantheonError(code, error["message"], details, headers=headers, retryable=error["retryable"])

@@ -56,10 +56,15 @@ class MessageShape(Shape):
 
 
 class FailureShape(Shape):
-    # Rendered from a stored error.
+    # Rendered from a stored error. Those that were stored earlier have no details.
     code = text("An error code.", of=itemgetter("code"))
     message = text("What went wrong, for people.", of=itemgetter("message"))
     retryable = flag("The same may succeed later.", of=itemgetter("retryable"))
+    details = mapping(
+        "Facts: of `context_overflow` the `agent`, the `model`, and in tokens what the request needs (`needed_tokens`) "
+        "and what the model takes (`budget_tokens`; null: its server does not say).",
+        of=lambda error: error.get("details") or {},
+    )
 
 
 class Step(NamedTuple):
@@ -111,7 +116,8 @@ class StepShape(Shape):
     context = mapping(
         "Tokens and messages: `window`, `input_budget`, `estimate_before`, `estimate_after`, `summarized`, "
         "`pruned`; the most that the call can use, `input_bound`, `output_bound`; the provider's `finish_reason`; "
-        "`input_cut` (1: the server read far less than was sent); `overflow_input` (tokens of a refused input); "
+        "`input_cut` (1: the server read far less than was sent); of a request refused as too long, in tokens, "
+        "`overflow_input`, `overflow_limit` (what the model takes) and `overflow_output_limit`; "
         "and `opened_in_thought` (1: the answer began with a thought that had only a closing tag).",
         of="call.context",
     )
@@ -212,7 +218,7 @@ class TurnShape(Shape):
         "Older messages are summarized in this turn.",
         of=lambda row: summary_plan(row.turn) is not None,
     )
-    error = stored(part("The first failure.", FailureShape, of="turn.error", allow_null=True))
+    error = part("The first failure.", FailureShape, of="turn.error", allow_null=True)
     created_at = moment("When it was accepted.", of="turn.created_at")
     completed_at = moment(
         "When it was committed; null while it runs.", of="turn.completed_at", allow_null=True

@@ -10,7 +10,7 @@ from typing import Any
 from billing.models import UsageEvent
 from billing.reports.corrections import with_corrections
 from sessions.models import Call, Message, Turn
-from sessions.selectors.turn_shapes import TurnParts, TurnShape
+from sessions.selectors.turn_shapes import FailureShape, TurnParts, TurnShape
 from sessions.selectors.usage import usage_of_events
 
 AT_ONCE = 1000
@@ -75,5 +75,5 @@ def terminal_fields_of(turn: Turn, events: Iterable[UsageEvent]) -> dict[str, An
         "stop_reason": turn.stop_reason,
         "usage": usage,
         "cost_usd": usage["cost_usd"],
-        "error": turn.error,
+        "error": FailureShape.render(turn.error),
     }

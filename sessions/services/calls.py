@@ -17,7 +17,15 @@ from billing.pricing import billed_report, cost_pico
 from billing.selectors.price_book import Prices
 from billing.selectors.unseen import with_unseen_output
 from billing.services.holds import UsedCall
-from orchestration.engine.ports import CallError, CallIntent, CallOutcome, PastCall, Uncounted
+from orchestration.engine.overflows import CODE as OVERFLOW
+from orchestration.engine.ports import (
+    CallError,
+    CallIntent,
+    CallOutcome,
+    ContextOverflow,
+    PastCall,
+    Uncounted,
+)
 from orchestration.engine.specs import Usage, UsageReport
 from orchestration.engine.tokens import tokens_of_bytes, utf8_bytes
 from sessions.models import Call, Turn
@@ -130,8 +138,8 @@ def call_close(call: Call, outcome: CallOutcome, *, at: dt.datetime) -> None:
     call.context = {**call.context, "finish_reason": outcome.finish_reason}
     if outcome.input_cut:
         call.context["input_cut"] = 1
-    if outcome.overflow_input is not None:
-        call.context["overflow_input"] = outcome.overflow_input
+    if outcome.overflow is not None:
+        call.context |= overflow_context(outcome.overflow)
     if outcome.cut_for:
         call.context["cut_for"] = outcome.cut_for
     if outcome.fallback_reason is not None:
@@ -141,6 +149,20 @@ def call_close(call: Call, outcome: CallOutcome, *, at: dt.datetime) -> None:
     call.finished_at = at
     call.latency_ms = outcome.latency_ms
     call.first_token_ms = outcome.first_token_ms
+
+
+def overflow_context(overflow: ContextOverflow) -> dict[str, int]:
+    """Return the figures of a refusal as parts of a call's context, which `overflow_in` reads."""
+    figures = dataclasses.asdict(overflow).items()
+    return {f"overflow_{name}": tokens for name, tokens in figures if tokens is not None}
+
+
+def overflow_in(call: Call) -> ContextOverflow | None:
+    """Return the figures that a call was refused with as too long; None: it was not refused for that."""
+    names = (figure.name for figure in dataclasses.fields(ContextOverflow))
+    figures = {name: call.context.get(f"overflow_{name}") for name in names}
+    is_overflow = call.error is not None and call.error["code"] == OVERFLOW
+    return ContextOverflow(**figures) if is_overflow or any(figures.values()) else None
 
 
 def call_estimate(call: Call, uncounted: Uncounted, *, is_held: bool) -> None:
@@ -224,9 +246,12 @@ def past_calls(calls: Iterable[Call]) -> dict[str, PastCall]:
     """Return slot -> its newest call, for a resumed turn. The calls must be ended and in order."""
     past: dict[str, PastCall] = {}
     for call in calls:
-        error = call.error and CallError(call.error["code"], call.error["message"], call.error["retryable"])
+        error = call.error and CallError(
+            call.error["code"], call.error["message"], call.error["retryable"], call.error.get("details", {})
+        )
         final = call.error["final"] if call.error else True
         finish_reason = call.context.get("finish_reason", "")
+        earlier = past.get(call.slot)
         past[call.slot] = PastCall(
             str(call.step_id),
             call.attempt,
@@ -235,6 +260,7 @@ def past_calls(calls: Iterable[Call]) -> dict[str, PastCall]:
             error,
             final,
             finish_reason,
+            overflow_in(call) or (earlier.overflow if earlier else None),
         )
     return past
 

@@ -84,9 +84,13 @@ def agent_specs(
 
 def observed_spec(model: LlmModel, observed: Observations) -> ModelSpec:
     """Return a model with what the user's newest calls have shown about it."""
-    seen = observed.get(model.pk, Observation())
+    seen, spec = observed.get(model.pk, Observation()), model_spec(model)
     return dataclasses.replace(
-        model_spec(model), calibration=seen.calibration, opens_in_thought=seen.opens_in_thought
+        spec,
+        calibration=seen.calibration,
+        opens_in_thought=seen.opens_in_thought,
+        served_window=seen.served_window,
+        max_output_tokens=min(spec.max_output_tokens, seen.most_output or spec.max_output_tokens),
     )
 
 

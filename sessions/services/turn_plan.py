@@ -214,12 +214,13 @@ def limits_of(room: Room | None, request: TurnRequest, client: ClientContext | N
 
 
 def refuse_overflow(spec: TurnSpec) -> None:
-    """Raise `context_overflow`, with both figures, for a message that no pruning can make fit."""
+    """Raise `context_overflow`, with both figures, for a message that no pruning can make fit.
+
+    By the catalogue's window: what a server once named may be out of date, and a longer request would never be tried.
+    """
     for agent in list_candidates(spec):
-        needed, budget = (
-            least_input(spec, agent),
-            window_of(agent.model, agent.max_output_tokens).input_budget,
-        )
+        needed, model = least_input(spec, agent), replace(agent.model, served_window=None)
+        budget = window_of(model, agent.max_output_tokens).input_budget
         if needed > budget:
             raise PantheonError(
                 "context_overflow",

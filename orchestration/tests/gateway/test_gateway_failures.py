@@ -49,7 +49,7 @@ class TestRefusals:
             (403, "provider_error", False, KEY_ENV),
             (404, "provider_error", False, "test-model-1"),
             (408, "provider_timeout", True, "gave up"),
-            (413, "provider_error", False, "too large"),
+            (413, "context_overflow", False, "too long"),
             (422, "provider_error", False, "422"),
             (429, "provider_unavailable", True, "limits"),
             (500, "provider_unavailable", True, "500"),

@@ -79,6 +79,14 @@ class AnthropicServer(ProviderServer):
             return 400, bad, "A maximum of 4 blocks with cache_control may be provided."
         return None
 
+    def too_long_message(self, size: int, output: int, window: int) -> str:
+        if size > window:
+            return f"prompt is too long: {size} tokens > {window} maximum"
+        return (
+            f"input length and `max_tokens` exceed context limit: {size} + {output} > {window}, decrease input length "
+            "or `max_tokens` and try again"
+        )
+
     def given_key(self, headers: dict[str, str]) -> str:
         return headers.get("x-api-key") or super().given_key(headers)
 

@@ -62,6 +62,16 @@ class OpenAIServer(ProviderServer):
             )
         return None
 
+    def output_limit(self, body: dict[str, Any]) -> int:
+        return int(body.get("max_completion_tokens") or body.get("max_tokens") or 0)
+
+    def too_long_message(self, size: int, output: int, window: int) -> str:
+        return (
+            f"This model's maximum context length is {window} tokens. However, you requested {size + output} tokens "
+            f"({size} in the messages, {output} in the completion). Please reduce the length of the messages or "
+            "completion."
+        )
+
     def request_text(self, body: dict[str, Any]) -> str:
         return "\n".join(message["content"] for message in body["messages"])
 

@@ -61,6 +61,10 @@ class ProviderServer:
         self.default = Answer()
         self.count_input: Callable[[str], int] = count_tokens
         """The tokenizer for billing requests whose answer has no usage."""
+        self.window: int | None = None
+        """The context window in tokens: a longer request is rejected in the API's own words; None: none is."""
+        self.cuts_input_at: int | None = None
+        """Read only this many tokens of a request, without an error."""
         self.key: str | None = None
         """The only accepted key; None: any."""
         self.models: list[str] = []
@@ -136,6 +140,13 @@ class ProviderServer:
 
     def refuse(self, body: dict[str, Any], headers: dict[str, str]) -> tuple[int, str, str] | None:
         """Return (status, error type, message) for a request that the real API would reject."""
+        raise NotImplementedError
+
+    def output_limit(self, body: dict[str, Any]) -> int:
+        return int(body.get("max_tokens") or 0)
+
+    def too_long_message(self, size: int, output: int, window: int) -> str:
+        """Return what the real API says of a request that does not fit; sizes in tokens."""
         raise NotImplementedError
 
     def given_key(self, headers: dict[str, str]) -> str:
@@ -243,7 +254,7 @@ class ProviderServer:
             return await self._refused(exchange, Answer(status=401, error_message=message))
         if lists:
             return await self._listed(exchange, self.models_answer)
-        if refusal := self.refuse(served.body, served.headers):
+        if refusal := self.refuse(served.body, served.headers) or self._refuse_too_long(served.body):
             status, type_, message = refusal
             return await self._refused(
                 exchange, Answer(status=status, error_type=type_, error_message=message)
@@ -260,6 +271,12 @@ class ProviderServer:
         await exchange.head(200, {**self._headers(served, answer), "transfer-encoding": "chunked"})
         await self._stream(exchange, answer)
         await exchange.write(b"0\r\n\r\n")
+
+    def _refuse_too_long(self, body: dict[str, Any]) -> tuple[int, str, str] | None:
+        size, output = self.count_input(self.request_text(body)), self.output_limit(body)
+        if self.window is None or size + output <= self.window:
+            return None
+        return 400, "invalid_request_error", self.too_long_message(size, output, self.window)
 
     def _next_answer(self, body: dict[str, Any]) -> Answer:
         texts = self.request_text(body)
@@ -352,7 +369,8 @@ class ProviderServer:
         return True
 
     def _bill(self, served: Served, answer: Answer, *, output: int, reasoning: int) -> None:
-        base = answer.usage or Usage(input=self.count_input(self.request_text(served.body)))
+        size = self.count_input(self.request_text(served.body))
+        base = answer.usage or Usage(input=min(size, self.cuts_input_at or size))
         served.usage = replace(base, output=output, reasoning=reasoning)
 
     def _bill_whole(self, served: Served, answer: Answer) -> None:

@@ -191,7 +191,16 @@ class World:
         for write in self.journal[:writes]:
             if isinstance(write, CallIntent):
                 intents[write.call_id] = write
-                found[write.slot] = PastCall(write.step_id, write.attempt, "interrupted", "", None, True)
+                earlier = found.get(write.slot)
+                found[write.slot] = PastCall(
+                    write.step_id,
+                    write.attempt,
+                    "interrupted",
+                    "",
+                    None,
+                    True,
+                    overflow=earlier.overflow if earlier else None,
+                )
             else:
                 intent = intents[write.call_id]
                 found[intent.slot] = PastCall(
@@ -202,6 +211,7 @@ class World:
                     write.error,
                     write.final,
                     write.finish_reason,
+                    write.overflow or found[intent.slot].overflow,
                 )
         return found
 
