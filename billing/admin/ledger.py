@@ -61,6 +61,8 @@ class FlaggedFilter(admin.SimpleListFilter):
         "inference_geo:": "Other region",
         "output_unknown": "Output unknown",
         "usage_fell": "Usage fell",
+        "input_cut": "Input cut by the server",
+        "context_limit:": "Refused as too long",
     }
     """The beginning of a flag -> its label."""
 

@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -20,6 +20,7 @@ from billing.models import ModelPrice
 from billing.models.bucket_columns import RATES
 from billing.money import rate_text
 from billing.pricing import price_for
+from billing.selectors.served_windows import ServedWindow, served_windows
 from billing.services.price_check import doubt_about
 from billing.services.prices import Rates, price_add, price_until, rate_pico
 from orchestration.admin import LlmModelAdmin
@@ -37,8 +38,8 @@ class PricedModelAdmin(LinkedAdmin, LlmModelAdmin):
     """The catalogue's models with their current prices."""
 
     list_display = (*LlmModelAdmin.list_display[:4], "price", *LlmModelAdmin.list_display[4:])
-    fields = (*LlmModelAdmin.fields, "price", "price_links")
-    readonly_fields = (*LlmModelAdmin.readonly_fields, "price", "price_links")
+    fields = (*LlmModelAdmin.fields, "observed_window", "price", "price_links")
+    readonly_fields = (*LlmModelAdmin.readonly_fields, "observed_window", "price", "price_links")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[LlmModel]:
         return super().get_queryset(request).prefetch_related("prices")
@@ -60,6 +61,20 @@ class PricedModelAdmin(LinkedAdmin, LlmModelAdmin):
             changelist_link("Prices", "billing_modelprice", model__id__exact=row.pk),
         ]
 
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """Warn of models whose servers take less than the catalogue says."""
+        if request.method == "GET":
+            found = served_windows()
+            for model in LlmModel.objects.enabled().filter(pk__in=found):
+                if sentence := window_sentence(model, found[model.pk]):
+                    messages.warning(request, f"{model.alias}: {sentence}")
+        return super().changelist_view(request, extra_context)
+
+    @admin.display(description="Window of the server")
+    def observed_window(self, model: LlmModel) -> str:
+        found = None if model._state.adding else served_windows(model.pk).get(model.pk)
+        return (found and window_sentence(model, found)) or "-"
+
     @admin.display(description="USD per 1M tokens")
     def price(self, model: LlmModel) -> str:
         if model._state.adding:
@@ -80,6 +95,22 @@ class PricedModelAdmin(LinkedAdmin, LlmModelAdmin):
             reverse("admin:billing_modelprice_add"),
             model.pk,
         )
+
+
+def window_sentence(model: LlmModel, found: ServedWindow) -> str:
+    """Return what is wrong with a model's context window, empty if the catalogue has been corrected since."""
+    if found.tokens >= model.context_window:
+        return ""
+    day = f"{found.at:%b} {found.at.day}, {found.at.year}"
+    if found.is_cut:
+        return (
+            f"On {day}, its server read {found.tokens:,} tokens of a longer input, without an error. Raise its context "
+            "length (Ollama: OLLAMA_CONTEXT_LENGTH), or lower the context window to it."
+        )
+    return (
+        f"On {day}, its server refused a request as too long: it takes {found.tokens:,} tokens. Lower the context "
+        "window to that, or raise it at the server."
+    )
 
 
 class RateField(forms.DecimalField):

@@ -33,6 +33,8 @@ CUT_TOKENS = 500
 """Tokens by which a provider must have read less than was sent, to be taken for a server that cuts."""
 INPUT_CUT = "input_cut"
 """Flag of a call whose server has read far less than was sent."""
+CONTEXT_LIMIT = "context_limit"
+"""Flag of a request that was refused as too long, followed by what the model takes: `context_limit:8192`."""
 
 NO_USAGE = UsageReport(usage=Usage(), source="none")
 EMPTY = CallError("provider_error", "The model returned an empty answer.", retryable=False)
@@ -148,8 +150,11 @@ class CallState:
                 if final and end.code == OVERFLOW:
                     error = overflow_error(end, self.request, self.agent)
                 report = end.report or (self.estimate() if end.may_have_cost else NO_USAGE)
+        overflow = overflow_of(self.end, self.request) if isinstance(self.end, Failed) else None
         if input_cut := status == "ok" and self.is_input_cut(report):
             report = replace(report, flags=(*report.flags, INPUT_CUT))
+        if overflow is not None and overflow.limit is not None:
+            report = replace(report, flags=(*report.flags, f"{CONTEXT_LIMIT}:{overflow.limit}"))
         first_s = self.first_token_s
         return CallOutcome(
             call_id=call_id,
@@ -166,7 +171,7 @@ class CallState:
             first_token_ms=None if first_s is None else round((first_s - self.began_s) * 1000),
             uncounted=self.uncounted_usage(ended_s, report) if report.source == "estimated" else None,
             input_cut=input_cut,
-            overflow=overflow_of(self.end, self.request) if isinstance(self.end, Failed) else None,
+            overflow=overflow,
             cut_for=self.guard.cut_for,
             opened_in_thought=self.thoughts.rewound if is_shown and status == "ok" else None,
         )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from orchestration.engine.specs import ModelRequest, Usage, UsageReport
 
 BYTES_PER_TOKEN = 4
+WITHOUT_SPACES = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\ua4cf\uf900-\ufaff]+")
+"""Thai, Lao, Burmese, Khmer, Chinese and Japanese."""
 MESSAGE_OVERHEAD = 4
 """Tokens that a chat template adds per message."""
 
@@ -26,10 +29,17 @@ def tokens_of_bytes(size: int) -> int:
 
 
 def least_input_tokens(request: ModelRequest) -> int:
-    """Return a lower bound of a request's input tokens for any tokenizer: a token holds at most one word."""
-    return sum(
-        len(text.split()) for text in (request.system, *(message.text for message in request.messages))
-    )
+    """Return a lower bound of a request's input tokens for any tokenizer."""
+    return sum(map(least_tokens, (request.system, *(message.text for message in request.messages))))
+
+
+def least_tokens(text: str) -> int:
+    """Return a lower bound of a text's tokens: a token holds at most one word, or in the mean four characters of a
+    script that has no spaces."""
+    words = len(text.split())
+    if text.isascii():
+        return words
+    return words + (len(text) - len(WITHOUT_SPACES.sub("", text))) // 4
 
 
 def estimate_input(request: ModelRequest) -> int:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestration.engine.purposes import SHOWN, Purpose
 from sessions.models import Call, Message, Turn
+from sessions.pages.input_cuts import input_note
 from sessions.pages.money import Money, money
 from sessions.selectors.answer_html import answer_html, message_html
 from sessions.selectors.pages import TurnRows
@@ -39,6 +40,8 @@ class Answer:
     cost: Money | None
     cut: str = ""
     """Why the answer is incomplete, although nothing failed."""
+    input_note: str = ""
+    """What the server read of the input, if it cut it."""
     latency_ms: int | None = None
     carried: bool = False
     """Kept from the previous version, at no cost."""
@@ -82,6 +85,7 @@ def answers_of(rows: TurnRows) -> list[Answer]:
     for call in rows.calls:
         attempts.setdefault(call.step_id, []).append(call)
     costs = {event.pk: event.cost_pico for event in rows.events}
+    read = {event.pk: event.usage.total_input for event in rows.events}
     messages = {message.pk: message for message in rows.messages if message.role != Message.Role.USER}
     silent = [step for step, calls in attempts.items() if step not in messages and has_no_answer(calls[-1])]
     answers = []
@@ -90,7 +94,9 @@ def answers_of(rows: TurnRows) -> list[Answer]:
         cost = money(total_cost(costs.get(call.pk) for call in calls)) if calls else None
         if step in messages:
             carried = not calls and rows.turn.replaces_id is not None
-            answers.append(answer_of_message(messages[step], calls, cost, carried=carried))
+            answer = answer_of_message(messages[step], calls, cost, carried=carried)
+            note = input_note(calls[-1], read.get(calls[-1].pk)) if calls else ""
+            answers.append(replace(answer, input_note=note))
         else:
             answers.append(answer_of_failed_call(calls[-1], cost))
     return answers

@@ -18,6 +18,7 @@ from sessions.models import Agent, ChatSession, Turn
 from sessions.models.modes import room_modes
 from sessions.pages.addressees import last_addressees
 from sessions.pages.forms import TitleForm
+from sessions.pages.input_cuts import newest_notices
 from sessions.pages.mine import message_deleted
 from sessions.pages.money import money
 from sessions.pages.places import address_of_turn
@@ -136,7 +137,8 @@ def transcript_context(session: ChatSession, before: int | None) -> dict[str, An
     newest = page.turns[-1] if page.turns and before is None else None
     turns = [turn_view(rows, newest=rows is newest) for rows in page.turns]
     older = {"older_before": page.older_before, "older_index": page.older_index}
-    return {"session": session, "turns": turns, **older}
+    notices = newest_notices(page.turns) if before is None else []
+    return {"session": session, "turns": turns, "input_notices": notices, **older}
 
 
 def version_context(session: ChatSession, turn: Turn) -> dict[str, Any]:

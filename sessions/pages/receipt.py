@@ -11,6 +11,7 @@ from orchestration.engine.purposes import Purpose
 from orchestration.engine.specs import BUCKETS, INPUT_BUCKETS
 from sessions.models import Call
 from sessions.pages.answers import cut_note, finish_of
+from sessions.pages.input_cuts import input_note
 from sessions.pages.money import Money, money
 from sessions.selectors.pages import TurnRows
 
@@ -46,6 +47,8 @@ class ReceiptLine:
     status: str
     cut: str
     """Why the answer is incomplete, although nothing failed."""
+    input_note: str
+    """What the server read of the input, if it cut it."""
     input_tokens: int | None
     output_tokens: int | None
     reasoning_tokens: int
@@ -75,6 +78,7 @@ def receipt_of(rows: TurnRows) -> list[ReceiptLine]:
                 attempt=call.attempt,
                 status=call.status,
                 cut=CUTS.get(finish_of(call), "") or cut_note(call),
+                input_note=input_note(call, usage.total_input if usage else None),
                 input_tokens=usage.total_input if usage else None,
                 output_tokens=usage.output if usage else None,
                 reasoning_tokens=usage.reasoning if usage else 0,

@@ -107,6 +107,10 @@ class StepShape(Shape):
         of=lambda step: step.call.context.get("cut_for"),
         allow_null=True,
     )
+    input_cut = flag(
+        "The server read far less than was sent: it cut the input without an error.",
+        of=lambda step: bool(step.call.context.get("input_cut")),
+    )
     fallback_reason = one_of(
         WHY_FALLBACK,
         *FALLBACK_REASONS,

@@ -167,10 +167,16 @@ def test_flagged_calls_are_filtered(model):
     assert (found.flags, found.created_at) == (["missing_input"], now)
 
 
-@pytest.mark.parametrize("kind", ["other_model", "service_tier:"])
+@pytest.mark.parametrize("kind", ["other_model", "service_tier:", "input_cut", "context_limit:"])
 def test_calls_are_filtered_by_the_kind_of_their_flag(model, kind):
     now = timezone.now()
-    flags = [("other_model",), ("missing_input", "service_tier:priority"), ("unknown_key:other_model",)]
+    flags = [
+        ("other_model",),
+        ("missing_input", "service_tier:priority"),
+        ("unknown_key:other_model",),
+        ("input_cut",),
+        ("context_limit:8192",),
+    ]
     reports = [report(flags=each) for each in flags]
     with transaction.atomic():
         usage_stage(payer=payer(), calls=[call(model, ended_at=now, report=each) for each in reports])
