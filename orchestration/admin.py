@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Model, QuerySet
 from django.db.models.fields.reverse_related import ManyToOneRel
-from django.http import HttpRequest
-from django.urls import reverse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
 
-from accounts.admin.audited import AuditedAdmin
-from orchestration.gateway.request_fields import FIELDS
+from accounts.admin.audited import AuditedAdmin, actor_of
+from orchestration.gateway.request_fields import FIELDS, RequestField
 from orchestration.models import LlmModel, Provider
-from orchestration.services import unsupported_with
+from orchestration.services import BY_HAND, is_learnt, unsupported_fields_forget, unsupported_with
 from web.admin.links import AdminLink, LinkedAdmin, changelist_link, costs_link
 
 
@@ -47,9 +52,11 @@ DESTINATION = ("kind", "base_url", "base_url_env", "key_env")
 """Where a provider's key and conversations are sent: only superusers may set these, including on a new provider."""
 
 
-@admin.register(Provider)
 class ProviderAdmin(LinkedAdmin, CatalogueAdmin):
-    """Staff who may change providers can rename, enable, disable and test them."""
+    """Staff who may change providers can rename, enable, disable and test them.
+
+    Registered by the administration of sessions, which adds the last failures.
+    """
 
     list_display = ("name", "kind", "base_url", "key_env", "key_found", "models", "enabled")
     list_filter = ("kind", "enabled")
@@ -114,10 +121,29 @@ class LlmModelForm(forms.ModelForm):
 
     def save(self, commit: bool = True) -> LlmModel:
         self.instance.unsupported = unsupported_with(
-            self.instance.unsupported, self.cleaned_data["left_out"], reason="set by hand"
+            self.instance.unsupported, self.cleaned_data["left_out"], reason=BY_HAND
         )
         model: LlmModel = super().save(commit)
         return model
+
+
+@dataclass(frozen=True, slots=True)
+class LearntField:
+    """A request field that a model's server has refused."""
+
+    field: RequestField
+    since: str
+    reason: str
+
+
+def learnt_fields(model: LlmModel) -> list[LearntField]:
+    """Return the request fields that a model's server has refused, in the order of the form."""
+    known = model.unsupported
+    return [
+        LearntField(field, str(known[key].get("since", ""))[:10], str(known[key].get("reason", "")))
+        for key, field in FIELDS.items()
+        if key in known and is_learnt(known[key])
+    ]
 
 
 def left_out_label(key: str, known: Mapping[str, Any]) -> str:
@@ -143,7 +169,8 @@ class LlmModelAdmin(CatalogueAdmin):
     fields: ClassVar[tuple[Any, ...]] = (
         "alias",
         "provider",
-        ("model_id", "served_as"),
+        "model_id",
+        "served_as",
         ("context_window", "max_output_tokens"),
         ("json_schema", "temperature", "prompt_caching"),
         "left_out",
@@ -161,6 +188,39 @@ class LlmModelAdmin(CatalogueAdmin):
         return (
             fields if obj is None or request.user.is_superuser else (*fields, "alias", "provider", "model_id")
         )
+
+    def get_urls(self) -> list[Any]:
+        forget = self.admin_site.admin_view(require_POST(self.forget))
+        own = path("<path:object_id>/forget/", forget, name="orchestration_llmmodel_forget")
+        return [own, *super().get_urls()]
+
+    def forget(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Forget what refusals have taught about a model."""
+        model = self.get_object(request, unquote(object_id))
+        if model is None:
+            raise Http404
+        if not self.has_change_permission(request, model):
+            raise PermissionDenied
+        forgotten = unsupported_fields_forget(model_id=model.pk, actor_id=actor_of(request))
+        sent = (
+            f"Requests have {', '.join(forgotten)} again from the next turn."
+            if forgotten
+            else "Nothing was learnt."
+        )
+        messages.success(request, sent)
+        return redirect("admin:orchestration_llmmodel_change", model.pk)
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: LlmModel | None = None,
+    ) -> HttpResponse:
+        context["learnt"] = [] if obj is None else learnt_fields(obj)
+        return super().render_change_form(request, context, add, change, form_url, obj)
 
     @admin.display(boolean=True, description="Key found")
     def key_found(self, model: LlmModel) -> bool | None:

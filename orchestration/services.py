@@ -16,6 +16,9 @@ from web.errors import ValidationFailed
 from web.rfc3339 import rfc3339
 from web.validation import require_valid
 
+BY_HAND = "set by hand"
+"""The reason of request fields that staff have switched off."""
+
 
 @transaction.atomic(durable=True)
 def provider_add(
@@ -77,6 +80,28 @@ def unsupported_field_record(*, model_id: uuid.UUID, field: str, reason: str) ->
     model.unsupported = unsupported_with(model.unsupported, [*model.unsupported, field], reason=reason)
     model.save(update_fields=["unsupported"])
     audit_record(actor_id=None, action="change", row=model, before=before, after=values_of(model))
+
+
+@transaction.atomic(durable=True)
+def unsupported_fields_forget(*, model_id: uuid.UUID, actor_id: uuid.UUID | None) -> list[str]:
+    """Forget which request fields a model's server has refused, and return them; those set by hand stay.
+
+    They are sent again from the next turn on. Raises LlmModel.DoesNotExist.
+    """
+    model = LlmModel.objects.select_for_update().get(pk=model_id)
+    learnt = [field for field, entry in model.unsupported.items() if is_learnt(entry)]
+    if not learnt:
+        return []
+    before = values_of(model)
+    model.unsupported = {key: entry for key, entry in model.unsupported.items() if key not in learnt}
+    model.save(update_fields=["unsupported"])
+    audit_record(actor_id=actor_id, action="change", row=model, before=before, after=values_of(model))
+    return learnt
+
+
+def is_learnt(entry: Mapping[str, Any]) -> bool:
+    """Return whether a field of `LlmModel.unsupported` was refused by the server, not set by hand."""
+    return entry.get("reason") != BY_HAND
 
 
 def unsupported_with(before: Mapping[str, Any], fields: Iterable[str], *, reason: str) -> dict[str, Any]:

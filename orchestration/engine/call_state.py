@@ -174,6 +174,7 @@ class CallState:
             overflow=overflow,
             cut_for=self.guard.cut_for,
             opened_in_thought=self.thoughts.rewound if is_shown and status == "ok" else None,
+            provider_text=self.end.provider_text if isinstance(self.end, Failed) else "",
         )
 
 

@@ -77,6 +77,8 @@ class Failed:
     """`context_overflow`: the input's share of `requested_tokens`."""
     output_limit_tokens: int | None = None
     """The model's largest output limit, if the request's is above it."""
+    provider_text: str = ""
+    """The provider's own text, for staff alone: without keys and without quotations of the request."""
 
 
 ModelEvent = Opened | TextDelta | ReasoningDelta | PartialUsage | Completed | Failed
@@ -176,6 +178,8 @@ class CallOutcome:
     """Why the answer has no object that fits its contract: a FallbackReason; None: it has one, or no contract."""
     opened_in_thought: bool | None = None
     """Whether the answer began with a thought that had only a closing tag; None: not known."""
+    provider_text: str = ""
+    """The provider's own text about a failure, for staff alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from orchestration.gateway.sse import NotAnEventStream
 logger = logging.getLogger(__name__)
 
 LOGGED_CHARS = 2000
+STORED_CHARS = 500
 
 NOT_SENT = (
     httpx2.ConnectError,
@@ -78,7 +79,7 @@ class Origin:
     def log(self, level: int, what: str, text: str) -> None:
         """Log the provider's own text, on one line, without keys and without quotations of the request."""
         model = self.model
-        quoted = ascii(without_quotations(redact(text, self.key), self.texts)[:LOGGED_CHARS])
+        quoted = ascii(self.cleaned(text)[:LOGGED_CHARS])
         logger.log(
             level,
             "%s %s: %s (request %s): %s",
@@ -88,6 +89,15 @@ class Origin:
             self.request_id or "-",
             quoted,
         )
+
+    def cleaned(self, text: str) -> str:
+        """Return a provider's text without keys and without quotations of the request."""
+        return without_quotations(redact(text, self.key), self.texts)
+
+    def for_staff(self, text: str) -> str:
+        """Return the cleaned text on one line, short enough to be stored with the call."""
+        cleaned = self.cleaned(text)[:STORED_CHARS]
+        return "".join(char if char.isprintable() else " " for char in cleaned).strip()
 
 
 def failure(
@@ -108,7 +118,15 @@ def failure(
         return no_server(origin.model)
     code, message, retryable, sent = _of_exception(error, origin)
     timed_out = code == "provider_timeout"
-    return Failed(code, message, retryable, may_have_cost=sent and (answered or timed_out), report=report)
+    cause = error if isinstance(error, httpx2.HTTPError) else error.__cause__ or error
+    return Failed(
+        code,
+        message,
+        retryable,
+        may_have_cost=sent and (answered or timed_out),
+        report=report,
+        provider_text=origin.for_staff(f"{type(cause).__name__}: {cause}"),
+    )
 
 
 def no_client(error: Exception, origin: Origin) -> str:
@@ -196,12 +214,14 @@ def _of_response(response: httpx2.Response, origin: Origin) -> Failed:
     except (httpx2.StreamError, UnicodeError) as error:
         text = f"(no body: {error})"
     origin.log(logging.WARNING, f"HTTP {status}", text)
+    provider_text = origin.for_staff(f"HTTP {status}: {text}")
     if status < 400:
-        return Failed("provider_error", redirected(response, origin.model), False, may_have_cost=False)
+        message = redirected(response, origin.model)
+        return Failed("provider_error", message, False, may_have_cost=False, provider_text=provider_text)
     if status in (404, 405) and text.lstrip()[:1] == "<":
-        return no_server(origin.model)
+        return replace(no_server(origin.model), provider_text=provider_text)
     refusal = refusal_of(_json(text), status, origin.model, sent=origin.sent)
-    failed = failed_of(refusal, origin, may_have_cost=False)
+    failed = replace(failed_of(refusal, origin, may_have_cost=False), provider_text=provider_text)
     if response.headers.get("x-should-retry") == "false":
         return replace(failed, retryable=False)
     return replace(failed, retry_after_s=retry_after_s(response.headers)) if failed.retryable else failed
@@ -211,7 +231,8 @@ def _of_event(error: ErrorEvent, origin: Origin, report: UsageReport | None, *, 
     """Convert an error in a successful response to Failed. One that begins the response is like an HTTP error."""
     origin.log(logging.WARNING, "error event", str(error.error))
     refusal = refusal_of(error.error, None, origin.model, sent=origin.sent, statuses=error.statuses)
-    return replace(failed_of(refusal, origin, may_have_cost=answered), report=report)
+    failed = failed_of(refusal, origin, may_have_cost=answered)
+    return replace(failed, report=report, provider_text=origin.for_staff(str(error.error)))
 
 
 def failed_of(refusal: Refusal, origin: Origin, *, may_have_cost: bool) -> Failed:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import uuid
 
 import pytest
+from django.contrib.auth.models import Permission
 
-from accounts.models import AuditEntry
-from accounts.tests.support.admin_site import page, static_files_as_they_are, superuser
+from accounts.models import AuditEntry, User
+from accounts.tests.support.admin_site import page, signed_in, static_files_as_they_are, superuser
 from orchestration.models import LlmModel, Provider
 from orchestration.selectors import model_spec
 from orchestration.services import unsupported_field_record
@@ -82,3 +83,33 @@ def test_saving_keeps_date_and_reason(model: LlmModel) -> None:
     client.post(page(LlmModel, "change", model.pk), form_of(model, left_out=["temperature"]))
     before = LlmModel.objects.get(pk=model.pk).unsupported
     assert before["temperature"]["reason"] == "HTTP 400 unsupported_value"
+
+
+def test_what_was_learnt_is_forgotten_and_what_was_set_by_hand_stays(model: LlmModel) -> None:
+    unsupported_field_record(model_id=model.pk, field="temperature", reason="HTTP 400 unsupported_value")
+    client = superuser()
+    url = page(LlmModel, "change", model.pk)
+    client.post(url, form_of(model, left_out=["temperature", "store"]))
+    assert "Learnt from the server" in client.get(url).content.decode()
+
+    response = client.post(url.replace("/change/", "/forget/"), follow=True)
+
+    text = response.content.decode()
+    assert "Requests have temperature again" in text
+    assert "Learnt from the server" not in text
+    model.refresh_from_db()
+    assert set(model.unsupported) == {"store"}
+    entry = AuditEntry.objects.filter(action="change").latest("at")
+    assert entry.actor_id is not None
+    assert set(entry.after["unsupported"]) == {"store"}
+
+
+def test_staff_who_only_look_do_not_forget(model: LlmModel) -> None:
+    unsupported_field_record(model_id=model.pk, field="temperature", reason="HTTP 400")
+    staff = User.objects.create_user("carol@example.org", is_staff=True)
+    staff.user_permissions.set(Permission.objects.filter(codename="view_llmmodel"))
+    client, url = signed_in(staff), page(LlmModel, "change", model.pk)
+    assert "Forget what was learnt" not in client.get(url).content.decode()
+    assert client.post(url.replace("/change/", "/forget/")).status_code == 403
+    model.refresh_from_db()
+    assert set(model.unsupported) == {"temperature"}

@@ -22,6 +22,7 @@ from django.urls import reverse
 from accounts.models import ApiToken, AuditEntry, Invitation, SetupLink, User
 from accounts.tests.support.admin_site import page, signed_in, static_files_as_they_are
 from pantheon.tests.support.url_map import of_kind, path_of
+from sessions.models import Call
 from sessions.tests.support.admin_rows import Rows, make_rows
 
 __all__ = ["static_files_as_they_are"]
@@ -41,7 +42,10 @@ STRUCTURE = {
     },
     "Turn": {"stop_reason"},
 }
-"""Names, ids and figures, which staff may see because the ledger has them too. All other fields are texts."""
+"""Names, ids and figures, which staff may see because the ledger has them too. All other fields are texts.
+
+Of a call's error, staff see our sentence and the provider's text, both without quotations of the conversation.
+"""
 
 SECRETS = ((ApiToken, "digest"), (Invitation, "digest"), (SetupLink, "digest"), (User, "password"))
 TEXTS = (models.CharField, models.TextField, models.JSONField)
@@ -85,6 +89,8 @@ def rows(settings: Any) -> Rows:
         if isinstance(field, models.JSONField):
             kind = type(getattr(model._default_manager.first(), name))
             value = [word] if kind is list else {"code": "provider_error", "message": word, "goal": word}
+            if model is Call and name == "error":
+                value |= {"message": "The provider is overloaded.", "provider_text": "HTTP 529"}
         model._default_manager.update(**{name: value})
     return rows
 

@@ -212,7 +212,15 @@ class CallAdmin(LinkedAdmin, CallColumns, ReadOnlyAdmin):
                 )
             },
         ),
-        ("Outcome", {"fields": ("status", "error_code", "received_bytes", "committed", "cost")}),
+        (
+            "Outcome",
+            {
+                "fields": (
+                    *("status", "error_code", "error_message", "provider_text", "received_bytes"),
+                    *("committed", "cost"),
+                )
+            },
+        ),
         ("Tokens and context", {"fields": ("usage", "context")}),
         ("Time", {"fields": ("started_at", "finished_at", "latency_ms", "first_token_ms")}),
     )
@@ -230,6 +238,15 @@ class CallAdmin(LinkedAdmin, CallColumns, ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Call]:
         return with_cost(super().get_queryset(request).defer("text"))
+
+    @admin.display(description="Error message")
+    def error_message(self, call: Call) -> str:
+        return call.error["message"] if call.error else ""
+
+    @admin.display(description="Provider's text")
+    def provider_text(self, call: Call) -> str:
+        """Return what the server said, without keys and quotations of the conversation."""
+        return call.error.get("provider_text", "") if call.error else ""
 
     @admin.display(description="Turn")
     def turn_link(self, call: Call) -> SafeString | str:

@@ -63,6 +63,9 @@ class Call(models.Model):
     class Meta:
         indexes: ClassVar = [
             models.Index(fields=["-started_at"], name="call_newest"),  # the administration's list
+            models.Index(  # the last failures of a model and its provider
+                fields=["model", "-started_at"], name="call_failed", condition=models.Q(status="failed")
+            ),
         ]
         ordering: ClassVar = ["turn", "number"]
         constraints: ClassVar = [

@@ -127,9 +127,11 @@ def call_of_intent(*, turn_id: uuid.UUID, claim: int, number: int, intent: CallI
 def call_close(call: Call, outcome: CallOutcome, *, at: dt.datetime) -> None:
     """Set a call's outcome on its row (unsaved)."""
     call.status = outcome.status
-    call.error = (
-        None if outcome.error is None else {**dataclasses.asdict(outcome.error), "final": outcome.final}
-    )
+    call.error = None
+    if outcome.error is not None:
+        call.error = {**dataclasses.asdict(outcome.error), "final": outcome.final}
+        if outcome.provider_text:
+            call.error["provider_text"] = outcome.provider_text
     call.text = outcome.text
     call.received_bytes = max(call.received_bytes, utf8_bytes(outcome.text))
     call.usage = outcome.report.as_dict()

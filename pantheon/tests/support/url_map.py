@@ -136,6 +136,7 @@ ADMIN = {
     "read/sessions/<str:session_id>/": Entry("admin"),
     "billing/modelprice/current/": Entry("admin"),
     "orchestration/llmmodel/<path:object_id>/reprice/": Entry("admin", "GET POST"),
+    "orchestration/llmmodel/<path:object_id>/forget/": Entry("admin", "POST"),
     "accounts/user/<id>/password/": Entry("admin", "GET POST"),
     "accounts/user/<id>/password-link/": Entry("admin", "POST"),
     "login/": Entry("public"),
@@ -146,7 +147,7 @@ ADMIN = {
     "autocomplete/": Entry("admin"),
     "jsi18n/": Entry("admin-open"),
     "r/<path:content_type_id>/<path:object_id>/": Entry("admin-open"),
-    "^(?P<app_label>auth|accounts|orchestration|billing|chat_sessions)/$": Entry("admin-open"),
+    "^(?P<app_label>auth|accounts|billing|orchestration|chat_sessions)/$": Entry("admin-open"),
     "(?P<url>.*)$": Entry("admin-open"),
 }
 
@@ -234,7 +235,7 @@ def path_of(route: str, rows: Rows) -> str:
         "content_type_id": 1,
         "secret": "guess",
     }
-    path = route.replace("^(?P<app_label>auth|accounts|orchestration|billing|chat_sessions)/$", "billing/")
+    path = route.replace("^(?P<app_label>auth|accounts|billing|orchestration|chat_sessions)/$", "billing/")
     path = path.replace("(?P<url>.*)$", "nowhere/")
     return "/" + re.sub(r"<(?:\w+:)?(\w+)>", lambda match: str(ids[match[1]]), path)
 

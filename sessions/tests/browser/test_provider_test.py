@@ -7,10 +7,24 @@ from django.contrib.auth.models import Permission
 from playwright.sync_api import Page, expect
 
 from accounts.models import User
+from accounts.tests.support.admin_site import page as page_of
+from accounts.tests.support.admin_site import static_files_as_they_are
 from orchestration.models import LlmModel, Provider
+from orchestration.services import unsupported_field_record
 from orchestration.tests.providers import Answer, OpenAIServer
+from sessions.models import Call
 from sessions.tests.browser.steps import Opened, address_of, sign_in
+from sessions.tests.support.admin_rows import make_rows
 from sessions.tests.support.server_process import ServerProcess
+
+__all__ = ["static_files_as_they_are"]
+
+REFUSED = {
+    "code": "provider_error",
+    "message": "The provider openai-test did not accept the key in OPENAI_API_KEY (HTTP 401).",
+    "retryable": False,
+    "final": True,
+}
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
 
@@ -39,6 +53,23 @@ def test_a_provider_is_tested_on_the_page(
     openai_server.models_answer = Answer(status=401)
     button.click()
     expect(result).to_contain_text("did not accept the key")
+
+
+def test_a_provider_is_tested_in_the_administration(
+    look_as: object, root: User, openai_server: OpenAIServer, openai_model: LlmModel
+) -> None:
+    unsupported_field_record(model_id=openai_model.pk, field="temperature", reason="HTTP 400 unsupported")
+    call = make_rows().call
+    Call.objects.filter(pk=call.pk).update(model=openai_model, status="failed", error=REFUSED)
+    look = look_as(root)  # type: ignore[operator]
+    look.at(page_of(Provider, "change", openai_model.provider_id))
+    look.page.get_by_role("button", name="Test openai-test").click()
+    expect(look.page.locator("[data-result]")).to_contain_text("It works")
+    look.here("provider tested in the administration")
+    look.at(page_of(LlmModel, "change", openai_model.pk))
+    look.page.get_by_role("button", name="Forget what was learnt").click()
+    expect(look.page.get_by_text("Requests have temperature again")).to_be_visible()
+    assert not look.wrong, "\n".join(look.wrong)
 
 
 def test_what_is_to_be_put_elsewhere_is_copied(alices: Page, alice: User) -> None:
