@@ -21,7 +21,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.admin.audited import AuditedAdmin, actor_of
 from orchestration.gateway.request_fields import FIELDS, RequestField
-from orchestration.models import LlmModel, Provider
+from orchestration.models import LlmModel, Provider, effort_choices
 from orchestration.services import BY_HAND, is_learnt, unsupported_fields_forget, unsupported_with
 from web.admin.links import AdminLink, LinkedAdmin, changelist_link, costs_link
 
@@ -111,11 +111,19 @@ class LlmModelForm(forms.ModelForm):
         widget=forms.CheckboxSelectMultiple,
         help_text="A field is ticked when the server has refused it. Untick it to send it again.",
     )
+    reasoning_efforts = forms.MultipleChoiceField(
+        required=False,
+        choices=effort_choices,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=LlmModel._meta.get_field("reasoning_efforts").help_text,
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         known = self.instance.unsupported
-        choices = [(key, left_out_label(key, known)) for key in FIELDS]
+        # A single effort is listed once it was refused.
+        listed = [key for key in FIELDS if key in known or "=" not in key]
+        choices = [(key, left_out_label(key, known)) for key in listed]
         cast("forms.MultipleChoiceField", self.fields["left_out"]).choices = choices
         self.initial["left_out"] = list(known)
 
@@ -173,6 +181,8 @@ class LlmModelAdmin(CatalogueAdmin):
         "served_as",
         ("context_window", "max_output_tokens"),
         ("json_schema", "temperature", "prompt_caching"),
+        "reasoning_effort",
+        "reasoning_efforts",
         "left_out",
         "first_token_timeout_s",
         "position",

@@ -12,6 +12,7 @@ from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
 from django.utils import timezone
 
+from orchestration.engine.efforts import EFFORTS, LABELS
 from orchestration.gateway.keys import KEY_NAME_RULE, is_key_name
 from orchestration.gateway.kinds import DEMO, KINDS
 
@@ -46,6 +47,16 @@ def validate_key_name(value: str) -> None:
 def kind_choices() -> list[tuple[str, str]]:
     """Return the kinds for forms. The field has this function, so that a new kind needs no migration."""
     return [(kind.key, kind.label) for kind in KINDS.values()]
+
+
+def effort_choices() -> list[tuple[str, str]]:
+    """Return the reasoning efforts for forms; a function, as for kinds."""
+    return [*LABELS.items()]
+
+
+def validate_efforts(value: object) -> None:
+    if not isinstance(value, list) or any(effort not in EFFORTS for effort in value):
+        raise ValidationError(f"Use a list of {', '.join(EFFORTS)}.")
 
 
 class Provider(models.Model):
@@ -148,6 +159,23 @@ class LlmModel(models.Model):
         default=True,
         db_default=True,
         help_text="Ask the provider to cache the beginning of prompts, which repeats from turn to turn.",
+    )
+    reasoning_efforts = models.JSONField(
+        "reasoning efforts",
+        default=list,
+        db_default=models.Value([], models.JSONField()),
+        blank=True,
+        validators=[validate_efforts],
+        help_text="Those that the model offers: if another is asked for, the nearest is sent. None ticked: not known.",
+    )
+    reasoning_effort = models.CharField(
+        "reasoning effort",
+        max_length=16,
+        blank=True,
+        default="",
+        db_default="",
+        choices=effort_choices,
+        help_text="For agents that set no other, managers and summarizers. Empty: none is sent.",
     )
     first_token_timeout_s = models.PositiveIntegerField(
         "first-token timeout",

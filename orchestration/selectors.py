@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 
+from orchestration.engine.efforts import FIELD, not_refused
 from orchestration.engine.specs import ModelSpec
 from orchestration.gateway.kinds import KINDS
 from orchestration.models import LlmModel, Provider
@@ -57,6 +58,13 @@ def provider_rank(provider: Provider) -> tuple[int, str]:
     return len(first), provider.name
 
 
+def offered_efforts(model: LlmModel) -> list[str] | None:
+    """Return the reasoning efforts that a model offers; empty if it takes none, None if that is not known."""
+    if FIELD in model.unsupported:
+        return []
+    return [*not_refused(model.reasoning_efforts, model.unsupported)] if model.reasoning_efforts else None
+
+
 def model_spec(model: LlmModel) -> ModelSpec:
     """Return a catalogue row as the frozen spec that is stored with a turn."""
     provider = model.provider
@@ -74,6 +82,8 @@ def model_spec(model: LlmModel) -> ModelSpec:
         json_schema=model.json_schema,
         temperature=model.temperature,
         prompt_caching=model.prompt_caching,
+        reasoning_effort=model.reasoning_effort,
+        reasoning_efforts=tuple(model.reasoning_efforts),
         served_as=model.served_as,
         unsupported=tuple(sorted(model.unsupported)),
         first_token_timeout_s=model.first_token_timeout_s,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
@@ -45,10 +45,13 @@ def model_add(
     json_schema: bool = True,
     temperature: bool = True,
     served_as: str = "",
+    reasoning_efforts: Sequence[str] = (),
+    reasoning_effort: str = "",
 ) -> LlmModel:
     """Add a model at the end of its provider's. `context_window` is input and output. Raises ValidationFailed.
 
-    `served_as`: the provider's name for it in answers, if that is not `model_id`.
+    `served_as`: the provider's name for it in answers, if that is not `model_id`. `reasoning_efforts`: those that it
+    offers; empty: not known.
     """
     model = LlmModel(
         alias=alias,
@@ -59,6 +62,8 @@ def model_add(
         json_schema=json_schema,
         temperature=temperature,
         served_as=served_as,
+        reasoning_efforts=[*reasoning_efforts],
+        reasoning_effort=reasoning_effort,
     )
     require_valid(model)
     if max_output_tokens >= context_window:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -100,6 +100,8 @@ def priced_model_add(
     tiers: Mapping[int, Rates],
     source: str,
     served_as: str = "",
+    reasoning_efforts: Sequence[str] = (),
+    reasoning_effort: str = "",
 ) -> LlmModel:
     """Add a model and its price in one transaction. Raises ValidationFailed.
 
@@ -114,6 +116,8 @@ def priced_model_add(
         json_schema=json_schema,
         temperature=temperature,
         served_as=served_as,
+        reasoning_efforts=reasoning_efforts,
+        reasoning_effort=reasoning_effort,
     )
     for first, rates in tiers.items():
         price_add(model=model, rates=rates, source=source, min_input_tokens=first)

@@ -8,6 +8,15 @@ from orchestration.engine.specs import ModelRequest, ModelSpec
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 """From least to most. Source: OpenAI's API reference, "reasoning_effort"."""
+LABELS = {
+    "none": "None",
+    "minimal": "Minimal",
+    "low": "Low",
+    "medium": "Medium",
+    "high": "High",
+    "xhigh": "Extra high",
+    "max": "Maximum",
+}
 FIELD = "reasoning_effort"
 """The field's key where refused fields are recorded: no effort is sent."""
 

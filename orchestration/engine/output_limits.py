@@ -29,8 +29,11 @@ def limit_name(request: ModelRequest, agent: AgentSpec | None) -> str:
 
 def used_up(tokens: int, request: ModelRequest, agent: AgentSpec | None) -> CallError:
     """Return the error of a call without an answer, whose output limit is used up."""
+    cure = f"raise {limit_name(request, agent)}"
+    if request.reasoning_effort not in ("", "none"):
+        cure += ", or lower the reasoning effort"
     return CallError(
         "output_limit",
-        f"All {tokens:,} tokens went into thinking; raise {limit_name(request, agent)}.",
+        f"All {tokens:,} tokens went into thinking; {cure}.",
         retryable=False,
     )

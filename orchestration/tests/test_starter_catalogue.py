@@ -42,3 +42,10 @@ def test_it_goes_back_and_forth() -> None:
     assert not Provider.objects.exists()
     migration.add(then, None)
     assert list(LlmModel.objects.values_list("alias", "position", "context_window")) == before
+
+
+@pytest.mark.django_db
+def test_the_models_of_both_providers_have_efforts() -> None:
+    models = LlmModel.objects.exclude(provider__name="demo")
+    assert all("high" in model.reasoning_efforts for model in models)
+    assert not LlmModel.objects.get(alias="demo").reasoning_efforts

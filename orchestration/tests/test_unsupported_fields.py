@@ -113,3 +113,25 @@ def test_staff_who_only_look_do_not_forget(model: LlmModel) -> None:
     assert client.post(url.replace("/change/", "/forget/")).status_code == 403
     model.refresh_from_db()
     assert set(model.unsupported) == {"temperature"}
+
+
+def test_the_administration_lists_an_effort_once_it_is_refused(model: LlmModel) -> None:
+    client = superuser()
+    url = page(LlmModel, "change", model.pk)
+    assert "reasoning_effort=high" not in client.get(url).content.decode()
+    unsupported_field_record(model_id=model.pk, field="reasoning_effort=high", reason="HTTP 400")
+    assert "reasoning_effort=high: The nearest" in client.get(url).content.decode()
+    client.post(url, form_of(model))
+    model.refresh_from_db()
+    assert model.unsupported == {}
+
+
+def test_the_administration_sets_the_efforts(model: LlmModel) -> None:
+    client = superuser()
+    url = page(LlmModel, "change", model.pk)
+    form = form_of(model, reasoning_effort="low", reasoning_efforts=["low", "max"])
+    assert client.post(url, form).status_code == 302
+    spec = model_spec(LlmModel.objects.get(pk=model.pk))
+    assert (spec.reasoning_effort, [*spec.reasoning_efforts]) == ("low", ["low", "max"])
+    assert client.post(url, form_of(model, reasoning_efforts=["huge"])).status_code == 200
+    assert client.post(url, form_of(model, reasoning_effort="huge")).status_code == 200

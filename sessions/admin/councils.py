@@ -24,7 +24,7 @@ class AgentAdmin(LinkedAdmin, ReadOnlyAdmin):
     search_fields = ("key", "name", "owner__email", "owner__name")
     search_ids = ("id", "owner_id")
     fields = (
-        *("id", "key", "name", "owner", "model", "temperature", "max_output_tokens"),
+        *("id", "key", "name", "owner", "model", "temperature", "max_output_tokens", "reasoning_effort"),
         *("created_at", "updated_at", "deleted_at"),
     )
 

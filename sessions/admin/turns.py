@@ -208,6 +208,7 @@ class CallAdmin(LinkedAdmin, CallColumns, ReadOnlyAdmin):
                     "agent_name",
                     "model",
                     "model_served",
+                    "reasoning_effort",
                     "provider_request_id",
                 )
             },

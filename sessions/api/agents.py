@@ -15,7 +15,7 @@ from accounts.access import signed_in
 from accounts.api.base import ApiView
 from accounts.models import ApiToken
 from sessions.access import access_agent
-from sessions.api.fields import ModelAliasField
+from sessions.api.fields import EffortField, ModelAliasField
 from sessions.models import Agent
 from sessions.services.agents import agent_create, agent_delete, agent_update
 from web.api.schema import operation
@@ -29,6 +29,13 @@ class AgentSerializer(serializers.ModelSerializer[Agent]):
     role_prompt = serializers.CharField(
         max_length=20_000, allow_blank=True, trim_whitespace=False, help_text="What it is told to be."
     )
+
+    reasoning_effort = EffortField(
+        help_text="How much it thinks before it answers; the nearest that its model offers is sent. Null: as its model."
+    )
+
+    def validate_reasoning_effort(self, effort: str | None) -> str:
+        return effort or ""
 
     def validate_temperature(self, temperature: float | None) -> float | None:
         if temperature is not None and math.isnan(temperature):  # the string "nan" would pass both bounds
@@ -45,6 +52,7 @@ class AgentSerializer(serializers.ModelSerializer[Agent]):
             "role_prompt",
             "temperature",
             "max_output_tokens",
+            "reasoning_effort",
             "created_at",
             "updated_at",
         )

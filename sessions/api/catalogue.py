@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -13,11 +14,12 @@ from billing.fields import PICO_PER_USD
 from billing.models import ModelPrice
 from billing.selectors.prices import current_tiers
 from billing.selectors.shapes import usd_field
+from orchestration.engine.efforts import EFFORTS
 from orchestration.models import LlmModel
-from orchestration.selectors import available_models, default_model
+from orchestration.selectors import available_models, default_model, offered_efforts
 from web.api.pagination import page_of_rows
 from web.api.schema import PAGE, operation, page_of
-from web.api.shapes import Shape, count, flag, part, stated, text
+from web.api.shapes import Shape, count, flag, one_of, part, stated, text, values
 from web.errors import PantheonError
 
 
@@ -58,6 +60,18 @@ class ModelShape(Shape):
     max_output_tokens = count("Tokens of an answer, at most.", of="model.max_output_tokens")
     json_schema = flag("Takes a JSON schema for its answer.", of="model.json_schema")
     temperature = flag("Takes a temperature.", of="model.temperature")
+    reasoning_effort = one_of(
+        "The effort of calls that ask for no other; null: none is sent.",
+        *EFFORTS,
+        of="model.reasoning_effort",
+        allow_null=True,
+    )
+    reasoning_efforts = values(
+        "The reasoning efforts that it offers, from least to most; null: not known.",
+        serializers.ChoiceField(choices=EFFORTS),
+        of=lambda row: offered_efforts(row.model),
+        allow_null=True,
+    )
     is_default = flag("Agents that name no model use it.")
     price = part("Null: unpriced.", PriceShape, allow_null=True)
 

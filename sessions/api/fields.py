@@ -7,6 +7,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from rest_framework import serializers
 
+from orchestration.engine.efforts import EFFORTS
 from orchestration.models import LlmModel, alias_validator
 from sessions.models.modes import asked_modes
 
@@ -16,6 +17,18 @@ class AskedModeField(serializers.ChoiceField):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(choices=asked_modes(), **kwargs)
+
+
+class EffortField(serializers.ChoiceField):
+    """A reasoning effort; null, and empty in the database, is the model's own."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("allow_null", True)
+        kwargs.setdefault("required", False)
+        super().__init__(choices=EFFORTS, **kwargs)
+
+    def to_representation(self, value: Any) -> Any:
+        return super().to_representation(value) or None
 
 
 class ModelAliasField(serializers.SlugRelatedField):

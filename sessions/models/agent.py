@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from orchestration.models import effort_choices
 from sessions.models.soft import OwnedQuerySet
 
 RESERVED_KEYS = frozenset({"all"})
@@ -42,6 +43,14 @@ class Agent(models.Model):
     )
     max_output_tokens = models.PositiveIntegerField(
         null=True, blank=True, validators=[MinValueValidator(16), MaxValueValidator(1_000_000)]
+    )
+    reasoning_effort = models.CharField(
+        max_length=16,
+        blank=True,
+        default="",
+        db_default="",
+        choices=effort_choices,
+        help_text="Empty: the model's own.",
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)

@@ -7,6 +7,7 @@ from django.db import models
 from django.utils import timezone
 
 from orchestration.engine.specs import Usage
+from orchestration.models import effort_choices
 
 
 class Call(models.Model):
@@ -37,6 +38,15 @@ class Call(models.Model):
     round = models.PositiveSmallIntegerField(default=1)
     attempt = models.PositiveSmallIntegerField(default=1)
     model = models.ForeignKey("orchestration.LlmModel", on_delete=models.PROTECT, related_name="+")
+
+    reasoning_effort = models.CharField(
+        max_length=16,
+        blank=True,
+        default="",
+        db_default="",
+        choices=effort_choices,
+        help_text="The effort that was sent.",
+    )
 
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.STARTED)
     error = models.JSONField(null=True, blank=True)

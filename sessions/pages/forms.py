@@ -10,6 +10,7 @@ from django import forms
 from django.conf import settings
 from django.http import QueryDict
 
+from orchestration.engine.efforts import LABELS
 from orchestration.engine.modes import LEAD, MODES
 from orchestration.models import LlmModel
 from orchestration.selectors import available_models
@@ -82,6 +83,13 @@ class AgentForm(forms.Form):
         help_text="In tokens. Empty: the model's own limit.",
     )
 
+    reasoning_effort = forms.ChoiceField(
+        required=False,
+        choices=[("", "The model's own"), *LABELS.items()],
+        help_text="How much the model thinks before it answers: more costs more, and takes longer. If the model does "
+        "not offer it, the nearest is used.",
+    )
+
     def __init__(self, data: QueryDict | None = None, *, agent: Agent | None = None) -> None:
         self.current_model = agent.model if agent else None
         super().__init__(data, initial=initial_of(agent) if agent else None)
@@ -101,6 +109,7 @@ def initial_of(agent: Agent) -> dict[str, Any]:
         "role_prompt": agent.role_prompt,
         "temperature": agent.temperature,
         "max_output_tokens": agent.max_output_tokens,
+        "reasoning_effort": agent.reasoning_effort,
     }
 
 

@@ -42,6 +42,8 @@ class ReceiptLine:
     purpose: str
     who: str
     model: str
+    effort: str
+    """The reasoning effort that was sent; empty: none."""
     round: int
     attempt: int
     status: str
@@ -74,6 +76,7 @@ def receipt_of(rows: TurnRows) -> list[ReceiptLine]:
                 purpose=Purpose(call.purpose).label,
                 who=who_made(call),
                 model=call.model.alias,
+                effort=call.reasoning_effort,
                 round=call.round,
                 attempt=call.attempt,
                 status=call.status,

@@ -12,6 +12,7 @@ from rest_framework import serializers
 from billing.models import UsageEvent
 from billing.selectors.shapes import TokensShape, usd
 from orchestration.engine.contracts import FALLBACK_REASONS
+from orchestration.engine.efforts import EFFORTS
 from orchestration.engine.purposes import PURPOSES, SHOWN
 from orchestration.engine.specs import UsageReport
 from sessions.models import Call, Message, Turn
@@ -88,6 +89,12 @@ class StepShape(Shape):
     )
     agent_name = text("The agent's name as it was.", of="call.agent_name", allow_null=True)
     model = text("The alias of the model.", of="call.model.alias")
+    reasoning_effort = one_of(
+        "The reasoning effort that was sent; null: none.",
+        *EFFORTS,
+        of="call.reasoning_effort",
+        allow_null=True,
+    )
     round = count("The round that it answers in; of an evaluation, the one that it decides.", of="call.round")
     attempt = count("From 1.", of="call.attempt", min_value=1)
     status = one_of("How the call stands.", *Call.Status.values, of="call.status")

@@ -15,7 +15,9 @@ from sessions.services.locks import lock_existing
 from web.errors import PantheonError, ValidationFailed
 from web.validation import require_valid
 
-AGENT_FIELDS = frozenset({"key", "name", "model", "role_prompt", "temperature", "max_output_tokens"})
+AGENT_FIELDS = frozenset(
+    {"key", "name", "model", "role_prompt", "temperature", "max_output_tokens", "reasoning_effort"}
+)
 
 
 @transaction.atomic(durable=True)

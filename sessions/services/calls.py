@@ -34,6 +34,7 @@ from web.compiled import Bound, CompiledUpdate, Slot, insertion, insertions, tog
 
 OUTCOME = (
     *("status", "error", "text", "received_bytes", "usage", "model_served", "provider_request_id", "context"),
+    "reasoning_effort",
     *("finished_at", "latency_ms", "first_token_ms", "committed"),
 )
 """Fields that are known once the call has ended."""
@@ -120,6 +121,7 @@ def call_of_intent(*, turn_id: uuid.UUID, claim: int, number: int, intent: CallI
         round=intent.round,
         attempt=intent.attempt,
         model_id=uuid.UUID(intent.request.model.id),
+        reasoning_effort=intent.request.reasoning_effort,
         context=intent.context,
     )
 
@@ -137,6 +139,7 @@ def call_close(call: Call, outcome: CallOutcome, *, at: dt.datetime) -> None:
     call.usage = outcome.report.as_dict()
     call.model_served = outcome.model_served[:200]
     call.provider_request_id = outcome.provider_request_id[:200]
+    call.reasoning_effort = outcome.reasoning_effort
     call.context = {**call.context, "finish_reason": outcome.finish_reason}
     if outcome.input_cut:
         call.context["input_cut"] = 1

@@ -77,6 +77,7 @@ def agent_specs(
                 specs[model.pk],
                 agent.temperature,
                 agent.max_output_tokens,
+                agent.reasoning_effort,
             )
         )
     return tuple(roster)

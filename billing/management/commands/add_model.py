@@ -15,6 +15,7 @@ from billing.money import rate_text
 from billing.services.price_check import doubt_about
 from billing.services.price_source import NotListed, data_source, listed_price, listed_window
 from billing.services.prices import Rates, priced_model_add, rate_pico
+from orchestration.engine.efforts import EFFORTS
 from orchestration.models import LlmModel, Provider
 from web.errors import ValidationFailed
 
@@ -71,6 +72,21 @@ class Command(BaseCommand):
             "--no-temperature", action="store_true", help="the model does not accept a temperature"
         )
         parser.add_argument(
+            "--reasoning-efforts",
+            nargs="+",
+            default=[],
+            choices=EFFORTS,
+            metavar="EFFORT",
+            help=f"reasoning efforts that the model offers, of {', '.join(EFFORTS)}; default: not known",
+        )
+        parser.add_argument(
+            "--reasoning-effort",
+            default="",
+            choices=EFFORTS,
+            metavar="EFFORT",
+            help="effort where an agent sets none; default: none is sent",
+        )
+        parser.add_argument(
             "--yes", action="store_true", help="add the model even if its price is far from the known one"
         )
         for name in PRICES:
@@ -103,6 +119,8 @@ class Command(BaseCommand):
                     json_schema=not options["no_json_schema"],
                     temperature=not options["no_temperature"],
                     served_as=options["served_as"],
+                    reasoning_efforts=options["reasoning_efforts"],
+                    reasoning_effort=options["reasoning_effort"],
                     tiers=tiers,
                     source=source,
                 )

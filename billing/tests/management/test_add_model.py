@@ -65,6 +65,14 @@ def test_a_model_without_a_price(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "OPENAI_API_KEY" in said
 
 
+def test_its_reasoning_efforts() -> None:
+    add(*MODEL, "--reasoning-efforts", "low", "high", "--reasoning-effort", "low")
+    model = LlmModel.objects.get(alias="llama")
+    assert (model.reasoning_efforts, model.reasoning_effort) == (["low", "high"], "low")
+    with pytest.raises(CommandError, match="huge"):
+        add(*MODEL, "--reasoning-efforts", "huge")
+
+
 def test_what_it_cannot_take() -> None:
     add(*MODEL, "--no-json-schema", "--no-temperature")
     model = LlmModel.objects.get(alias="llama")

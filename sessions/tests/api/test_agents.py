@@ -34,7 +34,8 @@ def agent(alice: User) -> Agent:
 
 class TestCreate:
     def test_makes_an_agent(self, api: Api, alice: User, model: LlmModel) -> None:
-        body = {**BODY, "model": "test-model", "temperature": 0.7, "max_output_tokens": 500}
+        chosen = {"temperature": 0.7, "max_output_tokens": 500, "reasoning_effort": "high"}
+        body = {**BODY, "model": "test-model", **chosen}
         response = api.post("agents", body)
         assert response.status_code == 201, response.content
         shown = response.json()
@@ -56,6 +57,7 @@ class TestCreate:
             shown = api.post("agents", {**BODY, "key": key, **model}).json()
             assert shown["model"] is None
             assert (shown["temperature"], shown["max_output_tokens"]) == (None, None)
+            assert shown["reasoning_effort"] is None
 
     def test_the_role_prompt_is_kept_as_it_is(self, api: Api) -> None:
         for key, prompt in (
@@ -114,6 +116,11 @@ class TestCreate:
             ("max_output_tokens", 10**40),
             ("max_output_tokens", 100.5),
             ("max_output_tokens", "many"),
+            ("reasoning_effort", "huge"),
+            ("reasoning_effort", "HIGH"),
+            ("reasoning_effort", ""),
+            ("reasoning_effort", 1),
+            ("reasoning_effort", ["low"]),
         ],
     )
     def test_refuses_what_no_agent_has(self, api: Api, model: LlmModel, field: str, value: Any) -> None:
@@ -213,7 +220,8 @@ class TestChange:
             {"model": "test-model"},
             {"temperature": 0.0},
             {"max_output_tokens": 99},
-            {"model": None, "temperature": None, "max_output_tokens": None},
+            {"model": None, "temperature": None, "max_output_tokens": None, "reasoning_effort": None},
+            {"reasoning_effort": "none"},
         ]
         for change in changes:
             after = api.patch(f"agents/{agent.pk}", change)

@@ -53,6 +53,8 @@ def test_shows_where_it_runs_what_it_takes_and_what_it_costs(api: Api) -> None:
             "max_output_tokens": 2_048,
             "json_schema": False,
             "temperature": True,
+            "reasoning_effort": None,
+            "reasoning_efforts": None,
             "is_default": True,
             "price": {
                 "input_usd_per_mtok": "2",
@@ -63,6 +65,22 @@ def test_shows_where_it_runs_what_it_takes_and_what_it_costs(api: Api) -> None:
             },
         }
     ]
+
+
+@pytest.mark.parametrize(
+    ("unsupported", "offered"),
+    [
+        ({}, ["low", "high"]),
+        ({"reasoning_effort=high": {}, "temperature": {}}, ["low"]),
+        ({"reasoning_effort": {}}, []),
+    ],
+)
+def test_shows_the_efforts_that_its_server_takes(
+    api: Api, unsupported: dict[str, object], offered: list[str]
+) -> None:
+    make_model(reasoning_effort="low", reasoning_efforts=["high", "low"], unsupported=unsupported)
+    (shown,) = listed(api)
+    assert (shown["reasoning_effort"], shown["reasoning_efforts"]) == ("low", offered)
 
 
 def test_an_unpriced_model_has_no_price_and_a_free_one_costs_0(api: Api) -> None:

@@ -29,6 +29,7 @@ FIELDS = {
     "role_prompt": " You count.\n",
     "temperature": "",
     "max_output_tokens": "",
+    "reasoning_effort": "",
 }
 
 
@@ -59,7 +60,8 @@ def test_to_strangers_an_agent_does_not_exist(agent, bob):
 
 def test_an_agent_is_made(alice):
     model = make_model(alias="fine-model")
-    fields = {**FIELDS, "model": "fine-model", "temperature": "0.7", "max_output_tokens": "500"}
+    chosen = {"temperature": "0.7", "max_output_tokens": "500", "reasoning_effort": "high"}
+    fields = {**FIELDS, "model": "fine-model", **chosen}
     client = browser(alice)
     assert "Default (" in text_of(client.get(NEW))
     response = client.post(NEW, fields)
@@ -67,6 +69,8 @@ def test_an_agent_is_made(alice):
     assert response["Location"] == url("agent", agent)
     assert (agent.owner, agent.key, agent.name, agent.model) == (alice, "ana", "Ana Lyst", model)
     assert (agent.role_prompt, agent.temperature, agent.max_output_tokens) == (" You count.\n", 0.7, 500)
+    assert agent.reasoning_effort == "high"
+    assert '<option value="high" selected>High</option>' in text_of(client.get(url("agent", agent)))
 
 
 def test_the_default_model_is_no_model(alice):

@@ -129,6 +129,12 @@ def test_a_corrected_call_shows_what_it_was_billed_at(alice, session, model):
         assert ("(corrected, was $0.0012)" in receipt(alice, session)) == is_corrected
 
 
+def test_the_receipt_says_which_effort_was_sent(alice, session, event):
+    assert "effort" not in receipt(alice, session)
+    Call.objects.update(reasoning_effort="high")
+    assert "· effort high" in receipt(alice, session)
+
+
 def test_the_receipt_says_what_caching_saved(alice, session, model):
     price = ModelPrice.objects.create(
         model=model, effective_from="2026-01-01T00:00:00Z", source="test", **RATES
