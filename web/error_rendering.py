@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
@@ -20,19 +22,27 @@ from web.errors import NotFound, PantheonError, RateLimited, ValidationFailed
 log = logging.getLogger(__name__)
 
 
-def flatten(detail: Any, field: str = "") -> dict[str, list[str]]:
-    """Flatten DRF's nested validation detail to field path -> messages."""
+MAX_FIELDS = 20
+"""Maximum fields that an error names: a list of wrong entries would be answered with one sentence for each."""
+
+
+def flatten(detail: Any) -> dict[str, list[str]]:
+    """Flatten DRF's nested validation detail to field path -> messages, of the first MAX_FIELDS fields."""
+    return dict(itertools.islice(flat_items(detail), MAX_FIELDS))
+
+
+def flat_items(detail: Any, field: str = "") -> Iterator[tuple[str, list[str]]]:
+    """Yield the field path and messages of each field in DRF's nested validation detail."""
     if isinstance(detail, dict):
         items = [(str(key), value) for key, value in detail.items()]
     elif isinstance(detail, list) and any(isinstance(item, dict | list) for item in detail):
         items = [(str(index), value) for index, value in enumerate(detail) if value]
     else:
         sentences = detail if isinstance(detail, list) else [detail]
-        return {field or "non_field_errors": [readable(str(sentence)) for sentence in sentences]}
-    flat: dict[str, list[str]] = {}
+        yield field or "non_field_errors", [readable(str(sentence)) for sentence in sentences[:MAX_FIELDS]]
+        return
     for key, value in items:
-        flat.update(flatten(value, f"{field}.{key}" if field else key))
-    return flat
+        yield from flat_items(value, f"{field}.{key}" if field else key)
 
 
 def readable(text: str) -> str:

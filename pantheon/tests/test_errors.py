@@ -338,6 +338,10 @@ class TestRendering:
             ),
             ({"a": {"b": {"c": ["Deep."]}}, "d": ["Flat."]}, {"a.b.c": ["Deep."], "d": ["Flat."]}),
             ({"mode": ['"\ud800" is no mode.']}, {"mode": ['"?" is no mode.']}),
+            (
+                {"agents": {number: ["No id."] for number in range(5_000)}},
+                {f"agents.{number}": ["No id."] for number in range(20)},
+            ),
         ],
     )
     def test_validation_is_told_by_the_path_of_the_field(

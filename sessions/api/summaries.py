@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from accounts.access import signed_in
 from accounts.api.base import ApiView
 from accounts.models import ApiToken, User
+from orchestration.engine.summary import MAX_ITEMS
 from sessions.access import access_session, access_summary
 from sessions.api.base import AsyncAPIView, LimitedAsTurns
 from sessions.api.events import wait_until_final
@@ -50,12 +51,18 @@ class ItemSerializer(serializers.Serializer[Any]):
     pinned = serializers.BooleanField(default=False, help_text="Never compressed away.")
 
 
+def item_list(help_text: str) -> serializers.ListSerializer[Any]:
+    return serializers.ListSerializer(
+        child=ItemSerializer(), required=False, max_length=MAX_ITEMS, help_text=help_text
+    )
+
+
 class SummaryChangeSerializer(serializers.Serializer[Any]):
     text = serializers.CharField(required=False, help_text="What was said.")
-    key_facts = ItemSerializer(many=True, required=False, help_text="Facts.")
-    decisions = ItemSerializer(many=True, required=False, help_text="Decisions.")
-    open_questions = ItemSerializer(many=True, required=False, help_text="Questions without an answer.")
-    action_items = ItemSerializer(many=True, required=False, help_text="What is to be done.")
+    key_facts = item_list("Facts.")
+    decisions = item_list("Decisions.")
+    open_questions = item_list("Questions without an answer.")
+    action_items = item_list("What is to be done.")
 
 
 class SummarizeSerializer(serializers.Serializer[Any]):

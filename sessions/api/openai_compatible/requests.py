@@ -14,6 +14,7 @@ SYSTEM_ROLES = ("system", "developer")
 MAX_TOKENS = 10_000_000
 MAX_MESSAGES = 2_000
 """Each agent's prompt is built of all of them."""
+MAX_SHOWN_CHARS = 500
 
 WITHOUT_EFFECT = frozenset(
     {
@@ -109,12 +110,13 @@ def unsupported(name: str) -> str:
 
 
 def refuse(parameter: str, message: str) -> NoReturn:
-    """Refuse a parameter by its name, which may be no text that UTF-8 can carry."""
+    """Refuse a parameter by its name, which the client chose: it may be long, and no text that UTF-8 can carry."""
     raise PantheonError("invalid_parameter", readable(message), {"parameter": readable(parameter)})
 
 
 def readable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()
+    text = text.encode("utf-8", "replace").decode()
+    return text if len(text) <= MAX_SHOWN_CHARS else text[:MAX_SHOWN_CHARS] + "…"
 
 
 def boolean(values: dict[str, Any], name: str) -> bool:

@@ -207,6 +207,9 @@ def test_pinned_items_are_in_every_later_summary(api, stranger, anonymous, sessi
     item = {**fact, "text": "The budget is 120.", "pinned": True}
     assert stranger.patch(f"summaries/{first['id']}", {"key_facts": [item]}).status_code == 404
     assert anonymous.patch(f"summaries/{first['id']}", {"key_facts": [item]}).status_code == 401
+    long = api.patch(f"summaries/{first['id']}", {"key_facts": [{}] * 1_000})
+    assert long.status_code == 422
+    assert list(long.json()["error"]["details"]["fields"]) == ["key_facts.non_field_errors"]
     changed = api.patch(f"summaries/{first['id']}", {"key_facts": [item], "text": "One, mended."})
     assert changed.status_code == 200
     assert (changed.json()["text"], changed.json()["key_facts"]) == ("One, mended.", [item])
