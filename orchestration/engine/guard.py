@@ -82,18 +82,21 @@ class SpeakerGuard:
                 return self._release() + part[at:]
             self._line += letter
             self._held.append(letter)
-            self._judge()
+            self._judge(letter)
             if self.tripped:
                 self._held.append(part[at + 1 :])
                 return ""
         self._note_end(part)
         return self._release() if self._passing else ""
 
-    def _judge(self) -> None:
-        """Decide about the line so far: it passes, it is cut, or more is needed."""
+    def _judge(self, letter: str) -> None:
+        """Decide about the line so far, which ends with `letter`: it passes, it is cut, or more is needed."""
         if self._called:
-            if first := self._line.strip()[:1]:
-                self._decide(self._called, is_quotation=first in QUOTES + ">")
+            # `_line` is blank up to here; a search of all of it at each letter would take quadratic time.
+            if not letter.isspace():
+                self._decide(self._called, is_quotation=letter in QUOTES + ">")
+            elif len(self._line) >= HELD_CHARS:
+                self._decide(self._called, is_quotation=True)
             return
         if not self._may_open:
             self._passing = True

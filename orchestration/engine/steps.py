@@ -214,7 +214,7 @@ async def receive(plan: StepPlan, step_id: str, call_id: str, state: CallState, 
                     else:
                         state.thoughts.skip_implicit_thought()
                         publish(plan, step_id, "reasoning", text, state, ports)
-                    if len(state.guard.withheld) > READ_ON_CHARS:
+                    if state.guard.tripped and len(state.guard.withheld) > READ_ON_CHARS:
                         state.end = Completed(state.estimate(), GUARDED)
                         return
                 case Opened():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import ssl
 from collections.abc import Iterator
@@ -17,9 +18,12 @@ from orchestration.gateway.keys import NotConfigured, base_url_of
 from orchestration.gateway.refusals import address_of
 from orchestration.gateway.sse import clean
 
+logger = logging.getLogger(__name__)
+
 LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=60.0)
 MAX_REDIRECTS = 3
 MAX_SHOWN_CHARS = 200
+MAX_ERROR_BYTES = 256 * 1024
 CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 EXPIRED = 10
@@ -65,7 +69,29 @@ class ProviderClient(httpx2.AsyncClient):
                 extensions=request.extensions,
             )
             response = await super().send(request, **options)
-        return response
+        return await with_short_body(response) if response.is_error else response
+
+
+async def with_short_body(response: httpx2.Response) -> httpx2.Response:
+    """Return an error response with the first MAX_ERROR_BYTES of its body: what it says stands at its beginning."""
+    body = bytearray()
+    try:
+        async for part in response.aiter_bytes():
+            body += part
+            if len(body) >= MAX_ERROR_BYTES:
+                break
+    except httpx2.TransportError as error:
+        logger.warning("the body of an HTTP %s ended early: %s", response.status_code, error)
+    finally:
+        await response.aclose()
+    encoded = ("content-encoding", "content-length", "transfer-encoding")
+    return httpx2.Response(
+        response.status_code,
+        headers=[pair for pair in response.headers.multi_items() if pair[0].lower() not in encoded],
+        content=bytes(body[:MAX_ERROR_BYTES]),
+        request=response.request,
+        extensions=response.extensions,
+    )
 
 
 def target_of(response: httpx2.Response) -> httpx2.URL | None:

@@ -232,7 +232,7 @@ def _by_status(meant: int, status: int, model: ModelSpec) -> Refusal:
         code, retryable = "provider_unavailable", True
     else:
         code, retryable = "provider_error", False
-    nearest = meant if meant in SENTENCES else max(400, meant // 100 * 100)
+    nearest = meant if meant in SENTENCES else 500 if meant >= 500 else 400
     sentence = SENTENCES[nearest].format(
         key=f"the key in {model.key_env}" if model.key_env else "whether the provider wants a key variable",
         model=f"the model id {model.model_id}",

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestration.engine.guard import SpeakerGuard, openings_of
+from orchestration.engine.guard import HELD_CHARS, SpeakerGuard, openings_of
 from orchestration.tests.engine.support.world import RELAXED
 
 OPENINGS = [
@@ -129,6 +129,11 @@ def test_the_division_into_chunks_changes_nothing(text: str, cuts: list[int]) ->
 
     assert (whole, guard.withheld, guard.cut_for) == (parted, other.withheld, other.cut_for)
     assert whole + guard.withheld == text
+
+
+def test_blanks_after_a_name_are_not_held_without_end() -> None:
+    text = "I doubt it.\n\nBob:\n" + " " * HELD_CHARS + "Rent it."
+    assert publish([text])[0] == text
 
 
 @RELAXED

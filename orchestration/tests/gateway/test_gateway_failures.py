@@ -55,6 +55,7 @@ class TestRefusals:
             (500, "provider_unavailable", True, "500"),
             (503, "provider_unavailable", True, "503"),
             (529, "provider_unavailable", True, "529"),
+            (999, "provider_unavailable", True, "999"),
         ],
     )
     async def test_an_http_error(
@@ -120,6 +121,14 @@ class TestRefusals:
     ) -> None:
         server.queue(Answer(status=502, body=b"<html>\xff\xfe Bad gateway</html>"))
         assert failed(await ask(gateway, request(model))).code == "provider_unavailable"
+
+    async def test_the_rest_of_a_long_error_body_is_not_read(
+        self, gateway: Gateway, server: ProviderServer, model: ModelSpec
+    ) -> None:
+        server.queue(Answer(status=402, body=b'{"error": {"message": "' + b"x" * 64_000_000 + b'"}}'))
+        assert "no credit" in failed(await ask(gateway, request(model))).message
+        [served] = server.wait_served(1)
+        assert served.disconnected
 
     async def test_no_server(self, gateway: Gateway, kind: str) -> None:
         with socket.socket() as unused:
