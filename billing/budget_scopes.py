@@ -50,3 +50,16 @@ SCOPES: dict[str, ScopeRow] = {
     ),
 }
 TARGETED = [str(scope) for scope, row in SCOPES.items() if row.table]
+
+
+def owner_for_person(scope: str, applies: str) -> str:
+    """Return whose budget it is to a person whom it binds, as in "your team's budget"."""
+    return "your" if applies == Budget.Applies.EACH else SCOPES[scope].possessive
+
+
+def owners_for_people() -> dict[str, dict[str, str]]:
+    """Return `owner_for_person` by scope and `applies`."""
+    return {
+        str(scope): {str(applies): owner_for_person(scope, applies) for applies in Budget.Applies.values}
+        for scope in SCOPES
+    }

@@ -17,7 +17,7 @@ class Money:
 
 
 def money(pico: int | None) -> Money:
-    """Format pico-USD. static/js/money.js must give the same text."""
+    """Format pico-USD. static/js/money.js gives the same text."""
     exact = usd_text(pico)
     if pico is None or exact is None:
         return Money("unpriced", "")

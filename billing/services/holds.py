@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from django.db.models import F
 from django.utils import timezone
 
-from billing.budget_scopes import SCOPES
+from billing.budget_scopes import owner_for_person
 from billing.fields import usd_text
 from billing.models import Budget, Hold, HoldLine
 from billing.payer import Payer
@@ -184,7 +184,7 @@ def size_bound_pico(size: CallSize, prices: Prices, *, at: dt.datetime) -> int:
 
 def budget_exceeded(headroom: Headroom, *, needed_pico: int) -> PantheonError:
     budget, (*_, start) = headroom.budget, headroom.key
-    whose = "your" if budget.applies == Budget.Applies.EACH else SCOPES[budget.scope].possessive
+    whose = owner_for_person(budget.scope, budget.applies)
     resets_at = budget.resets_at(start)
     return PantheonError(
         "budget_exceeded",

@@ -1,19 +1,14 @@
-"""The table of scopes, and the page's own words for them."""
+"""The table of scopes, and the texts made of it."""
 
 from __future__ import annotations
-
-import re
-from pathlib import Path
 
 import pytest
 from django.contrib import admin
 
 from billing.admin.budgets import BudgetForm
-from billing.budget_scopes import SCOPES, TARGETED
+from billing.budget_scopes import SCOPES, TARGETED, owners_for_people
 from billing.budget_text import own_title, owner_text
 from billing.models import Budget
-
-REFUSAL = Path(__file__).resolve().parents[2] / "static/js/refusal.js"
 
 
 def test_every_scope_has_its_row() -> None:
@@ -23,9 +18,10 @@ def test_every_scope_has_its_row() -> None:
     assert set(TARGETED) <= BudgetForm.base_fields.keys()
 
 
-def test_the_page_calls_budgets_what_errors_call_them() -> None:
-    said = re.findall(r'^    (\w+): "(.+) budget",$', REFUSAL.read_text("utf-8"), re.MULTILINE)
-    assert {scope: words.replace("’", "'") for scope, words in said} == {
+def test_what_binds_each_member_is_ones_own() -> None:
+    owners = owners_for_people()
+    assert owners["team"] == {"total": "your team's", "each": "your"}
+    assert {scope: of["total"] for scope, of in owners.items()} == {
         scope: row.possessive for scope, row in SCOPES.items()
     }
 

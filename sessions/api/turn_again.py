@@ -18,9 +18,9 @@ from sessions.api.base import AsyncAPIView, LimitedAsTurns
 from sessions.api.chats import SessionSerializer
 from sessions.api.fields import AskedModeField, ModelAliasField
 from sessions.api.turn_answers import answer
-from sessions.api.turn_requests import MAX_MESSAGE_CHARS, AnswerOptions, accept_posted, not_blank
+from sessions.api.turn_requests import AnswerOptions, accept_posted, not_blank
 from sessions.api.turn_schema import TURN_ANSWERS, TURN_ERRORS, WRITTEN
-from sessions.models import Turn
+from sessions.models import Message, Turn
 from sessions.services.fork import session_fork
 from sessions.services.turn_again import turn_rerun, turn_retry
 from web.api.schema import operation
@@ -28,7 +28,7 @@ from web.api.schema import operation
 
 class RerunSerializer(AnswerOptions):
     message = serializers.CharField(
-        max_length=MAX_MESSAGE_CHARS,
+        max_length=Message.MAX_CHARS,
         trim_whitespace=False,
         required=False,
         validators=[not_blank],

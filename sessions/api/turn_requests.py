@@ -13,11 +13,10 @@ from rest_framework.request import Request
 from accounts.access import signed_in
 from accounts.models import ApiToken
 from sessions.api.fields import AskedModeField
-from sessions.models import Turn
+from sessions.models import Message, Turn
 from sessions.services.accept_once import AcceptedTurn, accept_once
 from web.errors import ValidationFailed
 
-MAX_MESSAGE_CHARS = 100_000
 MAX_KEY_CHARS = 255
 
 OPTIONS = ("stream", "background")
@@ -44,7 +43,7 @@ class AnswerOptions(serializers.Serializer[Any]):
 
 class TurnRequestSerializer(AnswerOptions):
     message = serializers.CharField(
-        max_length=MAX_MESSAGE_CHARS,
+        max_length=Message.MAX_CHARS,
         trim_whitespace=False,
         validators=[not_blank],
         help_text="What the council is asked. Tags (`@key`, `@all`) say who answers.",

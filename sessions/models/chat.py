@@ -77,6 +77,9 @@ class MessageManager(models.Manager["Message"]):
 class Message(models.Model):
     """A message of a session. An answer's id is the id of its step."""
 
+    MAX_CHARS = 100_000
+    """Length limit of a user's message."""
+
     class Role(models.TextChoices):
         USER = "user"
         AGENT = "agent"

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from orchestration.engine.tags import EVERYBODY, parse_tags
 from sessions.models import Agent, Room
 
+EVERYBODY_CHOICE = {"key": EVERYBODY, "name": "Everybody"}
+"""What is offered beside the room's agents."""
+
 
 def last_addressees(room: Room | None, agents: Sequence[Agent], last_message: str) -> list[str]:
     """Return the keys of mentioned agents still in the room, or `all`; empty if the mode needs no mentions."""

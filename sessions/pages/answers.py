@@ -20,7 +20,7 @@ FINISH_NOTES = {"length": "Ended at the length limit.", "content_filter": "Cut b
 
 
 def hue(key: str) -> int:
-    """Return an agent's colour; static/js/lane.js computes the same."""
+    """Return an agent's colour."""
     return sum(map(ord, key)) % HUES
 
 
@@ -51,8 +51,13 @@ class Answer:
         return hue(self.agent_key)
 
     @property
+    def name(self) -> str:
+        """The agent's name; the purpose's label if a manager answered."""
+        return self.agent_name or self.agent_key or Purpose(self.purpose).label
+
+    @property
     def initial(self) -> str:
-        return (self.agent_name or self.agent_key or "Synthesis")[:1].upper()
+        return self.name[:1].upper()
 
     @property
     def time(self) -> str:

@@ -11,17 +11,17 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 
 from accounts.pages.base import PageView
-from orchestration.engine.modes import MANUAL, MODES
-from orchestration.engine.purposes import SHOWN
+from orchestration.engine.modes import MANUAL
 from sessions.access import access_session, access_turn
-from sessions.models import Agent, ChatSession, Turn
+from sessions.models import Agent, ChatSession, Message, Turn
 from sessions.models.modes import room_modes
-from sessions.pages.addressees import last_addressees
+from sessions.pages.addressees import EVERYBODY_CHOICE, last_addressees
 from sessions.pages.forms import TitleForm
 from sessions.pages.input_cuts import newest_notices
 from sessions.pages.mine import message_deleted
 from sessions.pages.money import money
 from sessions.pages.places import address_of_turn
+from sessions.pages.script_facts import script_facts
 from sessions.pages.summaries import summary_panel
 from sessions.pages.transcript import turn_view
 from sessions.selectors.pages import (
@@ -61,7 +61,10 @@ class SessionView(PageView):
         context = {
             **transcript,
             **council,
-            **script_facts(),
+            "facts": script_facts(council["agents"]),
+            "only_mode": MANUAL.key,
+            "everybody": EVERYBODY_CHOICE,
+            "max_message_chars": Message.MAX_CHARS,
             "addressees": last_addressees(
                 session.room, council["agents"], turns[-1].message if turns else ""
             ),
@@ -147,16 +150,6 @@ def version_context(session: ChatSession, turn: Turn) -> dict[str, Any]:
         raise NotFound()
     view = turn_view(turn_rows([turn])[0], newest=is_newest(turn))
     return {"session": session, "turn": view, "turns": [view], "older_before": None}
-
-
-def script_facts() -> dict[str, Any]:
-    """Return the facts about modes and purposes for the page's scripts."""
-    return {
-        "tagged_alone": MANUAL.key,
-        "side_by_side_modes": [key for key, mode in MODES.items() if mode.side_by_side],
-        "led_modes": [key for key, mode in MODES.items() if mode.led],
-        "shown_purposes": SHOWN,
-    }
 
 
 def council_context(session: ChatSession) -> dict[str, Any]:

@@ -12,10 +12,13 @@ from sessions.markdown import visible_text
 from sessions.models import Turn
 from sessions.pages.answers import Answer
 
+ASKED_TITLE = "Round {round}: {names}"
+CONCLUDED_TITLE = "Enough said"
+
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """An agent that was asked, with its instruction."""
+    """An agent that the manager selected, with its instruction."""
 
     key: str
     name: str
@@ -26,13 +29,18 @@ class Instruction:
 class Decision:
     """A routing card."""
 
-    asked: Sequence[Instruction]
+    round: int
+    instructions: Sequence[Instruction]
     reason: str
     used_fallback: bool
 
     @property
-    def names(self) -> str:
-        return ", ".join(agent.name for agent in self.asked)
+    def title(self) -> str:
+        if not self.instructions:
+            return CONCLUDED_TITLE
+        return ASKED_TITLE.format(
+            round=self.round, names=", ".join(agent.name for agent in self.instructions)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +77,11 @@ def decision_from(decided: Mapping[str, Any], names: Mapping[str, str]) -> Decis
         )
         for selection in decided["selections"]
     ]
-    return Decision(instructions, visible_text(decided["reason"]), decided["used_fallback"])
+    return Decision(decided["round"], instructions, visible_text(decided["reason"]), decided["used_fallback"])
 
 
 def in_rows(answers: Sequence[Answer], mode: Mode) -> list[list[Answer]]:
-    """Put answers that ran in parallel into one row; static/js/turn-view.js does the same."""
+    """Put answers that ran in parallel into one row; a running turn gets its rows in static/js/turn-view.js."""
     if mode.side_by_side:
         return [list(answers)] if answers else []
     return [[answer] for answer in answers]

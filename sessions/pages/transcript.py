@@ -26,10 +26,13 @@ STOP_NOTES = {
     "repeat": "Ended: the manager asked the same again",
     "budget": "Ended: the budget is used up",
 }
-
-
 LONG_CHARS = 1_000
 LONG_LINES = 12
+"""A message with more characters or lines is folded."""
+STEPS_NOTE = "{answers} in {rounds}"
+NO_STEPS_NOTE = "How it was decided"
+ANSWERS = ("{count} answer", "{count} answers")
+ROUNDS = ("{count} round", "{count} rounds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class TurnView:
 
     @property
     def message_is_long(self) -> bool:
-        """Whether the message is folded; static/js/question-fold.js decides the same."""
+        """Whether the message is folded."""
         return len(self.message) > LONG_CHARS or self.message.count("\n") >= LONG_LINES
 
     @property
@@ -71,11 +74,11 @@ class TurnView:
 
     @property
     def steps_note(self) -> str:
-        """The label of the fold; static/js/rounds.js builds the same."""
+        """The label of the fold."""
         answers, rounds = len(self.replies), sum(1 for round in self.rounds if round.rows)
         if not answers:
-            return "How it was decided"
-        return f"{answers} answer{'s' * (answers != 1)} in {rounds} round{'s' * (rounds != 1)}"
+            return NO_STEPS_NOTE
+        return STEPS_NOTE.format(answers=counted(ANSWERS, answers), rounds=counted(ROUNDS, rounds))
 
     @property
     def note(self) -> str:
@@ -107,6 +110,11 @@ class TurnView:
     def retryable(self) -> bool:
         """Whether an agent was asked and did not answer."""
         return self.repeatable and self.turn.status != Turn.Status.COMPLETED
+
+
+def counted(forms: tuple[str, str], count: int) -> str:
+    """Return a count with its noun. `forms`: singular and plural."""
+    return forms[count != 1].format(count=count)
 
 
 def turn_view(rows: TurnRows, *, newest: bool = False) -> TurnView:

@@ -8,11 +8,11 @@ if (form) {
     follows = key.value === "";
   });
   name.addEventListener("input", () => {
-    if (follows) key.value = keyFrom(name.value);
+    if (follows) key.value = keyFrom(name.value, key.maxLength);
   });
 }
 
-function keyFrom(name) {
+function keyFrom(name, maxLength) {
   const plain = name
     .normalize("NFKD")
     .replace(/[\u0300-\u036f]/g, "")
@@ -20,5 +20,5 @@ function keyFrom(name) {
   return plain
     .replace(/[^a-z0-9_-]+/g, "-")
     .replace(/^-+|-+$/g, "")
-    .slice(0, 64);
+    .slice(0, maxLength);
 }

@@ -1,7 +1,9 @@
 // Whom a message asks, besides what its text says: what is sent, and priced, is `request(text)`.
 import { announce } from "./announce.js";
+import { facts } from "./facts.js";
 import { tagsIn } from "./tags.js";
 
+const EVERYBODY = facts.everybody.key;
 const AND = new Intl.ListFormat("en");
 
 /** Of a chat with one agent: the text is all there is. */
@@ -59,7 +61,7 @@ class Addressees extends Audience {
 
   asked(message) {
     const keys = tagsIn(message, this.keys);
-    this.set(keys.includes("all") ? ["all"] : keys);
+    this.set(keys.includes(EVERYBODY) ? [EVERYBODY] : keys);
   }
 
   set(keys) {
@@ -120,7 +122,7 @@ class Only extends Audience {
 
   look() {
     const keys = this.tagged();
-    const offers = keys.length > 0 && !keys.includes("all");
+    const offers = keys.length > 0 && !keys.includes(EVERYBODY);
     if (offers) this.button.textContent = `Only ${AND.format(keys.map(tag))}`;
     else if (this.pressed) this.press(false);
     this.button.hidden = !offers;

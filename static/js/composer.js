@@ -1,5 +1,6 @@
 // Where the next message is written: Enter sends, the draft is kept, chips insert tags, Send becomes Stop.
 import { keepDraft, readDraft } from "./drafts.js";
+import { facts } from "./facts.js";
 
 const FINE_POINTER = "(hover: hover) and (pointer: fine)";
 
@@ -64,7 +65,7 @@ export class Composer {
 
   /** Put the chips in the order of these keys, and everybody's last. */
   reorder(keys) {
-    for (const key of [...keys, "all"]) {
+    for (const key of [...keys, facts.everybody.key]) {
       const chip = this.form.querySelector(`[data-tag="${key}"]`);
       chip?.parentElement.append(chip);
     }

@@ -7,6 +7,7 @@ import { addCopyButtons } from "./code-blocks.js";
 import { Composer } from "./composer.js";
 import { Elsewhere } from "./elsewhere.js";
 import { Estimate } from "./estimate.js";
+import { facts } from "./facts.js";
 import { Follower } from "./follow.js";
 import { startJumps } from "./jumps.js";
 import { startLaneTabs } from "./lane-tabs.js";
@@ -23,7 +24,8 @@ import { TurnView } from "./turn-view.js";
 const transcript = document.querySelector("[data-transcript]");
 const scroll = document.querySelector("[data-scroll]");
 const composerForm = document.querySelector("[data-composer]");
-const RUNNING = '[data-turn]:is([data-status="queued"], [data-status="running"])';
+const FINAL = facts.finalStatuses.map((status) => `[data-status="${status}"]`).join();
+const RUNNING = `[data-turn]:not(${FINAL})`;
 
 class Conversation {
   constructor() {
@@ -73,7 +75,7 @@ class Conversation {
   /** Who can be tagged in this room. */
   taggable() {
     const agents = [...this.agents].map(([key, { name }]) => ({ key, name }));
-    return agents.length > 1 ? [...agents, { key: "all", name: "Everybody" }] : agents;
+    return agents.length > 1 ? [...agents, facts.everybody] : agents;
   }
 
   /** Who is asked has been said, or nothing is to be sent: that refusal is of no use any more. */

@@ -1,20 +1,14 @@
 // One lane: an agent's answer as it comes. Its HTML is templates/partials/answer.html.
 import { addCopyButtons } from "./code-blocks.js";
+import { facts } from "./facts.js";
 import { picoOf, showMoney } from "./money.js";
 import { VisibleStream } from "./visible-text.js";
-
-const HUES = 8;
-
-/** Return an agent's colour; sessions/pages/answers.py finds the same. */
-export function hueOf(key) {
-  return [...(key ?? "")].reduce((sum, character) => sum + character.codePointAt(0), 0) % HUES;
-}
 
 export class Lane {
   constructor({ step_id: stepId, purpose, agent_key: key, agent_name: name, model, round }) {
     this.stepId = stepId;
     this.purpose = purpose;
-    this.name = name ?? "Synthesis";
+    this.name = name ?? facts.conclusion.name;
     this.startedAt = performance.now();
     this.visibleText = new VisibleStream();
     this.visibleThoughts = new VisibleStream();
@@ -23,7 +17,7 @@ export class Lane {
     element.id = `message-${stepId}`;
     Object.assign(element.dataset, { step: stepId, agentKey: key ?? "", purpose, round });
     element.classList.remove("hue-");
-    element.classList.add(`hue-${hueOf(key)}`);
+    element.classList.add(`hue-${facts.hues[key] ?? 0}`);
     this.part("name").textContent = this.name;
     this.part("initial").textContent = this.name.slice(0, 1).toUpperCase();
     this.part("key").textContent = key ? `@${key}` : "";
@@ -45,7 +39,9 @@ export class Lane {
     if (this.state !== "waiting" && this.state !== "thinking") return;
     const seconds = Math.floor((performance.now() - this.startedAt) / 1000);
     const waiting =
-      this.purpose === "synthesize" ? "The manager puts the answers together…" : `Waiting for ${this.name}…`;
+      this.purpose === facts.conclusion.purpose
+        ? "The manager puts the answers together…"
+        : `Waiting for ${this.name}…`;
     this.part("stage").textContent = `${this.state === "thinking" ? "Thinking…" : waiting} · ${seconds} s`;
   }
 

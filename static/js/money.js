@@ -15,8 +15,8 @@ export function usdOf(pico) {
   return `${pico / PICO}.${fraction}`;
 }
 
-/** Return what is shown: cents; below one dollar four decimals, or two significant digits, without idle zeros.
- *  sessions/pages/money.py writes the same. */
+/** Return what is shown: cents; below one dollar four decimals, or two significant digits, without trailing zeros.
+ *  billing/money.py gives the same text; sessions/tests/support/amounts.py has examples for both. */
 export function moneyText(pico) {
   if (pico === null) return "unpriced";
   const usd = Number(pico) / 1e12;

@@ -1,11 +1,10 @@
-// A long message that was asked is folded; opened, it grows where it stands.
+// A long message is folded; opened, it grows in its place.
+import { facts } from "./facts.js";
 
-const LONG_CHARS = 1000;
-const LONG_LINES = 12;
-
-/** Fold a message that has just come; sessions/pages/transcript.py folds the stored ones. */
+/** Fold a new message if it is long; of stored ones the page says it. */
 export function foldQuestion(turn, message) {
-  const long = [...message].length > LONG_CHARS || message.split("\n").length > LONG_LINES;
+  const { chars, lines } = facts.longMessage;
+  const long = [...message].length > chars || message.split("\n").length > lines;
   turn.querySelector("[data-question-fold]").hidden = !long;
 }
 

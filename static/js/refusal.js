@@ -1,4 +1,5 @@
 // A message that was not taken: what happened, and what to do. The message itself stays in the composer.
+import { facts } from "./facts.js";
 import { moneyText, picoOf } from "./money.js";
 import { showTime } from "./times.js";
 
@@ -88,13 +89,7 @@ function advice(error, keys) {
 
 /** Which budget, what is left of it, and until when. */
 function budgetAdvice({ budget, needed_usd: needed, available_usd: available, resets_at: resetsAt }) {
-  const whose = {
-    everyone: "everyone’s budget",
-    team: "your team’s budget",
-    user: "your budget",
-    room: "this room’s budget",
-  };
-  const name = budget.applies === "each" ? "your budget" : whose[budget.scope];
+  const name = `${facts.budgetOwners[budget.scope][budget.applies]} budget`;
   const period = budget.period === "day" ? "today" : "this month";
   const [left, limit, first] = [available, budget.limit_usd, needed].map(picoOf);
   const rest =
@@ -121,7 +116,7 @@ function usageLink() {
 }
 
 function tagChips(keys) {
-  return [...keys, ...(keys.length > 1 ? ["all"] : [])].map((key) => {
+  return [...keys, ...(keys.length > 1 ? [facts.everybody.key] : [])].map((key) => {
     const chip = document.createElement("button");
     chip.type = "button";
     chip.className = "chip";

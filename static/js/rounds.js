@@ -1,4 +1,5 @@
 // The rounds of a turn: a routing card and the answers under it. Their HTML is in templates/partials/turn.html.
+import { counted, facts, fill } from "./facts.js";
 import { visibleText } from "./visible-text.js";
 
 /** Return the place of a round, made where it belongs if there is none yet. */
@@ -14,17 +15,17 @@ export function roundOf(turn, number) {
   return box;
 }
 
-/** Return the card of a decision; templates/partials/routing.html says the same of a stored one. */
+/** Return the card of a decision, as templates/partials/routing.html has it. */
 export function routingCard({ round, selections, reason, used_fallback: usedFallback }, nameOf) {
   const card = document.getElementById("routing-template").content.firstElementChild.cloneNode(true);
   const names = selections.map(({ agent_key: key }) => nameOf(key));
   card.querySelector("[data-routing-title]").textContent = names.length
-    ? `Round ${round}: ${names.join(", ")}`
-    : "Enough said";
+    ? fill(facts.routing.asked, { round, names: names.join(", ") })
+    : facts.routing.concluded;
   card.querySelector("[data-routing-fallback]").hidden = !usedFallback;
   card.querySelector("[data-routing-reason]").textContent = visibleText(reason);
-  const asked = selections.filter(({ instruction }) => instruction).map(instructionLine);
-  card.querySelector("[data-routing-asked]").replaceChildren(...asked);
+  const lines = selections.filter(({ instruction }) => instruction).map(instructionLine);
+  card.querySelector("[data-routing-instructions]").replaceChildren(...lines);
   return card;
 }
 
@@ -37,11 +38,12 @@ function instructionLine({ agent_key: key, instruction }) {
   return line;
 }
 
-/** Say over the fold what is in it; sessions/pages/transcript.py says the same. */
+/** Label the fold of the steps. */
 export function noteSteps(turn) {
   const answers = turn.querySelectorAll("[data-rounds] [data-step]").length;
   const rounds = turn.querySelectorAll("[data-round-box]:has([data-step])").length;
-  const many = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
-  const note = answers ? `${many(answers, "answer")} in ${many(rounds, "round")}` : "How it was decided";
-  turn.querySelector("[data-steps-note]").textContent = note;
+  const { steps } = facts;
+  turn.querySelector("[data-steps-note]").textContent = answers
+    ? fill(steps.note, { answers: counted(steps.answers, answers), rounds: counted(steps.rounds, rounds) })
+    : steps.none;
 }

@@ -1,5 +1,6 @@
 // @ opens a list of the agents that can be tagged: arrows move, Enter or Tab takes one, Escape closes.
 import { announce } from "./announce.js";
+import { facts } from "./facts.js";
 
 // A tag begins a word: the @ of an e-mail address opens nothing.
 const BEGUN = /(?<![\w.+-])@([a-z0-9_-]*)$/i;
@@ -8,9 +9,9 @@ const BEGUN = /(?<![\w.+-])@([a-z0-9_-]*)$/i;
 const CODE = /(?<fence>`{3,}|~{3,}).*?(?:\k<fence>|$)|(?<!`)(?<tick>`+)(?!`).+?(?<!`)\k<tick>(?!`)/gs;
 const TAG = /(?<![\p{L}\p{N}_.@+%/-])@([A-Za-z0-9_-]+)(?![A-Za-z0-9_@-])/gu;
 
-/** Return whom a text tags, `all` among them, in the order of first mention. */
+/** Return the keys that a text tags, everybody's among them, in the order of first mention. */
 export function tagsIn(text, keys) {
-  const known = [...keys, "all"].sort((one, other) => other.length - one.length);
+  const known = [...keys, facts.everybody.key].sort((one, other) => other.length - one.length);
   const prose = text.replace(CODE, (code) => " ".repeat(code.length));
   const words = [...prose.matchAll(TAG)].map(([, word]) => word.toLowerCase());
   const found = words.map((word) =>

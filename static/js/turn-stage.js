@@ -1,4 +1,5 @@
 // What a turn is waiting for while no lane says so itself.
+import { facts } from "./facts.js";
 
 /** Return a sentence, empty where a lane tells enough. `view` is a TurnView. */
 export function stageOf(view) {
@@ -9,7 +10,7 @@ export function stageOf(view) {
   if (!view.begun) return seconds < 2 ? "Starting…" : `Waiting for a free runner · ${seconds} s`;
   const clock = seconds < 2 ? "" : ` · ${seconds} s`;
   if (!("led" in view.element.dataset)) return lanes.length ? waitingForNext(view, lanes) + clock : `Starting…${clock}`;
-  if (lanes.some((lane) => lane.purpose === "synthesize")) return "Finishing…";
+  if (lanes.some((lane) => lane.purpose === facts.conclusion.purpose)) return "Finishing…";
   const nobodyAsked = !lanes.length && !view.decided;
   return (nobodyAsked ? "The manager is choosing…" : "The manager weighs the answers…") + clock;
 }

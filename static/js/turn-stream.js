@@ -4,9 +4,10 @@
 // a new stream after the last event. The stream is done at a terminal event, or at the snapshot of a final turn. A
 // hidden page holds no connection: it checks now and then whether the turn has ended, and resumes when it is shown.
 import { ApiError, getJson } from "./api.js";
+import { facts } from "./facts.js";
 import { StreamPlace } from "./stream-place.js";
 
-const FINAL = new Set(["completed", "partial", "failed", "cancelled"]);
+const FINAL = new Set(facts.finalStatuses);
 const QUIET_MS = 25_000; // the server speaks at least every 15 s
 const FIRST_RETRY_MS = 1_000;
 const LAST_RETRY_MS = 15_000;

@@ -1,19 +1,12 @@
 // A turn on the page while it runs: events in, lanes out. Its HTML is templates/partials/turn.html.
 import { announce } from "./announce.js";
+import { facts } from "./facts.js";
 import { Lane } from "./lane.js";
 import { picoOf, showMoney } from "./money.js";
 import { foldQuestion } from "./question-fold.js";
 import { noteSteps, roundOf, routingCard } from "./rounds.js";
 import { showTime } from "./times.js";
 import { stageOf } from "./turn-stage.js";
-
-const STATUS_TEXT = { partial: "Not everybody answered", failed: "Nobody answered", cancelled: "Stopped" };
-const ENDED = {
-  completed: "The turn is complete.",
-  partial: "The turn has ended. Not everybody answered.",
-  failed: "The turn has failed. Nobody answered.",
-  cancelled: "The turn was stopped.",
-};
 
 export class TurnView {
   /** `agents` are key -> {name, model}, for snapshots, which name the key alone. */
@@ -118,9 +111,9 @@ export class TurnView {
     return lane;
   }
 
-  /** Return the row of lanes for a step: those that answer at once share one; the synthesis stands below all. */
+  /** Return the row of lanes for a step: those that answer in parallel share one; the conclusion is below all. */
   rowFor({ purpose, round }) {
-    if (purpose === "synthesize") return this.element.querySelector("[data-conclusion]");
+    if (purpose === facts.conclusion.purpose) return this.element.querySelector("[data-conclusion]");
     const { dataset } = this.element;
     const box = roundOf(this.element, "led" in dataset ? round : 1);
     const beside = box.lastElementChild;
@@ -137,10 +130,9 @@ export class TurnView {
     setMode(this.element, turn.mode);
     this.clearLanes();
     for (const decision of turn.routing) this.decide(decision);
-    const shown = document.getElementById("lane-template").dataset.shown.split(" ");
     const latest = new Map(turn.steps.map((step) => [step.step_id, step]));
     for (const step of latest.values()) {
-      if (step.status === "interrupted" || !shown.includes(step.purpose)) continue;
+      if (step.status === "interrupted" || !facts.shownPurposes.includes(step.purpose)) continue;
       const agent = this.agents.get(step.agent_key);
       const lane = this.start({
         ...step,
@@ -171,10 +163,11 @@ export class TurnView {
 
   end({ status, cost_usd: costUsd, error, usage }) {
     clearInterval(this.timer);
+    const note = facts.statusNotes[status];
     this.element.dataset.status = status;
     for (const lane of this.lanes.values()) if (lane.open) lane.stop();
     this.element.querySelector("[data-turn-stage]").hidden = true;
-    this.element.querySelector("[data-turn-status]").textContent = STATUS_TEXT[status] ?? "";
+    this.element.querySelector("[data-turn-status]").textContent = note ?? "";
     showMoney(this.element.querySelector("[data-turn-cost]"), picoOf(costUsd), "Turn ");
     this.element.querySelector("[data-turn-unpriced]").hidden = !usage.unpriced_calls || picoOf(costUsd) === null;
     if (!this.lanes.size && error) {
@@ -182,7 +175,7 @@ export class TurnView {
       place.hidden = false;
       place.textContent = error.message;
     }
-    announce(ENDED[status] ?? "The turn has ended.");
+    announce(note ? `The turn has ended: ${note}.` : "The turn is complete.");
   }
 
   /** The page lets go of this turn: another view, or the server's own HTML, takes its place. */
@@ -198,11 +191,10 @@ export class TurnView {
   }
 }
 
-/** Mark a turn with its mode and the mode's flags; of each flag the template lists the modes that have it. */
+/** Mark a turn with its mode and the mode's flags. */
 function setMode(turn, mode) {
-  const template = document.getElementById("turn-template");
+  const { sideBySide, led } = facts.modes[mode];
   turn.dataset.mode = mode;
-  for (const flag of ["data-side-by-side", "data-led"]) {
-    turn.toggleAttribute(flag, template.getAttribute(flag).split(" ").includes(mode));
-  }
+  turn.toggleAttribute("data-side-by-side", sideBySide);
+  turn.toggleAttribute("data-led", led);
 }

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from sessions.api.turn_requests import MAX_MESSAGE_CHARS
+from sessions.models import Message
 from sessions.services.turn_request import ClientContext, ClientLine
 from web.errors import PantheonError, ValidationFailed
 
@@ -182,8 +182,8 @@ def read_messages(messages: Any) -> tuple[str, str, tuple[ClientLine, ...]]:
     asked = lines.pop().text
     if not asked.strip():
         raise ValidationFailed({"messages": ["Write a message."]})
-    if len(asked) > MAX_MESSAGE_CHARS:
-        raise ValidationFailed({"messages": [f"A message has at most {MAX_MESSAGE_CHARS} characters."]})
+    if len(asked) > Message.MAX_CHARS:
+        raise ValidationFailed({"messages": [f"A message has at most {Message.MAX_CHARS} characters."]})
     said = tuple(line for line in lines if line.text.strip())
     return asked, "\n\n".join(text for text in system if text.strip()), said
 

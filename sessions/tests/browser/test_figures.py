@@ -9,6 +9,7 @@ from accounts.models import User
 from orchestration.models import LlmModel
 from sessions.tests.browser.steps import Opened, address_of, ended, lane, open_session, send, sign_in
 from sessions.tests.factories import make_agent, make_room, make_session
+from sessions.tests.support.amounts import AMOUNTS
 from sessions.tests.support.server_process import ServerProcess
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
@@ -41,3 +42,13 @@ def test_what_was_said_is_on_usage_and_on_costs(
     expect(dashboard.locator("svg.chart-drawing rect").first).to_be_attached()
     dashboard.goto("/admin/chat_sessions/turn/")
     expect(dashboard.locator("#result_list tbody tr")).to_have_count(1)
+
+
+def test_the_browser_formats_amounts_as_the_server_does(alices: Page) -> None:
+    script = """async (amounts) => {
+      const { moneyText, picoOf, usdOf } = await import("/static/js/money.js");
+      return amounts.map((usd) => [moneyText(picoOf(usd)), usdOf(picoOf(usd))]);
+    }"""
+    alices.goto("/")
+    formatted = alices.evaluate(script, [exact for _, _, exact in AMOUNTS])
+    assert [tuple(each) for each in formatted] == [(text, exact) for _, text, exact in AMOUNTS]

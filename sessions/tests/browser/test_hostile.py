@@ -14,6 +14,7 @@ from playwright.sync_api import Dialog, Page, expect
 from accounts.models import User
 from orchestration.models import LlmModel
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
+from sessions.markdown import visible_text
 from sessions.models import Call, ChatSession, Message
 from sessions.selectors.search import search
 from sessions.selectors.search_results import results_json
@@ -231,6 +232,7 @@ def test_pieces_are_shown_as_the_whole_is(alices: Page, session: ChatSession) ->
       return [visibleText(text), cut(1), cut(2), cut(3), cut(7)];
     }"""
     whole, *cut = alices.evaluate(script, [text, "/static/js/visible-text.js"])
+    assert whole == visible_text(text)
     assert set(cut) == {whole.rstrip("\n")}, "the line's end that came last still waits"
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from html import unescape
 
 import pytest
 from django.conf import settings
@@ -95,7 +97,8 @@ def test_pages_and_reports_offer_the_mode(alice, room, session, backwards) -> No
     assert f'<p class="modes-note">{backwards.sentence}</p>' in page
     assert f"Ask the council: {backwards.invitation}" in page
     assert f'aria-label="{backwards.tagging}"' in page
-    assert 'data-side-by-side="manual orchestrator" data-led="orchestrator"' in page
+    facts = json.loads(unescape(re.findall(r'data-facts="([^"]+)"', page)[0]))
+    assert facts["modes"][backwards.key] == {"sideBySide": False, "led": False}
     form = text_of(client.get(reverse("room-edit", args=[room.pk])))
     assert "Last first: the last member answers first" in form
     for mode in ("manual", backwards.key):

@@ -6,21 +6,10 @@ import pytest
 
 from sessions.pages.answers import total_cost
 from sessions.pages.money import Money, money
+from sessions.tests.support.amounts import AMOUNTS
 
 
-@pytest.mark.parametrize(
-    ("pico", "text", "exact"),
-    [
-        (0, "$0.00", "0.00"),
-        (12_340_000_000_000, "$12.34", "12.34"),
-        (250_000_000_000, "$0.25", "0.25"),
-        (16_146_000_000, "$0.0161", "0.016146"),
-        (5_580_000_000, "$0.0056", "0.00558"),
-        (72_000_000, "$0.000072", "0.000072"),
-        (1, "$0.000000000001", "0.000000000001"),
-        (999_990_000_000, "$1.00", "0.99999"),
-    ],
-)
+@pytest.mark.parametrize(("pico", "text", "exact"), AMOUNTS)
 def test_an_amount_is_short_and_exact(pico, text, exact):
     assert money(pico) == Money(text, exact)
 
