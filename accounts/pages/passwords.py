@@ -41,10 +41,10 @@ class ForgotPasswordView(PageView):
         email = form.cleaned_data["email"]
         attempt_count(request, purpose="link", email=email)
         password_link_mail(email=email, device=device_of(request, email))
-        return self.show(request, form, asked=email)
+        return self.show(request, form, email=email)
 
-    def show(self, request: HttpRequest, form: forms.Form, asked: str = "") -> HttpResponse:
-        return form_page(request, "accounts/forgot_password.html", form, asked=asked, mails=sends_mail())
+    def show(self, request: HttpRequest, form: forms.Form, email: str = "") -> HttpResponse:
+        return form_page(request, "accounts/forgot_password.html", form, email=email, mails=sends_mail())
 
 
 class ResetPasswordView(PageView):

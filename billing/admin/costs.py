@@ -70,9 +70,9 @@ class CostsView(CostsPage):
         chips = filter_chips(query)
         return self.page(
             "admin/billing/costs.html",
-            asked=query,
+            query=query,
             wrong=problems,
-            query=query.query(),
+            query_string=query.query(),
             now=figures_of(totals),
             before=figures_of(before),
             days_before=query.days.before(),

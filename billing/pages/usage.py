@@ -52,7 +52,7 @@ class UsagePage(PageView):
         own = kept.having("user", self.user.pk)
         report = dashboard(query.days, own, "day", today=today, tables=TABLES)
         context = {
-            "asked": query,
+            "query": query,
             "wrong": problems,
             "presets": PRESETS.items(),
             "chips": filter_chips(query),

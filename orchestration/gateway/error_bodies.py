@@ -62,8 +62,8 @@ def is_error(payload: Mapping[str, Any]) -> bool:
         return False
     if payload.get("detail") or payload.get("errors"):
         return True
-    said = isinstance(payload.get("message"), str) or isinstance(payload.get("msg"), str)
-    return said and any(payload.get(name) for name in CODES)
+    has_message = isinstance(payload.get("message"), str) or isinstance(payload.get("msg"), str)
+    return has_message and any(payload.get(name) for name in CODES)
 
 
 def facts_of(body: Any) -> ErrorFacts:

@@ -64,12 +64,12 @@ async def probe(model: ModelSpec, model_ids: Collection[str] = (), *, limit_s: f
         return Probe(False, f"The provider {model.provider} did not answer within {limit_s:g} s: {NETWORK}")
     except Exception as error:  # noqa: BLE001 - any provider error is data: it is logged and named there
         return Probe(False, sentence(error, model, origin))
-    said = f"It works: the list of models came after {took_s:.1f} s."
+    message = f"It works: the list of models came after {took_s:.1f} s."
     if unproven:
-        said += " This server shows its list to everybody, so that the key itself is not proven."
-    asked = dict.fromkeys(model_ids)  # several aliases may share one
-    unlisted = tuple(name for name in asked if not is_listed(name, listed))
-    return Probe(True, said, unlisted, tuple(listed))
+        message += " This server shows its list to everybody, so that the key itself is not proven."
+    names = dict.fromkeys(model_ids)  # several aliases may share one
+    unlisted = tuple(name for name in names if not is_listed(name, listed))
+    return Probe(True, message, unlisted, tuple(listed))
 
 
 NETWORK = "check this machine's network and the provider's base URL."

@@ -135,11 +135,11 @@ class _Deadline:
         self._total_s = now_s + config.total_timeout_s
         self._silence_s = now_s + self._first_token_s
         self._speaking = False
-        self.has_heard = False
+        self.has_data = False
         """Whether any byte of the answer has arrived, including keep-alives."""
 
-    def heard(self, *, speaking: bool) -> None:
-        """Record that bytes arrived: they extend the limit."""
+    def extend(self, *, speaking: bool) -> None:
+        """Restart the wait after bytes arrived. `speaking`: they are part of the answer."""
         self._speaking = self._speaking or speaking
         silence_s = self._config.between_tokens_timeout_s if self._speaking else self._first_token_s
         self._silence_s = self._loop.time() + silence_s
@@ -203,7 +203,7 @@ async def model_events(
             yield Opened(origin.request_id, reasoning_effort=effort)
         broke = deadline.expired() if isinstance(error, TimeoutError) else error
         if not isinstance(error, ErrorEvent):
-            answered = deadline.has_heard
+            answered = deadline.has_data
         end = _end_after(broke, reader, origin, answered=answered)
     for event in reader.rest():
         yield event
@@ -252,9 +252,9 @@ async def _chunks(
                 chunk = await anext(chunks, None)
             if chunk is None:
                 return
-            deadline.has_heard = deadline.has_heard or bool(chunk)
+            deadline.has_data = deadline.has_data or bool(chunk)
             yield chunk
-            deadline.heard(speaking=reader.speaking)
+            deadline.extend(speaking=reader.speaking)
         await _drain(chunks)
 
 

@@ -81,7 +81,7 @@ def test_around_a_person():
     assert shown(client, links["Usage events"]) == [rows.event]
     assert shown(client, links["API tokens"]) == [rows.token]
     assert [budget.target_id for budget in shown(client, links["Budgets"])] == [rows.user.pk]
-    assert client.get(links["Costs"]).context["asked"].filters.user == rows.user.pk
+    assert client.get(links["Costs"]).context["query"].filters.user == rows.user.pk
     budget = Budget.objects.get(scope="user", target_id=rows.user.pk)
     assert links_of(client, budget)["The user"] == page(User, "change", rows.user.pk)
 

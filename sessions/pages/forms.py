@@ -193,7 +193,7 @@ class Seat:
     """A row of the room form: an agent, whether it is a member of the room, and its position."""
 
     agent: Agent
-    taken: bool
+    is_member: bool
     position: int
 
 
@@ -214,7 +214,7 @@ def seats_from(data: QueryDict, agents: Sequence[Agent]) -> list[Seat]:
         )
         for place, agent in enumerate(agents, start=1)
     ]
-    return sorted(seats, key=lambda seat: (not seat.taken, seat.position))
+    return sorted(seats, key=lambda seat: (not seat.is_member, seat.position))
 
 
 def number_from(text: str, *, default: int) -> int:

@@ -29,7 +29,7 @@ class RoomNewView(PageView):
         form, seats = RoomForm(request.POST), posted_seats(request, self.user)
         if form.is_valid():
             try:
-                agents = taken(seats)
+                agents = members_of(seats)
                 room = room_create(owner=self.user, agents=agents, **form.cleaned_data)
                 if agents:
                     session_create(owner=self.user, room=room)  # so that the user can ask at once
@@ -49,7 +49,7 @@ class RoomEditView(PageView):
         form, seats = RoomForm(request.POST, room=room), posted_seats(request, self.user)
         if form.is_valid():
             try:
-                room_update(room=room, agents=taken(seats), **form.cleaned_data)
+                room_update(room=room, agents=members_of(seats), **form.cleaned_data)
                 return redirect("room", room.pk)
             except ValidationFailed as error:
                 add_errors(form, error)
@@ -115,8 +115,8 @@ def posted_seats(request: HttpRequest, user: User) -> list[Seat]:
     return seats_from(request.POST, [*listed, *(agent for agent in posted if agent.pk not in known)])
 
 
-def taken(seats: Sequence[Seat]) -> list[Agent]:
-    return [seat.agent for seat in seats if seat.taken]
+def members_of(seats: Sequence[Seat]) -> list[Agent]:
+    return [seat.agent for seat in seats if seat.is_member]
 
 
 def show(request: HttpRequest, form: RoomForm, room: Room | None, seats: Sequence[Seat]) -> HttpResponse:

@@ -41,7 +41,7 @@ class SearchResult:
 
     session: ChatSession
     title: Sequence[TextPiece]
-    said_by: str
+    speaker: str
     """Empty for a title."""
     agent_key: str
     text: Sequence[TextPiece]
@@ -61,7 +61,7 @@ class SearchView(PageView):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         query = request.GET.get("q", "").strip()
-        context = {"searching": True, "asked": query, "max_chars": MAX_QUERY_CHARS}
+        context = {"searching": True, "query": query, "max_chars": MAX_QUERY_CHARS}
         if query:
             cursor = request.GET.get("cursor")
             results = search(
@@ -82,11 +82,11 @@ def result_of(row: Message | ChatSession, terms: Terms) -> SearchResult:
     if isinstance(row, ChatSession):
         url = reverse("session", args=[row.pk])
         return SearchResult(row, mark_matches(row.title, terms), "", "", [], row.created_at, url)
-    said_by = "You" if row.role == Message.Role.USER else row.agent_name or row.agent_key or "Synthesis"
+    speaker = "You" if row.role == Message.Role.USER else row.agent_name or row.agent_key or "Synthesis"
     title = [TextPiece(row.session.heading, False)]
     text = mark_matches(snippet(beginning_of(row), terms), terms)
     return SearchResult(
-        row.session, title, said_by, row.agent_key, text, row.created_at, address_of_message(row)
+        row.session, title, speaker, row.agent_key, text, row.created_at, address_of_message(row)
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from orchestration.engine.purposes import Purpose
 from sessions.markdown import visible_text
 from sessions.models import ChatSession, Message, Summary, Turn
 
@@ -22,9 +23,17 @@ LISTS = (
 class VisibleMessage:
     """A message, with control characters made visible."""
 
-    message: Message
+    row: Message
     speaker: str
     text: str
+
+    @property
+    def is_conclusion(self) -> bool:
+        return self.row.purpose == Purpose.SYNTHESIZE
+
+    @property
+    def is_incomplete(self) -> bool:
+        return self.row.status != Message.Status.COMPLETE
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +41,7 @@ class VisibleTurn:
     """A turn with all of its texts, and the manager's decisions."""
 
     turn: Turn
-    said: Sequence[VisibleMessage]
+    messages: Sequence[VisibleMessage]
     routing: Sequence[dict[str, Any]]
 
 

@@ -1,4 +1,4 @@
-// What a screen reader is told: that an answer began and that it ended, not each word.
+// Announcements for screen readers: that an answer began and ended, not each word.
 
 const region = document.querySelector("[data-announcer]");
 const waiting = [];

@@ -1,4 +1,4 @@
-// Whom a message asks, besides what its text says: what is sent, and priced, is `request(text)`.
+// The recipients of a message, besides those in its text: `request(text)` is sent, and priced.
 import { announce } from "./announce.js";
 import { facts } from "./facts.js";
 import { tagsIn } from "./tags.js";
@@ -6,7 +6,7 @@ import { tagsIn } from "./tags.js";
 const EVERYBODY = facts.everybody.key;
 const AND = new Intl.ListFormat("en");
 
-/** Of a chat with one agent: the text is all there is. */
+/** A chat with one agent: only the text counts. */
 class Audience {
   /** `keys` are the agents that can be tagged. */
   constructor(form, keys) {
@@ -19,10 +19,10 @@ class Audience {
     return { message: text };
   }
 
-  /** This message was asked, now or in a new version. */
-  asked(message) {}
+  /** Take the recipients of a message that was just sent, by this page or another. */
+  follow(message) {}
 
-  /** What was written has been sent. */
+  /** The text was sent. */
   accepted() {}
 
   changed() {
@@ -34,7 +34,7 @@ class Audience {
   }
 }
 
-/** Who was asked last stays asked, until removed, or until a message has tags of its own. */
+/** The last recipients stay, until they are removed or a message has tags of its own. */
 class Addressees extends Audience {
   constructor(form, keys) {
     super(form, keys);
@@ -59,7 +59,7 @@ class Addressees extends Audience {
     return { message: own ? text : `${this.list.map(tag).join(" ")} ${text}` };
   }
 
-  asked(message) {
+  follow(message) {
     const keys = tagsIn(message, this.keys);
     this.set(keys.includes(EVERYBODY) ? [EVERYBODY] : keys);
   }
@@ -81,7 +81,7 @@ class Addressees extends Audience {
     if (hadFocus) (this.place.children[place] ?? this.place.lastElementChild ?? this.box).focus();
   }
 
-  /** Tags in the text win: say so in place of those who would be asked, and offer these, too. */
+  /** Tags in the text take precedence: show that instead of the recipients, and offer these as well. */
   look() {
     const replaced = this.tagged().length > 0;
     this.element.classList.toggle("addressees-replaced", replaced);
@@ -91,7 +91,7 @@ class Addressees extends Audience {
   }
 }
 
-/** Where a tag asks somebody first, or beside others, a toggle asks the tagged alone. */
+/** In modes where other agents answer as well, a toggle asks only the tagged ones. */
 class Only extends Audience {
   constructor(form, keys) {
     super(form, keys);

@@ -1,36 +1,36 @@
-// Copying: the clipboard is there on https and localhost alone.
+// Copying. Browsers offer the clipboard only on https and localhost.
 
-const TOLD_MS = 1600;
+const SHOWN_MS = 1600;
 const labels = new WeakMap();
 
-/** Put text, or what a promise of it brings, on the clipboard; say on the button, and return, whether that was done. */
+/** Copy a text, or a promise of one. Show on the button, and return, whether that worked. */
 export async function copyFrom(button, text) {
-  let told = "Copied";
+  let outcome = "Copied";
   try {
     await write(text);
   } catch (error) {
-    told = typeof text === "string" ? "Press Ctrl+C" : "Not copied";
+    outcome = typeof text === "string" ? "Press Ctrl+C" : "Not copied";
     console.info("copying was refused", error.message);
   }
-  tell(button, told);
-  return told === "Copied";
+  show(button, outcome);
+  return outcome === "Copied";
 }
 
-function tell(button, told) {
-  const known = labels.get(button);
-  const label = known?.label ?? [...button.childNodes];
-  clearTimeout(known?.timer);
-  button.replaceChildren(told);
+function show(button, outcome) {
+  const shown = labels.get(button);
+  const label = shown?.label ?? [...button.childNodes];
+  clearTimeout(shown?.timer);
+  button.replaceChildren(outcome);
   const timer = setTimeout(() => {
     button.replaceChildren(...label);
     labels.delete(button);
-  }, TOLD_MS);
+  }, SHOWN_MS);
   labels.set(button, { label, timer });
 }
 
 async function write(text) {
   if (typeof text === "string" && navigator.clipboard) return navigator.clipboard.writeText(text);
-  // A promise is handed over as it is: Safari takes what is written later for no wish of the reader's.
+  // The promise is passed on as it is: Safari rejects a write that comes some time after the click.
   if (navigator.clipboard?.write) {
     const blob = text.then((words) => new Blob([words], { type: "text/plain" }));
     return navigator.clipboard.write([new ClipboardItem({ "text/plain": blob })]);

@@ -1,4 +1,4 @@
-// The conversation: what is sent, what streams in, what it cost. Each behaviour is a module; this wires them.
+// The conversation: sends messages, shows what streams in and what it costs. Each behaviour is a module of its own.
 import { announce } from "./announce.js";
 import { startCopying } from "./answer-copy.js";
 import { ApiError, getJson, newKey, postJson } from "./api.js";
@@ -63,7 +63,7 @@ class Conversation {
       onAgain: (turn, replaced) => this.again(turn, replaced),
       onRefused: (error) => this.refusal.show(error, [...this.agents.keys()]),
     });
-    this.composer.box.addEventListener("input", () => this.heed());
+    this.composer.box.addEventListener("input", () => this.clearHeeded());
     document.addEventListener("council-order", ({ detail: keys }) => {
       tagList?.reorder(keys);
       this.composer.reorder(keys);
@@ -72,33 +72,33 @@ class Conversation {
     this.composer.welcome();
   }
 
-  /** Who can be tagged in this room. */
+  /** Return the agents that can be mentioned in this room. */
   taggable() {
     const agents = [...this.agents].map(([key, { name }]) => ({ key, name }));
     return agents.length > 1 ? [...agents, facts.everybody] : agents;
   }
 
-  /** Who is asked has been said, or nothing is to be sent: that refusal is of no use any more. */
-  heed() {
+  /** Clear the refusal of a message without recipients once it has some, or is empty. */
+  clearHeeded() {
     const heeded = this.audience.tagged().length > 0 || !this.composer.text.trim();
     if (this.refusal.code === "no_valid_tagged_agents" && heeded) this.refusal.clear();
   }
 
-  /** Take up the turn that ran when the page was loaded. */
+  /** Follow the turn that was running when the page was loaded. */
   resume() {
     const running = transcript.querySelector(RUNNING);
     if (running) this.watch(new TurnView(running, this.agents));
     else this.summary.resume();
   }
 
-  /** A new version was accepted: it takes the place of the turn that it replaces. */
+  /** Show a new version, just accepted, in place of the turn that it replaces. */
   async again(turn, replaced) {
     this.refusal.clear();
     this.composer.set("sending");
-    this.audience.asked(turn.message);
+    this.audience.follow(turn.message);
     let element = null;
     try {
-      element = await loadTurn(this.urlOf(turn.id)); // with what is kept, and the way to the version before
+      element = await loadTurn(this.urlOf(turn.id)); // with the kept answers and the link to the previous version
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       console.info("the new version could not be loaded; it is shown without what it keeps", error.message);
@@ -107,12 +107,12 @@ class Conversation {
     replaced.replaceWith(view.element);
     this.follower.toEnd();
     this.watch(view);
-    this.elsewhere.tell();
+    this.elsewhere.notify();
   }
 
-  /** Show turns of the API, oldest first, that were asked elsewhere, and join the one that runs. */
+  /** Show turns of the API that were sent elsewhere, oldest first, and follow the one that runs. */
   async join(turns) {
-    if (turns[0].index > this.lastIndex + 1) return location.reload(); // more than are listed at once
+    if (turns[0].index > this.lastIndex + 1) return location.reload(); // more than one page of the API
     const shown = turns.filter(({ id }) => !turns.some(({ replaces }) => replaces === id));
     const elements = await Promise.all(shown.map(({ id }) => loadTurn(this.urlOf(id))));
     const newest = turns.at(-1);
@@ -128,7 +128,7 @@ class Conversation {
     });
     for (const { usage, completed_at: ended } of turns) if (ended) this.addToTotal(usage.cost_usd, usage);
     this.lastIndex = newest.index;
-    if (!this.composer.text.trim()) this.audience.asked(newest.message); // who is being written to stays
+    if (!this.composer.text.trim()) this.audience.follow(newest.message); // a draft keeps its recipients
     if (!newest.completed_at) this.watch(new TurnView(elements.at(-1), this.agents));
     this.follower.news();
     if (turns[0].index === 1) this.readTitle();
@@ -145,9 +145,9 @@ class Conversation {
     this.refusal.clear();
     this.composer.set("sending");
     const body = { ...this.audience.request(text), background: true, index: this.lastIndex + 1 };
-    // The same message sent again after a lost answer is the same turn, not a second one.
-    const asked = JSON.stringify(body);
-    if (this.unanswered?.asked !== asked) this.unanswered = { asked, key: newKey() };
+    // The same message sent again after a lost response is the same turn, not a second one.
+    const request = JSON.stringify(body);
+    if (this.unanswered?.request !== request) this.unanswered = { request, key: newKey() };
     let turn;
     try {
       turn = await postJson(`sessions/${this.sessionId}/turns`, body, { "Idempotency-Key": this.unanswered.key });
@@ -162,14 +162,14 @@ class Conversation {
     this.unanswered = null;
     this.composer.accepted(text);
     this.audience.accepted();
-    this.audience.asked(body.message);
+    this.audience.follow(body.message);
     this.estimate.look();
     transcript.querySelector("[data-empty]")?.remove();
     const view = TurnView.create(turn, this.agents);
     transcript.append(view.element);
     this.follower.toEnd();
     this.watch(view);
-    this.elsewhere.tell();
+    this.elsewhere.notify();
     if (turn.index === 1) this.readTitle();
   }
 
@@ -197,12 +197,12 @@ class Conversation {
     this.addToTotal(costUsd, usage);
     this.showConnection(true);
     this.composer.set("ready");
-    this.tellBehind(status);
+    this.markTitle(status);
     await this.showStored(view);
     this.elsewhere.catchUp();
   }
 
-  /** The events cannot be had: the turn has ended, or it is no longer ours to see. */
+  /** The events are unavailable: the turn has ended, or access to it. */
   async lost(error, turn) {
     this.composer.set("ready");
     this.showConnection(true);
@@ -214,7 +214,7 @@ class Conversation {
     await this.ended(turn.usage.cost_usd, turn);
   }
 
-  /** Show what the server has stored. What was cut off, or came as a snapshot, is text so far: all of it is swapped. */
+  /** Show the stored turn. If text was cut off or came as a snapshot, swap all of it. */
   async showStored(view) {
     let stored;
     try {
@@ -235,7 +235,7 @@ class Conversation {
 
   async stop() {
     this.composer.set("stopping");
-    this.view.askedToStop();
+    this.view.showStopping();
     try {
       await postJson(`turns/${this.view.id}/cancel`);
     } catch (error) {
@@ -263,14 +263,14 @@ class Conversation {
       this.connection.textContent = "";
       return;
     }
-    // A moment's silence is nobody's business.
+    // Short interruptions are not worth a message.
     this.connectionTimer = setTimeout(() => {
       this.connection.textContent = "Connection lost. Reconnecting…";
     }, 1500);
   }
 
-  /** A tab behind says in its title that the turn has ended. */
-  tellBehind(status) {
+  /** Mark the title of a hidden tab when its turn has ended. */
+  markTitle(status) {
     if (!document.hidden) return;
     const title = document.title;
     document.title = `${status === "failed" ? "✕" : "●"} ${title}`;
@@ -283,7 +283,7 @@ class Conversation {
     );
   }
 
-  /** The first message has named the session. */
+  /** Read the title that the first message gave the session. */
   async readTitle() {
     let session;
     try {
@@ -298,7 +298,7 @@ class Conversation {
   }
 }
 
-/** Return the version on the page that a turn takes the place of, null for what was said anew. */
+/** Return the version on the page that a turn replaces, null for a new message. */
 function shownVersion({ replaces }, turns) {
   if (!replaces) return null;
   return (

@@ -1,5 +1,5 @@
-// The council's order beside the conversation: saved at once, put back where the server refuses. A saved order is told to
-// the page by the event `council-order`, with the agents' keys.
+// The council's order beside the conversation: saved at once, put back if the server refuses. The event `council-order`
+// passes a saved order, as the agents' keys, to the page.
 import { ApiError, getJson, patchJson } from "./api.js";
 import { Reorder } from "./reorder.js";
 
@@ -7,7 +7,7 @@ export class CouncilOrder {
   constructor(list) {
     this.list = list;
     this.path = `rooms/${list.dataset.council}`;
-    this.told = document.querySelector("[data-council-told]");
+    this.status = document.querySelector("[data-council-status]");
     this.saved = [...list.children];
     this.saving = false;
     for (const handle of list.querySelectorAll("[data-handle]")) handle.hidden = false;
@@ -18,14 +18,14 @@ export class CouncilOrder {
   async save() {
     if (this.saving) return;
     this.saving = true;
-    this.told.textContent = "Saving…";
+    this.status.textContent = "Saving…";
     try {
       while (!isSame(this.saved, [...this.list.children])) await this.send([...this.list.children]);
-      this.told.textContent = "The order is saved, and applies from the next message.";
+      this.status.textContent = "The order is saved, and applies from the next message.";
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       this.list.append(...this.saved);
-      this.told.textContent = `The order could not be saved. ${error.message}`;
+      this.status.textContent = `The order could not be saved. ${error.message}`;
     } finally {
       this.saving = false;
     }
@@ -35,7 +35,7 @@ export class CouncilOrder {
     const ids = rows.map((row) => row.dataset.agentId);
     const { agents } = await getJson(this.path);
     if (!isSame(agents.map(({ id }) => id).sort(), [...ids].sort())) {
-      // Nobody is brought back, or sent away, by an order of those who sat here before.
+      // An order of former members must not add or remove members.
       throw new ApiError({
         status: 409,
         code: "council_changed",

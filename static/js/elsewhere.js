@@ -1,11 +1,11 @@
-// Turns that are asked elsewhere: other tabs of this browser tell of theirs at once, and whoever comes back to this one
-// has it look for those of other devices.
+// Turns that were sent elsewhere: other tabs of this browser announce theirs at once; for those of other devices this
+// page looks when it is shown again.
 import { ApiError, getJson } from "./api.js";
 
 const MOST = 20;
 
 export class Elsewhere {
-  /** `isFree()` tells whether turns may come; `lastIndex()` up to which they are here; `onTurns(turns)` takes those after it, oldest first. */
+  /** `isFree()`: whether turns can be shown now. `lastIndex()`: the newest on this page. `onTurns(turns)`: those after it, oldest first. */
   constructor(sessionId, { isFree, lastIndex, onTurns }) {
     this.path = `sessions/${sessionId}/turns`;
     this.isFree = isFree;
@@ -20,12 +20,12 @@ export class Elsewhere {
     addEventListener("pageshow", (event) => event.persisted && this.look());
   }
 
-  /** Tell other tabs that a turn was accepted. */
-  tell() {
+  /** Notify other tabs that a turn was accepted. */
+  notify() {
     this.channel.postMessage("accepted");
   }
 
-  /** Look for newer turns, now or when there is somebody to see them and nothing else is under way. */
+  /** Look for newer turns, now or once the page is visible and nothing else is running. */
   async look() {
     this.wanted = true;
     if (this.looking) return;
@@ -40,7 +40,7 @@ export class Elsewhere {
     }
   }
 
-  /** What was under way has ended. */
+  /** Look again after something else has ended, if that was wanted meanwhile. */
   catchUp() {
     if (this.wanted) this.look();
   }
@@ -49,19 +49,19 @@ export class Elsewhere {
     try {
       const turns = await this.newer();
       if (turns.length && this.isFree()) await this.onTurns(turns);
-      else if (turns.length) this.wanted = true; // by now something was sent from here, which may be refused
+      else if (turns.length) this.wanted = true; // a message was sent from here meanwhile, and may be refused
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      console.info("what is new could not be loaded; sending tells of it", error.message);
+      console.info("newer turns could not be loaded; sending will show a conflict", error.message);
     }
   }
 
   async newer() {
-    const known = this.lastIndex();
+    const last = this.lastIndex();
     const [newest] = await this.read(1);
-    if (!newest || newest.index <= known) return [];
-    if (newest.index === known + 1) return [newest];
-    return (await this.read(MOST)).filter(({ index }) => index > known).reverse();
+    if (!newest || newest.index <= last) return [];
+    if (newest.index === last + 1) return [newest];
+    return (await this.read(MOST)).filter(({ index }) => index > last).reverse();
   }
 
   async read(limit) {

@@ -1,4 +1,4 @@
-// What the next message will typically cost, beside Send: asked for when typing pauses; what is out of date is aborted.
+// The typical cost of the next message, beside Send: requested when typing pauses; outdated requests are aborted.
 import { ApiError, postJson } from "./api.js";
 import { moneyText, picoOf } from "./money.js";
 import { tagsIn } from "./tags.js";
@@ -6,13 +6,13 @@ import { tagsIn } from "./tags.js";
 const PAUSE_MS = 400;
 
 export class Estimate {
-  /** `keys` are the agents that can be tagged; `audience` says what is sent. */
+  /** `keys` are the agents that can be mentioned; `audience` builds the request. */
   constructor(form, sessionId, keys, audience) {
     this.place = form.querySelector("[data-estimate]");
     this.box = form.querySelector("[data-message]");
     this.path = `sessions/${sessionId}/turns/estimate`;
     this.audience = audience;
-    // What would be refused is not asked for.
+    // No estimate for a message that would be refused.
     this.isAskable = ({ message, mode }) =>
       keys.length > 0 &&
       (Boolean(mode) || !("lacksGoal" in form.dataset)) &&
@@ -22,25 +22,25 @@ export class Estimate {
     this.look();
   }
 
-  /** Find out anew, once nothing more is typed. What was shown stays until then, unless it is about nothing. */
+  /** Request an estimate once typing pauses. Until then the last one stays, unless there is nothing to send. */
   look() {
     clearTimeout(this.timer);
     this.request?.abort();
-    const asked = this.audience.request(this.box.value);
-    if (this.box.value.trim() && this.isAskable(asked)) this.timer = setTimeout(() => this.ask(asked), PAUSE_MS);
+    const body = this.audience.request(this.box.value);
+    if (this.box.value.trim() && this.isAskable(body)) this.timer = setTimeout(() => this.load(body), PAUSE_MS);
     else this.show(null);
   }
 
-  async ask(asked) {
+  async load(body) {
     const request = new AbortController();
     this.request = request;
     try {
-      const estimate = await postJson(this.path, asked, {}, request.signal);
+      const estimate = await postJson(this.path, body, {}, request.signal);
       if (!request.signal.aborted) this.show(estimate);
     } catch (error) {
       if (request.signal.aborted) return;
       if (!(error instanceof ApiError)) throw error;
-      this.show(null); // sending says what is wrong
+      this.show(null); // sending shows the error
     }
   }
 

@@ -1,7 +1,7 @@
-// Links lead to a message: here where it is on the page, else on the page that has it; addresses with its anchor do, too.
+// Links and addresses with an anchor lead to a message: on this page if it is here, else on the page that has it.
 import { reveal } from "./lane-tabs.js";
 
-/** `onJump()` is told before the reader's place changes. */
+/** `onJump()` runs before the reader's place changes. */
 export function startJumps(transcript, onJump) {
   const jump = (hash) => {
     const place = hash.length > 1 ? document.getElementById(decodeURIComponent(hash.slice(1))) : null;
@@ -24,8 +24,8 @@ export function startJumps(transcript, onJump) {
 }
 
 function point(place) {
-  const message = place.querySelector(".question") ?? place; // of a turn what was asked
-  place.tabIndex = -1; // the browser itself moves the focus to where an address leads
+  const message = place.querySelector(".question") ?? place; // of a turn, its message
+  place.tabIndex = -1; // the browser focuses the target of an address
   place.focus({ preventScroll: true });
   message.scrollIntoView({ block: message.offsetHeight > innerHeight / 2 ? "start" : "center" });
   message.classList.add("pointed-at");

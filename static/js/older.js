@@ -1,4 +1,4 @@
-// Turns before those on the page come on top as the reader scrolls there, or asks; the reader's place stays where it was.
+// Older turns are loaded on top when the reader scrolls near them or clicks; the reader's place stays.
 import { ApiError, getFragment } from "./api.js";
 import { addCopyButtons } from "./code-blocks.js";
 import { localizeTimes } from "./times.js";
@@ -15,7 +15,7 @@ class OlderTurns {
     this.transcript = transcript;
     this.scroll = scroll;
     this.observer = new IntersectionObserver(
-      (entries) => entries.some((entry) => entry.isIntersecting) && this.come(),
+      (entries) => entries.some((entry) => entry.isIntersecting) && this.load(),
       {
         root: scroll,
         rootMargin: `${NEAR} 0px 0px`,
@@ -25,18 +25,18 @@ class OlderTurns {
       const link = event.target.closest(LINK);
       if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
       event.preventDefault();
-      this.come({ asked: true });
+      this.load({ clicked: true });
     });
     this.attend();
   }
 
-  /** Watch for the reader to come near the link to what is older. */
+  /** Watch for the reader to come near the link to older turns. */
   attend() {
     const link = this.transcript.querySelector(LINK);
     if (link) this.observer.observe(link);
   }
 
-  async come({ asked = false } = {}) {
+  async load({ clicked = false } = {}) {
     const link = this.transcript.querySelector(LINK);
     if (!link || link.hasAttribute("aria-busy")) return;
     link.setAttribute("aria-busy", "true");
@@ -48,7 +48,7 @@ class OlderTurns {
       console.info("older messages could not be loaded", error.message);
       link.removeAttribute("aria-busy");
       link.textContent = "Older messages";
-      if (asked) location.assign(link.href); // the plain page says what is wrong
+      if (clicked) location.assign(link.href); // the page itself shows the error
     }
   }
 

@@ -12,7 +12,7 @@ export function startFolds() {
   document.addEventListener("click", (event) => {
     const fold = event.target.closest("[data-question-fold]");
     if (!fold) return;
-    event.preventDefault(); // opened here, so that nobody scrolls to the end before it is told
+    event.preventDefault(); // opened here, so that `placechosen` comes before anything scrolls
     fold.open = !fold.open;
     fold.dispatchEvent(new Event("placechosen", { bubbles: true }));
     if (!fold.open) fold.scrollIntoView({ block: "nearest" });

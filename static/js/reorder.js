@@ -6,7 +6,7 @@ const ENDINGS = { one: "st", two: "nd", few: "rd", other: "th" };
 const SLIDE_MS = 140;
 
 export class Reorder {
-  /** `nameOf(row)` says what is announced; `onMoved()` is told after each change. */
+  /** `nameOf(row)`: the name to announce. `onMoved()` runs after each change. */
   constructor(list, { nameOf, onMoved }) {
     this.list = list;
     this.nameOf = nameOf;

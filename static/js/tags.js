@@ -11,13 +11,13 @@ const TAG = /(?<![\p{L}\p{N}_.@+%/-])@([A-Za-z0-9_-]+)(?![A-Za-z0-9_@-])/gu;
 
 /** Return the keys that a text tags, everybody's among them, in the order of first mention. */
 export function tagsIn(text, keys) {
-  const known = [...keys, facts.everybody.key].sort((one, other) => other.length - one.length);
+  const longestFirst = [...keys, facts.everybody.key].sort((one, other) => other.length - one.length);
   const prose = text.replace(CODE, (code) => " ".repeat(code.length));
   const words = [...prose.matchAll(TAG)].map(([, word]) => word.toLowerCase());
-  const found = words.map((word) =>
-    known.find((key) => word.startsWith(key) && /^[-_]*$/.test(word.slice(key.length))),
+  const mentioned = words.map((word) =>
+    longestFirst.find((key) => word.startsWith(key) && /^[-_]*$/.test(word.slice(key.length))),
   );
-  return [...new Set(found.filter((key) => key !== undefined))];
+  return [...new Set(mentioned.filter((key) => key !== undefined))];
 }
 
 export class TagList {
@@ -26,7 +26,7 @@ export class TagList {
     this.box = form.querySelector("[data-message]");
     this.list = form.querySelector("[data-tag-list]");
     this.agents = agents;
-    this.found = [];
+    this.offered = [];
     this.box.addEventListener("input", () => this.look());
     this.box.addEventListener("click", () => this.look());
     this.box.addEventListener("blur", () => this.close());
@@ -53,23 +53,23 @@ export class TagList {
     const { selectionStart: start, selectionEnd: end, value } = this.box;
     const begun = start === end ? BEGUN.exec(value.slice(0, start)) : null;
     const part = begun?.[1].toLowerCase() ?? "";
-    const found = begun
+    const matches = begun
       ? this.agents.filter(({ key, name }) => key.startsWith(part) || name.toLowerCase().startsWith(part))
       : [];
-    const isWhole = found.length === 1 && found[0].key === part; // nothing is left to choose: Enter sends
-    if (!found.length || isWhole) this.close();
-    else this.open(found, start - part.length);
+    const isWhole = matches.length === 1 && matches[0].key === part; // nothing is left to choose: Enter sends
+    if (!matches.length || isWhole) this.close();
+    else this.open(matches, start - part.length);
   }
 
-  /** Offer agents; `from` is where what they complete begins in the text. */
-  open(found, from) {
+  /** Offer agents. `from`: where the key to complete begins in the text. */
+  open(agents, from) {
     const wasOpen = this.isOpen;
-    this.found = found;
+    this.offered = agents;
     this.from = from;
-    this.list.replaceChildren(...found.map(optionOf));
+    this.list.replaceChildren(...agents.map(optionOf));
     this.list.hidden = false;
     this.point(0);
-    if (!wasOpen) announce(`${found.length} agent${found.length === 1 ? "" : "s"} to tag. Arrow keys choose.`);
+    if (!wasOpen) announce(`${agents.length} agent${agents.length === 1 ? "" : "s"} to tag. Arrow keys choose.`);
   }
 
   close() {
@@ -78,7 +78,7 @@ export class TagList {
   }
 
   point(place) {
-    this.place = (place + this.found.length) % this.found.length;
+    this.place = (place + this.offered.length) % this.offered.length;
     [...this.list.children].forEach((option, index) => {
       option.setAttribute("aria-selected", String(index === this.place));
     });
@@ -98,7 +98,7 @@ export class TagList {
         break;
       case "Enter":
       case "Tab":
-        this.take(this.found[this.place].key);
+        this.take(this.offered[this.place].key);
         break;
       case "Escape":
         this.close();

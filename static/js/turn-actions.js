@@ -1,4 +1,4 @@
-// What can be done with a turn that has ended: edit, try again, regenerate, branch, look at another version.
+// Actions on a turn that has ended: edit, try again, regenerate, branch, show another version.
 import { ApiError, getJson, newKey, postJson } from "./api.js";
 import { keepDraft } from "./drafts.js";
 import { keepChosen } from "./lane-tabs.js";
@@ -7,7 +7,7 @@ import { QuestionEditor } from "./question-editor.js";
 import { loadTurn } from "./stored-turn.js";
 
 export class TurnActions {
-  /** `isFree()` tells whether a turn may begin; `onAgain(turn, replaced)` takes up a new version, `onRefused(error)` tells. */
+  /** `isFree()`: whether a turn may begin. `onAgain(turn, replaced)` shows a new version, `onRefused(error)` an error. */
   constructor(transcript, { isFree, onAgain, onRefused }) {
     this.sessionId = transcript.dataset.session;
     this.isFree = isFree;
@@ -24,7 +24,7 @@ export class TurnActions {
     const hadFocus = document.activeElement === button;
     button.disabled = true;
     try {
-      await this.doing(button.dataset, turn);
+      await this.perform(button.dataset, turn);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       this.onRefused(error);
@@ -34,20 +34,20 @@ export class TurnActions {
     }
   }
 
-  doing({ action, agents, alias }, turn) {
+  perform({ action, agents, alias }, turn) {
     if (action === "branch") return this.branch(Number(turn.dataset.index));
     if (action === "edit") return this.edit(turn);
     return this.again(action, { ...(agents && { agents: [agents] }), ...(alias && { model: alias }) }, turn);
   }
 
-  /** Go on after a turn in a session of its own, with what is to be said there. */
+  /** Continue after a turn in a new session, with a draft of its next message. */
   async branch(index, draft = "") {
     const session = await postJson(`sessions/${this.sessionId}/fork`, { after_turn: index });
     if (draft) keepDraft(session.id, draft);
     location.assign(`/sessions/${session.id}`);
   }
 
-  /** Change what was asked: the newest message in its place, an older one in a session that ends before it. */
+  /** Edit a message: the newest in its place, an older one in a new session that ends before it. */
   async edit(turn) {
     const editor = turn.querySelector("[data-question-editor]");
     if (editor) {
@@ -59,12 +59,12 @@ export class TurnActions {
     else await this.branch(indexBefore(turn), message);
   }
 
-  /** Ask an edited message; something may have been said after it by now. */
+  /** Send an edited message; it may no longer be the newest. */
   saveEdited(turn, text) {
     return isNewest(turn) ? this.again("rerun", { message: text }, turn) : this.branch(indexBefore(turn), text);
   }
 
-  /** Have a new version of a turn made, and shown in its place. */
+  /** Request a new version of a turn, and show it in its place. */
   async again(action, body, turn) {
     if (this.asking || !this.isFree()) {
       throw new ApiError({ code: "turn_running", message: "Wait until what runs has ended." });
@@ -81,10 +81,10 @@ export class TurnActions {
     }
   }
 
-  /** Post what costs money: the same again after a lost answer is the same new version, not a second one. */
+  /** Post once: the same request after a lost response gives the same version, not a second one. */
   async post(path, body) {
-    const asked = JSON.stringify([path, body]);
-    if (this.unanswered?.asked !== asked) this.unanswered = { asked, key: newKey() };
+    const request = JSON.stringify([path, body]);
+    if (this.unanswered?.request !== request) this.unanswered = { request, key: newKey() };
     try {
       const headers = { "Idempotency-Key": this.unanswered.key };
       const accepted = await postJson(path, { ...body, background: true }, headers);
@@ -101,13 +101,13 @@ function isNewest(turn) {
   return !turn.nextElementSibling;
 }
 
-/** Return the index of the turn before, 0 for none; the link to older messages knows it where they are not on the page. */
+/** Return the index of the previous turn, 0 for none. If it is not on the page, the link to older messages has it. */
 function indexBefore(turn) {
   const { index, newestIndex } = turn.previousElementSibling?.dataset ?? {};
   return Number(index ?? newestIndex ?? 0);
 }
 
-/** What was pressed is gone: the keyboard goes on where the new version begins. */
+/** Move the focus to the start of the new version, since the pressed button is gone. */
 function focusQuestion(turn) {
   if (document.activeElement !== document.body) return;
   const question = turn.querySelector("[data-question]");
@@ -121,7 +121,7 @@ export function startVersions(transcript) {
     const link = event.target.closest("[data-version-url]");
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
-    const shown = link.closest("[data-turn]"); // not later: a turn that has just ended gets new feet, without this link
+    const shown = link.closest("[data-turn]"); // now: a turn that ends gets a new footer, without this link
     try {
       const version = await loadTurn(link.dataset.versionUrl);
       shown.replaceWith(version);
@@ -130,7 +130,7 @@ export function startVersions(transcript) {
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       console.info("this version could not be loaded", error.message);
-      location.assign(link.href); // the plain page says what is wrong
+      location.assign(link.href); // the page itself shows the error
     }
   });
 }

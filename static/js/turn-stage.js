@@ -1,7 +1,7 @@
-// What a turn is waiting for while no lane says so itself.
+// What a turn is waiting for while no lane shows it.
 import { facts } from "./facts.js";
 
-/** Return a sentence, empty where a lane tells enough. `view` is a TurnView. */
+/** Return a sentence, empty while a lane is open. `view` is a TurnView. */
 export function stageOf(view) {
   if (view.stopping) return "Stopping…";
   const lanes = [...view.lanes.values()];
@@ -11,13 +11,15 @@ export function stageOf(view) {
   const clock = seconds < 2 ? "" : ` · ${seconds} s`;
   if (!("led" in view.element.dataset)) return lanes.length ? waitingForNext(view, lanes) + clock : `Starting…${clock}`;
   if (lanes.some((lane) => lane.purpose === facts.conclusion.purpose)) return "Finishing…";
-  const nobodyAsked = !lanes.length && !view.decided;
-  return (nobodyAsked ? "The manager is choosing…" : "The manager weighs the answers…") + clock;
+  const choosing = !lanes.length && !view.decided;
+  return (choosing ? "The manager is choosing…" : "The manager weighs the answers…") + clock;
 }
 
 function waitingForNext(view, lanes) {
   if ("sideBySide" in view.element.dataset) return "Finishing…";
-  const heard = new Set([...view.element.querySelectorAll("[data-agent-key]")].map(({ dataset }) => dataset.agentKey));
-  const next = view.roster.find(({ key }) => !heard.has(key));
+  const answered = new Set(
+    [...view.element.querySelectorAll("[data-agent-key]")].map(({ dataset }) => dataset.agentKey),
+  );
+  const next = view.roster.find(({ key }) => !answered.has(key));
   return next && lanes.length ? `Waiting for ${next.name}…` : "Finishing…";
 }

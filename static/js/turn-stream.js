@@ -1,6 +1,6 @@
 // The events of one turn, each once and in order, over any number of connections.
 //
-// The browser reconnects by itself with Last-Event-ID; where it gives up (an error answer, a sleeping phone) this opens
+// The browser reconnects by itself with Last-Event-ID; if it gives up (an error answer, a sleeping phone) this opens
 // a new stream after the last event. The stream is done at a terminal event, or at the snapshot of a final turn. A
 // hidden page holds no connection: it checks now and then whether the turn has ended, and resumes when it is shown.
 import { ApiError, getJson } from "./api.js";
@@ -8,14 +8,14 @@ import { facts } from "./facts.js";
 import { StreamPlace } from "./stream-place.js";
 
 const FINAL = new Set(facts.finalStatuses);
-const QUIET_MS = 25_000; // the server speaks at least every 15 s
+const QUIET_MS = 25_000; // the server sends something at least every 15 s
 const FIRST_RETRY_MS = 1_000;
 const LAST_RETRY_MS = 15_000;
 const HIDDEN_LOOK_MS = 15_000;
 const LOOK_TIMEOUT_MS = 10_000;
 
 export class TurnStream {
-  /** `onEvent(event)`; `onConnection(connected)`; `onLost(error, turn)` when the events cannot be had: the final turn instead, or why not. */
+  /** `onEvent(event)`; `onConnection(connected)`; `onLost(error, turn)` if the events are unavailable: the final turn, or the error. */
   constructor(turnId, { onEvent, onConnection, onLost }) {
     this.turnId = turnId;
     this.onEvent = onEvent;
@@ -37,7 +37,7 @@ export class TurnStream {
   /** Hold a connection if the page is visible, none if it is hidden. */
   attend() {
     if (document.hidden) this.rest();
-    else if (!this.source || performance.now() - this.heardAt > QUIET_MS) this.place.take();
+    else if (!this.source || performance.now() - this.receivedAt > QUIET_MS) this.place.take();
   }
 
   rest() {
@@ -48,7 +48,7 @@ export class TurnStream {
 
   open() {
     this.disconnect();
-    this.heardAt = performance.now();
+    this.receivedAt = performance.now();
     const after = this.lastId ? `?after=${this.lastId}` : "";
     const source = new EventSource(`/api/v1/turns/${this.turnId}/events${after}`);
     source.onopen = () => this.connected();
@@ -71,7 +71,7 @@ export class TurnStream {
   }
 
   connected() {
-    this.heardAt = performance.now();
+    this.receivedAt = performance.now();
     this.retryMs = FIRST_RETRY_MS;
     this.onConnection(true);
   }
@@ -96,7 +96,7 @@ export class TurnStream {
     this.lookAtTurn();
   }
 
-  /** The events are not being read: find out from the turn itself whether there is anything left to wait for. */
+  /** Check, while no events are read, whether the turn has ended. */
   async lookAtTurn() {
     let refusal = null;
     try {

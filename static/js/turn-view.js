@@ -15,7 +15,7 @@ export class TurnView {
     this.agents = agents;
     this.lanes = new Map();
     this.roster = [...agents].map(([key, { name }]) => ({ key, name }));
-    this.begun = false; // a runner has taken the turn up
+    this.begun = false; // a worker has claimed the turn
     this.decided = false; // the manager has decided at least once
     this.quietSince = performance.now();
     this.stopping = false;
@@ -23,7 +23,7 @@ export class TurnView {
     this.tick();
   }
 
-  /** Make the section of a turn that was just accepted. */
+  /** Create the section of a turn that was just accepted. */
   static create(turn, agents) {
     const element = document.getElementById("turn-template").content.firstElementChild.cloneNode(true);
     element.id = `turn-${turn.id}`;
@@ -43,7 +43,7 @@ export class TurnView {
     return this.element.dataset.turn;
   }
 
-  /** Whether every lane shows what the server stored, in its place: rendered, with its cost. */
+  /** Whether every lane shows its stored answer in the right place: rendered, with its cost. */
   get settled() {
     const kept = this.element.querySelectorAll("[data-step]").length - this.lanes.size;
     return this.lanes.size > 0 && !kept && [...this.lanes.values()].every((lane) => lane.state === "complete");
@@ -75,7 +75,7 @@ export class TurnView {
         lane?.fail(event.message);
         if (lane) announce(`${lane.name} has failed.`);
         break;
-      default: // what a later server says is not ours to know
+      default: // events of a newer server are ignored
     }
     if (event.type !== "step.delta") this.quietSince = performance.now();
     this.tick();
@@ -87,7 +87,7 @@ export class TurnView {
     this.roster = roster;
   }
 
-  /** Show whom the manager asks; the same decision told again stays one card. */
+  /** Show a decision of the manager; one that was shown before is replaced. */
   decide(decision) {
     this.decided = true;
     const names = new Map(this.roster.map(({ key, name }) => [key, name]));
@@ -98,12 +98,12 @@ export class TurnView {
   }
 
   start(step) {
-    const known = this.lanes.get(step.step_id);
-    if (known?.open) return known;
+    const former = this.lanes.get(step.step_id);
+    if (former?.open) return former;
     const lane = new Lane(step);
     this.lanes.set(step.step_id, lane);
-    // A step that failed, as a snapshot had it, and is tried again; or one that was stored before its events were read.
-    const shown = known?.element ?? this.element.querySelector(`[data-step="${CSS.escape(step.step_id)}"]`);
+    // A failed step of a snapshot that is tried again, or one that was stored before its events were read.
+    const shown = former?.element ?? this.element.querySelector(`[data-step="${CSS.escape(step.step_id)}"]`);
     if (shown) shown.replaceWith(lane.element);
     else this.rowFor(step).append(lane.element);
     noteSteps(this.element);
@@ -124,7 +124,7 @@ export class TurnView {
     return row;
   }
 
-  /** Show a turn as it stands, in place of every lane that streamed; what was kept from the version before stays. */
+  /** Show a snapshot in place of all streamed lanes; answers kept from the previous version stay. */
   replace(turn) {
     this.begun = turn.status !== "queued";
     setMode(this.element, turn.mode);
@@ -155,8 +155,8 @@ export class TurnView {
     this.lanes.clear();
   }
 
-  /** Note that a stop was asked for; what runs will say when it has. */
-  askedToStop() {
+  /** Show that a stop was requested; events tell when the turn has ended. */
+  showStopping() {
     this.stopping = true;
     this.tick();
   }
@@ -178,7 +178,7 @@ export class TurnView {
     announce(note ? `The turn has ended: ${note}.` : "The turn is complete.");
   }
 
-  /** The page lets go of this turn: another view, or the server's own HTML, takes its place. */
+  /** Stop updating: another view or the server's HTML replaces this turn. */
   dispose() {
     clearInterval(this.timer);
   }

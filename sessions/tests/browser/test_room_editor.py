@@ -51,7 +51,7 @@ def told(page: Page, sentence: str) -> None:
 
 
 def saved(page: Page) -> None:
-    expect(page.locator("[data-council-told]")).to_contain_text("The order is saved")
+    expect(page.locator("[data-council-status]")).to_contain_text("The order is saved")
 
 
 def middle(element: Locator) -> tuple[float, float]:
@@ -144,7 +144,7 @@ def test_a_refused_order_is_put_back(
     ana, bob, _ = agents_in(room)
     room_set_agents(room=room, agents=[bob, ana])
     alices.get_by_role("button", name="Move Ana").press("ArrowDown")
-    status = alices.locator("[data-council-told]")
+    status = alices.locator("[data-council-status]")
     expect(status).to_contain_text("The council has changed elsewhere: load the page again.")
     assert keys_of(council(alices)) == ["@ana", "@bob", "@cy"]
     assert seated(room) == ["bob", "ana"]
