@@ -159,6 +159,16 @@ def least_input(spec: TurnSpec, agent: AgentSpec) -> int:
     return calibrate(fixed, agent.model)
 
 
+def least_message_input(spec: TurnSpec, agent: AgentSpec) -> int:
+    """Return the same for a decision about the message: what other texts have shown raises no system prompt's count.
+
+    Otherwise one call with a dense text could make every message too long, however short.
+    """
+    system = estimate_tokens(agent_system(spec, agent)) + LINE_OVERHEAD
+    message = estimate_tokens(spec.message) + LINE_OVERHEAD
+    return min(system, calibrate(system, agent.model)) + calibrate(message, agent.model)
+
+
 def full_input(spec: TurnSpec, agent: AgentSpec) -> int:
     """Return the tokens of an agent's whole context, without pruning and without a new summary."""
     rest = estimate_tokens(summary_block(spec.summary)) + sum(line_tokens(line) for line in spec.history)

@@ -22,7 +22,7 @@ LEAST_ANSWER = 256
 """Tokens that an answer gets at least; with less room, messages are left out instead."""
 MARGIN = 16
 """Tokens by which servers' own counts of a request may differ from each other."""
-INPUT_SHARE = 0.75
+INPUT_SHARE = 0.6
 """The share of the room for input that a second try uses: the messages that stay may have more tokens per byte than
 those that are left out."""
 LEAST_WINDOW = 512

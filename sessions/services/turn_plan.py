@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from django.conf import settings
 
-from orchestration.engine.context import least_input, window_of
+from orchestration.engine.context import least_message_input, window_of
 from orchestration.engine.modes import DIRECT, MODES, Mode
 from orchestration.engine.specs import AgentSpec, CarriedAnswer, Limits, ModelSpec, TurnSpec
 from orchestration.engine.tags import parse_tags
@@ -219,12 +219,18 @@ def refuse_overflow(spec: TurnSpec) -> None:
     By the catalogue's window: what a server once named may be out of date, and a longer request would never be tried.
     """
     for agent in list_candidates(spec):
-        needed, model = least_input(spec, agent), replace(agent.model, served_window=None)
+        needed, model = least_message_input(spec, agent), replace(agent.model, served_window=None)
         budget = window_of(model, agent.max_output_tokens).input_budget
         if needed > budget:
+            instructions = least_message_input(replace(spec, message=""), agent)
+            cure = (
+                "Shorten it."
+                if instructions < needed - instructions
+                else "Shorten it, or the agent's instructions."
+            )
             raise PantheonError(
                 "context_overflow",
-                f"This message needs about {needed} tokens; @{agent.key} on {agent.model.alias} takes {budget}. "
-                "Shorten it.",
-                {"agent": agent.key, "needed_tokens": needed, "budget_tokens": budget},
+                f"This message needs about {needed:,} tokens with the instructions of @{agent.key}; {model.alias} "
+                f"takes {budget:,}. {cure}",
+                {"agent": agent.key, "model": model.alias, "needed_tokens": needed, "budget_tokens": budget},
             )

@@ -12,7 +12,7 @@ from orchestration.tests.providers import Answer, ProviderServer
 from sessions.models import Summary
 from sessions.selectors.calibration import observations
 from sessions.tests.conftest import Api
-from sessions.tests.factories import make_agent, make_room, make_session
+from sessions.tests.factories import make_agent, make_model, make_room, make_session
 from sessions.tests.support.budgeting import budget, high
 from sessions.tests.support.completions import ask as complete
 from sessions.tests.support.completions import chunks, client
@@ -155,6 +155,18 @@ def test_denser_text_than_estimated_does_not_lock_a_session(api, alice, model, s
     server.count_input = len
     url = f"sessions/{make_session(alice, make_agent(alice, 'ana', model)).pk}/turns"
     assert api.post(url, {"message": "7" * 14_000}).status_code == 422
+    for message in ("thanks", "thanks 1", "thanks 2"):
+        assert ask(api, url, message)["status"] == "completed"
+
+
+def test_a_dense_text_does_not_make_every_later_message_too_long(api, alice, openai_server) -> None:
+    model = make_model(openai_server, "small", context_window=WINDOW)
+    openai_server.window = WINDOW
+    openai_server.count_input = lambda text: len(text) // 4 + text.count("7")
+    agent = make_agent(alice, "ana", model, role_prompt=words(3_000))
+    url = f"sessions/{make_session(alice, agent).pk}/turns"
+    assert api.post(url, {"message": "7" * 8_000}).json()["error"]["code"] == "context_overflow"
+    assert observations(alice.pk)[model.pk].calibration > 2
     for message in ("thanks", "thanks 1", "thanks 2"):
         assert ask(api, url, message)["status"] == "completed"
 
