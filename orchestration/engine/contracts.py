@@ -85,6 +85,8 @@ def reason_sentence(reason: FallbackReason, who: str, result: StepResult, settin
                 return f"The {who} did not finish: {result.error.message}"
             return f"The {who}'s answer was cut off at its output limit; raise {setting}."
         case "no_answer":
+            if result.error is not None:
+                return f"The {who} gave no answer: {result.error.message}"
             return f"The {who} gave no answer."
         case "not_json":
             return f"The {who}'s answer was not the JSON object it was asked for."

@@ -53,7 +53,7 @@ async def test_an_unusable_decision_is_asked_for_once_more() -> None:
 @pytest.mark.parametrize(
     ("useless", "reason", "sentence"),
     [
-        (refused(), "no_answer", "The manager gave no answer."),
+        (refused(), "no_answer", "The manager gave no answer: No."),
         (answer(""), "no_answer", "The manager gave no answer."),
         (answer("<think>hm</think>"), "no_answer", "The manager gave no answer."),
         (answer("Ask Ana!"), "not_json", "The manager's answer was not the JSON object it was asked for."),

@@ -248,7 +248,9 @@ async def test_a_decision_that_fits_nowhere_falls_back_with_its_cause() -> None:
     world.script("Manager", too_long(limit_tokens=900, input_tokens=8_000), done())
     world.script("Ana", answer("A"))
     result = await run(world, council_spec("ana"))
-    assert result.routing[0][1].used_fallback
+    decision = result.routing[0][1]
+    assert decision.used_fallback
+    assert decision.reason.startswith("The manager gave no answer: This needs 8,000 tokens, and the model boss takes 900.")
     assert result.answers[0].text == "A"
 
 

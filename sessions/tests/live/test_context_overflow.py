@@ -171,6 +171,32 @@ def test_a_dense_text_does_not_make_every_later_message_too_long(api, alice, ope
         assert ask(api, url, message)["status"] == "completed"
 
 
+def test_an_output_limit_above_the_models_is_learnt(api, alice, openai_model, openai_server) -> None:
+    most = "max_tokens is too large: 2048. This model supports at most 1024 completion tokens."
+    openai_server.when(
+        lambda body: openai_server.output_limit(body) > 1_024,
+        Answer(status=400, error_message=most),
+        always=True,
+    )
+    url = f"sessions/{make_session(alice, make_agent(alice, 'ana', openai_model)).pk}/turns"
+    for _ in range(2):
+        assert ask(api, url, "Hello")["status"] == "completed"
+    assert [exchange.status for exchange in openai_server.served] == [400, 200, 200]
+    assert_ledger_matches(openai_server)
+
+
+def test_an_error_in_a_stream_is_tried_again_too(api, alice, openai_model, openai_server) -> None:
+    error = {"message": "prompt is too long: 9000 tokens > 8192 maximum", "code": "context_length_exceeded"}
+    url = f"sessions/{make_session(alice, make_agent(alice, 'ana', openai_model)).pk}/turns"
+    for _ in range(4):
+        ask(api, url, words(2_000))
+    openai_server.queue(Answer(body=f"data: {json.dumps({'error': error})}\n\n".encode()))
+    turn = ask(api, url, "And now?")
+    assert (turn["status"], turn["steps"][-1]["attempt"]) == ("completed", 2)
+    (refused,) = refusals()
+    assert (refused.cost_pico, refused.flags) == (0, ["context_limit:8192"])
+
+
 def test_a_server_without_figures_does_not_lock_a_session(api, alice, openai_model, openai_server) -> None:
     openai_server.when(
         lambda body: len(str(body["messages"])) > 9_000,
