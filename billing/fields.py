@@ -41,8 +41,8 @@ def usd_text(pico: int | None) -> str | None:
     """Return the API's USD string: exact, at least two decimals, no exponent. None (unpriced) stays None."""
     if pico is None:
         return None
-    whole, _, fraction = f"{pico_to_usd(pico):.12f}".partition(".")
-    return f"{whole}.{fraction.rstrip('0').ljust(2, '0')}"
+    whole, fraction = divmod(abs(pico), PICO_PER_USD)
+    return f"{'-' * (pico < 0)}{whole}.{f'{fraction:012}'.rstrip('0').ljust(2, '0')}"
 
 
 class PicoUsdFormField(forms.DecimalField):

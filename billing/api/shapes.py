@@ -15,7 +15,6 @@ from billing.reports.report import GROUPS, share
 from billing.reports.sums import Sums
 from billing.selectors.shapes import TokensShape, usd
 from orchestration.engine.purposes import PURPOSES
-from orchestration.engine.specs import UsageReport
 from web.api.schema import query
 from web.api.shapes import Shape, count, day, identifier, mapping, moment, part, parts, text
 
@@ -50,7 +49,7 @@ class UsageEventShape(Shape):
     provider = text("The provider's name.")
     model = text("The model's alias.", of="model.alias")
     status = text("`ok`, `failed`, `cancelled` or `interrupted`.")
-    usage = part("Token counts.", EventTokensShape, of=lambda event: UsageReport(event.usage, event.source))
+    usage = part("Token counts.", EventTokensShape, of=lambda event: event)
     cost_usd = usd("Cost of the call; null: unpriced.", of="cost_pico", allow_null=True)
     created_at = moment("When the call ended.")
 

@@ -8,12 +8,14 @@ and agents.
 from __future__ import annotations
 
 import uuid
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.functional import cached_property
 
 from billing.fields import PicoUsdField
 from billing.models.bucket_columns import BUCKET_TOKENS, INPUT_TOKENS, RATES, TOKENS
@@ -25,6 +27,8 @@ ZERO_UUID = uuid.UUID(int=0)
 
 MAX_TIER_TOKENS = 2**31 - 1
 """The largest integer that every supported database can store in this column."""
+
+tokens_of = attrgetter(*TOKENS)
 
 
 class LedgerIsAppendOnly(Exception):
@@ -255,10 +259,10 @@ class UsageEvent(AppendOnlyModel):
     def __str__(self) -> str:
         return f"{self.purpose} on {self.model_asked}"
 
-    @property
+    @cached_property
     def usage(self) -> Usage:
         """The token buckets; all zero for a correction."""
-        return Usage(*(getattr(self, column) for column in TOKENS))
+        return Usage(*tokens_of(self))
 
 
 class UsageSums(models.Model):

@@ -22,7 +22,7 @@ def usd(help_text: str, of: Of, **options: Any) -> Any:
 
 
 class TokensShape(Shape):
-    # Rendered from a `UsageReport`.
+    # Rendered from a `UsageReport` or a `UsageEvent`.
     input_tokens = count(
         "Input tokens, the provider's total, including cached ones and cache writes.",
         of="usage.total_input",

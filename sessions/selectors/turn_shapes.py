@@ -74,10 +74,10 @@ class Step(NamedTuple):
     """What the call is billed as; None before the turn is committed."""
 
     @property
-    def usage(self) -> UsageReport | None:
+    def usage(self) -> UsageEvent | UsageReport | None:
         """The usage from the ledger once the turn is committed, from the journal before."""
         if self.event is not None:
-            return UsageReport(self.event.usage, self.event.source)  # type: ignore[arg-type]  # a column
+            return self.event
         return None if self.call.usage is None else UsageReport.from_dict(self.call.usage)
 
 
