@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
 
 from accounts.models import ApiToken
-from web.windows import Count, CountingCache, Window
+from web.windows import Count, CountingCache, RateWindow
 
 MINUTE_S, HOUR_S = 60, 3600
 
@@ -33,7 +33,7 @@ class CallerThrottle(SimpleRateThrottle):
     def __init__(self) -> None:
         """Skip DRF's constructor, which requires its own rate settings."""
         self.wait_s: int | None = None
-        self.windows: list[Window] = []
+        self.windows: list[RateWindow] = []
 
     def limits(self, request: Request) -> dict[int, int]:
         """Return length of a window in seconds -> requests it allows."""

@@ -48,7 +48,7 @@ return answer
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class RateWindow:
     """The state of one window after a request."""
 
     limit: int
@@ -62,7 +62,7 @@ class Count:
     """Whether a request was counted, and the windows in the order of the limits."""
 
     counted: bool
-    windows: list[Window]
+    windows: list[RateWindow]
 
     @property
     def wait_s(self) -> int | None:
@@ -77,7 +77,7 @@ class Count:
         return cls(
             bool(counted),
             [
-                Window(limit, limit - used - counted, math.ceil(reset_ms / 1000))
+                RateWindow(limit, limit - used - counted, math.ceil(reset_ms / 1000))
                 for limit, used, reset_ms in zip(limits.values(), figures[::2], figures[1::2], strict=True)
             ],
         )

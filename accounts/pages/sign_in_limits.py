@@ -25,7 +25,7 @@ from accounts.pages.devices import device_of
 from web.addresses import client_address
 from web.errors import RateLimited
 
-Purpose = Literal["password", "link", "sign-up"]
+AttemptPurpose = Literal["password", "link", "sign-up"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Counter:
     limit: int
 
 
-def attempt_count(request: HttpRequest, *, purpose: Purpose, email: str | None) -> list[Counter]:
+def attempt_count(request: HttpRequest, *, purpose: AttemptPurpose, email: str | None) -> list[Counter]:
     """Count an attempt per client address, and per email address if given. Raises `rate_limited`.
 
     Returns the counters, for `reset_attempts`.
@@ -58,7 +58,7 @@ def reset_attempts(counters: list[Counter]) -> None:
             cache.delete(counter.key)
 
 
-def counters_of(request: HttpRequest, purpose: Purpose, email: str | None) -> list[Counter]:
+def counters_of(request: HttpRequest, purpose: AttemptPurpose, email: str | None) -> list[Counter]:
     """Return the counters of an attempt, without those whose limit is 0 (off)."""
     per_email = settings.PANTHEON_SIGN_IN_ATTEMPTS_PER_EMAIL
     if email is not None and (device := device_of(request, email)) is not None:

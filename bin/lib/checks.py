@@ -15,7 +15,7 @@ from pathlib import Path
 
 import audit
 import hermetic
-from runner import Runner
+from runner import CommandRunner
 
 ROOT = Path(__file__).resolve().parents[2]
 AUDIT = "known vulnerabilities (pip-audit)"
@@ -40,7 +40,7 @@ CHECKS = {
 """Arguments for Python by name; each prints what is wrong and exits with 1, or exits with 0."""
 
 
-def run_checks(runner: Runner, environment: dict[str, str], *, audited: bool = True) -> list[str]:
+def run_checks(runner: CommandRunner, environment: dict[str, str], *, audited: bool = True) -> list[str]:
     """Run all checks at once and print what the failed ones wrote; return their names.
 
     `audited`: look for known vulnerabilities too, whose result depends on the day and on the network.
@@ -81,7 +81,7 @@ def main(arguments: list[str]) -> int:
         return 0 if {"-h", "--help"} & set(arguments) else 2
     with (
         tempfile.TemporaryDirectory(prefix="pantheon-", ignore_cleanup_errors=True) as data_dir,
-        Runner() as runner,
+        CommandRunner() as runner,
     ):
         failed = run_checks(runner, hermetic.environment(data_dir))
         if failed:

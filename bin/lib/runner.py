@@ -8,14 +8,14 @@ from typing import Any
 from processes import dies_with_parent
 
 
-class Runner:
+class CommandRunner:
     """Runs commands, one by one or several at once, and passes an interruption on to them."""
 
     def __init__(self) -> None:
         self.interrupted = False
         self._children: list[subprocess.Popen[Any]] = []
 
-    def __enter__(self) -> "Runner":
+    def __enter__(self) -> "CommandRunner":
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._pass_on)
         return self

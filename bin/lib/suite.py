@@ -18,7 +18,7 @@ import covered
 import division
 import hermetic
 from checks import run_checks, say
-from runner import Runner
+from runner import CommandRunner
 from testservers import ServerError, servers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
     failed: list[str] = []
     with (
         tempfile.TemporaryDirectory(prefix="pantheon-", ignore_cleanup_errors=True) as data_dir,
-        Runner() as runner,
+        CommandRunner() as runner,
     ):
         suite = Suite(
             runner,
@@ -63,7 +63,13 @@ class Suite:
     """The test runs of one bin/test. `tests` returns the names of those that failed."""
 
     def __init__(
-        self, runner: Runner, data_dir: str, pytest_arguments: list[str], *, measured: bool, divided: bool
+        self,
+        runner: CommandRunner,
+        data_dir: str,
+        pytest_arguments: list[str],
+        *,
+        measured: bool,
+        divided: bool,
     ) -> None:
         self.runner = runner
         self.divided = divided

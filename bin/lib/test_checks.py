@@ -7,7 +7,7 @@ import audit
 import checks
 import hermetic
 import pytest
-from runner import Runner
+from runner import CommandRunner
 
 import templates
 
@@ -53,14 +53,14 @@ def test_all_checks_run_and_the_failed_ones_are_named_and_shown(monkeypatch, tmp
             "offline": ["-c", f"print('no network'); raise SystemExit({audit.SKIPPED})"],
         },
     )
-    assert checks.run_checks(Runner(), hermetic.environment(str(tmp_path))) == ["bad"]
+    assert checks.run_checks(CommandRunner(), hermetic.environment(str(tmp_path))) == ["bad"]
     output, log = capfd.readouterr()
     assert sorted(output.splitlines()) == ["line 3 is wrong", "no network"]
     assert [log.count(word) for word in ("good: ok", "bad: failed", "offline: skipped")] == [1, 1, 1]
 
 
 def test_a_runner_returns_the_exit_code():
-    assert Runner().run([sys.executable, "-c", "raise SystemExit(3)"]) == 3
+    assert CommandRunner().run([sys.executable, "-c", "raise SystemExit(3)"]) == 3
 
 
 def test_a_badly_formatted_template_and_a_long_line_are_named(tmp_path):

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from processes import dies_with_parent
-from runner import Runner
+from runner import CommandRunner
 
 NOBODY = 65534
 """The user to run PostgreSQL as if this process is root, which PostgreSQL refuses."""
@@ -312,7 +312,7 @@ def main(arguments: list[str]) -> int:
         print(__doc__, file=sys.stderr)
         return 2
     try:
-        with Runner() as runner, servers() as urls:
+        with CommandRunner() as runner, servers() as urls:
             code = runner.run(command, env={**os.environ, **urls})
     except ServerError as error:
         print(f"pantheon: {error}", file=sys.stderr)

@@ -37,7 +37,7 @@ LISTS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class ContextWindow:
     """The division of a model's context window, in tokens."""
 
     window: int
@@ -49,11 +49,11 @@ class Window:
         return self.window - self.output_reserve - self.overhead_reserve
 
 
-def window_of(model: ModelSpec, max_output_tokens: int | None = None) -> Window:
+def window_of(model: ModelSpec, max_output_tokens: int | None = None) -> ContextWindow:
     """Return the division: at most a fifth for the answer, a twentieth (at least 1,024) for estimation errors."""
     size = min(model.context_window, model.served_window or model.context_window)
     output = min(max_output_tokens or model.max_output_tokens, model.max_output_tokens, size // 5)
-    return Window(size, output, max(1024, size // 20))
+    return ContextWindow(size, output, max(1024, size // 20))
 
 
 def agent_system(spec: TurnSpec, agent: AgentSpec) -> str:

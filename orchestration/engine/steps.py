@@ -30,7 +30,7 @@ from orchestration.engine.ports import (
 )
 from orchestration.engine.purposes import Purpose
 from orchestration.engine.specs import AgentSpec, ModelRequest
-from orchestration.engine.thoughts import Piece, ThoughtSplitter
+from orchestration.engine.thoughts import StreamPiece, ThoughtSplitter
 
 EXHAUSTED = CallError(
     "internal_error", "The worker that ran this turn died several times; it was given up.", retryable=True
@@ -242,7 +242,7 @@ async def read_text(plan: StepPlan, step_id: str, text: str, state: CallState, p
 
 
 async def publish_pieces(
-    plan: StepPlan, step_id: str, pieces: Sequence[Piece], state: CallState, ports: Ports
+    plan: StepPlan, step_id: str, pieces: Sequence[StreamPiece], state: CallState, ports: Ports
 ) -> None:
     for piece in pieces:
         if piece.kind == "text":

@@ -27,7 +27,7 @@ PieceKind = Literal["text", "reasoning", "rewind"]
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class StreamPiece:
     """A part of the stream. `rewind` has no text: all text before it was reasoning."""
 
     kind: PieceKind
@@ -47,7 +47,7 @@ class ThoughtSplitter:
         """The answer had a closing tag without an opening one."""
         self._held = ""
         """The end of the stream that may still become a tag or a longer run."""
-        self._pieces: list[Piece] = []
+        self._pieces: list[StreamPiece] = []
         self._answer_code = CodeTracker()
         self._code = self._answer_code
         self._last = ""
@@ -79,16 +79,16 @@ class ThoughtSplitter:
         if self._implicit and not self._thought and not self._held:
             self._implicit, self._depth, self._code = False, 0, self._answer_code
 
-    def feed(self, text: str) -> list[Piece]:
+    def feed(self, text: str) -> list[StreamPiece]:
         """Add text and return what is known now."""
         return self._read(self._held + text, is_end=False)
 
-    def finish(self) -> list[Piece]:
+    def finish(self) -> list[StreamPiece]:
         """Return the rest, at the end of the stream."""
         pieces = self._read(self._held, is_end=True)
         if not self._in_thought:
             if self._blank:
-                pieces.append(Piece("text", "".join(self._blank)))
+                pieces.append(StreamPiece("text", "".join(self._blank)))
             return pieces
         if self._after_close is not None:
             rest = "".join(self._after_close)
@@ -97,9 +97,9 @@ class ThoughtSplitter:
             rest = self._opened_by + "".join(self._thought)
         else:
             rest = ""
-        return [*pieces, Piece("text", rest)] if rest else pieces
+        return [*pieces, StreamPiece("text", rest)] if rest else pieces
 
-    def _read(self, text: str, *, is_end: bool) -> list[Piece]:
+    def _read(self, text: str, *, is_end: bool) -> list[StreamPiece]:
         self._pieces, self._held = [], ""
         at = 0
         while at < len(text):
@@ -184,8 +184,8 @@ class ThoughtSplitter:
         self._blank = []
         if self._has_answer:
             self.rewound = True
-            self._pieces = [Piece("reasoning", piece.text) for piece in self._pieces if piece.text]
-            self._pieces.append(Piece("rewind"))
+            self._pieces = [StreamPiece("reasoning", piece.text) for piece in self._pieces if piece.text]
+            self._pieces.append(StreamPiece("rewind"))
         self._has_answer, self._is_after_thought, self._last = False, True, ""
         self._code = self._answer_code = CodeTracker()
 
@@ -195,7 +195,7 @@ class ThoughtSplitter:
             self._thought.append(text)
             if self._after_close is not None:
                 self._after_close.append(text)
-            self._pieces.append(Piece("reasoning", text))
+            self._pieces.append(StreamPiece("reasoning", text))
             return
         if not self._has_answer:
             self._blank.append(text)
@@ -205,7 +205,7 @@ class ThoughtSplitter:
             begun, self._blank = "".join(self._blank), []
             text = begun.lstrip() if self._is_after_thought else begun
             self._has_answer = True
-        self._pieces.append(Piece("text", text))
+        self._pieces.append(StreamPiece("text", text))
 
 
 def tag_at(text: str, at: int) -> str | None:
@@ -233,7 +233,7 @@ def split_thoughts(text: str) -> tuple[str, str]:
     return joined([*splitter.feed(text), *splitter.finish()])
 
 
-def joined(pieces: list[Piece]) -> tuple[str, str]:
+def joined(pieces: list[StreamPiece]) -> tuple[str, str]:
     """Return the answer and the reasoning that pieces add up to."""
     answer, reasoning = "", ""
     for piece in pieces:

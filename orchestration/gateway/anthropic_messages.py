@@ -25,7 +25,7 @@ from orchestration.gateway.sse import TextJoiner
 from orchestration.gateway.usage import (
     CACHE_CREATION_KEYS,
     USAGE_FELL,
-    Figures,
+    UsageFigures,
     flagged,
     split_writes,
     tier_flags,
@@ -81,7 +81,7 @@ class AnthropicMessages:
 
     @staticmethod
     def total_input(raw: Mapping[str, Any]) -> int | None:
-        figures = Figures(raw, {})
+        figures = UsageFigures(raw, {})
         if (fresh := figures.count("input_tokens")) is None:
             return None
         writes = split_writes(figures, figures.count("cache_creation_input_tokens"))
@@ -260,7 +260,7 @@ USAGE_KEYS: Mapping[str, frozenset[str]] = {
 
 def usage_report(raw: Mapping[str, Any]) -> UsageReport:
     """Return the report of an Anthropic usage object, whose `input_tokens` exclude cache reads and writes."""
-    figures = Figures(raw, USAGE_KEYS)
+    figures = UsageFigures(raw, USAGE_KEYS)
     fresh = figures.count("input_tokens") or 0
     read = figures.count("cache_read_input_tokens") or 0
     write_5m, write_1h = split_writes(figures, figures.count("cache_creation_input_tokens"))

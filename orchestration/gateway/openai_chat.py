@@ -29,7 +29,7 @@ from orchestration.gateway.request_fields import conversation_of, fields_of
 from orchestration.gateway.sse import TextJoiner
 from orchestration.gateway.usage import (
     CACHE_CREATION_KEYS,
-    Figures,
+    UsageFigures,
     flagged,
     merged,
     split_writes,
@@ -83,7 +83,7 @@ class OpenAIChat:
 
     @staticmethod
     def total_input(raw: Mapping[str, Any]) -> int | None:
-        return Figures(raw, {}).count("prompt_tokens")
+        return UsageFigures(raw, {}).count("prompt_tokens")
 
     def reader(self) -> ChatReader:
         return ChatReader()
@@ -291,7 +291,7 @@ USAGE_KEYS: Mapping[str, frozenset[str]] = {
 
 def usage_report(raw: Mapping[str, Any]) -> UsageReport:
     """Return the report of an OpenAI-shaped usage object, whose `prompt_tokens` include cached tokens."""
-    figures = Figures(raw, USAGE_KEYS)
+    figures = UsageFigures(raw, USAGE_KEYS)
     prompt = figures.count("prompt_tokens")
     completion = figures.count("completion_tokens")
     total = figures.count("total_tokens")
@@ -317,7 +317,7 @@ def usage_report(raw: Mapping[str, Any]) -> UsageReport:
     return flagged(figures.report(usage, _cost(figures)), tier_flags(service_tier=raw.get("service_tier")))
 
 
-def _output(figures: Figures, prompt: int | None, completion: int, total: int | None) -> tuple[int, int]:
+def _output(figures: UsageFigures, prompt: int | None, completion: int, total: int | None) -> tuple[int, int]:
     """Return output and reasoning of an OpenAI-shaped object.
 
     Gemini-shaped objects exclude thoughts from `completion_tokens` and count them only in `total_tokens`, with or
@@ -339,7 +339,7 @@ def _output(figures: Figures, prompt: int | None, completion: int, total: int | 
     return completion, reasoning
 
 
-def _cost(figures: Figures) -> str | None:
+def _cost(figures: UsageFigures) -> str | None:
     """Return OpenRouter's `cost` in USD as a decimal string of at most 12 places."""
     value = figures.raw.get("cost")
     if value is None:

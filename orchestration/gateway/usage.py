@@ -27,7 +27,7 @@ CACHE_CREATION_KEYS = frozenset({"ephemeral_5m_input_tokens", "ephemeral_1h_inpu
 """The names in `cache_creation` that `split_writes` reads."""
 
 
-class Figures:
+class UsageFigures:
     """Reads counts from an untrusted object and collects flags for anything unexpected."""
 
     def __init__(self, raw: Mapping[str, Any], known: Mapping[str, frozenset[str]]) -> None:
@@ -139,7 +139,7 @@ def storable(value: Any, depth: int = 0) -> Any:
     return value
 
 
-def split_writes(figures: Figures, written: int | None) -> tuple[int, int]:
+def split_writes(figures: UsageFigures, written: int | None) -> tuple[int, int]:
     """Return cache writes by lifetime, 5 minutes and 1 hour. Without a split all are 5-minute writes."""
     write_5m = figures.count("ephemeral_5m_input_tokens", "cache_creation") or 0
     write_1h = figures.count("ephemeral_1h_input_tokens", "cache_creation") or 0

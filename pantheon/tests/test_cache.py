@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from sessions.tests.support.redis_process import RedisProcess
 from web.cache import MemoryCache, Outage, SharedCache
-from web.windows import Count, Window
+from web.windows import Count, RateWindow
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW_MS = 1_800_000_000_000
@@ -86,7 +86,7 @@ def test_what_the_minute_refuses_at_the_same_moment_does_not_fill_the_hour(cache
     later_ms = NOW_MS + MINUTE_S * 1000
     assert passed(at_once(cache, 50, limits, later_ms)) == 5
     refused = cache.count_request("alice", limits, later_ms)
-    assert refused == Count(False, [Window(10, 5, MINUTE_S), Window(15, 0, HOUR_S - MINUTE_S)])
+    assert refused == Count(False, [RateWindow(10, 5, MINUTE_S), RateWindow(15, 0, HOUR_S - MINUTE_S)])
     assert refused.wait_s == HOUR_S - MINUTE_S
 
 

@@ -61,7 +61,7 @@ def retry_policy() -> RetryPolicy:
     )
 
 
-class Runner:
+class TurnRunner:
     """Runs turns for one process. Lives on the runtime's loop."""
 
     def __init__(

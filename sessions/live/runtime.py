@@ -28,7 +28,7 @@ from sessions.events.loops import new_loop
 from sessions.live.database import Database
 from sessions.live.jobs import JOBS, Job
 from sessions.live.journal import journal_state
-from sessions.live.runner import Runner, RunningTurn
+from sessions.live.runner import RunningTurn, TurnRunner
 from sessions.selectors.turns import turns_gone
 from sessions.services.calls import calls_write
 from sessions.services.fence import FenceLost
@@ -70,7 +70,7 @@ class WorkerLoop:
         self.lease_database = Database(threads=1)
         """Renews leases on its own connection, so that other database work cannot delay the renewal."""
         self.gateway = Gateway(gateway_config(), on_unsupported=self.record_unsupported)
-        self.runner = Runner(
+        self.runner = TurnRunner(
             runner_id=uuid.uuid4(), models=self.gateway, database=self.database, event_log=event_log
         )
         self.tasks: set[asyncio.Task[None]] = set()

@@ -33,7 +33,7 @@ class AgentNewView(PageView):
         return show(request, form, None)
 
 
-class AgentView(PageView):
+class AgentPage(PageView):
     def get(self, request: HttpRequest, agent_id: str) -> HttpResponse:
         agent = access_agent(self.user, agent_id)
         return show(request, AgentForm(agent=agent), agent)

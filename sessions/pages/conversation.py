@@ -23,7 +23,7 @@ from sessions.pages.money import money
 from sessions.pages.places import address_of_turn
 from sessions.pages.script_facts import script_facts
 from sessions.pages.summaries import summary_panel
-from sessions.pages.transcript import turn_view
+from sessions.pages.transcript import transcript_turn
 from sessions.selectors.pages import (
     agents_in,
     default_alias,
@@ -39,7 +39,7 @@ from sessions.services.starter import STARTER_QUESTION
 from web.errors import NotFound, PantheonError, ValidationFailed
 
 
-class SessionView(PageView):
+class SessionPage(PageView):
     """The workspace: sessions, conversation, council and summary.
 
     `?before=` shows the turns before an index, `?version=` an earlier version of a turn, `?turn=` redirects to a turn's
@@ -138,7 +138,7 @@ def transcript_context(session: ChatSession, before: int | None) -> dict[str, An
     """Return the context of partials/transcript.html."""
     page = transcript_page(session, before=before)
     newest = page.turns[-1] if page.turns and before is None else None
-    turns = [turn_view(rows, newest=rows is newest) for rows in page.turns]
+    turns = [transcript_turn(rows, newest=rows is newest) for rows in page.turns]
     older = {"older_before": page.older_before, "older_index": page.older_index}
     notices = newest_notices(page.turns) if before is None else []
     return {"session": session, "turns": turns, "input_notices": notices, **older}
@@ -148,7 +148,7 @@ def version_context(session: ChatSession, turn: Turn) -> dict[str, Any]:
     """Return the context of one turn, of any version. Raises NotFound if the turn is not part of this transcript."""
     if turn.session_id != session.pk or not turn.mode_spec.spoken:
         raise NotFound()
-    view = turn_view(turn_rows([turn])[0], newest=is_newest(turn))
+    view = transcript_turn(turn_rows([turn])[0], newest=is_newest(turn))
     return {"session": session, "turn": view, "turns": [view], "older_before": None}
 
 

@@ -82,7 +82,7 @@ class RoomDeleteView(PageView):
         return redirect("home")
 
 
-class RoomView(PageView):
+class RoomPage(PageView):
     """The workspace: the room's latest session, or the room itself while it has no messages."""
 
     def get(self, request: HttpRequest, room_id: str) -> HttpResponse:

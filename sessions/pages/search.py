@@ -36,7 +36,7 @@ class TextPiece:
 
 
 @dataclass(frozen=True, slots=True)
-class SearchResult:
+class ResultLine:
     """A line of the results: a message, or a session found by its title."""
 
     session: ChatSession
@@ -56,7 +56,7 @@ class SearchResult:
         return place.name
 
 
-class SearchView(PageView):
+class SearchPage(PageView):
     """`?q=`: words, all of them required; "a phrase"; -excluded. `?cursor=`: older results."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
@@ -78,14 +78,14 @@ class SearchView(PageView):
         return render(request, "pages/search.html", context)
 
 
-def result_of(row: Message | ChatSession, terms: Terms) -> SearchResult:
+def result_of(row: Message | ChatSession, terms: Terms) -> ResultLine:
     if isinstance(row, ChatSession):
         url = reverse("session", args=[row.pk])
-        return SearchResult(row, mark_matches(row.title, terms), "", "", [], row.created_at, url)
+        return ResultLine(row, mark_matches(row.title, terms), "", "", [], row.created_at, url)
     speaker = "You" if row.role == Message.Role.USER else row.agent_name or row.agent_key or "Synthesis"
     title = [TextPiece(row.session.heading, False)]
     text = mark_matches(snippet(beginning_of(row), terms), terms)
-    return SearchResult(
+    return ResultLine(
         row.session, title, speaker, row.agent_key, text, row.created_at, address_of_message(row)
     )
 

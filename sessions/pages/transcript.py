@@ -36,7 +36,7 @@ ROUNDS = ("{count} round", "{count} rounds")
 
 
 @dataclass(frozen=True, slots=True)
-class TurnView:
+class TranscriptTurn:
     """A turn: the user's message, the rounds that answered it, and their outcome."""
 
     turn: Turn
@@ -117,14 +117,14 @@ def counted(forms: tuple[str, str], count: int) -> str:
     return forms[count != 1].format(count=count)
 
 
-def turn_view(rows: TurnRows, *, newest: bool = False) -> TurnView:
+def transcript_turn(rows: TurnRows, *, newest: bool = False) -> TranscriptTurn:
     turn = rows.turn
     answers = answers_of(rows)
     question = next((message.text for message in rows.messages if message.role == Message.Role.USER), "")
     costs = [event.cost_pico for event in rows.events] if turn.is_final else []
     names = {call.agent_key: call.agent_name for call in rows.calls if call.agent_name}
     names |= {message.agent_key: message.agent_name for message in rows.messages if message.agent_name}
-    return TurnView(
+    return TranscriptTurn(
         turn=turn,
         message=visible_text(question),
         rounds=rounds_of(turn, answers, names),

@@ -1,12 +1,12 @@
 from django.urls import path
 
-from sessions.pages.agents import AgentChatView, AgentDeleteView, AgentNewView, AgentView
+from sessions.pages.agents import AgentChatView, AgentDeleteView, AgentNewView, AgentPage
 from sessions.pages.conversation import (
     OlderTurnsView,
     SessionDeleteView,
+    SessionPage,
     SessionRenameView,
     SessionTurnView,
-    SessionView,
 )
 from sessions.pages.home import HomeView, StarterView
 from sessions.pages.mine import (
@@ -22,10 +22,10 @@ from sessions.pages.rooms import (
     RoomEditView,
     RoomModeView,
     RoomNewView,
+    RoomPage,
     RoomSessionNewView,
-    RoomView,
 )
-from sessions.pages.search import SearchView
+from sessions.pages.search import SearchPage
 from sessions.pages.summaries import SessionSummaryView
 
 urlpatterns = [
@@ -33,20 +33,20 @@ urlpatterns = [
     path("starter", StarterView.as_view(), name="starter"),
     path("welcome", WelcomeView.as_view(), name="welcome"),
     path("welcome/<str:provider_id>/test", ProviderTestView.as_view(), name="provider-test"),
-    path("search", SearchView.as_view(), name="search"),
+    path("search", SearchPage.as_view(), name="search"),
     path("agents/new", AgentNewView.as_view(), name="agent-new"),
-    path("agents/<str:agent_id>", AgentView.as_view(), name="agent"),
+    path("agents/<str:agent_id>", AgentPage.as_view(), name="agent"),
     path("agents/<str:agent_id>/delete", AgentDeleteView.as_view(), name="agent-delete"),
     path("agents/<str:agent_id>/restore", AgentRestoreView.as_view(), name="agent-restore"),
     path("agents/<str:agent_id>/chat", AgentChatView.as_view(), name="agent-chat"),
     path("rooms/new", RoomNewView.as_view(), name="room-new"),
-    path("rooms/<str:room_id>", RoomView.as_view(), name="room"),
+    path("rooms/<str:room_id>", RoomPage.as_view(), name="room"),
     path("rooms/<str:room_id>/edit", RoomEditView.as_view(), name="room-edit"),
     path("rooms/<str:room_id>/mode", RoomModeView.as_view(), name="room-mode"),
     path("rooms/<str:room_id>/delete", RoomDeleteView.as_view(), name="room-delete"),
     path("rooms/<str:room_id>/restore", RoomRestoreView.as_view(), name="room-restore"),
     path("rooms/<str:room_id>/sessions/new", RoomSessionNewView.as_view(), name="room-session-new"),
-    path("sessions/<str:session_id>", SessionView.as_view(), name="session"),
+    path("sessions/<str:session_id>", SessionPage.as_view(), name="session"),
     path("sessions/<str:session_id>/older", OlderTurnsView.as_view(), name="session-older"),
     path("sessions/<str:session_id>/turns/<str:turn_id>", SessionTurnView.as_view(), name="session-turn"),
     path("sessions/<str:session_id>/summary", SessionSummaryView.as_view(), name="session-summary"),

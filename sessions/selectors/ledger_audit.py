@@ -199,10 +199,10 @@ def event_days() -> Iterator[dt.date]:
         yield day.date()
 
 
-Sums = dict[tuple[Any, ...], list[int]]
+SumsByKey = dict[tuple[Any, ...], list[int]]
 
 
-def day_differences(day: dt.date) -> Sums:
+def day_differences(day: dt.date) -> SumsByKey:
     summed = rows_from_events(day, 1)
     stored = rows_by_key(DailyUsage.objects.filter(day=day), KEY, SUMS)
     return differences_between(stored, summed) | differences_between(
@@ -210,13 +210,13 @@ def day_differences(day: dt.date) -> Sums:
     )
 
 
-def week_differences(monday: dt.date) -> Sums:
+def week_differences(monday: dt.date) -> SumsByKey:
     return differences_between(
         stored_totals(monday, WEEKLY), totals_by_cut(rows_from_events(monday, 7), WEEKLY)
     )
 
 
-def differences_between(stored: Sums, summed: Sums) -> Sums:
+def differences_between(stored: SumsByKey, summed: SumsByKey) -> SumsByKey:
     """Return the keys whose stored sums differ from the events' sums, with the differences."""
     nothing = [0] * len(TOTAL_SUMS)
     off = {
@@ -226,18 +226,18 @@ def differences_between(stored: Sums, summed: Sums) -> Sums:
     return {key: by for key, by in off.items() if any(by)}
 
 
-def stored_totals(day: dt.date, cuts: Iterable[str]) -> Sums:
+def stored_totals(day: dt.date, cuts: Iterable[str]) -> SumsByKey:
     return rows_by_key(UsageTotal.objects.filter(day=day, cut__in=list(cuts)), TOTAL_KEY, TOTAL_SUMS)
 
 
-def rows_by_key(rows: QuerySet[Any], key: Sequence[str], sums: Sequence[str]) -> Sums:
+def rows_by_key(rows: QuerySet[Any], key: Sequence[str], sums: Sequence[str]) -> SumsByKey:
     values = rows.order_by().values_list(*key, *sums)
     return {row[: len(key)]: list(row[len(key) :]) for row in values.iterator(chunk_size=CHUNK)}
 
 
-def totals_by_cut(rows: Sums, cuts: Mapping[str, Sequence[str]]) -> Sums:
+def totals_by_cut(rows: SumsByKey, cuts: Mapping[str, Sequence[str]]) -> SumsByKey:
     """Sum rows by the columns that each cut keeps: in Python, not to repeat an error of the rollup's SQL."""
-    totals: Sums = {}
+    totals: SumsByKey = {}
     for key, sums in rows.items():
         parts = dict(zip(KEY, key, strict=True))
         cost = sums[SUMS.index("cost_pico")] if Purpose(parts["purpose"]).orchestration else 0
@@ -253,7 +253,7 @@ def totals_by_cut(rows: Sums, cuts: Mapping[str, Sequence[str]]) -> Sums:
     return totals
 
 
-def rows_from_events(first: dt.date, days: int) -> Sums:
+def rows_from_events(first: dt.date, days: int) -> SumsByKey:
     """Return the sums of some days' events by the rollup's key, all dated with the first day."""
     begin = dt.datetime.combine(first, dt.time.min, dt.UTC)
     estimated, corrections = Q(source=UsageEvent.Source.ESTIMATED), Q(corrects__isnull=False)

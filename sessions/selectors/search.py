@@ -55,7 +55,7 @@ class ResultPosition:
 
 
 @dataclass(frozen=True, slots=True)
-class SearchPage:
+class SearchResults:
     """A page of results, newest first."""
 
     rows: Sequence[Message | ChatSession]
@@ -127,14 +127,14 @@ def as_websearch(terms: Terms) -> str:
     return " ".join([*words, *(f'-"{term.translate(_TO_SPACES)}"' for term in terms.unwanted)])
 
 
-def search(user: User, query: str, *, after: ResultPosition | None, limit: int) -> SearchPage:
+def search(user: User, query: str, *, after: ResultPosition | None, limit: int) -> SearchResults:
     """Search a person's own sessions and return a page of results, newest first.
 
     Deleted sessions, earlier versions of turns and requests through the OpenAI-compatible endpoint are left out.
     """
     terms = parse_terms(query)
     if not terms.wanted:
-        return SearchPage([], terms, None)
+        return SearchResults([], terms, None)
     sessions = ChatSession.objects.of(user).listed()
     messages = Message.objects.filter(session__in=sessions, turn__replaced_by__isnull=True)
     positions = [
@@ -146,7 +146,7 @@ def search(user: User, query: str, *, after: ResultPosition | None, limit: int) 
     rows = rows_by_id(messages, sessions, [place.id for place in page])
     more = page[-1] if len(positions) > limit else None
     # Leave out rows deleted since their positions were read.
-    return SearchPage([rows[place.id] for place in page if place.id in rows], terms, more)
+    return SearchResults([rows[place.id] for place in page if place.id in rows], terms, more)
 
 
 def list_positions(rows: QuerySet[Any], after: ResultPosition | None, limit: int) -> list[ResultPosition]:

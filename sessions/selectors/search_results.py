@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sessions.models import ChatSession, Message
-from sessions.selectors.search import SearchPage, beginning_of
+from sessions.selectors.search import SearchResults, beginning_of
 from sessions.selectors.search_terms import Terms, snippet
 from web.api.shapes import Shape, count, identifier, moment, one_of, text
 
@@ -71,5 +71,5 @@ class FindShape(Shape):
     created_at = moment("When the message was stored, or the session made.", of="row.created_at")
 
 
-def results_json(page: SearchPage) -> Any:
+def results_json(page: SearchResults) -> Any:
     return FindShape.render_all(SearchResult(row, page.terms) for row in page.rows)

@@ -11,7 +11,7 @@ from orchestration.engine.purposes import SHOWN, Purpose
 from sessions.api.openai_compatible.answers import SEPARATOR, final_text, heading
 
 Channel = Literal["content", "reasoning_content"]
-Piece = tuple[Channel, str]
+ChannelText = tuple[Channel, str]
 
 
 @dataclass(slots=True)
@@ -23,7 +23,7 @@ class Lane:
     """Where its text goes; what its model thought is always reasoning."""
     titled: bool
     """Its name stands above its text."""
-    waiting: list[Piece] = field(default_factory=list)
+    waiting: list[ChannelText] = field(default_factory=list)
     blank: list[str] = field(default_factory=list)
     """White space at its beginning: a step that says nothing else is no answer."""
     spoke: bool = False
@@ -48,7 +48,7 @@ class Composer:
         self._lost = False
         """The turn went on elsewhere: what was said live may not be what it comes to."""
 
-    def feed(self, event: Mapping[str, Any]) -> Iterator[Piece]:
+    def feed(self, event: Mapping[str, Any]) -> Iterator[ChannelText]:
         """Yield what an event adds."""
         for channel, text in self._pieces(event):
             if channel == "content":
@@ -64,7 +64,7 @@ class Composer:
             return whole[len(self.content) :]
         return SEPARATOR + whole
 
-    def _pieces(self, event: Mapping[str, Any]) -> Iterator[Piece]:
+    def _pieces(self, event: Mapping[str, Any]) -> Iterator[ChannelText]:
         lane = self._lanes.get(event.get("step_id", ""))
         match event["type"]:
             case "turn.snapshot":
@@ -86,7 +86,7 @@ class Composer:
                     lane.waiting.append(("reasoning_content", notice))
                 yield from self._drain()
 
-    def _start(self, event: Mapping[str, Any]) -> Iterator[Piece]:
+    def _start(self, event: Mapping[str, Any]) -> Iterator[ChannelText]:
         if event["purpose"] not in SHOWN:
             return
         to_manager = self.mode.concluded and event["purpose"] == Purpose.REPLY
@@ -102,7 +102,7 @@ class Composer:
                 f"\n{event['agent_name'] or 'The manager'} {doing} ({event['model']}).\n",
             )
 
-    def _drain(self) -> Iterator[Piece]:
+    def _drain(self) -> Iterator[ChannelText]:
         """Yield what may be said now: of the first step all, of the next ones only once it is over."""
         for step_id, lane in list(self._lanes.items()):
             for channel, text in lane.waiting:
@@ -121,7 +121,7 @@ class Composer:
         return SEPARATOR if self.content or channel == "reasoning_content" else ""
 
 
-def said(lane: Lane, kind: str, text: str) -> list[Piece]:
+def said(lane: Lane, kind: str, text: str) -> list[ChannelText]:
     """Return what a delta adds to a lane."""
     if kind == "reasoning":
         return [("reasoning_content", text)]

@@ -10,16 +10,16 @@ from contextlib import asynccontextmanager
 from orchestration.gateway.gateway import Gateway
 from sessions.events.eventlog import EventLog, event_log
 from sessions.live.database import Database
-from sessions.live.runner import Runner
+from sessions.live.runner import TurnRunner
 from sessions.live.runtime import gateway_config
 
 
 @asynccontextmanager
-async def runner_on(database: Database, log: EventLog = event_log) -> AsyncIterator[Runner]:
+async def runner_on(database: Database, log: EventLog = event_log) -> AsyncIterator[TurnRunner]:
     """Yield a runner; close its gateway and the database afterwards."""
     gateway = Gateway(gateway_config())
     try:
-        yield Runner(runner_id=uuid.uuid4(), models=gateway, database=database, event_log=log)
+        yield TurnRunner(runner_id=uuid.uuid4(), models=gateway, database=database, event_log=log)
     finally:
         await gateway.aclose()
         await asyncio.to_thread(database.close)
