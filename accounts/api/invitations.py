@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import transaction
-from drf_spectacular.utils import extend_schema_view
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field, extend_schema_view
 from rest_framework import serializers
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
@@ -73,7 +74,13 @@ class InvitationShape(InvitationSerializer):
 
 
 class NewInvitationShape(InvitationShape):
-    url = serializers.URLField(read_only=True, help_text="The link, which is shown once.")
+    # The context has the `url`, which is not stored.
+    url = serializers.SerializerMethodField(help_text="The link, which is shown once.")
+
+    @extend_schema_field(OpenApiTypes.URI)
+    def get_url(self, invitation: Invitation) -> str:
+        url: str = self.context["url"]
+        return url
 
     class Meta(InvitationShape.Meta):
         fields = (*InvitationShape.Meta.fields, "url")  # type: ignore[assignment]
@@ -104,7 +111,7 @@ class InvitationsView(AdminApiView, ListAPIView[Invitation]):
                 base_url=instance_url(request._request),
                 expires_at=data.get("expires_at"),
             )
-        return Response({**InvitationShape(invitation).data, "url": url}, status=201)
+        return Response(NewInvitationShape(invitation, context={"url": url}).data, status=201)
 
 
 class InvitationView(AdminApiView):

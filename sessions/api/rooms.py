@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_view
+from drf_spectacular.utils import extend_schema_field, extend_schema_view
 from rest_framework import serializers
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
@@ -61,11 +61,17 @@ class RoomSerializer(serializers.ModelSerializer[Room]):
             "updated_at": {"help_text": "RFC 3339, UTC."},
         }
 
-    def to_representation(self, room: Room) -> dict[str, Any]:
-        return {
-            **super().to_representation(room),
-            "agents": AgentSerializer(agents_of_room(room), many=True).data,
-        }
+
+class RoomShape(RoomSerializer):
+    """A room as returned by the API."""
+
+    agents = serializers.SerializerMethodField(  # type: ignore[assignment]
+        help_text="Who sits in it, in order."
+    )
+
+    @extend_schema_field(AgentSerializer(many=True))
+    def get_agents(self, room: Room) -> Any:
+        return AgentSerializer(agents_of_room(room), many=True).data
 
 
 class AgentIdsSerializer(serializers.Serializer[Any]):
@@ -84,7 +90,7 @@ def own_agents(user: User, agent_ids: Sequence[uuid.UUID]) -> list[Agent]:
 
 
 def room_data(user: User, room_id: uuid.UUID) -> Any:
-    return RoomSerializer(rooms_with_agents(user).get(pk=room_id)).data
+    return RoomShape(rooms_with_agents(user).get(pk=room_id)).data
 
 
 def validated(user: User, serializer: RoomSerializer) -> dict[str, Any]:
@@ -93,14 +99,6 @@ def validated(user: User, serializer: RoomSerializer) -> dict[str, Any]:
     if "agents" in fields:
         fields["agents"] = own_agents(user, fields["agents"])
     return fields
-
-
-class RoomShape(RoomSerializer):
-    """A room as returned by the API."""
-
-    agents = AgentSerializer(  # type: ignore[assignment]
-        many=True, read_only=True, help_text="Who sits in it, in order."
-    )
 
 
 AGENT_IDS = {
@@ -120,7 +118,7 @@ class RoomPages(SizedPages):
 
 @extend_schema_view(get=operation("List my rooms", answers=RoomShape(many=True)))
 class RoomsView(ApiView, ListAPIView[Room]):
-    serializer_class = RoomSerializer
+    serializer_class = RoomShape
     pagination_class = RoomPages
     write_scope = ApiToken.Scope.MANAGE
 
