@@ -39,8 +39,8 @@ class ModelSpec:
     """Fields of a request that the server refuses for this model; the gateway leaves them out."""
     first_token_timeout_s: float | None = None
     """The model's own limit for the first token; None: the instance's."""
-    opens_in_thought: bool = False
-    """Its answers begin with a thought that has only a closing tag."""
+    opens_in_thought: bool | None = False
+    """Its answers begin with a thought that has only a closing tag; None: they may, no answer has shown it yet."""
     prompt_caching: bool = True
     """The provider is asked to cache the beginning of prompts."""
     served_as: str = ""

@@ -166,7 +166,7 @@ async def run_attempt(
         plan.request,
         plan.agent,
         SpeakerGuard(plan.others),
-        ThoughtSplitter(opens_in_thought=plan.request.model.opens_in_thought),
+        ThoughtSplitter(opens_in_thought=bool(plan.request.model.opens_in_thought)),
         began_s=ports.clock.monotonic_s(),
         opened=Opened(reasoning_effort=plan.request.reasoning_effort),
     )

@@ -49,6 +49,17 @@ def resolve(model: ModelSpec) -> Endpoint:
     return Endpoint(model.kind, base_url_of(model), key_of(model))
 
 
+def may_think_in_text(model: ModelSpec) -> bool:
+    """Return whether the model's server may leave thoughts in the text, so that they are seen by their tags only."""
+    kind = KINDS.get(model.kind)
+    if kind is None or not kind.thinks_in_text:
+        return False
+    try:
+        return base_url_of(model) != kind.base_url
+    except NotConfigured:
+        return False
+
+
 def is_key_name(name: str) -> bool:
     """Return whether a variable may hold a provider's key."""
     return KEY_NAME.match(name) is not None

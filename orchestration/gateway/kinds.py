@@ -33,6 +33,8 @@ class Kind:
     variables: str = ""
     """The prefix of the SDK's environment variables: `<variables>_API_KEY` has the key of the catalogue's initial
     provider of this kind. Empty: there is none."""
+    thinks_in_text: bool = False
+    """Servers of this kind other than `base_url` may leave a model's thoughts in its text."""
     secrets: str = ""
     """A pattern of the keys of its servers, for `keys.redact`."""
 
@@ -53,6 +55,7 @@ KINDS = {
             sdk="openai",
             base_url="https://api.openai.com/v1",
             variables="OPENAI",
+            thinks_in_text=True,
             secrets=r"(?:sk|pk|rk|gsk|xai)[-_][a-z0-9_*.-]{6,}",
         ),
         Kind(

@@ -54,8 +54,8 @@ class Observation:
 
     calibration: float = 1.0
     """Tokens counted by its provider per token of our estimate; 1 without enough calls."""
-    opens_in_thought: bool = False
-    """Most answers began with a thought that had only a closing tag."""
+    opens_in_thought: bool | None = None
+    """Most answers began with a thought that had only a closing tag; None: there is no answer."""
     served_window: int | None = None
     """The context window that its server named in its last refusal, unless it has accepted more input since."""
     most_output: int | None = None
@@ -83,7 +83,7 @@ def observation(
         calibration = round(min(max(float(counted) / float(estimated), BOUNDS[0]), BOUNDS[1]), 3)
     return Observation(
         calibration,
-        opens_in_thought=opened is not None and float(opened) >= MOSTLY,
+        opens_in_thought=None if opened is None else float(opened) >= MOSTLY,
         # A server may have been restarted with a larger window, or a broker may have chosen another one.
         served_window=None if limit is None or (accepted or 0) > limit else int(limit),
         most_output=None if output_limit is None else int(output_limit),

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db.models import UUIDField
 
 from orchestration.engine.specs import AgentSpec, ModelSpec, TurnSpec
+from orchestration.gateway.keys import may_think_in_text
 from orchestration.models import LlmModel
 from orchestration.selectors import default_model, model_by_alias, model_spec
 from sessions.models import Agent, ChatSession, Room
@@ -86,10 +87,13 @@ def agent_specs(
 def observed_spec(model: LlmModel, observed: Observations) -> ModelSpec:
     """Return a model with what the user's newest calls have shown about it."""
     seen, spec = observed.get(model.pk, Observation()), model_spec(model)
+    opens_in_thought = seen.opens_in_thought
+    if opens_in_thought is None and not may_think_in_text(spec):
+        opens_in_thought = False
     return dataclasses.replace(
         spec,
         calibration=seen.calibration,
-        opens_in_thought=seen.opens_in_thought,
+        opens_in_thought=opens_in_thought,
         served_window=seen.served_window,
         max_output_tokens=min(spec.max_output_tokens, seen.most_output or spec.max_output_tokens),
     )

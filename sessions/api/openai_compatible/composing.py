@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -29,6 +29,8 @@ class Lane:
     spoke: bool = False
     opened: bool = False
     """Its name has been said."""
+    held: list[str] | None = None
+    """Text that may turn out to be a thought, until the step is over; None: all its text is what it seems."""
     over: bool = False
 
 
@@ -40,8 +42,14 @@ class Composer:
     is reasoning.
     """
 
-    def __init__(self, mode: Mode) -> None:
+    def __init__(self, mode: Mode, *, unknown_models: Collection[str] = ()) -> None:
+        """`unknown_models`: aliases of models whose text may begin with a thought that has only a closing tag.
+
+        What was said as content cannot be taken back: their text waits for its end, unless their server separates
+        thoughts from it.
+        """
         self.mode = mode
+        self.unknown_models = unknown_models
         self.content = ""
         """All that was said as content."""
         self._lanes: dict[str, Lane] = {}
@@ -68,7 +76,7 @@ class Composer:
         lane = self._lanes.get(event.get("step_id", ""))
         match event["type"]:
             case "turn.snapshot":
-                self._lanes, self._lost = {}, True
+                self._forget(event["turn"])
             case "routing.decided":
                 yield "reasoning_content", routing_notice(event)
             case "step.started":
@@ -78,6 +86,7 @@ class Composer:
                 yield from self._drain()
             case "step.completed" if lane is not None:
                 lane.over = True
+                lane.waiting += released(lane)
                 yield from self._drain()
             case "step.failed" if lane is not None:
                 lane.over = True
@@ -90,10 +99,12 @@ class Composer:
         if event["purpose"] not in SHOWN:
             return
         to_manager = self.mode.concluded and event["purpose"] == Purpose.REPLY
+        is_unknown = not to_manager and event["model"] in self.unknown_models
         self._lanes[event["step_id"]] = Lane(
             name=event["agent_name"] or "The manager",
             channel="reasoning_content" if to_manager else "content",
             titled=event["purpose"] == Purpose.REPLY and not self.mode.alone,
+            held=[] if is_unknown else None,
         )
         if not self.mode.alone:
             doing = "answers" if event["purpose"] == Purpose.REPLY else "puts the answers together"
@@ -101,6 +112,14 @@ class Composer:
                 "reasoning_content",
                 f"\n{event['agent_name'] or 'The manager'} {doing} ({event['model']}).\n",
             )
+
+    def _forget(self, turn: Mapping[str, Any]) -> None:
+        """Drop what waits: the snapshot of a turn has it. Its steps that go on may still think."""
+        self._lost = True
+        open_steps = {step["step_id"] for step in turn["steps"] if step["status"] == "started"}
+        self._lanes = {step_id: lane for step_id, lane in self._lanes.items() if step_id in open_steps}
+        for lane in self._lanes.values():
+            lane.waiting, lane.held = [], None
 
     def _drain(self) -> Iterator[ChannelText]:
         """Yield what may be said now: of the first step all, of the next ones only once it is over."""
@@ -124,13 +143,24 @@ class Composer:
 def said(lane: Lane, kind: str, text: str) -> list[ChannelText]:
     """Return what a delta adds to a lane."""
     if kind == "reasoning":
+        if lane.held == []:
+            lane.held = None  # its server separates thoughts
         return [("reasoning_content", text)]
+    if lane.held is not None:
+        lane.held.append(text)
+        return []
     if not lane.spoke:
         lane.blank.append(text)
         if not text.strip():
             return []
         text, lane.blank, lane.spoke = "".join(lane.blank), [], True
     return [(lane.channel, text)]
+
+
+def released(lane: Lane) -> list[ChannelText]:
+    """Return the text that a lane has held: its step is over, so it is the answer."""
+    text, lane.held = "".join(lane.held or ()), None
+    return said(lane, "text", text) if text else []
 
 
 def routing_notice(event: Mapping[str, Any]) -> str:

@@ -38,7 +38,7 @@ def completion_stream(
 async def stream_chunks(turn: Turn, *, model: str, include_usage: bool) -> AsyncIterator[str]:
     """Yield the chunks of a turn, then `[DONE]`; an error is the last chunk before it."""
     chunks = Chunks(turn, model=model, include_usage=include_usage)
-    composer = Composer(turn.mode_spec)
+    composer = Composer(turn.mode_spec, unknown_models=unknown_models(turn))
     yield chunks.delta(role="assistant", content="")
     try:
         async for chunk in stream_words(turn, chunks, composer):
@@ -55,6 +55,12 @@ async def stream_chunks(turn: Turn, *, model: str, include_usage: bool) -> Async
         if include_usage:
             yield chunks.usage(usage_of(body))
     yield DONE
+
+
+def unknown_models(turn: Turn) -> set[str]:
+    """Return the aliases of the turn's models whose text may begin with a thought, for all that is known by now."""
+    models = [*(agent["model"] for agent in turn.snapshot["roster"]), turn.snapshot["manager"]]
+    return {model["alias"] for model in models if model and model.get("opens_in_thought", False) is None}
 
 
 async def stream_words(turn: Turn, chunks: Chunks, composer: Composer) -> AsyncIterator[str]:

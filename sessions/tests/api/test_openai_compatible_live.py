@@ -105,7 +105,7 @@ def test_it_lists_and_chats_streamed_and_not(alice, room, server, openai_server:
 
 def test_who_hangs_up_does_not_stop_the_turn(alice, server, openai_server: OpenAIServer) -> None:
     gate = Gate()
-    openai_server.queue(Answer(["Good ", "day."], at={1: Hold(gate)}))
+    openai_server.queue(Answer(["Good ", "day."], reasoning=["Hm."], at={1: Hold(gate)}))
     client = client_of(server, bearer(alice))
     with client.chat.completions.create(model="agent:ana", messages=HELLO, stream=True) as stream:
         for chunk in stream:

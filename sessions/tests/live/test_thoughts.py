@@ -9,7 +9,7 @@ import pytest
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
 from sessions.models import Call
 from sessions.tests.factories import make_agent, make_room, make_session
-from sessions.tests.support.completions import ask, client, content
+from sessions.tests.support.completions import ask, chunks, client, content
 from sessions.tests.support.councils import ROUTE, SYNTHESIZE, council, decision, last_text, says
 from sessions.tests.support.sse import Sse, read_all
 from sessions.tests.support.waiting import wait_for_event
@@ -115,3 +115,28 @@ def test_a_completion_has_no_thoughts(alice, agents, openai_server, client, piec
     room = make_room(alice, *agents, mode="roundtable")
 
     assert "marzipan" not in content(ask(client, f"room:{room.pk}"))
+
+
+def streamed(response) -> tuple[str, str]:
+    """Return the content and the reasoning of a streamed completion."""
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks(response)]
+    names = ("content", "reasoning_content")
+    said, thought = ("".join(delta.get(name) or "" for delta in deltas) for name in names)
+    return said, thought
+
+
+@pytest.mark.parametrize("mode", ["manual", "roundtable"])
+def test_the_first_streamed_completion_has_no_thought_that_has_only_a_closing_tag(
+    alice, agents, openai_server, client, mode
+) -> None:
+    answer = Answer(["Okay, marzipan. ", "Hm.", "</think>\n\n", "Rent ", "it."], delay_s=0.06)
+    openai_server.when(says("ana"), answer, always=True)
+    openai_server.when(says("bob"), Answer(["Do ", "not."]), always=True)
+    room = make_room(alice, *agents, mode=mode)
+
+    for _ in range(2):
+        said, thought = streamed(ask(client, f"room:{room.pk}", stream=True))
+        assert "marzipan" not in said
+        assert said.split()[-2:] == ["Do", "not."]
+        assert "Rent it." in said
+        assert "Okay, marzipan. Hm." in thought
