@@ -173,6 +173,7 @@ class CallState:
             input_cut=input_cut,
             overflow=overflow,
             cut_for=self.guard.cut_for,
+            cut_text=self.guard.withheld if self.guard.tripped else "",
             opened_in_thought=self.thoughts.rewound if is_shown and status == "ok" else None,
             provider_text=self.end.provider_text if isinstance(self.end, Failed) else "",
         )

@@ -38,6 +38,8 @@ class StepCompleted:
     step_id: str
     call_id: str
     text: str
+    cut_for: str = ""
+    """The speaker for whom the answer went on, where it was cut."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,7 +201,7 @@ def manager_plan(spec: TurnSpec, progress: Progress, purpose: Purpose, *, attemp
         progress.round,
         request,
         audit,
-        others=() if decides else tuple(openings_of(TO_THE_MANAGER)),
+        others=() if decides or not spec.limits.speaker_guard else tuple(openings_of(TO_THE_MANAGER)),
         is_usable=partial(is_decision, spec) if decides else None,
         shorten=partial(build_request, spec, prompt),
     )

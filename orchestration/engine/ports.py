@@ -174,6 +174,8 @@ class CallOutcome:
     """The server refused the request as too long."""
     cut_for: str = ""
     """The speaker for whom the answer went on, which is cut there."""
+    cut_text: str = ""
+    """The text from there on, as far as it was read."""
     fallback_reason: str | None = None
     """Why the answer has no object that fits its contract: a FallbackReason; None: it has one, or no contract."""
     opened_in_thought: bool | None = None

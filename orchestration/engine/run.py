@@ -83,7 +83,7 @@ def reply_plan(
 
 def others_of(spec: TurnSpec, agent: AgentSpec) -> tuple[tuple[str, str], ...]:
     """Return the beginnings of lines that go on as somebody else, each with the speaker's name."""
-    if spec.mode.alone:
+    if spec.mode.alone or not spec.limits.speaker_guard:
         return ()
     own = openings_of(agent.name, agent.key)
     others = [openings_of(member.name, member.key) for member in spec.roster if member.key != agent.key]

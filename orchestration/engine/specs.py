@@ -96,6 +96,8 @@ class Limits:
     manager_max_tokens: int = 4096
     summarizer_max_tokens: int = 4096
     always_synthesize: bool = False
+    speaker_guard: bool = True
+    """Answers that go on as another member are cut there."""
 
 
 @dataclass(frozen=True, slots=True)

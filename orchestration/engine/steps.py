@@ -278,7 +278,7 @@ def conclude(plan: StepPlan, step_id: str, outcome: CallOutcome, ports: Ports) -
     """Return the result of the last attempt, and emit the end of a shown step."""
     if outcome.status == "ok":
         if plan.purpose.shown:
-            ports.events.emit(StepCompleted(step_id, outcome.call_id, outcome.text))
+            ports.events.emit(StepCompleted(step_id, outcome.call_id, outcome.text, outcome.cut_for))
         return result_of(plan, step_id, "complete", outcome.text, None, outcome.finish_reason)
     if outcome.status == "cancelled":
         return result_of(plan, step_id, "cancelled", outcome.text)

@@ -40,6 +40,7 @@ STRUCTURE = {
         *("agent_key", "agent_name", "slot", "purpose", "model_served", "provider_request_id"),
         *("usage", "context"),
     },
+    "Summary": {"fallback_reason"},
     "Turn": {"stop_reason"},
 }
 """Names, ids and figures, which staff may see because the ledger has them too. All other fields are texts.

@@ -78,7 +78,7 @@ class CallInline(CallColumns, ReadOnlyInline):
     show_change_link = True
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Call]:
-        return with_cost(super().get_queryset(request).select_related("model").defer("text"))
+        return with_cost(super().get_queryset(request).select_related("model").defer("text", "cut_text"))
 
 
 @admin.register(Turn)
@@ -169,7 +169,7 @@ class TurnAdmin(LinkedAdmin, ReadableAdmin, ErrorColumn, ReadOnlyAdmin):
 class CallAdmin(LinkedAdmin, CallColumns, ReadOnlyAdmin):
     """One attempt at a model call. Its text is replayed when the turn is resumed, and stays hidden."""
 
-    hidden = ("text", "error")
+    hidden = ("text", "cut_text", "error")
     list_display = (
         *("started_at", "cost", "purpose", "agent_key", "model", "status", "error_code", "attempt", "round"),
         *("input_tokens", "output_tokens", "latency_ms", "turn_link"),
@@ -238,7 +238,7 @@ class CallAdmin(LinkedAdmin, CallColumns, ReadOnlyAdmin):
         ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Call]:
-        return with_cost(super().get_queryset(request).defer("text"))
+        return with_cost(super().get_queryset(request).defer("text", "cut_text"))
 
     @admin.display(description="Error message")
     def error_message(self, call: Call) -> str:
@@ -295,14 +295,22 @@ class SummaryAdmin(ReadOnlyAdmin):
     """Time and range of summaries, without their texts."""
 
     hidden = ("text", "key_facts", "decisions", "open_questions", "action_items")
-    list_display = ("created_at", "from_seq", "through_seq", "used_fallback", "session_link", "turn_link")
+    list_display = (
+        "created_at",
+        "from_seq",
+        "through_seq",
+        "used_fallback",
+        "fallback_reason",
+        "session_link",
+        "turn_link",
+    )
     list_filter = ("used_fallback", "created_at")
     ordering = ("-created_at",)
     sortable_by = ("created_at",)
     search_fields = ("session__owner__email",)
     search_ids = ("id", "session_id", "turn_id")
     fields = (
-        *("id", "session_link", "turn_link", "from_seq", "through_seq", "used_fallback"),
+        *("id", "session_link", "turn_link", "from_seq", "through_seq", "used_fallback", "fallback_reason"),
         *("created_at", "updated_at"),
     )
 

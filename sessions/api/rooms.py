@@ -46,6 +46,7 @@ class RoomSerializer(serializers.ModelSerializer[Room]):
             "mode",
             "manager_model",
             "max_rounds",
+            "speaker_guard",
             "agents",
             "created_at",
             "updated_at",
@@ -57,6 +58,7 @@ class RoomSerializer(serializers.ModelSerializer[Room]):
             "goal": {"help_text": "What the council is for; the manager of the orchestrator mode needs it."},
             "mode": {"required": True, "help_text": "How its agents answer."},
             "max_rounds": {"help_text": "Rounds that the manager may take: 1 is quick, 3 is deep."},
+            "speaker_guard": {"help_text": "Cut an answer where it goes on as another member."},
             "created_at": {"help_text": "RFC 3339, UTC."},
             "updated_at": {"help_text": "RFC 3339, UTC."},
         }

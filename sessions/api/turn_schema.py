@@ -40,7 +40,7 @@ EVENTS = """Server-sent events. Each has `id: <seq>` and one `data:` line: an ob
 - `routing.decided`: `round`, `action`, `selections`, `reason`, `used_fallback`, `fallback_reason`
 - `step.started`: `step_id`, `purpose`, `agent_key`, `agent_name`, `model`, `round`
 - `step.delta`: `step_id`, `kind` (`text` or `reasoning`), `text`
-- `step.completed`: `step_id`, `message_id`, `text`, `html`, `usage`, `cost_usd`
+- `step.completed`: `step_id`, `message_id`, `text`, `html`, `usage`, `cost_usd`, `cut_for`
 - `step.failed`: `step_id`, `code`, `message`, `retryable`
 - `turn.completed`, `turn.partial`, `turn.failed`, `turn.cancelled`: `status`, `stop_reason`, `usage`, `cost_usd`,
   `error`

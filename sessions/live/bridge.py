@@ -142,6 +142,7 @@ class Bridge:
                     html=finished.html,
                     usage=finished.usage,
                     cost_usd=finished.cost_usd,
+                    cut_for=event.cut_for or None,
                 )
             case RoutingDecided():
                 self.publish("routing.decided", round=event.round, **event.decision.as_dict())

@@ -51,6 +51,12 @@ class Call(models.Model):
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.STARTED)
     error = models.JSONField(null=True, blank=True)
     text = models.TextField(blank=True)
+    cut_text = models.TextField(
+        blank=True,
+        default="",
+        db_default="",
+        help_text="What the answer said from where it was cut, as it went on as another member. Stays.",
+    )
     received_bytes = models.PositiveIntegerField(
         db_column="received_chars",
         default=0,

@@ -31,6 +31,11 @@ class Room(models.Model):
     max_rounds = models.PositiveSmallIntegerField(
         default=1, validators=[MinValueValidator(1), MaxValueValidator(3)]
     )
+    speaker_guard = models.BooleanField(
+        default=True,
+        db_default=True,
+        help_text="Cut answers where they go on as another member.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)

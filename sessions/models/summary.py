@@ -31,6 +31,13 @@ class Summary(models.Model):
     open_questions = models.JSONField(default=list, blank=True)
     action_items = models.JSONField(default=list, blank=True)
     used_fallback = models.BooleanField(default=False)
+    fallback_reason = models.CharField(
+        max_length=16,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Why the summarizer's answer could not be used.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 

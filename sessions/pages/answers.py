@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from orchestration.engine.purposes import SHOWN, Purpose
+from sessions.markdown import visible_text
 from sessions.models import Call, Message, Turn
 from sessions.pages.input_cuts import input_note
 from sessions.pages.money import Money, money
@@ -40,6 +41,8 @@ class Answer:
     cost: Money | None
     cut: str = ""
     """Why the answer is incomplete, although nothing failed."""
+    cut_text: str = ""
+    """What it said from where it was cut."""
     input_note: str = ""
     """What the server read of the input, if it cut it."""
     latency_ms: int | None = None
@@ -161,6 +164,7 @@ def answer_of_message(
         html=message_html(message),
         error=error_of(calls[-1]) if calls else "",
         cut=cut_note(calls[-1]) if calls else "",
+        cut_text=visible_text(calls[-1].cut_text) if calls else "",
         cost=cost,
         latency_ms=calls[-1].latency_ms if calls else None,
         carried=carried,

@@ -152,6 +152,13 @@ class RoomForm(forms.Form):
         help_text=f"In {LEAD.label}: who chooses and concludes. {PRICE_HELP}",
     )
 
+    speaker_guard = forms.BooleanField(
+        label="Cut answers that speak for other members",
+        required=False,
+        initial=True,
+        help_text="An answer ends where it goes on as another agent. The rest stays readable below it.",
+    )
+
     def __init__(self, data: QueryDict | None = None, *, room: Room | None = None) -> None:
         self.current_manager = room.manager_model if room else None
         super().__init__(data, initial=initial_of_room(room) if room else None)
@@ -170,6 +177,7 @@ def initial_of_room(room: Room) -> dict[str, Any]:
         "goal": room.goal,
         "mode": room.mode,
         "max_rounds": room.max_rounds,
+        "speaker_guard": room.speaker_guard,
         "manager_model": room.manager_model.alias if room.manager_model else "",
     }
 

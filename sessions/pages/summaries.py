@@ -26,6 +26,16 @@ TITLES = {
 }
 
 
+FALLBACKS: dict[str, str] = {
+    "no_answer": "The model gave no answer.",
+    "length": "The model's answer was cut off at its max output tokens.",
+    "not_json": "The model's answer was not the JSON object it was asked for.",
+    "refused_schema": "The model's answer was JSON that does not fit what was asked for.",
+    "": "The model gave no usable summary.",
+}
+"""`fallback_reason` -> a sentence; empty: the reason was not stored."""
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     text: str
@@ -51,6 +61,13 @@ class SummaryPanel:
     lists: Sequence[SummaryList]
     markdown: str
     summarizing: uuid.UUID | None
+
+    @property
+    def fallback(self) -> str:
+        """Why the summary is only a shortened transcript; empty if a model wrote it."""
+        if self.summary is None or not self.summary.used_fallback:
+            return ""
+        return FALLBACKS.get(self.summary.fallback_reason, FALLBACKS[""])
 
 
 class SessionSummaryView(PageView):

@@ -21,4 +21,4 @@ def list_failures(provider_id: uuid.UUID) -> QuerySet[Call]:
     failed = Call.objects.filter(
         status=Call.Status.FAILED, model__in=models, started_at__gte=timezone.now() - BACK
     )
-    return failed.select_related("model").defer("text").order_by("-started_at")[:SHOWN]
+    return failed.select_related("model").defer("text", "cut_text").order_by("-started_at")[:SHOWN]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import uuid
 
+from orchestration.engine.contracts import FALLBACK_REASONS
 from orchestration.engine.specs import SummaryItem, SummarySpec
 from orchestration.engine.summary import FIELDS
 from sessions.models import Summary
-from web.api.shapes import Shape, count, flag, identifier, moment, parts, stored, text
+from web.api.shapes import Shape, count, flag, identifier, moment, one_of, parts, stored, text
 
 
 def newest_summary(session_id: uuid.UUID) -> Summary | None:
@@ -60,5 +61,12 @@ class SummaryShape(Shape):
     open_questions = stored(parts("Questions without an answer.", SummaryItemShape))
     action_items = stored(parts("What is to be done.", SummaryItemShape))
     used_fallback = flag("The summarizer's answer was of no use: this is the beginning of what was said.")
+    fallback_reason = one_of(
+        "Why: `no_answer`; `length`, cut off at the output limit; `not_json`; `refused_schema`, JSON that does not fit "
+        "what was asked for. Null: it was used, or not stored then.",
+        *FALLBACK_REASONS,
+        of=lambda summary: summary.fallback_reason or None,
+        allow_null=True,
+    )
     created_at = moment("When it was made.")
     updated_at = moment("When it was last changed.")

@@ -114,6 +114,11 @@ class StepShape(Shape):
         of=lambda step: step.call.context.get("cut_for"),
         allow_null=True,
     )
+    cut_text = text(
+        "What the answer said from there on, as far as it was read; null: it was not cut, or that was not stored.",
+        of=lambda step: step.call.cut_text or None,
+        allow_null=True,
+    )
     input_cut = flag(
         "The server read far less than was sent: it cut the input without an error.",
         of=lambda step: bool(step.call.context.get("input_cut")),

@@ -34,7 +34,7 @@ from web.compiled import Bound, CompiledUpdate, Slot, insertion, insertions, tog
 
 OUTCOME = (
     *("status", "error", "text", "received_bytes", "usage", "model_served", "provider_request_id", "context"),
-    "reasoning_effort",
+    *("cut_text", "reasoning_effort"),
     *("finished_at", "latency_ms", "first_token_ms", "committed"),
 )
 """Fields that are known once the call has ended."""
@@ -147,6 +147,7 @@ def call_close(call: Call, outcome: CallOutcome, *, at: dt.datetime) -> None:
         call.context |= overflow_context(outcome.overflow)
     if outcome.cut_for:
         call.context["cut_for"] = outcome.cut_for
+        call.cut_text = outcome.cut_text
     if outcome.fallback_reason is not None:
         call.context["fallback_reason"] = outcome.fallback_reason
     if outcome.opened_in_thought is not None:

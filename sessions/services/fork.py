@@ -159,5 +159,6 @@ def fork_summary(session: ChatSession, fork: ChatSession, seqs: dict[int, int]) 
         through_seq=max(seqs[seq] for seq in covered),
         text=summary.text,
         used_fallback=summary.used_fallback,
+        fallback_reason=summary.fallback_reason,
         **lists,
     )

@@ -16,7 +16,7 @@ from sessions.services.turn_cancel import turns_stop
 from web.errors import ValidationFailed
 from web.validation import require_valid
 
-ROOM_FIELDS = frozenset({"name", "goal", "mode", "manager_model", "max_rounds"})
+ROOM_FIELDS = frozenset({"name", "goal", "mode", "manager_model", "max_rounds", "speaker_guard"})
 MAX_AGENTS = 20
 
 

@@ -183,7 +183,9 @@ def summary_add(session_id: uuid.UUID, turn_id: uuid.UUID, result: SummaryResult
     fallbacks = Summary.objects.filter(session_id=session_id, used_fallback=True)
     if not result.used_fallback:
         fallbacks.filter(from_seq__gte=result.from_seq).delete()
-    elif fallbacks.filter(through_seq=result.through_seq).update(turn_id=turn_id):
+    elif fallbacks.filter(through_seq=result.through_seq).update(
+        turn_id=turn_id, fallback_reason=result.fallback_reason or ""
+    ):
         return
     lists = {field: [dataclasses.asdict(item) for item in getattr(result.summary, field)] for field in FIELDS}
     Summary.objects.create(
@@ -193,6 +195,7 @@ def summary_add(session_id: uuid.UUID, turn_id: uuid.UUID, result: SummaryResult
         through_seq=result.through_seq,
         text=result.summary.text,
         used_fallback=result.used_fallback,
+        fallback_reason=result.fallback_reason or "",
         **lists,
     )
 

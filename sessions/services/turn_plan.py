@@ -208,6 +208,7 @@ def limits_of(room: Room | None, request: TurnRequest, client: ClientContext | N
         manager_max_tokens=settings.PANTHEON_MANAGER_MAX_TOKENS,
         summarizer_max_tokens=settings.PANTHEON_SUMMARIZER_MAX_TOKENS,
         always_synthesize=settings.PANTHEON_ALWAYS_SYNTHESIZE,
+        speaker_guard=room is None or room.speaker_guard,
         answer_max_tokens=client.max_output_tokens if client else None,
         answer_temperature=client.temperature if client else None,
     )

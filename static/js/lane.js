@@ -67,12 +67,20 @@ export class Lane {
   }
 
   /** Swap the streamed text for the server's HTML, which is sanitized there. */
-  complete({ html, cost_usd: costUsd }) {
+  complete({ html, cost_usd: costUsd, cut_for: cutFor }) {
     this.set("complete");
     delete this.part("text").dataset.streaming;
     this.part("text").innerHTML = html;
     addCopyButtons(this.part("text"));
     showMoney(this.part("cost"), picoOf(costUsd));
+    this.noteCut(cutFor);
+  }
+
+  /** Say for whom the answer went on; sessions/pages/answers.py says the same. What it said comes with the stored turn. */
+  noteCut(name) {
+    if (!name) return;
+    this.part("cut").hidden = false;
+    this.part("cut").textContent = `Cut: it began to answer for ${name}.`;
   }
 
   /** The text so far is whole; its HTML comes with the stored turn. */

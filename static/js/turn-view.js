@@ -141,6 +141,7 @@ export class TurnView {
       });
       if (step.text) lane.stream(step.text);
       if (step.status === "ok") lane.close();
+      lane.noteCut(step.cut_for);
       if (step.status === "failed") lane.fail(step.error?.message ?? "");
     }
     noteSteps(this.element);

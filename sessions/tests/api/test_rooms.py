@@ -60,6 +60,7 @@ class TestCreate:
             "mode": "orchestrator",
             "manager_model": model.alias,
             "max_rounds": 3,
+            "speaker_guard": True,
         }
         response = api.post("rooms", {**body, "agents": ids(ben, ana)})
         assert response.status_code == 201, response.content

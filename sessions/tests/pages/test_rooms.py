@@ -111,10 +111,10 @@ def test_a_room_is_changed(alice, room, agents):
     ana, ben, _ = agents
     client = browser(alice)
     page = text_of(client.get(url("room-edit", room)))
-    assert page.count(" checked") == 3
+    assert page.count(" checked") == 4  # three members, and the guard
     assert client.post(url("room-edit", room), {**FIELDS, **seats(ben, ana)})["Location"] == url("room", room)
     room.refresh_from_db()
-    assert (room.name, keys(room)) == ("Harbour", ["ben", "ana"])
+    assert (room.name, keys(room), room.speaker_guard) == ("Harbour", ["ben", "ana"], False)
 
 
 def test_numbers_that_are_none_keep_the_order_of_the_list(alice, room, agents):

@@ -164,6 +164,7 @@ def test_a_summary_made_without_a_model_is_made_again(api, session, openai_serve
     openai_server.when(MINUTES, Answer("no json"), Answer("no json"))
     fallback = api.post(path).json()
     assert (fallback["from_seq"], fallback["through_seq"], fallback["used_fallback"]) == (4, 6, True)
+    assert fallback["fallback_reason"] == "not_json"
     pinned = {"text": "Not on Sundays.", "message_seq": 4, "pinned": True}
     api.patch(f"summaries/{fallback['id']}", {"text": "Edited.", "decisions": [pinned]})
 
@@ -174,6 +175,7 @@ def test_a_summary_made_without_a_model_is_made_again(api, session, openai_serve
     openai_server.when(MINUTES, Answer(summary_text("Two.")))
     made = api.post(path).json()
     assert (made["from_seq"], made["through_seq"], made["used_fallback"]) == (4, 6, False)
+    assert made["fallback_reason"] is None
     assert (made["text"], made["decisions"]) == ("Two.", [pinned])
     assert [row["text"] for row in api.get(path).json()["results"]] == ["Two.", "One."]
     told = [s.body["messages"][1]["content"] for s in openai_server.served if MINUTES in str(s.body)][-1]
