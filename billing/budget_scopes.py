@@ -1,4 +1,4 @@
-"""The scopes of budgets: what each is called, and where its target is found."""
+"""The scopes of budgets, one row each: texts, and the table of the targets."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ class ScopeRow:
     """One scope. `{name}` in a text is its target's name."""
 
     title: str
-    """What staff call a budget of it."""
+    """Title of a budget for staff."""
     to_me: str
-    """What it is to a person whom it binds."""
+    """Title for a person whom it binds."""
     to_each: str
-    """Likewise, if each member has it."""
+    """The same for a per-member budget."""
     possessive: str
-    """Whose it is, to a person whom it binds: `<possessive> budget`."""
+    """Owner in sentences for a person whom it binds: `<possessive> budget`."""
     table: str = ""
     """The administration's name for the table of its targets; empty: it has no target. Forms and filters call the
     target as the scope itself."""
     model: Any = None
-    """The targets; None of those that billing knows by the port `Rooms` alone."""
+    """The targets' model; None for rooms, which billing only knows through the port `Rooms`."""
 
 
 SCOPES: dict[str, ScopeRow] = {

@@ -17,7 +17,7 @@ OUT_OF_RANGE = "cost_out_of_range"
 COST_DIFFERS = "cost_differs"
 """Flag of a call whose cost as the provider reports it is far from ours: a wrong price, or another model or tier."""
 COST_IN_PARTS = "cost_in_parts"
-"""Flag of a call whose reported cost is only a part: the broker's fee for the use of a key of one's own."""
+"""Flag of a call whose reported cost is only a part: a broker's fee for requests with the customer's own key."""
 TOLERATED_SHARE = 10
 """A tenth: brokers round, and add fees of some per cent."""
 TOLERATED_PICO = 1_000_000

@@ -238,5 +238,5 @@ class LlmModelAdmin(CatalogueAdmin):
 
     @admin.display(description="Left out of requests")
     def left_out(self, model: LlmModel) -> str:
-        """Return the fields for staff who may only look."""
+        """Return the fields, for staff without the permission to change them."""
         return " ".join(left_out_label(key, model.unsupported) for key in model.unsupported) or "-"

@@ -45,7 +45,7 @@ def validate_key_name(value: str) -> None:
 
 
 def kind_choices() -> list[tuple[str, str]]:
-    """Return the kinds for forms. The field has this function, so that a new kind needs no migration."""
+    """Return the kinds for forms. The field refers to this function, so that a new kind needs no migration."""
     return [(kind.key, kind.label) for kind in KINDS.values()]
 
 

@@ -57,12 +57,12 @@ def mails_send(mails: Sequence[Mail]) -> Iterator[bool]:
 
 
 def is_sent(mail: Mail, connection: Any) -> bool:
-    """Send a mail; False where this one is refused. Raises OSError where the server is not there any more."""
+    """Send a mail; False if the server refuses it. Raises OSError if the server is gone."""
     email = EmailMessage(mail.subject, mail.text, to=mail.to, bcc=mail.bcc, connection=connection)
     try:
         email.send()
     except (SMTPRecipientsRefused, SMTPResponseException, ValueError) as error:
-        # ValueError: a subject or an address that no mail can carry.
+        # ValueError: the subject or an address is not valid in a mail.
         log_failure(mail, error)
         return False
     return True

@@ -11,7 +11,7 @@ from web.errors import ValidationFailed
 def require_valid(row: Model, *, validate_constraints: bool = True) -> None:
     """Validate a row before it is saved. Raises ValidationFailed.
 
-    Without the constraints where the database is to find what is taken already.
+    `validate_constraints=False` leaves unique values to the database, which decides between concurrent requests.
     """
     try:
         row.full_clean(validate_constraints=validate_constraints)

@@ -1,4 +1,4 @@
-"""Writes on cookie sessions, Django's rows of who is signed in in which browser."""
+"""Writes on cookie sessions: Django's rows that keep browsers signed in."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 AT_ONCE = 1000
-"""Rows of one statement: Django's own `clearsessions` locks all that it deletes until the last one is gone."""
+"""Rows per statement. Django's own `clearsessions` deletes all in one, and keeps them locked until the end."""
 
 
 def cookie_sessions_clear(*, at_once: int = AT_ONCE) -> int:
-    """Delete the sessions that have expired, a batch in each transaction; return how many there were."""
+    """Delete expired sessions, one batch per transaction; return their number."""
     expired = Session.objects.filter(expire_date__lt=timezone.now())
     deleted = 0
     while keys := list(expired.order_by("expire_date").values_list("pk", flat=True)[:at_once]):
-        # Once more whether they have expired: somebody may have signed in with one since.
+        # `expired` again: a session may have been renewed since its key was read.
         deleted += expired.filter(pk__in=keys).delete()[0]
     return deleted

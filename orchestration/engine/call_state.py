@@ -30,11 +30,11 @@ LULL_S = 0.5
 """Pauses up to this are normal in a stream. In a longer one the model may be reasoning unseen."""
 
 CUT_TOKENS = 500
-"""Tokens by which a provider must have read less than was sent, to be taken for a server that cuts."""
+"""A provider that reads less than was sent by more than this, in tokens, is assumed to cut its input."""
 INPUT_CUT = "input_cut"
 """Flag of a call whose server has read far less than was sent."""
 CONTEXT_LIMIT = "context_limit"
-"""Flag of a request that was refused as too long, followed by what the model takes: `context_limit:8192`."""
+"""Flag of a request that was refused as too long, followed by the model's limit: `context_limit:8192`."""
 
 NO_USAGE = UsageReport(usage=Usage(), source="none")
 EMPTY = CallError("provider_error", "The model returned an empty answer.", retryable=False)
@@ -52,7 +52,7 @@ class CallState:
     raw: list[str] = field(default_factory=list)
     """All text and reasoning as it arrived: what is billed."""
     bytes: int = 0
-    """The size of `raw` in UTF-8."""
+    """The size of `raw` in UTF-8 bytes."""
     text: list[str] = field(default_factory=list)
     """The answer: without thoughts, and without what the guard holds back."""
     reasoning: list[str] = field(default_factory=list)

@@ -29,7 +29,7 @@ def refused_key(effort: str) -> str:
 def effort_for(model: ModelSpec, wanted: str = "") -> str:
     """Return the effort to ask a model for: the wanted one, else the model's; empty: none is sent.
 
-    Where the model's efforts are known it is the nearest of them.
+    If the model's efforts are known, it is the nearest of them.
     """
     wanted = wanted or model.reasoning_effort
     if not wanted or FIELD in model.unsupported:
@@ -54,7 +54,7 @@ def not_refused(offered: Iterable[str], unsupported: Collection[str]) -> tuple[s
 def nearest(wanted: str, offered: Collection[str]) -> str:
     """Return the nearest of the offered efforts, of two the lower; empty if there is none.
 
-    A model that shall think is not asked to think not at all, unless it can do nothing else.
+    For any other effort, `none` is returned only if the model offers nothing else.
     """
     candidates = [each for each in offered if each != "none"] if wanted != "none" else [*offered]
     place = EFFORTS.index(wanted)

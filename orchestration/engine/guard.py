@@ -29,7 +29,7 @@ class SpeakerGuard:
     def __init__(self, openings: Iterable[tuple[str, str]]) -> None:
         """`openings`: the beginning of a line -> the speaker's name."""
         self.cut_for = ""
-        """The name of the speaker for whom the answer went on; empty: for nobody."""
+        """The name of the other speaker as whom the answer went on; empty: it did not."""
         self._openings = [(opening, name) for opening, name in openings if opening]
         self._held: list[str] = []
         self._line = ""
@@ -42,7 +42,7 @@ class SpeakerGuard:
         """The last line that is not blank."""
         self._is_after_blank = False
         self._called = ""
-        """The name alone on the last line, which the next line decides about."""
+        """A name alone on the last line: the next line decides whether it is another speaker's."""
         self._code = CodeTracker()
 
     @property

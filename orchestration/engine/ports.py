@@ -173,11 +173,11 @@ class CallOutcome:
     overflow: ContextOverflow | None = None
     """The server refused the request as too long."""
     cut_for: str = ""
-    """The speaker for whom the answer went on, which is cut there."""
+    """The name of the other speaker as whom the answer went on; it was cut there."""
     cut_text: str = ""
     """The text from there on, as far as it was read."""
     fallback_reason: str | None = None
-    """Why the answer has no object that fits its contract: a FallbackReason; None: it has one, or no contract."""
+    """Why no object in the answer fits its contract: a FallbackReason. None: one fits, or there is no contract."""
     opened_in_thought: bool | None = None
     """Whether the answer began with a thought that had only a closing tag; None: not known."""
     provider_text: str = ""

@@ -213,7 +213,7 @@ class ModelRequest:
     question: str = ""
     """The user's message of this turn alone, for the demo model."""
     cache_key: str = ""
-    """Equal for calls whose prompts begin alike: of one speaker in one session."""
+    """Equal for calls whose prompts have the same beginning: those of one speaker in one session."""
     reasoning_effort: str = ""
     """One of EFFORTS that the model offers; empty: none is sent."""
 

@@ -13,7 +13,8 @@ CODE = re.compile(
 )
 """Fenced code (an unclosed fence runs to the end) and code spans, in which an @ is not a tag.
 
-A span does not begin inside a run of backticks: what a fence leaves of a run would search to the end of the text, each.
+A span does not begin inside a run of backticks: otherwise each backtick that a fence leaves over would start a search
+to the end of the text.
 """
 
 TAG = re.compile(r"(?<![\w.@+%/-])@(?P<word>[A-Za-z0-9_-]++)(?!@)")

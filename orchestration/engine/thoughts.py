@@ -42,7 +42,7 @@ class ThoughtSplitter:
     """
 
     def __init__(self, *, opens_in_thought: bool = False) -> None:
-        """`opens_in_thought`: text is reasoning up to the first closing tag, and text after all if there is none."""
+        """`opens_in_thought`: the text up to the first closing tag is reasoning; without one, it is the answer."""
         self.rewound = False
         """The answer had a closing tag without an opening one."""
         self._held = ""

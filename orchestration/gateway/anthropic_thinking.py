@@ -13,9 +13,9 @@ BUDGET_MODELS = re.compile(
 )
 """Models that take a budget of tokens instead of `adaptive`; most of them take no effort."""
 BETWEEN_TOOLS_MODELS = re.compile(r"(?:\A|[./])claude-sonnet-5-5\Z")
-"""Models whose way to think least is called `between_tools`; the others call it `disabled`, or always think."""
+"""Models whose lowest setting is `between_tools`; that of the others is `disabled`, unless they always think."""
 LEVELS = {"minimal": "low"}
-"""Efforts that have another name here."""
+"""Efforts that Anthropic calls by another name."""
 LEAST_BUDGET = 1024
 SHARES = {"minimal": 0.1, "low": 0.2, "medium": 0.5, "high": 0.8, "xhigh": 0.9, "max": 0.9}
 """Effort -> the budget's share of the output limit, as in OpenRouter, "Reasoning tokens". The answer needs the rest."""

@@ -121,7 +121,7 @@ def redirected(response: httpx2.Response, model: ModelSpec) -> str:
 
 
 def trouble_of(error: BaseException, model: ModelSpec) -> str | None:
-    """Return the sentence for an error of TLS that another try does not mend; None for any other error."""
+    """Return the sentence for a TLS error that a retry cannot fix; None for any other error."""
     found = next((each for each in chain_of(error) if isinstance(each, ssl.SSLError)), None)
     if isinstance(found, ssl.SSLCertVerificationError):
         if found.verify_code in OTHER_HOST:
@@ -161,7 +161,7 @@ def proxy_variable(model: ModelSpec) -> str:
 
 
 def setup_problem() -> str:
-    """Return why no client can be made in this environment, with the variable to change; empty if one can be."""
+    """Return why no client can be created in this environment, and the variable to change; empty if one can."""
     try:
         certificates = trusted_certificates()
     except (OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""What an error object says, in whatever shape a server sends it: codes, fields, messages and figures.
+"""Read error objects in the shapes of all servers: codes, fields, messages and figures.
 
 Shapes: OpenAI, "Error codes"; Anthropic, "Errors"; Azure, "Content filtering" (`innererror`); FastAPI (`detail[].loc`,
 also inside Mistral's `message`); Google (a list, `details[].reason`); OpenRouter, "Errors" (`metadata.raw` quotes the

@@ -130,14 +130,14 @@ def failure(
 
 
 def no_client(error: Exception, origin: Origin) -> str:
-    """Return the sentence for an error while the client was made: nothing was sent."""
+    """Return the sentence for an error while the client was created: nothing was sent."""
     origin.log(logging.WARNING, "no client", f"{type(error).__name__}: {error}")
-    problem = setup_problem() or "The HTTP client cannot be made; the reason is in the server's log."
+    problem = setup_problem() or "The HTTP client cannot be created; the server's log has the reason."
     return f"The provider {origin.model.provider} cannot be called. {problem}"
 
 
 def no_server(model: ModelSpec) -> Failed:
-    """Return the failure for an answer that is none of a model server, such as a web page."""
+    """Return the failure for an answer that does not come from a model server, such as a web page."""
     sentence = f"The provider {model.provider} has no model server at its address: check {address_of(model)}."
     return Failed("provider_error", sentence, retryable=False, may_have_cost=False)
 

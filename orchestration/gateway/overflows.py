@@ -1,4 +1,4 @@
-"""Requests that are too long for a model: how servers say so, and the figures that they give.
+"""Recognize errors that report a request as too long for a model, and read the figures in them.
 
 Wordings: OpenAI, DeepSeek, vLLM, SGLang and OpenRouter ("maximum context length"), Anthropic ("prompt is too long"),
 llama.cpp and LM Studio ("context size"), Google ("input token count"), xAI ("maximum prompt length"), Kimi ("model

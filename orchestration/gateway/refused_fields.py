@@ -1,4 +1,4 @@
-"""Fields that servers have refused a moment ago: what the catalogue does not know yet."""
+"""Fields that servers have refused recently, until the catalogue has them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The fields of a request that a server may refuse, and how its refusal names them.
 
-A refused field is left out of further requests of the model. `system` and `turns` are no fields of the JSON: without
-them, the system prompt stands in the first user message, and successive messages of one role are joined.
+A refused field is left out of further requests to the model. `system` and `turns` are not fields of the JSON: if they
+are refused, the system prompt becomes part of the first user message, and successive messages of one role are joined.
 """
 
 from __future__ import annotations
@@ -128,14 +128,14 @@ def field_named(paths: Iterable[str], text: str, sent: Collection[str]) -> str:
 
 
 def _effort_named(name: str, text: str, sent: Collection[str]) -> str:
-    """Return the key of the effort that was sent if a refusal of efforts or thinking is about it alone, else `name`."""
+    """Return the key of the sent effort if the refusal concerns only that effort, else `name`."""
     if name not in (EFFORT, "thinking"):
         return name
     effort = next((each for each in EFFORTS if refused_key(each) in sent), "")
     if not effort:
         return name
     if name == "thinking":
-        # The only effort that is sent as a kind of thinking alone.
+        # `none` is the only effort that is sent without `output_config`.
         return refused_key(effort) if effort == "none" else name
     mentioned = re.search(rf"['\"`]{effort}['\"`]|\b{effort}\b.{{0,20}}not supported", text, re.IGNORECASE)
     return refused_key(effort) if mentioned or OTHER_EFFORTS.search(text) else name

@@ -9,7 +9,7 @@ from orchestration.engine.specs import ModelSpec
 from orchestration.gateway.keys import base_url_of
 
 OTHER_MODEL = "other_model"
-"""Flag of an answer by a model of another family than the requested one, whose price may differ."""
+"""Flag of an answer by a model of a different family than the requested one, whose price may differ."""
 
 VERSION = re.compile(
     r"[-@._](?:\d{4}-\d{2}-\d{2}|\d{2}-\d{2}|\d{2}-\d{4}|\d{3,8}|latest|stable|preview|exp|experimental|beta|v\d+(?:[.:]\d+)*)\Z"

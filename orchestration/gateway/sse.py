@@ -114,7 +114,7 @@ class TextJoiner:
         return joined.replace("\0", "\ufffd")
 
     def finish(self) -> str:
-        """Return what stands for a part that is still waiting."""
+        """Return the replacement for a part whose other part never came."""
         half, self._half, self._waiting = self._half, "", False
         return self._decoder.decode(b"", final=True) + ("\ufffd" if half else "")
 

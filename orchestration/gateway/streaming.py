@@ -43,7 +43,7 @@ class GatewayConfig:
 
     connect_timeout_s: float = 10.0
     first_token_timeout_s: float = 120.0
-    """Silence before the model begins to answer. Any bytes end it: a keep-alive says that the server works on it."""
+    """Silence before the model begins to answer. Any bytes end it: a keep-alive shows that the server is at work."""
     between_tokens_timeout_s: float = 60.0
     """Silence in the middle of an answer. Any bytes end it, since a model may think without output."""
     total_timeout_s: float = 600.0
@@ -75,11 +75,11 @@ class Reader(Protocol):
         ...
 
     def events_of(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return the events for an answer that came as a whole, empty if it is none."""
+        """Return the events for an answer that came as a whole, empty if this is not an answer."""
         ...
 
     def rest(self) -> list[ModelEvent]:
-        """Return what stands for characters that are incomplete at the end of the answer."""
+        """Return the replacement for characters that are incomplete at the end of the answer."""
         ...
 
     def final_report(self) -> UsageReport | None:

@@ -24,10 +24,15 @@ from web.api.schema import operation
 class AgentSerializer(serializers.ModelSerializer[Agent]):
     """Fields and types of an agent; the service validates the key."""
 
-    model = ModelAliasField(help_text="The alias of a model; null: the instance's default.")
-    key = serializers.CharField(max_length=64, help_text="How it is tagged: 1 to 64 of a-z, 0-9, _ and -.")
+    model = ModelAliasField(help_text="A model's alias; null: the instance's default.")
+    key = serializers.CharField(
+        max_length=64, help_text="Its handle, for mentions: 1 to 64 of a-z, 0-9, _ and -."
+    )
     role_prompt = serializers.CharField(
-        max_length=20_000, allow_blank=True, trim_whitespace=False, help_text="What it is told to be."
+        max_length=20_000,
+        allow_blank=True,
+        trim_whitespace=False,
+        help_text="Its instructions (system prompt).",
     )
 
     reasoning_effort = EffortField(
@@ -59,9 +64,9 @@ class AgentSerializer(serializers.ModelSerializer[Agent]):
         read_only_fields = ("id", "created_at", "updated_at")
         extra_kwargs = {
             "id": {"help_text": "The agent."},
-            "name": {"help_text": "What it is called."},
-            "temperature": {"help_text": "0 to 2; null: what its model does by itself."},
-            "max_output_tokens": {"help_text": "Tokens of an answer, at most; null: its model's limit."},
+            "name": {"help_text": "Display name."},
+            "temperature": {"help_text": "0 to 2; null: the model's default."},
+            "max_output_tokens": {"help_text": "Maximum tokens of an answer; null: the model's limit."},
             "created_at": {"help_text": "RFC 3339, UTC."},
             "updated_at": {"help_text": "RFC 3339, UTC."},
         }
@@ -76,7 +81,7 @@ class AgentsView(ApiView, ListAPIView[Agent]):
         return Agent.objects.of(signed_in(self.request)).select_related("model")
 
     @operation(
-        "Make an agent", request=AgentSerializer, answers={201: AgentSerializer}, errors=["agent_key_taken"]
+        "Create an agent", request=AgentSerializer, answers={201: AgentSerializer}, errors=["agent_key_taken"]
     )
     def post(self, request: Request) -> Response:
         data = AgentSerializer(data=request.data)
@@ -101,7 +106,7 @@ class AgentView(ApiView):
         data.is_valid(raise_exception=True)
         return Response(AgentSerializer(agent_update(agent=agent, **data.validated_data)).data)
 
-    @operation("Delete an agent; its key is free again", answers={204: None})
+    @operation("Delete an agent; its handle can be reused", answers={204: None})
     def delete(self, request: Request, agent_id: str) -> Response:
         agent_delete(agent=access_agent(signed_in(request), agent_id))
         return Response(status=204)

@@ -35,15 +35,15 @@ def price(help_text: str, of: str) -> Any:
 
 class PriceShape(Shape):
     # Rendered from a `ModelPrice`.
-    input_usd_per_mtok = price("Of a million tokens of fresh input.", "input_pico")
-    cache_read_usd_per_mtok = price("Of a million tokens read from the cache.", "cache_read_pico")
+    input_usd_per_mtok = price("Per 1M uncached input tokens.", "input_pico")
+    cache_read_usd_per_mtok = price("Per 1M tokens read from the cache.", "cache_read_pico")
     cache_write_5m_usd_per_mtok = price(
-        "Of a million tokens written to the cache for 5 minutes.", "cache_write_5m_pico"
+        "Per 1M tokens written to the cache for 5 minutes.", "cache_write_5m_pico"
     )
     cache_write_1h_usd_per_mtok = price(
-        "Of a million tokens written to the cache for 1 hour.", "cache_write_1h_pico"
+        "Per 1M tokens written to the cache for 1 hour.", "cache_write_1h_pico"
     )
-    output_usd_per_mtok = price("Of a million tokens of output.", "output_pico")
+    output_usd_per_mtok = price("Per 1M output tokens.", "output_pico")
 
 
 class AvailableModel(NamedTuple):
@@ -53,13 +53,13 @@ class AvailableModel(NamedTuple):
 
 
 class ModelShape(Shape):
-    alias = text("What agents name it by.", of="model.alias")
-    provider = text("Who runs it.", of="model.provider.name")
-    model_id = text("The provider's own name of it.", of="model.model_id")
-    context_window = count("Tokens, input and output together.", of="model.context_window")
-    max_output_tokens = count("Tokens of an answer, at most.", of="model.max_output_tokens")
-    json_schema = flag("Takes a JSON schema for its answer.", of="model.json_schema")
-    temperature = flag("Takes a temperature.", of="model.temperature")
+    alias = text("Its alias, as in an agent's `model`.", of="model.alias")
+    provider = text("Its provider.", of="model.provider.name")
+    model_id = text("The provider's model ID.", of="model.model_id")
+    context_window = count("Context window in tokens, input and output together.", of="model.context_window")
+    max_output_tokens = count("Maximum output tokens.", of="model.max_output_tokens")
+    json_schema = flag("Supports structured output.", of="model.json_schema")
+    temperature = flag("Supports a temperature.", of="model.temperature")
     reasoning_effort = one_of(
         "The effort of calls that ask for no other; null: none is sent.",
         *EFFORTS,
@@ -72,13 +72,13 @@ class ModelShape(Shape):
         of=lambda row: offered_efforts(row.model),
         allow_null=True,
     )
-    is_default = flag("Agents that name no model use it.")
+    is_default = flag("The default of agents without a model.")
     price = part("Null: unpriced.", PriceShape, allow_null=True)
 
 
 class ModelsView(ApiView):
     @operation(
-        "List the models that agents may use", parameters=PAGE, answers=page_of("ModelPage", ModelShape)
+        "List the models available to agents", parameters=PAGE, answers=page_of("ModelPage", ModelShape)
     )
     def get(self, request: Request) -> Response:
         models, links = page_of_rows(request, available_models())

@@ -28,11 +28,13 @@ MAX_MESSAGES_PER_PAGE = 200
 
 class SessionSerializer(serializers.ModelSerializer[ChatSession]):
     room_id = serializers.UUIDField(
-        read_only=True, allow_null=True, help_text="The room; null: an agent alone."
+        read_only=True, allow_null=True, help_text="The room; null: a chat with an agent."
     )
-    agent_id = serializers.UUIDField(read_only=True, allow_null=True, help_text="The agent; null: a room.")
+    agent_id = serializers.UUIDField(
+        read_only=True, allow_null=True, help_text="The agent of a chat; null: a room."
+    )
     title = serializers.CharField(
-        max_length=200, allow_blank=True, required=False, help_text="Empty: the first message names it."
+        max_length=200, allow_blank=True, required=False, help_text="Empty: taken from the first message."
     )
 
     class Meta:
@@ -42,7 +44,7 @@ class SessionSerializer(serializers.ModelSerializer[ChatSession]):
         extra_kwargs = {
             "id": {"help_text": "The session."},
             "created_at": {"help_text": "RFC 3339, UTC."},
-            "updated_at": {"help_text": "The last turn or change. RFC 3339, UTC."},
+            "updated_at": {"help_text": "Time of the last turn or change. RFC 3339, UTC."},
         }
 
 
@@ -59,7 +61,7 @@ class SessionsView(ApiView, ListAPIView[ChatSession]):
     def get_queryset(self) -> Any:
         return ChatSession.objects.of(signed_in(self.request)).listed().filter(**self.place())
 
-    @operation("Begin a session", request=SessionSerializer, answers={201: SessionSerializer})
+    @operation("Create a session", request=SessionSerializer, answers={201: SessionSerializer})
     def post(self, request: Request, **kwargs: str) -> Response:
         place = self.place()
         data = SessionSerializer(data=request.data)
@@ -94,7 +96,7 @@ class SessionView(ApiView):
             session = session_rename(session=session, title=data.validated_data["title"])
         return Response(SessionSerializer(session).data)
 
-    @operation("Delete a session; what it cost stays in the ledger", answers={204: None})
+    @operation("Delete a session; its cost stays in the ledger", answers={204: None})
     def delete(self, request: Request, session_id: str) -> Response:
         session_delete(session=access_session(signed_in(request), session_id))
         return Response(status=204)
@@ -104,11 +106,11 @@ class MessagesView(ApiView):
     """Newest first; `?before_seq=` pages back. Answers of replaced turns only with `?all_versions=true`."""
 
     @operation(
-        "Read what was said, newest first",
+        "List the messages of a session, newest first",
         parameters=[
-            query("limit", "Messages of a page, 1 to 200; 50 without it.", int),
-            query("before_seq", "Only messages before this `seq`.", int),
-            query("all_versions", "Also the answers of turns that were made again.", bool),
+            query("limit", "Page size, 1 to 200; default 50.", int),
+            query("before_seq", "Only messages with a lower `seq`.", int),
+            query("all_versions", "Include the answers of replaced turns.", bool),
         ],
         answers=page_of("MessagePage", MessageShape),
     )
@@ -145,7 +147,7 @@ def whole_number(request: Request, name: str, default: int, most: int) -> int:
         return default
     if not (text.isascii() and text.isdigit() and len(text) <= 10 and 1 <= int(text) <= most):
         raise PantheonError(
-            "invalid_parameter", f"{name} is a whole number from 1 to {most}.", {"parameter": name}
+            "invalid_parameter", f"{name} must be a whole number from 1 to {most}.", {"parameter": name}
         )
     return int(text)
 
@@ -154,5 +156,5 @@ def flag(request: Request, name: str) -> bool:
     """Parse a query parameter as true or false. Raises `invalid_parameter`."""
     text = request.query_params.get(name, "false").lower()
     if text not in ("true", "false", "1", "0"):
-        raise PantheonError("invalid_parameter", f"{name} is true or false.", {"parameter": name})
+        raise PantheonError("invalid_parameter", f"{name} must be true or false.", {"parameter": name})
     return text in ("true", "1")

@@ -45,10 +45,10 @@ class TurnEventsView(AsyncAPIView):
     """`Last-Event-ID` or `?after=` resumes; without them the stream starts at the first event."""
 
     @operation(
-        "Read the events of a turn, from any point, to its end",
+        "Stream the events of a turn, from any position to its end",
         parameters=[
-            header("Last-Event-ID", "The `id` of the last event that was read.", int),
-            query("after", "The same, for clients that cannot set the header.", int),
+            header("Last-Event-ID", "`id` of the last event received.", int),
+            query("after", "Same as `Last-Event-ID`, for clients that cannot set the header.", int),
         ],
         answers={
             (200, "text/event-stream"): STREAM,
@@ -71,7 +71,7 @@ def resume_point(request: Request) -> int:
     text = request.headers.get("Last-Event-ID") or request.query_params.get("after") or "0"
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
         raise PantheonError(
-            "invalid_parameter", "after and Last-Event-ID are the id of an event.", {"parameter": "after"}
+            "invalid_parameter", "after and Last-Event-ID must be the id of an event.", {"parameter": "after"}
         )
     return int(text)
 
@@ -104,7 +104,7 @@ async def stream_events(
                     spoke_at = time.monotonic()
         except PantheonError as error:
             # A client that resumes gets the error as its response.
-            log.info("a stream of events ended: %s", error.code)
+            log.info("an event stream broke off: %s", error.code)
 
 
 async def read_events(
@@ -166,7 +166,7 @@ async def known(reading: Awaitable[Entry | None]) -> Entry | None:
     try:
         return await reading
     except UNREACHABLE as error:
-        log.debug("a reader could not look at its turn: %s", error)
+        log.debug("a reader could not check its turn: %s", error)
         return None
 
 

@@ -21,7 +21,9 @@ class SessionExportView(ApiView):
     @operation(
         "Export a session as a file",
         parameters=[
-            query("as", "Markdown to read, or JSON with everything; `md` without it.", enum=["md", "json"])
+            query(
+                "as", "`md` (default): the conversation as Markdown. `json`: all data.", enum=["md", "json"]
+            )
         ],
         answers={(200, "text/markdown"): OpenApiTypes.STR, (200, "application/json"): OpenApiTypes.OBJECT},
     )
@@ -34,5 +36,5 @@ class SessionExportView(ApiView):
             case "json":
                 pieces, content_type = session_json(session), "application/json"
             case _:
-                raise PantheonError("invalid_parameter", "as is md or json.", {"parameter": "as"})
+                raise PantheonError("invalid_parameter", "as must be md or json.", {"parameter": "as"})
         return download(request.method, pieces, content_type, file_name(session, suffix))

@@ -28,7 +28,7 @@ def check_streams(user_id: uuid.UUID) -> None:
     if is_full(user_id):
         raise PantheonError(
             "rate_limited",
-            f"You have {_open[user_id]} streams of events open. Close some, or try again later.",
+            f"You have {_open[user_id]} event streams open. Close some, or try again later.",
             headers={"Retry-After": str(RETRY_AFTER_S)},
         )
 

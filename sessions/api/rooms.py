@@ -28,13 +28,13 @@ from web.errors import NotFound, ValidationFailed
 
 class RoomSerializer(serializers.ModelSerializer[Room]):
     manager_model = ModelAliasField(
-        help_text="The alias of the manager's model; null: the instance's, or the first agent's."
+        help_text="Alias of the manager's model; null: the instance's, else the first agent's."
     )
     agents = serializers.ListField(
         child=serializers.UUIDField(),
         required=False,
         write_only=True,
-        help_text="Ids of agents of one's own, in their order.",
+        help_text="Ids of the user's own agents, in order.",
     )
 
     class Meta:
@@ -54,10 +54,10 @@ class RoomSerializer(serializers.ModelSerializer[Room]):
         read_only_fields = ("id", "created_at", "updated_at")
         extra_kwargs = {
             "id": {"help_text": "The room."},
-            "name": {"help_text": "What it is called."},
-            "goal": {"help_text": "What the council is for; the manager of the orchestrator mode needs it."},
-            "mode": {"required": True, "help_text": "How its agents answer."},
-            "max_rounds": {"help_text": "Rounds that the manager may take: 1 is quick, 3 is deep."},
+            "name": {"help_text": "Display name."},
+            "goal": {"help_text": "Goal that all agents share; required for the mode `orchestrator`."},
+            "mode": {"required": True, "help_text": "The mode in which its agents answer."},
+            "max_rounds": {"help_text": "Maximum rounds before the manager's conclusion."},
             "speaker_guard": {"help_text": "Cut an answer where it goes on as another member."},
             "created_at": {"help_text": "RFC 3339, UTC."},
             "updated_at": {"help_text": "RFC 3339, UTC."},
@@ -68,7 +68,7 @@ class RoomShape(RoomSerializer):
     """A room as returned by the API."""
 
     agents = serializers.SerializerMethodField(  # type: ignore[assignment]
-        help_text="Who sits in it, in order."
+        help_text="Its agents, in order."
     )
 
     @extend_schema_field(AgentSerializer(many=True))
@@ -106,7 +106,7 @@ def validated(user: User, serializer: RoomSerializer) -> dict[str, Any]:
 AGENT_IDS = {
     "type": "array",
     "items": {"type": "string", "format": "uuid"},
-    "description": "Ids of agents of one's own, in their order.",
+    "description": "Ids of the user's own agents, in order.",
 }
 
 
@@ -127,7 +127,7 @@ class RoomsView(ApiView, ListAPIView[Room]):
     def get_queryset(self) -> Any:
         return rooms_with_agents(signed_in(self.request))
 
-    @operation("Make a room", request=RoomSerializer, answers={201: RoomShape})
+    @operation("Create a room", request=RoomSerializer, answers={201: RoomShape})
     def post(self, request: Request) -> Response:
         room = room_create(
             owner=signed_in(request), **validated(signed_in(request), RoomSerializer(data=request.data))
@@ -159,7 +159,7 @@ class RoomView(ApiView):
 class RoomAgentsView(ApiView):
     write_scope = ApiToken.Scope.MANAGE
 
-    @operation("Seat agents, in this order", request={"application/json": AGENT_IDS}, answers=RoomShape)
+    @operation("Set a room's agents, in order", request={"application/json": AGENT_IDS}, answers=RoomShape)
     def put(self, request: Request, room_id: str) -> Response:
         room = access_room(signed_in(request), room_id)
         data = AgentIdsSerializer(data={"agents": request.data if isinstance(request.data, list) else {}})

@@ -40,15 +40,15 @@ SUMMARY_ERRORS = (
 
 
 class ItemSerializer(serializers.Serializer[Any]):
-    text = serializers.CharField(help_text="What is worth remembering.")
+    text = serializers.CharField(help_text="Text of the item.")
     message_seq = serializers.IntegerField(
         min_value=1,
         max_value=2**31 - 1,
         required=False,
         allow_null=True,
-        help_text="The `seq` of the message it came from.",
+        help_text="`seq` of the source message.",
     )
-    pinned = serializers.BooleanField(default=False, help_text="Never compressed away.")
+    pinned = serializers.BooleanField(default=False, help_text="Kept in all later summaries.")
 
 
 def item_list(help_text: str) -> serializers.ListSerializer[Any]:
@@ -58,15 +58,17 @@ def item_list(help_text: str) -> serializers.ListSerializer[Any]:
 
 
 class SummaryChangeSerializer(serializers.Serializer[Any]):
-    text = serializers.CharField(required=False, help_text="What was said.")
+    text = serializers.CharField(required=False, help_text="Text of the summary.")
     key_facts = item_list("Facts.")
     decisions = item_list("Decisions.")
-    open_questions = item_list("Questions without an answer.")
-    action_items = item_list("What is to be done.")
+    open_questions = item_list("Open questions.")
+    action_items = item_list("Tasks.")
 
 
 class SummarizeSerializer(serializers.Serializer[Any]):
-    background = serializers.BooleanField(default=False, help_text="Answer at once.")
+    background = serializers.BooleanField(
+        default=False, help_text="Respond at once, without waiting for the summary."
+    )
 
 
 class SummariesView(LimitedAsTurns, AsyncAPIView, GenericAPIView[Summary]):
@@ -121,7 +123,7 @@ def no_summary(turn: Turn, headers: dict[str, str]) -> PantheonError:
         headers = {**headers, "x-should-retry": "false"}
     if turn.status == Turn.Status.CANCELLED:
         return PantheonError("turn_final", "The summary was cancelled.", details, headers=headers)
-    return PantheonError("internal_error", "The summary could not be made.", details, headers=headers)
+    return PantheonError("internal_error", "The summary could not be created.", details, headers=headers)
 
 
 class SummaryView(ApiView):

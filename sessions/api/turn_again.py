@@ -32,20 +32,20 @@ class RerunSerializer(AnswerOptions):
         trim_whitespace=False,
         required=False,
         validators=[not_blank],
-        help_text="Another text; else the same.",
+        help_text="New text; default: unchanged.",
     )
     mode = AskedModeField(
         required=False,
-        help_text="Another mode; else the same.",
+        help_text="New mode; default: unchanged.",
     )
     agents = serializers.ListField(
         child=serializers.CharField(max_length=64),
         required=False,
         allow_empty=False,
         max_length=100,
-        help_text="Keys of those who are asked again; good answers of the others are kept.",
+        help_text="Handles of the agents to ask again; the others' complete answers are kept.",
     )
-    model = ModelAliasField(allow_null=False, help_text="The alias of a model that all who are asked run on.")
+    model = ModelAliasField(allow_null=False, help_text="Alias of the model for all agents that are asked.")
 
 
 def again(summary: str, request: type[AnswerOptions]) -> Any:
@@ -68,7 +68,7 @@ class TurnAgainView(LimitedAsTurns, AsyncAPIView):
 class TurnRetryView(TurnAgainView):
     """Keep the successful answers and ask only the agents that failed."""
 
-    @again("Ask again only those who failed", AnswerOptions)
+    @again("Ask only the agents that failed", AnswerOptions)
     def post(self, request: Request, turn_id: str) -> Awaitable[HttpResponseBase]:
         return self.make(request, turn_id, body=AnswerOptions, accept=turn_retry)
 
@@ -76,14 +76,14 @@ class TurnRetryView(TurnAgainView):
 class TurnRerunView(TurnAgainView):
     """Run the newest turn again, with or without changes."""
 
-    @again("Run the newest turn again, with something changed or not", RerunSerializer)
+    @again("Run the newest turn again, optionally with changes", RerunSerializer)
     def post(self, request: Request, turn_id: str) -> Awaitable[HttpResponseBase]:
         return self.make(request, turn_id, body=RerunSerializer, accept=turn_rerun)
 
 
 class ForkSerializer(serializers.Serializer[Any]):
     after_turn = serializers.IntegerField(
-        min_value=0, max_value=2**31 - 1, help_text="The index of the last turn that is kept; 0: none."
+        min_value=0, max_value=2**31 - 1, help_text="Index of the last turn to copy; 0: none."
     )
 
 
@@ -91,7 +91,7 @@ class SessionForkView(LimitedAsTurns):
     write_scope = ApiToken.Scope.CHAT
 
     @operation(
-        "Go on from an earlier turn in a session of its own, at no cost",
+        "Copy a session up to a turn into a new session, at no cost",
         request=ForkSerializer,
         answers={201: SessionSerializer},
     )

@@ -39,7 +39,7 @@ def only_estimate(user: User) -> Iterator[None]:
         if user.pk in _estimating:
             raise PantheonError(
                 "rate_limited",
-                "Another estimate is under way. Try again in a second.",
+                "Another estimate is running. Try again in a second.",
                 headers={"Retry-After": "1"},
             )
         _estimating.add(user.pk)
@@ -51,13 +51,13 @@ def only_estimate(user: User) -> Iterator[None]:
 
 
 class EstimateShape(Shape):
-    calls = count("Calls of models that the turn typically makes.")
-    low_usd = usd("The shortest way through; null: a model is unpriced.", of="low_pico", allow_null=True)
-    typical_usd = usd(
-        "What such turns mostly cost; null: a model is unpriced.", of="typical_pico", allow_null=True
+    calls = count("Usual number of model calls.")
+    low_usd = usd("Minimum cost; null: a model is unpriced.", of="low_pico", allow_null=True)
+    typical_usd = usd("Usual cost; null: a model is unpriced.", of="typical_pico", allow_null=True)
+    high_usd = usd("Maximum cost; null: a model is unpriced.", of="high_pico", allow_null=True)
+    fits_budget = flag(
+        "Whether every hard budget has enough left for the usual cost and for the maximum of the first call."
     )
-    high_usd = usd("The most it can cost; null: a model is unpriced.", of="high_pico", allow_null=True)
-    fits_budget = flag("Every hard budget has room for its first call.")
 
 
 class TurnEstimateView(ApiView):
@@ -66,7 +66,7 @@ class TurnEstimateView(ApiView):
     write_scope = ApiToken.Scope.CHAT
 
     @operation(
-        "What a turn would cost; nothing is stored",
+        "Estimate the cost of a turn; nothing is stored",
         request=TurnRequestSerializer,
         answers=EstimateShape,
         errors=PLAN_ERRORS,

@@ -32,8 +32,10 @@ def not_blank(text: str) -> None:
 class AnswerOptions(serializers.Serializer[Any]):
     """The requested form of the response."""
 
-    stream = serializers.BooleanField(default=False, help_text="Answer with the events as they happen.")
-    background = serializers.BooleanField(default=False, help_text="Answer at once.")
+    stream = serializers.BooleanField(default=False, help_text="Respond with a stream of events.")
+    background = serializers.BooleanField(
+        default=False, help_text="Respond at once, without waiting for the answers."
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if attrs["stream"] and attrs["background"]:
@@ -46,26 +48,26 @@ class TurnRequestSerializer(AnswerOptions):
         max_length=Message.MAX_CHARS,
         trim_whitespace=False,
         validators=[not_blank],
-        help_text="What the council is asked. Tags (`@key`, `@all`) say who answers.",
+        help_text="The user's message. Mentions (`@handle`, `@all`) select who answers.",
     )
     mode = AskedModeField(
         required=False,
         allow_null=True,
-        help_text="Of this turn; null: the room's. A session with one agent has `direct` alone.",
+        help_text="Mode of this turn; null: the room's. A session with one agent only has `direct`.",
     )
     max_rounds = serializers.IntegerField(
         min_value=1,
         max_value=3,
         required=False,
         allow_null=True,
-        help_text="Rounds that the manager may take in this turn; null: the room's.",
+        help_text="Maximum rounds before the manager's conclusion; null: the room's.",
     )
     index = serializers.IntegerField(
         min_value=1,
         max_value=2**31 - 1,
         required=False,
         allow_null=True,
-        help_text="The place in the session that the turn is expected to get.",
+        help_text="Expected index of the turn; 409 if it would get another one.",
     )
 
 

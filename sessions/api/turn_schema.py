@@ -23,20 +23,21 @@ TURN_ERRORS = (
 )
 
 KEY = header(
-    "Idempotency-Key", "1 to 255 printable characters: the same key and body is the same turn, for 24 h."
+    "Idempotency-Key",
+    "1 to 255 printable characters. For 24 hours, a repeated request with the same key and body returns the same turn.",
 )
 WRITTEN = [
     KEY,
-    answer_header("Location", "Where the turn is.", 200, 201, 202),
+    answer_header("Location", "URL of the turn.", 200, 201, 202),
     answer_header(
-        "Idempotent-Replayed", "`true`: an earlier request of this key made the turn.", 200, 201, 202
+        "Idempotent-Replayed", "`true`: an earlier request with this key created the turn.", 200, 201, 202
     ),
 ]
 
 EVENTS = """Server-sent events. Each has `id: <seq>` and one `data:` line: an object with `type`, `turn_id` and `at`.
 
 - `turn.started`: `session_id`, `index`, `mode`, `roster`
-- `turn.snapshot`: `turn`, which replaces all that was read before; its steps have `text`
+- `turn.snapshot`: `turn`, which replaces all earlier events; its steps have `text`
 - `routing.decided`: `round`, `action`, `selections`, `reason`, `used_fallback`, `fallback_reason`
 - `step.started`: `step_id`, `purpose`, `agent_key`, `agent_name`, `model`, `round`
 - `step.delta`: `step_id`, `kind` (`text` or `reasoning`), `text`
@@ -45,14 +46,14 @@ EVENTS = """Server-sent events. Each has `id: <seq>` and one `data:` line: an ob
 - `turn.completed`, `turn.partial`, `turn.failed`, `turn.cancelled`: `status`, `stop_reason`, `usage`, `cost_usd`,
   `error`
 
-Comments keep the connection open. Readers ignore types and fields that they do not know."""
+Comments keep the connection open. Clients must ignore unknown types and fields."""
 
 EVENT: dict[str, Any] = {
     "type": "object",
-    "description": "One event.",
+    "description": "An event.",
     "required": ["data"],
     "properties": {
-        "id": {"type": "string", "description": "Its `seq`, by which reading can be taken up again."},
+        "id": {"type": "string", "description": "Its `seq`, from which a stream can be resumed."},
         "data": {
             "type": "string",
             "contentMediaType": "application/json",
@@ -64,10 +65,10 @@ STREAM = OpenApiResponse(EVENT, description=EVENTS)
 TURN_ANSWERS: dict[Any, Any] = {
     (200, "text/event-stream"): OpenApiResponse(
         EVENT,
-        description="With `stream`: the events of the turn, as in GET turns/{turn_id}/events.",
+        description="With `stream`: the events of the turn, as from GET turns/{turn_id}/events.",
     ),
     201: OpenApiResponse(TurnShape, description="The finished turn."),
     202: OpenApiResponse(
-        TurnShape, description="With `background`, or where it takes too long: the turn so far."
+        TurnShape, description="With `background`, or if the turn takes too long: the turn so far."
     ),
 }

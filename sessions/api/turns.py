@@ -48,7 +48,7 @@ class TurnsView(LimitedAsTurns, AsyncAPIView, GenericAPIView[Turn]):
         return self.get_paginated_response(turns_json(page or []))
 
     @operation(
-        "Ask the council",
+        "Send a message",
         request=TurnRequestSerializer,
         parameters=WRITTEN,
         answers=TURN_ANSWERS,
@@ -74,7 +74,7 @@ class TurnCancelView(AsyncAPIView):
     write_scope = ApiToken.Scope.CHAT
 
     @operation(
-        "Stop a turn; what was said and spent stays",
+        "Cancel a turn; its text and cost are kept",
         request=None,
         answers={202: TurnShape},
         errors=["turn_final"],

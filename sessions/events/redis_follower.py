@@ -69,7 +69,7 @@ class Follower:
             except UNREACHABLE as error:
                 self._note_reachable(reachable=False, error=error)
             except Exception:  # the readers of all turns depend on this loop
-                log.exception("following events failed")
+                log.exception("reading the event channel failed")
             finally:
                 await connection.disconnect(nowait=True)
             self._wake(self.tails.note_disconnected())
@@ -175,11 +175,9 @@ class Follower:
             return
         self._reachable = reachable
         if reachable:
-            log.warning("events are followed again")
+            log.warning("event channel connected again")
         else:
-            log.error(
-                "events cannot be followed, readers see the turns' rows: %s: %s", type(error).__name__, error
-            )
+            log.error("event channel lost, readers get the turns' rows: %s: %s", type(error).__name__, error)
 
 
 def entries_of(rows: Any) -> list[Entry]:

@@ -181,7 +181,7 @@ class Publisher:
         self._has_work.clear()
 
     async def _list_vanished(self) -> set[uuid.UUID]:
-        """Return the turns whose log is gone, which would else be noticed only at the turn's next event."""
+        """Return the turns whose log is gone; otherwise this would be noticed only at their next event."""
         now = time.monotonic()
         if now < self._checked_at_s + CHECK_EVERY_S:
             return set()
@@ -246,7 +246,9 @@ class Publisher:
             self._dropped += len(batch) + len(self._queue)
             self._queue.clear()
             self._lost |= self._published.keys()
-        log.error("events cannot be published, turns go on without: %s: %s", type(error).__name__, error)
+        log.error(
+            "events cannot be published, turns continue without them: %s: %s", type(error).__name__, error
+        )
 
     async def _wait_until_reachable(self) -> None:
         """Return when Redis accepts writes again. The batch being sent no longer counts as pending."""

@@ -26,7 +26,7 @@ def _mail() -> None:
     try:
         notices_mail()
     except DbError as error:
-        log.error("budget notices could not be looked for: %s", error)
+        log.error("budget notices could not be read: %s", error)
     except Exception:  # nothing awaits this thread, so nothing else would log it
         log.exception("budget notices could not be mailed")
     finally:

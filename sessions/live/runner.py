@@ -120,7 +120,7 @@ class TurnRunner:
         except Exception:
             if not claimed.exhausted:
                 raise
-            log.exception("turn %s broke each time it was run: it is given up", claimed.turn_id)
+            log.exception("turn %s failed on every run and is given up", claimed.turn_id)
             return TurnResult("failed", (), "failed", EXHAUSTED)
 
     async def _open(self, bridge: Bridge) -> None:

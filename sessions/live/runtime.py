@@ -80,7 +80,7 @@ class WorkerLoop:
         """One permit for each further turn that may begin here."""
 
     def record_unsupported(self, model: ModelSpec, field: str, reason: str) -> None:
-        """Have the catalogue remember a request field that the model's server refuses."""
+        """Record in the catalogue a request field that the model's server refuses."""
 
         async def record() -> None:
             await self.database.run(
@@ -172,7 +172,7 @@ class WorkerLoop:
             "forget erased",
             self.delete_erased_events,
             every_s=FORGET_EVERY_S,
-            failure="events of erased turns could not be looked for",
+            failure="erased turns could not be looked up",
         )
 
     async def open_journal(self) -> None:
@@ -199,14 +199,14 @@ class WorkerLoop:
         try:
             await self.store_outcomes(turns)
         except DbError as error:
-            log.error("answers could not be written down: %s; they are asked for again", error)
+            log.error("answers could not be stored: %s; they will be requested again", error)
         try:
             turn_ids = await self.database.run(
                 turns_hand_over, runner_id=self.runner.runner_id, received=received_bytes
             )
         except DbError as error:
             log.error(
-                "turns could not be handed over: %s; they are recovered when their leases run out", error
+                "turns could not be handed over: %s; they are recovered when their leases expire", error
             )
         await self.gateway.aclose()
         return turn_ids
@@ -278,7 +278,7 @@ class Runtime:
         try:
             return future.result(IN_DB_S)
         except CancelledError as error:
-            raise RuntimeClosed("this process was stopped meanwhile") from error
+            raise RuntimeClosed("this process has stopped") from error
 
     def cancel(self, turn_id: uuid.UUID) -> None:
         """Cancel a turn at once if this process runs it."""
@@ -320,7 +320,7 @@ class Runtime:
             turn_ids = asyncio.run_coroutine_threadsafe(worker.stop(), worker.loop).result(timeout_s)
         except TimeoutError:
             log.error(
-                "turns were not handed over in %g s; they are recovered when their leases run out", timeout_s
+                "turns were not handed over in %g s; they are recovered when their leases expire", timeout_s
             )
             turn_ids = []
         event_log.drain(DRAIN_S)
@@ -335,7 +335,7 @@ class Runtime:
     def _get_or_start(self) -> WorkerLoop:
         """Return the worker loop (under the lock), starting one if needed. Raises RuntimeClosed."""
         if self._closed:
-            raise RuntimeClosed("this process is being stopped")
+            raise RuntimeClosed("this process is stopping")
         if self._worker is None or self._pid != os.getpid():
             self._pid, self._recovering = os.getpid(), False
             ready = threading.Event()

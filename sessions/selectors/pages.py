@@ -79,7 +79,7 @@ def unused_session(*, room: Room | None = None, agent: Agent | None = None) -> C
 def agents_of(user: User) -> Sequence[Agent]:
     """Return a person's agents by name, with their models and without their prompts, which lists do not show.
 
-    As many as one may have: who had more before there was a bound sees the others as these are deleted.
+    Up to the maximum per person. Who has more, from before there was one, sees the others after deleting some.
     """
     agents = Agent.objects.of(user).select_related("model").defer("role_prompt")
     return list(agents.order_by("name", "key")[: Agent.MOST_PER_PERSON])

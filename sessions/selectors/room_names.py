@@ -19,20 +19,20 @@ NAME = re.compile(r"\A(?P<slug>.*)-(?P<start>[0-9a-f]{4})\Z", re.DOTALL)
 
 
 def room_name(room: Room) -> str:
-    """Return a room's readable name. Renaming the room changes it; the name before still finds the room."""
+    """Return a room's readable name. It changes when the room is renamed, but the old one still finds the room."""
     slug = slugify(room.name)[:MAX_SLUG_CHARS].strip("-") or "room"
     return f"{slug}-{room.pk.hex[:SHORT]}"
 
 
 def room_names(rooms: Iterable[Room]) -> dict[uuid.UUID, str]:
-    """Return room -> readable name; of rooms that would have the same, each has its id instead."""
+    """Return room -> readable name; rooms that would share a name have their ids instead."""
     names = {room.pk: room_name(room) for room in rooms}
     counts = Counter(names.values())
     return {pk: name if counts[name] == 1 else str(pk) for pk, name in names.items()}
 
 
 def rooms_named(user: User, name: str) -> list[uuid.UUID]:
-    """Return the ids of a person's rooms that a readable name fits: one, unless ids begin alike.
+    """Return the ids of a person's rooms with this readable name: one, unless ids have the same beginning.
 
     The start of the id decides, so that a name outlives a renaming; the rest only decides between several rooms.
     """

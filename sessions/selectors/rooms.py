@@ -36,7 +36,7 @@ def prompt_chars(room_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, int]:
 
 
 def list_rooms(user: Any) -> QuerySet[Room]:
-    """Return the newest rooms of a person, as many as one may have, with the keys of who sits in them."""
+    """Return the newest rooms of a person, up to the maximum per person, with the handles of their agents."""
     places = RoomAgent.objects.filter(agent__deleted_at__isnull=True).select_related("agent")
     keys = places.only("room_id", "position", "agent__key").order_by("position")
     rooms: QuerySet[Room] = Room.objects.of(user).defer("goal").prefetch_related(Prefetch("places", keys))

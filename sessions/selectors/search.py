@@ -181,6 +181,6 @@ def rows_by_id(
 
 
 def beginning_of(message: Any) -> str:
-    """Return the searched part of a message that was found."""
+    """Return the searched part of a message's text."""
     beginning: str = message.beginning
     return beginning

@@ -37,38 +37,38 @@ class SearchResult:
 
 class FindShape(Shape):
     kind = one_of(
-        "What was found: a message, or a session by its title.",
+        "Type of the result: a message, or a session with a matching title.",
         *("message", "title"),
         of=lambda result: "message" if result.message else "title",
     )
     session_id = identifier("The session.", of="session.pk")
     session_title = text("Its title.", of="session.title", allow_blank=True)
-    room_id = identifier("The room; null: an agent alone.", of="session.room_id", allow_null=True)
-    agent_id = identifier("The agent; null: a room.", of="session.agent_id", allow_null=True)
+    room_id = identifier("The room; null: a chat with an agent.", of="session.room_id", allow_null=True)
+    agent_id = identifier("The agent of a chat; null: a room.", of="session.agent_id", allow_null=True)
     turn_id = identifier(
-        "The turn; null of a title.", of=lambda result: result.of_message("turn_id"), allow_null=True
+        "The turn; null for a title.", of=lambda result: result.of_message("turn_id"), allow_null=True
     )
     message_id = identifier(
-        "The message; null of a title.", of=lambda result: result.of_message("pk"), allow_null=True
+        "The message; null for a title.", of=lambda result: result.of_message("pk"), allow_null=True
     )
     seq = count(
-        "The message's place in the session, from 1; null of a title.",
+        "Position of the message in the session, from 1; null for a title.",
         of=lambda result: result.of_message("seq"),
         allow_null=True,
     )
     role = one_of(
-        "Who spoke; null of a title.",
+        "Author of the message; null for a title.",
         *Message.Role.values,
         of=lambda result: result.of_message("role"),
         allow_null=True,
     )
     agent_key = text(
-        "The agent that spoke; null where none did.",
+        "The agent that wrote it; null for other authors and titles.",
         of=lambda result: result.of_message("agent_key"),
         allow_null=True,
     )
-    snippet = text("A piece of the text around what was found, on one line.", allow_blank=True)
-    created_at = moment("When the message was stored, or the session made.", of="row.created_at")
+    snippet = text("Text around the first match, on one line.", allow_blank=True)
+    created_at = moment("Time of the message, or of the session's creation.", of="row.created_at")
 
 
 def results_json(page: SearchResults) -> Any:

@@ -43,24 +43,24 @@ def continued_spec(earlier: Summary | None, replaced: Summary | None) -> Summary
 
 
 class SummaryItemShape(Shape):
-    text = text("What is worth remembering.")
-    message_seq = count("The `seq` of the message it came from.", allow_null=True)
-    pinned = flag("Never compressed away.")
+    text = text("Text of the item.")
+    message_seq = count("`seq` of the source message.", allow_null=True)
+    pinned = flag("Kept in all later summaries.")
 
 
 class SummaryShape(Shape):
     # Rendered from a `Summary`.
     id = identifier("The summary.", of="pk")
     session_id = identifier("The session.")
-    turn_id = identifier("The turn that made it; null in a fork.", allow_null=True)
-    from_seq = count("The first message that it covers.")
-    through_seq = count("The last message that it covers.")
-    text = text("What was said.", allow_blank=True)
+    turn_id = identifier("The turn that created it; null in a fork.", allow_null=True)
+    from_seq = count("First message covered.")
+    through_seq = count("Last message covered.")
+    text = text("Text of the summary.", allow_blank=True)
     key_facts = stored(parts("Facts.", SummaryItemShape))
-    decisions = stored(parts("Decisions, with who decided.", SummaryItemShape))
-    open_questions = stored(parts("Questions without an answer.", SummaryItemShape))
-    action_items = stored(parts("What is to be done.", SummaryItemShape))
-    used_fallback = flag("The summarizer's answer was of no use: this is the beginning of what was said.")
+    decisions = stored(parts("Decisions and who made them.", SummaryItemShape))
+    open_questions = stored(parts("Open questions.", SummaryItemShape))
+    action_items = stored(parts("Tasks.", SummaryItemShape))
+    used_fallback = flag("The summarizer's answer was unusable; this is a shortened transcript.")
     fallback_reason = one_of(
         "Why: `no_answer`; `length`, cut off at the output limit; `not_json`; `refused_schema`, JSON that does not fit "
         "what was asked for. Null: it was used, or not stored then.",
@@ -68,5 +68,5 @@ class SummaryShape(Shape):
         of=lambda summary: summary.fallback_reason or None,
         allow_null=True,
     )
-    created_at = moment("When it was made.")
-    updated_at = moment("When it was last changed.")
+    created_at = moment("Time of creation.")
+    updated_at = moment("Time of the last change.")

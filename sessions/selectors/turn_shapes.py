@@ -42,25 +42,25 @@ WHY_FALLBACK = (
 
 class MessageShape(Shape):
     # Rendered from a `Message`; a synthesis has no agent.
-    id = identifier("The message. An answer's is the `step_id` of the step that made it.", of="pk")
+    id = identifier("The message's id; of an answer, the `step_id` of its step.", of="pk")
     turn_id = identifier("The turn it belongs to.")
-    seq = count("Its place in the session, from 1.", min_value=1)
+    seq = count("Position in the session, from 1.", min_value=1)
     role = one_of("Who speaks.", *Message.Role.values)
-    agent_key = text("The agent's key as it was; null for the user and the manager.", allow_null=True)
-    agent_name = text("The agent's name as it was; null for the user and the manager.", allow_null=True)
-    purpose = one_of("What the answer is for; null for the user's text.", *SHOWN, allow_null=True)
-    round = count("The round of the turn, from 1; null for the user's text.", allow_null=True)
-    model = text("The alias of the model that answered; null for the user's text.", allow_null=True)
+    agent_key = text("The agent's handle at the time; null for the user and the manager.", allow_null=True)
+    agent_name = text("The agent's name at the time; null for the user and the manager.", allow_null=True)
+    purpose = one_of("Purpose of the answer; null for the user's message.", *SHOWN, allow_null=True)
+    round = count("Round of the turn, from 1; null for the user's message.", allow_null=True)
+    model = text("Alias of the model that answered; null for the user's message.", allow_null=True)
     text = text("Markdown.", allow_blank=True)
-    status = one_of("`failed` and `cancelled` answers have what was said before.", *Message.Status.values)
-    created_at = moment("When it was stored.")
+    status = one_of("`failed` and `cancelled` answers keep the text from before.", *Message.Status.values)
+    created_at = moment("Time of storage.")
 
 
 class FailureShape(Shape):
     # Rendered from a stored error. Those that were stored earlier have no details.
     code = text("An error code.", of=itemgetter("code"))
     message = text("What went wrong, for people.", of=itemgetter("message"))
-    retryable = flag("The same may succeed later.", of=itemgetter("retryable"))
+    retryable = flag("The same request may succeed later.", of=itemgetter("retryable"))
     details = mapping(
         "Facts: of `context_overflow` the `agent`, the `model`, and in tokens what the request needs (`needed_tokens`) "
         "and what the model takes (`budget_tokens`; null: its server does not say).",
@@ -82,26 +82,28 @@ class Step(NamedTuple):
 
 
 class StepShape(Shape):
-    step_id = identifier("The step; its attempts share it.", of="call.step_id")
-    purpose = one_of("What the call is for.", *PURPOSES, of="call.purpose")
+    step_id = identifier("The step, which attempts share.", of="call.step_id")
+    purpose = one_of("Purpose of the call.", *PURPOSES, of="call.purpose")
     agent_key = text(
-        "Who was asked; null: the manager or the summarizer.", of="call.agent_key", allow_null=True
+        "The agent's handle; null: the manager or the summarizer.", of="call.agent_key", allow_null=True
     )
-    agent_name = text("The agent's name as it was.", of="call.agent_name", allow_null=True)
-    model = text("The alias of the model.", of="call.model.alias")
+    agent_name = text("The agent's name at the time.", of="call.agent_name", allow_null=True)
+    model = text("Alias of the model.", of="call.model.alias")
     reasoning_effort = one_of(
         "The reasoning effort that was sent; null: none.",
         *EFFORTS,
         of="call.reasoning_effort",
         allow_null=True,
     )
-    round = count("The round that it answers in; of an evaluation, the one that it decides.", of="call.round")
+    round = count("Round of the answer; of an evaluation, the round that it decides.", of="call.round")
     attempt = count("From 1.", of="call.attempt", min_value=1)
-    status = one_of("How the call stands.", *Call.Status.values, of="call.status")
-    error = part("Why it failed.", FailureShape, of=lambda step: step.call.error or None, allow_null=True)
-    usage = part("Null until the call is over.", TokensShape, allow_null=True)
+    status = one_of("Status of the call.", *Call.Status.values, of="call.status")
+    error = part(
+        "Cause of the failure.", FailureShape, of=lambda step: step.call.error or None, allow_null=True
+    )
+    usage = part("Null until the call has ended.", TokensShape, allow_null=True)
     cost_usd = usd(
-        "What it cost; null: unpriced, or the turn is not committed yet.",
+        "Cost; null: unpriced, or the turn is not committed yet.",
         of=lambda step: step.event and step.event.cost_pico,
         allow_null=True,
     )
@@ -110,7 +112,7 @@ class StepShape(Shape):
         "Milliseconds from the request to the first token.", of="call.first_token_ms", allow_null=True
     )
     cut_for = text(
-        "Whose part the answer began to speak, where it was cut; null: it was not.",
+        "The other speaker as whom the answer went on, which is why it was cut; null: it was not.",
         of=lambda step: step.call.context.get("cut_for"),
         allow_null=True,
     )
@@ -140,15 +142,15 @@ class StepShape(Shape):
 
 
 class SelectionShape(Shape):
-    agent_key = text("Who is asked.")
-    instruction = text("With which instruction; may be empty.", allow_blank=True)
+    agent_key = text("Handle of the agent.")
+    instruction = text("The manager's instruction to the agent; may be empty.", allow_blank=True)
 
 
 class RoutingShape(Shape):
-    round = count("The round that this decides, from 1.", min_value=1)
-    action = one_of("Ask agents, or conclude.", "route", "synthesize")
-    selections = parts("Whom the manager asks.", SelectionShape)
-    reason = text("Why, in the manager's words.", allow_blank=True)
+    round = count("Round of this decision, from 1.", min_value=1)
+    action = one_of("Ask agents, or write the conclusion.", "route", "synthesize")
+    selections = parts("The selected agents.", SelectionShape)
+    reason = text("The manager's reason.", allow_blank=True)
     used_fallback = flag("The manager's answer was unusable; this is the fallback.")
     fallback_reason = one_of(WHY_FALLBACK, *FALLBACK_REASONS, allow_null=True)
 
@@ -185,32 +187,32 @@ class TurnShape(Shape):
     id = identifier("The turn.", of="turn.pk")
     session_id = identifier("The session it belongs to.", of="turn.session_id")
     index = count(
-        "Its place in the session, from 1; null: it only summarizes.", of="turn.index", allow_null=True
+        "Position in the session, from 1; null: it only summarizes.", of="turn.index", allow_null=True
     )
     mode = stated(
         serializers.ChoiceField(
-            choices=turn_modes(), help_text="How the council answers; `direct`: an agent alone."
+            choices=turn_modes(), help_text="Mode of the turn; `direct`: a chat with one agent."
         ),
         "turn.mode",
     )
     status = one_of(
-        "`partial`: somebody answered, somebody failed; `failed`: nobody answered.",
+        "`partial`: some agents failed; `failed`: no agent answered.",
         *Turn.Status.values,
         of="turn.status",
     )
     stop_reason = one_of(
-        "Why it stopped; null in the other modes, unless budget, cancelled or failed.",
+        "Why the rounds stopped; null in modes without rounds, unless budget, cancelled or failed.",
         *("manager_done", "max_rounds", "max_calls", "repeat", "budget", "cancelled", "failed"),
         of="turn.stop_reason",
         allow_null=True,
     )
-    replaces = identifier("The turn that this is a new version of.", of="turn.replaces_id", allow_null=True)
+    replaces = identifier("The turn that this one replaces.", of="turn.replaces_id", allow_null=True)
     message = text(
-        "The user's text.",
+        "The user's message.",
         of=lambda row: next((message.text for message in row.messages if is_users(message)), ""),
         allow_blank=True,
     )
-    unknown_tags = values("Tags that name nobody here.", serializers.CharField(), of="turn.unknown_tags")
+    unknown_tags = values("Mentions that match no agent.", serializers.CharField(), of="turn.unknown_tags")
     messages = parts(
         "The answers, in `seq` order.",
         MessageShape,
@@ -219,23 +221,21 @@ class TurnShape(Shape):
     # Decisions that were stored earlier have no reason.
     routing = stored(
         parts(
-            "What the manager decided.",
+            "The manager's decisions.",
             RoutingShape,
             of=lambda row: [{"fallback_reason": None, **decision} for decision in row.turn.routing],
         )
     )
-    steps = parts("Every call of a model, each attempt, in the order they began.", StepShape)
+    steps = parts("All model calls, every attempt, in the order in which they began.", StepShape)
     usage = part(
-        "What the whole turn used, as it is billed.",
+        "Usage of the whole turn, as billed.",
         TurnUsageShape,
         of=lambda row: TurnEvents(row.events),
     )
     summary_triggered = flag(
-        "Older messages are summarized in this turn.",
+        "Whether older messages are summarized in this turn.",
         of=lambda row: summary_plan(row.turn) is not None,
     )
-    error = part("The first failure.", FailureShape, of="turn.error", allow_null=True)
-    created_at = moment("When it was accepted.", of="turn.created_at")
-    completed_at = moment(
-        "When it was committed; null while it runs.", of="turn.completed_at", allow_null=True
-    )
+    error = part("Error of the first failure.", FailureShape, of="turn.error", allow_null=True)
+    created_at = moment("Time of acceptance.", of="turn.created_at")
+    completed_at = moment("Time of the commit; null while it runs.", of="turn.completed_at", allow_null=True)

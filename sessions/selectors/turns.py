@@ -27,7 +27,7 @@ def turn_json_by_id(turn_id: uuid.UUID, *, with_text: bool = False) -> dict[str,
 
 
 def turns_gone(turn_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
-    """Return those of these turns that have no row any more."""
+    """Return the turns that no longer have a row."""
     gone = set(turn_ids)
     for start in range(0, len(turn_ids), AT_ONCE):
         some = turn_ids[start : start + AT_ONCE]

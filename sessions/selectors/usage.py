@@ -37,19 +37,21 @@ class TurnEvents:
 
 class TurnUsageShape(Shape):
     # Rendered from `TurnEvents`.
-    calls = count("Calls of models, every attempt counted.", of=lambda turn: len(turn.events))
-    input_tokens = count("Tokens of input.", of=lambda turn: sum(usage.total_input for usage in turn.usages))
+    calls = count("Model calls, every attempt.", of=lambda turn: len(turn.events))
+    input_tokens = count("Input tokens.", of=lambda turn: sum(usage.total_input for usage in turn.usages))
     cached_tokens = count(
-        "Tokens of input that were read from a cache.",
+        "Input tokens read from a cache.",
         of=lambda turn: sum(usage.cache_read for usage in turn.usages),
     )
-    output_tokens = count("Tokens of output.", of=lambda turn: sum(usage.output for usage in turn.usages))
-    cost_usd = usd("The sum of the priced calls; null: none is priced.", of="cost_pico", allow_null=True)
+    output_tokens = count("Output tokens.", of=lambda turn: sum(usage.output for usage in turn.usages))
+    cost_usd = usd("Cost of the priced calls; null: none is priced.", of="cost_pico", allow_null=True)
     estimated = flag(
-        "Some call's tokens are counted by us.",
+        "Whether some tokens are Pantheon's estimate.",
         of=lambda turn: any(event.source == UsageEvent.Source.ESTIMATED for event in turn.events),
     )
-    unpriced_calls = count("Calls without a price.", of=lambda turn: len(turn.events) - len(turn.priced))
+    unpriced_calls = count(
+        "Number of calls without a price.", of=lambda turn: len(turn.events) - len(turn.priced)
+    )
     by_purpose = mapping("Purpose -> USD.", child=serializers.CharField())
 
 

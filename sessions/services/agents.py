@@ -22,9 +22,9 @@ AGENT_FIELDS = frozenset(
 
 @transaction.atomic(durable=True)
 def agent_create(*, owner: User, **fields: Any) -> Agent:
-    """Make an agent.
+    """Create an agent.
 
-    Raises ValidationFailed, also if the owner has too many, and `agent_key_taken` where the owner has one of that key.
+    Raises ValidationFailed, also if the owner has too many agents, and `agent_key_taken`.
     """
     return save_agent(Agent(owner=owner), fields)
 
@@ -42,7 +42,7 @@ def save_agent(agent: Agent, fields: dict[str, Any]) -> Agent:
             raise TypeError(f"agents have no field {name!r}")
         setattr(agent, name, value)
     if agent.key in RESERVED_KEYS:
-        raise ValidationFailed({"key": [f"@{agent.key} means everybody; choose another key."]})
+        raise ValidationFailed({"key": [f"@{agent.key} means everybody; choose another handle."]})
     require_valid(agent, validate_constraints=False)
     if agent._state.adding:
         refuse_one_more(Agent, agent.owner)

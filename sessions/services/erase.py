@@ -32,7 +32,9 @@ def user_erase(*, user: User) -> None:
     """
     refuse_last_administrator(user)
     if Turn.objects.active().filter(user=user).exists():
-        raise PantheonError("turn_in_progress", "Turns of this person are still running. Wait for their end.")
+        raise PantheonError(
+            "turn_in_progress", "Turns of this person are still running. Wait until they have ended."
+        )
     object_ids = ids_of(user)
     while sessions := list(
         ChatSession.objects.filter(owner=user).values_list("pk", flat=True)[:SESSIONS_PER_TRANSACTION]
@@ -59,7 +61,7 @@ def user_stop(*, user: User) -> int:
 def refuse_last_administrator(user: User) -> None:
     others = User.objects.filter(is_superuser=True, is_active=True).exclude(pk=user.pk)
     if user.is_superuser and not others.exists():
-        raise ValidationFailed({"user": ["This is the last administrator. Make another one first."]})
+        raise ValidationFailed({"user": ["This is the last administrator. Appoint another one first."]})
 
 
 def ids_of(user: User) -> list[str]:

@@ -23,7 +23,7 @@ TURN_OF_CLAIM: CompiledQuery[Turn] = CompiledQuery(
         )
         .only("pk")
         .order_by()
-    )  # an order by session would join the session, and lock it too
+    )  # the default ordering would join the session and lock its row too
 )
 
 

@@ -19,16 +19,16 @@ from sessions.selectors.portions import message_portions, portions
 from web.errors import RateLimited, ValidationFailed
 
 MAX_CHARS = 4_000_000
-"""The most that a fork copies: texts, their HTML, and the snapshots of turns. PostgreSQL indexes the words anew."""
+"""Maximum characters that a fork copies: texts, their HTML, and turns' snapshots. PostgreSQL indexes the copies too."""
 
 MAX_ROWS = 2_000
-"""The most turns and messages that a fork copies."""
+"""Maximum turns and messages that a fork copies."""
 
 FORKS_LOCK = 1_870_203_642
-"""PostgreSQL's advisory lock number for forks; with it goes a number of the person."""
+"""PostgreSQL's advisory lock number for forks; the second number of the lock is the person's."""
 
 RETRY_S = 5
-"""When somebody whose other fork is under way is told to try again."""
+"""The pause that the error names if another fork of the person is running."""
 
 COPIED_CHARS = Length("text") + Length("html")
 SNAPSHOT_CHARS = Length(Cast("snapshot", TextField()))
@@ -40,9 +40,9 @@ TurnSizes = Sequence[tuple[uuid.UUID, int]]
 def session_fork(*, user: User, session: ChatSession, after_turn: int) -> ChatSession:
     """Copy a session's turns up to an index (0: none), without replaced versions, calls or costs.
 
-    Turns and messages are numbered anew. Raises ValidationFailed for a turn that does not exist or still runs, and for
-    a history that is too long: the copy is one transaction, so that nobody ever sees a part of it, and SQLite has one
-    writer. Raises `rate_limited` while another fork of this person is under way.
+    Turns and messages get new numbers. Raises ValidationFailed for a turn that does not exist or still runs, and for
+    a history that is too long: the copy is one transaction, so that no reader sees a part of it, and SQLite has one
+    writer. Raises `rate_limited` while another fork of this person is running.
     """
     with fork_lock(user):
         return session_copy_checked(user, session, after_turn)
@@ -50,10 +50,10 @@ def session_fork(*, user: User, session: ChatSession, after_turn: int) -> ChatSe
 
 @contextmanager
 def fork_lock(user: User) -> Iterator[None]:
-    """Be the only fork of a person until the end. Raises `rate_limited`.
+    """Allow one fork per person at a time. Raises `rate_limited`.
 
-    On PostgreSQL this is one transaction, and its end is the lock's. SQLite needs no lock: its one writer makes forks
-    wait for each other, and no transaction here, since only the copy is to keep other writers waiting.
+    On PostgreSQL the lock is held until the transaction ends. SQLite needs no lock, because it has one writer, and no
+    transaction here, so that other writers wait only for the copy itself.
     """
     if connection.vendor != "postgresql":
         yield
@@ -68,10 +68,10 @@ def fork_lock(user: User) -> Iterator[None]:
 
 
 def session_copy_checked(user: User, session: ChatSession, after_turn: int) -> ChatSession:
-    """Copy a session if it may be copied up to this turn. Raises ValidationFailed."""
+    """Copy a session up to a turn, if that is allowed. Raises ValidationFailed."""
     turns = Turn.objects.spoken().filter(session=session, index__lte=after_turn, replaced_by__isnull=True)
     if after_turn and not turns.filter(index=after_turn).exists():
-        raise refusal("This session has no such turn, or it has been replaced.")
+        raise refusal("This session has no such turn, or the turn has been replaced.")
     if turns.active().exists():
         raise refusal("This turn is still running.")
     return session_copy(user, session, list_turn_sizes(turns))
@@ -82,12 +82,12 @@ def refusal(reason: str) -> ValidationFailed:
 
 
 def list_turn_sizes(turns: TurnQuerySet) -> TurnSizes:
-    """Return turns in order, with their sizes. Raises ValidationFailed for what would take long to copy.
+    """Return turns in order, with their sizes. Raises ValidationFailed if copying them would take too long.
 
-    Rows are counted first, since to measure a text is to read it.
+    Rows are counted first, because measuring a text means reading it.
     """
     too_long = refusal(
-        "What was said up to this turn is too long to copy. Choose an earlier turn, or begin a new session."
+        "The session up to this turn is too long to copy. Choose an earlier turn, or create a new session."
     )
     messages = Message.objects.filter(turn__in=turns)
     if turns.count() + messages.count() > MAX_ROWS:

@@ -29,9 +29,9 @@ def session_restore(*, session: ChatSession) -> ChatSession:
 
 @transaction.atomic(durable=True)
 def room_restore(*, room: Room) -> Room:
-    """Bring a room back, with the sessions that were deleted with it.
+    """Restore a room, with the sessions that were deleted with it.
 
-    Raises ValidationFailed where the owner has too many rooms, NotFound where it is gone.
+    Raises ValidationFailed if the owner has too many rooms, NotFound if it was purged.
     """
     room = lock_any(room)
     if room.deleted_at is not None:
@@ -46,8 +46,8 @@ def room_restore(*, room: Room) -> Room:
 def agent_restore(*, agent: Agent) -> Agent:
     """Restore an agent, also in the rooms whose agents have not been changed since.
 
-    Raises `agent_key_taken` where the owner has made another of its key, ValidationFailed where the owner has too many
-    agents, NotFound where it is gone.
+    Raises `agent_key_taken` if the owner has another agent with its handle, ValidationFailed if the owner has too many
+    agents, NotFound if it was purged.
     """
     agent = lock_any(agent)
     if agent.deleted_at is not None:
@@ -57,9 +57,7 @@ def agent_restore(*, agent: Agent) -> Agent:
         with transaction.atomic():
             agent.save(update_fields=["deleted_at", "updated_at"])
     except IntegrityError as error:
-        message = (
-            f"You have another agent @{agent.key} by now. Give that one another key, then restore this one."
-        )
+        message = f"You have another agent @{agent.key} now. Change its handle, then restore this one."
         raise PantheonError("agent_key_taken", message, {"key": agent.key}) from error
     return agent
 

@@ -22,7 +22,7 @@ MAX_AGENTS = 20
 
 @transaction.atomic(durable=True)
 def room_create(*, owner: User, agents: Sequence[Agent] = (), **fields: Any) -> Room:
-    """Make a room with its agents in order. Raises ValidationFailed, also if the owner has too many rooms."""
+    """Create a room with its agents, in order. Raises ValidationFailed, also if the owner has too many rooms."""
     room = save_room(Room(owner=owner), fields)
     place_agents(room, agents)
     return room
@@ -30,7 +30,7 @@ def room_create(*, owner: User, agents: Sequence[Agent] = (), **fields: Any) -> 
 
 @transaction.atomic(durable=True)
 def room_update(*, room: Room, agents: Sequence[Agent] | None = None, **fields: Any) -> Room:
-    """Change a room from its next turn on. `agents=None` keeps its agents. Raises ValidationFailed."""
+    """Change a room, with effect from its next turn. `agents=None` keeps its agents. Raises ValidationFailed."""
     room = save_room(lock_existing(room), fields)
     if agents is not None:
         place_agents(room, agents)
@@ -68,7 +68,7 @@ def save_room(room: Room, fields: dict[str, Any]) -> Room:
 
 
 def place_agents(room: Room, agents: Sequence[Agent]) -> None:
-    """Replace a room's places (inside a transaction that created or locked the room)."""
+    """Replace a room's agents (inside a transaction that created or locked the room)."""
     unique = list(dict.fromkeys(agents))
     if len(unique) > MAX_AGENTS:
         raise ValidationFailed({"agents": [f"A room holds at most {MAX_AGENTS} agents."]})

@@ -45,7 +45,7 @@ def _accept(user: User, session: ChatSession, request: TurnRequest, token: ApiTo
     before_seq = session_end(session.pk).seq + 1
     history = history_of(session.pk, after_seq=earlier.through_seq if earlier else 0, before_seq=before_seq)
     if not history:
-        raise ValidationFailed({"session": ["Nothing was said since the last summary."]})
+        raise ValidationFailed({"session": ["There are no new messages since the last summary."]})
     observed = observations(session.owner_id)
     roster = agent_specs(agents_of(session), observed=observed)
     spec = TurnSpec(
@@ -101,6 +101,6 @@ def valid_item(field: str, item: dict[str, Any], summary: Summary) -> dict[str, 
         raise ValidationFailed({field: [f"Each item has 1 to {MAX_ITEM_CHARS} characters."]})
     if seq is not None and not 1 <= seq <= summary.through_seq:
         raise ValidationFailed(
-            {field: [f"message_seq is a message of the session, up to {summary.through_seq}."]}
+            {field: [f"message_seq must be a message of the session, up to {summary.through_seq}."]}
         )
     return {"text": text, "message_seq": seq, "pinned": bool(item.get("pinned", False))}

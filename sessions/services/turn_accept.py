@@ -155,5 +155,5 @@ def refuse_old_version(request: TurnRequest, index: int) -> None:
     """Raise `turn_conflict` for a new version of any turn but the newest."""
     old = request.replaces
     if old is not None and old.index != index - 1:
-        message = "Only the newest turn can be made again. Branch the session before this one instead."
+        message = "Only the newest turn can be run again. Branch the session before this one instead."
         raise PantheonError("turn_conflict", message, {"newest": index - 1, "index": old.index})

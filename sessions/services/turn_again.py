@@ -101,5 +101,5 @@ def list_unanswered(turn: Turn) -> tuple[str, ...] | None:
     if not answered:
         return None
     if turn.status == Turn.Status.COMPLETED:
-        raise ValidationFailed({"turn": ["Every agent answered. Run the turn again to have new answers."]})
+        raise ValidationFailed({"turn": ["Every agent answered. Run the turn again for new answers."]})
     return ()

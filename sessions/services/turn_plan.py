@@ -137,7 +137,7 @@ def mode_of(session: ChatSession, request: TurnRequest) -> Mode:
         keys = ", ".join(key for key, _ in room_modes())
         raise ValidationFailed({"mode": [f"A room answers in one of {keys}."]})
     if mode.led and not session.room.goal.strip():
-        raise PantheonError("room_goal_required", "The manager needs to know what for: give the room a goal.")
+        raise PantheonError("room_goal_required", "The manager needs a goal: set one for the room.")
     return mode
 
 

@@ -25,7 +25,7 @@ Value = Callable[[Any], Any]
 
 class Shape(serializers.Serializer[Any]):
     # An answer, or a part of one. A `_` at the end of a field's name is not part of it: `from_` is `from`. A field that
-    # is not required is left out where its value is None. Not a docstring, because the schema would show it: the
+    # is not required is left out if its value is None. Not a docstring, because the schema would show it: the
     # docstring of a shape is its public description, so what it is rendered from is a comment.
 
     _values: ClassVar[tuple[tuple[str, Value, Value | None], ...]] = ()
@@ -86,7 +86,7 @@ def filled_or_none(value: Any) -> Any:
 
 
 def text(help_text: str, of: Of = None, **options: Any) -> Any:
-    """Return a text; where it may be null, an empty one is null."""
+    """Return a text; if it may be null, an empty one is null."""
     field = serializers.CharField(help_text=help_text, **options)
     return stated(field, of, filled_or_none if options.get("allow_null") else None)
 

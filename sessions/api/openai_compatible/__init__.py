@@ -1,1 +1,1 @@
-"""A council behind OpenAI's chat completions API: what speaks to OpenAI can ask a room or an agent."""
+"""Rooms and agents behind OpenAI's chat completions API, for clients of that API."""

@@ -1,4 +1,4 @@
-"""A turn as a chat completion: its final text, how it ended, and what all of it used."""
+"""A turn as a chat completion: final text, finish reason, and usage of all calls."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def final_text(turn: Mapping[str, Any]) -> str:
 
 
 def heading(name: str) -> str:
-    """Return what stands above an agent's answer."""
+    """Return the heading of an agent's answer."""
     return f"**{name}**\n\n"
 
 
 def finish_reason(turn: Mapping[str, Any]) -> str:
-    """Return `length` where an answer reached its limit of tokens, else `stop`."""
+    """Return `length` if an answer reached its output limit, else `stop`."""
     shown = [step for step in turn["steps"] if step["purpose"] in SHOWN]
     cut = any(step["status"] == "ok" and step["context"].get("finish_reason") == "length" for step in shown)
     return "length" if cut else "stop"
@@ -53,25 +53,25 @@ def total_of(name: str) -> Callable[[Any], Any]:
 
 
 class PromptDetailsShape(Shape):
-    cached_tokens = count("Tokens of input that were read from a cache.", of=total_of("cached_tokens"))
+    cached_tokens = count("Input tokens read from a cache.", of=total_of("cached_tokens"))
 
 
 class CompletionDetailsShape(Shape):
     reasoning_tokens = count(
-        "Tokens of output that were reasoning.",
+        "Output tokens that are reasoning.",
         of=lambda turn: sum(step["usage"]["reasoning_tokens"] for step in turn["steps"] if step["usage"]),
     )
 
 
 class CompletionUsageShape(Shape):
-    # Rendered from a turn as the API answers it: all calls and attempts, the manager's too, as they are billed.
-    prompt_tokens = count("Tokens of input of all calls of the turn.", of=total_of("input_tokens"))
-    completion_tokens = count("Tokens of output of all calls of the turn.", of=total_of("output_tokens"))
+    # Rendered from a turn in the API's shape. Includes all calls and attempts as billed, also the manager's.
+    prompt_tokens = count("Input tokens of all calls of the turn.", of=total_of("input_tokens"))
+    completion_tokens = count("Output tokens of all calls of the turn.", of=total_of("output_tokens"))
     total_tokens = count(
-        "Tokens, input and output.",
+        "Input and output tokens.",
         of=lambda turn: turn["usage"]["input_tokens"] + turn["usage"]["output_tokens"],
     )
-    # A number, as brokers with this field send it.
+    # A number instead of our usual string, as in the answers of brokers.
     cost = stated(
         serializers.FloatField(
             allow_null=True, help_text="Cost of the turn in USD; null: no call is priced."
@@ -91,13 +91,13 @@ def usage_of(turn: Mapping[str, Any]) -> dict[str, Any]:
 
 @extend_schema_field({"type": "null"})
 class Nothing(serializers.JSONField):
-    """What OpenAI's shape has and we do not."""
+    """A field of OpenAI's shape that is always null here."""
 
 
 class AnswerShape(Shape):
-    role = one_of("Who speaks.", "assistant", of=lambda turn: "assistant")
+    role = one_of("Author of the message.", "assistant", of=lambda turn: "assistant")
     content = text(
-        "An agent's answer; of a room the synthesis, or the answers under their names. Markdown.",
+        "The agent's answer; of a room, the conclusion, or the answers under their agents' names. Markdown.",
         of=final_text,
         allow_blank=True,
     )
@@ -108,24 +108,24 @@ class ChoiceShape(Shape):
     message = part("The answer.", AnswerShape, of=lambda turn: turn)
     logprobs = stated(Nothing(help_text="Always null."), lambda turn: None)
     finish_reason = one_of(
-        "`length`: an answer reached its limit of tokens.", "stop", "length", of=finish_reason
+        "`length`: an answer reached its output limit.", "stop", "length", of=finish_reason
     )
 
 
 class Completion(NamedTuple):
     turn: Mapping[str, Any]
-    """As the API answers it."""
+    """In the API's shape."""
     model: str
     created: int
 
 
 class CompletionShape(Shape):
-    id = text("`chatcmpl-` and the id of the turn.", of=lambda answer: completion_id(answer.turn["id"]))
-    object = one_of("What this is.", "chat.completion", of=lambda answer: "chat.completion")
-    created = count("When the turn was accepted, in seconds since 1970 (UTC).")
-    model = text("The model as it was asked for.")
-    choices = parts("One.", ChoiceShape, of=lambda answer: [answer.turn])
-    usage = part("What the whole turn used.", CompletionUsageShape, of="turn")
+    id = text("`chatcmpl-` and the turn's id.", of=lambda answer: completion_id(answer.turn["id"]))
+    object = one_of("Type of the object.", "chat.completion", of=lambda answer: "chat.completion")
+    created = count("Time of acceptance, in seconds since 1970 (UTC).")
+    model = text("The requested model.")
+    choices = parts("Exactly one choice.", ChoiceShape, of=lambda answer: [answer.turn])
+    usage = part("Usage of the whole turn.", CompletionUsageShape, of="turn")
 
 
 class CompatibleModel(NamedTuple):
@@ -136,16 +136,16 @@ class CompatibleModel(NamedTuple):
 
 class CompatibleModelShape(Shape):
     id = text("`room:<name>-<start of its id>` or `agent:<key>`.")
-    object = one_of("What this is.", "model", of=lambda model: "model")
+    object = one_of("Type of the object.", "model", of=lambda model: "model")
     created = count("Seconds since 1970 (UTC).", of=lambda model: int(model.place.created_at.timestamp()))
-    owned_by = text("The id of the account.", of=lambda model: str(model.user.pk))
-    name = text("What the room or the agent is called.", of="place.name")
+    owned_by = text("The user's id.", of=lambda model: str(model.user.pk))
+    name = text("Name of the room or agent.", of="place.name")
 
 
 class CompatibleModelsShape(Shape):
     # Rendered from a list of `CompatibleModel`.
-    object = one_of("What this is.", "list", of=lambda models: "list")
-    data = parts("One's rooms and agents.", CompatibleModelShape, of=lambda models: models)
+    object = one_of("Type of the object.", "list", of=lambda models: "list")
+    data = parts("The user's rooms and agents.", CompatibleModelShape, of=lambda models: models)
 
 
 def completion_id(turn_id: object) -> str:

@@ -1,4 +1,4 @@
-"""From the events of a turn to the text of a completion: several may speak at once, a completion is one text."""
+"""Compose one text, the completion, from a turn's events: several agents may answer at the same time."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ ChannelText = tuple[Channel, str]
 
 @dataclass(slots=True)
 class Lane:
-    """A step, and what it has said that waits for the steps before it to be through."""
+    """A step, with the text that waits until the steps before it have ended."""
 
     name: str
     channel: Channel
-    """Where its text goes; what its model thought is always reasoning."""
+    """The channel of its text; its reasoning always goes to `reasoning_content`."""
     titled: bool
-    """Its name stands above its text."""
+    """Its text has a heading with its name."""
     waiting: list[ChannelText] = field(default_factory=list)
     blank: list[str] = field(default_factory=list)
-    """White space at its beginning: a step that says nothing else is no answer."""
+    """White space at its beginning, dropped if nothing follows: then there is no answer."""
     spoke: bool = False
     opened: bool = False
-    """Its name has been said."""
+    """Its heading has been sent."""
     held: list[str] | None = None
     """Text that may turn out to be a thought, until the step is over; None: all its text is what it seems."""
     over: bool = False
 
 
 class Composer:
-    """What a completion says: first come the steps that started first, live; those beside them when these are through.
+    """Yields the text of a completion: the first step live, parallel steps after those that started before them.
 
-    The answer is what `final_text` will be, as far as it is known by now: an agent's text, agents' texts under their
-    names, or the synthesis. All else (who is asked what, what specialists said to the manager, what models thought)
+    The content is a beginning of `final_text`: the agent's text, the agents' texts under their
+    names, or the synthesis. All else (the manager's decisions, the specialists' answers to it, the models' reasoning)
     is reasoning.
     """
 
@@ -51,13 +51,13 @@ class Composer:
         self.mode = mode
         self.unknown_models = unknown_models
         self.content = ""
-        """All that was said as content."""
+        """All content so far."""
         self._lanes: dict[str, Lane] = {}
         self._lost = False
-        """The turn went on elsewhere: what was said live may not be what it comes to."""
+        """Events were lost, so live content could differ from the final text and is no longer sent."""
 
     def feed(self, event: Mapping[str, Any]) -> Iterator[ChannelText]:
-        """Yield what an event adds."""
+        """Yield the pieces that an event adds."""
         for channel, text in self._pieces(event):
             if channel == "content":
                 if self._lost:
@@ -66,7 +66,7 @@ class Composer:
             yield channel, text
 
     def rest(self, turn: Mapping[str, Any]) -> str:
-        """Return what is still to be said of a turn that has ended; all of it, where something else was said."""
+        """Return the rest of an ended turn's final text; all of it if the content so far differs."""
         whole = final_text(turn)
         if whole.startswith(self.content):
             return whole[len(self.content) :]
@@ -122,7 +122,7 @@ class Composer:
             lane.waiting, lane.held = [], None
 
     def _drain(self) -> Iterator[ChannelText]:
-        """Yield what may be said now: of the first step all, of the next ones only once it is over."""
+        """Yield the text that can be sent now: all of the first step, then of the next ones if it has ended."""
         for step_id, lane in list(self._lanes.items()):
             for channel, text in lane.waiting:
                 if channel == lane.channel and lane.titled and not lane.opened:
@@ -136,12 +136,12 @@ class Composer:
             del self._lanes[step_id]
 
     def _before(self, channel: Channel) -> str:
-        """Return what parts an answer from the one above it."""
+        """Return the separator between an answer and the text before it."""
         return SEPARATOR if self.content or channel == "reasoning_content" else ""
 
 
 def said(lane: Lane, kind: str, text: str) -> list[ChannelText]:
-    """Return what a delta adds to a lane."""
+    """Return the pieces that a delta adds to a lane."""
     if kind == "reasoning":
         if lane.held == []:
             lane.held = None  # its server separates thoughts

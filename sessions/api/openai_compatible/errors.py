@@ -9,7 +9,7 @@ from django.http import JsonResponse
 from web.errors import PantheonError
 
 OPENAI_PREFIX = "/v1/"
-"""Where addresses begin whose answers OpenAI's clients read."""
+"""The prefix of the paths that answer in OpenAI's format."""
 
 TYPES = {
     401: "authentication_error",
@@ -17,7 +17,7 @@ TYPES = {
     403: "permission_error",
     429: "rate_limit_error",
 }
-"""HTTP status -> OpenAI's type of error; the rest is the request's fault or the server's."""
+"""HTTP status -> OpenAI's error type; other statuses get a type by their class, 4xx or 5xx."""
 
 
 def openai_error(error: dict[str, Any], status: int) -> dict[str, Any]:
@@ -33,18 +33,18 @@ def openai_error(error: dict[str, Any], status: int) -> dict[str, Any]:
 
 
 def sentence(error: dict[str, Any]) -> str:
-    """Return what went wrong, with what is said about each field: the shape has one message."""
+    """Return the error's message followed by those of its fields, because OpenAI's shape has only one."""
     fields = error["details"].get("fields", {})
     return " ".join([error["message"], *(text for texts in fields.values() for text in texts)])
 
 
 def param_of(details: dict[str, Any]) -> str | None:
-    """Return the parameter that an error is about."""
+    """Return the parameter that caused the error."""
     fields = list(details.get("fields", ()))
     return details.get("parameter") or (fields[0] if fields else None)
 
 
 def openai_error_response(error: PantheonError) -> JsonResponse:
-    """Render an error that no view of these handled."""
+    """Render an error of one of these paths that no view handled."""
     body = openai_error(error.as_dict()["error"], error.http_status)
     return JsonResponse(body, status=error.http_status, headers=error.headers)

@@ -1,4 +1,4 @@
-"""Read the body of `POST /v1/chat/completions`: what is honoured, what has no effect, and what is refused."""
+"""Parse the body of `POST /v1/chat/completions`: parameters are used, ignored or refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from web.errors import PantheonError, ValidationFailed
 SYSTEM_ROLES = ("system", "developer")
 MAX_TOKENS = 10_000_000
 MAX_MESSAGES = 2_000
-"""Each agent's prompt is built of all of them."""
+"""Bounds the work per agent, since each agent's prompt contains all messages."""
 MAX_SHOWN_CHARS = 500
 
 WITHOUT_EFFECT = frozenset(
@@ -23,7 +23,7 @@ WITHOUT_EFFECT = frozenset(
         *("reasoning_effort", "verbosity", "parallel_tool_calls"),
     }
 )
-"""Parameters that clients send by themselves, and that are the agents' own affair."""
+"""Ignored parameters: many clients send them by default, and agents have settings of their own."""
 
 DEFAULTS: dict[str, tuple[Any, ...]] = {
     "tools": ([],),
@@ -38,12 +38,12 @@ DEFAULTS: dict[str, tuple[Any, ...]] = {
     "service_tier": ("auto", "default"),
     "modalities": (["text"],),
 }
-"""Parameters that are not supported, with the values that ask for nothing else than what a turn does anyway."""
+"""Unsupported parameters, with the accepted values: those that change nothing."""
 
 MESSAGE_EXTRAS = frozenset(
     {"name", "reasoning_content", "reasoning", "reasoning_details", "annotations", "id"}
 )
-"""Fields of a message beside its text that clients send back, or that have no meaning here."""
+"""Ignored fields of a message: clients copy them from answers, or they have no meaning here."""
 EMPTY_EXTRAS: dict[str, tuple[Any, ...]] = {"tool_calls": ([],), "refusal": ("",)}
 
 HONOURED = frozenset(
@@ -56,7 +56,7 @@ HONOURED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class CompletionRequest:
-    """What a client asks for."""
+    """A parsed request."""
 
     model: str
     """`room:<id>` or `agent:<key>`."""
@@ -67,9 +67,9 @@ class CompletionRequest:
 
 
 def read_request(body: Any) -> CompletionRequest:
-    """Return what a body asks for; null is as good as absent.
+    """Parse a body; null counts as absent.
 
-    Raises `invalid_parameter` for what is not supported or malformed, ValidationFailed for a text that no turn takes.
+    Raises `invalid_parameter` for unsupported or malformed parameters, ValidationFailed for an invalid text.
     """
     if not isinstance(body, dict):
         refuse("messages", "The body must be a JSON object.")
@@ -78,10 +78,10 @@ def read_request(body: Any) -> CompletionRequest:
         if not is_one_of(given[name], DEFAULTS.get(name, ())):
             refuse(name, unsupported(name))
     if given.get("n", 1) != 1 or isinstance(given.get("n"), bool):
-        refuse("n", "There is one answer: n is 1.")
+        refuse("n", "n must be 1.")
     model = given.get("model")
     if not isinstance(model, str):
-        refuse("model", "model is room:<id> or agent:<key>.")
+        refuse("model", "model must be room:<id> or agent:<key>.")
     message, system, history = read_messages(given.get("messages"))
     return CompletionRequest(
         model=model,
@@ -104,9 +104,9 @@ def is_one_of(value: Any, values: tuple[Any, ...]) -> bool:
 
 def unsupported(name: str) -> str:
     if name not in DEFAULTS:
-        return f"{name} is not supported here. Leave it out."
+        return f"{name} is not supported. Leave it out."
     values = " or ".join(json.dumps(value) for value in DEFAULTS[name])
-    return f"{name} is not supported here. Leave it out, or send {values}."
+    return f"{name} is not supported. Leave it out, or send {values}."
 
 
 def refuse(parameter: str, message: str) -> NoReturn:
@@ -122,7 +122,7 @@ def readable(text: str) -> str:
 def boolean(values: dict[str, Any], name: str) -> bool:
     value = values.get(name, False)
     if not isinstance(value, bool):
-        refuse(name, f"{name} is true or false.")
+        refuse(name, f"{name} must be true or false.")
     return value
 
 
@@ -130,10 +130,10 @@ def include_usage_of(options: Any) -> bool:
     if options is None:
         return False
     if not isinstance(options, dict):
-        refuse("stream_options", "stream_options is an object.")
+        refuse("stream_options", "stream_options must be an object.")
     given = {name: value for name, value in options.items() if value is not None}
     for name in given.keys() - {"include_usage", "include_obfuscation"}:
-        refuse("stream_options", f"stream_options.{name} is not supported here.")
+        refuse("stream_options", f"stream_options.{name} is not supported.")
     return boolean(given, "include_usage")
 
 
@@ -141,31 +141,31 @@ def temperature_of(value: Any) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 2:
-        refuse("temperature", "temperature is a number from 0 to 2.")
+        refuse("temperature", "temperature must be a number from 0 to 2.")
     return float(value)
 
 
 def max_tokens_of(given: dict[str, Any]) -> int | None:
-    """Return the limit of each answer, by its new name or its old one; the smaller of both."""
+    """Return the output limit of each answer: the smaller of the parameter's new and old name."""
     limits = []
     for name in ("max_tokens", "max_completion_tokens"):
         value = given.get(name)
         if value is None:
             continue
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_TOKENS:
-            refuse(name, f"{name} is a whole number from 1 to {MAX_TOKENS}.")
+            refuse(name, f"{name} must be a whole number from 1 to {MAX_TOKENS}.")
         limits.append(value)
     return min(limits, default=None)
 
 
 def read_messages(messages: Any) -> tuple[str, str, tuple[ClientLine, ...]]:
-    """Return the last user message, the system messages as one text, and what was said before."""
+    """Return the last user message, the system messages as one text, and the messages before."""
     if not isinstance(messages, list) or not messages:
-        refuse("messages", "messages is a list with at least one message.")
+        refuse("messages", "messages must be a list with at least one message.")
     if len(messages) > MAX_MESSAGES:
         refuse(
             "messages",
-            f"There are {len(messages):,} messages; at most {MAX_MESSAGES:,} are taken. Send the newest.",
+            f"There are {len(messages):,} messages; at most {MAX_MESSAGES:,} are accepted. Send the newest.",
         )
     system: list[str] = []
     lines: list[ClientLine] = []
@@ -178,7 +178,7 @@ def read_messages(messages: Any) -> tuple[str, str, tuple[ClientLine, ...]]:
         else:
             lines.append(ClientLine("assistant", text))
     if not lines or lines[-1].role != "user":
-        refuse("messages", "The last message that is not the system's must be the user's.")
+        refuse("messages", "The last message, system messages aside, must be a user message.")
     asked = lines.pop().text
     if not asked.strip():
         raise ValidationFailed({"messages": ["Write a message."]})
@@ -189,24 +189,24 @@ def read_messages(messages: Any) -> tuple[str, str, tuple[ClientLine, ...]]:
 
 
 def read_message(place: int, message: Any) -> tuple[str, str]:
-    """Return the role and text of one message."""
+    """Return a message's role and text."""
     at = f"messages[{place}]"
     if not isinstance(message, dict):
         refuse("messages", f"{at} must be an object with role and content.")
     role = message.get("role")
     if role not in (*SYSTEM_ROLES, "user", "assistant"):
-        refuse("messages", f"{at}.role is system, developer, user or assistant.")
-    # Clients send answers back as they got them, with all that their package writes beside the text.
+        refuse("messages", f"{at}.role must be system, developer, user or assistant.")
+    # Clients send answers back as they received them, with further fields.
     extra = {name for name, value in message.items() if value is not None}
     for name in extra - {"role", "content"} - MESSAGE_EXTRAS:
         if not is_one_of(message[name], EMPTY_EXTRAS.get(name, ())):
-            refuse("messages", f"{at}.{name} is not supported here. Leave it out.")
+            refuse("messages", f"{at}.{name} is not supported. Leave it out.")
     content = message.get("content")
     if content is None and role == "assistant":
         content = ""
     text = "".join(read_parts(at, content)) if isinstance(content, list) else content
     if not isinstance(text, str):
-        refuse("messages", f"{at}.content is text, or a list of text parts.")
+        refuse("messages", f"{at}.content must be text or a list of text parts.")
     refuse_unstorable(at, text)
     return role, text
 
@@ -214,12 +214,12 @@ def read_message(place: int, message: Any) -> tuple[str, str]:
 def read_parts(at: str, parts: list[Any]) -> list[str]:
     for part in parts:
         if not isinstance(part, dict) or part.get("type") != "text" or not isinstance(part.get("text"), str):
-            refuse("messages", f"{at}.content has a part that is not text. Only text is supported here.")
+            refuse("messages", f"{at}.content has a part that is not text. Only text is supported.")
     return [part["text"] for part in parts]
 
 
 def refuse_unstorable(at: str, text: str) -> None:
-    """Refuse what no database stores: NUL, and lone surrogates. Raises ValidationFailed."""
+    """Raise ValidationFailed for characters that databases reject: NUL and lone surrogates."""
     if "\x00" in text:
         raise ValidationFailed({"messages": [f"{at}: Null characters are not allowed."]})
     try:

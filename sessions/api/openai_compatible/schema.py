@@ -1,4 +1,4 @@
-"""The shapes of the OpenAI-compatible endpoint, for the API's description."""
+"""OpenAPI schemas of the OpenAI-compatible endpoint."""
 
 from __future__ import annotations
 
@@ -21,19 +21,22 @@ OPENAI_ERROR = "OpenAiError"
 
 EXTRA_SCHEMAS[OPENAI_ERROR] = {
     "type": "object",
-    "description": "An error as OpenAI's clients read it.",
+    "description": "An error in OpenAI's format.",
     "required": ["error"],
     "properties": {
         "error": {
             "type": "object",
             "required": ["message", "type", "param", "code"],
             "properties": {
-                "message": {"type": "string", "description": "What went wrong and what to do, for people."},
+                "message": {
+                    "type": "string",
+                    "description": "What went wrong and how to fix it, for people.",
+                },
                 "type": {
                     "type": "string",
                     "description": "OpenAI's kind of error, such as `rate_limit_error`.",
                 },
-                "param": {"type": ["string", "null"], "description": "The parameter that it is about."},
+                "param": {"type": ["string", "null"], "description": "The parameter that caused it."},
                 "code": {"type": "string", "description": "What went wrong, for programs."},
             },
         }
@@ -41,7 +44,7 @@ EXTRA_SCHEMAS[OPENAI_ERROR] = {
 }
 
 CONTENT = {
-    "description": "Text, whole or in parts; null only of an assistant that said nothing.",
+    "description": "Text, or a list of text parts; null only for an assistant message without text.",
     "oneOf": [
         {"type": "string"},
         {"type": "null"},
@@ -62,10 +65,10 @@ MESSAGE = {
     "properties": {
         "role": {
             "enum": ["system", "developer", "user", "assistant"],
-            "description": "The last message that is not system or developer is the user's, and the turn.",
+            "description": "The last message other than system and developer must be the user's: it starts the turn.",
         },
         "content": CONTENT,
-        **{name: {"description": "Without effect."} for name in sorted(MESSAGE_EXTRAS)},
+        **{name: {"description": "Ignored."} for name in sorted(MESSAGE_EXTRAS)},
         **{
             name: {"enum": [*values, None], "description": "Not supported."}
             for name, values in EMPTY_EXTRAS.items()
@@ -80,40 +83,46 @@ COMPLETION_REQUEST: dict[str, Any] = {
     "properties": {
         "model": {
             "type": "string",
-            "description": "A room or an agent, as in GET /v1/models. `room:<id>` also works.",
+            "description": "A room or an agent, as listed by GET /v1/models. `room:<id>` also works.",
         },
         "messages": {
             "type": "array",
             "minItems": 1,
             "maxItems": MAX_MESSAGES,
             "items": MESSAGE,
-            "description": "The conversation, oldest first; system messages stand after the agents' role prompts.",
+            "description": "The conversation, oldest first; system messages are appended to the agents' instructions.",
         },
-        "stream": {"type": ["boolean", "null"], "description": "Answer with chunks as they come."},
+        "stream": {"type": ["boolean", "null"], "description": "Stream the answer in chunks."},
         "stream_options": {
             "type": ["object", "null"],
             "additionalProperties": False,
             "properties": {
-                "include_usage": {"type": ["boolean", "null"], "description": "Usage in a last chunk."},
-                "include_obfuscation": {"description": "Without effect."},
+                "include_usage": {
+                    "type": ["boolean", "null"],
+                    "description": "Add a last chunk with the usage.",
+                },
+                "include_obfuscation": {"description": "Ignored."},
             },
-            "description": "Of a stream.",
+            "description": "Options for `stream`.",
         },
         "temperature": {
             "type": ["number", "null"],
             "minimum": 0,
             "maximum": 2,
-            "description": "Of each answer, in place of the agents' own.",
+            "description": "Temperature of each answer; overrides that of the agents.",
         },
         "max_tokens": {
             **TOKENS,
-            "description": "Tokens of each answer, at most; never more than an agent's limit.",
+            "description": "Maximum output tokens of each answer; an agent's lower limit still applies.",
         },
-        "max_completion_tokens": {**TOKENS, "description": "The same by its newer name."},
-        "n": {"enum": [1, None], "description": "There is one answer."},
-        **{name: {"description": "Without effect."} for name in sorted(WITHOUT_EFFECT)},
+        "max_completion_tokens": {
+            **TOKENS,
+            "description": "Same as `max_tokens`; of both, the lower counts.",
+        },
+        "n": {"enum": [1, None], "description": "Only 1 is supported."},
+        **{name: {"description": "Ignored."} for name in sorted(WITHOUT_EFFECT)},
         **{
-            name: {"enum": [*values, None], "description": "Only what means the default."}
+            name: {"enum": [*values, None], "description": "Not supported; only the default is accepted."}
             for name, values in DEFAULTS.items()
         },
     },
@@ -126,9 +135,9 @@ CHUNK: dict[str, Any] = {
     "required": ["data"],
     "properties": {"data": {"type": "string", "description": "The chunk as JSON, or `[DONE]`."}},
 }
-CHUNKS = """With `stream`: chunks as in OpenAI's API, then `data: [DONE]`. What a room's steps say on the way to the
-answer comes as `reasoning_content`. With `stream_options.include_usage` the last chunk has the usage of the whole turn.
-An error after the head is a chunk with `error`."""
+CHUNKS = """With `stream`: chunks as in OpenAI's API, then `data: [DONE]`. Until then, text of a room's
+steps is sent as `reasoning_content`. With `stream_options.include_usage` the last chunk has the usage of the whole turn.
+An error after the response has started is a chunk with `error`."""
 
 COMPLETION_ANSWERS: dict[Any, Any] = {
     (200, "application/json"): OpenApiResponse(CompletionShape, description="The answer."),

@@ -64,7 +64,7 @@ def unknown_models(turn: Turn) -> set[str]:
 
 
 async def stream_words(turn: Turn, chunks: Chunks, composer: Composer) -> AsyncIterator[str]:
-    """Yield what is said until the turn ends, with keep-alive comments."""
+    """Yield the chunks of a turn's text until it ends, with keep-alive comments."""
     spoke_at = time.monotonic()
     async for entry in read_events(turn.pk, 0, is_running=not turn.is_final):
         for channel, text in composer.feed(json.loads(entry.data)) if entry is not None else ():
@@ -76,15 +76,17 @@ async def stream_words(turn: Turn, chunks: Chunks, composer: Composer) -> AsyncI
 
 
 def error_of(body: dict[str, Any]) -> PantheonError | None:
-    """Return why there is no answer, None where there is one."""
+    """Return the error if there is no answer, else None."""
     if body["status"] == Turn.Status.FAILED:
         return turn_error(body, {})
     return still_running(body["id"]) if body["status"] in Turn.ACTIVE else None
 
 
 def still_running(turn_id: str) -> PantheonError:
-    """Return the error of a server that stops while a turn runs, which goes on elsewhere."""
-    message = f"The server is being restarted. The turn goes on: GET /api/v1/turns/{turn_id} has its answer."
+    """Return the error for a turn that continues elsewhere because this server stops."""
+    message = (
+        f"The server is being restarted. The turn continues: GET /api/v1/turns/{turn_id} has its answer."
+    )
     return PantheonError("unavailable", message, {"turn_id": turn_id})
 
 
@@ -107,7 +109,7 @@ class Chunks:
         return self._choice({}, reason)
 
     def usage(self, usage: dict[str, Any]) -> str:
-        """Return the chunk after the last choice, as `include_usage` asks for."""
+        """Return the chunk for `include_usage`, which follows the last choice."""
         return wire({**self._head, "choices": [], "usage": usage})
 
     def _choice(self, delta: dict[str, str], reason: str | None) -> str:

@@ -1,4 +1,4 @@
-"""`GET /v1/models` and `POST /v1/chat/completions`, for whatever speaks to OpenAI."""
+"""`GET /v1/models` and `POST /v1/chat/completions`, for clients of OpenAI's API."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ class OpenAiView(AsyncAPIView):
         error = response.data["error"]
         response.data = openai_error(error, response.status_code)
         if error["code"] == "idempotency_mismatch":
-            # OpenAI's clients repeat a request after a 409; this one would be refused again.
+            # OpenAI's clients retry after a 409; this request would be refused again.
             response["x-should-retry"] = "false"
         return response
 
 
 class CompatibleModelsView(OpenAiView):
-    """One's rooms and agents, as the models that one can ask: of each the newest, as many as one may have."""
+    """The user's rooms and agents as models: the newest of each, up to the maximum per person."""
 
     @operation("List my rooms and agents as models", answers=CompatibleModelsShape)
     def get(self, request: Request) -> Response:
@@ -79,7 +79,7 @@ class CompatibleModelsView(OpenAiView):
 
 
 class CompatibleModelView(OpenAiView):
-    """One room or agent, by its name as a model."""
+    """A room or agent, by its name as a model."""
 
     @extend_schema(operation_id="v1_model_retrieve")
     @operation(
@@ -91,12 +91,12 @@ class CompatibleModelView(OpenAiView):
 
 
 class CompletionsView(LimitedAsTurns, OpenAiView):
-    """Each request is a turn in a session of its own, which lists do not show."""
+    """Each request is a turn in a new session, which lists do not show."""
 
     write_scope = ApiToken.Scope.CHAT
 
     @operation(
-        "Ask a room or an agent as OpenAI's models are asked",
+        "Send messages to a room or an agent in OpenAI's format",
         request={"application/json": COMPLETION_REQUEST},
         parameters=WRITTEN,
         answers=COMPLETION_ANSWERS,
@@ -137,7 +137,7 @@ class CompletionsView(LimitedAsTurns, OpenAiView):
 
 
 def place_of(user: User, model: str) -> Room | Agent:
-    """Return whom a model's name means. Raises NotFound, also for a room or an agent of somebody else."""
+    """Return the room or agent with this model name. Raises `not_found`, also for those of other users."""
     try:
         if model.startswith(ROOM):
             return access_room_by_name(user, model.removeprefix(ROOM))
@@ -147,13 +147,13 @@ def place_of(user: User, model: str) -> Room | Agent:
         pass
     raise PantheonError(
         "not_found",
-        "There is no such model, or it is not yours: GET /v1/models lists your rooms and agents.",
+        "Model not found. GET /v1/models lists your rooms and agents.",
         {"parameter": "model"},
     )
 
 
 def with_headers(error: PantheonError, turn: dict[str, Any], headers: dict[str, str]) -> PantheonError:
-    """Return an error that leads to its turn, and that keeps clients from paying for another one."""
+    """Add headers to an error: the turn's URL, and no retry if the turn had costs or still runs."""
     if turn["usage"]["calls"] or turn["status"] in Turn.ACTIVE:
         headers = {**headers, "x-should-retry": "false"}
     error.headers = headers

@@ -22,11 +22,11 @@ SCRUB_LATER = "Readers of the database kept its -wal file, which may contain del
 
 
 class Command(BaseCommand):
-    help = "Erase a person with all that they wrote. The ledger keeps ids and amounts, without names."
+    help = "Erase a person and everything they wrote. The ledger keeps ids and amounts, without names."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("email")
-        parser.add_argument("--yes", action="store_true", help="do it: it cannot be undone")
+        parser.add_argument("--yes", action="store_true", help="confirm: this cannot be undone")
         parser.add_argument(
             "--wait-s", type=float, default=60.0, help="seconds to wait for running turns (60)"
         )
@@ -34,7 +34,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         user = person_of(options["email"])
         if not options["yes"]:
-            raise CommandError(f"Erasing {user.email} cannot be undone. Say --yes to do it.")
+            raise CommandError(f"Erasing {user.email} cannot be undone. Add --yes to confirm.")
         try:
             user_stop(user=user)
             wait_for_turns(user, options["wait_s"])

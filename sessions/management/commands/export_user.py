@@ -13,11 +13,11 @@ from sessions.selectors.person import person_json
 
 
 class Command(BaseCommand):
-    help = "Write everything that is kept of a person as JSON."
+    help = "Write everything stored about a person as JSON."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("email")
-        parser.add_argument("--output", type=Path, help="the file to write; default: standard output")
+        parser.add_argument("--output", type=Path, help="output file; default: standard output")
 
     def handle(self, *args: Any, **options: Any) -> None:
         user = person_of(options["email"])

@@ -13,13 +13,13 @@ from sessions.live.runtime import runtime
 
 class Command(BaseCommand):
     help = (
-        "Run turns to their end whose process is gone. What was answered is not asked again. Safe while servers run; "
-        "they recover turns by themselves."
+        "Finish turns whose process is gone, without repeating calls that were answered. Safe while servers run; "
+        "they also recover turns on their own."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--timeout-s", type=float, default=900.0, metavar="S", help="give up after so long (900)"
+            "--timeout-s", type=float, default=900.0, metavar="S", help="seconds until giving up (900)"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -33,5 +33,5 @@ class Command(BaseCommand):
         self.stdout.write(f"{count} turn{'' if count == 1 else 's'} recovered")
         if recovery.submitted:
             raise CommandError(
-                f"The time is over: {len(recovery.submitted)} not finished, given back to be run."
+                f"Timed out: {len(recovery.submitted)} not finished; other processes will continue them."
             )

@@ -11,8 +11,8 @@ from sessions.services.messages import messages_render
 
 class Command(BaseCommand):
     help = (
-        "Render answers whose stored HTML is missing or of an earlier version, after an upgrade. Pages work without "
-        "it, and render those answers at each view. May run while Pantheon does, and be stopped at any time."
+        "After an upgrade, render answers whose stored HTML is missing or from an earlier version. Otherwise pages "
+        "render them at each view. Can run while Pantheon runs, and can be interrupted."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
