@@ -35,7 +35,7 @@ class NewestFirst(CursorPagination):
         if not is_number or not 1 <= int(text) <= self.max_page_size:
             raise PantheonError(
                 "invalid_parameter",
-                f"limit is a whole number from 1 to {self.max_page_size}.",
+                f"limit must be a whole number from 1 to {self.max_page_size}.",
                 {"parameter": "limit"},
             )
         return int(text)

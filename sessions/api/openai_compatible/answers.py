@@ -18,18 +18,18 @@ SEPARATOR = "\n\n"
 
 
 def final_text(turn: Mapping[str, Any]) -> str:
-    """Return what a turn (as the API shows it) answers.
+    """Return the answer of a turn in the API's shape.
 
-    An agent alone: its answer. A room: the synthesis; without a whole one, what there is of it and the answers
-    under their names.
+    Of an agent alone: its answer. Of a room: the complete synthesis; else the incomplete one, if any, and the answers
+    under their agents' names.
     """
-    said = [message for message in turn["messages"] if message["text"].strip()]
+    messages = [message for message in turn["messages"] if message["text"].strip()]
     if MODES[turn["mode"]].alone:
-        return SEPARATOR.join(message["text"] for message in said)
-    syntheses = [message for message in said if message["role"] == Message.Role.MANAGER]
+        return SEPARATOR.join(message["text"] for message in messages)
+    syntheses = [message for message in messages if message["role"] == Message.Role.MANAGER]
     if syntheses and syntheses[-1]["status"] == Message.Status.COMPLETE:
         return str(syntheses[-1]["text"])
-    answers = [message for message in said if message["role"] == Message.Role.AGENT]
+    answers = [message for message in messages if message["role"] == Message.Role.AGENT]
     parts = [message["text"] for message in syntheses]
     parts += [heading(message["agent_name"]) + message["text"] for message in answers]
     return SEPARATOR.join(parts)

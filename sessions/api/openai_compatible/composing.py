@@ -30,23 +30,21 @@ class Lane:
     opened: bool = False
     """Its heading has been sent."""
     held: list[str] | None = None
-    """Text that may turn out to be a thought, until the step is over; None: all its text is what it seems."""
+    """Text that may turn out to be a thought, until the step ends; None: all text is passed on at once."""
     over: bool = False
 
 
 class Composer:
     """Yields the text of a completion: the first step live, parallel steps after those that started before them.
 
-    The content is a beginning of `final_text`: the agent's text, the agents' texts under their
-    names, or the synthesis. All else (the manager's decisions, the specialists' answers to it, the models' reasoning)
-    is reasoning.
+    The content is a beginning of `final_text`: the agent's text, the agents' texts under their names, or the synthesis.
+    All else (the manager's decisions, the specialists' answers, the models' reasoning) is `reasoning_content`.
     """
 
     def __init__(self, mode: Mode, *, unknown_models: Collection[str] = ()) -> None:
         """`unknown_models`: aliases of models whose text may begin with a thought that has only a closing tag.
 
-        What was said as content cannot be taken back: their text waits for its end, unless their server separates
-        thoughts from it.
+        Their text is held until its end, because content cannot be taken back, unless their server separates thoughts.
         """
         self.mode = mode
         self.unknown_models = unknown_models
@@ -82,7 +80,7 @@ class Composer:
             case "step.started":
                 yield from self._start(event)
             case "step.delta" if lane is not None:
-                lane.waiting += said(lane, event["kind"], event["text"])
+                lane.waiting += delta_texts(lane, event["kind"], event["text"])
                 yield from self._drain()
             case "step.completed" if lane is not None:
                 lane.over = True
@@ -107,14 +105,14 @@ class Composer:
             held=[] if is_unknown else None,
         )
         if not self.mode.alone:
-            doing = "answers" if event["purpose"] == Purpose.REPLY else "puts the answers together"
+            doing = "answers" if event["purpose"] == Purpose.REPLY else "writes the conclusion"
             yield (
                 "reasoning_content",
                 f"\n{event['agent_name'] or 'The manager'} {doing} ({event['model']}).\n",
             )
 
     def _forget(self, turn: Mapping[str, Any]) -> None:
-        """Drop what waits: the snapshot of a turn has it. Its steps that go on may still think."""
+        """Drop waiting text, which the snapshot contains. Open steps stay for their further reasoning."""
         self._lost = True
         open_steps = {step["step_id"] for step in turn["steps"] if step["status"] == "started"}
         self._lanes = {step_id: lane for step_id, lane in self._lanes.items() if step_id in open_steps}
@@ -140,7 +138,7 @@ class Composer:
         return SEPARATOR if self.content or channel == "reasoning_content" else ""
 
 
-def said(lane: Lane, kind: str, text: str) -> list[ChannelText]:
+def delta_texts(lane: Lane, kind: str, text: str) -> list[ChannelText]:
     """Return the pieces that a delta adds to a lane."""
     if kind == "reasoning":
         if lane.held == []:
@@ -166,13 +164,13 @@ def released(lane: Lane) -> list[ChannelText]:
 def routing_notice(event: Mapping[str, Any]) -> str:
     """Return a decision of the manager as a sentence."""
     if event["action"] == "synthesize":
-        asked = "enough has been said"
+        sentence = "concludes"
     else:
         chosen = [
             f"@{selection['agent_key']}"
             + (f" ({selection['instruction']})" if selection["instruction"] else "")
             for selection in event["selections"]
         ]
-        asked = f"asks {', '.join(chosen)}" if chosen else "asks nobody again"
+        sentence = f"asks {', '.join(chosen)}" if chosen else "asks no new question"
     reason = f" {event['reason']}" if event["reason"] else ""
-    return f"\nRound {event['round']}: {asked}.{reason}\n"
+    return f"\nRound {event['round']}: {sentence}.{reason}\n"

@@ -110,7 +110,7 @@ def unsupported(name: str) -> str:
 
 
 def refuse(parameter: str, message: str) -> NoReturn:
-    """Refuse a parameter by its name, which the client chose: it may be long, and no text that UTF-8 can carry."""
+    """Raise `invalid_parameter`. The client's name for it may be long, or have surrogates that UTF-8 cannot encode."""
     raise PantheonError("invalid_parameter", readable(message), {"parameter": readable(parameter)})
 
 
@@ -179,13 +179,13 @@ def read_messages(messages: Any) -> tuple[str, str, tuple[ClientLine, ...]]:
             lines.append(ClientLine("assistant", text))
     if not lines or lines[-1].role != "user":
         refuse("messages", "The last message, system messages aside, must be a user message.")
-    asked = lines.pop().text
-    if not asked.strip():
+    question = lines.pop().text
+    if not question.strip():
         raise ValidationFailed({"messages": ["Write a message."]})
-    if len(asked) > Message.MAX_CHARS:
+    if len(question) > Message.MAX_CHARS:
         raise ValidationFailed({"messages": [f"A message has at most {Message.MAX_CHARS} characters."]})
-    said = tuple(line for line in lines if line.text.strip())
-    return asked, "\n\n".join(text for text in system if text.strip()), said
+    history = tuple(line for line in lines if line.text.strip())
+    return question, "\n\n".join(text for text in system if text.strip()), history
 
 
 def read_message(place: int, message: Any) -> tuple[str, str]:

@@ -135,9 +135,9 @@ CHUNK: dict[str, Any] = {
     "required": ["data"],
     "properties": {"data": {"type": "string", "description": "The chunk as JSON, or `[DONE]`."}},
 }
-CHUNKS = """With `stream`: chunks as in OpenAI's API, then `data: [DONE]`. Until then, text of a room's
-steps is sent as `reasoning_content`. With `stream_options.include_usage` the last chunk has the usage of the whole turn.
-An error after the response has started is a chunk with `error`."""
+CHUNKS = """With `stream`: chunks as in OpenAI's API, then `data: [DONE]`. Text of a room's steps that is not part of
+the answer is sent as `reasoning_content`. With `stream_options.include_usage` the last chunk has the usage of the whole
+turn. An error after the response has started is a chunk with `error`."""
 
 COMPLETION_ANSWERS: dict[Any, Any] = {
     (200, "application/json"): OpenApiResponse(CompletionShape, description="The answer."),
