@@ -130,8 +130,8 @@ async def test_a_killed_connection_loses_nothing(server, writing, reading, turn_
             await asyncio.to_thread(until, lambda: client.client_kill_filter(_type="pubsub") == 1)
             await asyncio.to_thread(write, writing, turn_id, *range(start, start + 20))
     assert seqs(await reader) == list(range(1, 62))
-    assert "events cannot be followed" in caplog.text
-    assert "events are followed again" in caplog.text
+    assert "event channel lost" in caplog.text
+    assert "event channel connected again" in caplog.text
 
 
 async def test_a_connection_that_hangs_is_replaced(server, writing, turn_id) -> None:

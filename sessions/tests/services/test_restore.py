@@ -89,7 +89,7 @@ def test_an_agent_whose_key_is_taken_waits(alice) -> None:
     ana = make_agent(alice, "ana")
     agent_delete(agent=ana)
     other = agent_create(owner=alice, key="ana", name="Another")
-    with pytest.raises(PantheonError, match="You have another agent @ana by now") as refused:
+    with pytest.raises(PantheonError, match="You have another agent @ana now") as refused:
         agent_restore(agent=ana)
     assert refused.value.code == "agent_key_taken"
     assert alive(Agent) == {other}
@@ -143,7 +143,7 @@ def test_what_stands_in_the_way_is_said_on_the_list(alice) -> None:
     make_agent(alice, "ana")
     client = browser(alice)
     refused = client.post(reverse("agent-restore", args=[ana.pk]), follow=True)
-    assert "You have another agent @ana by now" in text_of(refused)
+    assert "You have another agent @ana now" in text_of(refused)
     refused = client.post(reverse("session-restore", args=[session.pk]), follow=True)
     assert "Restore the room “Board” first" in text_of(refused)
 
