@@ -55,7 +55,7 @@ class Composer:
         """Events were lost, so live content could differ from the final text and is no longer sent."""
 
     def feed(self, event: Mapping[str, Any]) -> Iterator[ChannelText]:
-        """Yield the pieces that an event adds."""
+        """Yield the texts that an event adds."""
         for channel, text in self._pieces(event):
             if channel == "content":
                 if self._lost:
@@ -139,7 +139,7 @@ class Composer:
 
 
 def delta_texts(lane: Lane, kind: str, text: str) -> list[ChannelText]:
-    """Return the pieces that a delta adds to a lane."""
+    """Return the texts that a delta adds to a lane."""
     if kind == "reasoning":
         if lane.held == []:
             lane.held = None  # its server separates thoughts
@@ -156,9 +156,9 @@ def delta_texts(lane: Lane, kind: str, text: str) -> list[ChannelText]:
 
 
 def released(lane: Lane) -> list[ChannelText]:
-    """Return the text that a lane has held: its step is over, so it is the answer."""
+    """Return the held text of a lane whose step has ended: it is the answer."""
     text, lane.held = "".join(lane.held or ()), None
-    return said(lane, "text", text) if text else []
+    return delta_texts(lane, "text", text) if text else []
 
 
 def routing_notice(event: Mapping[str, Any]) -> str:

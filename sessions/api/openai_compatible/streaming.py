@@ -58,7 +58,7 @@ async def stream_chunks(turn: Turn, *, model: str, include_usage: bool) -> Async
 
 
 def unknown_models(turn: Turn) -> set[str]:
-    """Return the aliases of the turn's models whose text may begin with a thought, for all that is known by now."""
+    """Return the aliases of the turn's models of which it is unknown whether their text begins with a thought."""
     models = [*(agent["model"] for agent in turn.snapshot["roster"]), turn.snapshot["manager"]]
     return {model["alias"] for model in models if model and model.get("opens_in_thought", False) is None}
 
