@@ -41,6 +41,7 @@ def sums_of(events: Iterable[UsageEvent]) -> dict[tuple[Any, ...], list[int]]:
         cost = event.cost_pico or 0
         estimated = cost if event.source == UsageEvent.Source.ESTIMATED else 0
         is_call, had_cost = event.corrects_id is None, event.cost_before_pico is not None
+        # The correction of an unpriced call takes it off their number: -1.
         unpriced = int(event.cost_pico is None) if is_call else int(had_cost) - 1
         corrected = cost if had_cost else 0
         tokens = (getattr(event, name) for name in TOKENS)
@@ -71,7 +72,7 @@ def sums_add(sums: dict[tuple[Any, ...], list[int]]) -> None:
     # Two statements, daily rows first: `rollup_rebuild` locks the tables in this order too.
     for statement in (
         (f"INSERT INTO {_daily()} ({COLUMNS}) VALUES {values} {_upsert(_daily(), KEY, SUMS)}", params),
-        # WHERE TRUE, because SQLite would parse ON CONFLICT as the ON of a join.
+        # WHERE TRUE, because SQLite would parse ON CONFLICT as the ON of a join. ORDER BY is the order of the locks.
         (
             f"INSERT INTO {_total()} ({TOTAL_COLUMNS}) WITH added ({COLUMNS}) AS (VALUES {values}) "
             f"SELECT * FROM ({totals_of('added', CUTS)}) AS totals WHERE TRUE ORDER BY {', '.join(TOTAL_KEY)} "
@@ -116,7 +117,7 @@ MONDAY = {
     "postgresql": "(day - (EXTRACT(isodow FROM day)::integer - 1))",
     "sqlite": "date(day, 'weekday 0', '-6 days')",
 }
-"""SQL of the first day of a day's week."""
+"""SQL of the first day of a day's week. SQLite's `weekday 0` is the next Sunday, or the day itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +142,7 @@ def rollup_rebuild(*, day: dt.date, with_week: bool = True) -> RebuiltDay:
     Nothing else is locked, so this cannot deadlock.
     """
     with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
+        if connection.vendor == "postgresql":  # SQLite has one writer at a time
             # This mode does not block readers. Commits lock the tables in this order too.
             cursor.execute(f"LOCK TABLE {_daily()}, {_total()} IN SHARE ROW EXCLUSIVE MODE")
         wrong = rollup_wrong_rows(day=day, with_week=with_week)
@@ -194,6 +195,7 @@ def _count_different(
 ) -> int:
     """Return for how many keys the rows of two queries differ."""
     columns = ", ".join(key)
+    # In both directions, since EXCEPT finds only rows of its left side; by key, since a wrong row is on both sides.
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT COUNT(*) FROM (SELECT {columns} FROM ("

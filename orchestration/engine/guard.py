@@ -101,6 +101,7 @@ class SpeakerGuard:
         if not self._may_open:
             self._passing = True
             return
+        # Chinese and Japanese texts use the full-width colon.
         line = self._line.replace("：", ":")
         name = next((name for opening, name in self._openings if line.startswith(opening)), "")
         if not name:
@@ -115,6 +116,8 @@ class SpeakerGuard:
 
     @property
     def _may_open(self) -> bool:
+        # Models that continue the conversation do so in a new paragraph. Without the other conditions, answers that
+        # quote or list what members think would be cut.
         return (
             bool(self._last_line)
             and self._is_after_blank

@@ -62,6 +62,7 @@ class Follower:
         """Follow forever."""
         while True:
             self.progress_s = time.monotonic()
+            # Not from the pool: a subscribed connection cannot run commands, and this one is never returned.
             connection = self._commands.connection_pool.make_connection()
             try:
                 await connection.connect()
@@ -71,6 +72,7 @@ class Follower:
             except Exception:  # the readers of all turns depend on this loop
                 log.exception("reading the event channel failed")
             finally:
+                # Without waiting for the socket to close: the connection may be dead.
                 await connection.disconnect(nowait=True)
             self._wake(self.tails.note_disconnected())
             await asyncio.sleep(RETRY_S)
@@ -88,6 +90,7 @@ class Follower:
             if now >= ticked_s + TICK_S:
                 ticked_s = now
                 await self._tick(connection, now)
+            # A timer instead of `wait_for`, which would cancel the wait and so could lose a change.
             timer = self._loop.call_later(TICK_S, self._changed.set)
             await self._changed.wait()
             timer.cancel()
@@ -117,6 +120,7 @@ class Follower:
     async def _receive(self, connection: AbstractConnection) -> None:
         """Process messages until the connection ends."""
         while True:
+            # No timeout: silence is normal, and `_tick` closes a connection that does not answer.
             reply = await connection.read_response(
                 timeout=math.inf, disconnect_on_error=False, push_request=True
             )

@@ -123,6 +123,7 @@ class Publisher:
                 return
             published = self._published.setdefault(turn_id, PublishedLog())
             self._queue.append(QueuedEntry(turn_id, entry, published.add(entry, max_bytes)))
+            # Only the first entry wakes the loop, which then sends everything that has been queued meanwhile.
             first = len(self._queue) == 1
         if first:
             call_on(self._loop, self._has_work.set)
@@ -216,6 +217,7 @@ class Publisher:
                 pipe.expire(key, KEPT_AFTER_END_S if item.entry.is_terminal else ABANDONED_AFTER_S)
                 queued_entries.append(None)
         vanished = set()
+        # Errors are read one by one: an entry that Redis rejects as stale says nothing about the others.
         for queued, reply in zip(queued_entries, await pipe.execute(raise_on_error=False), strict=True):
             if isinstance(reply, Exception):
                 if queued is None or not is_stale(reply):

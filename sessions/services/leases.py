@@ -119,6 +119,7 @@ def journal_take_over(turn: Any, prices: Prices) -> tuple[list[Call], TurnFunds 
     if turn.claim == 1:
         return [], turn_funds_open(turn_id=turn.pk, held_pico=turn.held_pico, prices=prices)
     with transaction.atomic(durable=True):
+        # Otherwise a runner whose claim was taken meanwhile would close the open calls of its successor.
         turn_fence(turn_id=turn.pk, claim=turn.claim)
         lost = calls_used(calls_interrupt(turn_id=turn.pk), prices)
         calls = list(turn.calls.order_by("number"))
@@ -165,6 +166,7 @@ def turns_hand_over(*, runner_id: uuid.UUID, received: dict[uuid.UUID, int]) -> 
     turn_ids = list(
         Turn.objects.filter(runner_id=runner_id, status=Turn.Status.RUNNING).values_list("pk", flat=True)
     )
+    # The condition again: a turn whose lease has expired may have been claimed by another runner since.
     Turn.objects.filter(pk__in=turn_ids, runner_id=runner_id, status=Turn.Status.RUNNING).update(
         status=Turn.Status.QUEUED,
         handovers=F("handovers") + 1,
@@ -183,6 +185,7 @@ def turns_to_recover() -> list[uuid.UUID]:
         .order_by("created_at")
         .values_list("pk", flat=True)
     )
+    # Without a lock: two processes may dispatch the same turn, and its claim lets only one of them run it.
     waiting = list(
         Turn.objects.filter(status=Turn.Status.QUEUED, dispatch_after__lte=Now()).order_by("created_at")
     )

@@ -80,6 +80,7 @@ def turn_commit(
     """
     now = timezone.now()
     turn_id, payer = claimed.turn_id, claimed.payer
+    # First: it locks the turn's row, so that a runner that has lost its claim stops before it writes anything.
     turn: Any = MAKE_FINAL.returning(
         turn_id=turn_id,
         held_claim=claimed.claim,

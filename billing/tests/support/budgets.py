@@ -7,7 +7,7 @@ from typing import Any
 
 from accounts.models import User
 from billing.days import utc_today
-from billing.models import Budget, BudgetNotice, BudgetPeriod
+from billing.models import Budget, BudgetPeriod
 from billing.services.budgets import budget_save
 from billing.services.spending import notices_add
 
@@ -31,8 +31,3 @@ def spend(budget: Budget, cents: int, *, by: User | None = None, held_cents: int
     period.save()
     notices_add([(budget, period.pk, before, period.spent_pico)])
     return period
-
-
-def noted_thresholds(budget: Budget) -> list[int]:
-    notices = BudgetNotice.objects.filter(period__budget=budget)
-    return sorted(notices.values_list("threshold", flat=True))
