@@ -100,7 +100,6 @@ def request_body(request: ModelRequest, host: str) -> dict[str, Any]:
     body: dict[str, Any] = {
         "model": model.model_id,
         "messages": [*([{"role": "system", "content": system}] if system else []), *messages],
-        **output_limit(request, host),
         "stream": "stream" not in refused,
     }
     if body["stream"]:
@@ -121,15 +120,19 @@ def request_body(request: ModelRequest, host: str) -> dict[str, Any]:
         if model.prompt_caching and request.cache_key:
             # Hashed: the provider needs no ids of ours.
             body["prompt_cache_key"] = hashlib.sha256(request.cache_key.encode()).hexdigest()[:32]
-    return {name: value for name, value in body.items() if name == "stream" or name not in refused}
+    accepted = {name: value for name, value in body.items() if name == "stream" or name not in refused}
+    return {**accepted, **output_limit(request, host)}
 
 
 def output_limit(request: ModelRequest, host: str) -> dict[str, int]:
-    """Return the limit under the name that the server takes; nothing if it has refused both."""
+    """Return the limit under the name that the server takes.
+
+    If it has refused both, under the first all the same: a call without a limit could cost more than is held for it.
+    """
     own = OPENAI_HOSTS.search(host) or REASONING_MODELS.match(request.model.model_id)
     names = ("max_completion_tokens", "max_tokens") if own else ("max_tokens", "max_completion_tokens")
-    name = next((name for name in names if name not in request.model.unsupported), None)
-    return {name: request.max_output_tokens} if name else {}
+    name = next((name for name in names if name not in request.model.unsupported), names[0])
+    return {name: request.max_output_tokens}
 
 
 def is_strict(schema: Any) -> bool:

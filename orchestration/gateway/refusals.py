@@ -13,7 +13,7 @@ from typing import Any
 from orchestration.engine.specs import ModelSpec
 from orchestration.gateway.error_bodies import ErrorFacts, facts_of
 from orchestration.gateway.overflows import Overflow, overflow_of
-from orchestration.gateway.request_fields import FIELDS, field_named
+from orchestration.gateway.request_fields import FIELDS, field_named, is_out_of_range
 
 STATUS_OF_CODE: Mapping[str, int] = {
     # OpenAI, "Error codes"; Anthropic, "Errors". Compatible servers pass these on.
@@ -176,6 +176,12 @@ def refusal_of(
     if meant == 413:
         return _too_long(Overflow(), model)
     if meant in (400, 404, 405, 415, 422, 500, 501) and (name := field_named(facts.paths, text, sent)):
+        if is_out_of_range(name, f"{text} {' '.join(facts.codes)}"):
+            # One user's own value: the field stays in everybody's requests.
+            sentence = (
+                f"The provider {model.provider} does not accept this value of {name} for {model.model_id}."
+            )
+            return Refusal("provider_error", f"{sentence} Set another.", False)
         code = next((code for code in facts.codes if re.fullmatch(r"[a-z_]{4,40}", code)), "")
         sentence = f"The provider {model.provider} does not accept {FIELDS[name].label} for {model.model_id}."
         return Refusal("provider_error", sentence, False, name, f"HTTP {status} {code}".strip())

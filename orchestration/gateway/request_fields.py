@@ -105,6 +105,15 @@ REFUSES = re.compile(
 )
 """Words of a message that refuses something."""
 
+NUMBERS = frozenset({"temperature", "top_p", "max_tokens", "max_completion_tokens"})
+OUT_OF_RANGE = re.compile(
+    r"(?:above|below)_(?:max|min)|(?:less|greater)_than|(?:less|greater|more|higher|lower|smaller|larger) than"
+    r"|\brange\b|\bbetween\b|\bat (?:least|most)\b|[<>]=?|[≤≥]|\bm(?:ax|in)imum\b|\bpositive\b"
+    r"|too (?:large|small|high|low)|exceed|out of|\bwithin\b|\[ ?0|\(0|取值|范围|区间",
+    re.IGNORECASE,
+)
+"""Words of a refusal of a number's value, not of the field: another value would be accepted."""
+
 
 def field_named(paths: Iterable[str], text: str, sent: Collection[str]) -> str:
     """Return which of the fields that were sent an error is about; empty if it names none.
@@ -125,6 +134,11 @@ def field_named(paths: Iterable[str], text: str, sent: Collection[str]) -> str:
     if TURNS in sent and TURNS in {found for _, found in places}:
         return TURNS
     return _effort_named(name, text, sent)
+
+
+def is_out_of_range(name: str, text: str) -> bool:
+    """Return whether a refusal (its codes and messages) is about a number's value: another would be accepted."""
+    return name in NUMBERS and OUT_OF_RANGE.search(text) is not None
 
 
 def _effort_named(name: str, text: str, sent: Collection[str]) -> str:
@@ -214,4 +228,4 @@ def fields_of(body: Mapping[str, Any], request: ModelRequest) -> frozenset[str]:
         fields.add(SYSTEM)
     if any(one["role"] == other["role"] for one, other in pairwise(messages)):
         fields.add(TURNS)
-    return frozenset(fields)
+    return frozenset(fields.difference(request.model.unsupported))
