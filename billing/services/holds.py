@@ -226,6 +226,10 @@ class TurnFunds:
         self.left_pico -= bound
         return True
 
+    def reprice(self, prices: Prices) -> None:
+        """Reserve further calls at these prices: an administrator may have raised one while the turn runs."""
+        self._prices = prices
+
     def settle(self, call_id: uuid.UUID, cost: int | None) -> None:
         """Return what a call did not use of its reservation; a call that cost more is paid in full."""
         reserved = self._reserved.pop(call_id, 0)

@@ -12,6 +12,7 @@ from django.db import Error as DbError
 from django.db import IntegrityError
 from django.utils import timezone
 
+from billing.selectors.price_book import prices_now
 from orchestration.engine.ports import CallIntent, CallOutcome
 from sessions.live.database import Database
 from sessions.models import Call
@@ -57,7 +58,10 @@ class TurnJournal:
         await self._write_start(call)
 
     async def finish(self, outcome: CallOutcome, received_bytes: int) -> int | None:
-        """Record a call's outcome; return its cost in pico-USD, None if it is unpriced. Raises FenceLost."""
+        """Record a call's outcome; return its cost in pico-USD, None if it is unpriced. Raises FenceLost.
+
+        Under a hard budget the prices are read again: calls that begin later are reserved at those of today.
+        """
         call = self._by_id.pop(uuid.UUID(outcome.call_id))
         call.received_bytes = received_bytes
         call_close(call, outcome, at=timezone.now())
@@ -67,7 +71,11 @@ class TurnJournal:
         if not outcome.final:
             self._retrying.add(call.slot)
         await self._write_end(call)
-        return call_cost(call, self._claimed.prices)
+        if self._claimed.funds is None:
+            return call_cost(call, self._claimed.prices)
+        prices = await self.database.persist(prices_now)
+        self._claimed.funds.reprice(prices)
+        return call_cost(call, prices)
 
     async def _write_start(self, call: Call) -> None:
         self.written.new.append(call)

@@ -6,7 +6,9 @@ import logging
 
 import pytest
 
-from billing.models import UsageEvent
+from billing.models import Budget, UsageEvent
+from billing.services.budgets import budget_save
+from billing.services.prices import Rates, price_add
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
 from sessions.models import Call, Message, Turn
 from sessions.tests.conftest import Api
@@ -45,6 +47,24 @@ def test_a_roundtable_answers_in_room_order_each_hearing_those_before(
     assert "[Bob (@bob)]: I am bob." in heard[2]
     assert "I am" not in heard[0]
     assert_ledger_matches(openai_server)
+
+
+def test_a_price_raised_while_a_turn_runs_counts_for_its_later_calls(
+    api: Api, alice, agents, openai_server
+) -> None:
+    session = council(alice, agents, mode="roundtable")
+    budget_save(budget=Budget(scope="user", target_id=alice.pk, limit_pico=10**12))
+    gate = Gate()
+    openai_server.when(says("ana"), Answer("I am ana.", head_gate=gate))
+    turn = api.post(session, {"message": "Go", "background": True}).json()
+    gate.wait_until_reached()
+    dear = Rates(input_pico=10**12, output_pico=10**12)
+    price_add(model=agents[0].model, rates=dear, source="test")
+    gate.open()
+    read_all(api.get(f"turns/{turn['id']}/events"))
+    assert len(openai_server.served) == 1
+    turn = api.get(f"turns/{turn['id']}").json()
+    assert (turn["status"], turn["error"]["code"]) == ("partial", "budget_exceeded")
 
 
 def test_a_tagged_agent_goes_first(api, alice, agents) -> None:
