@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
@@ -69,6 +69,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_staff = models.BooleanField("staff", default=False, help_text="May sign in to the administration.")
     is_active = models.BooleanField("active", default=True, help_text="Clear to suspend the account.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    signed_out_at = models.DateTimeField(
+        null=True, editable=False, help_text="Sessions from before this moment have ended, for good."
+    )
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -92,6 +95,15 @@ class User(AbstractBaseUser, PermissionsMixin):
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.email = self.normalize_email(self.email)
         super().save(*args, **kwargs)
+
+    def get_session_auth_hash(self) -> str:
+        return self._since_signed_out(super().get_session_auth_hash())
+
+    def get_session_auth_fallback_hash(self) -> Iterator[str]:
+        yield from map(self._since_signed_out, super().get_session_auth_fallback_hash())
+
+    def _since_signed_out(self, session_hash: str) -> str:
+        return f"{session_hash} {self.signed_out_at.timestamp()}" if self.signed_out_at else session_hash
 
     def get_full_name(self) -> str:
         return self.name or self.email

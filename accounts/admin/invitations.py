@@ -25,6 +25,7 @@ from accounts.services.invitations import (
 )
 from web.addresses import instance_url, sends_mail
 from web.admin.readonly import HiddenFieldsAdmin
+from web.admin.selects import IdSelectAdmin
 from web.error_rendering import error_page
 from web.errors import ValidationFailed
 
@@ -47,7 +48,7 @@ class InvitationForm(forms.ModelForm):
 
 
 @admin.register(Invitation)
-class InvitationAdmin(HiddenFieldsAdmin):
+class InvitationAdmin(IdSelectAdmin, HiddenFieldsAdmin):
     """Links with which people create their accounts. An invitation never makes anybody staff."""
 
     hidden = ("digest",)

@@ -9,11 +9,12 @@ from typing import Any, ClassVar
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminPasswordChangeForm, BaseUserCreationForm, UserChangeForm
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -22,9 +23,11 @@ from accounts.admin.audited import AuditedAdmin, actor_of
 from accounts.admin.passwords import PasswordLinkAdmin
 from accounts.models import ApiToken, AuditEntry, Team, User
 from accounts.services.passwords import account_change_mail
-from accounts.services.people import token_delete, user_reactivate, user_suspend
+from accounts.services.people import administrator_check, token_delete, user_reactivate, user_suspend
 from web.admin.links import AdminLink, LinkedAdmin, budget_links, changelist_link, costs_link
 from web.admin.readonly import HiddenFieldsAdmin, ReadOnlyAdmin, page_link
+from web.admin.selects import IdSelectAdmin
+from web.errors import ValidationFailed
 
 
 class PersonCreationForm(BaseUserCreationForm):
@@ -40,6 +43,15 @@ class PersonChangeForm(UserChangeForm):
         fields = "__all__"
         field_classes: ClassVar[dict[str, Any]] = {}
 
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        if not (data.get("is_superuser", True) and data.get("is_active", True)):
+            try:
+                administrator_check(self.instance)  # Django saves the form in the same transaction
+            except ValidationFailed as error:
+                raise ValidationError(error.details["fields"]["user"]) from error
+        return data
+
 
 class PersonPasswordForm(AdminPasswordChangeForm):
     def save(self, commit: bool = True) -> User:
@@ -52,7 +64,7 @@ RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
 
 @admin.register(User)
-class PersonAdmin(LinkedAdmin, AuditedAdmin, PasswordLinkAdmin, DjangoUserAdmin):
+class PersonAdmin(IdSelectAdmin, LinkedAdmin, AuditedAdmin, PasswordLinkAdmin, DjangoUserAdmin):
     """Users, who sign in with an email address instead of a user name.
 
     Users cannot be deleted here because rooms, turns and costs refer to them. Clearing *active* suspends the account:
@@ -132,6 +144,8 @@ class PersonAdmin(LinkedAdmin, AuditedAdmin, PasswordLinkAdmin, DjangoUserAdmin)
         return False
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        if change and not obj.is_active and "is_active" in form.changed_data:
+            obj.signed_out_at = timezone.now()
         super().save_model(request, obj, form, change)
         if change and "email" in form.changed_data:
             account_change_mail(user=obj, address=form.initial["email"], what="the email address")
@@ -161,7 +175,10 @@ class PersonAdmin(LinkedAdmin, AuditedAdmin, PasswordLinkAdmin, DjangoUserAdmin)
             if user.pk == request.user.pk or not self.has_change_permission(request, user):
                 self.message_user(request, f"{user.email} was not changed.", messages.WARNING)
             else:
-                count += write(user=user, actor_id=actor_of(request))
+                try:
+                    count += write(user=user, actor_id=actor_of(request))
+                except ValidationFailed as error:
+                    self.message_user(request, f"{user.email}: {error.message}", messages.ERROR)
         self.message_user(request, f"{done}: {count}.")
 
 

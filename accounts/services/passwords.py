@@ -38,11 +38,14 @@ LINKS_PER_HOUR = 3
 def password_change(*, user: User, password: str, delete_tokens: bool = False) -> User:
     """Change the password of a user whose current password was checked. Raises ValidationFailed.
 
-    Signs out all other browsers. API tokens stay valid unless `delete_tokens`.
+    Signs out all other browsers. API tokens stay valid unless `delete_tokens`. Raises ValidationFailed as well if the
+    password was changed since it was checked, by a reset for example.
     """
+    checked = user.password
     user = password_set(user, password)  # outside the transaction: hashing is slow
     with transaction.atomic(durable=True):
-        user.save(update_fields=["password"])
+        if not User.objects.filter(pk=user.pk, password=checked).update(password=user.password):
+            raise ValidationFailed({"old_password": ["The password was changed meanwhile. Sign in again."]})
         audit_record(actor_id=user.pk, action="change password", row=user)
         if delete_tokens:
             tokens_delete(user=user)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
@@ -90,7 +91,11 @@ def user_rename(*, user: User, name: str) -> None:
 
 
 def user_suspend(*, user: User, actor_id: uuid.UUID | None) -> bool:
-    """Suspend an account (inside a transaction): its sessions and tokens stop working. False if it already was."""
+    """Suspend an account (inside a transaction): its sessions end, its tokens stop working. False if it already was.
+
+    Raises ValidationFailed for the last administrator.
+    """
+    administrator_check(user)
     return _set_active(user, False, "suspend", actor_id)
 
 
@@ -100,7 +105,8 @@ def user_reactivate(*, user: User, actor_id: uuid.UUID | None) -> bool:
 
 
 def _set_active(user: User, active: bool, action: str, actor_id: uuid.UUID | None) -> bool:
-    if not User.objects.filter(pk=user.pk, is_active=not active).update(is_active=active):
+    changed: dict[str, Any] = {"is_active": active} | ({} if active else {"signed_out_at": timezone.now()})
+    if not User.objects.filter(pk=user.pk, is_active=not active).update(**changed):
         return False
     user.is_active = active
     audit_record(
@@ -113,10 +119,26 @@ def _set_active(user: User, active: bool, action: str, actor_id: uuid.UUID | Non
     return True
 
 
+def administrators() -> QuerySet[User]:
+    """Return the superusers who can sign in."""
+    return User.objects.filter(is_superuser=True, is_active=True)
+
+
+def administrator_check(user: User) -> None:
+    """Refuse to do without the last administrator (inside a transaction). Raises ValidationFailed.
+
+    The lock makes two administrators who suspend each other wait for one another.
+    """
+    ids = list(administrators().select_for_update().order_by("pk").values_list("pk", flat=True))
+    if ids == [user.pk]:
+        message = "This is the last administrator. Appoint another one first."
+        raise ValidationFailed({"user": [message]}, message)
+
+
 @transaction.atomic(durable=True)
 def setup_link_issue() -> str | None:
     """Create a set-up link, replacing earlier ones; return its secret, or None if there is an administrator."""
-    if User.objects.filter(is_superuser=True).exists():
+    if administrators().exists():
         return None
     secret = ApiToken.new_secret().removeprefix("pn_")
     SetupLink.objects.filter(used_at__isnull=True).delete()
@@ -131,7 +153,7 @@ def administrator_create(*, setup_secret: str, email: str, name: str, password: 
     A conditional update claims the link, so exactly one of two concurrent requests succeeds.
     """
     claimed = open_setup_links(setup_secret).update(used_at=timezone.now())
-    if not claimed or User.objects.filter(is_superuser=True).exists():
+    if not claimed or administrators().exists():
         raise NotFound("This set-up link has been used or replaced. Restart Pantheon for a new one.")
     user = user_new(email=email, name=name, password=password)
     user.is_staff = user.is_superuser = True
@@ -173,7 +195,7 @@ def user_sign_up(*, email: str, name: str, password: str) -> User:
 
 def setup_link_is_open(setup_secret: str) -> bool:
     """Return whether this set-up link still works."""
-    return open_setup_links(setup_secret).exists() and not User.objects.filter(is_superuser=True).exists()
+    return open_setup_links(setup_secret).exists() and not administrators().exists()
 
 
 def open_setup_links(setup_secret: str) -> QuerySet[SetupLink]:

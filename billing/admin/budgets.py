@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
-from django.contrib.admin.widgets import AutocompleteSelect
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
@@ -29,25 +27,11 @@ from billing.services.budget_lock import lock_budgets_exclusive
 from billing.services.budgets import budget_delete, budget_save
 from billing.services.own_budgets import own_budget_check
 from web.admin.links import AdminLink, LinkedAdmin, change_link, costs_link
+from web.admin.selects import IdSelect, is_id
 from web.errors import ValidationFailed
 
 PEOPLE = ApiToken._meta.get_field("user")
 """Any foreign key to users: Django's autocomplete needs one, and budgets have none."""
-
-
-class PersonSelect(AutocompleteSelect):
-    """A person with autocomplete. Ignores posted values that are not ids: Django would raise on them."""
-
-    def optgroups(self, name: str, value: Sequence[str], attrs: dict[str, Any] | None = None) -> list[Any]:
-        return super().optgroups(name, [text for text in value if is_id(text)], attrs)
-
-
-def is_id(text: object) -> bool:
-    try:
-        uuid.UUID(str(text))
-    except ValueError:
-        return False
-    return True
 
 
 class ThresholdsFormField(forms.CharField):
@@ -79,7 +63,7 @@ class BudgetForm(forms.ModelForm):
         label="Person",
         queryset=User.objects.all(),
         required=False,
-        widget=PersonSelect(PEOPLE, admin.site),
+        widget=IdSelect(PEOPLE, admin.site),
     )
     room = forms.UUIDField(
         required=False,

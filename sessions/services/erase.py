@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models.functions import Coalesce, Now
 
 from accounts.models import AuditEntry, User
-from accounts.services.people import user_suspend
+from accounts.services.people import administrator_check, user_suspend
 from accounts.traces import traces_erase
 from billing.models import Budget
 from billing.services.budgets import budget_delete
@@ -17,7 +17,7 @@ from billing.services.erase import names_erase
 from sessions.dispatch import cancel
 from sessions.models import Agent, ChatSession, Room, Turn
 from sessions.services.purge import sessions_erase
-from web.errors import PantheonError, ValidationFailed
+from web.errors import PantheonError
 
 SESSIONS_PER_TRANSACTION = 200
 """Sessions deleted per transaction."""
@@ -30,7 +30,7 @@ def user_erase(*, user: User) -> None:
     erasure can be repeated. The ledger keeps ids and amounts, under the id of a deleted user; the logs keep
     time and action, and lose names and values. The bytes of a SQLite file need `deleted_scrub` too.
     """
-    refuse_last_administrator(user)
+    administrator_check(user)
     if Turn.objects.active().filter(user=user).exists():
         raise PantheonError(
             "turn_in_progress", "Turns of this person are still running. Wait until they have ended."
@@ -46,8 +46,8 @@ def user_erase(*, user: User) -> None:
 
 def user_stop(*, user: User) -> int:
     """Suspend a person and cancel their turns; return the number of turns still running. Raises ValidationFailed."""
-    refuse_last_administrator(user)
-    user_suspend(user=user, actor_id=None)
+    with transaction.atomic(durable=True):
+        user_suspend(user=user, actor_id=None)
     with transaction.atomic(durable=True):
         turns = list(Turn.objects.active().filter(user=user).values_list("pk", flat=True))
         Turn.objects.active().filter(pk__in=turns).update(
@@ -56,12 +56,6 @@ def user_stop(*, user: User) -> int:
         for turn_id in turns:
             transaction.on_commit(partial(cancel, turn_id))
     return len(turns)
-
-
-def refuse_last_administrator(user: User) -> None:
-    others = User.objects.filter(is_superuser=True, is_active=True).exclude(pk=user.pk)
-    if user.is_superuser and not others.exists():
-        raise ValidationFailed({"user": ["This is the last administrator. Appoint another one first."]})
 
 
 def ids_of(user: User) -> list[str]:

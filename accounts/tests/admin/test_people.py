@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.db import transaction
 
-from accounts.models import ApiToken, Team, User
-from accounts.services.people import token_create
+from accounts.models import ApiToken, Invitation, Team, User
+from accounts.services.people import token_create, user_suspend
 from accounts.tests.support.admin_site import page, signed_in, static_files_as_they_are, superuser
+from web.errors import ValidationFailed
 
 __all__ = ["static_files_as_they_are"]
 
@@ -64,6 +66,44 @@ def test_suspend_and_reactivate():
     client.post(page(User, "change", ada.pk), change_form(ada))
     ada.refresh_from_db()
     assert ada.is_active
+
+
+def test_a_session_from_before_a_suspension_has_ended_for_good():
+    ada = User.objects.create_user("ada@example.org", name="Ada")
+    browser, client = signed_in(ada), superuser()
+    assert browser.get("/account").status_code == 200
+    client.post(page(User, "change", ada.pk), change_form(ada, is_active=None))
+    client.post(page(User, "changelist"), {"action": "reactivate", "_selected_action": ada.pk})
+    assert browser.get("/account").status_code == 302
+    ada.refresh_from_db()
+    browser = signed_in(ada)
+    client.post(page(User, "changelist"), {"action": "suspend", "_selected_action": ada.pk})
+    client.post(page(User, "changelist"), {"action": "reactivate", "_selected_action": ada.pk})
+    assert browser.get("/account").status_code == 302
+    ada.refresh_from_db()
+    assert signed_in(ada).get("/account").status_code == 200
+
+
+@pytest.mark.parametrize("cleared", ["is_active", "is_superuser"])
+def test_the_last_administrator_stays(cleared):
+    client = superuser()
+    root = User.objects.get(is_superuser=True)
+    form = change_form(root, is_staff="on", is_superuser="on") | {cleared: ""}
+    assert (
+        "This is the last administrator." in client.post(page(User, "change", root.pk), form).content.decode()
+    )
+    ada = User.objects.create_user("ada@example.org", is_staff=True, is_superuser=True)
+    assert client.post(page(User, "change", root.pk), form).status_code == 302
+    with pytest.raises(ValidationFailed, match="last administrator"), transaction.atomic():
+        user_suspend(user=ada, actor_id=root.pk)
+
+
+def test_a_team_that_is_no_id_is_refused():
+    client = superuser()
+    for form in (page(User, "add"), page(Invitation, "add")):
+        response = client.post(form, {"email": "ada@example.org", "team": "no id"})
+        assert response.status_code == 200
+        assert "is not a valid UUID" in response.content.decode()
 
 
 def test_nobody_is_deleted():

@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 import pytest
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.db import transaction
 from django.test import Client
@@ -18,12 +19,18 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import AuditEntry, User
-from accounts.services.passwords import LINKS_PER_HOUR, VALID_FOR, password_link, password_reset
+from accounts.services.passwords import (
+    LINKS_PER_HOUR,
+    VALID_FOR,
+    password_change,
+    password_link,
+    password_reset,
+)
 from accounts.tests.support.admin_site import signed_in, static_files_as_they_are
 from accounts.tests.support.at_once import at_once
 from accounts.tests.support.clients import BASE, PASSWORD
 from accounts.tests.support.mail_server import mail_server
-from web.errors import NotFound
+from web.errors import NotFound, ValidationFailed
 
 __all__ = ["static_files_as_they_are"]
 
@@ -88,6 +95,14 @@ def test_a_link_that_does_not_work(client: Client, alice: User, bob: User, monke
     assert client.get(link).status_code == 200
     User.objects.filter(pk=alice.pk).update(is_active=False)
     assert client.get(link).status_code == 404
+
+
+def test_a_change_does_not_undo_a_reset(alice: User) -> None:
+    checked = User.objects.get()
+    User.objects.update(password=make_password("set by a reset"))
+    with pytest.raises(ValidationFailed, match="Some fields"):
+        password_change(user=checked, password="correct horse battery")
+    assert User.objects.get().check_password("set by a reset")
 
 
 @pytest.mark.parametrize("password", ["short", "password123", "alice@example.com"])
