@@ -35,6 +35,8 @@ INSTEAD = {"csharp": "cpp", "java": "cpp"}
 """Substitute lexers with nearly the same result, for code above those limits."""
 TEXT_LIMIT, TOKENS_LIMIT = 15_000, 5_000
 """Maximum characters and tokens of all code blocks of a text; the characters of slow lexers count for more."""
+LEAST_COST = 150
+"""What a short block costs in characters: a lexer is made for each, and 7,000 empty ones took seconds."""
 LINE_LIMIT = 500
 ESCAPES_LIMIT = 100
 """Maximum escaped quotes: outside a string, each makes several lexers scan all following text for its end."""
@@ -61,11 +63,11 @@ class Colours:
     def html(self, code: str, language: str) -> str | None:
         """Return highlighted code as HTML, None if it is to be shown without colours."""
         escapes = code.count('\\"') + code.count("\\'")
-        if language not in LANGUAGES or escapes > ESCAPES_LIMIT or _LONG.search(code):
+        if language not in LANGUAGES or not code.strip() or escapes > ESCAPES_LIMIT or _LONG.search(code):
             return None
         for name in (language, INSTEAD.get(language, language)):
             limit = SLOW.get(name, CODE_LIMIT)
-            cost = len(code) * CODE_LIMIT // limit
+            cost = max(LEAST_COST, len(code) * CODE_LIMIT // limit)
             if len(code) <= limit and cost <= self._chars:
                 self._chars -= cost
                 return self._written(code, name)

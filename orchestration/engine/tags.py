@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 EVERYBODY = "all"
+MAX_UNKNOWN = 20
+"""Maximum unknown tags that are listed: a message may have thousands."""
+MAX_WORD_CHARS = 64
 
 CODE = re.compile(
     r"(?P<fence>`{3,}|~{3,}).*?(?:(?P=fence)|\Z)|(?<!`)(?P<tick>`+)(?!`).+?(?<!`)(?P=tick)(?!`)", re.DOTALL
@@ -23,7 +26,7 @@ TAG = re.compile(r"(?<![\w.@+%/-])@(?P<word>[A-Za-z0-9_-]++)(?!@)")
 
 @dataclass(frozen=True, slots=True)
 class Tags:
-    """Agents in the order of first mention, and tags that match no agent."""
+    """Agents in the order of first mention, and the first tags that match no agent."""
 
     keys: tuple[str, ...]
     unknown: tuple[str, ...]
@@ -44,8 +47,8 @@ def parse_tags(message: str, keys: Sequence[str]) -> Tags:
             tagged.setdefault(key)
         elif matches(word, EVERYBODY):
             tagged.update(dict.fromkeys(keys))
-        else:
-            unknown.setdefault(match["word"].rstrip("-_") or match["word"])
+        elif len(unknown) < MAX_UNKNOWN:
+            unknown.setdefault((match["word"].rstrip("-_") or match["word"])[:MAX_WORD_CHARS])
     return Tags(tuple(tagged), tuple(unknown))
 
 

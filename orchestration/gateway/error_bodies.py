@@ -15,6 +15,7 @@ from typing import Any
 MAX_DEPTH = 8
 MAX_TEXT_CHARS = 4000
 MAX_VALUES = 200
+MAX_FIGURE = 2**53
 
 INNER = (
     "error",
@@ -41,6 +42,8 @@ class ErrorFacts:
     """Numbers that are HTTP statuses of errors."""
     codes: list[str] = field(default_factory=list)
     """Codes and types in lower case; those of `base_resp` as `base_resp:1008`."""
+    visited: int = 0
+    """Objects, lists and texts that were read."""
     paths: list[str] = field(default_factory=list)
     """Fields of the request, as dotted paths without `body`."""
     texts: list[str] = field(default_factory=list)
@@ -74,8 +77,9 @@ def facts_of(body: Any) -> ErrorFacts:
 
 
 def _read(value: Any, facts: ErrorFacts, depth: int) -> None:
-    if depth > MAX_DEPTH or len(facts.texts) + len(facts.codes) > MAX_VALUES:
+    if value is None or depth > MAX_DEPTH or facts.visited > MAX_VALUES:
         return
+    facts.visited += 1
     if isinstance(value, Mapping):
         _read_object(value, facts, depth)
     elif isinstance(value, list):
@@ -89,7 +93,8 @@ def _read_object(value: Mapping[Any, Any], facts: ErrorFacts, depth: int) -> Non
     for name in CODES:
         _add_code(value.get(name), facts)
     for name in FIGURES:
-        if isinstance(figure := value.get(name), int) and not isinstance(figure, bool):
+        figure = value.get(name)
+        if isinstance(figure, int) and not isinstance(figure, bool) and 0 <= figure <= MAX_FIGURE:
             facts.figures.setdefault(name, figure)
     if isinstance(path := value.get("param"), str) and path:
         facts.paths.append(path)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import Any, Literal
 
 from orchestration.engine.specs import Usage, UsageReport
@@ -19,6 +20,8 @@ MAX_TOKENS = 2**53
 """Larger values are not valid counts."""
 MAX_DEPTH = 10
 """Maximum depth of a stored raw object."""
+MAX_UNKNOWN_KEYS = 20
+"""Maximum unknown keys of an object that are flagged."""
 
 NO_FIGURE = UsageReport(Usage(), "estimated", None, ("missing_input", "missing_output"))
 """For a complete answer without usage from the provider: the caller estimates both sides."""
@@ -37,9 +40,9 @@ class UsageFigures:
             inner = raw if not where else raw.get(where)
             if isinstance(inner, Mapping):
                 prefix = f"{where}." if where else ""
-                for name in inner:
-                    if name not in names:
-                        self.flag(f"unknown_key:{prefix}{clean(str(name))[:80]}")
+                unknown = islice((name for name in inner if name not in names), MAX_UNKNOWN_KEYS)
+                for name in unknown:
+                    self.flag(f"unknown_key:{prefix}{clean(str(name))[:80]}")
 
     def flag(self, flag: str) -> None:
         if flag not in self.flags:

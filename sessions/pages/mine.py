@@ -8,6 +8,8 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 
 from accounts.pages.base import PageView
+from accounts.pages.limits import throttle_page
+from accounts.throttling import HOUR_S
 from sessions.access import access_restorable
 from sessions.downloads import download
 from sessions.models import Agent, ChatSession, Room
@@ -16,11 +18,16 @@ from sessions.selectors.person import person_json
 from sessions.services.restore import agent_restore, room_restore, session_restore
 from web.errors import PantheonError, ValidationFailed
 
+EXPORTS_PER_HOUR = 10
+"""An export reads everything: for thousands of sessions it takes seconds of the server's time."""
+
 
 class AccountExportView(PageView):
     """All data stored about a person, as JSON that is streamed while it is read."""
 
     def get(self, request: HttpRequest) -> HttpResponseBase:
+        reason = f"You can export your data {EXPORTS_PER_HOUR} times an hour."
+        throttle_page(self.user, "export", limit=EXPORTS_PER_HOUR, window_s=HOUR_S, reason=reason)
         name = f"pantheon-{timezone.now():%Y-%m-%d}.json"
         return download(request.method, person_json(self.user), "application/json", name)
 

@@ -109,10 +109,10 @@ class RoomSessionNewView(PageView):
 
 def posted_seats(request: HttpRequest, user: User) -> list[Seat]:
     """Return the seats of a sent form. Raises NotFound for an agent that is not the user's."""
-    posted = [access_agent(user, agent_id) for agent_id in request.POST.getlist("agent")]
     listed = agents_of(user)
-    known = {agent.pk for agent in listed}
-    return seats_from(request.POST, [*listed, *(agent for agent in posted if agent.pk not in known)])
+    known = {str(agent.pk) for agent in listed}
+    others = dict.fromkeys(agent_id for agent_id in request.POST.getlist("agent") if agent_id not in known)
+    return seats_from(request.POST, [*listed, *(access_agent(user, agent_id) for agent_id in others)])
 
 
 def members_of(seats: Sequence[Seat]) -> list[Agent]:

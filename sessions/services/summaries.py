@@ -78,7 +78,10 @@ def _accept(user: User, session: ChatSession, request: TurnRequest, token: ApiTo
 def summary_update(
     *, summary: Summary, text: str | None = None, **lists: Sequence[dict[str, Any]]
 ) -> Summary:
-    """Change a summary's text, or replace whole lists: edit, pin, add or drop items. Raises ValidationFailed."""
+    """Change a summary's text, or replace whole lists: edit, pin, add or drop items. Raises ValidationFailed.
+
+    Only what is given is written: of two changes at once, to different lists, both stay.
+    """
     if text is not None:
         if not text.strip() or len(text) > MAX_SUMMARY_CHARS:
             raise ValidationFailed({"text": [f"1 to {MAX_SUMMARY_CHARS} characters."]})
@@ -89,7 +92,7 @@ def summary_update(
         setattr(summary, field, [valid_item(field, item, summary) for item in items])
         if len(items) > MAX_ITEMS:
             raise ValidationFailed({field: [f"At most {MAX_ITEMS} items."]})
-    summary.save()
+    summary.save(update_fields=[*(["text"] if text is not None else []), *lists, "updated_at"])
     return summary
 
 

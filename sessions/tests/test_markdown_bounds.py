@@ -242,6 +242,9 @@ def test_all_code_of_a_text_shares_the_limit() -> None:
     html = render_markdown(block * 40)
     assert 0 < coloured(html) < 40 * coloured(render_markdown(block))
     assert_bounded("```make\n" + "a" * 60 + "\n```\n")
+    assert (
+        0 < coloured(render_markdown("```csharp\nint a;\n```\n" * 1_000)) < 500
+    )  # a lexer is made for each block
     assert_bounded(("```json\n" + ",\n" * 1_900 + "```\n\n") * 20)
 
 

@@ -57,6 +57,13 @@ def test_unknown_tags_are_told_once_in_order() -> None:
     assert tags.unknown == ("zed", "Bob")
 
 
+def test_few_of_many_unknown_tags_are_listed() -> None:
+    tags = parse_tags(" ".join(f"@{'x' * 100}{number}" for number in range(1_000)) + " @ana", KEYS)
+    assert tags.keys == ("ana",)
+    assert tags.unknown == ("x" * 64,)
+    assert len(parse_tags(" ".join(f"@x{number}" for number in range(1_000)), KEYS).unknown) == 20
+
+
 def test_a_longer_word_is_not_a_shorter_key() -> None:
     tags = parse_tags("@analysts", KEYS)
     assert tags.keys == ()

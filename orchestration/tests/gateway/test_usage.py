@@ -76,6 +76,11 @@ class TestOpenAI:
         assert report.raw is not None
         assert report.raw["video_seconds"] == 3
 
+    def test_few_of_many_unknown_keys_are_flagged(self) -> None:
+        report = openai(prompt=None, **{f"x{number}": number for number in range(1_000)})
+        assert len(report.flags) == 21
+        assert "missing_input" in report.flags
+
     @pytest.mark.parametrize(
         ("cost", "text"),
         [

@@ -102,6 +102,13 @@ def test_too_many_agents_are_refused(alice):
     assert not Room.objects.exists()
 
 
+def test_a_form_is_read_at_once_however_often_it_has_an_agent(alice, agents, django_assert_max_num_queries):
+    with django_assert_max_num_queries(40):
+        response = browser(alice).post(NEW, {**FIELDS, "agent": [str(agents[0].pk)] * 900})
+    assert response.status_code == 302
+    assert Room.objects.get().agents.count() == 1
+
+
 @pytest.mark.parametrize("value", ["none", "00000000-0000-4000-8000-000000000000"])
 def test_agents_of_others_do_not_exist(alice, value):
     assert browser(alice).post(NEW, {**FIELDS, "agent": [value]}).status_code == 404

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from accounts.tests.support.admin_site import static_files_as_they_are
 from sessions.models import Agent, ChatSession, Room
+from sessions.pages import mine
 from sessions.selectors.deleted import list_recently_deleted
 from sessions.selectors.pages import agents_in
 from sessions.services.agents import agent_create, agent_delete, agent_update
@@ -170,3 +171,9 @@ def test_many_rows_are_exported_each_once(alice, monkeypatch) -> None:
     Agent.objects.filter(key__in=["a1", "a2", "a3"]).update(created_at=made)  # of one moment
     exported = json.loads(b"".join(browser(alice).get(reverse("account-export"))))
     assert sorted(agent["key"] for agent in exported["agents"]) == [f"a{number}" for number in range(5)]
+
+
+def test_an_account_is_exported_a_few_times_an_hour(alice, monkeypatch) -> None:
+    monkeypatch.setattr(mine, "EXPORTS_PER_HOUR", 2)
+    statuses = [browser(alice).get(reverse("account-export")).status_code for _ in range(3)]
+    assert statuses == [200, 200, 429]
