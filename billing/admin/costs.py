@@ -17,6 +17,7 @@ from django.views import View
 from accounts.models import Team
 from billing.budget_text import staff_line
 from billing.days import PRESETS, DayRange, utc_today
+from billing.models.flags import FLAG_CHOICES
 from billing.money import Money, money
 from billing.reports.charts import stacked_chart
 from billing.reports.events import events_url
@@ -195,5 +196,6 @@ def form_choices() -> dict[str, Any]:
             ("provider", "Provider", "All providers", list(Provider.objects.values_list("pk", "name"))),
             ("mode", "Mode", "All modes", [(mode, mode) for mode in MODES]),
             ("purpose", "Purpose", "All purposes", purpose_choices()),
+            ("flag", "Flag", "All calls", FLAG_CHOICES.items()),
         ],
     }

@@ -5,13 +5,12 @@ People, rooms and turns are linked by URL name, since billing cannot import the 
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django.contrib import admin
-from django.db.models import CharField, OuterRef, QuerySet, Subquery, TextField, Value
-from django.db.models.functions import Cast, Coalesce
+from django.db.models import CharField, OuterRef, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -19,6 +18,7 @@ from accounts.models import Team, User
 from billing.fields import usd_text
 from billing.models import DailyUsage, UsageEvent
 from billing.models.bucket_columns import TOKENS
+from billing.models.flags import FLAG_CHOICES
 from orchestration.engine.purposes import purpose_choices
 from web.admin.links import (
     AdminLink,
@@ -27,7 +27,7 @@ from web.admin.links import (
     changelist_link,
     costs_link,
 )
-from web.admin.readonly import SEARCHED_BACK, ReadOnlyAdmin, page_link
+from web.admin.readonly import ReadOnlyAdmin, page_link
 
 
 def lookup_field(model: type[Any], field: str, id_field: str) -> Coalesce:
@@ -50,37 +50,17 @@ class PricedFilter(admin.SimpleListFilter):
 
 
 class FlaggedFilter(admin.SimpleListFilter):
-    """Calls with flags, any or of one kind. They have no index, so the filter covers the same days as a search."""
-
-    KINDS: ClassVar = {
-        "other_model": "Another model answered",
-        "cost_differs": "The provider's cost differs",
-        "cost_in_parts": "Cost in parts",
-        "service_tier:": "Other service tier",
-        "speed:": "Other speed",
-        "inference_geo:": "Other region",
-        "output_unknown": "Output unknown",
-        "usage_fell": "Usage fell",
-        "input_cut": "Input cut by the server",
-        "context_limit:": "Refused as too long",
-    }
-    """The beginning of a flag -> its label."""
+    """Calls with flags, any or of one kind."""
 
     title = "flags"
     parameter_name = "flagged"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("yes", f"Flagged, of the last {SEARCHED_BACK.days} days"), *self.KINDS.items()]
+        return list(FLAG_CHOICES.items())
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         kind = self.value()
-        if kind != "yes" and kind not in self.KINDS:
-            return queryset
-        flagged = queryset.filter(created_at__gte=timezone.now() - SEARCHED_BACK).exclude(flags=[])
-        if kind == "yes":
-            return flagged
-        # SQLite cannot look into JSON lists; a flag begins after its quotation mark.
-        return flagged.alias(flags_text=Cast("flags", TextField())).filter(flags_text__contains=f'"{kind}')
+        return queryset.flagged(kind) if kind in FLAG_CHOICES else queryset  # type: ignore[attr-defined]
 
 
 class PurposeFilter(admin.SimpleListFilter):

@@ -10,6 +10,7 @@ from rest_framework import serializers
 
 from billing.days import PRESETS
 from billing.models import ZERO_UUID
+from billing.models.flags import FLAG_CHOICES
 from billing.reports.filters import key_text
 from billing.reports.report import GROUPS, share
 from billing.reports.sums import Sums
@@ -160,5 +161,6 @@ FILTERS = (
     query("agent", "An agent's id, or `none`."),
     query("mode", "A mode."),
     query("purpose", "A purpose.", enum=list(PURPOSES)),
+    query("flag", "Calls with a flag: of a kind, or any.", enum=list(FLAG_CHOICES)),
 )
 GROUP = query("group_by", "The group of the rows; default: `day`.", enum=list(GROUPS))

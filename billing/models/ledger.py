@@ -14,11 +14,13 @@ from typing import Any, ClassVar
 from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Cast
 from django.utils import timezone
 from django.utils.functional import cached_property
 
 from billing.fields import PicoUsdField
 from billing.models.bucket_columns import BUCKET_TOKENS, INPUT_TOKENS, RATES, TOKENS
+from billing.models.flags import ANY_FLAG
 from orchestration.engine.purposes import purpose_choices
 from orchestration.engine.specs import Usage
 
@@ -116,6 +118,15 @@ class UsageEventQuerySet(AppendOnlyQuerySet):
         """Keep calls without a price, neither their own nor by a correction."""
         corrections = self.model._base_manager.filter(corrects=models.OuterRef("pk"))
         return self.calls().filter(~models.Exists(corrections), cost_pico__isnull=True)
+
+    def flagged(self, kind: str) -> UsageEventQuerySet:
+        """Keep calls with a flag of a kind, a key of FLAG_CHOICES."""
+        flagged = self.exclude(flags=[])
+        if kind == ANY_FLAG:
+            return flagged
+        # SQLite cannot look into JSON lists; a flag begins after its quotation mark.
+        text = Cast("flags", models.TextField())
+        return flagged.alias(flags_text=text).filter(flags_text__contains=f'"{kind}')
 
     def erase_names(self, user_id: uuid.UUID) -> int:
         """Blank a person's names of rooms and agents, the only allowed update. For billing/services/erase.py."""
@@ -243,6 +254,9 @@ class UsageEvent(AppendOnlyModel):
                 fields=["user_id", "-created_at"], name="event_of_user"
             ),  # a person's own events, newest first
             models.Index(fields=["-created_at", "id"], name="event_newest"),  # the ledger page
+            models.Index(  # flagged calls, in the ledger and on Costs
+                fields=["-created_at"], name="event_flagged", condition=~Q(flags=[])
+            ),
             models.Index(  # what reprice selects
                 fields=["model", "created_at", "id"],
                 name="event_unpriced",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote_plus, urlencode
 
+from django.db.models import Q
 from django.urls import reverse
 
 from accounts.models import User
@@ -24,16 +25,20 @@ LOOKUPS = {
     "provider": "model__provider__id__exact",
     "mode": "mode",
     "purpose": "purpose__exact",
+    "flag": "flagged",
 }
 """Filter -> query parameter of the ledger's list in the administration."""
 
 
 def events_of(days: DayRange, filters: Filters) -> Any:
     """Return the events of a range, newest first."""
-    lookups = {LOOKUPS[name]: value for name, value in filters.active().items()}
-    return UsageEvent.objects.filter(created_at__gte=days.begin, created_at__lt=days.end, **lookups).order_by(
-        "-created_at", "id"
-    )
+    lookups = {LOOKUPS[name]: value for name, value in filters.having("flag", None).active().items()}
+    events = UsageEvent.objects.filter(created_at__gte=days.begin, created_at__lt=days.end, **lookups)
+    if filters.flag is not None:
+        flagged = events.flagged(filters.flag)
+        # A correction has no flags, and the moment of its call.
+        events = events.filter(Q(pk__in=flagged.values("pk")) | Q(corrects__in=flagged.values("pk")))
+    return events.order_by("-created_at", "id")
 
 
 def events_url(days: DayRange, filters: Filters) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from accounts.models import Team, User
 from billing.days import invalid_parameter
 from billing.models import ZERO_UUID
+from billing.models.flags import FLAG_CHOICES
 from orchestration.engine.purposes import PURPOSES
 from orchestration.models import LlmModel, Provider
 
@@ -32,6 +33,8 @@ class Filters:
     agent: uuid.UUID | None = None
     mode: str | None = None
     purpose: str | None = None
+    flag: str | None = None
+    """A key of FLAG_CHOICES."""
 
     def active(self) -> dict[str, uuid.UUID | str]:
         """Return the filters that are set, by name."""
@@ -106,6 +109,10 @@ def parse_purpose(text: str) -> str | None:
     return text if text in PURPOSES else None
 
 
+def parse_flag(text: str) -> str | None:
+    return text if text in FLAG_CHOICES else None
+
+
 PARSERS: dict[str, Callable[[str], uuid.UUID | str | None]] = {
     "team": parse_team,
     "user": parse_user,
@@ -115,4 +122,5 @@ PARSERS: dict[str, Callable[[str], uuid.UUID | str | None]] = {
     "agent": as_uuid_or_none,
     "mode": parse_mode,
     "purpose": parse_purpose,
+    "flag": parse_flag,
 }

@@ -23,6 +23,7 @@ from billing.models.bucket_columns import INPUT_TOKENS
 from billing.models.rollup_columns import ORCHESTRATION, TOTAL_SUMS
 from billing.models.rollup_cuts import FEW, is_small, smallest_daily_cut, smallest_weekly_cut
 from billing.reports.filters import Filters
+from billing.reports.flagged import flagged_sql
 from billing.selectors.keys import COLUMNS, Key, day_of, db_value_of, fetch, key_of
 from orchestration.models import LlmModel
 
@@ -91,7 +92,8 @@ class ReportScope:
     @property
     def columns(self) -> set[str]:
         """The columns that the filters need."""
-        return {COLUMNS["model" if name == "provider" else name] for name in self.filters.active()}
+        names = self.filters.having("flag", None).active()
+        return {COLUMNS["model" if name == "provider" else name] for name in names}
 
     def over(self, days: DayRange) -> ReportScope:
         """Return a copy with other days."""
@@ -264,6 +266,8 @@ def source_for(
     `only`: a group and the keys of it to keep.
     """
     groups = sorted(groups)
+    if scope.filters.flag is not None:
+        return flagged_source(scope, scope.filters.flag, groups, only, sums)
     active = scope.filters.active()
     needed = scope.columns | {COLUMNS[group] for group in groups if group != "day"}
     none = {COLUMNS[name] for name, value in active.items() if value == ZERO_UUID}
@@ -291,6 +295,21 @@ def source_for(
         )
         all_params += [db_value_of("day", days.first), db_value_of("day", days.last), *params]
     return SumSource(f"({' UNION ALL '.join(selects)}) AS summed", all_params)
+
+
+def flagged_source(
+    scope: ReportScope,
+    flag: str,
+    groups: Sequence[str],
+    only: tuple[str, Sequence[Key]] | None,
+    sums: Sequence[str],
+) -> SumSource:
+    """Return the flagged calls with their corrections as the source."""
+    sql, params = flagged_sql(scope.days, flag)
+    columns = ", ".join([*(COLUMNS[group] for group in groups), *sums])
+    conditions, more = conditions_of(scope, only)
+    where = " AND ".join(["1 = 1", *conditions])
+    return SumSource(f"(SELECT {columns} FROM ({sql}) AS events WHERE {where}) AS summed", [*params, *more])
 
 
 def whole_weeks(days: DayRange) -> DayRange | None:
@@ -329,7 +348,7 @@ def conditions_of(
     """Return the SQL conditions of the filters and of `only`, with their parameters."""
     clauses: list[str] = []
     params: list[Any] = []
-    for name, value in scope.filters.active().items():
+    for name, value in scope.filters.having("flag", None).active().items():
         if name == "provider":
             clauses.append(one_of("model", scope.models))
             params += [db_value_of("model", model) for model in scope.models]

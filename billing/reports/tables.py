@@ -26,6 +26,7 @@ TITLES = {
     "agent": "Agent",
     "mode": "Mode",
     "purpose": "Purpose",
+    "flag": "Flag",
 }
 
 

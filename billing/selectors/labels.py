@@ -10,6 +10,7 @@ from django.db import connection
 
 from accounts.models import Team, User
 from billing.models import ZERO_UUID, UsageEvent
+from billing.models.flags import FLAG_CHOICES
 from billing.selectors.keys import Key, db_value_of, fetch, key_of
 from orchestration.models import LlmModel, Provider
 
@@ -78,7 +79,7 @@ def newest_snapshots(group: str, ids: list[uuid.UUID]) -> dict[uuid.UUID, str]:
 
 def label_of(group: str, key: Key, names: Mapping[uuid.UUID, str]) -> str:
     if not isinstance(key, uuid.UUID):
-        return str(key) or "none"
+        return FLAG_CHOICES.get(str(key), "") if group == "flag" else str(key) or "none"
     if key == ZERO_UUID:
         return NOBODY.get(group, "none")
     name = names.get(key)
