@@ -24,7 +24,11 @@ from sessions.dispatch import use_dispatcher  # noqa: E402
 from sessions.live.stopping import set_stop_check  # noqa: E402
 
 application = BodyLimit(
-    SharedThreads(InlineHandler(), settings.PANTHEON_DB_POOL_SIZE),
+    SharedThreads(
+        InlineHandler(),
+        settings.PANTHEON_DB_POOL_SIZE,
+        per_user=settings.PANTHEON_REQUESTS_AT_ONCE_PER_USER,
+    ),
     max_bytes=8 * settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
     limit_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
     idle_s=settings.PANTHEON_SLOW_REQUEST_S,

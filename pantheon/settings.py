@@ -70,6 +70,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "pantheon.http.user_limit.user_limit_middleware",
 ]
 
 # Web applications on other origins may use the API with a token: their browsers ask for permission first.
@@ -270,6 +271,7 @@ PANTHEON_TURNS_PER_HOUR = env.int("PANTHEON_TURNS_PER_HOUR", default=600)
 PANTHEON_TOKEN_TURNS_PER_MINUTE = env.int("PANTHEON_TOKEN_TURNS_PER_MINUTE", default=60)
 PANTHEON_TOKEN_TURNS_PER_HOUR = env.int("PANTHEON_TOKEN_TURNS_PER_HOUR", default=2000)
 PANTHEON_REQUESTS_PER_MINUTE = env.int("PANTHEON_REQUESTS_PER_MINUTE", default=600)
+PANTHEON_REQUESTS_AT_ONCE_PER_USER = env.int("PANTHEON_REQUESTS_AT_ONCE_PER_USER", default=3)
 PANTHEON_STREAMS_PER_USER = env.int("PANTHEON_STREAMS_PER_USER", default=60)
 PANTHEON_SLOW_REQUEST_S = env.float("PANTHEON_SLOW_REQUEST_S", default=20.0)
 PANTHEON_WAIT_S = env.float("PANTHEON_WAIT_S", default=55.0)

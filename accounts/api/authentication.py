@@ -24,6 +24,11 @@ TOKEN = CompiledQuery(
 )
 
 
+def token_for_secret(secret: str) -> ApiToken | None:
+    """Return the unexpired token, with its user."""
+    return TOKEN.first(digest=secret_digest(secret), now=timezone.now())
+
+
 def account_suspended_error() -> PantheonError:
     return PantheonError("account_suspended", "This account is suspended. Ask your administrator.")
 
@@ -35,8 +40,7 @@ class BearerAuthentication(BaseAuthentication):
         scheme, _, secret = get_authorization_header(request).partition(b" ")
         if scheme.lower() != b"bearer":
             return None
-        digest = secret_digest(secret.strip().decode("latin-1"))
-        token = TOKEN.first(digest=digest, now=timezone.now())
+        token = token_for_secret(secret.strip().decode("latin-1"))
         if token is None:
             raise AuthenticationFailed("This token is unknown, deleted or expired.")
         if not token.user.is_active:

@@ -23,6 +23,12 @@ class LimitedAsTurns(ApiView):
         return super().throttles_of_request()
 
 
+def place_give_back(request: HttpRequest) -> None:
+    """Let another request of the user be worked on while this one waits (`pantheon/http/user_limit.py`)."""
+    if (give_back := getattr(request, "give_place_back", None)) is not None:
+        give_back()
+
+
 class AsyncAPIView(ApiView):
     """An ApiView whose handlers return a response or a coroutine that returns one.
 
@@ -38,7 +44,11 @@ class AsyncAPIView(ApiView):
         self.headers = self.default_response_headers
         try:
             answer = await sync_to_async(self.handle)(drf_request, *args, **kwargs)
-            response: Any = await answer if isawaitable(answer) else answer
+            if isawaitable(answer):
+                place_give_back(request)
+                response: Any = await answer
+            else:
+                response = answer
         except Exception as error:  # noqa: BLE001  (rendered by the one exception handler)
             response = await sync_to_async(self.handle_exception)(error)
         self.response = self.finalize_response(drf_request, response, *args, **kwargs)

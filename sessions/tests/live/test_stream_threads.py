@@ -1,7 +1,8 @@
-"""Open event streams use neither threads nor connections of a web process."""
+"""Open event streams use neither threads nor connections nor places of a web process."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -49,3 +50,24 @@ def test_readers_hold_no_thread(alice, openai_model, openai_server: OpenAIServer
         for reader in readers:
             assert reader.wait()[-1].type == "turn.completed"
         until(lambda: server.get(f"turns/{turn['id']}")[1]["status"] == "completed")
+
+
+def test_streams_and_waiting_requests_take_no_place(
+    alice, openai_model, openai_server: OpenAIServer, tmp_path: Path
+) -> None:
+    gate = Gate()
+    openai_server.default = Answer(["Good ", "day."], at={1: Hold(gate)})
+    session = make_session(alice, make_agent(alice, "ana", openai_model))
+    with (
+        ServerProcess(tmp_path, bearer(alice), PANTHEON_REQUESTS_AT_ONCE_PER_USER="1") as server,
+        ThreadPoolExecutor(1) as client,
+    ):
+        waiting = client.submit(server.post, f"sessions/{session.pk}/turns", {"message": "hello"})
+        gate.wait_until_reached()
+        turn = server.get(f"sessions/{session.pk}/turns")[1]["results"][0]
+        reader = server.read(f"turns/{turn['id']}/events")
+        reader.wait_for(lambda event: event.data.get("text") == "Good ")
+        assert server.get(f"turns/{turn['id']}")[1]["status"] == "running"
+        gate.open()
+        assert waiting.result()[0] == 201
+        assert reader.wait()[-1].type == "turn.completed"
