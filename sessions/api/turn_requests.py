@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from accounts.access import signed_in
 from accounts.models import ApiToken
 from sessions.api.fields import AskedModeField
+from sessions.api.open_streams import check_streams
 from sessions.models import Message, Turn
 from sessions.services.accept_once import AcceptedTurn, accept_once
 from web.errors import ValidationFailed
@@ -89,10 +90,15 @@ def accept_posted(
     def read_and_make() -> Turn:
         fields = fields_of(request, body)
         wanted.update((name, fields.pop(name)) for name in OPTIONS if name in fields)
+        if wanted.get("stream"):
+            check_streams(user.pk)
         return make(user=user, token=token_of(request), idempotency_key=key, digest=digest, **fields)
 
     accepted = accept_once(user=user, key=key, digest=digest, make=read_and_make)
-    return accepted, wanted or fields_of(request, options)
+    chosen = wanted or fields_of(request, options)
+    if accepted.replayed and chosen.get("stream"):
+        check_streams(user.pk)
+    return accepted, chosen
 
 
 def fields_of(request: Request, body: type[serializers.Serializer[Any]]) -> dict[str, Any]:

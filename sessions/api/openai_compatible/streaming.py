@@ -10,6 +10,7 @@ from typing import Any
 from django.http import StreamingHttpResponse
 
 from sessions.api.events import KEEP_ALIVE_S, read_events
+from sessions.api.open_streams import stream_counted
 from sessions.api.openai_compatible.answers import completion_id, finish_reason, usage_of
 from sessions.api.openai_compatible.composing import Composer
 from sessions.api.openai_compatible.errors import openai_error
@@ -39,22 +40,23 @@ async def stream_chunks(turn: Turn, *, model: str, include_usage: bool) -> Async
     """Yield the chunks of a turn, then `[DONE]`; an error is the last chunk before it."""
     chunks = Chunks(turn, model=model, include_usage=include_usage)
     composer = Composer(turn.mode_spec, unknown_models=unknown_models(turn))
-    yield chunks.delta(role="assistant", content="")
-    try:
-        async for chunk in stream_words(turn, chunks, composer):
-            yield chunk
-        body = await read_in_request(turn_json_by_id, turn.pk)
-        if (error := error_of(body)) is not None:
-            raise error
-    except PantheonError as error:
-        yield wire(openai_error(error.as_dict()["error"], error.http_status))
-    else:
-        if rest := composer.rest(body):
-            yield chunks.delta(content=rest)
-        yield chunks.finish(finish_reason(body))
-        if include_usage:
-            yield chunks.usage(usage_of(body))
-    yield DONE
+    with stream_counted(turn.user_id):
+        yield chunks.delta(role="assistant", content="")
+        try:
+            async for chunk in stream_words(turn, chunks, composer):
+                yield chunk
+            body = await read_in_request(turn_json_by_id, turn.pk)
+            if (error := error_of(body)) is not None:
+                raise error
+        except PantheonError as error:
+            yield wire(openai_error(error.as_dict()["error"], error.http_status))
+        else:
+            if rest := composer.rest(body):
+                yield chunks.delta(content=rest)
+            yield chunks.finish(finish_reason(body))
+            if include_usage:
+                yield chunks.usage(usage_of(body))
+        yield DONE
 
 
 def unknown_models(turn: Turn) -> set[str]:

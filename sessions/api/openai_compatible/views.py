@@ -16,6 +16,7 @@ from accounts.models import ApiToken, User
 from sessions.access import access_agent_by_key, access_room_by_name
 from sessions.api.base import AsyncAPIView, LimitedAsTurns
 from sessions.api.events import wait_until_final
+from sessions.api.open_streams import check_streams
 from sessions.api.openai_compatible.answers import (
     CompatibleModel,
     CompatibleModelShape,
@@ -126,6 +127,8 @@ class CompletionsView(LimitedAsTurns, OpenAiView):
             return read_request(request.data)
 
         def make() -> Turn:
+            if asked().stream:
+                check_streams(user.pk)
             wanted = TurnRequest(
                 message=asked().message, client=asked().client, idempotency_key=key, digest=digest
             )
@@ -133,6 +136,8 @@ class CompletionsView(LimitedAsTurns, OpenAiView):
             return completion_accept(user=user, place=place, request=wanted, token=token_of(request))
 
         accepted = accept_once(user=user, key=key, digest=digest, make=make)
+        if accepted.replayed and asked().stream:
+            check_streams(user.pk)
         return asked(), accepted
 
 

@@ -12,6 +12,9 @@ from accounts.tests.support.admin_site import static_files_as_they_are
 from billing.models import Budget, HoldLine
 from billing.services.budgets import budget_save
 from orchestration.tests.providers import Answer, OpenAIServer
+from sessions.api.open_streams import is_full, stream_counted
+from sessions.api.openai_compatible.streaming import stream_chunks
+from sessions.live.database import read_in_request
 from sessions.models import ChatSession, Turn
 from sessions.tests.factories import RATES, bearer
 from sessions.tests.support.completions import PATH, agents, ask, chunks, client, content, refused, room
@@ -180,6 +183,31 @@ def test_it_counts_against_the_limits_of_turns(client, agents, settings, openai_
     assert refused(response, 429, "rate_limited")["type"] == "rate_limit_error"
     assert 1 <= int(response["Retry-After"]) <= 60
     assert len(openai_server.served) == 1
+
+
+def test_a_stream_beyond_the_limit_is_refused_before_its_turn_exists(
+    client, agents, alice, settings, openai_server
+) -> None:
+    settings.PANTHEON_STREAMS_PER_USER = 1
+    headers = {"Idempotency-Key": "once"}
+    assert chunks(ask(client, "agent:ana", stream=True, headers=headers))
+    with stream_counted(alice.pk):
+        refused(ask(client, "agent:ana", stream=True), 429, "rate_limited")
+        refused(ask(client, "agent:ana", stream=True, headers=headers), 429, "rate_limited")
+        assert len(openai_server.served) == 1
+        assert ask(client, "agent:ana").status_code == 200
+
+
+async def test_a_stream_counts_while_it_is_open(alice, client, agents, settings) -> None:
+    settings.PANTHEON_STREAMS_PER_USER = 1
+    await read_in_request(ask, client, "agent:ana")
+    turn = await read_in_request(Turn.objects.select_related("session").get)
+    stream = stream_chunks(turn, model="agent:ana", include_usage=False)
+    await anext(stream)
+    assert is_full(alice.pk)
+    async for _ in stream:
+        pass
+    assert not is_full(alice.pk)
 
 
 def test_a_budget_without_room_for_the_first_call(client, agents, openai_server) -> None:

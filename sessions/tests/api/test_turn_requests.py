@@ -7,9 +7,11 @@ import asyncio
 import pytest
 from django.utils import timezone
 
+from accounts.tests.support.clients import refused
 from billing.models import UsageEvent
 from orchestration.tests.providers import Answer, Gate, OpenAIServer, Silence
 from sessions.api.events import wait_until_final
+from sessions.api.open_streams import stream_counted
 from sessions.models import Agent, Turn
 from sessions.tests.factories import make_agent, make_room, make_session
 from sessions.tests.support.sse import read_all
@@ -200,6 +202,21 @@ def test_turns_are_limited_and_a_refused_one_costs_nothing(api, path, settings, 
     assert 1 <= int(response["Retry-After"]) <= 60
     assert UsageEvent.objects.count() == 2
     assert api.get(path).status_code == 200
+
+
+def test_a_stream_beyond_the_limit_is_refused_before_its_turn_exists(
+    api, alice, path, settings, openai_server
+) -> None:
+    settings.PANTHEON_STREAMS_PER_USER = 1
+    headers = {"Idempotency-Key": "once"}
+    first = api.post(path, {"message": "@ana hello", "stream": True}, headers=headers)
+    assert b"turn.completed" in b"".join(first)
+    with stream_counted(alice.pk):
+        refused(api.post(path, {"message": "@ana hello", "stream": True}), 429, "rate_limited")
+        again = api.post(path, {"message": "@ana hello", "stream": True}, headers=headers)
+        refused(again, 429, "rate_limited")
+        assert Turn.objects.count() == len(openai_server.served) == 1
+        assert api.post(path, {"message": "@ana hello"}).status_code == 201
 
 
 def test_the_history_is_told_to_the_model(api, path, openai_server) -> None:
