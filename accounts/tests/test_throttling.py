@@ -74,7 +74,7 @@ class TestRequests:
         ]
         assert answers[-1]["Retry-After"] == "30"
 
-    def test_without_a_limit_nothing_is_said(self, api: Client, settings: Any) -> None:
+    def test_without_a_limit_there_are_no_headers(self, api: Client, settings: Any) -> None:
         settings.PANTHEON_REQUESTS_PER_MINUTE = 0
         assert not any(name.startswith("RateLimit") for name in api.get(URL).headers)
         assert "RateLimit-Limit" not in Client().get(URL).headers

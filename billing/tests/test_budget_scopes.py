@@ -18,7 +18,7 @@ def test_every_scope_has_its_row() -> None:
     assert set(TARGETED) <= BudgetForm.base_fields.keys()
 
 
-def test_what_binds_each_member_is_ones_own() -> None:
+def test_a_per_member_budget_is_called_the_users_own() -> None:
     owners = owners_for_people()
     assert owners["team"] == {"total": "your team's", "each": "your"}
     assert {scope: of["total"] for scope, of in owners.items()} == {

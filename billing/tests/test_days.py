@@ -73,7 +73,7 @@ def test_a_custom_range(first, last, shown):
         ("2024-01-01", "2026-03-01", "from"),
     ],
 )
-def test_what_is_no_range_is_refused(first, last, parameter):
+def test_an_invalid_range_is_refused(first, last, parameter):
     with pytest.raises(PantheonError) as refused:
         custom_range(first, last, TODAY)
     assert refused.value.code == "invalid_parameter"

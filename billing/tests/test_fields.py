@@ -87,7 +87,7 @@ def test_refuses_what_is_finer_than_a_pico_however_fine(pico: int, digit: int, p
 @pytest.mark.parametrize(
     "usd", ["NaN", "-NaN", "Infinity", "-Infinity", "1000000.000000000001", "-1000001", "1E+30", "1E+999999"]
 )
-def test_refuses_what_is_no_amount(usd: str) -> None:
+def test_refuses_invalid_amounts(usd: str) -> None:
     with pytest.raises(ValueError, match="not an amount"):
         usd_to_pico(Decimal(usd))
 
@@ -132,7 +132,7 @@ class TestForm:
         assert PriceForm({"price": "1.51"}, initial={"price": 1_500_000_000_000}).has_changed()
         assert not PriceForm({"price": ""}, initial={"price": None}).has_changed()
 
-    def test_one_pico_too_much_is_said_of_the_amount_itself(self) -> None:
+    def test_one_pico_too_much_is_an_error_of_the_amount(self) -> None:
         field = PicoUsdFormField()
         with pytest.raises(ValidationError, match="at most 12 decimal places"):
             field.clean("0.0000000000001")

@@ -86,7 +86,7 @@ sys.exit(3)
 
 
 @pytest.mark.parametrize("program", [IS_KILLED, "raise SystemExit(3)"])
-def test_one_that_keeps_dying_takes_nobody_along(tmp_path: Path, program: str) -> None:
+def test_a_process_that_keeps_dying_stops_no_other(tmp_path: Path, program: str) -> None:
     supervised = Supervised(tmp_path, web=STAYS, worker=program)
     text = supervised.read_until("in 4 s")
     pauses = [line.rpartition(" in ")[2] for line in text.splitlines()]
@@ -96,14 +96,14 @@ def test_one_that_keeps_dying_takes_nobody_along(tmp_path: Path, program: str) -
     assert supervised.stop() == 0
 
 
-def test_one_that_cannot_be_executed_takes_nobody_along(tmp_path: Path) -> None:
+def test_a_command_that_cannot_be_executed_stops_no_other(tmp_path: Path) -> None:
     supervised = Supervised(tmp_path, web=STAYS, worker=[str(tmp_path / "missing")])
     assert "worker could not be started ([Errno 2]" in supervised.read_until("in 1 s")
     supervised.wait_until_file_is("worker\n")
     assert supervised.stop() == 0
 
 
-def test_what_runs_again_is_told_once_it_is_steady(tmp_path: Path) -> None:
+def test_a_restarted_process_is_reported_once_it_is_steady(tmp_path: Path) -> None:
     marker = tmp_path / "started"
     program = f"""
 import os, pathlib, time

@@ -200,7 +200,7 @@ class TestStaff:
 
 
 @pytest.mark.parametrize(("key", "icon"), [("key", "icon-yes"), ("", "icon-no")])
-def test_the_key_is_looked_for_and_never_shown(key, icon, monkeypatch):
+def test_the_key_is_searched_for_and_never_shown(key, icon, monkeypatch):
     monkeypatch.setenv("LAB_API_KEY", key and "sk-secret")
     model = make_model()
     client = superuser()

@@ -85,7 +85,7 @@ def test_saving_keeps_date_and_reason(model: LlmModel) -> None:
     assert before["temperature"]["reason"] == "HTTP 400 unsupported_value"
 
 
-def test_what_was_learnt_is_forgotten_and_what_was_set_by_hand_stays(model: LlmModel) -> None:
+def test_learnt_refusals_are_forgotten_and_manual_ones_stay(model: LlmModel) -> None:
     unsupported_field_record(model_id=model.pk, field="temperature", reason="HTTP 400 unsupported_value")
     client = superuser()
     url = page(LlmModel, "change", model.pk)

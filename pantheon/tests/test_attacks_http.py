@@ -62,7 +62,7 @@ def answer_to(port: int, request: bytes) -> bytes:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_is_no_request_or_two_in_one_is_refused(tmp_path: Path) -> None:
+def test_malformed_and_doubled_requests_are_refused(tmp_path: Path) -> None:
     wrong = {}
     with ServerProcess(tmp_path, "", PANTHEON_SLOW_REQUEST_S=str(SLOW_S)) as server:
         assert answer_to(server.port, SMUGGLED).startswith(b"HTTP/1.1 200 ")

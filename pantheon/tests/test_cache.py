@@ -80,7 +80,7 @@ def test_of_many_at_the_same_moment_exactly_the_limit_passes(cache: Any) -> None
         assert sorted(count.windows[0].remaining for count in counts if count.counted) == list(range(10))
 
 
-def test_what_the_minute_refuses_at_the_same_moment_does_not_fill_the_hour(cache: Any) -> None:
+def test_requests_refused_by_the_minute_do_not_count_for_the_hour(cache: Any) -> None:
     limits = {MINUTE_S: 10, HOUR_S: 15}
     assert passed(at_once(cache, 50, limits, NOW_MS)) == 10
     later_ms = NOW_MS + MINUTE_S * 1000
@@ -174,7 +174,7 @@ def test_requests_share_connections(shared: SharedCache, redis_server: RedisProc
         assert client.info("stats")["total_connections_received"] == before
 
 
-def test_while_redis_is_gone_the_process_counts_for_itself_and_then_again_there(
+def test_without_redis_the_process_counts_for_itself_until_redis_returns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("web.cache.outage", Outage())

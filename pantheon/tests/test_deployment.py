@@ -65,7 +65,7 @@ def test_nothing_to_say_about_production(tmp_path: Path, key: str) -> None:
     assert "System check identified no issues" in found.stdout + found.stderr
 
 
-def test_what_is_not_safe_is_said(tmp_path: Path) -> None:
+def test_unsafe_settings_are_reported(tmp_path: Path) -> None:
     found = deployed(tmp_path, PANTHEON_URL="http://council.example.org", PANTHEON_SECRET_KEY="short")
     assert found.returncode == 1
     for check in ("pantheon.W002", "security.W009"):
@@ -81,7 +81,7 @@ def test_without_https_one_setting_is_named_and_not_what_follows_from_it(tmp_pat
     assert "SECURE_" not in found.stderr
 
 
-def test_what_https_does_not_bring_is_still_said(tmp_path: Path) -> None:
+def test_other_warnings_remain_with_https(tmp_path: Path) -> None:
     found = deployed(tmp_path, **PRODUCTION, PANTHEON_HSTS_S="0")
     assert "security.W004" in found.stderr
     assert "pantheon.W002" not in found.stderr

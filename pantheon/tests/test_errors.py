@@ -315,11 +315,11 @@ class TestRendering:
     @pytest.mark.parametrize(
         "raised", [ZeroDivisionError(), ValueError(), KeyError("x"), UnreadablePostError()]
     )
-    def test_what_nobody_expected_has_none(self, raised: Exception) -> None:
+    def test_unexpected_errors_have_none(self, raised: Exception) -> None:
         assert as_pantheon_error(raised) is None
 
     @pytest.mark.parametrize(("wait", "seconds"), [(12.2, 13), (0.01, 1), (60, 60), (None, 1)])
-    def test_who_asks_too_often_is_told_how_long_to_wait(self, wait: float | None, seconds: int) -> None:
+    def test_too_many_requests_get_the_time_to_wait(self, wait: float | None, seconds: int) -> None:
         error = as_pantheon_error(exceptions.Throttled(wait=wait))
         assert error is not None
         assert error.headers == {"Retry-After": str(seconds)}
@@ -344,7 +344,7 @@ class TestRendering:
             ),
         ],
     )
-    def test_validation_is_told_by_the_path_of_the_field(
+    def test_validation_errors_name_the_path_of_the_field(
         self, detail: Any, flat: dict[str, list[str]]
     ) -> None:
         assert flatten(exceptions.ValidationError(detail).detail) == flat

@@ -123,7 +123,7 @@ class TestReady:
         assert "sk-very-secret" not in response.content.decode()
 
     @pytest.mark.usefixtures("without_redis")
-    def test_requests_go_on_where_redis_is_gone_and_are_counted(
+    def test_requests_continue_without_redis_and_are_counted(
         self, settings: Any, caplog: pytest.LogCaptureFixture
     ) -> None:
         settings.PANTHEON_REQUESTS_PER_MINUTE = 3
@@ -137,7 +137,7 @@ class TestReady:
         ("names", "told"),
         [("", "ok"), ("worker 1\n", "restarting: worker 1"), ("web\nbeat\n", "restarting: web, beat")],
     )
-    def test_what_bin_run_restarts_is_named_and_takes_nobody_away(
+    def test_processes_that_bin_run_restarts_are_named_and_stop_no_other(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: str, told: str
     ) -> None:
         (tmp_path / "restarting").write_text(names)
@@ -146,7 +146,7 @@ class TestReady:
         assert response.status_code == 200
         assert response.json() == {"status": "ok", "checks": {**ALL_OK, "processes": told}}
 
-    def test_nothing_is_claimed_where_no_supervisor_tells(
+    def test_nothing_is_reported_without_a_supervisor(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv(RESTARTING_VARIABLE, str(tmp_path / "gone"))

@@ -71,14 +71,14 @@ def test_a_second_one_replaces_the_first(client: Client) -> None:
         ({"until": dt.datetime(2001, 1, 1, tzinfo=dt.UTC)}, "A moment within the next 365 days."),
     ],
 )
-def test_what_cannot_be_taken_is_said(client: Client, fields: dict[str, Any], sentence: str) -> None:
+def test_invalid_input_is_reported(client: Client, fields: dict[str, Any], sentence: str) -> None:
     response = client.post(ADD, form(**fields))
     assert response.status_code == 200
     assert sentence in response.content.decode()
     assert not Invitation.objects.exists()
 
 
-def test_where_sign_up_is_closed_it_is_said(client: Client, settings: Any) -> None:
+def test_closed_sign_up_is_explained(client: Client, settings: Any) -> None:
     settings.PANTHEON_SIGNUP = "closed"
     assert "Sign-up is closed" in client.post(ADD, form()).content.decode()
 

@@ -182,7 +182,7 @@ class TestMail:
         entry = AuditEntry.objects.get(action="password link")
         assert (entry.actor_id, entry.object_id) == (carol.pk, str(alice.pk))
 
-    def test_an_administrators_link_is_shown_and_the_person_hears_of_it(
+    def test_an_administrators_link_is_shown_and_the_user_is_mailed(
         self, alice: User, mails: Any, django_capture_on_commit_callbacks: Any
     ) -> None:
         browser = superuser()
@@ -192,7 +192,7 @@ class TestMail:
         assert f"{BASE}/reset-password/" in response.content.decode()
         assert to == [alice.email]
 
-    def test_a_person_hears_of_a_password_and_an_address_that_an_administrator_changed(
+    def test_a_user_is_mailed_that_an_administrator_changed_password_or_address(
         self, alice: User, mails: Any, django_capture_on_commit_callbacks: Any
     ) -> None:
         browser = superuser()

@@ -72,7 +72,7 @@ def test_the_scheme_is_read_in_any_case(alice: User) -> None:
     assert Client(headers={"Authorization": f"bearer  {secret} "}).get(URL).status_code == 200
 
 
-def test_the_suspended_are_told_so_whatever_they_ask(alice: User) -> None:
+def test_the_suspended_get_the_reason_for_any_request(alice: User) -> None:
     client = client_of(alice)
     User.objects.filter(pk=alice.pk).update(is_active=False)
     for path in (URL, "/api/v1/auth/tokens", "/api/v1/auth/tokens/nonsense"):

@@ -23,7 +23,7 @@ def url_of(token: ApiToken) -> str:
     return f"{URL}/{token.pk}"
 
 
-def test_lists_ones_own_newest_first(api: Client, alice: User, bob: User) -> None:
+def test_lists_the_users_own_newest_first(api: Client, alice: User, bob: User) -> None:
     expires_at = timezone.now() + dt.timedelta(days=30)
     laptop, secret = token_create(user=alice, name="laptop", scopes=["read", "chat"], expires_at=expires_at)
     token_create(user=bob, name="of Bob")

@@ -38,7 +38,7 @@ def text(response: Any) -> str:
     return html_of(response)
 
 
-def test_it_shows_ones_own(alice: User, bob: User) -> None:
+def test_it_shows_the_users_own(alice: User, bob: User) -> None:
     token_create(user=alice, name="laptop")
     token_create(user=bob, name="spaceship")
     page = text(signed_in(alice).get(ACCOUNT))

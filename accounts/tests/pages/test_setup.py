@@ -55,7 +55,7 @@ def test_an_unknown_link_is_not_found(client, db):
         ({"name": "x" * 121}, "at most 120 characters"),
     ],
 )
-def test_what_cannot_be_taken_is_said_at_its_field(client, url, changed, sentence):
+def test_invalid_input_is_reported_at_its_field(client, url, changed, sentence):
     page = client.post(url, {**FIELDS, **changed}).content.decode()
     assert sentence in page
     assert "field-refused" in page

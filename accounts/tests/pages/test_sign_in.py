@@ -37,7 +37,7 @@ def test_an_address_signs_in_however_it_is_typed(client, alice):
     assert client.session["_auth_user_id"] == str(alice.pk)
 
 
-def test_signing_in_goes_on_where_it_was_asked_for(client, alice):
+def test_signing_in_returns_to_the_requested_page(client, alice):
     assert sign_in(client, alice.email, PASSWORD, next="/rooms/new")["Location"] == "/rooms/new"
 
 

@@ -81,7 +81,7 @@ def test_a_client_that_tries_many_addresses() -> None:
     assert attempt("person-9@example.com", address="192.0.2.9").status_code == 200
 
 
-def test_a_success_begins_anew_and_is_not_counted() -> None:
+def test_a_success_resets_the_count_and_is_not_counted() -> None:
     for _ in range(3):
         assert statuses(ALICE, ALICE) == [200, 200]
         assert attempt(ALICE, PASSWORD).status_code == 302
@@ -137,7 +137,7 @@ def test_the_administration_has_no_way_around_it() -> None:
     assert "pantheon_session" not in response.cookies
 
 
-def test_who_may_not_enter_the_administration_is_told_so(alice: User) -> None:
+def test_users_without_access_to_the_administration_get_an_explanation(alice: User) -> None:
     response = signed_in(alice).get(reverse("admin:index"), follow=True)
     assert response.status_code == 403
     carol = make_user("carol", is_staff=True)
@@ -168,7 +168,7 @@ class TestTheTimeItTakes:
     """Hashing dominates the response time, so it must happen as often for unknown addresses."""
 
     @pytest.mark.parametrize("who", ["alice", "suspended", "nobody"])
-    def test_tells_nobody_who_has_an_account(self, settings: Any, alice: User, who: str) -> None:
+    def test_does_not_reveal_who_has_an_account(self, settings: Any, alice: User, who: str) -> None:
         settings.PASSWORD_HASHERS = [f"{__name__}.CountedHasher"]
         User.objects.create(email="suspended@example.com", is_active=False, password=make_password(PASSWORD))
         User.objects.filter(pk=alice.pk).update(password=make_password(PASSWORD))
@@ -320,7 +320,7 @@ def test_no_other_form_takes_the_password_that_an_account_has() -> None:
     assert found == {"accounts/pages/sign_in.py", "accounts/pages/account.py"}
 
 
-def test_an_older_hash_is_made_anew_at_sign_in(alice: User) -> None:
+def test_an_older_hash_is_replaced_at_sign_in(alice: User) -> None:
     User.objects.filter(pk=alice.pk).update(password=make_password(PASSWORD, hasher="pbkdf2_sha256"))
     assert attempt(ALICE).status_code == 200
     alice.refresh_from_db()

@@ -131,7 +131,7 @@ def test_a_link_that_is_closed_is_not_found(client: Client, alice: User, how: st
         ({"name": "x" * 121}, "at most 120 characters"),
     ],
 )
-def test_what_cannot_be_taken_is_said_and_uses_nothing_up(
+def test_invalid_input_is_reported_and_uses_nothing_up(
     client: Client, alice: User, changed: dict[str, str], sentence: str
 ) -> None:
     url = path_of(invite(alice)[1])
@@ -205,7 +205,7 @@ def test_what_is_accepted_is_not_revoked(alice: User) -> None:
     assert invitation.state == "accepted"
 
 
-def test_where_sign_up_is_closed_no_link_works(client: Client, alice: User, settings: Any) -> None:
+def test_with_closed_sign_up_no_link_works(client: Client, alice: User, settings: Any) -> None:
     _, url = invite(alice)
     settings.PANTHEON_SIGNUP = "closed"
     assert client.get(path_of(url)).status_code == 404

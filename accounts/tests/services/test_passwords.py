@@ -197,7 +197,7 @@ class TestByMail:
         assert f"for {alice.pk} could not be mailed" in caplog.text
         assert "/reset-password/" not in caplog.text
 
-    def test_whoever_asks_too_often_is_refused(self, client: Client, mails: Any) -> None:
+    def test_too_many_requests_are_refused(self, client: Client, mails: Any) -> None:
         mails.PANTHEON_SIGN_IN_ATTEMPTS_PER_ADDRESS = 2
         tried = [self.ask(client, f"{name}@example.com").status_code for name in ("a", "b", "c")]
         assert tried == [200, 200, 429]

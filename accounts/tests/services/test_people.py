@@ -35,7 +35,7 @@ def test_an_address_is_unique_whatever_its_case(alice: User) -> None:
 
 
 @pytest.mark.parametrize("email", ["ALICE@example.com", "alice@EXAMPLE.com", "Anne@example.com"])
-def test_the_database_refuses_upper_case_from_whoever_writes_it(alice: User, email: str) -> None:
+def test_the_database_refuses_upper_case_from_any_writer(alice: User, email: str) -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
         User.objects.filter(pk=alice.pk).update(email=email)
     with pytest.raises(IntegrityError), transaction.atomic():

@@ -40,7 +40,7 @@ def fields_refused(user: User, **fields: Any) -> set[str]:
     return set(refusal.value.details["fields"])
 
 
-def test_the_command_says_in_words_what_is_refused(alice: User) -> None:
+def test_the_command_explains_refusals(alice: User) -> None:
     with pytest.raises(CommandError, match=r"^scopes: [A-Z][^{}\[\]]+\.$"):
         command(alice.email, "--name", "test", "--scopes", "admin")
 

@@ -109,7 +109,7 @@ def test_what_cannot_be_taken(admin, fields, wrong):
     assert actions() == []
 
 
-def test_whoever_is_chosen_must_be_meant(admin, legal, alice):
+def test_a_target_must_fit_its_scope(admin, legal, alice):
     assert errors(admin.post(ADD, form("everyone", team=legal.pk))) == {"team"}
     assert errors(admin.post(ADD, form("team", team=legal.pk, user=alice.pk))) == {"user"}
     assert errors(admin.post(ADD, form("user", user=alice.pk, applies="each"))) == {"applies"}
@@ -159,7 +159,7 @@ def test_delete_many(admin, alice):
     assert actions() == ["delete", "delete"]
 
 
-def test_the_list_tells_whose_and_how_full(admin, legal, alice):
+def test_the_list_shows_owner_and_spent_share(admin, legal, alice):
     spend(make_budget("team", legal, applies="each", usd=2), 50, by=alice)
     make_budget("user", alice, usd=7, hard=False, period="day")
     text = admin.get(LIST).content.decode()

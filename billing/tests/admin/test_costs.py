@@ -85,7 +85,7 @@ def test_everybody_else_is_asked_to_sign_in(url):
         assert response["Location"].startswith(reverse("admin:login"))
 
 
-def test_the_index_leads_there_for_whoever_may():
+def test_the_index_links_to_it_for_users_with_the_permission():
     assert f'href="{COSTS}"' in text_of(superuser().get(reverse("admin:index")))
     dora = User.objects.create_user("dora@example.org", is_staff=True)
     assert COSTS not in text_of(signed_in(dora).get(reverse("admin:index")))

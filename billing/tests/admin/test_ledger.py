@@ -95,7 +95,7 @@ def test_a_cache_rate_left_empty_is_the_input_rate(model):
 
 
 @pytest.mark.parametrize("rate", ["-1", "0.0000001", "abc", "", "1000001", "NaN"])
-def test_a_rate_that_is_none_is_refused(rate, model):
+def test_an_invalid_rate_is_refused(rate, model):
     response = superuser().post(page(ModelPrice, "add"), price_form(model, input_pico=rate))
     assert "input_pico" in response.context["adminform"].errors
     assert not ModelPrice.objects.filter(model=model).exists()

@@ -166,7 +166,7 @@ def test_the_first_price_may_hold_from_an_earlier_day(bare: LlmModel) -> None:
         ("openai/gpt-4o", "https://openrouter.ai/api/v1", "openai", Decimal("2.5")),
     ],
 )
-def test_the_address_tells_whose_prices_count(
+def test_the_address_decides_whose_prices_count(
     model_id: str, base_url: str, kind: str, input_usd: Decimal
 ) -> None:
     model = add(model_id, base_url=base_url, kind=kind)
@@ -274,7 +274,7 @@ def test_nothing_imports_the_data_at_start() -> None:
     assert done.stdout.strip() == "False"
 
 
-def test_the_demo_is_no_business_of_the_data() -> None:
+def test_the_demo_is_not_looked_up_in_the_data() -> None:
     Provider.objects.filter(kind="demo").update(base_url="https://api.openai.com/v1")
     LlmModel.objects.filter(alias="demo").update(model_id="gpt-6.1-sol")
     command("--replace")

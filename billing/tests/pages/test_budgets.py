@@ -169,7 +169,7 @@ def test_costs_shows_the_fullest_and_leads_to_all():
     assert page(Budget, "changelist") in html_of(response)
 
 
-def test_whoever_sees_costs_sees_budgets_but_no_way_to_what_is_closed_to_them():
+def test_staff_who_see_costs_see_budgets_without_links_to_closed_pages():
     spend(make_budget(), 900)
     carol = make_user("carol", is_staff=True)
     carol.user_permissions.add(Permission.objects.get(codename="view_usageevent"))

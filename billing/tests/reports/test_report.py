@@ -199,7 +199,7 @@ def test_filters_are_read_by_name_too():
         ("mode", "Manual; DROP"),
     ],
 )
-def test_what_is_no_filter_is_refused(name, text):
+def test_an_invalid_filter_is_refused(name, text):
     with pytest.raises(PantheonError) as refused:
         parse_filters({name: text})
     assert refused.value.code == "invalid_parameter"

@@ -201,7 +201,7 @@ def test_open_holds_of_the_last_period_are_held_of_this_one(alice, applies):
     assert [fill.available_pico for fill in own_fills(alice, today=TODAY())] == [8 * USD]
 
 
-def test_a_total_that_nothing_was_spent_of_tells_what_is_carried_over(alice):
+def test_an_unspent_total_shows_what_is_carried_over(alice):
     day = dt.timedelta(days=1)
     budget = make_budget(period="day")
     over = budget.periods.get()

@@ -139,7 +139,7 @@ def test_many_calls_of_a_turn_are_one_addition(model, now, django_assert_num_que
     assert sum(spent(monthly).values()) == sum(spent(each).values()) == 5 * USAGE_PICO
 
 
-def test_a_users_own_budget_takes_the_place_of_those_for_each_member_of_its_period(now) -> None:
+def test_a_users_own_budget_replaces_per_member_ones_of_its_period(now) -> None:
     each_month, each_day = budget(applies="each"), budget(applies="each", period="day")
     total = budget("team", LEGAL)
     own = budget("user", ADA)

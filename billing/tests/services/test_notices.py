@@ -98,7 +98,7 @@ def test_staff_get_notices_of_a_person_as_bcc(inbox, alice, root):
     assert "root" not in inbox.last().as_string()
 
 
-def test_each_notice_once_and_the_highest_for_all_that_were_passed_at_once(inbox, alice):
+def test_thresholds_passed_at_once_are_one_notice_about_the_highest(inbox, alice):
     budget = make_budget("user", alice, usd=10)
     spend(budget, 850)
     assert notices_mail() == 1
@@ -148,7 +148,7 @@ def test_one_that_is_refused_keeps_no_other_from_being_mailed(inbox, alice):
     assert waiting() == 1
 
 
-def test_what_a_budget_of_ones_own_overrides_is_not_mailed(inbox, alice):
+def test_a_budget_overridden_by_the_users_own_is_not_mailed(inbox, alice):
     spend(make_budget(applies="each", usd=1), 60, by=alice)
     make_budget("user", alice, usd=100)
     assert notices_mail() == 0
@@ -166,7 +166,7 @@ def test_a_period_that_is_over_is_not_mailed(inbox, alice):
     assert waiting() == 0
 
 
-def test_nobody_to_tell_is_looked_at_once(inbox, alice):
+def test_a_notice_without_recipients_is_checked_once(inbox, alice):
     alice.is_active = False
     alice.save()
     spend(make_budget("user", alice), 1000)
@@ -183,7 +183,7 @@ def test_a_name_with_a_line_break_is_no_header(inbox, root):
     assert inbox.last()["Bcc"] is None
 
 
-def test_as_many_statements_for_many_as_for_one_but_for_claims_and_marks(
+def test_many_turns_need_as_many_statements_as_one_apart_from_claims_and_marks(
     inbox, alice, root, django_assert_num_queries
 ):
     budget = make_budget(applies="each", usd=1, thresholds=[50])

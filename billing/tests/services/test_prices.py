@@ -26,7 +26,7 @@ def test_rates(usd: str, pico: int) -> None:
 
 
 @pytest.mark.parametrize("usd", ["-1", "0.0000001", "1000000.01", "NaN", "Infinity"])
-def test_what_is_no_rate(usd: str) -> None:
+def test_an_invalid_rate(usd: str) -> None:
     with pytest.raises(ValueError):
         rate_pico(Decimal(usd))
 

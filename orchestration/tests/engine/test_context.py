@@ -70,7 +70,7 @@ def test_the_manager_sees_itself_as_assistant_and_every_agent_by_name() -> None:
     )
 
 
-def test_the_system_prompt_names_the_roster_and_the_order_to_speak_only_for_oneself() -> None:
+def test_the_system_prompt_has_the_roster_and_the_rule_to_speak_only_for_oneself() -> None:
     spec = turn_spec("ana", "bob")
     prompt = agent_system(spec, spec.agent("ana"))
     assert prompt.startswith("You are ana.")
@@ -96,7 +96,7 @@ def test_an_instruction_comes_last_and_is_for_the_agent_alone() -> None:
     )
 
 
-def test_who_has_spoken_in_this_turn_is_asked_for_more_and_not_made_to_go_on_with_its_own_words() -> None:
+def test_an_agent_that_answered_in_this_turn_is_asked_for_more() -> None:
     spec = turn_spec("ana", "bob")
     said = (HistoryMessage(0, "agent", "Three.", "ana", "Ana"),)
     request, _ = build_request(spec, reply_prompt(spec, spec.agent("ana"), answers=said))

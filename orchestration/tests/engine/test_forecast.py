@@ -160,7 +160,7 @@ def test_carried_answers_are_not_asked_again() -> None:
     assert first_of(alone) is None
 
 
-def test_the_dearest_of_those_who_may_be_chosen_are_counted_once_each() -> None:
+def test_the_most_expensive_candidates_are_counted_once_each() -> None:
     dear = replace(SMALL, alias="dear", max_output_tokens=500)
     agents: list[AgentSpec] = [agent_spec(key, model=dear if key == "cy" else SMALL) for key in KEYS]
     spec = replace(spec_of("orchestrator", KEYS), roster=tuple(agents))

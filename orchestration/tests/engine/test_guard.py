@@ -45,7 +45,7 @@ def publish(chunks: Iterable[str]) -> tuple[str, SpeakerGuard]:
         ("Bob: " + "x" * 2000, "Bob"),
     ],
 )
-def test_an_answer_ends_where_it_goes_on_as_somebody_else(line: str, name: str) -> None:
+def test_an_answer_ends_before_it_continues_as_somebody_else(line: str, name: str) -> None:
     for before in (
         "I think so.\n\n",
         "One.\r\n\r\nTwo.\n \n",
@@ -91,7 +91,7 @@ def test_an_answer_ends_where_it_goes_on_as_somebody_else(line: str, name: str) 
         "",
     ],
 )
-def test_what_is_said_about_others_stays(text: str) -> None:
+def test_text_about_others_stays(text: str) -> None:
     for chunks in ([text], list(text)):
         published, guard = publish(chunks)
         assert (published, guard.withheld, guard.cut_for) == (text, "", "")

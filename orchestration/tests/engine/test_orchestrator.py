@@ -35,7 +35,7 @@ async def test_the_manager_routes_specialists_answer_and_the_manager_synthesizes
     assert world.slots() == ["route:1", "reply:1:ana", "reply:1:cy", "synthesize:1"]
 
 
-async def test_routing_is_told_when_decided_and_silent_while_it_is_written() -> None:
+async def test_routing_is_published_when_decided_and_silent_while_it_is_written() -> None:
     world = World()
     world.script("Manager", ask(ana="Count.", bob="Weigh."), answer("To", "gether."))
     world.script("Ana", answer("Three."))
@@ -68,7 +68,7 @@ async def test_specialists_of_a_round_answer_in_parallel() -> None:
     assert texts(await running) == ["Ana", "Bob", "Cy", "All."]
 
 
-async def test_a_specialist_hears_its_instruction_and_earlier_rounds_but_not_its_own_round() -> None:
+async def test_a_specialist_gets_its_instruction_and_earlier_rounds() -> None:
     world = World()
     world.script(
         "Manager", ask(ana="Count it.", bob="Weigh it."), ask(ana="Count again."), done(), answer("So.")
@@ -91,7 +91,7 @@ async def test_a_specialist_hears_its_instruction_and_earlier_rounds_but_not_its
     assert result.stop_reason == "manager_done"
 
 
-async def test_the_manager_is_told_who_there_is_and_what_was_said() -> None:
+async def test_the_manager_gets_the_roster_and_the_answers() -> None:
     world = World()
     world.script("Manager", ask(ana="1", bob="2"), done(), answer("So."))
     world.script("Ana", answer("Three."))

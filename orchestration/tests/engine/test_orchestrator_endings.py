@@ -31,7 +31,7 @@ from orchestration.tests.engine.test_routing import MANAGER_ANSWERS
 
 
 @pytest.mark.parametrize("stage", ["route", "reply", "evaluate", "synthesize"])
-async def test_a_cancel_at_any_stage_keeps_what_was_said(stage: str) -> None:
+async def test_a_cancel_at_any_stage_keeps_the_text(stage: str) -> None:
     world = World()
     block = Block()
     script = {
@@ -102,7 +102,7 @@ def deep_council(request: ModelRequest) -> list[ModelEvent]:
     return refused() if request.speaker_name == "Cy" else answer(f"I, {request.speaker_name}, {spoken}.")
 
 
-async def test_a_turn_resumed_at_any_point_comes_to_the_same_and_asks_only_what_is_missing() -> None:
+async def test_a_turn_resumed_at_any_point_has_the_same_result_without_repeated_calls() -> None:
     spec = council_spec(*KEYS, limits=DEEP)
     whole = World(respond=deep_council)
     expected = await run(whole, spec)
@@ -155,7 +155,7 @@ async def test_a_turn_that_died_too_often_ends_with_what_there_is() -> None:
         assert world.intents == []
 
 
-async def test_a_turn_that_was_never_routed_is_given_up_without_a_made_up_decision() -> None:
+async def test_a_turn_that_was_never_routed_is_given_up_without_a_decision() -> None:
     world = World(control=Control(exhausted=True))
     result = await run(world, council_spec(*KEYS))
     assert (result.status, result.stop_reason, result.error) == ("failed", "failed", EXHAUSTED)

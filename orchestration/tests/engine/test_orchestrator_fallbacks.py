@@ -154,7 +154,7 @@ async def test_a_failed_synthesis_counts() -> None:
     assert result.error is not None
 
 
-async def test_the_others_go_on_and_the_synthesis_knows_who_is_missing() -> None:
+async def test_the_others_continue_and_the_synthesis_knows_who_is_missing() -> None:
     world = World()
     world.script("Manager", ask(ana="1", bob="2", cy="3"), answer("So."))
     world.script("Ana", answer("A"))

@@ -186,7 +186,7 @@ async def test_others_answer_although_one_does_not_fit() -> None:
 # --- Recovery ---------------------------------------------------------------------------------------------------------
 
 
-async def test_after_a_crash_the_second_try_goes_on_from_the_refusal() -> None:
+async def test_after_a_crash_the_second_try_continues_from_the_refusal() -> None:
     spec = turn_spec("ana", history=long_history())
     whole = server_with(8_192)
     await run(whole, spec)
@@ -243,7 +243,7 @@ async def test_without_figures_the_error_has_our_own_estimate() -> None:
     assert error.details["budget_tokens"] is None
 
 
-async def test_a_decision_that_fits_nowhere_falls_back_with_its_cause() -> None:
+async def test_a_decision_that_fits_no_window_falls_back_with_its_cause() -> None:
     world = World()
     world.script("Manager", too_long(limit_tokens=900, input_tokens=8_000), done())
     world.script("Ana", answer("A"))

@@ -54,7 +54,7 @@ async def test_only_who_failed_is_asked_and_the_order_stays(mode: str, addressed
     assert [event.agent_key for event in world.events if isinstance(event, StepStarted)] == ["bob"]
 
 
-async def test_in_a_roundtable_the_one_asked_again_hears_those_before_it_alone() -> None:
+async def test_in_a_roundtable_a_retried_agent_gets_only_the_answers_before_it() -> None:
     world = World()
     world.script("Bob", answer("B"))
     carried = (kept("ana", "A before"), kept("cy", "C before"))
@@ -64,7 +64,7 @@ async def test_in_a_roundtable_the_one_asked_again_hears_those_before_it_alone()
     assert "C before" not in told
 
 
-async def test_in_a_fan_out_it_hears_nobody() -> None:
+async def test_in_a_fan_out_it_gets_no_other_answer() -> None:
     world = World()
     world.script("Bob", answer("B"))
     await run(world, replace(turn_spec(*KEYS), carried=(kept("ana", "A before"), kept("cy", "C before"))))
@@ -105,7 +105,7 @@ async def test_answers_of_agents_that_left_are_dropped() -> None:
 # --- Orchestrator -----------------------------------------------------------------------------------------------------
 
 
-async def test_the_failed_specialist_is_asked_without_routing_and_a_synthesis_is_made_anew() -> None:
+async def test_the_failed_specialist_is_asked_without_routing_before_a_new_synthesis() -> None:
     world = World()
     world.script("Bob", answer("B"))
     world.script("Manager", answer("So."))
@@ -168,7 +168,7 @@ async def test_one_answer_in_all_needs_no_synthesis() -> None:
     assert (result.status, texts(result)) == ("partial", ["A before", ""])
 
 
-async def test_the_manager_may_go_on_from_what_was_carried_over() -> None:
+async def test_the_manager_may_continue_from_carried_answers() -> None:
     world = World()
     world.script("Bob", answer("B"))
     world.script("Ana", answer("A again"))

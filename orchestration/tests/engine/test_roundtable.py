@@ -36,7 +36,7 @@ async def run(world: World, spec: TurnSpec) -> TurnResult:
     return result
 
 
-async def test_everybody_answers_in_turn_and_hears_those_before() -> None:
+async def test_everybody_answers_in_turn_with_earlier_answers_as_context() -> None:
     world = World()
     world.script("Ana", answer("Three."))
     world.script("Bob", answer("Four."))

@@ -77,7 +77,7 @@ def test_a_key_is_known_however_it_is_written(key: str) -> None:
 
 
 @pytest.mark.parametrize("instruction", [None, 5, [], {}, True, "  "])
-def test_an_instruction_that_is_none_is_empty(instruction: object) -> None:
+def test_an_invalid_instruction_is_empty(instruction: object) -> None:
     decision = parse(route({"agent_key": "ana", "instruction": instruction}))
     assert decision is not None
     assert decision.selections == (Selection("ana", ""),)
@@ -125,7 +125,7 @@ def test_unknown_keys_are_ignored() -> None:
     ],
     ids=lambda text: repr(text[:40]),
 )
-def test_anything_else_is_no_decision(text: str) -> None:
+def test_anything_else_is_not_a_decision(text: str) -> None:
     assert parse(text) is None
 
 

@@ -57,7 +57,7 @@ async def test_agents_answer_side_by_side_in_the_order_asked() -> None:
     assert [a.text for a in result.answers] == ["A", "B"]
 
 
-async def test_an_agent_does_not_hear_the_others_of_this_turn() -> None:
+async def test_an_agent_does_not_get_the_others_answers_of_this_turn() -> None:
     world = World()
     world.script("Ana", answer("Secret of Ana"))
     world.script("Bob", answer("B"))
@@ -174,7 +174,7 @@ async def test_an_empty_answer_is_a_failure_that_was_paid_for() -> None:
     assert world.outcomes[0].report == USAGE
 
 
-async def test_a_cancel_keeps_what_was_said_and_bills_what_was_used() -> None:
+async def test_a_cancel_keeps_the_text_and_bills_the_usage() -> None:
     world = World()
     block = Block()
     opened = PartialUsage(Usage(input=40, cache_read=2), {"input_tokens": 40})
@@ -245,7 +245,7 @@ async def test_a_cancel_during_the_pause_ends_it() -> None:
     assert len(world.outcomes) == 1
 
 
-async def test_the_runners_own_stop_is_no_cancel() -> None:
+async def test_the_runners_own_stop_is_not_a_cancel() -> None:
     world = World()
     block = Block()
     world.script("Ana", [TextDelta("Half"), block])
@@ -326,7 +326,7 @@ async def test_a_cut_answer_is_complete_even_if_the_rest_fails() -> None:
     assert cut.report.source == "estimated"
 
 
-async def test_what_is_undecided_when_a_call_is_cut_is_not_published_but_paid_for() -> None:
+async def test_held_text_of_a_cut_call_is_not_published_but_billed() -> None:
     world = World()
     block = Block()
     world.script("Ana", [TextDelta("Mine.\n\nB"), block])

@@ -65,7 +65,7 @@ async def test_a_summary_is_made_side_by_side_with_the_answers() -> None:
     assert [event.purpose for event in world.events if isinstance(event, StepStarted)] == ["reply", "reply"]
 
 
-async def test_before_the_answers_where_they_would_not_fit_otherwise() -> None:
+async def test_before_the_answers_if_they_would_not_fit_otherwise() -> None:
     world = World(respond=lambda request: answer(request.speaker_name))
     world.script("Summarizer", minutes())
     result = await run(world, summing(first=True))
@@ -78,7 +78,7 @@ async def test_before_the_answers_where_they_would_not_fit_otherwise() -> None:
     assert result.summary is not None
 
 
-async def test_the_summarizer_is_told_who_said_what_and_what_was_known() -> None:
+async def test_the_summarizer_gets_speakers_and_the_earlier_summary() -> None:
     world = World()
     world.script("Summarizer", minutes())
     result = await run(world, only_summary(EARLIER))
@@ -96,7 +96,7 @@ async def test_the_summarizer_is_told_who_said_what_and_what_was_known() -> None
     assert [message.role for message in request.messages] == ["user"]
 
 
-async def test_only_what_is_planned_is_told() -> None:
+async def test_only_planned_messages_are_summarized() -> None:
     world = World(respond=lambda request: answer(request.speaker_name))
     world.script("Summarizer", minutes())
     await run(world, summing(through=3))
@@ -106,7 +106,7 @@ async def test_only_what_is_planned_is_told() -> None:
     assert "Hello" not in told
 
 
-async def test_every_message_is_told_however_small_the_window() -> None:
+async def test_every_message_is_summarized_however_small_the_window() -> None:
     history = tuple(
         HistoryMessage(n, "agent", f"{n} begins " + "é長x" * 5_000, "ada", "Ada") for n in range(1, 101)
     )
@@ -127,7 +127,7 @@ async def test_every_message_is_told_however_small_the_window() -> None:
     assert "- Ada has 5,000. (message 12)" in told
 
 
-async def test_a_short_message_is_told_whole_beside_long_ones() -> None:
+async def test_a_short_message_is_kept_whole_beside_long_ones() -> None:
     lines = [HistoryMessage(n, "user", "x" * 100_000) for n in range(1, 5)]
     short = HistoryMessage(9, "user", "We agreed on " + "y" * 2_000)
     spec = replace(only_summary(), history=(*lines, short), summarize=SummaryPlan(9, True))
@@ -173,7 +173,9 @@ async def test_a_broken_answer_is_asked_for_once_more(broken: str) -> None:
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda text: repr(text[:20]))
-async def test_and_then_the_text_stands_for_itself(broken: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_after_two_unusable_answers_the_text_is_the_summary(
+    broken: str, caplog: pytest.LogCaptureFixture
+) -> None:
     world = World()
     world.script("Summarizer", answer(broken), answer(broken))
     with caplog.at_level(logging.WARNING, "orchestration.engine.summary"):
@@ -229,7 +231,7 @@ async def test_a_summary_that_was_whole_before_the_cancel_is_kept() -> None:
     assert result.summary is not None
 
 
-async def test_nothing_to_summarize_is_no_cancel() -> None:
+async def test_nothing_to_summarize_is_not_a_cancel() -> None:
     result = await run(World(), replace(only_summary(), history=()))
     assert (result.status, result.summary) == ("completed", None)
 
@@ -246,7 +248,7 @@ async def test_a_turn_that_died_too_often_makes_no_summary() -> None:
     assert (result.status, result.summary) == ("partial", None)
 
 
-async def test_a_summary_resumed_at_any_point_comes_to_the_same() -> None:
+async def test_a_summary_resumed_at_any_point_has_the_same_result() -> None:
     def respond(request: ModelRequest) -> list[ModelEvent]:
         if request.purpose != "summarize":
             return answer(request.speaker_name)

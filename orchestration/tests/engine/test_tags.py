@@ -47,11 +47,11 @@ def test_tags_in_the_order_of_first_mention(message: str, expected: list[str]) -
         "https://host/@ana",
     ],
 )
-def test_what_is_no_tag(message: str) -> None:
+def test_text_that_is_not_a_tag(message: str) -> None:
     assert parse_tags(message, KEYS).keys == ()
 
 
-def test_unknown_tags_are_told_once_in_order() -> None:
+def test_unknown_tags_are_reported_once_in_order() -> None:
     tags = parse_tags("@zed and @ana and @Bob, @zed", KEYS)
     assert tags.keys == ("ana",)
     assert tags.unknown == ("zed", "Bob")

@@ -106,7 +106,7 @@ def test_text_without_tags_is_the_answer(text: str) -> None:
         ("<think>```\nx = 1</think>Rent it.", "Rent it.", "```\nx = 1</think>Rent it."),
     ],
 )
-def test_what_is_thought_and_what_is_answered(text: str, answer: str, reasoning: str) -> None:
+def test_thoughts_and_answers_are_separated(text: str, answer: str, reasoning: str) -> None:
     assert split_thoughts(text) == (answer, reasoning)
 
 

@@ -49,7 +49,7 @@ async def test_the_members_of_the_first_council_speak_differently(gateway: Gatew
         assert all(len(lines - others) > 2 for other, others in said.items() if other != name)
 
 
-async def test_it_names_whom_it_heard_in_this_turn(gateway: Gateway) -> None:
+async def test_it_names_those_that_answered_before_it_in_this_turn(gateway: Gateway) -> None:
     first = text_of(await ask(gateway, request(DEMO, "Shall we?", question="Shall we?", speaker_name="Ada")))
     assert "heard" not in first
     said = f"Shall we?\n\n[Old (@old)]: Long ago.\n\nShall we?\n\n[Ada (@ada)]: {first}\n\n"

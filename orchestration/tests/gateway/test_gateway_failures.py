@@ -106,7 +106,7 @@ class TestRefusals:
         assert "Incorrect API key provided: [key]" in caplog.text
         assert KEY not in caplog.text + end.message
 
-    async def test_what_was_said_stays_out_of_the_log(
+    async def test_message_text_stays_out_of_the_log(
         self, gateway: Gateway, server: ProviderServer, model: ModelSpec, caplog: pytest.LogCaptureFixture
     ) -> None:
         said, told = "my bank PIN is 4711, do not tell", "You are Ana, keeper of secrets."
@@ -116,7 +116,7 @@ class TestRefusals:
         assert "4711" not in caplog.text
         assert "keeper" not in caplog.text
 
-    async def test_an_error_page_that_is_no_json(
+    async def test_an_error_page_that_is_not_json(
         self, gateway: Gateway, server: ProviderServer, model: ModelSpec
     ) -> None:
         server.queue(Answer(status=502, body=b"<html>\xff\xfe Bad gateway</html>"))

@@ -32,7 +32,7 @@ async def test_a_good_key_works(kind: str, server: ProviderServer) -> None:
     assert all("/models" in served.path and served.usage.output == 0 for served in server.served)
 
 
-async def test_a_wrong_key_is_told_by_the_name_of_its_variable(
+async def test_a_wrong_key_is_reported_by_the_name_of_its_variable(
     kind: str, server: ProviderServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.key = "sk-another-0123456789"

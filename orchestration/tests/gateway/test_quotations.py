@@ -70,7 +70,7 @@ def test_a_short_message_is_found_whole(short: str) -> None:
     assert without_quotations(f"x{short}y", [short]) == f"x{short}y"
 
 
-def test_what_is_no_quotation_stays() -> None:
+def test_text_that_is_not_quoted_stays() -> None:
     text = (
         '{"error": {"type": "invalid_request_error", "code": "context_length_exceeded", "param": "messages"}}'
     )

@@ -94,7 +94,7 @@ async def test_a_zero_at_the_end_of_a_message_does_not_erase_its_input(
 
 
 @pytest.mark.parametrize("tier", ["default", "standard", "STANDARD", "on_demand", "auto", None])
-async def test_the_standard_tier_is_no_flag(
+async def test_the_standard_tier_is_not_flagged(
     gateway: Gateway, openai_server: OpenAIServer, tier: str | None
 ) -> None:
     report = await chat(gateway, openai_server, delta("x", service_tier=tier), last(), told(COUNTS))
@@ -170,7 +170,7 @@ async def test_an_answer_is_compared_with_the_name_that_the_catalogue_expects(
         ("api.openai.com", "", False),
     ],
 )
-def test_the_name_of_an_azure_deployment_is_no_other_model(
+def test_the_name_of_an_azure_deployment_is_not_another_model(
     host: str, served_as: str, is_requested: bool
 ) -> None:
     model = spec("openai", f"https://{host}/openai/v1", model_id="our-deployment", served_as=served_as)

@@ -50,7 +50,7 @@ def test_any_cut_reads_the_same(texts: list[str], data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("line", [b"<html>", b"Internal Server Error", b'{"error": 1}', b"\xff\xfe"])
-def test_what_is_no_field_is_no_event_stream(line: bytes) -> None:
+def test_unknown_fields_are_not_an_event_stream(line: bytes) -> None:
     with pytest.raises(NotAnEventStream):
         read(b"data: 1\n\n" + line + b"\n\n")
 
@@ -61,7 +61,7 @@ def test_an_endless_line_is_not_kept() -> None:
 
 
 @pytest.mark.parametrize("payload", ["", "{", "1", "null", "[]", '"text"', "[" * 100_000, "9" * 5000])
-def test_what_is_no_object_is_no_event(payload: str) -> None:
+def test_anything_but_an_object_is_not_an_event(payload: str) -> None:
     with pytest.raises(NotAnEventStream):
         parse(payload)
 

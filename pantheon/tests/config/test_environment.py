@@ -9,7 +9,7 @@ from pantheon.config.environment import Environment, database_settings, mail_set
 
 
 @pytest.mark.parametrize("text", ["abc", "", "ten"])
-def test_what_is_no_number_is_named(text, monkeypatch):
+def test_an_invalid_number_is_named(text, monkeypatch):
     monkeypatch.setenv("PANTHEON_SOMETHING", text)
     for read in (Environment().int, Environment().float):
         with pytest.raises(ImproperlyConfigured, match="PANTHEON_SOMETHING must be a number"):
@@ -50,14 +50,14 @@ def test_the_address_of_a_mail_server(url, tls, ssl):
 @pytest.mark.parametrize(
     "url", ["mail.example.org", "https://hunter2@mail.example.org", "smtp://u:hunter2@m:many"]
 )
-def test_what_is_no_mail_server_is_said_without_its_password(url):
+def test_an_invalid_mail_url_is_reported_without_its_password(url):
     with pytest.raises(ImproperlyConfigured, match="EMAIL_URL must be") as raised:
         mail_settings(url)
     assert "hunter2" not in str(raised.value)
 
 
 @pytest.mark.parametrize("url", ["mysql://u:hunter2@db/x", "postgres://u:hunter2@db:many/x"])
-def test_what_is_no_database_is_said_without_its_password(url):
+def test_an_invalid_database_url_is_reported_without_its_password(url):
     with pytest.raises(ImproperlyConfigured, match="DATABASE_URL must be") as raised:
         database_settings(url)
     assert "hunter2" not in str(raised.value)
@@ -73,7 +73,7 @@ def test_switches(text, on, monkeypatch):
 
 
 @pytest.mark.parametrize("text", ["2", "maybe", "1 # on"])
-def test_what_is_no_switch_is_named(text, monkeypatch):
+def test_an_invalid_switch_is_named(text, monkeypatch):
     monkeypatch.setenv("PANTHEON_SWITCH", text)
     with pytest.raises(ImproperlyConfigured, match="PANTHEON_SWITCH must be 1 or 0"):
         Environment().switch("PANTHEON_SWITCH", default=False)

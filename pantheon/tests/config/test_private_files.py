@@ -69,7 +69,7 @@ def test_secret_files_of_an_earlier_version_are_narrowed(tmp_path: Path) -> None
     assert mode(tmp_path / "notes") == 0o644  # not ours
 
 
-def test_a_directory_of_ones_own_that_is_open_is_said_with_the_cure(tmp_path: Path) -> None:
+def test_an_open_directory_of_the_user_is_reported_with_the_cure(tmp_path: Path) -> None:
     """A configured directory may serve other purposes, so its mode is kept."""
     directory = tmp_path / "with space"
     directory.mkdir(mode=0o755)

@@ -70,7 +70,7 @@ async def test_what_says_that_it_is_too_large_is_not_read() -> None:
     assert error["request_id"]
 
 
-async def test_openais_clients_are_told_in_their_shape() -> None:
+async def test_openais_clients_get_errors_in_their_shape() -> None:
     _, body, _ = await status_of(Taker(), [CHUNK], path="/v1/chat/completions", content_length="360")
     assert json.loads(body) == {
         "error": {
@@ -90,7 +90,7 @@ async def test_what_turns_out_to_be_too_large_is_not_read_on(headers) -> None:
     assert app.read == 80
 
 
-async def test_what_is_no_request_passes() -> None:
+async def test_events_other_than_requests_pass() -> None:
     seen = []
 
     async def app(scope: Message, receive: Receive, send: Send) -> None:

@@ -180,7 +180,7 @@ def test_a_rollup_leads_to_the_costs_of_its_days_and_names_what_it_has(turn) -> 
 
 
 @pytest.mark.parametrize("query", [{"range": "soon"}, {"range": "custom", "from": "yesterday"}])
-def test_a_range_that_cannot_be_read_is_said(query) -> None:
+def test_an_invalid_range_is_reported(query) -> None:
     response = superuser().get(AUDIT, query)
     assert response.status_code == 200
     assert "Shown are all days." in text_of(response)

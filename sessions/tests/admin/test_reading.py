@@ -187,7 +187,7 @@ def test_nothing_written_is_taken_for_markup(rows, on) -> None:
 
 
 @pytest.mark.parametrize("state", [False, True])
-def test_people_are_told(rows, settings, state) -> None:
+def test_people_see_a_notice(rows, settings, state) -> None:
     settings.PANTHEON_STAFF_READ_MESSAGES = state
     text = text_of(browser(rows.user).get(reverse("session", args=[rows.session.pk])))
     assert (NOTICE in text) is state

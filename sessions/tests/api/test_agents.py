@@ -235,7 +235,7 @@ class TestChange:
         assert after["created_at"] == before["created_at"]
         assert after["updated_at"] > before["updated_at"]
 
-    def test_nothing_sent_is_no_error(self, api: Api, agent: Agent) -> None:
+    def test_nothing_sent_is_not_an_error(self, api: Api, agent: Agent) -> None:
         assert api.patch(f"agents/{agent.pk}", {}).json()["name"] == "Ana"
 
     @pytest.mark.parametrize(

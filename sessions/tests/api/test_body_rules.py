@@ -62,7 +62,7 @@ NO_JSON = [
 
 
 @each(WITH_BODY)
-def test_what_is_no_json_object_is_400(alice: User, ids: Ids, endpoint: Endpoint) -> None:
+def test_anything_but_a_json_object_is_400(alice: User, ids: Ids, endpoint: Endpoint) -> None:
     client, before = client_of(alice), stored()
     for raw in NO_JSON:
         refused(send(client, endpoint, ids, raw), 400, "invalid_json")

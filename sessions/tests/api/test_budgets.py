@@ -45,7 +45,7 @@ def test_without_budgets_the_list_is_empty(api):
     assert api.get(URL).json() == {"next": None, "previous": None, "results": []}
 
 
-def test_what_is_told_of_each(api, alice):
+def test_own_budgets_have_amounts_and_period(api, alice):
     budget = make_budget("user", alice, usd=10)
     period = spend(budget, 250, held_cents=50)
     assert api.get(URL).json()["results"] == [

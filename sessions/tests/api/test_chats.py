@@ -69,7 +69,7 @@ class TestStart:
             response = api.client.generic("POST", f"/api/v1/{place}/sessions", content_type=content_type)
             assert (response.status_code, response.json()["title"]) == (201, "")
 
-    def test_a_stranger_is_not_told_what_is_wrong_with_it(self, stranger: Api, place: str) -> None:
+    def test_a_stranger_does_not_learn_what_is_wrong(self, stranger: Api, place: str) -> None:
         refused(stranger.post(f"{place}/sessions", {"title": "t" * 201}), 404, "not_found")
 
     @pytest.mark.parametrize("title", ["", "  Plans  ", "t" * 200, "🎉"])
@@ -77,7 +77,7 @@ class TestStart:
         assert api.post(f"{place}/sessions", {"title": title}).json()["title"] == title.strip()
 
     @pytest.mark.parametrize("title", ["t" * 201, None, [], {}, True])
-    def test_refuses_what_is_no_title(self, api: Api, place: str, title: Any) -> None:
+    def test_refuses_invalid_titles(self, api: Api, place: str, title: Any) -> None:
         invalid(api.post(f"{place}/sessions", {"title": title}), "title")
         assert not ChatSession.objects.exists()
 
@@ -132,12 +132,12 @@ class TestChange:
         api.patch(f"sessions/{session.pk}", {"title": "Plans"})
         assert api.patch(f"sessions/{session.pk}", {"title": ""}).json()["title"] == ""
 
-    def test_nothing_sent_is_no_error(self, api: Api, session: ChatSession) -> None:
+    def test_nothing_sent_is_not_an_error(self, api: Api, session: ChatSession) -> None:
         api.patch(f"sessions/{session.pk}", {"title": "Plans"})
         assert api.patch(f"sessions/{session.pk}", {}).json()["title"] == "Plans"
 
     @pytest.mark.parametrize("title", ["t" * 201, None, ["Plans"], {"a": 1}])
-    def test_refuses_what_is_no_title(self, api: Api, session: ChatSession, title: Any) -> None:
+    def test_refuses_invalid_titles(self, api: Api, session: ChatSession, title: Any) -> None:
         invalid(api.patch(f"sessions/{session.pk}", {"title": title}), "title")
         assert api.get(f"sessions/{session.pk}").json()["title"] == ""
 

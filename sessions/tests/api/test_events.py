@@ -42,9 +42,7 @@ def ask(api: Api, session, **fields) -> list[Sse]:
     return read_all(response)
 
 
-def test_a_streamed_turn_tells_everything_once_and_in_order(
-    api, session, openai_server: OpenAIServer
-) -> None:
+def test_a_streamed_turn_has_every_event_once_and_in_order(api, session, openai_server: OpenAIServer) -> None:
     openai_server.default = Answer(["Good ", "**day**", "."], reasoning=["hm"])
     events = ask(api, session)
     assert [event.id for event in events] == list(range(1, len(events) + 1))
@@ -100,7 +98,7 @@ def test_a_reader_that_has_everything_gets_204(api, session) -> None:
         assert response.status_code == 204
 
 
-def test_where_the_log_is_gone_one_snapshot_stands_in(api, session) -> None:
+def test_without_a_log_one_snapshot_replaces_it(api, session) -> None:
     last = ask(api, session)[-1].id
     turn = Turn.objects.get()
     event_log.forget([turn.pk])
@@ -167,7 +165,7 @@ def test_a_snapshot_for_a_reader_of_a_running_turn_is_counted(api, session, open
     gate.open()
 
 
-def test_a_log_that_vanishes_in_mid_turn_goes_on_with_a_snapshot(api, session, openai_server) -> None:
+def test_a_log_that_vanishes_in_mid_turn_continues_with_a_snapshot(api, session, openai_server) -> None:
     """It is told anew in the middle of an answer; what was said before is in the snapshot, or in the step's end."""
     ana, bob = Gate(), Gate()
     openai_server.when("You are ana.", Answer(["Good ", "day", "."], at={1: Hold(ana), 2: Hold(bob)}))
@@ -193,7 +191,7 @@ def test_a_log_that_vanishes_in_mid_turn_goes_on_with_a_snapshot(api, session, o
 
 
 @pytest.mark.parametrize("after", ["-1", "x", "1.5", "9" * 30])
-def test_a_resume_point_that_is_none_is_refused(api, session, after) -> None:
+def test_an_invalid_resume_point_is_refused(api, session, after) -> None:
     ask(api, session)
     response = api.get(f"turns/{Turn.objects.get().pk}/events?after={after}")
     assert response.status_code == 400
@@ -229,7 +227,7 @@ async def test_a_user_has_a_limited_number_of_streams_open(api, stranger, sessio
     assert not is_full(turn.user_id)
 
 
-async def test_many_readers_hear_the_live_tail_and_hold_no_connection(
+async def test_many_readers_follow_the_live_tail_and_hold_no_connection(
     alice, api, session, openai_server: OpenAIServer
 ) -> None:
     """More readers than the pool has connections (10), all reading at once while the turn runs."""

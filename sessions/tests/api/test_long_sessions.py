@@ -193,7 +193,7 @@ def test_an_error_on_the_way_breaks_the_connection(
         asking.close()
 
 
-def test_a_fork_of_several_portions_is_numbered_anew(alice, session) -> None:
+def test_a_fork_of_several_portions_gets_new_numbers(alice, session) -> None:
     say(session, TURNS)
     Turn.objects.filter(session=session, index=5).update(replaces=Turn.objects.get(session=session, index=4))
     with CaptureQueriesContext(connection) as queries:

@@ -100,7 +100,7 @@ def test_an_agent_answers_as_a_chat_completion(client, agents, openai_server) ->
     assert body["usage"]["total_tokens"] == event.usage.total_input + event.usage.output
 
 
-def test_the_history_is_told_and_kept(client, agents, openai_server) -> None:
+def test_the_history_is_sent_and_kept(client, agents, openai_server) -> None:
     ask(
         client,
         "agent:ana",
@@ -132,7 +132,7 @@ def test_the_history_is_told_and_kept(client, agents, openai_server) -> None:
     assert [message.text for message in turn.messages.filter(role=Message.Role.USER)] == ["And two?"]
 
 
-def test_a_run_of_it_again_hears_the_same(client, api, agents, openai_server) -> None:
+def test_a_rerun_gets_the_same_context(client, api, agents, openai_server) -> None:
     history = [{"role": "user", "content": "One?"}, {"role": "assistant", "content": "Un."}]
     ask(client, "agent:ana", [*history, {"role": "user", "content": "Two?"}], temperature=0.5)
     assert api.post(f"turns/{Turn.objects.get().pk}/rerun").status_code == 201
@@ -202,7 +202,7 @@ def test_a_streamed_room_says_what_it_says_unstreamed(client, room, openai_serve
     assert len({chunk["id"] for chunk in found}) == 1
 
 
-def test_where_the_log_is_gone_the_stream_has_all_the_same(client, agents, openai_server) -> None:
+def test_without_a_log_the_stream_still_has_all_text(client, agents, openai_server) -> None:
     headers = {"Idempotency-Key": "k"}
     first = chunks(ask(client, "agent:ana", stream=True, headers=headers))
     event_log.forget([Turn.objects.get().pk])

@@ -178,7 +178,7 @@ class SeatingContract:
             invalid(self.seat(api, room, [str(uuid.uuid4()) for _ in range(5000)]), "agents")
         assert len(queries) <= 3
 
-    def test_seats_nobody_elses_agents(
+    def test_does_not_add_other_users_agents(
         self, api: Api, alice: User, bob: User, room: Room, ana: Agent
     ) -> None:
         foreign = make_agent(bob, "spy")
@@ -204,7 +204,7 @@ class SeatingContract:
             ({"0": "ana"}, "agents"),
         ],
     )
-    def test_refuses_what_is_no_list_of_ids(
+    def test_refuses_anything_but_a_list_of_ids(
         self, api: Api, room: Room, ana: Agent, agents: Any, field: str
     ) -> None:
         self.seat(api, room, ids(ana))
@@ -256,7 +256,7 @@ class TestChange:
             before = {**before, **change, "updated_at": after.json()["updated_at"]}
             assert after.json() == before == api.get(f"rooms/{room.pk}").json()
 
-    def test_nothing_sent_is_no_error(self, api: Api, room: Room) -> None:
+    def test_nothing_sent_is_not_an_error(self, api: Api, room: Room) -> None:
         assert api.patch(f"rooms/{room.pk}", {}).json()["name"] == "Board"
 
     @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_all_terms_must_be_there(api, alice, agent, query, found) -> None:
     assert {result["snippet"].split()[0] for result in find(api, query)} == found
 
 
-def test_what_is_not_ones_own_or_not_listed_is_never_found(
+def test_other_users_and_unlisted_sessions_are_never_found(
     api, stranger, alice, bob, agent, openai_model
 ) -> None:
     his = make_agent(bob, "his", openai_model)
@@ -160,7 +160,7 @@ def test_hostile_queries_find_nothing_and_break_nothing(api, alice, agent, query
 
 
 @pytest.mark.parametrize("query", ["q=", "", "q=%20", "q=" + "x" * 201, "q=a%00b", "q=%00", "q=%ED%A0%80%00"])
-def test_what_is_no_query(api, query) -> None:
+def test_an_invalid_query_is_reported(api, query) -> None:
     assert refused(api.client.get(f"/api/v1/search?{query}"), 400, "invalid_parameter")["details"] == {
         "parameter": "q"
     }
@@ -170,7 +170,7 @@ def test_what_is_no_query(api, query) -> None:
     "cursor",
     ["nonsense", "%00", "cD1ub25zZW5zZQ==", "MjAyNi0wMS0wMSBhYmM=", "é", "MjAyNi0wMS0wMVQwMDowMDowMCA="],
 )
-def test_what_is_no_cursor(api, cursor) -> None:
+def test_an_invalid_cursor_is_refused(api, cursor) -> None:
     response = api.client.get(f"/api/v1/search?q=a&cursor={cursor}")
     assert refused(response, 400, "invalid_parameter")["details"] == {"parameter": "cursor"}
 

@@ -127,7 +127,7 @@ def test_a_refused_request_frees_its_key(api, path) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "tab\tkey"])
-def test_a_key_that_is_none_is_refused(api, path, key) -> None:
+def test_an_invalid_key_is_refused(api, path, key) -> None:
     response = api.post(path, {"message": "@ana hello"}, headers={"Idempotency-Key": key})
     assert response.status_code == 422
 
@@ -219,7 +219,7 @@ def test_a_stream_beyond_the_limit_is_refused_before_its_turn_exists(
         assert api.post(path, {"message": "@ana hello"}).status_code == 201
 
 
-def test_the_history_is_told_to_the_model(api, path, openai_server) -> None:
+def test_the_history_is_sent_to_the_model(api, path, openai_server) -> None:
     openai_server.queue(Answer("My name is Ana."))
     api.post(path, {"message": "@ana who are you?"})
     api.post(path, {"message": "@ana and again?"})

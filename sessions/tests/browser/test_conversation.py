@@ -121,7 +121,7 @@ def test_a_manager_routes_and_concludes(alices: Page, alice, agents, openai_serv
     expect(text_of_lane(alices, "bob")).to_have_text("It is cheap.")
 
 
-def test_stop_ends_the_turn_and_keeps_what_was_said(
+def test_stop_ends_the_turn_and_keeps_the_text(
     alices: Page, alice, agents, openai_server: OpenAIServer
 ) -> None:
     answer, _gate = held("One ", "two.")
@@ -157,7 +157,7 @@ def test_a_reload_in_mid_stream_says_no_word_twice(
     assert len(openai_server.served) == 1
 
 
-def test_tabs_of_one_browser_hear_of_a_turn_at_once(
+def test_tabs_of_one_browser_show_a_turn_at_once(
     alices: Page, alice, agents, openai_server: OpenAIServer
 ) -> None:
     session = council(alice, agents)
@@ -220,7 +220,7 @@ def test_another_device_sees_the_same(
     assert len({page.locator(".conversation-total").inner_text() for page in (alices, other)}) == 1
 
 
-def test_a_lost_network_is_told_and_made_good(
+def test_a_lost_network_is_shown_and_recovered_from(
     open_context: Opened, server: ServerProcess, alice, agents, openai_server: OpenAIServer, watch: Watch
 ) -> None:
     answer, gate = held("Alpha ", "beta ", "gamma.")
@@ -317,7 +317,7 @@ def test_a_tag_is_completed_by_keyboard(alices: Page, alice, agents, openai_serv
         expect(lane(alices, key)).to_have_attribute("data-state", "complete")
 
 
-def test_what_a_message_will_cost_stands_beside_send(
+def test_the_cost_of_a_message_is_shown_beside_send(
     alices: Page, alice, agents, openai_server: OpenAIServer
 ) -> None:
     dan = make_agent(alice, "dan", make_model(openai_server, "unpriced-test", priced=False))

@@ -15,7 +15,7 @@ from sessions.tests.support.server_process import ServerProcess
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
 
 
-def test_what_was_said_is_on_usage_and_on_costs(
+def test_calls_of_the_conversation_are_on_usage_and_on_costs(
     alices: Page, open_context: Opened, server: ServerProcess, alice: User, openai_model: LlmModel
 ) -> None:
     session = make_session(

@@ -208,7 +208,7 @@ def test_what_hides_or_reorders_is_shown_while_it_streams_and_after(
 
 
 @pytest.mark.parametrize("name", HUGE)
-def test_what_is_huge_is_shown_and_the_page_goes_on(
+def test_huge_answers_are_shown_and_the_page_keeps_working(
     name: str, alices: Page, session: ChatSession, ears: Eavesdropper, openai_server: OpenAIServer, gate: Gate
 ) -> None:
     text = HUGE[name]

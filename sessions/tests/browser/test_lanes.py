@@ -40,7 +40,7 @@ def tab(page: Page, name: str) -> Locator:
     return tabs(page).filter(has_text=name)
 
 
-def test_four_lanes_are_tabs_that_tell_their_states(
+def test_four_lanes_are_tabs_that_show_their_states(
     alices: Page, session: ChatSession, gates: dict[str, Gate]
 ) -> None:
     open_session(alices, session)

@@ -72,7 +72,7 @@ def test_a_provider_is_tested_in_the_administration(
     assert not look.wrong, "\n".join(look.wrong)
 
 
-def test_what_is_to_be_put_elsewhere_is_copied(alices: Page, alice: User) -> None:
+def test_lines_for_other_places_can_be_copied(alices: Page, alice: User) -> None:
     User.objects.filter(pk=alice.pk).update(is_staff=True)
     alice.user_permissions.add(Permission.objects.get(codename="change_provider"))
     Provider.objects.create(name="locked", kind="openai", key_env="TEST_NO_SUCH_API_KEY")

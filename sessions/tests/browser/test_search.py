@@ -90,7 +90,7 @@ def test_a_message_far_back_is_reached_and_what_was_before_it(
     expect(alices.locator(f"#turn-{turns[119].pk}")).to_be_in_viewport()
 
 
-def test_a_message_that_was_made_again_since_is_reached_too(
+def test_a_message_of_a_replaced_turn_is_reached_too(
     alices: Page, session: ChatSession, openai_model: LlmModel
 ) -> None:
     old, new = add_turns(session, openai_model, 2)

@@ -118,7 +118,7 @@ def test_what_was_edited_survives_a_refusal(
     assert Turn.objects.count() == 1
 
 
-def test_an_edit_is_refused_where_the_session_has_moved_on(
+def test_an_edit_is_refused_if_the_session_has_moved_on(
     alices: Page, session: ChatSession, watch: Watch
 ) -> None:
     open_session(alices, session)
@@ -136,9 +136,7 @@ def test_an_edit_is_refused_where_the_session_has_moved_on(
     assert Turn.objects.count() == 2
 
 
-def test_an_edit_that_was_overtaken_goes_on_in_a_session_of_its_own(
-    alices: Page, session: ChatSession
-) -> None:
+def test_an_overtaken_edit_continues_in_a_new_session(alices: Page, session: ChatSession) -> None:
     open_session(alices, session)
     send(alices, "@ana what now?")
     ended(alices)

@@ -149,7 +149,7 @@ def test_versions_are_leafed_through_back_and_forth(
     assert Turn.objects.count() == 3
 
 
-def test_a_version_that_is_asked_for_while_the_turn_gets_its_stored_feet_is_shown(
+def test_a_version_that_is_opened_while_its_turn_is_stored_is_shown(
     alices: Page, session: ChatSession, openai_server: OpenAIServer
 ) -> None:
     openai_server.when(says("ana"), Answer("First."), Answer("Second."))
@@ -175,7 +175,9 @@ def test_a_version_that_is_asked_for_while_the_turn_gets_its_stored_feet_is_show
     expect(text_of_lane(alices, "ana")).to_have_text("First.")
 
 
-def test_a_branch_goes_on_by_itself(alices: Page, session: ChatSession, openai_server: OpenAIServer) -> None:
+def test_a_branch_continues_independently(
+    alices: Page, session: ChatSession, openai_server: OpenAIServer
+) -> None:
     openai_server.default = Answer("Well.")
     open_session(alices, session)
     for message in ("@ana one", "@ana two"):

@@ -61,7 +61,7 @@ def is_narrow(page: Page) -> bool:
     return page.viewport_size is not None and page.viewport_size["width"] == PHONE["width"]
 
 
-def test_a_find_leaves_the_page_where_it_is(workspace: Page, turns: Any) -> None:
+def test_a_search_result_does_not_scroll_the_page(workspace: Page, turns: Any) -> None:
     message = answer_of(turns[5])
     Message.objects.filter(pk=message.pk).update(text="The needle.\n\n" + "It is here.\n\n" * 60)
     workspace.goto("/search?q=needle")
@@ -69,7 +69,7 @@ def test_a_find_leaves_the_page_where_it_is(workspace: Page, turns: Any) -> None
     expect(workspace.locator(f"#message-{message.pk}")).to_be_focused()
 
 
-def test_the_skip_link_leaves_the_page_where_it_is(workspace: Page, session: ChatSession, turns: Any) -> None:
+def test_the_skip_link_does_not_scroll_the_page(workspace: Page, session: ChatSession, turns: Any) -> None:
     open_session(workspace, session)
     workspace.get_by_role("link", name="Skip to the content").focus()
     workspace.keyboard.press("Enter")
@@ -78,7 +78,7 @@ def test_the_skip_link_leaves_the_page_where_it_is(workspace: Page, session: Cha
     expect(workspace.locator("#main")).to_be_in_viewport()
 
 
-def test_a_jump_from_the_summary_leaves_the_page_where_it_is(
+def test_a_jump_from_the_summary_does_not_scroll_the_page(
     workspace: Page, session: ChatSession, turns: Any
 ) -> None:
     fact = {"text": "Rent is 900.", "message_seq": 4, "pinned": False}

@@ -98,7 +98,7 @@ async def test_a_new_claim_goes_on_with_its_snapshot(log, turn_id) -> None:
     assert seqs(await log.after(turn_id, 9)) == [1_000_001]
 
 
-async def test_what_was_trimmed_is_missed_and_said_so(new_log, turn_id) -> None:
+async def test_trimmed_events_are_reported_as_missing(new_log, turn_id) -> None:
     log = new_log(max_bytes_per_turn=2_000)
     write(log, turn_id, *range(1, 51), text="x" * 100)
     assert await log.after(turn_id, 0) is None
@@ -154,7 +154,7 @@ async def test_a_log_is_read_from_several_loops(log, turn_id) -> None:
         assert seqs(read) == list(range(1, 51))
 
 
-async def test_a_reader_that_is_far_behind_goes_on_without_a_gap(log, turn_id) -> None:
+async def test_a_reader_far_behind_continues_without_a_gap(log, turn_id) -> None:
     """More than what is followed or read at once."""
     last, text = 3_000, "x" * 400
     write(log, turn_id, 1)

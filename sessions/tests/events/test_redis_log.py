@@ -101,7 +101,7 @@ async def test_readers_leave_nothing_in_redis_and_share_connections(own_redis, r
         assert len(client.client_list()) <= 7  # publishes, follows, four that read, and this one
 
 
-async def test_a_log_that_vanished_is_lost_until_it_is_opened_anew(own_redis, remote, turn_id) -> None:
+async def test_a_log_that_vanished_is_lost_until_it_is_reopened(own_redis, remote, turn_id) -> None:
     write(remote, turn_id, 1, 2)
     with own_redis.client() as client:
         client.flushall()
@@ -138,7 +138,7 @@ async def test_a_reader_with_a_point_that_was_made_up_disturbs_nobody(remote, tu
     assert seqs(await reading) == [1, 2, 3]
 
 
-async def test_a_reader_goes_on_after_redis_came_back_empty(own_redis, remote, turn_id, caplog) -> None:
+async def test_a_reader_continues_after_redis_came_back_empty(own_redis, remote, turn_id, caplog) -> None:
     write(remote, turn_id, 1, 2)
     assert await remote.wait(turn_id, 1, PATIENCE_S)
     waiting = asyncio.create_task(remote.wait(turn_id, 2, 60.0))

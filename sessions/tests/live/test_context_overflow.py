@@ -128,9 +128,7 @@ def test_a_summary_that_does_not_fit_is_made_of_shorter_excerpts(api, alice, mod
     assert_ledger_matches(server)
 
 
-def test_a_message_that_fits_nowhere_fails_with_both_figures_and_the_session_goes_on(
-    api, alice, model, server
-) -> None:
+def test_a_message_that_fits_no_window_fails_with_both_figures(api, alice, model, server) -> None:
     url = f"sessions/{make_session(alice, make_agent(alice, 'ana', model)).pk}/turns"
     response = api.post(url, {"message": words(9_000)})
 

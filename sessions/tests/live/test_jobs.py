@@ -51,7 +51,7 @@ async def test_a_job_that_failed_is_logged_and_done_again(engine, caplog) -> Non
     assert "it could not be done" in caplog.text
 
 
-async def test_turns_are_looked_for_where_one_may_begin(engine) -> None:
+async def test_turns_are_recovered_only_where_one_can_begin(engine) -> None:
     looked = []
 
     def run() -> list[uuid.UUID]:

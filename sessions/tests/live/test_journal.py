@@ -45,7 +45,7 @@ def test_trying_the_journal_leaves_nothing() -> None:
     assert not Call.objects.exists()
 
 
-def test_the_durable_journal_is_said_once_and_tried_once(caplog) -> None:
+def test_the_durable_journal_is_logged_once_and_tested_once(caplog) -> None:
     state = JournalState()
     with caplog.at_level("INFO", logger="sessions.live.journal"):
         state.open()
@@ -67,7 +67,7 @@ def test_a_journal_that_cannot_be_written_is_tried_again(caplog) -> None:
 
 
 @pytest.mark.usefixtures("nobody_runs")
-def test_ready_tells_of_a_journal_that_cannot_be_written(tmp_path) -> None:
+def test_ready_reports_a_journal_that_cannot_be_written(tmp_path) -> None:
     with refused("INSERT ON chat_sessions_call"), ServerProcess(tmp_path, "") as server:
         status, body = server.get("ready")
         assert (status, body["checks"]["journal"], body["checks"]["database"]) == (503, "failed", "ok")

@@ -170,7 +170,7 @@ def test_killed_during_calls_and_between_them(new_server, session, openai_server
     assert_ledger_matches(openai_server)
 
 
-def test_killed_under_a_hard_budget_with_room_for_the_calls_that_are_made_again(
+def test_killed_under_a_hard_budget_with_room_for_the_repeated_calls(
     new_server, alice, openai_model, openai_server
 ) -> None:
     """A hold pays for each call once; what the killed ones cost is held once more."""

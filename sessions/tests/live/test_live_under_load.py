@@ -78,7 +78,7 @@ WHOLE = [DELTA] * LEAST_DELTAS
         ([SNAPSHOT, *WHOLE, COMPLETED], False),
     ],
 )
-def test_an_answer_is_live_that_comes_in_pieces_without_a_snapshot_to_its_end(lines, live) -> None:
+def test_an_answer_in_pieces_is_live_without_a_snapshot(lines, live) -> None:
     reading = Reading(of_gateway=False)
     for line in lines:
         reading.take(line)

@@ -26,7 +26,7 @@ def all_mailed():
     return not BudgetNotice.objects.filter(mailed_at=None).exists()
 
 
-def test_the_server_mails_by_itself(alice, inbox, port, tmp_path):
+def test_the_server_mails_on_its_own(alice, inbox, port, tmp_path):
     spend(make_budget("user", alice), 900)
     mail = {
         "EMAIL_URL": f"smtp://127.0.0.1:{port}",
@@ -41,7 +41,7 @@ def test_the_server_mails_by_itself(alice, inbox, port, tmp_path):
     assert inbox.last()["From"] == "council@example.org"
 
 
-def test_a_slow_mail_server_is_not_waited_for_and_asked_by_one_at_a_time(alice, inbox):
+def test_a_slow_mail_server_blocks_nothing_and_has_one_client_at_a_time(alice, inbox):
     inbox.gate.clear()
     spend(make_budget("user", alice), 900)
     notices_mail_aside()

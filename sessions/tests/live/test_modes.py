@@ -34,7 +34,7 @@ def agents(alice, openai_model):
 # --- Roundtable -------------------------------------------------------------------------------------------------------
 
 
-def test_a_roundtable_answers_in_room_order_each_hearing_those_before(
+def test_a_roundtable_answers_in_room_order_with_earlier_answers_as_context(
     api: Api, alice, agents, openai_server
 ) -> None:
     for key in ("ana", "bob", "cy"):
@@ -123,7 +123,7 @@ def test_the_manager_routes_and_synthesizes(api, alice, agents, openai_server: O
     assert_ledger_matches(openai_server)
 
 
-def test_a_second_round_hears_the_first(api, alice, agents, openai_server) -> None:
+def test_a_second_round_gets_the_first_as_context(api, alice, agents, openai_server) -> None:
     openai_server.when(ROUTE, Answer(decision(("ana", "Begin."))))
     openai_server.when(
         EVALUATE, Answer(decision(("bob", "Doubt it."))), Answer(decision(action="synthesize"))
@@ -141,7 +141,7 @@ def test_a_second_round_hears_the_first(api, alice, agents, openai_server) -> No
     assert_ledger_matches(openai_server)
 
 
-def test_the_events_tell_the_routing_and_stream_the_synthesis_last(api, alice, agents, openai_server) -> None:
+def test_the_events_have_the_routing_and_stream_the_synthesis_last(api, alice, agents, openai_server) -> None:
     openai_server.when(ROUTE, Answer(decision(("ana", ""), ("bob", ""))))
     openai_server.when(SYNTHESIZE, Answer(["To", "gether."]))
     path = council(alice, agents, mode="orchestrator")

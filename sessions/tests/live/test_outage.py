@@ -137,7 +137,7 @@ class Forgetful(Database):
 
 
 @pytest.mark.usefixtures("nobody_runs")
-def test_what_was_committed_and_not_told_is_not_done_again(ask, openai_server: OpenAIServer) -> None:
+def test_a_commit_without_confirmation_is_not_repeated(ask, openai_server: OpenAIServer) -> None:
     turn = ask()
 
     async def run() -> list[Entry] | None:

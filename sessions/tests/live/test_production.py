@@ -110,7 +110,7 @@ def is_final(turn: Turn) -> Callable[[], bool]:
     return Turn.objects.filter(pk=turn.pk, completed_at__isnull=False).exists
 
 
-def test_a_turn_is_run_by_a_worker_and_told_by_every_web_process(
+def test_a_turn_is_run_by_a_worker_and_streamed_by_every_web_process(
     processes, session, openai_server: OpenAIServer, gate
 ) -> None:
     one, other, _ = processes("web", "web", "worker")

@@ -77,7 +77,7 @@ def test_a_turn_whose_run_broke_keeps_no_lease(turn) -> None:
     assert turn_claim(turn_id=turn.pk, runner_id=OTHER) is not None
 
 
-def test_what_nobody_claims_is_dispatched_again_with_growing_pauses(turn) -> None:
+def test_unclaimed_turns_are_dispatched_again_with_growing_pauses(turn) -> None:
     assert turns_to_recover() == []
     Turn.objects.update(dispatch_after=Now())
     assert turns_to_recover() == [turn.pk]
@@ -103,7 +103,7 @@ def test_a_resumed_turn_asks_only_what_was_not_answered(api, turn, openai_server
 
 
 @pytest.mark.parametrize(("half", "tokens"), [("Half ", 2), ("Половина ", 5), ("半分の", 3)])
-def test_a_call_that_was_interrupted_is_billed_as_estimated_and_made_again(
+def test_an_interrupted_call_is_billed_as_estimated_and_repeated(
     api, turn, openai_server, half, tokens
 ) -> None:
     gate, bob_gate = Gate(), Gate()

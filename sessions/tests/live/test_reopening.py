@@ -53,7 +53,7 @@ class Overtaken(Database):
         return done
 
 
-def test_a_log_that_is_opened_anew_while_the_turn_commits(
+def test_a_log_that_is_reopened_while_the_turn_commits(
     alice, openai_model, openai_server: OpenAIServer
 ) -> None:
     gate, log = Gate(), VanishingLog()

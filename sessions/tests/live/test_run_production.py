@@ -125,7 +125,7 @@ def test_one_that_dies_is_started_again(
 
 
 @needs_postgres
-def test_one_that_keeps_dying_takes_nobody_along(
+def test_a_process_that_keeps_dying_stops_no_other(
     production, alice, openai_model, openai_server: OpenAIServer
 ) -> None:
     assert production.get("ready")[1]["checks"]["processes"] == "ok"

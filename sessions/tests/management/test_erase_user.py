@@ -248,7 +248,7 @@ def test_nor_what_they_deleted_once_it_is_purged(alice, api, session) -> None:
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="about SQLite's files")
-def test_a_reader_that_keeps_the_log_is_told_of(alice, session) -> None:
+def test_a_reader_that_keeps_the_log_is_reported(alice, session) -> None:
     reader = sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT COUNT(*) FROM accounts_user").fetchone()
@@ -260,7 +260,7 @@ def test_a_reader_that_keeps_the_log_is_told_of(alice, session) -> None:
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="about SQLite's files")
-def test_a_file_that_cannot_be_rewritten_is_told_of(alice, session) -> None:
+def test_a_file_that_cannot_be_rewritten_is_reported(alice, session) -> None:
     unfinished = connection.connection.execute("SELECT 1 UNION SELECT 2")
     unfinished.fetchone()  # nothing is rewritten in the middle of a statement
     with pytest.raises(CommandError, match="Run VACUUM on it"):

@@ -73,7 +73,7 @@ def test_an_agent_is_made(alice):
     assert '<option value="high" selected>High</option>' in text_of(client.get(url("agent", agent)))
 
 
-def test_the_default_model_is_no_model(alice):
+def test_the_default_model_is_null(alice):
     browser(alice).post(NEW, FIELDS)
     agent = Agent.objects.get()
     assert (agent.model, agent.temperature, agent.max_output_tokens) == (None, None, None)
@@ -94,7 +94,7 @@ def test_the_default_model_is_no_model(alice):
         ({"role_prompt": "x" * 20_001}, "at most 20000 characters"),
     ],
 )
-def test_what_cannot_be_taken_is_said_and_what_was_typed_is_kept(alice, changed, sentence):
+def test_invalid_input_is_reported_and_typed_text_is_kept(alice, changed, sentence):
     make_agent(alice, "taken")
     response = browser(alice).post(NEW, {**FIELDS, "role_prompt": "You keep this.", **changed})
     page = text_of(response)
@@ -140,7 +140,7 @@ def test_a_deleted_agent_leaves_its_rooms(alice, agent):
     assert agents_in(room) == []
 
 
-def test_chatting_begins_one_session_until_something_is_said(alice, agent):
+def test_an_unused_chat_is_created_once(alice, agent):
     client = browser(alice)
     first = client.post(url("agent-chat", agent))["Location"]
     assert client.post(url("agent-chat", agent))["Location"] == first

@@ -56,7 +56,7 @@ def lanes(page: str) -> list[tuple[str, str]]:
 
 
 @runs_turns
-def test_a_led_turn_tells_who_was_asked_what_and_why(api, alice, session, openai_server: OpenAIServer):
+def test_a_led_turn_shows_who_was_asked_what_and_why(api, alice, session, openai_server: OpenAIServer):
     openai_server.when(
         ROUTE, Answer(decision(("bob", "Find the <risk>."), ("cy", ""), reason="Both \u202eknow."))
     )
@@ -212,7 +212,7 @@ def test_the_mode_is_switched_beside_the_conversation(client, alice, bob, room, 
     assert own.post(path, {"mode": "manual", "session": stranger.pk}).status_code == 404
 
 
-def test_a_manager_without_a_goal_is_told_of(alice, session):
+def test_a_missing_goal_for_the_manager_is_shown(alice, session):
     assert "Lead needs a goal" not in page_of(alice, session)
     Room.objects.update(goal="")
     assert "Lead needs a goal" in page_of(alice, session)

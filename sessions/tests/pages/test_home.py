@@ -52,7 +52,7 @@ def test_one_click_makes_the_council_and_opens_it_with_a_question(alice):
     assert "Make the starter council" not in text_of(client.get(HOME))
 
 
-def test_home_lists_what_is_ones_own(alice, bob):
+def test_home_lists_only_the_users_own(alice, bob):
     room = make_room(alice, make_agent(alice, "ana"), name="Harbour board")
     session = make_session(alice, room)
     make_session(bob, make_agent(bob, "zed"))

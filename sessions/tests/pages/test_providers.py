@@ -104,7 +104,7 @@ def test_it_is_for_staff_who_may_change_providers(client, alice, server):
     assert not server.served
 
 
-def test_what_is_no_provider_or_is_switched_off(staff, server):
+def test_unknown_and_disabled_providers_are_refused(staff, server):
     for unknown in ("none", "00000000-0000-0000-0000-000000000000", "%00"):
         assert staff.post(f"/welcome/{unknown}/test").status_code == 404
     Provider.objects.update(enabled=False)
@@ -118,7 +118,7 @@ def test_it_can_be_done_so_many_times_a_minute(staff, server, monkeypatch):
     assert 429 in answers  # also where a minute ended meanwhile
 
 
-def test_a_variable_that_no_provider_may_read_is_said_and_not_sent(staff, server, monkeypatch):
+def test_a_forbidden_key_variable_is_reported_and_not_sent(staff, server, monkeypatch):
     monkeypatch.setenv("DATABASE_URL", KEY)
     Provider.objects.filter(base_url=server.base_url).update(key_env="DATABASE_URL")
     page = text_of(staff.get(reverse("welcome")))

@@ -87,7 +87,7 @@ def test_an_empty_room_can_be_made_and_says_how_to_fill_it(alice):
         ({"manager_model": "nowhere"}, "Select a valid choice"),
     ],
 )
-def test_what_cannot_be_taken_is_said_and_what_was_ticked_is_kept(alice, agents, changed, sentence):
+def test_invalid_input_is_reported_and_ticks_are_kept(alice, agents, changed, sentence):
     page = text_of(browser(alice).post(NEW, {**FIELDS, **seats(agents[2]), **changed}))
     assert sentence in page
     assert page.count(" checked") == 1
@@ -146,7 +146,7 @@ def test_a_room_leads_to_its_latest_session(alice, room):
     assert client.get(url("room", room))["Location"] == reverse("session", args=[latest.pk])
 
 
-def test_a_new_session_is_begun_once_until_something_is_said(alice, room):
+def test_an_unused_session_is_created_once(alice, room):
     client = browser(alice)
     first = client.post(url("room-session-new", room))["Location"]
     assert client.post(url("room-session-new", room))["Location"] == first

@@ -104,7 +104,7 @@ def test_nothing_found_says_why(alice, session, query, said):
 
 
 @pytest.mark.parametrize("query", ["q=" + "x" * 201, "q=a%00b", "q=a&cursor=nonsense"])
-def test_what_is_no_query_is_refused(alice, query):
+def test_an_invalid_query_is_refused(alice, query):
     assert browser(alice).get(f"{SEARCH}?{query}").status_code == 400
 
 

@@ -105,7 +105,7 @@ def test_a_turn_shows_answers_models_and_costs(api: Api, alice, session, openai_
 
 
 @runs_turns
-def test_an_answer_tells_its_time_and_can_be_copied_and_asked_again(
+def test_an_answer_shows_its_time_and_can_be_copied_and_retried(
     api: Api, alice, session, openai_server: OpenAIServer
 ):
     ask(api, session, "@all why?")
@@ -130,7 +130,7 @@ def test_an_answer_tells_its_time_and_can_be_copied_and_asked_again(
         (125_000, "2 min 5 s"),
     ],
 )
-def test_a_time_is_told_as_people_say_it(ms: int, said: str):
+def test_a_time_is_formatted_for_people(ms: int, said: str):
     assert duration(ms) == said
 
 
@@ -286,7 +286,7 @@ def test_a_session_is_deleted(alice, session):
 
 
 @runs_turns
-def test_a_turn_tells_that_one_of_its_calls_has_no_price(api, alice, session, openai_server):
+def test_a_turn_shows_that_one_of_its_calls_has_no_price(api, alice, session, openai_server):
     turn = ask(api, session, "@ana hello")
     page = text_of(browser(alice).get(url("session-turn", session, turn["id"])))
     assert "data-turn-unpriced hidden" in page
@@ -309,7 +309,7 @@ def test_a_turn_tells_that_one_of_its_calls_has_no_price(api, alice, session, op
         ("stop", "", "ok"),
     ],
 )
-def test_an_answer_that_was_ended_early_tells_so(
+def test_an_answer_that_ended_early_says_so(
     api, alice, session, openai_server, reason: str, note: str, status: str
 ):
     openai_server.default = Answer("As I was", finish_reason=reason)

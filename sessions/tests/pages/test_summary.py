@@ -39,7 +39,7 @@ def panel(client, session: ChatSession) -> str:
     return text_of(client.get(reverse("session-summary", args=[session.pk])))
 
 
-def test_the_panel_is_ones_own(client, bob, session):
+def test_the_panel_is_only_for_the_owner(client, bob, session):
     add_summary(session)
     path = reverse("session-summary", args=[session.pk])
     assert_leads_to_sign_in(client.get(path))

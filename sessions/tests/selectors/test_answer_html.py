@@ -43,7 +43,7 @@ def _turns_run() -> Iterator[None]:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("_turns_run")
 @pytest.mark.parametrize("cut", [False, True])
-def test_a_turn_stores_the_html_of_what_was_said(
+def test_a_turn_stores_the_html_of_its_answers(
     api: Any, alice: Any, openai_model: Any, openai_server: Any, cut: bool
 ) -> None:
     session = make_session(alice, make_agent(alice, "ana", openai_model))
@@ -65,7 +65,7 @@ def test_a_page_shows_what_is_stored(session: ChatSession) -> None:
 
 
 @pytest.mark.django_db
-def test_what_another_renderer_made_is_made_again(session: ChatSession) -> None:
+def test_html_of_another_renderer_is_rendered_again(session: ChatSession) -> None:
     add_turns(session, make_model(), 1)
     answers = Message.objects.filter(role="agent")
     answers.update(text="Now *new*.", html="<p>Old.</p>", html_version=RENDERER - 1)

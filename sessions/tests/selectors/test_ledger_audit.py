@@ -98,7 +98,7 @@ def test_1_an_answer_that_is_gone(turn, call, purpose, status) -> None:
 
 
 @pytest.mark.parametrize("changes", [{"purpose": "route"}, {"status": "failed"}, {"status": "cancelled"}])
-def test_1_what_is_no_answer_needs_no_message(turn, call, changes) -> None:
+def test_1_silent_calls_need_no_message(turn, call, changes) -> None:
     Call.objects.filter(pk=call.pk).update(**changes)
     Message.objects.filter(pk=call.step_id).delete()
     assert 1 not in broken()

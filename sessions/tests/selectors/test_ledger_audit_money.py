@@ -261,7 +261,7 @@ ANTHROPIC = {"input_tokens": 40, "cache_read_input_tokens": 50, "cache_creation_
 
 
 @pytest.mark.parametrize("raw", [{"prompt_tokens": 99}, ANTHROPIC], ids=["openai", "anthropic"])
-def test_7_fewer_tokens_than_the_provider_told(turn, call, raw) -> None:
+def test_7_fewer_tokens_than_the_provider_reported(turn, call, raw) -> None:
     event = book(call, raw_usage=raw)
     assert broken() == {7: [f"event {event.pk} bills 100 input tokens, the provider told 99"]}
 

@@ -50,7 +50,7 @@ def test_folding_keeps_places(text: str) -> None:
     assert len(fold(text)) == len(text)
 
 
-def test_terms_are_looked_for_once_and_not_without_end() -> None:
+def test_terms_are_searched_once_and_boundedly() -> None:
     assert parse_terms("a A a -b -B") == Terms(("a",), ("b",))
     many = parse_terms(" ".join(f"w{number}" for number in range(MAX_TERMS + 5)))
     assert many == Terms(tuple(f"w{number}" for number in range(MAX_TERMS)), more=True)
@@ -139,7 +139,7 @@ class TestStored:
             assert len(find(api, "needle2")) == 1
         assert not [each["sql"] for each in statements if "to_tsvector" in each["sql"]]
 
-    def test_more_terms_than_are_used_are_said(self, client: Any, alice: Any, agent: Any) -> None:
+    def test_more_terms_than_are_used_are_reported(self, client: Any, alice: Any, agent: Any) -> None:
         say(alice, agent, " ".join(f"w{number}" for number in range(MAX_TERMS)))
         client.force_login(alice)
         asked = " ".join(f"w{number}" for number in range(MAX_TERMS + 1))

@@ -79,7 +79,7 @@ def test_the_starter_council_counts(alice: User) -> None:
     assert ROOMS_SAID in text_of(client.post(reverse("starter")))
 
 
-def test_what_was_deleted_comes_back_where_there_is_room(alice: User) -> None:
+def test_deleted_rows_can_be_restored_within_the_maximum(alice: User) -> None:
     room, agent = make_room(alice), make_agent(alice, "old")
     room_delete(room=room)
     agent_delete(agent=agent)
@@ -121,7 +121,7 @@ class TestOfAnAccountThatHadMore:
             Agent(owner=alice, key=f"k{number}", name=f"Agent {number}") for number in range(MOST + 2)
         )
 
-    def test_home_lists_as_many_as_one_may_have_and_says_so(self, alice: User) -> None:
+    def test_home_lists_up_to_the_maximum_and_says_so(self, alice: User) -> None:
         page = text_of(browser(alice).get(reverse("home")))
         assert page.count("row-title") == 2 * MOST
         assert f"Room {MOST + 1}<" in page, "the newest is listed"

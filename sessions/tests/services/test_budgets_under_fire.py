@@ -88,7 +88,7 @@ def test_parallel_turns_hold_no_more_than_there_is(sessions, alice, scope) -> No
     assert_nothing_to_audit()
 
 
-def test_a_budget_made_while_turns_are_accepted_and_committed_misses_none(sessions, openai_server) -> None:
+def test_a_budget_created_during_accepts_and_commits_misses_none(sessions, openai_server) -> None:
     """Whatever is committed before, while and after the budget appears: what it has spent is what its events cost."""
     openai_server.default = Answer("Yes.", usage=USAGE)
 
@@ -143,9 +143,7 @@ def take_over(turns: list[Turn]) -> None:
 
 
 @pytest.mark.parametrize("period", ["day", "month"])
-def test_turns_taken_over_while_others_are_accepted_hold_no_more_than_there_is(
-    sessions, openai_server, period
-) -> None:
+def test_turns_taken_over_while_others_are_accepted_do_not_overhold(sessions, openai_server, period) -> None:
     """Some of them since the last period, whose holds the new ones have to see."""
     openai_server.default = Answer("Yes.", usage=USAGE)
     one = bound(sessions[0])

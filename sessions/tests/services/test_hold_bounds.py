@@ -65,7 +65,7 @@ def model(openai_server) -> LlmModel:
 
 
 @pytest.mark.parametrize("who", ["herself", "somebody else"])
-def test_cheap_texts_before_let_no_dear_ones_through(
+def test_cheap_texts_before_do_not_admit_expensive_ones(
     api, api_of, alice, bob, model, openai_server, who
 ) -> None:
     agent, user = make_agent(alice, "ana", model), alice if who == "herself" else bob

@@ -72,9 +72,7 @@ def lost_pico() -> int:
 
 
 @pytest.mark.parametrize("more", ["plenty", "little", "nothing"])
-def test_a_call_that_is_made_again_is_held_again_as_far_as_it_fits(
-    alice, session, nobody_runs, api, more
-) -> None:
+def test_a_repeated_call_is_held_again_as_far_as_it_fits(alice, session, nobody_runs, api, more) -> None:
     needed = high(api, session)
     made = budget(needed + {"plenty": needed, "little": 5, "nothing": 0}[more])
     wide = budget(10 * needed, "user", target_id=alice.pk)

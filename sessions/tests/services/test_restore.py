@@ -120,7 +120,7 @@ def test_the_list_ends_where_the_purge_begins(alice, bob) -> None:
 
 
 @pytest.mark.parametrize("kind", ["agent", "room", "session"])
-def test_a_deletion_is_undone_from_the_page_that_tells_of_it(alice, bob, kind) -> None:
+def test_a_deletion_is_undone_from_the_page_that_reports_it(alice, bob, kind) -> None:
     agent = make_agent(alice, "ana")
     room = make_room(alice, agent, name="Harbour board")
     row: Any = {"agent": agent, "room": room, "session": make_session(alice, room)}[kind]
@@ -135,7 +135,7 @@ def test_a_deletion_is_undone_from_the_page_that_tells_of_it(alice, bob, kind) -
     assert f'action="{undo}"' not in text_of(client.get(reverse("home")))
 
 
-def test_what_stands_in_the_way_is_said_on_the_list(alice) -> None:
+def test_obstacles_are_shown_on_the_list(alice) -> None:
     ana, room = make_agent(alice, "ana"), make_room(alice)
     session = make_session(alice, room)
     session_delete(session=session)
@@ -149,7 +149,7 @@ def test_what_stands_in_the_way_is_said_on_the_list(alice) -> None:
     assert "Restore the room “Board” first" in text_of(refused)
 
 
-def test_the_export_is_all_of_it_and_ones_own(alice, bob) -> None:
+def test_the_export_is_complete_and_only_the_users_own(alice, bob) -> None:
     room = make_room(alice, make_agent(alice, "ana"))
     make_session(alice, room)
     room_delete(room=room)

@@ -74,7 +74,7 @@ def test_older_turns_are_summarized_beside_the_answers_and_committed_with_them(
 
 
 @pytest.mark.parametrize("broken", ["no json", '{"key_facts": []}', "[]"])
-def test_a_broken_summary_is_asked_for_once_more_and_then_made_from_the_text(
+def test_an_unusable_summary_is_requested_once_more_and_then_made_without_a_model(
     api, session, openai_server, broken
 ) -> None:
     openai_server.when(MINUTES, Answer(broken), always=True)
@@ -154,7 +154,7 @@ def test_summarize_now_runs_alone_and_once(api, session, openai_server) -> None:
     assert Turn.objects.filter(mode="summary").count() == 1
 
 
-def test_a_summary_made_without_a_model_is_made_again(api, session, openai_server) -> None:
+def test_a_summary_made_without_a_model_is_repeated(api, session, openai_server) -> None:
     path = f"sessions/{session.pk}/summaries"
     fact = {"text": "The budget is 100.", "message_seq": 1}
     openai_server.when(MINUTES, Answer(summary_text("One.", key_facts=[fact])))
@@ -186,7 +186,7 @@ def test_a_summary_made_without_a_model_is_made_again(api, session, openai_serve
     assert_ledger_matches(openai_server)
 
 
-def test_made_again_a_summary_covers_all_that_no_model_summarized(api, session, openai_server) -> None:
+def test_a_repeated_summary_covers_all_that_no_model_summarized(api, session, openai_server) -> None:
     path = f"sessions/{session.pk}/summaries"
     openai_server.when(MINUTES, *[Answer("no json")] * 4)
     for message in ("Where to?", "When?"):

@@ -173,7 +173,7 @@ def test_the_first_message_names_the_session(alice, session) -> None:
     assert len(session.title) <= 80
 
 
-def test_a_turn_that_ends_while_it_is_looked_for_is_no_longer_in_the_way(alice, session) -> None:
+def test_a_turn_that_ends_during_the_lookup_no_longer_conflicts(alice, session) -> None:
     first = turn_accept(user=alice, session=session, request=request())
 
     def end() -> None:

@@ -92,7 +92,7 @@ def test_a_retry_of_a_turn_on_which_nobody_answered_asks_everybody(api, alice, a
     assert (turn["status"], turn["usage"]["calls"]) == ("completed", 3)
 
 
-def test_a_failed_synthesis_is_made_anew_alone(api, alice, agents, openai_server) -> None:
+def test_only_a_failed_synthesis_is_repeated(api, alice, agents, openai_server) -> None:
     openai_server.when(ROUTE, Answer(decision(("ana", ""), ("bob", ""))))
     openai_server.when(SYNTHESIZE, Answer(status=400), Answer("Together."))
     first = api.post(council(alice, agents, mode="orchestrator"), {"message": "Go"}).json()
@@ -150,7 +150,7 @@ def test_a_known_key_comes_before_all_that_may_be_refused_by_now(api, alice, age
     assert other.json()["error"]["code"] == "idempotency_mismatch"
 
 
-def test_a_fork_goes_on_from_an_earlier_turn_at_no_cost(
+def test_a_fork_continues_from_an_earlier_turn_at_no_cost(
     api, stranger, anonymous, alice, agents, openai_server
 ) -> None:
     path = council(alice, agents, mode="roundtable")

@@ -68,7 +68,7 @@ def ask(api: Api, session, message: str = "hello"):
         Usage(input=20, cache_read=7, output=30, reasoning=25),
     ],
 )
-def test_usage_is_billed_as_the_provider_tells_it(api, session, server, usage) -> None:
+def test_usage_is_billed_as_the_provider_reports_it(api, session, server, usage) -> None:
     server.queue(Answer("One two three.", usage=usage))
     assert ask(api, session).status_code == 201
     assert_ledger_matches(server)
@@ -210,7 +210,7 @@ def test_silence_between_tokens_times_out(api, session, server) -> None:
     assert_ledger_matches(server)
 
 
-def test_a_cancelled_turn_keeps_what_was_said_and_is_billed_as_estimated(api, session, server) -> None:
+def test_a_cancelled_turn_keeps_its_text_and_is_billed_as_estimated(api, session, server) -> None:
     gate = Gate()
     server.queue(Answer(["One ", "two"], at={1: Hold(gate)}))
     turn = api.post(f"sessions/{session.pk}/turns", {"message": "hello", "background": True}).json()
@@ -247,7 +247,7 @@ def test_one_that_fails_leaves_the_others(api, alice, openai_server, anthropic_s
     assert set(UsageEvent.objects.values_list("source", flat=True)) == {"none", "provider"}
 
 
-def test_an_unpriced_call_is_null_and_said_so(api, alice, openai_server) -> None:
+def test_an_unpriced_call_is_null_and_marked_as_such(api, alice, openai_server) -> None:
     model = make_model(openai_server, "free-form", priced=False)
     turn = ask(api, make_session(alice, make_agent(alice, "ana", model))).json()
     assert turn["usage"]["cost_usd"] is None

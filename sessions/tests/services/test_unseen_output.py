@@ -158,9 +158,7 @@ def test_a_pause_after_some_text_counts_as_unseen_work(api, session, server) -> 
 
 
 @pytest.mark.parametrize("is_held", [False, True])
-def test_dense_text_counts_with_its_bound_where_a_hard_budget_binds(
-    api, session, server, is_held: bool
-) -> None:
+def test_dense_text_counts_with_its_bound_under_a_hard_budget(api, session, server, is_held: bool) -> None:
     """Digits are a token each to some tokenizers, four to a token in our estimate."""
     if is_held:
         budget(10**13)
