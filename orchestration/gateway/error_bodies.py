@@ -14,6 +14,9 @@ from typing import Any
 
 MAX_DEPTH = 8
 MAX_TEXT_CHARS = 4000
+MAX_TOTAL_CHARS = 16_000
+"""Of all texts together, since each may quote an error object that has texts."""
+MAX_PATH_CHARS = 200
 MAX_VALUES = 200
 MAX_FIGURE = 2**53
 
@@ -97,9 +100,9 @@ def _read_object(value: Mapping[Any, Any], facts: ErrorFacts, depth: int) -> Non
         if isinstance(figure, int) and not isinstance(figure, bool) and 0 <= figure <= MAX_FIGURE:
             facts.figures.setdefault(name, figure)
     if isinstance(path := value.get("param"), str) and path:
-        facts.paths.append(path)
+        facts.paths.append(path[:MAX_PATH_CHARS])
     if isinstance(location := value.get("loc"), list):
-        facts.paths.append(".".join(_names(location)))
+        facts.paths.append(".".join(_names(location[:MAX_DEPTH]))[:MAX_PATH_CHARS])
     base = value.get("base_resp")
     if isinstance(base, Mapping):
         facts.codes.append(f"base_resp:{base.get('status_code')}")
@@ -121,7 +124,9 @@ def _add_code(value: Any, facts: ErrorFacts) -> None:
 
 def _read_text(value: str, facts: ErrorFacts, depth: int) -> None:
     """Record a message; also what it quotes, as LiteLLM and OpenRouter quote other servers."""
-    text = value[:MAX_TEXT_CHARS]
+    text = value[: min(MAX_TEXT_CHARS, MAX_TOTAL_CHARS - sum(map(len, facts.texts)))]
+    if not text:
+        return
     facts.texts.append(text)
     begins = [place for bracket in "[{" if (place := text.find(bracket)) >= 0]
     end = max(text.rfind("]"), text.rfind("}"))

@@ -30,13 +30,15 @@ OVERFLOW_CODES = frozenset(
         *("1261", "base_resp:1039"),
     }
 )
-N = r"(\d[\d,]*)"
+ANY = r"\d[\d,]{0,15}"
+"""A figure. Without a bound, a long run of digits would be read to its end from each of them."""
+N = f"({ANY})"
 OUTPUT = (
     # OpenAI, Groq, Anthropic, DeepSeek: the output limit alone is more than the model can do.
     rf"supports at most {N} completion tokens",
     rf"max_(?:completion_)?tokens['`\"]? must be less than or equal to [`'\"]?{N}",
-    rf"max_tokens: \d+ > {N}, which is the maximum allowed number of output tokens",
-    rf"valid range of max_(?:completion_)?tokens is \[\d+, {N}\]",
+    rf"max_tokens: {ANY} > {N}, which is the maximum allowed number of output tokens",
+    rf"valid range of max_(?:completion_)?tokens is \[{ANY}, {N}\]",
 )
 LIMITS = (
     rf"maximum (?:context|model|prompt) length (?:is|of) (?:only )?{N}",
@@ -45,14 +47,14 @@ LIMITS = (
     rf"with {N} maximum context length",
     rf"model's context length \({N}",
     rf"> {N} maximum",
-    rf"exceed context limit: [\d,]+ \+ [\d,]+ > {N}",
+    rf"exceed context limit: {ANY} \+ {ANY} > {N}",
     rf"available context size \({N}",
     rf"n_ctx: {N}",
     rf"maximum number of tokens allowed \({N}",
     rf"model token limit: {N}",
     rf"configured limit of {N}",
     rf"must be <= {N}",
-    rf"input length should be \[\d+, {N}\]",
+    rf"input length should be \[{ANY}, {N}\]",
     rf"tokens per min\w* \(TPM\): Limit {N}",
     rf"context window of {N}",
     rf"cannot exceed {N}",
@@ -60,7 +62,7 @@ LIMITS = (
 REQUESTED = (
     rf"requested (?:about |a total of )?{N} tokens",
     rf"\(requested: {N}\)",
-    rf"Limit [\d,]+, Requested {N}",
+    rf"Limit {ANY}, Requested {N}",
 )
 INPUT = (
     rf"\({N} (?:in (?:the |your )?(?:messages|prompt)|of text input)",
@@ -83,7 +85,7 @@ ADDED = (
     rf"{N} (?:in the completion|for the completion|in the output)",
     rf"requested {N} output tokens",
     rf"and {N} [`']?max_new_tokens",
-    rf"exceed context limit: [\d,]+ \+ {N}",
+    rf"exceed context limit: {ANY} \+ {N}",
 )
 WORDS = re.compile(
     r"maximum context length|maximum model length|maximum prompt length|context (?:length|size|window|limit)"
