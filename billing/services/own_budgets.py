@@ -10,8 +10,10 @@ from web.errors import PantheonError
 
 
 def own_budget_check(*, actor: User, budget: Budget, is_deleted: bool = False) -> None:
-    """Reject a write that loosens a limit of the actor's own: a budget of them, their team or a room of theirs.
+    """Reject a write that loosens a limit of the actor's own.
 
+    That is a budget of them, their team or a room of theirs, or a per-member budget of everyone that no budget of their
+    own overrides. The total budget of everyone is not theirs alone: all staff who may change budgets set it.
     `budget`: the row as it is to be saved. A new budget of the actor alone counts as looser, because it overrides
     per-member budgets. Call it with the budgets locked, or another write could come in between. Raises
     `permission_denied`.
@@ -39,8 +41,11 @@ def is_personal(budget: Budget, user: User) -> bool:
 
 
 def limits(budget: Budget, user: User) -> bool:
-    """Return whether a budget is this user's, their team's or that of a room of theirs."""
+    """Return whether a budget is this user's, their team's or that of a room of theirs, or a per-member one that binds them."""
     match budget.scope:
+        case Budget.Scope.EVERYONE:
+            own = Budget.objects.filter(scope=Budget.Scope.USER, target_id=user.pk, period=budget.period)
+            return budget.applies == Budget.Applies.EACH and not own.exists()
         case Budget.Scope.TEAM:
             return budget.target_id == user.team_id
         case Budget.Scope.ROOM:

@@ -341,3 +341,25 @@ def test_staff_do_not_loosen_their_own_limits(legal, alice):
     assert not AuditEntry.objects.exists()
     assert send(api, "patch", f"{URL}/{own.pk}", {"limit_usd": "9"}).status_code == 200
     assert send(api, "patch", f"{URL}/{other.pk}", {"limit_usd": "20"}).status_code == 200
+
+
+def test_staff_do_not_loosen_budgets_for_each_user_that_bind_them() -> None:
+    api = client_of(staff("add", "change", "delete"))
+    daily, monthly = (make_budget(applies="each", period=period) for period in ("day", "month"))
+    for method, body in (
+        ("patch", {"limit_usd": "11"}),
+        ("patch", {"hard": False}),
+        ("patch", {"applies": "total"}),
+        ("delete", None),
+    ):
+        refused(send(api, method, f"{URL}/{monthly.pk}", body), 403, "permission_denied")
+    assert send(api, "patch", f"{URL}/{monthly.pk}", {"limit_usd": "9"}).status_code == 200
+    make_budget("user", User.objects.get(is_staff=True), period="month")
+    assert send(api, "patch", f"{URL}/{monthly.pk}", {"limit_usd": "11"}).status_code == 200
+    refused(send(api, "patch", f"{URL}/{daily.pk}", {"limit_usd": "11"}), 403, "permission_denied")
+
+
+def test_staff_change_the_total_budget_of_everyone() -> None:
+    api = client_of(staff("change"))
+    total = make_budget()
+    assert send(api, "patch", f"{URL}/{total.pk}", {"limit_usd": "11"}).status_code == 200
