@@ -14,6 +14,7 @@ def own_budget_check(*, actor: User, budget: Budget, is_deleted: bool = False) -
 
     That is a budget of them, their team or a room of theirs, or a per-member budget of everyone that no budget of their
     own overrides. The total budget of everyone is not theirs alone: all staff who may change budgets set it.
+
     `budget`: the row as it is to be saved. A new budget of the actor alone counts as looser, because it overrides
     per-member budgets. Call it with the budgets locked, or another write could come in between. Raises
     `permission_denied`.
@@ -41,7 +42,7 @@ def is_personal(budget: Budget, user: User) -> bool:
 
 
 def limits(budget: Budget, user: User) -> bool:
-    """Return whether a budget is this user's, their team's or that of a room of theirs, or a per-member one that binds them."""
+    """Return whether a budget is this user's, their team's or of a room of theirs, or is per member and binds them."""
     match budget.scope:
         case Budget.Scope.EVERYONE:
             own = Budget.objects.filter(scope=Budget.Scope.USER, target_id=user.pk, period=budget.period)
