@@ -3,13 +3,12 @@ from billing.models.ledger import (
     ZERO_UUID,
     AppendOnlyModel,
     AppendOnlyQuerySet,
-    DailyUsage,
     LedgerIsAppendOnly,
     ModelPrice,
     UsageEvent,
     UsageEventQuerySet,
-    UsageTotal,
 )
+from billing.models.rollups import DailyUsage, UsageTotal
 
 __all__ = [
     "ZERO_UUID",
