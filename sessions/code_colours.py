@@ -36,7 +36,7 @@ INSTEAD = {"csharp": "cpp", "java": "cpp"}
 TEXT_LIMIT, TOKENS_LIMIT = 15_000, 5_000
 """Maximum characters and tokens of all code blocks of a text; the characters of slow lexers count for more."""
 LEAST_COST = 150
-"""What a short block costs in characters: a lexer is made for each, and 7,000 empty ones took seconds."""
+"""Minimum cost of a block in characters: each needs a lexer, and 7,000 empty ones took seconds."""
 LINE_LIMIT = 500
 ESCAPES_LIMIT = 100
 """Maximum escaped quotes: outside a string, each makes several lexers scan all following text for its end."""

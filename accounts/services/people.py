@@ -125,7 +125,7 @@ def administrators() -> QuerySet[User]:
 
 
 def administrator_check(user: User) -> None:
-    """Refuse to do without the last administrator (inside a transaction). Raises ValidationFailed.
+    """Lock the superusers and refuse if none would remain (inside a transaction). Raises ValidationFailed.
 
     The lock makes two administrators who suspend each other wait for one another.
     """

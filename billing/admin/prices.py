@@ -62,7 +62,7 @@ class PricedModelAdmin(LinkedAdmin, LlmModelAdmin):
         ]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """Warn of models whose servers take less than the catalogue says."""
+        """Warn of models whose servers accept less than the catalogue says."""
         if request.method == "GET":
             found = served_windows()
             for model in LlmModel.objects.enabled().filter(pk__in=found):

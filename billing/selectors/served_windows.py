@@ -1,4 +1,4 @@
-"""What the newest calls show about the context windows of servers: refused as too long, or cut without an error."""
+"""The context windows of servers as their newest calls show them: refusals as too long, and silently cut input."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from billing.models.bucket_columns import TOKENS
 from orchestration.engine.call_state import CONTEXT_LIMIT, INPUT_CUT
 
 NEWEST = 1_000
-"""Events that are looked at: reading them takes no longer the larger the ledger is."""
+"""Number of events that are read, so that the time does not grow with the ledger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class ServedWindow:
 
     at: dt.datetime
     tokens: int
-    """What the server takes, or what it read of a longer input."""
+    """Tokens that the server accepts, or read of a longer input."""
     is_cut: bool
 
 

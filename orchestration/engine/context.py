@@ -160,7 +160,7 @@ def least_input(spec: TurnSpec, agent: AgentSpec) -> int:
 
 
 def least_message_input(spec: TurnSpec, agent: AgentSpec) -> int:
-    """Return the same for a decision about the message: what other texts have shown raises no system prompt's count.
+    """Return the same for a decision about the message: other texts never raise the count of a system prompt.
 
     Otherwise one call with a dense text could make every message too long, however short.
     """

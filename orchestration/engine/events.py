@@ -39,7 +39,7 @@ class StepCompleted:
     call_id: str
     text: str
     cut_for: str = ""
-    """The speaker for whom the answer went on, where it was cut."""
+    """The other speaker as whom the answer went on, which is why it was cut."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Requests that a server refuses as too long: the second try, and what to tell the user.
+"""Requests that a server refuses as too long: a shorter second try, and the error for the user.
 
 The second try has a smaller output limit if the input fits with it, else fewer of the older messages.
 """
@@ -19,20 +19,20 @@ if TYPE_CHECKING:  # steps make second tries
 CODE = "context_overflow"
 
 LEAST_ANSWER = 256
-"""Tokens that an answer gets at least; with less room, messages are left out instead."""
+"""Minimum tokens for an answer; with less room, messages are left out instead."""
 MARGIN = 16
 """Tokens by which servers' own counts of a request may differ from each other."""
 INPUT_SHARE = 0.6
 """The share of the room for input that a second try uses: the messages that stay may have more tokens per byte than
 those that are left out."""
 LEAST_WINDOW = 512
-"""A smaller figure is none of a context window."""
+"""A smaller figure cannot be a context window."""
 WITHOUT_FIGURES = 1_500
-"""Estimated tokens of a second try if the server does not say what it takes: little more than the question."""
+"""Estimated tokens of a second try if the server names no limit: little more than the question."""
 
 
 def overflow_of(end: Failed, request: ModelRequest) -> ContextOverflow | None:
-    """Return what a failure says about the length of a request; None if it is about something else."""
+    """Return the overflow that a failure reports; None if it has another cause."""
     if end.output_limit_tokens is not None:
         return ContextOverflow(output_limit=end.output_limit_tokens)
     if end.code != CODE:
@@ -82,7 +82,7 @@ def with_shorter_input(plan: StepPlan, overflow: ContextOverflow) -> StepPlan | 
 
 
 def most_estimated_input(plan: StepPlan, overflow: ContextOverflow) -> int:
-    """Return the most that the input may have, in tokens of our plain estimate."""
+    """Return the maximum input, in tokens of our plain estimate."""
     before = estimate_input(plan.request)
     if overflow.limit is None:
         return min(before // 4, WITHOUT_FIGURES)

@@ -78,7 +78,7 @@ class Failed:
     output_limit_tokens: int | None = None
     """The model's largest output limit, if the request's is above it."""
     provider_text: str = ""
-    """The provider's own text, for staff alone: without keys and without quotations of the request."""
+    """The provider's own text, for staff only: without keys and without quotations of the request."""
 
 
 ModelEvent = Opened | TextDelta | ReasoningDelta | PartialUsage | Completed | Failed
@@ -116,15 +116,15 @@ class CallError:
     message: str
     retryable: bool
     details: Mapping[str, Any] = field(default_factory=dict)
-    """JSON-ready facts: of `context_overflow` what the request needs and what the model takes."""
+    """JSON-ready facts: for `context_overflow` the tokens that the request needs and the model accepts."""
 
 
 @dataclass(frozen=True, slots=True)
 class ContextOverflow:
-    """A request that its server refused as too long: tokens as the server counts them, None where it did not say."""
+    """A request that its server refused as too long. Tokens as the server counts them; None: not stated."""
 
     limit: int | None = None
-    """What the model takes, output included."""
+    """The model's limit, output included."""
     input: int | None = None
     """The size of the input."""
     output_limit: int | None = None
@@ -181,7 +181,7 @@ class CallOutcome:
     opened_in_thought: bool | None = None
     """Whether the answer began with a thought that had only a closing tag; None: not known."""
     provider_text: str = ""
-    """The provider's own text about a failure, for staff alone."""
+    """The provider's own text about a failure, for staff only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +196,7 @@ class PastCall:
     final: bool
     finish_reason: str = ""
     overflow: ContextOverflow | None = None
-    """What a call for this slot was refused with as too long: the next one is shorter."""
+    """An earlier call for this slot was refused as too long: the next one is shorter."""
 
 
 class Journal(Protocol):

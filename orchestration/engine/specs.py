@@ -50,7 +50,7 @@ class ModelSpec:
     reasoning_efforts: Sequence[str] = ()
     """The efforts that the model offers; empty: not known."""
     served_window: int | None = None
-    """A smaller context window, which the server has named when it refused a longer request."""
+    """A smaller context window that the server named when it refused a longer request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Limits:
     summarizer_max_tokens: int = 4096
     always_synthesize: bool = False
     speaker_guard: bool = True
-    """Answers that go on as another member are cut there."""
+    """Cut answers at the point where they go on as another member."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ class ProviderClient(httpx2.AsyncClient):
 
 
 async def with_short_body(response: httpx2.Response) -> httpx2.Response:
-    """Return an error response with the first MAX_ERROR_BYTES of its body: what it says stands at its beginning."""
+    """Return an error response with the first MAX_ERROR_BYTES of its body, which contain the message."""
     body = bytearray()
     try:
         async for part in response.aiter_bytes():

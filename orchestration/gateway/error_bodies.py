@@ -15,7 +15,7 @@ from typing import Any
 MAX_DEPTH = 8
 MAX_TEXT_CHARS = 4000
 MAX_TOTAL_CHARS = 16_000
-"""Of all texts together, since each may quote an error object that has texts."""
+"""Limit for all texts together, since each may quote an error object that has texts."""
 MAX_PATH_CHARS = 200
 MAX_VALUES = 200
 MAX_FIGURE = 2**53

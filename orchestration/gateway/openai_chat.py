@@ -127,7 +127,7 @@ def request_body(request: ModelRequest, host: str) -> dict[str, Any]:
 def output_limit(request: ModelRequest, host: str) -> dict[str, int]:
     """Return the limit under the name that the server takes.
 
-    If it has refused both, under the first all the same: a call without a limit could cost more than is held for it.
+    If it has refused both, use the first anyway: a call without a limit could cost more than is held for it.
     """
     own = OPENAI_HOSTS.search(host) or REASONING_MODELS.match(request.model.model_id)
     names = ("max_completion_tokens", "max_tokens") if own else ("max_tokens", "max_completion_tokens")

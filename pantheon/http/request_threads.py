@@ -33,7 +33,7 @@ THREADS = "pantheon.threads"
 
 
 class RequestThreads(Executor):
-    """The shared threads as one request uses them: in places of its user, if the user is known.
+    """The shared threads as used by one request, within the limit of its user, if the user is known.
 
     The request holds a place until its response is ready or it waits for a turn. Afterwards each piece of work, such
     as a read for a stream, takes a place of its own. Work on a thread keeps its place to its end even if the client

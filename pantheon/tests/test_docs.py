@@ -53,10 +53,20 @@ SUFFIXES = (".py", ".md", ".in", ".toml", ".yaml", ".html", ".js")
 
 
 def paths_in(name):
-    """Return the paths that a Markdown file of the root names: quoted as code, or linked."""
+    """Return the paths that a Markdown file names: quoted as code, or linked."""
     text = (settings.BASE_DIR / name).read_text()
     found = {quoted or linked for quoted, linked in QUOTED.findall(text)}
     return {path for path in found if "/" in path or path.endswith(SUFFIXES)}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["README.md", "docs/architecture.md", "docs/metering.md"],
+)
+def test_every_source_file_that_the_documentation_names_exists(name):
+    paths = {path for path in paths_in(name) if "/" in path and path.endswith(SUFFIXES)}
+    assert paths
+    assert {path for path in paths if not (settings.BASE_DIR / path).exists()} == set()
 
 
 @pytest.mark.parametrize(("name", "least"), [("CONTRIBUTING.md", 80), ("SECURITY.md", 3)])

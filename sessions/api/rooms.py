@@ -58,7 +58,7 @@ class RoomSerializer(serializers.ModelSerializer[Room]):
             "goal": {"help_text": "Goal that all agents share; required for the mode `orchestrator`."},
             "mode": {"required": True, "help_text": "The mode in which its agents answer."},
             "max_rounds": {"help_text": "Maximum rounds before the manager's conclusion."},
-            "speaker_guard": {"help_text": "Cut an answer where it goes on as another member."},
+            "speaker_guard": {"help_text": "Cut answers that go on as another member."},
             "created_at": {"help_text": "RFC 3339, UTC."},
             "updated_at": {"help_text": "RFC 3339, UTC."},
         }

@@ -8,7 +8,7 @@ from orchestration.engine.tags import EVERYBODY, parse_tags
 from sessions.models import Agent, Room
 
 EVERYBODY_CHOICE = {"key": EVERYBODY, "name": "Everybody"}
-"""What is offered beside the room's agents."""
+"""Mentions that are offered beside the room's agents."""
 
 
 def last_addressees(room: Room | None, agents: Sequence[Agent], last_message: str) -> list[str]:

@@ -42,9 +42,9 @@ class Answer:
     cut: str = ""
     """Why the answer is incomplete, although nothing failed."""
     cut_text: str = ""
-    """What it said from where it was cut."""
+    """Its text after the cut."""
     input_note: str = ""
-    """What the server read of the input, if it cut it."""
+    """Tokens of the input that the server read, if it cut the input."""
     latency_ms: int | None = None
     carried: bool = False
     """Kept from the previous version, at no cost."""

@@ -50,7 +50,7 @@ class ReceiptLine:
     cut: str
     """Why the answer is incomplete, although nothing failed."""
     input_note: str
-    """What the server read of the input, if it cut it."""
+    """Tokens of the input that the server read, if it cut the input."""
     input_tokens: int | None
     output_tokens: int | None
     reasoning_tokens: int

@@ -1,4 +1,4 @@
-"""What a user's newest calls have shown about models: how they count tokens, what they take, thoughts in the text.
+"""What a user's newest calls have shown about models: token counts, limits, and thoughts in the text.
 
 Only the user's own calls count, so that one user's texts do not affect another user's estimates and limits.
 """

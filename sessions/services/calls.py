@@ -164,7 +164,7 @@ def overflow_context(overflow: ContextOverflow) -> dict[str, int]:
 
 
 def overflow_in(call: Call) -> ContextOverflow | None:
-    """Return the figures that a call was refused with as too long; None: it was not refused for that."""
+    """Return the figures of a refusal as too long; None if the call was not refused for that."""
     names = (figure.name for figure in dataclasses.fields(ContextOverflow))
     figures = {name: call.context.get(f"overflow_{name}") for name in names}
     is_overflow = call.error is not None and call.error["code"] == OVERFLOW

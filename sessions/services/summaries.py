@@ -80,7 +80,7 @@ def summary_update(
 ) -> Summary:
     """Change a summary's text, or replace whole lists: edit, pin, add or drop items. Raises ValidationFailed.
 
-    Only what is given is written: of two changes at once, to different lists, both stay.
+    Only the given fields are written, so that concurrent changes of different lists are both kept.
     """
     if text is not None:
         if not text.strip() or len(text) > MAX_SUMMARY_CHARS:

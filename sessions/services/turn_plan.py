@@ -217,7 +217,7 @@ def limits_of(room: Room | None, request: TurnRequest, client: ClientContext | N
 def refuse_overflow(spec: TurnSpec) -> None:
     """Raise `context_overflow`, with both figures, for a message that no pruning can make fit.
 
-    By the catalogue's window: what a server once named may be out of date, and a longer request would never be tried.
+    Uses the catalogue's window: a limit that a server once named may be outdated, and would never be tested again.
     """
     for agent in list_candidates(spec):
         needed, model = least_message_input(spec, agent), replace(agent.model, served_window=None)
