@@ -34,7 +34,7 @@ def period_text(budget: Budget, start: dt.date) -> str:
 
 
 def whole_percent(fill: Fill) -> str:
-    return f"{int(fill.percent)} %"
+    return f"{int(fill.percent)}%"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def meter_of(fill: Fill) -> Meter:
     held = min(fill.held_pico, max(0, limit - fill.spent_pico)) / limit * 100 if limit else 0.0
     return Meter(
         fill=fill,
-        percent=f"{fill.percent:.1f} %",
+        percent=f"{fill.percent:.1f}%",
         spent=money(fill.spent_pico),
         held=money(fill.held_pico),
         available=money(fill.available_pico),
@@ -174,11 +174,11 @@ def notice_mail(notice: BudgetNotice, names: Mapping[uuid.UUID, str]) -> tuple[s
         else "Soft limit: nothing is blocked."
     )
     lines = [
-        f"The budget “{title}” for {period} has passed {notice.threshold} %: {spent} of {limit} is spent.",
+        f"The budget “{title}” for {period} has reached {notice.threshold}%: {spent} of {limit} used.",
         outlook,
         f"It resets at {budget.resets_at(start):%Y-%m-%d %H:%M} UTC.",
     ]
     if settings.PANTHEON_URL:
         lines += ["", f"{settings.PANTHEON_URL}{reverse('usage')}"]
-    subject = f"Budget {title}, {period}: {notice.threshold} % passed"
+    subject = f"Budget {title}, {period}: {notice.threshold}% reached"
     return " ".join(subject.split()), "\n".join(lines) + "\n"

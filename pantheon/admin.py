@@ -56,7 +56,7 @@ GROUPS: tuple[tuple[str, tuple[str | ReportPage, ...]], ...] = (
         (
             "orchestration.Provider",
             "orchestration.LlmModel",
-            ReportPage("Prices now", "admin:billing_modelprice_current", "billing.view_modelprice"),
+            ReportPage("Current prices", "admin:billing_modelprice_current", "billing.view_modelprice"),
             "billing.ModelPrice",
         ),
     ),

@@ -65,7 +65,7 @@ class PasswordLinkAdmin(_Base):
             return error_page(request, error)
         context: dict[str, Any] = {
             **self.admin_site.each_context(request),
-            "title": "Link for a new password",
+            "title": "Password reset link",
             "opts": self.opts,
             "person": person,
             "url": url,

@@ -194,7 +194,7 @@ def form_choices() -> dict[str, Any]:
                 list(LlmModel.objects.order_by("alias").values_list("pk", "alias")),
             ),
             ("provider", "Provider", "All providers", list(Provider.objects.values_list("pk", "name"))),
-            ("mode", "Mode", "All modes", [(mode, mode) for mode in MODES]),
+            ("mode", "Mode", "All modes", [(key, mode.label) for key, mode in MODES.items()]),
             ("purpose", "Purpose", "All purposes", purpose_choices()),
             ("flag", "Flag", "All calls", FLAG_CHOICES.items()),
         ],

@@ -235,4 +235,4 @@ class BudgetNotice(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.threshold} % of {self.period}"
+        return f"{self.threshold}% of {self.period}"

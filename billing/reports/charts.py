@@ -155,9 +155,9 @@ def day_ticks(days: DayRange) -> list[Tick]:
 
 def description_of(days: DayRange, totals: Sequence[int]) -> str:
     if not any(totals):
-        return f"{days}: nothing was spent."
+        return f"{days}: no cost."
     highest = max(totals)
-    return f"{days}: {text(sum(totals))} in all, most on {days.days[totals.index(highest)]} with {text(highest)}."
+    return f"{days}: total {text(sum(totals))}, peak {text(highest)} on {days.days[totals.index(highest)]}."
 
 
 def text(pico: int) -> str:

@@ -148,15 +148,15 @@ def filter_chips(query: ReportQuery) -> list[FilterChip]:
 def percent(part: int, whole: int) -> str:
     """Return part / whole in percent with one decimal, "–" if whole is 0."""
     ratio = share(part, whole)
-    return "–" if ratio is None else f"{(ratio * 100).quantize(Decimal('0.1'), ROUND_HALF_EVEN)} %"
+    return "–" if ratio is None else f"{(ratio * 100).quantize(Decimal('0.1'), ROUND_HALF_EVEN)}%"
 
 
 def change(now: int, before: int) -> str:
     """Return the change from before in percent."""
     ratio = share(now - before, abs(before))
     if ratio is None:
-        return "nothing before" if now else "no change"
-    return f"{(ratio * 100).quantize(Decimal('0.1'), ROUND_HALF_EVEN):+} %"
+        return "no earlier data" if now else "no change"
+    return f"{(ratio * 100).quantize(Decimal('0.1'), ROUND_HALF_EVEN):+}%"
 
 
 def changes_of(now: Sums, before: Sums) -> dict[str, str]:

@@ -12,6 +12,8 @@ from accounts.models import Team, User
 from billing.models import ZERO_UUID, UsageEvent
 from billing.models.flags import FLAG_CHOICES
 from billing.selectors.keys import Key, db_value_of, fetch, key_of
+from orchestration.engine.modes import MODES
+from orchestration.engine.purposes import Purpose
 from orchestration.models import LlmModel, Provider
 
 MAX_IDS = 1000
@@ -20,7 +22,7 @@ MAX_IDS = 1000
 NOBODY = {
     "team": "no team",
     "room": "no room (direct chat)",
-    "agent": "no agent (orchestration)",
+    "agent": "Manager and summaries",
     "user": "nobody",
 }
 MODELS: dict[str, tuple[Any, str]] = {
@@ -28,6 +30,10 @@ MODELS: dict[str, tuple[Any, str]] = {
     "team": (Team, "name"),
     "model": (LlmModel, "alias"),
     "provider": (Provider, "name"),
+}
+KEY_LABELS = {
+    "mode": {key: mode.label for key, mode in MODES.items()},
+    "purpose": {purpose.value: purpose.label for purpose in Purpose},
 }
 SNAPSHOTS = {"team": "team_name", "room": "room_name", "agent": "agent_key"}
 
@@ -79,7 +85,9 @@ def newest_snapshots(group: str, ids: list[uuid.UUID]) -> dict[uuid.UUID, str]:
 
 def label_of(group: str, key: Key, names: Mapping[uuid.UUID, str]) -> str:
     if not isinstance(key, uuid.UUID):
-        return FLAG_CHOICES.get(str(key), "") if group == "flag" else str(key) or "none"
+        if group == "flag":
+            return FLAG_CHOICES.get(str(key), "")
+        return KEY_LABELS.get(group, {}).get(str(key)) or str(key) or "none"
     if key == ZERO_UUID:
         return NOBODY.get(group, "none")
     name = names.get(key)

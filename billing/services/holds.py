@@ -188,8 +188,8 @@ def budget_exceeded(headroom: Headroom, *, needed_pico: int) -> PantheonError:
     resets_at = budget.resets_at(start)
     return PantheonError(
         "budget_exceeded",
-        f"This needs up to USD {usd_text(needed_pico)}, and USD {usd_text(headroom.left_pico)} of {whose} budget for "
-        f"this {budget.period} is left. It begins anew at {resets_at:%Y-%m-%d %H:%M} UTC.",
+        f"Budget exceeded: up to ${usd_text(needed_pico)} needed, ${usd_text(headroom.left_pico)} available in {whose} "
+        f"budget for this {budget.period}. It resets at {resets_at:%Y-%m-%d %H:%M} UTC.",
         {
             "budget": {
                 "id": str(budget.pk),

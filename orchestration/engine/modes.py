@@ -46,7 +46,7 @@ class Mode:
     """Return the agents to ask, in order, given the tagged and all members; empty: the manager chooses."""
 
     label: str = ""
-    """Its name in rooms."""
+    """Its name for people."""
     sentence: str = ""
     """Description of a turn in a room of this mode."""
     invitation: str = ""
@@ -77,16 +77,16 @@ def no_calls(spec: TurnSpec, assumption: TurnAssumption, added_tokens: int) -> l
     return []
 
 
-DIRECT = Mode(key="direct", run=fan_out, forecast=fan_out_calls, alone=True)
+DIRECT = Mode(key="direct", label="Chat", run=fan_out, forecast=fan_out_calls, alone=True)
 MANUAL = Mode(
     key="manual",
     label="Ask",
     run=fan_out,
     forecast=fan_out_calls,
     order=tagged_alone,
-    sentence="The agents you tag answer, all at once.",
-    invitation="tag one agent for one answer, several or @all for answers side by side.",
-    tagging="Tag an agent",
+    sentence="The agents you mention answer in parallel.",
+    invitation="mention one agent for one answer, several or @all for answers side by side.",
+    tagging="Mention an agent",
     placeholder="Ask with @key or @all",
     side_by_side=True,
     needs_tags=True,
@@ -97,9 +97,9 @@ ROUNDTABLE = Mode(
     run=roundtable,
     forecast=roundtable_calls,
     order=tagged_first,
-    sentence="Everybody answers in turn and hears those before.",
-    invitation="everybody answers in turn and hears those before. Who is tagged goes first.",
-    tagging="Who goes first",
+    sentence="Agents answer in turn and build on earlier answers.",
+    invitation="all agents answer in turn and build on earlier answers. Mentioned agents answer first.",
+    tagging="Answer first",
 )
 LEAD = Mode(
     key="orchestrator",
@@ -107,13 +107,13 @@ LEAD = Mode(
     run=orchestrate,
     forecast=council_calls,
     order=tagged_alone,
-    sentence="A manager chooses who answers and puts the answers together.",
-    invitation="its manager chooses who answers, and concludes. Tag agents to choose yourself.",
+    sentence="A manager picks agents and writes the conclusion.",
+    invitation="the manager picks who answers and concludes. Mention @agents to choose yourself.",
     tagging="Ask an agent yourself",
     side_by_side=True,
     led=True,
     concluded=True,
 )
-SUMMARY = Mode(key="summary", run=summarize_alone, forecast=no_calls, spoken=False)
+SUMMARY = Mode(key="summary", label="Summary", run=summarize_alone, forecast=no_calls, spoken=False)
 
 MODES = {mode.key: mode for mode in (DIRECT, MANUAL, ROUNDTABLE, LEAD, SUMMARY)}

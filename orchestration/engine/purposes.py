@@ -6,13 +6,13 @@ from enum import StrEnum
 
 
 class Purpose(StrEnum):
-    """Key, label on the receipt, caller if no agent made the call, and whether it is shown and orchestration."""
+    """Key, label, caller if no agent made the call, and whether it is shown and orchestration."""
 
     REPLY = "reply", "Answer", "Agent", True, False
-    ROUTE = "route", "Choose", "Manager"
-    EVALUATE = "evaluate", "Weigh", "Manager"
-    SYNTHESIZE = "synthesize", "Conclude", "Manager", True
-    SUMMARIZE = "summarize", "Summarize", "Minutes"
+    ROUTE = "route", "Routing", "Manager"
+    EVALUATE = "evaluate", "Evaluation", "Manager"
+    SYNTHESIZE = "synthesize", "Conclusion", "Manager", True
+    SUMMARIZE = "summarize", "Summary", "Summarizer"
 
     label: str
     maker: str
@@ -38,4 +38,4 @@ SHOWN = tuple(purpose.value for purpose in Purpose if purpose.shown)
 
 def purpose_choices() -> list[tuple[str, str]]:
     """Return the purposes as the choices of a field."""
-    return [(key, key.capitalize()) for key in PURPOSES]
+    return [(purpose.value, purpose.label) for purpose in Purpose]

@@ -12,8 +12,8 @@ def room_modes() -> Choices:
 
 
 def turn_modes() -> Choices:
-    return [(key, key.capitalize()) for key in MODES]
+    return [(key, mode.label) for key, mode in MODES.items()]
 
 
 def asked_modes() -> Choices:
-    return [(key, key.capitalize()) for key, mode in MODES.items() if mode.spoken]
+    return [(key, mode.label) for key, mode in MODES.items() if mode.spoken]

@@ -16,7 +16,10 @@ from sessions.selectors.pages import TurnRows
 
 HUES = 8
 """Number of agent colours; static/css/tokens.css defines them."""
-FINISH_NOTES = {"length": "Ended at the length limit.", "content_filter": "Cut by the provider’s filter."}
+FINISH_NOTES = {
+    "length": "Cut off at max output tokens.",
+    "content_filter": "Blocked by the provider’s content filter.",
+}
 """Finish reason -> note on an answer that the provider ended early."""
 
 

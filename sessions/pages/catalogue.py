@@ -11,7 +11,7 @@ from billing.money import short_usd
 from billing.selectors.prices import Tiers, current_tiers
 from orchestration.models import LlmModel
 
-PRICE_HELP = "Prices are for a million tokens in and out; the window is how many tokens a call can hold."
+PRICE_HELP = "Prices per 1M input/output tokens. Context: max tokens per request."
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,37 +50,38 @@ def chosen_model(alias: str, current: LlmModel | None) -> LlmModel | None:
 class AgentForm(forms.Form):
     name = forms.CharField(max_length=120, widget=forms.TextInput(attrs={"autocomplete": "off"}))
     key = forms.CharField(
+        label="Handle",
         max_length=64,
-        help_text="How you tag the agent: @key. Letters a–z, digits, _ and -.",
+        help_text="Mention it as @handle. Letters a–z, digits, - and _.",
         widget=forms.TextInput(
             attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false", "class": "mono"}
         ),
     )
     model = forms.ChoiceField(
         required=False,
-        help_text=f"The default follows the instance: a better key upgrades the agent. {PRICE_HELP}",
+        help_text=f"Default follows the server's default model. {PRICE_HELP}",
     )
     role_prompt = forms.CharField(
-        label="Role",
+        label="Instructions",
         required=False,
         max_length=20_000,
         strip=False,
-        help_text="What the agent is told to be: its point of view, its task, its manner.",
+        help_text="Perspective, task and tone.",
         widget=forms.Textarea(attrs={"rows": 10}),
     )
     temperature = forms.FloatField(
         required=False,
         min_value=0,
         max_value=2,
-        help_text="0 to 2. Empty: the model's own.",
+        help_text="0–2. Leave empty for the model's default.",
         widget=forms.NumberInput(attrs={"step": "0.1"}),
     )
     max_output_tokens = forms.IntegerField(
-        label="Longest answer",
+        label="Max output tokens",
         required=False,
         min_value=16,
         max_value=1_000_000,
-        help_text="In tokens. Empty: the model's own limit.",
+        help_text="Leave empty for the model's limit.",
     )
 
     reasoning_effort = forms.ChoiceField(
@@ -114,9 +115,9 @@ def initial_of(agent: Agent) -> dict[str, Any]:
 
 
 DEPTHS: Choices = [
-    ("1", "Quick: the manager asks once"),
-    ("2", "Deep: up to two rounds"),
-    ("3", "Deeper: up to three rounds"),
+    ("1", "1 (quick)"),
+    ("2", "2 (deep)"),
+    ("3", "3 (deep)"),
 ]
 
 
@@ -134,22 +135,22 @@ class RoomForm(forms.Form):
     goal = forms.CharField(
         required=False,
         max_length=4_000,
-        help_text=f"What this council is for. Every agent is told; {LEAD.label} needs one.",
+        help_text=f"Shared with all agents. Required for {LEAD.label}.",
         widget=forms.Textarea(attrs={"rows": 3}),
     )
-    mode = forms.ChoiceField(choices=explained_modes, help_text="Applies from the next message.")
+    mode = forms.ChoiceField(choices=explained_modes, help_text="Takes effect from the next message.")
     max_rounds = forms.TypedChoiceField(
         label="Rounds",
         choices=DEPTHS,
         coerce=int,
         empty_value="1",
         required=False,
-        help_text=f"In {LEAD.label}: how often the manager may ask before it concludes.",
+        help_text=f"{LEAD.label} only. Maximum rounds before the conclusion.",
     )
     manager_model = forms.ChoiceField(
-        label="Manager's model",
+        label="Manager model",
         required=False,
-        help_text=f"In {LEAD.label}: who chooses and concludes. {PRICE_HELP}",
+        help_text=f"{LEAD.label} only. {PRICE_HELP}",
     )
 
     speaker_guard = forms.BooleanField(
@@ -164,7 +165,7 @@ class RoomForm(forms.Form):
         super().__init__(data, initial=initial_of_room(room) if room else None)
         field = self.fields["manager_model"]
         assert isinstance(field, forms.ChoiceField)
-        default = settings.PANTHEON_MANAGER_MODEL or "as the room's first agent"
+        default = settings.PANTHEON_MANAGER_MODEL or "first agent's model"
         field.choices = model_choices(self.current_manager, default)
 
     def clean_manager_model(self) -> LlmModel | None:

@@ -13,7 +13,7 @@ from sessions.models import Turn
 from sessions.pages.answers import Answer
 
 ASKED_TITLE = "Round {round}: {names}"
-CONCLUDED_TITLE = "Enough said"
+CONCLUDED_TITLE = "Manager concluded"
 
 
 @dataclass(frozen=True, slots=True)

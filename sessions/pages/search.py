@@ -82,7 +82,7 @@ def result_of(row: Message | ChatSession, terms: Terms) -> ResultLine:
     if isinstance(row, ChatSession):
         url = reverse("session", args=[row.pk])
         return ResultLine(row, mark_matches(row.title, terms), "", "", [], row.created_at, url)
-    speaker = "You" if row.role == Message.Role.USER else row.agent_name or row.agent_key or "Synthesis"
+    speaker = "You" if row.role == Message.Role.USER else row.agent_name or row.agent_key or "Conclusion"
     title = [TextPiece(row.session.heading, False)]
     text = mark_matches(snippet(beginning_of(row), terms), terms)
     return ResultLine(

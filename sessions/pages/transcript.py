@@ -16,15 +16,15 @@ from sessions.pages.rounds import Round, rounds_of
 from sessions.selectors.pages import TurnRows
 
 STATUS_NOTES = {
-    Turn.Status.PARTIAL: "Not everybody answered",
-    Turn.Status.FAILED: "Nobody answered",
+    Turn.Status.PARTIAL: "Some agents failed",
+    Turn.Status.FAILED: "All agents failed",
     Turn.Status.CANCELLED: "Stopped",
 }
 STOP_NOTES = {
-    "max_rounds": "Ended after the allowed rounds",
-    "max_calls": "Ended after the allowed number of answers",
-    "repeat": "Ended: the manager asked the same again",
-    "budget": "Ended: the budget is used up",
+    "max_rounds": "Stopped: maximum rounds reached",
+    "max_calls": "Stopped: maximum answers reached",
+    "repeat": "Stopped: the manager repeated itself",
+    "budget": "Stopped: budget reached",
 }
 LONG_CHARS = 1_000
 LONG_LINES = 12

@@ -91,7 +91,7 @@ def heading(message: Message) -> str:
     if message.role == Message.Role.AGENT:
         speaker = f"{line(message.agent_name)} (@{message.agent_key})"
     elif message.role == Message.Role.MANAGER:
-        speaker = "Synthesis"
+        speaker = "Conclusion"
     model = f" · {line(message.model)}" if message.model else ""
     status = "" if message.status == Message.Status.COMPLETE else f" · {message.status}"
     return f"{speaker}{model}{status}"

@@ -46,7 +46,7 @@ def agents_of(session: ChatSession) -> list[Agent]:
     else:
         agents = AGENTS_OF_ROOM(room_id=session.room_id)
     if not agents:
-        message = "Nobody sits in this room yet. Add an agent first."
+        message = "No agents in this room yet. Add an agent first."
         if session.room_id is None:
             message = "This agent has been deleted. Start a session with another one."
         raise PantheonError("no_room_agents", message)

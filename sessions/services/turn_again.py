@@ -72,7 +72,7 @@ def refuse_unknown(session: ChatSession, keys: Sequence[str]) -> None:
         raise ValidationFailed(
             {
                 "agents": [
-                    f"Nobody here is called {', '.join(unknown_keys)}. Choose of {', '.join(known_keys)}."
+                    f"No agent in this room is called {', '.join(unknown_keys)}. Choose from {', '.join(known_keys)}."
                 ]
             }
         )

@@ -160,7 +160,7 @@ def addressed_agents(
     if not addressed:
         raise PantheonError(
             "no_valid_tagged_agents",
-            "Say who is asked: tag an agent, or @all.",
+            "Who should answer? Mention an agent, or @all.",
             {"agents": list(keys), "unknown_tags": list(tags.unknown)},
         )
     return mode.order(addressed, tuple(keys)), tags.unknown

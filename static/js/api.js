@@ -77,7 +77,7 @@ async function reach(url, options) {
     return await fetch(url, { credentials: "same-origin", ...options });
   } catch (error) {
     if (!(error instanceof TypeError) && error.name !== "TimeoutError") throw error;
-    throw new ApiError({ status: 0, code: "unreachable", message: "The server cannot be reached." });
+    throw new ApiError({ status: 0, code: "unreachable", message: "The server can't be reached." });
   }
 }
 

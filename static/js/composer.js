@@ -50,8 +50,7 @@ export class Composer {
   send() {
     if (!this.text.trim()) return;
     if (this.state === "ready") this.onSend(this.text);
-    else if (this.state !== "sending")
-      this.busy.textContent = "Not sent yet: an answer is coming. Wait for it, or stop it.";
+    else if (this.state !== "sending") this.busy.textContent = "Wait for the current answer or stop it first.";
   }
 
   /** Put text where the cursor is, set apart from the word before it. */

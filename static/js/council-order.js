@@ -21,11 +21,11 @@ export class CouncilOrder {
     this.status.textContent = "Saving…";
     try {
       while (!isSame(this.saved, [...this.list.children])) await this.send([...this.list.children]);
-      this.status.textContent = "The order is saved, and applies from the next message.";
+      this.status.textContent = "Order saved. It takes effect from the next message.";
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       this.list.append(...this.saved);
-      this.status.textContent = `The order could not be saved. ${error.message}`;
+      this.status.textContent = `Saving the order failed. ${error.message}`;
     } finally {
       this.saving = false;
     }
@@ -39,7 +39,7 @@ export class CouncilOrder {
       throw new ApiError({
         status: 409,
         code: "council_changed",
-        message: "The council has changed elsewhere: load the page again.",
+        message: "The room's agents changed elsewhere. Reload the page.",
       });
     }
     await patchJson(this.path, { agents: ids });

@@ -50,8 +50,7 @@ export class Estimate {
     this.place.classList.toggle("composer-price-over", Boolean(estimate) && !estimate.fits_budget);
     if (!estimate) return;
     const { typical_usd: typical, low_usd: low, high_usd: high } = estimate;
-    const range =
-      high === null ? "A model that may be asked has no price" : `From ${text(low)} to at most ${text(high)}`;
+    const range = high === null ? "Can't estimate: a model has no price" : `From ${text(low)} to at most ${text(high)}`;
     const calls = `${estimate.calls} call${estimate.calls === 1 ? "" : "s"} as a rule`;
     const fits = estimate.fits_budget ? "" : " More than the budget has left.";
     const about = document.createElement("span");

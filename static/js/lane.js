@@ -38,10 +38,7 @@ export class Lane {
   tick() {
     if (this.state !== "waiting" && this.state !== "thinking") return;
     const seconds = Math.floor((performance.now() - this.startedAt) / 1000);
-    const waiting =
-      this.purpose === facts.conclusion.purpose
-        ? "The manager puts the answers together…"
-        : `Waiting for ${this.name}…`;
+    const waiting = this.purpose === facts.conclusion.purpose ? "Writing the conclusion…" : `Waiting for ${this.name}…`;
     this.part("stage").textContent = `${this.state === "thinking" ? "Thinking…" : waiting} · ${seconds} s`;
   }
 

@@ -30,13 +30,13 @@ async function open(opener) {
   const panel = document.createElement("div");
   panel.id = `models-${opener.closest("[id]").id}`;
   panel.className = "model-choice newest-only";
-  panel.textContent = "Reading the models…";
+  panel.textContent = "Loading models…";
   opener.setAttribute("aria-expanded", "true");
   opener.setAttribute("aria-controls", panel.id);
   opener.closest(".newest-only").after(panel);
   try {
     const { results } = await getJson("models");
-    panel.replaceChildren(listOf(results, opener.dataset.agents), piece("model-unit", "Prices per million tokens"));
+    panel.replaceChildren(listOf(results, opener.dataset.agents), piece("model-unit", "Prices per 1M tokens"));
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     panel.textContent = error.message;

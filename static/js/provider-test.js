@@ -10,7 +10,7 @@ document.addEventListener("submit", async (event) => {
   const result = row.querySelector("[data-result]");
   button.disabled = true;
   result.className = "row-note";
-  result.textContent = "Asking for its list of models…";
+  result.textContent = "Testing…";
   try {
     const response = await fetch(form.action, { method: "POST", body: new FormData(form), credentials: "same-origin" });
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
@@ -21,7 +21,7 @@ document.addEventListener("submit", async (event) => {
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
     result.className = "notice notice-bad";
-    result.textContent = "The server cannot be reached.";
+    result.textContent = "The server can't be reached.";
   } finally {
     button.disabled = false;
   }

@@ -55,25 +55,25 @@ function advice(error, keys) {
     case "budget_exceeded":
       return budgetAdvice(error.details);
     case "no_valid_tagged_agents":
-      return { sentence: "Say who is asked:", actions: tagChips(error.details.agents ?? keys) };
+      return { sentence: "Who should answer?", actions: tagChips(error.details.agents ?? keys) };
     case "turn_conflict":
     case "turn_in_progress":
       return {
-        sentence: "This session has moved on, in another tab or on another device. What you wrote is kept.",
-        actions: [reloadButton("Show what is new")],
+        sentence: "This session changed in another tab or on another device. Your draft is saved.",
+        actions: [reloadButton("Refresh")],
       };
     case "room_goal_required":
     case "no_room_agents":
       return { sentence: error.message, actions: roomLink() };
     case "csrf_failed":
     case "not_authenticated":
-      return { sentence: "You are signed out. What you wrote is kept.", actions: [reloadButton("Sign in again")] };
+      return { sentence: "You are signed out. Your draft is saved.", actions: [reloadButton("Sign in again")] };
     case "not_found":
-      return { sentence: "This session is gone: it was deleted.", actions: [] };
+      return { sentence: "This session was deleted.", actions: [] };
     case "rate_limited":
-      return { sentence: "That was too many messages at once. Try again in a moment.", actions: [] };
+      return { sentence: "You're sending messages too quickly. Try again in a moment.", actions: [] };
     case "unreachable":
-      return { sentence: "The server cannot be reached. What you wrote is kept: try again.", actions: [] };
+      return { sentence: "The server can't be reached. Your draft is saved; try again.", actions: [] };
     case "validation_error":
       return {
         sentence:
@@ -91,10 +91,8 @@ function advice(error, keys) {
 function budgetAdvice({ budget, needed_usd: needed, available_usd: available, resets_at: resetsAt }) {
   const name = `${facts.budgetOwners[budget.scope][budget.applies]} budget`;
   const period = budget.period === "day" ? "today" : "this month";
-  const [left, limit, first] = [available, budget.limit_usd, needed].map(picoOf);
-  const rest =
-    left > 0n ? `${moneyText(left)} of ${name} for ${period} is left` : `Nothing of ${name} for ${period} is left`;
-  const sentence = `${rest}, of ${moneyText(limit)}; the first call may cost up to ${moneyText(first)}. The budget begins anew`;
+  const [left, limit, first] = [available, budget.limit_usd, needed].map((usd) => moneyText(picoOf(usd)));
+  const sentence = `${left} of ${limit} left in ${name} ${period}; the first call could cost up to ${first}. Resets`;
   return { sentence, until: resetsAt, actions: usageLink() };
 }
 
@@ -111,7 +109,7 @@ function usageLink() {
   const link = document.createElement("a");
   link.className = "button button-small";
   link.href = `${usage.href}#budgets`;
-  link.textContent = "See the budgets";
+  link.textContent = "View budgets";
   return [link];
 }
 
@@ -133,7 +131,7 @@ function roomLink() {
   const link = document.createElement("a");
   link.className = "button button-small";
   link.href = edit.href;
-  link.textContent = "Edit the room";
+  link.textContent = "Edit room";
   return [link];
 }
 

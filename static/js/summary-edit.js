@@ -1,4 +1,4 @@
-// Edits of a summary: one item or the text, in place. What is changed is read anew, so that nothing else is lost.
+// Edits of a summary: one item or the text, in place. The summary is read again first, so that no other edit is lost.
 import { ApiError, getJson, patchJson } from "./api.js";
 
 /** Replace one item by `change(item)`, or drop it where that is null. Throws ApiError. */

@@ -41,7 +41,7 @@ export class SummaryPanel {
 
   async summarize() {
     if (!this.isFree()) {
-      this.say("Wait until the turn has ended.");
+      this.say("Wait for the current turn to end.");
       return;
     }
     this.refusal.clear();
@@ -80,7 +80,7 @@ export class SummaryPanel {
     await this.refresh();
     this.button.disabled = false;
     if (error) this.refused(error);
-    else this.say(status === "completed" ? "" : "The summary could not be made.");
+    else this.say(status === "completed" ? "" : "The summary failed.");
   }
 
   /** Show the panel as the server has it. */

@@ -1,7 +1,7 @@
 // The theme: as the system, light, dark; kept in this browser, and the same in all of its tabs.
 
 const THEMES = ["system", "light", "dark"];
-const NAMES = { system: "as the system", light: "light", dark: "dark" };
+const NAMES = { system: "system", light: "light", dark: "dark" };
 const KEY = "pantheon-theme";
 
 export function startThemeSwitch() {

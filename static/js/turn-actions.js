@@ -67,7 +67,7 @@ export class TurnActions {
   /** Request a new version of a turn, and show it in its place. */
   async again(action, body, turn) {
     if (this.asking || !this.isFree()) {
-      throw new ApiError({ code: "turn_running", message: "Wait until what runs has ended." });
+      throw new ApiError({ code: "turn_running", message: "Wait for the current turn to end." });
     }
     this.asking = true;
     try {

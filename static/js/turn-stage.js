@@ -7,12 +7,12 @@ export function stageOf(view) {
   const lanes = [...view.lanes.values()];
   if (lanes.some((lane) => lane.open)) return "";
   const seconds = Math.floor((performance.now() - view.quietSince) / 1000);
-  if (!view.begun) return seconds < 2 ? "Starting…" : `Waiting for a free runner · ${seconds} s`;
+  if (!view.begun) return seconds < 2 ? "Starting…" : `Queued · ${seconds} s`;
   const clock = seconds < 2 ? "" : ` · ${seconds} s`;
   if (!("led" in view.element.dataset)) return lanes.length ? waitingForNext(view, lanes) + clock : `Starting…${clock}`;
   if (lanes.some((lane) => lane.purpose === facts.conclusion.purpose)) return "Finishing…";
   const choosing = !lanes.length && !view.decided;
-  return (choosing ? "The manager is choosing…" : "The manager weighs the answers…") + clock;
+  return (choosing ? "Choosing agents…" : "Reviewing answers…") + clock;
 }
 
 function waitingForNext(view, lanes) {

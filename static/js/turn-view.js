@@ -34,7 +34,7 @@ export class TurnView {
     showTime(element.querySelector("[data-time]"), new Date(turn.created_at));
     if (turn.unknown_tags.length) {
       const tags = turn.unknown_tags.map((tag) => `@${tag}`).join(", ");
-      element.querySelector("[data-turn-note]").textContent = `Nobody here is called ${tags}.`;
+      element.querySelector("[data-turn-note]").textContent = `No agent in this room is called ${tags}.`;
     }
     return new TurnView(element, agents);
   }

@@ -27,7 +27,7 @@ def test_the_page_asks_for_an_address_and_a_password(client, alice):
 
 
 def test_without_any_account_the_page_speaks_of_the_set_up_link(client):
-    assert "one-time set-up link" in client.get(SIGN_IN).content.decode()
+    assert "setup link" in client.get(SIGN_IN).content.decode()
 
 
 def test_an_address_signs_in_however_it_is_typed(client, alice):

@@ -93,7 +93,7 @@ def test_the_index_links_to_it_for_users_with_the_permission():
 
 def test_nothing_to_show_is_a_page_too():
     page = text_of(superuser().get(COSTS))
-    assert "nothing was spent" in page
+    assert "no cost" in page
     assert "No calls in this range." in page
 
 
@@ -102,11 +102,11 @@ def test_the_figures(usage):
     now = response.context["now"]
     assert now.sums.cost_pico == 2 * USAGE_PICO
     assert (now.sums.calls, now.sums.unpriced_calls) == (3, 1)
-    assert now.orchestration_percent == "50.0 %"
+    assert now.orchestration_percent == "50.0%"
     page = text_of(response)
-    assert "1 unpriced call not in it" in page
+    assert "1 call has no price and is excluded" in page
     assert "alice@example.com" in page
-    assert response.context["changes"]["cost"] == "nothing before"
+    assert response.context["changes"]["cost"] == "no earlier data"
     assert "÷" in page
 
 
@@ -127,7 +127,7 @@ def test_the_drawing_is_also_text(usage):
     page = text_of(superuser().get(COSTS))
     assert 'role="img"' in page
     assert page.count("<rect") >= 2
-    assert "The drawing as a table" in page
+    assert "Show as table" in page
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_filters_narrow_and_can_be_removed(usage):
     client = superuser()
     response = client.get(COSTS, {"user": "alice@example.com", "purpose": "route"})
     assert response.context["now"].sums.calls == 1
-    assert [chip.label for chip in response.context["chips"]] == ["alice@example.com", "route"]
+    assert [chip.label for chip in response.context["chips"]] == ["alice@example.com", "Routing"]
     without = response.context["chips"][1].without
     assert client.get(f"{COSTS}{without}").context["now"].sums.calls == 2
 
@@ -253,7 +253,7 @@ def test_a_share_and_a_change_are_written_as_the_page_has_them(usage):
     bill(make_model("other"), make_user("carol"), before.end - dt.timedelta(hours=1))
     page = client.get(COSTS).context
     rows = rows_of(client.get(reverse("costs-csv")))
-    assert rows[0]["cost_change"] == page["changes"]["cost"] == "+100.0 %"
+    assert rows[0]["cost_change"] == page["changes"]["cost"] == "+100.0%"
     for listing in page["listings"]:
         shares = [row["cost_share"] for row in rows if row["table"] == listing.group]
         assert shares == [line.percent for line in listing.lines]
@@ -265,7 +265,7 @@ def test_the_form_has_a_select_for_the_mode(usage):
     response = client.get(COSTS, {"mode": "roundtable"})
     assert response.context["now"].sums.calls == 1
     page = text_of(response)
-    assert '<option value="roundtable" selected>roundtable</option>' in page
+    assert '<option value="roundtable" selected>Roundtable</option>' in page
     assert page.count('name="mode"') == 1
 
 

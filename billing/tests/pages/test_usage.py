@@ -37,7 +37,7 @@ def test_signed_out_people_are_asked_to_sign_in(client):
 def test_it_is_in_the_menu_and_opens_empty(alice):
     page = html_of(signed_in(alice).get(USAGE))
     assert f'href="{USAGE}"' in page
-    assert "nothing was spent" in page
+    assert "no cost" in page
 
 
 def test_it_is_mine_alone(alice):

@@ -69,8 +69,8 @@ def test_a_text_loses_nothing(text: str) -> None:
 
 
 def test_numbers_stay_numbers_and_texts_are_in_quotes() -> None:
-    row = ("reply", -3, amount(-12), amount(-5_000_000_000_000), None, "-1.5", "+100.0 %", 'a "b"')
-    assert lines([row]) == '"reply",-3,-0.000000000012,-5.00,"","-1.5","+100.0 %","a ""b"""\r\n'
+    row = ("reply", -3, amount(-12), amount(-5_000_000_000_000), None, "-1.5", "+100.0%", 'a "b"')
+    assert lines([row]) == '"reply",-3,-0.000000000012,-5.00,"","-1.5","+100.0%","a ""b"""\r\n'
 
 
 @pytest.mark.parametrize(

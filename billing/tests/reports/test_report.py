@@ -134,7 +134,7 @@ def test_names_of_what_is_and_of_what_is_gone():
     assert list(rows_of(report, "user")) == ["alice@example.com"]
     assert list(rows_of(report, "team")) == ["Legal"]
     assert list(rows_of(report, "model")) == ["test-model"]
-    assert list(rows_of(report, "purpose")) == ["reply"]
+    assert list(rows_of(report, "purpose")) == ["Answer"]
     legal.delete()
     gone = alice.pk
     alice.delete()
@@ -148,7 +148,7 @@ def test_what_has_no_team_room_or_agent_says_so():
     report = figures()
     assert list(rows_of(report, "team")) == ["no team"]
     assert list(rows_of(report, "room")) == ["no room (direct chat)"]
-    assert list(rows_of(report, "agent")) == ["no agent (orchestration)"]
+    assert list(rows_of(report, "agent")) == ["Manager and summaries"]
 
 
 @pytest.mark.parametrize("name", ["team", "user", "room", "agent", "model", "provider", "mode", "purpose"])

@@ -54,7 +54,7 @@ def test_to_the_person_concerned(inbox, alice):
     mail = inbox.last()
     assert mail["From"] == "council@example.org"
     assert mail["To"] == "alice@example.com"
-    assert "50 % passed" in mail["Subject"]
+    assert "50% reached" in mail["Subject"]
     text = mail.get_content()
     assert "$5.25 of $10.00" in text
     assert "requests that could exceed it are blocked" in text
@@ -102,13 +102,13 @@ def test_thresholds_passed_at_once_are_one_notice_about_the_highest(inbox, alice
     budget = make_budget("user", alice, usd=10)
     spend(budget, 850)
     assert notices_mail() == 1
-    assert "80 % passed" in inbox.last()["Subject"]
+    assert "80% reached" in inbox.last()["Subject"]
     assert waiting() == 0
     assert notices_mail() == 0
     spend(budget, 150)
     later()
     assert notices_mail() == 1
-    assert "100 % passed" in inbox.last()["Subject"]
+    assert "100% reached" in inbox.last()["Subject"]
     assert len(inbox.mails) == 2
 
 

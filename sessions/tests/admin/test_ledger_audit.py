@@ -199,7 +199,7 @@ def test_a_large_ledger_is_read_when_asked_to(turn, monkeypatch) -> None:
     client = superuser()
     waiting = client.get(AUDIT)
     assert waiting.context["lines"] == []
-    assert "This ledger is large" in text_of(waiting)
+    assert "The ledger is large" in text_of(waiting)
     assert len(client.get(AUDIT, {"range": "all"}).context["lines"]) == len(INVARIANTS)
 
 

@@ -21,7 +21,7 @@ from sessions.tests.support.pages import add_turns, browser, text_of
 __all__ = ["static_files_as_they_are"]
 
 pytestmark = pytest.mark.django_db
-NOTICE = "Administrators of this instance can read conversations"
+NOTICE = "Admins can read conversations"
 TEXTS = ("question", "answer", "summary", "item", "prompt", "goal")
 
 

@@ -50,7 +50,7 @@ def lane(page: Page, key: str) -> Locator:
 
 def ended(page: Page) -> None:
     """Wait until no turn runs, nothing is being sent, and the page shows the stored turn with its receipt."""
-    expect(page.get_by_role("button", name="Send")).to_be_enabled()  # it is visible while a message is sent
+    expect(page.locator("[data-send]:visible")).to_be_enabled()  # it is visible while a message is sent
     expect(turn(page).locator(".receipt")).to_be_attached()
 
 

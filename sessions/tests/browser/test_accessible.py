@@ -126,11 +126,11 @@ def test_ones_own_pages(look_as: Any, root: User, council: ChatSession, openai_m
     look.at("/account")
     page = look.page
     page.locator("#tokens").get_by_label("Name").fill("reports")
-    page.get_by_role("button", name="Make a token").click()
+    page.get_by_role("button", name="Create token").click()
     expect(page.locator("[data-secret]")).to_be_visible()
-    page.get_by_role("button", name="Change the password").evaluate("button => button.form.noValidate = true")
+    page.get_by_role("button", name="Change password").evaluate("button => button.form.noValidate = true")
     look.here("account token")
-    page.get_by_role("button", name="Change the password").click()
+    page.get_by_role("button", name="Change password").click()
     expect(page.locator(".field-errors").first).to_be_visible()
     look.here("account refused")
     spend(make_budget("user", root, usd=1, hard=True), 90)
@@ -168,6 +168,6 @@ def test_the_administration(look_as: Any, root: User, council: ChatSession, alic
         f"/admin/accounts/user/{alice.pk}/change/",
     ):
         look.at(path)
-    look.page.get_by_role("button", name="Link for a new password").click()
+    look.page.get_by_role("button", name="Password reset link").click()
     look.here("/admin/password-link")
     assert not look.wrong, "\n".join(look.wrong)

@@ -28,10 +28,10 @@ def test_the_set_up_link_makes_the_administrator_once(page: Page, openai_model: 
     secret = setup_link_issue()
     page.goto(f"/setup/{secret}")
     fill_in(page, Email="ada@example.com")
-    page.get_by_role("button", name="Make me the administrator").click()
+    page.get_by_role("button", name="Create admin account").click()
     expect(page.get_by_role("heading", name="Providers and keys")).to_be_visible()
     assert User.objects.get().is_superuser
-    page.get_by_role("link", name="Go on").click()
+    page.get_by_role("link", name="Continue").click()
     page.locator("summary", has_text="ada").click()
     page.get_by_role("link", name="Administration").click()
     expect(page).to_have_url(re.compile("/admin/$"))
@@ -56,8 +56,8 @@ def test_an_invitation_makes_an_account_which_makes_its_first_council(
     page.goto(url)
     expect(page.get_by_text("Alice invites you")).to_be_visible()
     fill_in(page)
-    page.get_by_role("button", name="Make my account").click()
-    page.get_by_role("button", name="Make the starter council").click()
+    page.get_by_role("button", name="Create account").click()
+    page.get_by_role("button", name="Create starter council").click()
     page.get_by_role("button", name="Send").click()
     ended(page)
     for key in ("strategist", "skeptic", "builder"):

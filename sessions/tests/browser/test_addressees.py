@@ -32,7 +32,9 @@ def council(alice: User, agents: list[Any], **fields: Any) -> ChatSession:
 
 
 def addressees(page: Page) -> Any:
-    return page.get_by_role("group", name="Asked, unless the message tags somebody").get_by_role("button")
+    return page.get_by_role("group", name="Recipients, unless the message has @mentions").get_by_role(
+        "button"
+    )
 
 
 def said(number: int) -> str:
@@ -67,12 +69,12 @@ def test_tags_in_the_text_win(alices: Page, alice: User, agents, openai_server: 
     answered(alices, 1)
     box = alices.get_by_label("Message", exact=True)
     box.fill("so ")
-    alices.get_by_role("group", name="Tag an agent").get_by_role("button", name="@cy").click()
+    alices.get_by_role("group", name="Mention an agent").get_by_role("button", name="@cy").click()
     expect(box).to_have_value("so @cy ")
-    expect(alices.get_by_text("The tags in the message say who is asked.")).to_be_visible()
+    expect(alices.get_by_text("Recipients come from your @mentions.")).to_be_visible()
     expect(alices.get_by_role("button", name="Remove @bob")).to_be_hidden()
     expect(
-        alices.get_by_role("group", name="Tag an agent").get_by_role("button", name="@bob")
+        alices.get_by_role("group", name="Mention an agent").get_by_role("button", name="@bob")
     ).to_be_visible()
     box.press("Enter")
     answered(alices, 2)
@@ -100,7 +102,7 @@ def test_each_is_removed_by_click_and_by_key(
     expect(alices.get_by_role("button", name="Remove @bob")).to_be_focused()
     # Sentences of the same moment are told together: what the turn had to say may stand before it.
     expect(alices.locator("[data-announcer]")).to_have_text(re.compile(r"@ana is no longer asked\.$"))
-    expect(alices.get_by_role("group", name="Tag an agent").get_by_role("button")).to_have_text(
+    expect(alices.get_by_role("group", name="Mention an agent").get_by_role("button")).to_have_text(
         ["@ana", "@all"]
     )
     box.press_sequentially("x")
@@ -113,7 +115,7 @@ def test_each_is_removed_by_click_and_by_key(
     expect(box).to_be_focused()
     watch.expect(422)
     send(alices, "and now?")
-    expect(alices.get_by_role("alert")).to_contain_text("Say who is asked:")
+    expect(alices.get_by_role("alert")).to_contain_text("Who should answer?")
 
 
 def test_the_price_counts_them(alices: Page, alice: User, agents, openai_server: OpenAIServer) -> None:

@@ -114,7 +114,7 @@ def test_the_bar_leads_back_to_the_rooms(open_context: Opened, server: ServerPro
     page = context.new_page()
     page.goto(reverse("admin:accounts_user_changelist"))
     expect(page.locator("#nav-sidebar [aria-current=page]")).to_have_text("Users")
-    page.get_by_role("link", name="Back to the rooms").click()
+    page.get_by_role("link", name="Back to app").click()
     expect(page).to_have_url(re.compile("/$"))
     expect(page.get_by_role("heading", name="Rooms")).to_be_visible()
 

@@ -72,7 +72,7 @@ def test_tagged_agents_answer_side_by_side(alices: Page, alice, agents, openai_s
     gates["ana"].open()
     ended(alices)
     expect(text_of_lane(alices, "ana").locator("strong")).to_have_text("done")
-    expect(turn(alices)).to_contain_text("Nobody here is called @zoe.")
+    expect(turn(alices)).to_contain_text("No agent in this room is called @zoe.")
     expect(lane(alices, "cy")).to_have_count(0)
     expect(alices.locator("[data-total]")).to_have_text(re.compile(r"^\$0\.\d+$"))
 
@@ -197,8 +197,8 @@ def test_another_device_sees_the_same(
     expect(text_of_lane(alices, "ana")).to_have_text("Alpha")
     watch.expect(409)
     send(other, "@bob speak too")  # it does not know of the turn yet
-    expect(other.get_by_role("alert")).to_contain_text("This session has moved on")
-    other.get_by_role("button", name="Show what is new").click()
+    expect(other.get_by_role("alert")).to_contain_text("This session changed")
+    other.get_by_role("button", name="Refresh").click()
     expect(text_of_lane(other, "ana")).to_have_text("Alpha")
     expect(other.get_by_label("Message", exact=True)).to_have_value("@bob speak too")
     gate.open()
@@ -252,7 +252,7 @@ def test_without_a_network_nothing_that_was_written_is_lost(
     watch.expect("ERR_INTERNET_DISCONNECTED")
     alices.context.set_offline(True)
     send(alices, "@ana speak")
-    expect(alices.get_by_role("alert")).to_contain_text("The server cannot be reached.")
+    expect(alices.get_by_role("alert")).to_contain_text("The server can't be reached.")
     expect(alices.get_by_label("Message", exact=True)).to_have_value("@ana speak")
     alices.context.set_offline(False)
     alices.get_by_role("button", name="Send").click()

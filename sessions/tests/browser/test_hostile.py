@@ -357,7 +357,7 @@ def test_staff_read_it_as_text(
         sign_in(context, address_of(server), staff)
         ears = Eavesdropper(page, address_of(server))
         page.goto(f"/admin/chat_sessions/turn/{session.turns.get().pk}/change/")
-        page.get_by_role("link", name="Read the text").click()
+        page.get_by_role("link", name="View content").click()
         shown = page.locator(".reading-text")
         expect(shown.filter(has_text=f"@ana speak {TAG}")).to_be_visible()
         answer = shown.filter(has_text="<script>pwned(1)</script>")

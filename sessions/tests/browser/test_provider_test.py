@@ -80,7 +80,7 @@ def test_lines_for_other_places_can_be_copied(alices: Page, alice: User) -> None
     alices.get_by_role("button", name="Copy the line of locked").click()
     expect(alices.get_by_role("button", name="Copy the line of locked")).to_have_text("Copied")
     assert alices.evaluate("navigator.clipboard.readText()") == "TEST_NO_SUCH_API_KEY=your-key"
-    alices.get_by_text("Other servers").click()
+    alices.get_by_text("Other providers").click()
     alices.get_by_role("button", name="Copy the commands for Ollama").click()
     expect(alices.get_by_role("button", name="Copy the commands for Ollama")).to_have_text("Copied")
     assert "add_provider ollama --kind openai" in alices.evaluate("navigator.clipboard.readText()")
@@ -89,7 +89,7 @@ def test_lines_for_other_places_can_be_copied(alices: Page, alice: User) -> None
 def test_the_page_of_a_result(look_as: object, root: User, openai_server: OpenAIServer) -> None:
     look = look_as(root)  # type: ignore[operator]
     look.page.goto("/welcome")
-    look.page.get_by_text("Other servers").click()
+    look.page.get_by_text("Other providers").click()
     look.here("welcome other servers")
     look.page.get_by_role("button", name="Test openai-test").click()
     expect(look.page.locator("[data-result]").first).to_contain_text("It works")

@@ -51,7 +51,7 @@ def told(page: Page, sentence: str) -> None:
 
 
 def saved(page: Page) -> None:
-    expect(page.locator("[data-council-status]")).to_contain_text("The order is saved")
+    expect(page.locator("[data-council-status]")).to_contain_text("Order saved")
 
 
 def middle(element: Locator) -> tuple[float, float]:
@@ -145,14 +145,14 @@ def test_a_refused_order_is_put_back(
     room_set_agents(room=room, agents=[bob, ana])
     alices.get_by_role("button", name="Move Ana").press("ArrowDown")
     status = alices.locator("[data-council-status]")
-    expect(status).to_contain_text("The council has changed elsewhere: load the page again.")
+    expect(status).to_contain_text("The room's agents changed elsewhere. Reload the page.")
     assert keys_of(council(alices)) == ["@ana", "@bob", "@cy"]
     assert seated(room) == ["bob", "ana"]
     watch.expect("ERR_INTERNET_DISCONNECTED")
     alices.reload()
     alices.context.set_offline(True)
     alices.get_by_role("button", name="Move Bob").press("ArrowDown")
-    expect(status).to_contain_text("The order could not be saved. The server cannot be reached.")
+    expect(status).to_contain_text("Saving the order failed. The server can't be reached.")
     assert keys_of(council(alices)) == ["@bob", "@ana"]
 
 

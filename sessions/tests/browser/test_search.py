@@ -86,7 +86,7 @@ def test_a_message_far_back_is_reached_and_what_was_before_it(
     expect(alices.get_by_text("You are reading older messages.")).to_be_visible()
     alices.get_by_role("link", name="Older messages").click()
     expect(alices.locator(f"#turn-{turns[40 - MESSAGES_PER_PAGE // 2].pk}")).to_be_attached()
-    alices.get_by_role("link", name="Go to the newest").click()
+    alices.get_by_role("link", name="Jump to latest").click()
     expect(alices.locator(f"#turn-{turns[119].pk}")).to_be_in_viewport()
 
 

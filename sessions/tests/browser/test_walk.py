@@ -86,7 +86,7 @@ def test_too_many_messages_say_when_the_next_may_come(
         watch.expect(429)
         send(page, "@ana two")
         expect(page.get_by_role("alert")).to_have_text(
-            re.compile(r"^That was too many messages at once\. Try again in a moment\. \d+ s$")
+            re.compile(r"^You're sending messages too quickly\. Try again in a moment\. \d+ s$")
         )
         expect(page.get_by_label("Message", exact=True)).to_have_value("@ana two")
         context.close()
@@ -105,7 +105,7 @@ def test_a_council_without_a_goal_leads_to_where_it_gets_one(
     alert = alices.get_by_role("alert")
     expect(alert).to_contain_text("goal")
     expect(alices.get_by_label("Message", exact=True)).to_have_value("Shall we?")
-    alert.get_by_role("link", name="Edit the room").click()
+    alert.get_by_role("link", name="Edit room").click()
     expect(alices.get_by_label("Goal")).to_be_visible()
 
 
@@ -203,10 +203,10 @@ def test_costs_lead_down_to_a_turn_and_the_ledger_is_audited(
     sign_in(root, address_of(server), User.objects.create_superuser("root@example.com"))
     page = root.new_page()
     page.goto("/admin/costs/")
-    page.get_by_label("Range, UTC").select_option("today")
-    page.get_by_role("button", name="Show").click()
+    page.get_by_label("Period (UTC)").select_option("today")
+    page.get_by_role("button", name="Apply").click()
     expect(page).to_have_url(re.compile(r"range=today"))
-    expect(page.get_by_label("Range, UTC")).to_have_value("today")
+    expect(page.get_by_label("Period (UTC)")).to_have_value("today")
     rooms = page.get_by_role("region", name="By room")
     rooms.get_by_role("link", name=re.compile("^2 calls of Harbour board")).click()
     rows = page.locator("#result_list tbody tr")
@@ -216,7 +216,7 @@ def test_costs_lead_down_to_a_turn_and_the_ledger_is_audited(
     expect(page).to_have_url(re.compile(rf"/admin/chat_sessions/turn/{session.turns.get().pk}/"))
     expect(page.locator("#content")).to_contain_text("ana")
     page.goto("/admin/ledger-audit/")
-    page.get_by_label("Days, UTC").select_option("today")
+    page.get_by_label("Period (UTC)").select_option("today")
     page.get_by_role("button", name="Audit").click()
     expect(page.get_by_role("status")).to_have_text(re.compile(r"All \d+ checks\s+passed"))
 
@@ -239,5 +239,5 @@ def test_a_summary_leads_far_back_and_is_copied(
     panel.get_by_role("link", name="Go to message 6").click()
     expect(alices.locator(f"#message-{said.pk}")).to_be_in_viewport()
     expect(alices.locator(f"#message-{said.pk}")).to_contain_text("Answer 3.")
-    alices.get_by_role("link", name="Go to the newest").click()
+    alices.get_by_role("link", name="Jump to latest").click()
     expect(alices.get_by_text("Question 120.")).to_be_in_viewport()

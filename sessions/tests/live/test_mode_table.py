@@ -106,7 +106,7 @@ def test_pages_and_reports_offer_the_mode(alice, room, session, backwards) -> No
         room.refresh_from_db()
         assert room.mode == mode
     offered = {name: values for name, _, _, values in form_choices()["selects"]}
-    assert (backwards.key, backwards.key) in offered["mode"]
+    assert (backwards.key, backwards.label) in offered["mode"]
 
 
 def test_nothing_but_the_table_names_a_mode() -> None:

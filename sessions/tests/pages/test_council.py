@@ -72,7 +72,7 @@ def test_a_led_turn_shows_who_was_asked_what_and_why(api, alice, session, openai
     assert "Together: <strong>go</strong>." in page
     assert "2 answers in 1 round" in page
     assert '<details class="steps" data-steps>' in page  # folded under the synthesis
-    assert "Ended after the allowed rounds" in page
+    assert "Stopped: maximum rounds reached" in page
 
 
 @runs_turns
@@ -84,7 +84,7 @@ def test_rounds_stand_one_under_the_other(api, alice, session, openai_server):
     page = page_of(alice, session)
     assert re.findall(r'data-round-box="(\d)"', page) == ["1", "2", "3"]
     assert "Round 2: Bob" in page
-    assert "Enough said" in page
+    assert "Manager concluded" in page
     assert "2 answers in 2 rounds" in page
 
 
@@ -118,7 +118,7 @@ def test_a_receipt_lists_every_call(api, alice, session, openai_server):
     rows = re.findall(
         r"(?s)<tr>\s*<td>(.*?)</td>\s*<td>(.*?)</td>\s*<td>(.*?)</td>\s*<td>(.*?)</td>", receipt
     )
-    assert rows[0] == ("Choose", "Manager", "gpt-test", "ok")
+    assert rows[0] == ("Routing", "Manager", "gpt-test", "ok")
     assert sorted(rows[1:]) == [
         ("Answer", "@ana", "gpt-test", "ok"),
         ("Answer", "@bob", "gpt-test", "failed"),
@@ -151,7 +151,7 @@ def test_a_new_version_takes_the_place_of_the_old_one(api, alice, bob, session, 
     assert re.findall(r'<section class="turn" id="turn-([\w-]+)"', page) == [second["id"]]
     assert "version 2/2" in page
     assert lanes(page) == [("ana", "reply"), ("bob", "reply"), ("cy", "reply")]
-    assert page.count(">kept<") == 2
+    assert page.count(">reused<") == 2
     assert "data-older-url" not in page  # nothing but a version is before it
     client = browser(alice)
     old = text_of(client.get(url(session), {"version": first["id"]}))

@@ -104,7 +104,7 @@ def test_a_correction_shows_its_rates_and_the_cost_follows_from_the_line(alice, 
     shown = receipt(alice, session)
     split = SPLIT.findall(shown)
     assert [rate for _, _, rate in split] == RATES_SHOWN
-    assert "USD per million tokens" in shown
+    assert "price per 1M tokens" in shown
     cost = sum((int(tokens) * Decimal(rate) for tokens, _, rate in split), Decimal(0)) / 1_000_000
     assert cost * 10**12 == found.cost_pico
     assert f'title="{cost.normalize():f} USD"' in shown

@@ -74,7 +74,7 @@ def test_a_room_is_made_with_its_agents_in_order(alice, agents):
 
 def test_an_empty_room_can_be_made_and_says_how_to_fill_it(alice):
     response = browser(alice).post(NEW, FIELDS, follow=True)
-    assert "Seat agents" in text_of(response)
+    assert "Add agents" in text_of(response)
 
 
 @pytest.mark.parametrize(

@@ -49,8 +49,8 @@ def test_signed_out_people_are_asked_to_sign_in(client):
 
 def test_before_a_query_the_page_says_what_is_searched(alice):
     page = text_of(browser(alice).get(SEARCH))
-    assert "Everything that you and your agents said" in page
-    assert "Nothing found" not in page
+    assert "Searches all messages and session titles" in page
+    assert "No results" not in page
 
 
 def test_messages_and_titles_say_where_and_who(alice, session):
@@ -75,7 +75,7 @@ def test_a_stranger_finds_nothing(bob, session):
     add_turns(session, make_model(), 1)
     for query in ("corner", "question", "answer"):
         page = found(bob, query)
-        assert "Nothing found." in page
+        assert "No results." in page
         assert str(session.pk) not in page
 
 
@@ -95,7 +95,7 @@ def test_hostile_text_stays_text(alice, session):
 
 @pytest.mark.parametrize(
     ("query", "said"),
-    [("nowhere", "Nothing found."), ("-corner", "Write a word"), ("?!", "Write a word")],
+    [("nowhere", "No results."), ("-corner", "Add a word"), ("?!", "Add a word")],
 )
 def test_nothing_found_says_why(alice, session, query, said):
     page = found(alice, query)

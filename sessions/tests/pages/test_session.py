@@ -98,7 +98,7 @@ def test_a_turn_shows_answers_models_and_costs(api: Api, alice, session, openai_
     assert "From Ben" in page
     assert states(page) == ["complete", "complete"]
     assert page.count('class="lanes"') == 1  # side by side
-    assert "Nobody here is called @zed." in page
+    assert "No agent in this room is called @zed." in page
     assert f'title="{turn["usage"]["cost_usd"]} USD"' in page
     assert 'data-last-index="1"' in page
     assert "<h1 data-session-title>@all &lt;b&gt;why&lt;/b&gt;?</h1>" in page
@@ -143,7 +143,7 @@ def test_an_agent_that_failed_says_what_happened(api: Api, alice, session, opena
     error = next(step["error"]["message"] for step in turn["steps"] if step["error"])
     page = text_of(browser(alice).get(url("session", session)))
     assert states(page) == ["failed", "complete"]  # in the order in which they were asked
-    assert "Not everybody answered" in page
+    assert "Some agents failed" in page
     assert error.replace("'", "&#x27;").replace('"', "&quot;") in page
 
 
@@ -262,7 +262,7 @@ def test_a_chat_outlives_its_agent(alice):
     client = browser(alice)
     client.post(reverse("agent-delete", args=[agent.pk]))
     page = text_of(client.get(url("session", session)))
-    assert "This agent has been deleted" in page
+    assert "This agent was deleted" in page
     assert reverse("agent-chat", args=[agent.pk]) not in page
 
 
@@ -304,8 +304,8 @@ def test_a_turn_shows_that_one_of_its_calls_has_no_price(api, alice, session, op
 @pytest.mark.parametrize(
     ("reason", "note", "status"),
     [
-        ("length", "Ended at the length limit.", "ok · length limit"),
-        ("content_filter", "Cut by the provider’s filter.", "ok · filtered"),
+        ("length", "Cut off at max output tokens.", "ok · length limit"),
+        ("content_filter", "Blocked by the provider’s content filter.", "ok · filtered"),
         ("stop", "", "ok"),
     ],
 )
@@ -315,5 +315,5 @@ def test_an_answer_that_ended_early_says_so(
     openai_server.default = Answer("As I was", finish_reason=reason)
     ask(api, session, "@ana speak")
     page = text_of(browser(alice).get(url("session", session)))
-    assert re.findall('class="lane-cut">(.*?)<', page) == [note] * bool(note)
+    assert re.findall('class="lane-cut" data-cut>(.*?)<', page) == [note] * bool(note)
     assert f"<td>{status}</td>" in page
