@@ -20,8 +20,11 @@ A span does not begin inside a run of backticks: otherwise each backtick that a 
 to the end of the text.
 """
 
-TAG = re.compile(r"(?<![\w.@+%/-])@(?P<word>[A-Za-z0-9_-]++)(?!@)")
-"""An @ that does not follow a word or belong to an email address."""
+LATIN = "A-Za-z0-9_ªºÀ-ÖØ-öø-ɏ\u0300-\u036fḀ-ỿ０-９Ａ-Ｚａ-ｚ"
+"""Latin letters with their accents, and digits. Scripts such as Chinese write no space before a tag."""
+
+TAG = re.compile(rf"(?<![{LATIN}.@＠+%/-])[@＠](?P<word>[A-Za-z0-9_-]++)(?![@＠])")
+"""An @ or a full-width one that does not follow a Latin word or belong to an email address."""
 
 
 @dataclass(frozen=True, slots=True)

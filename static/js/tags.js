@@ -2,12 +2,12 @@
 import { announce } from "./announce.js";
 import { facts } from "./facts.js";
 
-// A tag begins a word: the @ of an e-mail address opens nothing.
-const BEGUN = /(?<![\w.+-])@([a-z0-9_-]*)$/i;
-
 // As orchestration/engine/tags.py reads a message: code is no tag, the longest key wins, dashes at the end are punctuation.
+// An @ follows no Latin word and no part of an email address; scripts such as Chinese write no space before it.
+const BEFORE = "(?<![A-Za-z0-9_ªºÀ-ÖØ-öø-ɏ\\u0300-\\u036fḀ-ỿ０-９Ａ-Ｚａ-ｚ.@＠+%/-])";
 const CODE = /(?<fence>`{3,}|~{3,}).*?(?:\k<fence>|$)|(?<!`)(?<tick>`+)(?!`).+?(?<!`)\k<tick>(?!`)/gs;
-const TAG = /(?<![\p{L}\p{N}_.@+%/-])@([A-Za-z0-9_-]+)(?![A-Za-z0-9_@-])/gu;
+const TAG = new RegExp(`${BEFORE}[@＠]([A-Za-z0-9_-]+)(?![A-Za-z0-9_@＠-])`, "g");
+const BEGUN = new RegExp(`${BEFORE}[@＠]([A-Za-z0-9_-]*)$`);
 
 /** Return the keys that a text tags, everybody's among them, in the order of first mention. */
 export function tagsIn(text, keys) {

@@ -26,6 +26,14 @@ KEYS = ["ana", "analyst", "legal-eagle", "x_1"]
         ("**@ana**", ["ana"]),
         ("@ana.", ["ana"]),
         ("@ana.What now?", ["ana"]),
+        ("请@analyst回答", ["analyst"]),
+        ("こんにちは@analyst さん", ["analyst"]),
+        ("@analystさん、どう", ["analyst"]),
+        ("안녕@ana은", ["ana"]),
+        ("спроси@ana", ["ana"]),
+        ("＠analyst 你好", ["analyst"]),
+        ("请＠all", KEYS),
+        ("「@ana」、@x_1さん", ["ana", "x_1"]),
     ],
 )
 def test_tags_in_the_order_of_first_mention(message: str, expected: list[str]) -> None:
@@ -37,6 +45,9 @@ def test_tags_in_the_order_of_first_mention(message: str, expected: list[str]) -
     [
         "write to ana@ana.example",
         "mail bob@ana or ana@bob.example",
+        "mail bob＠ana or ana＠bob.example",
+        "mail zoé@ana or zoe\u0301@ana or việt@ana",
+        "mail ｂｏｂ@ana",
         "`@ana`",
         "``a ` @ana``",
         "```\n@ana\n```",

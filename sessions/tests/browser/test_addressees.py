@@ -182,6 +182,10 @@ TEXTS = (
         "@ana-2 @ana-- @anab",
         "",
     ),
+    *("请@ana回答", "こんにちは@bob さん", "@cyさん", "＠ana 你好 me＠bob.example", "@ana＠bob"),
+    *(f"{chr(point)}@ana" for point in range(0x3400) if chr(point) != "`"),
+    *(f"{chr(point)}@ana" for point in range(0xAC00, 0xD7FF, 97)),
+    *(f"@ana{chr(point)}" for point in range(0xFF00, 0x10100)),
 )
 
 
@@ -190,8 +194,24 @@ def test_the_browser_reads_tags_as_the_server_does(alices: Page, alice: User, ag
     source = alices.evaluate("performance.getEntriesByType('resource').map((each) => each.name)")
     [module] = [address for address in source if re.search(r"/js/tags\.", address)]
     keys = [*KEYS, "ana-2"]
-    for text in TEXTS:
-        read = alices.evaluate(
-            "async ([module, text, keys]) => (await import(module)).tagsIn(text, keys)", [module, text, keys]
-        )
-        assert read == list(parse_tags(text, [*keys, EVERYBODY]).keys), text
+    read = alices.evaluate(
+        """async ([module, texts, keys]) => {
+            const { tagsIn } = await import(module);
+            return texts.map((text) => tagsIn(text, keys));
+        }""",
+        [module, TEXTS, keys],
+    )
+    for text, tags in zip(TEXTS, read, strict=True):
+        assert tags == list(parse_tags(text, [*keys, EVERYBODY]).keys), text
+
+
+def test_the_list_opens_within_scripts_without_spaces(alices: Page, alice: User, agents) -> None:
+    open_session(alices, council(alice, agents))
+    box, offered = alices.get_by_label("Message", exact=True), alices.locator("[data-tag-list] code")
+    for text in ("请@an", "こんにちは@an", "＠an"):
+        box.fill(text)
+        expect(offered).to_have_text(["@ana"])
+        box.press("Enter")
+        expect(box).to_have_value(f"{text}a ")
+    box.fill("zoé@an")
+    expect(offered).to_be_hidden()
