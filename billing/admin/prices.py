@@ -14,7 +14,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from accounts.admin.audited import AuditedAdmin
+from billing.admin.model_add import ModelAdditionAdmin
 from billing.admin.prices_page import PricesPage
+from billing.admin.rates import AS_INPUT, RateField
 from billing.admin.reprice_page import RepricePage
 from billing.models import ModelPrice
 from billing.models.bucket_columns import RATES
@@ -22,19 +24,18 @@ from billing.money import rate_text
 from billing.pricing import price_for
 from billing.selectors.served_windows import ServedWindow, served_windows
 from billing.services.price_check import doubt_about
-from billing.services.prices import Rates, price_add, price_until, rate_pico
+from billing.services.prices import Rates, price_add, price_until
 from orchestration.admin import LlmModelAdmin
 from orchestration.engine.specs import BUCKETS
 from orchestration.models import LlmModel
 from web.admin.links import AdminLink, LinkedAdmin, changelist_link, costs_link
 from web.admin.readonly import ReadOnlyAdmin
 
-AS_INPUT = "Defaults to the input price."
 RATE_COLUMNS = tuple(f"{bucket}_rate" for bucket in BUCKETS)
 
 
 @admin.register(LlmModel)
-class PricedModelAdmin(LinkedAdmin, LlmModelAdmin):
+class PricedModelAdmin(LinkedAdmin, ModelAdditionAdmin):
     """The catalogue's models with their current prices."""
 
     list_display = (*LlmModelAdmin.list_display[:4], "price", *LlmModelAdmin.list_display[4:])
@@ -111,17 +112,6 @@ def window_sentence(model: LlmModel, found: ServedWindow) -> str:
         f"On {day}, its server refused a request as too long: it takes {found.tokens:,} tokens. Lower the context "
         "window to that, or raise it at the server."
     )
-
-
-class RateField(forms.DecimalField):
-    """A rate in USD per million tokens, cleaned to pico-USD per token."""
-
-    def clean(self, value: Any) -> int | None:
-        usd = super().clean(value)
-        try:
-            return None if usd is None else rate_pico(usd)
-        except ValueError as error:
-            raise forms.ValidationError(f"{str(error).capitalize()}.") from error
 
 
 class PriceForm(forms.ModelForm):

@@ -13,10 +13,12 @@ from typing import Any
 
 from billing.services.prices import Rates, rate_pico
 from orchestration.gateway.keys import NotConfigured, base_url_of
-from orchestration.models import LlmModel
+from orchestration.models import LlmModel, Provider
 from orchestration.selectors import model_spec
 
 PACKAGE = "genai-prices"
+MAX_OUTPUT = 16_384
+"""Tokens of output by default: enough for a long answer and its reasoning, and what is held for a call stays small."""
 NOT_BY_BUCKET = ("requests_kcount", "output_reasoning_mtok")
 """Prices that `ModelPrice` cannot hold: per request, and a separate one for reasoning."""
 
@@ -61,6 +63,23 @@ def listed_window(model: LlmModel) -> int | None:
     except NotListed:
         return None
     return window
+
+
+def list_listed_ids(provider: Provider) -> list[str]:
+    """Return the ids of a provider's models in the data, by its address; none if the data do not know it."""
+    from genai_prices.data_snapshot import get_snapshot
+
+    try:
+        url = base_url_of(model_spec(LlmModel(provider=provider)))
+        listed = get_snapshot().find_provider(None, None, url)
+    except (NotConfigured, LookupError):
+        return []
+    return [model.id for model in listed.models]
+
+
+def output_limit_for(window: int) -> int:
+    """Return the output limit of a new model with this context window."""
+    return min(window // 4, MAX_OUTPUT)
 
 
 def _entry_of(model: LlmModel) -> Any:

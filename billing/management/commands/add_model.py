@@ -13,14 +13,19 @@ from django.utils import timezone
 from billing.management.additions import additions_audited
 from billing.money import rate_text
 from billing.services.price_check import doubt_about
-from billing.services.price_source import NotListed, data_source, listed_price, listed_window
+from billing.services.price_source import (
+    MAX_OUTPUT,
+    NotListed,
+    data_source,
+    listed_price,
+    listed_window,
+    output_limit_for,
+)
 from billing.services.prices import Rates, priced_model_add, rate_pico
 from orchestration.engine.efforts import EFFORTS
 from orchestration.models import LlmModel, Provider
 from web.errors import ValidationFailed
 
-MAX_OUTPUT = 16_384
-"""Tokens of output by default: enough for a long answer and its reasoning, and what is held for a call stays small."""
 PRICES = ("input", "output", "cache_read", "cache_write", "cache_write_1h")
 
 
@@ -115,7 +120,7 @@ class Command(BaseCommand):
                     provider=provider,
                     model_id=options["model_id"],
                     context_window=window,
-                    max_output_tokens=options["max_output"] or min(window // 4, MAX_OUTPUT),
+                    max_output_tokens=options["max_output"] or output_limit_for(window),
                     json_schema=not options["no_json_schema"],
                     temperature=not options["no_temperature"],
                     served_as=options["served_as"],
