@@ -18,14 +18,23 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 class Environment(environ.FileAwareEnv):
     """Environment variables and `.env`. `NAME_FILE` names a file that holds the value of `NAME`."""
 
-    def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
+    def get_value(self, var: str, cast: Any = None, default: Any = "", parse_default: bool = False) -> Any:
+        """Return a value exactly as it is written, or the default.
+
+        django-environ replaces a value that begins with `$` by that of the variable it seems to name: a password such
+        as `$ecret` would be lost without a word.
+        """
         try:
-            return super().get_value(var, *args, **kwargs)
+            text = self.ENVIRON[var]
+        except KeyError:
+            return default
         except (OSError, UnicodeDecodeError) as error:
             raise ImproperlyConfigured(
                 f"{var}_FILE names a file that cannot be read: "
                 f"{getattr(error, 'strerror', None) or 'it is not text'}."
             ) from error
+        try:
+            return self.parse_value(text, cast)
         except ValueError as error:
             raise ImproperlyConfigured(
                 f"{var} must be a number; correct it in the environment or in .env."
@@ -56,6 +65,10 @@ class Environment(environ.FileAwareEnv):
 def database_settings(url: str) -> dict[str, Any]:
     """Return the entry of DATABASES for a URL."""
     try:
+        if (
+            urlsplit(url).scheme not in environ.Env.DB_SCHEMES
+        ):  # of which django-environ warns, with the password
+            raise ValueError("unsupported database")
         config: dict[str, Any] = environ.Env.db_url_config(url)
         if config.get("ENGINE") not in DATABASES:
             raise ValueError("unsupported database")

@@ -128,3 +128,14 @@ def test_a_plain_instance_redirects_nobody(client: Any) -> None:
     response = client.get("/api/v1/health")
     assert response.status_code == 200
     assert "Strict-Transport-Security" not in response.headers
+
+
+def test_secrets_that_begin_with_a_dollar_sign_are_kept(tmp_path: Path) -> None:
+    """Neither replaced by another variable's value nor lost, in the environment and in `.env`."""
+    key, token = "$k3y-" + "0123456789abcdef" * 4, "$HOME"
+    (tmp_path / "env").write_text(f"PANTHEON_METRICS_TOKEN='{token}'\n")
+    environment = {"PANTHEON_SECRET_KEY": key, "PANTHEON_ENV_FILE": str(tmp_path / "env")}
+    shown = "from django.conf import settings as s; print(s.SECRET_KEY, s.PANTHEON_METRICS_TOKEN)"
+    found = run(tmp_path, "-c", shown, **environment)
+    assert found.stdout.split() == [key, token], found.stderr
+    assert not (tmp_path / "secret_key").exists()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from environ.fileaware_mapping import FileAwareMapping
 
 from pantheon.config.environment import Environment, database_settings, mail_settings
 
@@ -56,7 +59,10 @@ def test_an_invalid_mail_url_is_reported_without_its_password(url):
     assert "hunter2" not in str(raised.value)
 
 
-@pytest.mark.parametrize("url", ["mysql://u:hunter2@db/x", "postgres://u:hunter2@db:many/x"])
+@pytest.mark.parametrize(
+    "url", ["mysql://u:hunter2@db/x", "postgres://u:hunter2@db:many/x", "$hunter2", "db://u:hunter2@db/x"]
+)
+@pytest.mark.filterwarnings("error")
 def test_an_invalid_database_url_is_reported_without_its_password(url):
     with pytest.raises(ImproperlyConfigured, match="DATABASE_URL must be") as raised:
         database_settings(url)
@@ -77,3 +83,26 @@ def test_an_invalid_switch_is_named(text, monkeypatch):
     monkeypatch.setenv("PANTHEON_SWITCH", text)
     with pytest.raises(ImproperlyConfigured, match="PANTHEON_SWITCH must be 1 or 0"):
         Environment().switch("PANTHEON_SWITCH", default=False)
+
+
+DOLLARS = ["$tok", "$HOME", "$$", "\\$x", "a$b", "$abc,$def"]
+
+
+@pytest.mark.parametrize("text", DOLLARS)
+@pytest.mark.parametrize("source", ["environment", "file", ".env", ".env, quoted"])
+def test_a_dollar_sign_is_taken_as_written(source, text, tmp_path, monkeypatch):
+    monkeypatch.setattr(Environment, "ENVIRON", FileAwareMapping())  # which remembers what it has read
+    monkeypatch.setenv("PANTHEON_SOMETHING", text)
+    path = tmp_path / "file"
+    if source == "file":
+        path.write_text(text)
+        monkeypatch.setenv("PANTHEON_SOMETHING_FILE", str(path))
+    elif source != "environment":
+        path.write_text(
+            f"PANTHEON_SOMETHING='{text}'" if "quoted" in source else f"PANTHEON_SOMETHING={text}"
+        )
+        monkeypatch.delenv("PANTHEON_SOMETHING")
+        Environment.read_env(path)
+    assert Environment().str("PANTHEON_SOMETHING", default="") == text
+    assert Environment().list("PANTHEON_SOMETHING", default=[]) == text.split(",")
+    assert Environment().path("PANTHEON_SOMETHING", default="x")() == str(Path.cwd() / text)

@@ -25,6 +25,7 @@ WRONG = [
     ("PANTHEON_LOG_LEVEL", "LOUD", "PANTHEON_LOG_LEVEL must be one of DEBUG, INFO"),
     ("PANTHEON_WAIT_S", "abc", "PANTHEON_WAIT_S must be a number"),
     ("DATABASE_URL", "mysql://x", "DATABASE_URL must be postgres://"),
+    ("DATABASE_URL", "$OF_ANOTHER_VARIABLE", "DATABASE_URL must be postgres://"),
     (
         "PANTHEON_METRICS_TOKEN_FILE",
         "/nonexistent",
