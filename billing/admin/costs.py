@@ -21,7 +21,7 @@ from billing.models.flags import FLAG_CHOICES
 from billing.money import Money, money
 from billing.reports.charts import stacked_chart
 from billing.reports.events import events_url
-from billing.reports.export import dashboard_csv, events_csv, months_csv
+from billing.reports.export import BOM, dashboard_csv, events_csv, months_csv
 from billing.reports.filters import key_text
 from billing.reports.query import ReportQuery, parse_query_lenient
 from billing.reports.report import GROUPS, Chargeback, chargeback, dashboard
@@ -106,7 +106,7 @@ class CostsCsvView(CostsPage):
 class EventsCsvView(CostsPage):
     def get(self, request: HttpRequest) -> HttpResponseBase:
         query, _ = parse_query_lenient(request.GET, today=utc_today())
-        return events_csv(query.days, query.filters)
+        return events_csv(query.days, query.filters, start=BOM)
 
 
 class ChargebackView(CostsPage):

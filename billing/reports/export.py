@@ -24,6 +24,9 @@ from billing.reports.report import Chargeback, Dashboard
 from billing.reports.tables import Figures, Listing, changes_of, figures_of, formula
 from web.rfc3339 import rfc3339
 
+BOM = "\ufeff"
+"""Begins files for people: without it, Excel reads UTF-8 as the system's old code page."""
+
 NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?( ?%)?")
 
 FORMULA = re.compile(
@@ -117,7 +120,7 @@ def dashboard_csv(
             if cost
         ]
     table = [DASHBOARD_COLUMNS, *(tuple(row.get(name, "") for name in DASHBOARD_COLUMNS) for row in rows)]
-    return attachment(HttpResponse(lines(table)), f"costs-{days.first}-{days.last}.csv")
+    return attachment(HttpResponse(BOM + lines(table)), f"costs-{days.first}-{days.last}.csv")
 
 
 def months_csv(chargeback: Chargeback) -> HttpResponse:
@@ -127,7 +130,7 @@ def months_csv(chargeback: Chargeback) -> HttpResponse:
     ]
     rows += [(team, label, *map(amount, costs)) for team, label, costs in chargeback.rows]
     rows.append(("", "total", *map(amount, chargeback.totals)))
-    return attachment(HttpResponse(lines(rows)), f"teams-{chargeback.months[0].first:%Y-%m}.csv")
+    return attachment(HttpResponse(BOM + lines(rows)), f"teams-{chargeback.months[0].first:%Y-%m}.csv")
 
 
 def sums_cells(figures: Figures) -> dict[str, Any]:
@@ -173,15 +176,15 @@ def budget_cells(line: BudgetLine) -> dict[str, Any]:
     }
 
 
-def events_csv(days: DayRange, filters: Filters) -> StreamingHttpResponse:
-    """Stream the events of a range as CSV, newest first."""
-    response = StreamingHttpResponse(stream(event_pieces(days, filters)))
+def events_csv(days: DayRange, filters: Filters, *, start: str = "") -> StreamingHttpResponse:
+    """Stream the events of a range as CSV, newest first. `start`: BOM, if a person opens the file."""
+    response = StreamingHttpResponse(stream(event_pieces(days, filters, start)))
     response["X-Accel-Buffering"] = "no"
     return attachment(response, f"usage-{days.first}-{days.last}.csv")
 
 
-def event_pieces(days: DayRange, filters: Filters) -> Iterator[str]:
-    header = lines([EVENT_COLUMNS])
+def event_pieces(days: DayRange, filters: Filters, start: str) -> Iterator[str]:
+    header = start + lines([EVENT_COLUMNS])
     for chunk in event_chunks(days, filters):
         emails = emails_of(chunk)
         yield header + lines(event_row(event, emails.get(event.user_id, "")) for event in chunk)

@@ -50,7 +50,8 @@ def text_of(response):
     if response["Content-Type"].startswith("text/html"):
         return html_of(response)
     content = response.streaming_content if response.streaming else [response.content]
-    return b"".join(content).decode() if not hasattr(content, "__aiter__") else b"".join(response).decode()
+    content = response if hasattr(content, "__aiter__") else content
+    return b"".join(content).decode("utf-8-sig")
 
 
 def rows_of(response):

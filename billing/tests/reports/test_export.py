@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
@@ -91,8 +92,25 @@ def test_a_file_of_events_has_no_formula() -> None:
         response = browser.get(path)
         content = b"".join(response) if response.streaming else response.content
         for delimiter in ",;":
-            found = [one for one in cells_of(content.decode(), delimiter) if looks_like_a_formula(one)]
+            found = [
+                one for one in cells_of(content.decode("utf-8-sig"), delimiter) if looks_like_a_formula(one)
+            ]
             assert found == [], path
+
+
+@pytest.mark.django_db
+@pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume asynchronous")
+@pytest.mark.parametrize("billed", [True, False])
+def test_files_for_people_begin_with_a_byte_order_mark_and_the_api_s_does_not(billed: bool) -> None:
+    if billed:
+        bill(make_model(), make_user("alice"), timezone.now(), room_name="Zürich 東京", room_id=uuid.uuid4())
+    browser = superuser()
+    mark = codecs.BOM_UTF8
+    for name in ("shown.csv", "events.csv", "teams.csv"):
+        content = b"".join(browser.get(f"/admin/costs/{name}"))
+        assert content.startswith(mark + b'"')
+        assert content.count(mark) == 1
+    assert b"".join(browser.get("/api/v1/admin/usage/export.csv")).startswith(b'"id"')
 
 
 def test_every_csv_file_is_written_by_one_function() -> None:

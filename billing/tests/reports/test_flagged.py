@@ -89,10 +89,10 @@ def test_the_page_its_files_and_the_api_filter_alike(calls: Any) -> None:
     page = client.get(reverse("costs"), query)
     assert page.context["now"].sums.calls == 1
     assert [(chip.title, chip.label) for chip in page.context["chips"]] == [("Flag", "Usage fell")]
-    shown = csv.DictReader(io.StringIO(client.get(reverse("costs-csv"), query).content.decode()))
+    shown = csv.DictReader(io.StringIO(client.get(reverse("costs-csv"), query).content.decode("utf-8-sig")))
     assert next(shown)["calls"] == "1"
     streamed = client.get(reverse("costs-events-csv"), query)
-    [row] = csv.DictReader(io.StringIO(b"".join(streamed).decode()))
+    [row] = csv.DictReader(io.StringIO(b"".join(streamed).decode("utf-8-sig")))
     assert "usage_fell" in row["flags"]
     answer = client.get("/api/v1/admin/usage/summary", query).json()
     assert (answer["totals"]["calls"], answer["totals"]["cost_usd"]) == (1, usd_text(USAGE_PICO))
