@@ -29,7 +29,7 @@ from sessions.code_colours import CODE_CLASSES, Colours
 from sessions.markdown_work import CountingParser, TooMuchWork
 from sessions.mathematics import keep_mathematics
 
-RENDERER = 1
+RENDERER = 2
 """Version of stored HTML. Increment it with each change that renders a text differently."""
 
 RICH_LIMIT = 100_000

@@ -17,6 +17,9 @@ from markdown_it.rules_block import StateBlock
 from markdown_it.rules_core import StateCore
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
+from markdown_it.utils import EnvType
+
+from sessions.markdown_emphasis import EastAsianInline
 
 WORK_LIMIT = 120_000
 """Work limit of one text, in units of about a microsecond.
@@ -102,6 +105,14 @@ class CountingInline(ParserInline):
     def skipToken(self, state: StateInline) -> None:
         _parser_of(state).take(1)
         super().skipToken(state)
+
+    def parse(self, src: str, md: MarkdownIt, env: EnvType, tokens: list[Token]) -> list[Token]:
+        """Do what the base class does, with a state of ours, which it cannot be given."""
+        state = EastAsianInline(src, md, env, tokens)
+        self.tokenize(state)
+        for rule in self.ruler2.getRules(""):
+            rule(state)
+        return state.tokens
 
 
 class CountedTokens(list[Token]):

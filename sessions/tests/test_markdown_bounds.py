@@ -106,6 +106,7 @@ PIECES = (
         "word ",
         "[b][a]",
     ),
+    *("字", "。", "（", "字**", "**「", "。**字", "가", "\ufe00"),
     *("![a](http://b)", "[a](http://b)", '[a](http://b "t")', '[a]: http://b "' + "t" * 3_000 + '"\n'),
     f"[a]: http://b/{'c' * (LINK_LIMIT - 9)}\n",
 )
@@ -152,6 +153,7 @@ def test_any_text_takes_bounded_work_and_space(start: Part, body: list[Part], pa
         "|" + "a|" * 256 + "\n|" + "-|" * 256 + "\n" + "x\n" * 256,
         "- [ ] a\n" * (RICH_LIMIT // 8),
         ("*a " * 1_600 + "a* " * 1_600 + "\n\n") * 10,
+        ("**（字" * 1_200 + "字）**" * 1_200 + "\n\n") * 10,
         "".join(f"[{number}]: http://a.example\n" for number in range(3_500)),
         "[a]: http://" + "é" * 1_900 + "\n\n" + "[a] " * 2_000,
         "\u202e" * RICH_LIMIT,
@@ -159,7 +161,7 @@ def test_any_text_takes_bounded_work_and_space(start: Part, body: list[Part], pa
     ],
     ids=[
         *("lazy quotes", "quotes", "lists", "brackets", "links in links", "columns", "cells", "tasks"),
-        *("emphasis in emphasis", "definitions", "a host", "overrides", "signs"),
+        *("emphasis in emphasis", "wide emphasis", "definitions", "a host", "overrides", "signs"),
     ],
 )
 def test_known_texts_take_bounded_work_and_space(text: str) -> None:
@@ -252,7 +254,7 @@ def test_the_renderer_has_a_new_number_with_each_change() -> None:
     """Stored HTML is made again if it is of another number: raise RENDERER with what this says."""
     text = "# a\n\n*b* `c` [d](http://e)\n\n- [x] f\n\n|g|\n|-|\n|h|\n\n```python\nreturn 1\n```\n\n$$\ni\n$$"
     assert (RENDERER, render_markdown(text)) == (
-        1,
+        2,
         "<h3>a</h3>\n"
         '<p><em>b</em> <code>c</code> <a href="http://e" rel="noopener noreferrer nofollow">d</a></p>\n'
         '<ul dir="auto">\n<li class="task"><span class="task-box">☑</span> f</li>\n</ul>\n'
