@@ -21,6 +21,7 @@ from billing.models import ZERO_UUID, DailyUsage, UsageEvent, UsageTotal
 from billing.models.bucket_columns import TOKENS
 from billing.models.rollup_columns import (
     COLUMNS,
+    EVENT_VALUES,
     KEY,
     ORCHESTRATION,
     SUMS,
@@ -224,17 +225,7 @@ def _event_sums(first: dt.date, days: int) -> tuple[str, list[Any]]:
     """
     created_at: Any = UsageEvent._meta.get_field("created_at")
     start = dt.datetime.combine(first, dt.time(), tzinfo=dt.UTC)
-    sums = ", ".join(
-        (
-            "SUM(CASE WHEN corrects_id IS NULL THEN 1 ELSE 0 END)",
-            *(f"SUM({name})" for name in TOKENS),
-            "SUM(COALESCE(cost_pico, 0))",
-            "SUM(CASE WHEN source = 'estimated' THEN COALESCE(cost_pico, 0) ELSE 0 END)",
-            "SUM(CASE WHEN cost_before_pico IS NOT NULL THEN cost_pico ELSE 0 END)",
-            "SUM(CASE WHEN cost_before_pico IS NOT NULL THEN 0 WHEN corrects_id IS NOT NULL THEN -1 "
-            "WHEN cost_pico IS NULL THEN 1 ELSE 0 END)",
-        )
-    )
+    sums = ", ".join(f"SUM({EVENT_VALUES[name]})" for name in SUMS)
     events = connection.ops.quote_name(UsageEvent._meta.db_table)
     sql = (
         f"SELECT {_date()} AS day, {', '.join(KEY[1:])}, {sums} FROM {events} "
