@@ -27,7 +27,7 @@ export class Composer {
       this.send();
     });
     this.box.addEventListener("keydown", (event) => {
-      // isComposing: Enter that ends a word of an input method is no Enter of ours.
+      // isComposing: Enter that ends a word of an input method does not send.
       if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
       event.preventDefault();
       this.send();

@@ -50,7 +50,7 @@ export function keepChosen(shown, successor) {
   updateTabs(successor);
 }
 
-/** Choose the tab that something stands behind. */
+/** Choose the tab that contains an element. */
 export function reveal(element) {
   const lane = element.closest(".lane");
   if (lane && stripOf(lane.parentElement)) choose(lane);
@@ -108,7 +108,7 @@ function addStrip(row) {
   return strip;
 }
 
-/** Return the tab of a lane, made where there is none yet. */
+/** Return the tab of a lane; create it if there is none yet. */
 function tabOf(lane, strip) {
   const id = `tab-${lane.dataset.step}`;
   const known = [...strip.children].find((tab) => tab.id === id);

@@ -124,7 +124,7 @@ function tagChips(keys) {
   });
 }
 
-/** The way to the room's editor, where there is a room. */
+/** The link to the room's editor, if there is a room. */
 function roomLink() {
   const edit = document.querySelector("[data-room-edit]");
   if (!edit) return [];

@@ -35,7 +35,7 @@ export function swap(shown, stored) {
   if (focused) placeOf(focused, stored)?.focus({ preventScroll: true });
 }
 
-/** Return what stands in a stored turn where something stood: a tab, a fold, the question that a new version began at. */
+/** Return the counterpart of an element in the stored turn: a tab, a fold, the question of a new version. */
 function placeOf(element, stored) {
   if (element.id) return document.getElementById(element.id);
   if (element.closest("[data-question-fold]")) return stored.querySelector("[data-question-fold] > summary");

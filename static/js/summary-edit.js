@@ -1,7 +1,7 @@
 // Edits of a summary: one item or the text, in place. The summary is read again first, so that no other edit is lost.
 import { ApiError, getJson, patchJson } from "./api.js";
 
-/** Replace one item by `change(item)`, or drop it where that is null. Throws ApiError. */
+/** Replace one item by `change(item)`, or remove it if that is null. Throws ApiError. */
 export async function changeItem(panel, element, change) {
   const { list, place } = element.dataset;
   const items = (await storedSummary(panel))[list];

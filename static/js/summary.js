@@ -7,7 +7,7 @@ import { localizeTimes } from "./times.js";
 import { TurnStream } from "./turn-stream.js";
 
 export class SummaryPanel {
-  /** `isFree()` tells whether a turn may begin; `onBegun()` and `onEnded(costUsd, usage)` when one does. */
+  /** `isFree()` returns whether a turn may begin; `onBegun()` and `onEnded(costUsd, usage)` are called when one does. */
   constructor(element, sessionId, { isFree, onBegun, onEnded }) {
     this.sessionId = sessionId;
     this.isFree = isFree;

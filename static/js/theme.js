@@ -28,7 +28,7 @@ export function chooseTheme(theme) {
   use(theme);
 }
 
-/** Show a theme on this page; whatever tells which one it is hears of it. */
+/** Show a theme on this page, and notify the controls that display it. */
 function use(theme) {
   if (theme === "system") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = theme;
