@@ -13,6 +13,8 @@ from typing import Any
 
 import structlog
 
+from pantheon.config.hosts import LONGEST_HOST, line_to_allow
+
 TEXT, JSON = "text", "json"
 FORMATS = (TEXT, JSON)
 
@@ -29,6 +31,8 @@ QUIET = {
 
 REFUSED = "django.security."
 REFUSED_CHARS = 300
+UNKNOWN_HOST = re.compile(rf"You may need to add '([^']{{1,{LONGEST_HOST}}})' to ALLOWED_HOSTS\.")
+"""Django's advice, which names its own setting."""
 
 
 def logging_config(*, log_format: str, level: str) -> dict[str, Any]:
@@ -79,7 +83,13 @@ class RefusalFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         if record.name.startswith(REFUSED):
             line = record.getMessage().encode("unicode_escape").decode()
-            record.msg, record.args = line[:REFUSED_CHARS], ()
+            if host := UNKNOWN_HOST.search(line):
+                record.msg = (
+                    "A request for the host %s was refused. To allow it, set %s and restart Pantheon."
+                )
+                record.args = (host[1], line_to_allow(host[1]))
+            else:
+                record.msg, record.args = line[:REFUSED_CHARS], ()
             record.exc_info = record.exc_text = record.stack_info = None
             record.levelno, record.levelname = logging.WARNING, "WARNING"
         return True

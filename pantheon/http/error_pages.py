@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import DisallowedHost, RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 
+from pantheon.config.hosts import unknown_host_message
 from sessions.api.openai_compatible.errors import OPENAI_PREFIX, openai_error_response
 from web.error_rendering import as_pantheon_error, body_too_large, error_page, json_error
 from web.errors import NotFound, PantheonError
@@ -29,9 +30,10 @@ def error_response(request: HttpRequest, error: PantheonError) -> HttpResponse:
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     if isinstance(exception, RequestDataTooBig):
         return error_response(request, body_too_large())
-    return error_response(
-        request, PantheonError("invalid_parameter", "The server could not understand this request.")
-    )
+    message = "The server could not understand this request."
+    if isinstance(exception, DisallowedHost):
+        message = unknown_host_message(request)
+    return error_response(request, PantheonError("invalid_parameter", message))
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -6,6 +6,7 @@ import io
 import logging
 import logging.config
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -87,3 +88,12 @@ def test_what_breaks_in_us_keeps_its_traceback(lines: Callable[[], list[str]]) -
     except ValueError:
         logging.getLogger("pantheon").exception("It broke.")
     assert "Traceback" in "".join(lines())
+
+
+def test_an_unknown_host_is_logged_with_the_setting_that_allows_it(
+    lines: Callable[[], list[str]], settings: Any
+) -> None:
+    settings.ALLOWED_HOSTS = ["localhost", "[::1]"]
+    Client(headers={"host": "192.168.1.22:8000"}).get("/sign-in")
+    (line,) = lines()
+    assert "set PANTHEON_ALLOWED_HOSTS=localhost,[::1],192.168.1.22 and restart" in line
