@@ -1,3 +1,4 @@
+// @ts-check
 // Announcements for screen readers: that an answer began and ended, not each word.
 
 const region = document.querySelector("[data-announcer]");

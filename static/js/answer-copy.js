@@ -1,3 +1,4 @@
+// @ts-check
 // Copies an answer as it is stored: Markdown, not what the page made of it.
 import { announce } from "./announce.js";
 import { getJson } from "./api.js";

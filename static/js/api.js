@@ -1,3 +1,4 @@
+// @ts-check
 // Requests to the API: JSON, the CSRF token from its cookie, and every failure as one kind of error.
 
 const API = "/api/v1/";

@@ -1,3 +1,4 @@
+// @ts-check
 // The recipients of a message, besides those in its text: `request(text)` is sent, and priced.
 import { announce } from "./announce.js";
 import { facts } from "./facts.js";

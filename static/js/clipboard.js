@@ -1,3 +1,4 @@
+// @ts-check
 // Copying. Browsers offer the clipboard only on https and localhost.
 
 const SHOWN_MS = 1600;

@@ -1,3 +1,4 @@
+// @ts-check
 // A copy button on every code block.
 import { copyFrom } from "./clipboard.js";
 

@@ -1,3 +1,4 @@
+// @ts-check
 // Where the next message is written: Enter sends, the draft is kept, chips insert tags, Send becomes Stop.
 import { keepDraft, readDraft } from "./drafts.js";
 import { facts } from "./facts.js";

@@ -1,3 +1,4 @@
+// @ts-check
 // The council's order beside the conversation: saved at once, put back if the server refuses. The event `council-order`
 // passes a saved order, as the agents' keys, to the page.
 import { ApiError, getJson, patchJson } from "./api.js";

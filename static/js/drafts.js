@@ -1,3 +1,4 @@
+// @ts-check
 // What is being written survives a reload: a draft per session, in this browser.
 
 const PREFIX = "pantheon-draft:";

@@ -1,3 +1,4 @@
+// @ts-check
 // Turns that were sent elsewhere: other tabs of this browser announce theirs at once; for those of other devices this
 // page looks when it is shown again.
 import { ApiError, getJson } from "./api.js";

@@ -1,3 +1,4 @@
+// @ts-check
 // The typical cost of the next message, beside Send: requested when typing pauses; outdated requests are aborted.
 import { ApiError, postJson } from "./api.js";
 import { moneyText, picoOf } from "./money.js";

@@ -1,3 +1,4 @@
+// @ts-check
 // Scrolling stays with the reader: it follows what is new only while at the end, and offers a pill otherwise.
 
 const NEAR_PX = 64;

@@ -1,3 +1,4 @@
+// @ts-check
 // Answers that have no room side by side become tabs: the container queries in static/css/lanes.css say when, this
 // keeps the tabs as their lanes are. Without it lanes stack.
 

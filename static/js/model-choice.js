@@ -1,3 +1,4 @@
+// @ts-check
 // "Regenerate with…": the models there are, with their prices. Choosing one is an action of static/js/turn-actions.js.
 import { announce } from "./announce.js";
 import { ApiError, getJson } from "./api.js";

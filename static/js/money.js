@@ -1,3 +1,4 @@
+// @ts-check
 // Money as people read it, exact underneath: USD strings become whole pico-USD.
 
 const PICO = 1_000_000_000_000n;

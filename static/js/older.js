@@ -1,3 +1,4 @@
+// @ts-check
 // Older turns are loaded on top when the reader scrolls near them or clicks; the reader's place stays.
 import { ApiError, getFragment } from "./api.js";
 import { addCopyButtons } from "./code-blocks.js";

@@ -1,3 +1,4 @@
+// @ts-check
 // What every page does.
 import { forgetDraftsAtSignOut } from "./drafts.js";
 import { startMenus } from "./menus.js";

@@ -1,3 +1,4 @@
+// @ts-check
 // A turn as the server has it: in place of what was streamed, or only what streaming cannot know.
 import { getFragment } from "./api.js";
 import { addCopyButtons } from "./code-blocks.js";

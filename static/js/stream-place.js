@@ -1,3 +1,4 @@
+// @ts-check
 // The places that all pages of a browser share for their streams: at most three are taken at once.
 //
 // Over HTTP/1.1 a browser opens six connections to a server, and a stream keeps one as long as its turn runs. Streams

@@ -1,3 +1,4 @@
+// @ts-check
 // @ opens a list of the agents that can be tagged: arrows move, Enter or Tab takes one, Escape closes.
 import { announce } from "./announce.js";
 import { facts } from "./facts.js";

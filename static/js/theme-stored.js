@@ -1,3 +1,4 @@
+// @ts-check
 // Runs before the page is drawn, so that a chosen theme does not flash. The switch is theme.js.
 (() => {
   const theme = localStorage.getItem("pantheon-theme");

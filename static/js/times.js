@@ -1,3 +1,4 @@
+// @ts-check
 // Times are sent in UTC and shown in the reader's own zone.
 
 const SAME_DAY = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });

@@ -1,3 +1,4 @@
+// @ts-check
 // What a turn is waiting for while no lane shows it.
 import { facts } from "./facts.js";
 

@@ -1,3 +1,4 @@
+// @ts-check
 // The events of one turn, each once and in order, over any number of connections.
 //
 // The browser reconnects by itself with Last-Event-ID; if it gives up (an error answer, a sleeping phone) this opens

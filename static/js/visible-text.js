@@ -1,3 +1,4 @@
+// @ts-check
 // What models write while it streams: direction overrides are named, the invisible is left out.
 // sessions/markdown.py does the same to the finished answer.
 

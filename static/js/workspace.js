@@ -1,3 +1,4 @@
+// @ts-check
 // The panels beside a conversation, with or without one.
 import { CouncilOrder } from "./council-order.js";
 import { startPanels } from "./panels.js";
