@@ -47,6 +47,12 @@ def prepare(url: str, *, production: bool) -> None:
     from django.db import connection
     from django.db.migrations.executor import MigrationExecutor
 
+    from pantheon.config.private_files import data_dir_unusable
+
+    if not os.access(settings.PANTHEON_DATA_DIR, os.W_OK | os.X_OK):
+        raise data_dir_unusable(
+            settings.PANTHEON_DATA_DIR, PermissionError(errno.EACCES, "Permission denied")
+        )
     if production:
         refuse_if_not_fit()
     call_command("check", stdout=io.StringIO())

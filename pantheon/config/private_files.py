@@ -7,6 +7,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from django.core.exceptions import ImproperlyConfigured
+
 UMASK = 0o077
 """Umask of all our processes."""
 
@@ -17,12 +19,24 @@ SQLITE_ENDS = ("", "-wal", "-shm", "-journal")
 def data_dir_prepare(path: Path, *, ours: bool) -> None:
     """Create the data directory and set the umask, both for this user only. `ours`: restrict an existing one too.
 
-    A directory that was configured may also serve other purposes, so only a check warns if it is open.
+    A directory that was configured may also serve other purposes, so only a check warns if it is open. Raises
+    ImproperlyConfigured if it cannot be created.
     """
     os.umask(UMASK)
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise data_dir_unusable(path, error) from error
     if ours:
         narrow(path)
+
+
+def data_dir_unusable(path: Path, error: OSError) -> ImproperlyConfigured:
+    """Return the error that says what to set instead of a data directory that does not work."""
+    return ImproperlyConfigured(
+        f"the data directory {path} cannot be used ({error.strerror or error}). Set PANTHEON_DATA_DIR to a directory "
+        "that this account can write to."
+    )
 
 
 def files_narrow(data_dir: Path, database: str | None) -> None:

@@ -6,8 +6,18 @@ import os
 import secrets
 from pathlib import Path
 
+from pantheon.config.private_files import data_dir_unusable
+
 
 def load_or_make_secret_key(path: Path) -> str:
+    """Return the key stored at `path`; generate it if missing. Raises ImproperlyConfigured if neither is possible."""
+    try:
+        return stored_key(path)
+    except OSError as error:
+        raise data_dir_unusable(path.parent, error) from error
+
+
+def stored_key(path: Path) -> str:
     """Return the key stored at `path`; generate it if missing, readable only by the owner.
 
     The file is written under another name and hard-linked into place, so that processes starting at the same time

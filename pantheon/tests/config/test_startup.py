@@ -83,3 +83,17 @@ def test_the_web_server_keeps_to_the_log_level(log_format, level, shown, tmp_pat
     ran = start(GUNICORN, tmp_path, DJANGO_SETTINGS_MODULE="nowhere", **environment)
     assert "nowhere" in ran.stderr
     assert ("Starting gunicorn" in ran.stderr) is shown
+
+
+@pytest.mark.parametrize("command", ["manage", "prepare", "run"])
+def test_a_data_directory_that_cannot_be_created_is_named(command, tmp_path):
+    (tmp_path / "file").write_text("")
+    ran = start(COMMANDS[command], tmp_path, PANTHEON_DATA_DIR=str(tmp_path / "file" / "var"))
+    assert_refused(ran, f"the data directory {tmp_path}/file/var cannot be used (Not a directory)")
+    assert "Set PANTHEON_DATA_DIR to" in ran.stderr
+
+
+def test_a_secret_key_that_cannot_be_read_is_too(tmp_path):
+    (tmp_path / "secret_key").mkdir()
+    ran = start(COMMANDS["manage"], tmp_path, PANTHEON_DATA_DIR=str(tmp_path), PANTHEON_SECRET_KEY="")
+    assert_refused(ran, f"the data directory {tmp_path} cannot be used (Is a directory)")
