@@ -1,6 +1,7 @@
 // @ts-check
 // Where the next message is written: Enter sends, the draft is kept, chips insert tags, Send becomes Stop.
 import { keepDraft, readDraft } from "./drafts.js";
+import { isSendKey } from "./enter-key.js";
 import { facts } from "./facts.js";
 
 const FINE_POINTER = "(hover: hover) and (pointer: fine)";
@@ -28,8 +29,7 @@ export class Composer {
       this.send();
     });
     this.box.addEventListener("keydown", (event) => {
-      // isComposing: Enter that ends a word of an input method does not send.
-      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      if (!isSendKey(event)) return;
       event.preventDefault();
       this.send();
     });

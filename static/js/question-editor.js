@@ -1,6 +1,8 @@
 // A message that was said, changed in its place. Its HTML is templates/partials/question_editor.html.
 import { ApiError } from "./api.js";
+import { mayDiscard } from "./discard.js";
 import { keepDraft, readDraft } from "./drafts.js";
+import { isOfInputMethod, isSendKey } from "./enter-key.js";
 import { Refusal } from "./refusal.js";
 
 export class QuestionEditor {
@@ -12,6 +14,8 @@ export class QuestionEditor {
     this.shown = turn.querySelector("[data-question]");
     this.form = document.getElementById("question-editor-template").content.firstElementChild.cloneNode(true);
     this.box = this.form.querySelector("textarea");
+    this.box.value = message;
+    this.unchanged = this.box.value; // with the line ends of a text box
     this.box.value = readDraft(this.draft) || message;
     this.refusal = new Refusal(this.form.querySelector("[data-refusal]"));
     this.listen();
@@ -27,9 +31,12 @@ export class QuestionEditor {
       this.save();
     });
     this.form.addEventListener("keydown", (event) => {
-      if (event.isComposing) return;
-      if (event.key === "Escape") this.cancel();
-      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.save();
+      if (event.key === "Escape" && !isOfInputMethod(event)) this.cancel();
+    });
+    this.box.addEventListener("keydown", (event) => {
+      if (!isSendKey(event)) return;
+      event.preventDefault();
+      this.save();
     });
     this.form.addEventListener("click", (event) => {
       if (event.target.closest("[data-cancel]")) this.cancel();
@@ -68,7 +75,7 @@ export class QuestionEditor {
   }
 
   cancel() {
-    if (this.saving) return;
+    if (this.saving || !mayDiscard(this.box, this.unchanged)) return;
     keepDraft(this.draft, "");
     this.refusal.clear();
     this.form.remove();

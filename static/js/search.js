@@ -1,4 +1,5 @@
 // Ctrl+K, on a Mac Command+K, leads to the search field from wherever one is, a message being written included.
+import { isOfInputMethod } from "./enter-key.js";
 
 const IS_MAC = /Mac|iP/.test(navigator.platform); // where Ctrl+K cuts to the end of the line
 
@@ -17,7 +18,8 @@ export function startSearchKeys() {
   });
 }
 
-function isAsked({ key, ctrlKey, metaKey, altKey, shiftKey, isComposing, repeat }) {
-  if (altKey || shiftKey || isComposing || repeat) return false;
+function isAsked(event) {
+  const { key, ctrlKey, metaKey, altKey, shiftKey, repeat } = event;
+  if (altKey || shiftKey || repeat || isOfInputMethod(event)) return false;
   return (IS_MAC ? metaKey : ctrlKey) && key.toLowerCase() === "k";
 }

@@ -1,5 +1,7 @@
 // Edits of a summary: one item or the text, in place. The summary is read again first, so that no other edit is lost.
 import { ApiError, getJson, patchJson } from "./api.js";
+import { mayDiscard } from "./discard.js";
+import { isOfInputMethod } from "./enter-key.js";
 
 /** Replace one item by `change(item)`, or remove it if that is null. Throws ApiError. */
 export async function changeItem(panel, element, change) {
@@ -33,11 +35,13 @@ function edit(panel, element, text, { onSave, onRemove }) {
   const actions = document.createElement("div");
   form.className = "summary-form";
   box.value = text;
+  const unchanged = box.value; // with the line ends of a text box
   box.rows = Math.min(8, Math.ceil(text.length / 30) + 1);
   box.required = true;
   box.dir = "auto";
   box.setAttribute("aria-label", "Text");
   const close = () => {
+    if (!mayDiscard(box, unchanged)) return;
     element.replaceChildren(...before);
     element.querySelector("button").focus();
   };
@@ -49,7 +53,7 @@ function edit(panel, element, text, { onSave, onRemove }) {
     panel.attempt(() => onSave(box.value));
   });
   form.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape") return;
+    if (event.key !== "Escape" || isOfInputMethod(event)) return;
     event.stopPropagation();
     close();
   });

@@ -1,6 +1,7 @@
 // @ts-check
 // @ opens a list of the agents that can be tagged: arrows move, Enter or Tab takes one, Escape closes.
 import { announce } from "./announce.js";
+import { isOfInputMethod } from "./enter-key.js";
 import { facts } from "./facts.js";
 
 // As orchestration/engine/tags.py reads a message: code is no tag, the longest key wins, dashes at the end are punctuation.
@@ -89,7 +90,8 @@ export class TagList {
   }
 
   key(event) {
-    if (!this.isOpen || event.isComposing || event.shiftKey || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!this.isOpen || event.shiftKey || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (isOfInputMethod(event)) return;
     switch (event.key) {
       case "ArrowDown":
         this.point(this.place + 1);
