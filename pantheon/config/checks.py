@@ -5,19 +5,14 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
-from django.db import connections
-from django.db.models import Model
 
 from orchestration.gateway.connections import setup_problem
-from orchestration.gateway.keys import KEY_NAME_RULE
-from orchestration.models import LlmModel, Provider
 from pantheon.config.private_files import is_open, secret_files
 from sessions.live.journal import JOURNALS, MEMORY
 
@@ -313,50 +308,6 @@ def check_connections(**kwargs: Any) -> list[CheckMessage]:
         return []
     hint = "Correct or unset the variable: with it, no provider can be called."
     return [Error(problem, hint=hint, id="pantheon.E022")]
-
-
-def check_default_model(*, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """Warn if the default model is unavailable. Reads the database, so only with `check --database default`."""
-    alias = settings.PANTHEON_DEFAULT_MODEL
-    if not alias or not is_migrated(LlmModel, databases):
-        return []
-    model = LlmModel.objects.enabled().filter(alias=alias).first()
-    if model is not None and model.provider.has_key:
-        return []
-    if model is None:
-        problem = "no enabled model has this alias"
-    else:
-        problem = f"its provider {model.provider} has no key: {model.provider.key_cure}"
-    return [
-        Warning(
-            f"PANTHEON_DEFAULT_MODEL is {alias!r}: {problem}.",
-            hint="Agents without a model of their own cannot answer. Set the alias of an enabled model, or unset it.",
-            id="pantheon.W001",
-        )
-    ]
-
-
-def check_key_variables(*, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """Warn of providers whose key variable has a forbidden name. Reads the database, as above."""
-    if not is_migrated(Provider, databases):
-        return []
-    return [
-        Warning(
-            f"Provider {provider.name} cannot read its key from {provider.key_env}: the name is not allowed. "
-            "Its models cannot be used.",
-            hint=f"{KEY_NAME_RULE} Set it, and enter it as the provider's key variable in the administration.",
-            id="pantheon.W003",
-        )
-        for provider in Provider.objects.order_by("name")
-        if not provider.key_name_allowed
-    ]
-
-
-def is_migrated(model: type[Model], databases: Sequence[str] | None) -> bool:
-    """Return whether a check may query the default database and the model's table exists."""
-    if "default" not in (databases or ()):
-        return False
-    return model._meta.db_table in connections["default"].introspection.table_names()
 
 
 SETTINGS_CHECKS = (
