@@ -45,7 +45,7 @@ class PersonChangeForm(UserChangeForm):
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
-        if not (data.get("is_superuser", True) and data.get("is_active", True)):
+        if not all(data.get(name, True) for name in ("is_superuser", "is_staff", "is_active")):
             try:
                 administrator_check(self.instance)  # Django saves the form in the same transaction
             except ValidationFailed as error:

@@ -120,8 +120,8 @@ def _set_active(user: User, active: bool, action: str, actor_id: uuid.UUID | Non
 
 
 def administrators() -> QuerySet[User]:
-    """Return the superusers who can sign in."""
-    return User.objects.filter(is_superuser=True, is_active=True)
+    """Return the superusers who can sign in to the administration."""
+    return User.objects.filter(is_superuser=True, is_staff=True, is_active=True)
 
 
 def administrator_check(user: User) -> None:

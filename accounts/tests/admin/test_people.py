@@ -84,7 +84,7 @@ def test_a_session_from_before_a_suspension_has_ended_for_good():
     assert signed_in(ada).get("/account").status_code == 200
 
 
-@pytest.mark.parametrize("cleared", ["is_active", "is_superuser"])
+@pytest.mark.parametrize("cleared", ["is_active", "is_staff", "is_superuser"])
 def test_the_last_administrator_stays(cleared):
     client = superuser()
     root = User.objects.get(is_superuser=True)
