@@ -76,7 +76,23 @@ MIDDLEWARE = [
 # Web applications on other origins may use the API with a token: their browsers ask for permission first.
 CORS_ALLOWED_ORIGINS = env.list("PANTHEON_CORS_ORIGINS", default=[])
 CORS_URLS_REGEX = r"^/(api/)?v1/"
-CORS_ALLOW_HEADERS = ("accept", "authorization", "content-type", "idempotency-key", "last-event-id")
+CORS_ALLOW_HEADERS = (
+    *("accept", "authorization", "content-type", "idempotency-key", "last-event-id", "user-agent"),
+    # Those of the openai package in a browser.
+    *(
+        f"x-stainless-{name}"
+        for name in (
+            "arch",
+            "lang",
+            "os",
+            "package-version",
+            "retry-count",
+            "runtime",
+            "runtime-version",
+            "timeout",
+        )
+    ),
+)
 CORS_EXPOSE_HEADERS = ("Location", "Retry-After", "X-Request-ID", "Idempotent-Replayed")
 if CORS_ALLOWED_ORIGINS:
     MIDDLEWARE.insert(2, "corsheaders.middleware.CorsMiddleware")

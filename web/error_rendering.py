@@ -26,6 +26,9 @@ MAX_FIELDS = 20
 """Maximum fields that an error names: a list of wrong entries would be answered with one sentence for each."""
 
 
+MAX_SENTENCE_CHARS = 500
+
+
 def flatten(detail: Any) -> dict[str, list[str]]:
     """Flatten DRF's nested validation detail to field path -> messages, of the first MAX_FIELDS fields."""
     return dict(itertools.islice(flat_items(detail), MAX_FIELDS))
@@ -46,7 +49,8 @@ def flat_items(detail: Any, field: str = "") -> Iterator[tuple[str, list[str]]]:
 
 
 def readable(text: str) -> str:
-    """Replace lone surrogates: a message may quote them from the input, and UTF-8 cannot encode them."""
+    """Cut a message, and replace lone surrogates: it may quote the input, and UTF-8 cannot encode those."""
+    text = text if len(text) <= MAX_SENTENCE_CHARS else f"{text[:MAX_SENTENCE_CHARS]}…"
     return text.encode("utf-8", "replace").decode()
 
 

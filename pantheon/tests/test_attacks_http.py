@@ -86,6 +86,7 @@ BODIES = {
     "NUL": b'{"name": "a\\u0000b", "mode": "manual"}',
     "no UTF-8": b'{"name": "\xff", "mode": "manual"}',
     "a key of megabytes": b'{"' + b"a" * 500_000 + b'": 1}',
+    "a long choice": b'{"name": "a", "mode": "' + b"a" * 500_000 + b'"}',
     "many keys": json.dumps({f"k{number}": 1 for number in range(50_000)}).encode(),
     "many ids": json.dumps({"name": "a", "mode": "manual", "agents": ["a"] * 50_000}).encode(),
     "many objects": b'{"messages": [' + b"{}," * 50_000 + b"{}]}",

@@ -21,6 +21,7 @@ WITHOUT_EFFECT = frozenset(
         *("top_p", "top_k", "min_p", "presence_penalty", "frequency_penalty", "repetition_penalty", "seed"),
         *("user", "metadata", "store", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"),
         *("reasoning_effort", "verbosity", "parallel_tool_calls"),
+        *("reasoning", "include_reasoning", "thinking", "enable_thinking", "think", "usage"),
     }
 )
 """Ignored parameters: many clients send them by default, and agents have settings of their own."""
@@ -37,6 +38,8 @@ DEFAULTS: dict[str, tuple[Any, ...]] = {
     "response_format": ({"type": "text"},),
     "service_tier": ("auto", "default"),
     "modalities": (["text"],),
+    "provider": ({},),
+    "transforms": ([],),
 }
 """Unsupported parameters, with the accepted values: those that change nothing."""
 
