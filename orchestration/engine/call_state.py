@@ -36,6 +36,10 @@ INPUT_CUT = "input_cut"
 CONTEXT_LIMIT = "context_limit"
 """Flag of a request that was refused as too long, followed by the model's limit: `context_limit:8192`."""
 
+READ_ON_CHARS = 8_000
+"""A cut answer is read on, and kept, up to this length: the provider's own count at its end is better than an
+estimate."""
+
 NO_USAGE = UsageReport(usage=Usage(), source="none")
 EMPTY = CallError("provider_error", "The model returned an empty answer.", retryable=False)
 
@@ -173,7 +177,7 @@ class CallState:
             input_cut=input_cut,
             overflow=overflow,
             cut_for=self.guard.cut_for,
-            cut_text=self.guard.withheld if self.guard.tripped else "",
+            cut_text=self.guard.withheld[:READ_ON_CHARS] if self.guard.tripped else "",
             opened_in_thought=self.thoughts.rewound if is_shown and status == "ok" else None,
             provider_text=self.end.provider_text if isinstance(self.end, Failed) else "",
         )

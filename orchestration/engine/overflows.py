@@ -40,6 +40,8 @@ def overflow_of(end: Failed, request: ModelRequest) -> ContextOverflow | None:
     size = end.input_tokens
     if size is None and end.requested_tokens is not None:
         size = max(1, end.requested_tokens - request.max_output_tokens)
+    if size is not None and size < 1:
+        size = None
     has_limit = end.limit_tokens is not None and end.limit_tokens >= LEAST_WINDOW
     return ContextOverflow(limit=end.limit_tokens if has_limit else None, input=size)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from orchestration.engine.bounds import most_input
-from orchestration.engine.call_state import GUARDED, NO_USAGE, CallState
+from orchestration.engine.call_state import GUARDED, NO_USAGE, READ_ON_CHARS, CallState
 from orchestration.engine.contracts import fallback_reason
 from orchestration.engine.control import Cancelled, Control
 from orchestration.engine.events import StepCompleted, StepDelta, StepFailed, StepStarted
@@ -36,9 +36,6 @@ EXHAUSTED = CallError(
     "internal_error", "The worker that ran this turn died several times; it was given up.", retryable=True
 )
 BUDGET = CallError("budget_exceeded", "What is left of the budget cannot pay for this call.", retryable=False)
-
-READ_ON_CHARS = 8_000
-"""A cut answer is read on up to this length: the provider's own count at its end is better than an estimate."""
 
 MOST_LEFT_OUT = 12
 """Attempts after which no further field is left out: more than a request has."""
@@ -182,7 +179,7 @@ async def run_attempt(
     outcome = state.outcome(
         call_id, ended_s=ports.clock.monotonic_s(), final=following is None, is_shown=plan.purpose.shown
     )
-    if plan.is_usable is not None and outcome.status != "cancelled":
+    if plan.is_usable is not None and following is None and outcome.status != "cancelled":
         usable = outcome.status == "ok" and plan.is_usable(outcome.text)
         outcome = replace(outcome, fallback_reason=None if usable else fallback_reason(outcome))
     await ports.journal.finish(outcome)

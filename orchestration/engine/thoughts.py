@@ -13,11 +13,25 @@ from typing import Literal
 from orchestration.engine.markdown_code import CodeTracker
 
 NAMES = ("think", "thinking", "thought", "reasoning", "seed:think")
-OPENING_TAGS = (*(f"<{name}>" for name in NAMES), "[THINK]")
-CLOSING_TAGS = (*(f"</{name}>" for name in NAMES), "[/THINK]")
-"""Qwen, DeepSeek and MiniMax write `think`, Gemini `thought`, Seed-OSS `seed:think`, Magistral `[THINK]`."""
+FINAL = "<|channel|>final<|message|>"
+OPENING_TAGS = (
+    *(f"<{name}>" for name in NAMES),
+    "[THINK]",
+    "<|begin_of_thought|>",
+    "<|channel|>analysis<|message|>",
+)
+CLOSING_TAGS = (
+    *(f"</{name}>" for name in NAMES),
+    "[/THINK]",
+    "<|end_of_thought|>",
+    f"<|end|><|start|>assistant{FINAL}",
+    FINAL,
+)
+"""Qwen, DeepSeek and MiniMax write `think`, Gemini `thought`, Seed-OSS `seed:think`, Magistral `[THINK]`, OpenThinker
+`begin_of_thought`, and gpt-oss its channels where a server does not read them."""
 TAGS = (*OPENING_TAGS, *CLOSING_TAGS)
-LONGEST_TAG = max(map(len, TAGS))
+LENGTHS = sorted({len(tag) for tag in TAGS})
+LONGEST_TAG = LENGTHS[-1]
 
 SPECIAL = re.compile(r"[\n<\[]|`+|~+")
 QUOTES = frozenset("\"'“”‘’«»„‹›(")
@@ -133,7 +147,7 @@ class ThoughtSplitter:
 
     def _take_tag(self, tag: str) -> bool:
         """Process a tag; return whether it is one, or else text."""
-        opens, quoted = tag[1] != "/", self._last in QUOTES
+        opens, quoted = folded(tag) in OPENING_TAGS, self._last in QUOTES
         if self._in_thought:
             return self._take_tag_in_thought(tag, opens=opens, quoted=quoted)
         if self._code.in_code or quoted:
@@ -184,8 +198,8 @@ class ThoughtSplitter:
         self._blank = []
         if self._has_answer:
             self.rewound = True
-            self._pieces = [StreamPiece("reasoning", piece.text) for piece in self._pieces if piece.text]
-            self._pieces.append(StreamPiece("rewind"))
+            later = [StreamPiece("reasoning", piece.text) for piece in self._pieces if piece.text]
+            self._pieces = [StreamPiece("rewind"), *later]
         self._has_answer, self._is_after_thought, self._last = False, True, ""
         self._code = self._answer_code = CodeTracker()
 
@@ -210,7 +224,7 @@ class ThoughtSplitter:
 
 def tag_at(text: str, at: int) -> str | None:
     """Return the tag at a place of a text, as written there."""
-    for length in sorted({len(tag) for tag in TAGS}):
+    for length in LENGTHS:
         written = text[at : at + length]
         if is_tag(written):
             return written
@@ -218,13 +232,16 @@ def tag_at(text: str, at: int) -> str | None:
 
 
 def is_tag(written: str) -> bool:
-    return (written.lower() if written[:1] == "<" else written) in TAGS
+    return folded(written) in TAGS
+
+
+def folded(tag: str) -> str:
+    return tag.lower() if tag[:1] == "<" else tag
 
 
 def may_become_tag(text: str) -> bool:
     """Return whether a text is the beginning of a tag."""
-    beginning = text.lower() if text[:1] == "<" else text
-    return len(text) < LONGEST_TAG and any(tag.startswith(beginning) for tag in TAGS)
+    return len(text) < LONGEST_TAG and any(tag.startswith(folded(text)) for tag in TAGS)
 
 
 def split_thoughts(text: str) -> tuple[str, str]:

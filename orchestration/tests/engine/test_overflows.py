@@ -111,6 +111,13 @@ async def test_without_figures_the_second_try_is_little_more_than_the_question()
     assert world.requests[1].messages[-1].text.endswith("Hello")
 
 
+async def test_figures_that_cannot_be_are_none() -> None:
+    world = World()
+    world.script("Ana", too_long(limit_tokens=8_000, requested_tokens=0, input_tokens=0), answer("Yes."))
+    result = await run(world, turn_spec("ana", history=long_history()))
+    assert result.status == "completed"
+
+
 async def test_there_is_one_second_try() -> None:
     world = World(respond=lambda _: too_long(limit_tokens=900, requested_tokens=9_000, input_tokens=8_000))
     result = await run(world, turn_spec("ana", history=long_history()))
