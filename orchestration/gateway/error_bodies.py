@@ -50,6 +50,8 @@ class ErrorFacts:
     paths: list[str] = field(default_factory=list)
     """Fields of the request, as dotted paths without `body`."""
     texts: list[str] = field(default_factory=list)
+    shown: list[str] = field(default_factory=list)
+    """The texts without the JSON that they quote."""
     figures: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -77,6 +79,16 @@ def facts_of(body: Any) -> ErrorFacts:
     facts = ErrorFacts()
     _read(body, facts, 0)
     return facts
+
+
+def words_of(body: Any) -> str:
+    """Return the codes, fields and messages of an error, for the log and staff.
+
+    Other fields are left out: some have what the model wrote, as Groq's `failed_generation`.
+    """
+    facts = facts_of(body)
+    statuses = map(str, facts.statuses)
+    return "; ".join(dict.fromkeys(filter(None, [*facts.codes, *statuses, *facts.paths, *facts.shown])))
 
 
 def _read(value: Any, facts: ErrorFacts, depth: int) -> None:
@@ -128,6 +140,7 @@ def _read_text(value: str, facts: ErrorFacts, depth: int) -> None:
     if not text:
         return
     facts.texts.append(text)
+    facts.shown.append(text.partition("failed_generation")[0])
     begins = [place for bracket in "[{" if (place := text.find(bracket)) >= 0]
     end = max(text.rfind("]"), text.rfind("}"))
     if not begins or end < min(begins):
@@ -137,6 +150,7 @@ def _read_text(value: str, facts: ErrorFacts, depth: int) -> None:
     except (ValueError, RecursionError):
         return
     if isinstance(inner, (Mapping, list)):
+        facts.shown[-1] = f"{text[: min(begins)]}…{text[end + 1 :]}"
         _read(inner, facts, depth + 1)
 
 

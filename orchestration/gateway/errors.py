@@ -21,6 +21,7 @@ import httpx2
 from orchestration.engine.ports import Failed
 from orchestration.engine.specs import ModelSpec, UsageReport
 from orchestration.gateway.connections import proxy_variable, redirected, setup_problem, trouble_of
+from orchestration.gateway.error_bodies import words_of
 from orchestration.gateway.keys import redact
 from orchestration.gateway.overflows import Overflow
 from orchestration.gateway.quotations import without_quotations
@@ -213,14 +214,16 @@ def _of_response(response: httpx2.Response, origin: Origin) -> Failed:
         text = response.text
     except (httpx2.StreamError, UnicodeError) as error:
         text = f"(no body: {error})"
-    origin.log(logging.WARNING, f"HTTP {status}", text)
-    provider_text = origin.for_staff(f"HTTP {status}: {text}")
+    body = _json(text)
+    words = words_of(body)
+    origin.log(logging.WARNING, f"HTTP {status}", words)
+    provider_text = origin.for_staff(f"HTTP {status}: {words}")
     if status < 400:
         message = redirected(response, origin.model)
         return Failed("provider_error", message, False, may_have_cost=False, provider_text=provider_text)
     if status in (404, 405) and text.lstrip()[:1] == "<":
         return replace(no_server(origin.model), provider_text=provider_text)
-    refusal = refusal_of(_json(text), status, origin.model, sent=origin.sent)
+    refusal = refusal_of(body, status, origin.model, sent=origin.sent, quoted=origin.texts)
     failed = replace(failed_of(refusal, origin, may_have_cost=False), provider_text=provider_text)
     if response.headers.get("x-should-retry") == "false":
         return replace(failed, retryable=False)
@@ -229,10 +232,13 @@ def _of_response(response: httpx2.Response, origin: Origin) -> Failed:
 
 def _of_event(error: ErrorEvent, origin: Origin, report: UsageReport | None, *, answered: bool) -> Failed:
     """Convert an error in a successful response to Failed. One that begins the response is like an HTTP error."""
-    origin.log(logging.WARNING, "error event", str(error.error))
-    refusal = refusal_of(error.error, None, origin.model, sent=origin.sent, statuses=error.statuses)
+    words = words_of(error.error)
+    origin.log(logging.WARNING, "error event", words)
+    refusal = refusal_of(
+        error.error, None, origin.model, sent=origin.sent, statuses=error.statuses, quoted=origin.texts
+    )
     failed = failed_of(refusal, origin, may_have_cost=answered)
-    return replace(failed, report=report, provider_text=origin.for_staff(str(error.error)))
+    return replace(failed, report=report, provider_text=origin.for_staff(words))
 
 
 def failed_of(refusal: Refusal, origin: Origin, *, may_have_cost: bool) -> Failed:

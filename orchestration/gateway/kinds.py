@@ -65,6 +65,7 @@ KINDS = {
             sdk="anthropic",
             base_url="https://api.anthropic.com",
             variables="ANTHROPIC",
+            thinks_in_text=True,
             secrets=r"sk-ant-[a-z0-9_*.-]{6,}",
         ),
         DEMO,

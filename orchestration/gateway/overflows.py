@@ -129,7 +129,12 @@ def overflow_of(facts: ErrorFacts) -> Overflow | None:
         requested = given + (added or 0)
     if given is None and requested is not None and added is not None:
         given = requested - added
-    return Overflow(limit, requested, given)
+    return Overflow(positive(limit), positive(requested), positive(given))
+
+
+def positive(figure: int | None) -> int | None:
+    """Return a figure that can be one of tokens: some servers report 0, or parts that are larger than the whole."""
+    return figure if figure is not None and figure > 0 else None
 
 
 def _figure(patterns: tuple[str, ...], text: str) -> int | None:

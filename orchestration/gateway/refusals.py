@@ -13,7 +13,8 @@ from typing import Any
 from orchestration.engine.specs import ModelSpec
 from orchestration.gateway.error_bodies import ErrorFacts, facts_of
 from orchestration.gateway.overflows import Overflow, overflow_of
-from orchestration.gateway.request_fields import FIELDS, field_named, is_out_of_range
+from orchestration.gateway.quotations import without_quotations
+from orchestration.gateway.request_fields import FIELDS, field_named, is_about_value
 
 STATUS_OF_CODE: Mapping[str, int] = {
     # OpenAI, "Error codes"; Anthropic, "Errors". Compatible servers pass these on.
@@ -111,7 +112,7 @@ CREDIT_WORDS = re.compile(
 )
 KEY_WORDS = re.compile(
     r"(?:invalid|incorrect|missing|no|expired|revoked|wrong).{0,20}\b(?:api[ _-]?key|token|credentials?)\b"
-    r"|api[ _-]?key.{0,20}(?:not valid|invalid|missing|expired)|unauthorized",
+    r"|api[ _-]?key.{0,20}(?:not valid|invalid|missing|expired)|unauthorized|not authenticated",
     re.IGNORECASE,
 )
 MODEL_WORDS = re.compile(
@@ -159,11 +160,12 @@ def refusal_of(
     *,
     sent: Collection[str] = (),
     statuses: Mapping[str, int] | None = None,
+    quoted: Collection[str] = (),
 ) -> Refusal:
     """Return what an error means.
 
     `body`: its JSON or text. `status`: the HTTP status, None for an error in a successful response. `sent`: the keys
-    of FIELDS that the request had. `statuses`: a wire format's own codes.
+    of FIELDS that the request had. `statuses`: a wire format's own codes. `quoted`: the texts of the request.
     """
     facts = facts_of(body)
     meant = status_of(facts, status, {**STATUS_OF_CODE, **(statuses or {})})
@@ -175,8 +177,10 @@ def refusal_of(
         return _too_long(overflow, model)
     if meant == 413:
         return _too_long(Overflow(), model)
-    if meant in (400, 404, 405, 415, 422, 500, 501) and (name := field_named(facts.paths, text, sent)):
-        if is_out_of_range(name, f"{text} {' '.join(facts.codes)}"):
+    # Without the conversation, which some servers quote: what a user writes must not teach what a model takes.
+    words = without_quotations(text, quoted) if quoted else text
+    if meant in (400, 404, 405, 415, 422, 500, 501) and (name := field_named(facts.paths, words, sent)):
+        if is_about_value(name, f"{words} {' '.join(facts.codes)}", sent):
             # One user's own value: the field stays in everybody's requests.
             sentence = (
                 f"The provider {model.provider} does not accept this value of {name} for {model.model_id}."
@@ -194,7 +198,8 @@ def status_of(facts: ErrorFacts, status: int | None, statuses: Mapping[str, int]
     particular = [each for each in meant if each not in (400, 500)]
     if status is None:
         known = [*particular[:1], *facts.statuses, *meant]
-        return known[0] if known else 500
+        words = (FILTER_WORDS, CREDIT_WORDS, KEY_WORDS, MODEL_WORDS)
+        return known[0] if known else 400 if any(each.search(facts.text) for each in words) else 500
     if particular and status in (*UNSETTLED, 429, 500):
         return particular[0]
     return 500 if 500 in meant and status == 400 else status

@@ -84,7 +84,7 @@ FIELDS = {
             "It is sent in the first user message.",
             r"(?:system|developer)['\"`]?(?: role| message| instruction| prompt)"
             r"|role['\"`]?:? ?['\"`]?(?:system|developer)"
-            r"|does not support 'system'",
+            r"|does not support 'system'|system(?=: (?:extra|unexpected|input|field))",
         ),
         RequestField(
             TURNS,
@@ -105,14 +105,27 @@ REFUSES = re.compile(
 )
 """Words of a message that refuses something."""
 
-NUMBERS = frozenset({"temperature", "top_p", "max_tokens", "max_completion_tokens"})
+LIMITS = frozenset({"max_tokens", "max_completion_tokens"})
+NUMBERS = frozenset({"temperature", "top_p"}) | LIMITS
+NOT_TAKEN = re.compile(
+    r"unsupported[ _]param|n[o']t support param|unknown|unrecogni[sz]ed|unexpected"
+    r"|extra[ _](?:inputs|fields|forbidden)|cannot find field"
+    r"|not (?:a )?(?:supported|recognized|permitted) (?:by|with|for|on|in)|deprecated|use ['\"`]?max_",
+    re.IGNORECASE,
+)
+"""Words of a refusal of a field, whatever its value."""
+ONE_VALUE = re.compile(
+    r"unsupported[ _]value|n[o']t (?:currently )?support|not supported|only (?:the default|[\d.]+) "
+    r"|must be (?:set to )?1\b",
+    re.IGNORECASE,
+)
 OUT_OF_RANGE = re.compile(
     r"(?:above|below)_(?:max|min)|(?:less|greater)_than|(?:less|greater|more|higher|lower|smaller|larger) than"
     r"|\brange\b|\bbetween\b|\bat (?:least|most)\b|[<>]=?|[≤≥]|\bm(?:ax|in)imum\b|\bpositive\b"
     r"|too (?:large|small|high|low)|exceed|out of|\bwithin\b|\[ ?0|\(0|取值|范围|区间",
     re.IGNORECASE,
 )
-"""Words of a refusal of a number's value, not of the field: another value would be accepted."""
+"""Words of a refusal of a number's value: another value would be accepted."""
 
 
 def field_named(paths: Iterable[str], text: str, sent: Collection[str]) -> str:
@@ -136,9 +149,18 @@ def field_named(paths: Iterable[str], text: str, sent: Collection[str]) -> str:
     return _effort_named(name, text, sent)
 
 
-def is_out_of_range(name: str, text: str) -> bool:
-    """Return whether a refusal (its codes and messages) is about a number's value: another would be accepted."""
-    return name in NUMBERS and OUT_OF_RANGE.search(text) is not None
+def is_about_value(name: str, text: str, sent: Collection[str]) -> bool:
+    """Return whether a refusal (its codes and messages) may be about a number's value, which one user has chosen.
+
+    What is learnt counts for everybody, so only words that leave no doubt refuse the field: of a temperature, also that
+    there is one value alone, unless an effort may be the reason.
+    """
+    if name not in NUMBERS:
+        return False
+    if OUT_OF_RANGE.search(text) or (name not in LIMITS and EFFORT in sent):
+        return True
+    refused = NOT_TAKEN.search(text) is not None
+    return not (refused or (name not in LIMITS and ONE_VALUE.search(text)))
 
 
 def _effort_named(name: str, text: str, sent: Collection[str]) -> str:

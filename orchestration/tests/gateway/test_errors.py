@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 
 import httpx2
@@ -87,6 +88,19 @@ def test_a_provider_that_says_not_to_retry() -> None:
 def test_error_events(event: object, code: str, retryable: bool) -> None:
     failed = failure(ErrorEvent({"error": event}), ORIGIN)
     assert (failed.code, failed.retryable, failed.may_have_cost) == (code, retryable, True)
+
+
+def test_what_the_model_wrote_is_not_shown_with_its_refusal(caplog: pytest.LogCaptureFixture) -> None:
+    inner = {
+        "message": "Failed to generate JSON",
+        "code": "json_validate_failed",
+        "failed_generation": "Alice is ill.",
+    }
+    for body in ({"error": inner}, {"error": {"message": f"GroqException - {json.dumps({'error': inner})}"}}):
+        response = httpx2.Response(400, json=body)
+        failed = failure(httpx2.HTTPStatusError("", request=REQUEST, response=response), ORIGIN)
+        assert "Failed to generate JSON" in failed.provider_text
+        assert "ill" not in failed.provider_text + caplog.text
 
 
 def test_the_log_has_one_line_with_the_providers_text_and_without_keys(

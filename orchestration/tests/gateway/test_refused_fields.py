@@ -136,6 +136,11 @@ class TestLearning:
             {"message": "temperature must be in (0,1)", "code": "1214"},
             {"message": "Invalid params: temperature must be in range (0, +inf)"},
             {"message": "invalid request: temperature must be between 0 and 1 inclusive."},
+            {"message": "Bad request", "param": "temperature"},
+            {"message": "Invalid value for 'temperature'.", "param": "temperature", "code": "invalid_value"},
+            {"message": "temperature parameter is invalid", "code": "1214"},
+            {"message": "max_tokens value 1 is invalid", "param": "max_tokens", "code": "invalid_value"},
+            {"message": "max_tokens 32000 is not allowed on the free plan"},
         ],
     )
     async def test_a_number_out_of_range_is_one_users_mistake(
@@ -150,6 +155,24 @@ class TestLearning:
         completed(await ask(gateway, asked))
         assert server.served[-1].body["temperature"] == 3
         assert server.served[-1].body["max_tokens"] == server.served[0].body["max_tokens"]
+
+    async def test_what_a_user_writes_teaches_nothing(
+        self, gateway: Gateway, server: ProviderServer, model: ModelSpec
+    ) -> None:
+        text = "The temperature is not supported with this, unknown temperature."
+        error = {"message": f"The content of messages[1] cannot be processed: '{text}'"}
+        server.queue(Answer(status=400, body=json.dumps({"error": error}).encode()))
+        end = failed(await ask(gateway, request(model, text, temperature=0.5)))
+        assert end.without == ""
+
+    async def test_a_temperature_that_an_effort_may_exclude_is_one_users_choice(
+        self, gateway: Gateway, server: ProviderServer, kind: str
+    ) -> None:
+        if kind != "openai":
+            pytest.skip("no temperature is sent beside thinking")
+        server.queue(refusing("temperature"))
+        asked = request(spec(kind, server.base_url), temperature=0.5, reasoning_effort="high")
+        assert failed(await ask(gateway, asked)).without == ""
 
     async def test_a_field_that_was_not_sent_is_no_reason_to_try_again(
         self, gateway: Gateway, server: ProviderServer, model: ModelSpec
