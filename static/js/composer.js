@@ -3,6 +3,7 @@
 import { keepDraft, readDraft } from "./drafts.js";
 import { isSendKey } from "./enter-key.js";
 import { facts } from "./facts.js";
+import { keepWhole } from "./limits.js";
 
 const FINE_POINTER = "(hover: hover) and (pointer: fine)";
 
@@ -19,6 +20,7 @@ export class Composer {
     this.onStop = onStop;
     this.set("ready");
     this.box.value = readDraft(sessionId) || this.box.value;
+    keepWhole(this.box);
     this.listen();
     this.resize();
   }
@@ -49,7 +51,7 @@ export class Composer {
   }
 
   send() {
-    if (!this.text.trim()) return;
+    if (!this.text.trim() || !this.box.reportValidity()) return;
     if (this.state === "ready") this.onSend(this.text);
     else if (this.state !== "sending") this.busy.textContent = "Wait for the current answer or stop it first.";
   }

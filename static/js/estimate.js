@@ -28,7 +28,8 @@ export class Estimate {
     clearTimeout(this.timer);
     this.request?.abort();
     const body = this.audience.request(this.box.value);
-    if (this.box.value.trim() && this.isAskable(body)) this.timer = setTimeout(() => this.load(body), PAUSE_MS);
+    const isSendable = this.box.value.trim() && this.box.validity.valid;
+    if (isSendable && this.isAskable(body)) this.timer = setTimeout(() => this.load(body), PAUSE_MS);
     else this.show(null);
   }
 

@@ -1,6 +1,7 @@
 // @ts-check
 // What every page does.
 import { forgetDraftsAtSignOut } from "./drafts.js";
+import { startLimits } from "./limits.js";
 import { startMenus } from "./menus.js";
 import { startSearchKeys } from "./search.js";
 import { startThemeSwitch } from "./theme.js";
@@ -8,6 +9,7 @@ import { localizeTimes } from "./times.js";
 
 startThemeSwitch();
 startMenus();
+startLimits();
 startSearchKeys();
 localizeTimes(document);
 forgetDraftsAtSignOut();

@@ -3,6 +3,7 @@ import { ApiError } from "./api.js";
 import { mayDiscard } from "./discard.js";
 import { keepDraft, readDraft } from "./drafts.js";
 import { isOfInputMethod, isSendKey } from "./enter-key.js";
+import { keepWhole } from "./limits.js";
 import { Refusal } from "./refusal.js";
 
 export class QuestionEditor {
@@ -17,6 +18,7 @@ export class QuestionEditor {
     this.box.value = message;
     this.unchanged = this.box.value; // with the line ends of a text box
     this.box.value = readDraft(this.draft) || message;
+    keepWhole(this.box);
     this.refusal = new Refusal(this.form.querySelector("[data-refusal]"));
     this.listen();
     this.shown.hidden = true;
@@ -52,7 +54,7 @@ export class QuestionEditor {
   }
 
   async save() {
-    if (this.saving) return;
+    if (this.saving || !this.box.reportValidity()) return;
     this.set(true);
     this.refusal.clear();
     try {
