@@ -97,6 +97,8 @@ class AgentForm(forms.Form):
         field = self.fields["model"]
         assert isinstance(field, forms.ChoiceField)
         field.choices = model_choices(self.current_model, default_alias() or "none available")
+        if agent is None:
+            self.fields["name"].widget.attrs["autofocus"] = True
 
     def clean_model(self) -> LlmModel | None:
         return chosen_model(self.cleaned_data["model"], self.current_model)
@@ -167,6 +169,8 @@ class RoomForm(forms.Form):
         assert isinstance(field, forms.ChoiceField)
         default = settings.PANTHEON_MANAGER_MODEL or "first agent's model"
         field.choices = model_choices(self.current_manager, default)
+        if room is None:
+            self.fields["name"].widget.attrs["autofocus"] = True
 
     def clean_manager_model(self) -> LlmModel | None:
         return chosen_model(self.cleaned_data["manager_model"], self.current_manager)
