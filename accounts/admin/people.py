@@ -221,6 +221,10 @@ class TeamAdmin(LinkedAdmin, AuditedAdmin, admin.ModelAdmin):
     fields = ("name", "members", "created_at")
     readonly_fields = ("members", "created_at")
 
+    def has_delete_permission(self, request: HttpRequest, obj: Team | None = None) -> bool:
+        """For superusers only: a team's budget binds nobody once the team is gone."""
+        return asker(request).is_superuser
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Team]:
         return super().get_queryset(request).annotate(member_count=Count("members"))
 

@@ -139,6 +139,18 @@ def test_staff_do_not_take_over_an_administrator():
     assert root.check_password("something older")
 
 
+def test_staff_do_not_get_around_the_budget_of_their_team():
+    carol = staff("view_user", "change_user", "view_team", "delete_team")
+    carol.team = Team.objects.create(name="Research")
+    carol.save()
+    rich = Team.objects.create(name="Sales")
+    client = signed_in(carol)
+    assert client.post(page(Team, "delete", carol.team.pk), {"post": "yes"}).status_code == 403
+    client.post(page(User, "change", carol.pk), change_form(carol, team=rich.pk))
+    carol.refresh_from_db()
+    assert carol.team.name == "Research"
+
+
 def test_a_team_counts_its_members_and_may_go():
     team = Team.objects.create(name="Research")
     ada = User.objects.create_user("ada@example.org", team=team)
