@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=60.0)
 MAX_REDIRECTS = 3
 MAX_SHOWN_CHARS = 200
+MAX_MODEL_ID_CHARS = 200
 MAX_ERROR_BYTES = 256 * 1024
 CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
@@ -193,6 +194,7 @@ class NoList(Exception):
 def ids_listed(response: httpx2.Response) -> set[str]:
     """Return the ids in a list of models (OpenAI and Anthropic, "List models": the same shape). Raises NoList."""
     try:
-        return {str(row["id"]) for row in response.json()["data"]}
+        listed = {clean(str(row["id"])) for row in response.json()["data"]}
+        return {model_id for model_id in listed if 0 < len(model_id) <= MAX_MODEL_ID_CHARS}
     except (ValueError, TypeError, KeyError) as error:
         raise NoList(is_page=response.text.lstrip()[:1] == "<") from error

@@ -42,7 +42,7 @@ FIELDS = {
             "response_format",
             "a JSON schema",
             "The prompt describes the JSON instead.",
-            r"response[ _]format|json[ _-]?schema|json[ _-]mode|structured[ _]outputs?",
+            r"response[ _]format|parse grammar|json[ _-]?schema|json[ _-]mode|structured[ _]outputs?",
         ),
         RequestField(
             "output_config",
@@ -100,7 +100,7 @@ REFUSES = re.compile(
     r"|not (?:allowed|permitted|enabled|available|accepted|valid|recognized)"
     r"|unknown|unrecogni[sz]ed|unexpected|unavailable|invalid|cannot find field|deprecated"
     r"|only .{1,40} (?:is|are) allowed|must (?:be|alternate|not)|should alternate|incompatible"
-    r"|extra (?:inputs|fields)|cannot be|does not exist|verified to stream|input should be|can't be",
+    r"|extra (?:inputs|fields)|cannot be|does not exist|verified to stream|failed to parse|input should be|can't be",
     re.IGNORECASE,
 )
 """Words of a message that refuses something."""
