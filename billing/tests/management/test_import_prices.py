@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -144,7 +145,10 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_twice_at_once_adds_once(tmp_path: Path) -> None:
-    outcomes = at_once(lambda: run(tmp_path, GOOD), lambda: run(tmp_path, GOOD))
+    paths = (tmp_path / "one", tmp_path / "two")  # one that writes the file must not empty it for the other
+    for path in paths:
+        path.mkdir()
+    outcomes = at_once(*(partial(run, path, GOOD) for path in paths))
     assert sorted(str(outcome).split(";")[0].strip(".\n") for outcome in outcomes) == [
         "Added 0 prices",
         "Added 1 prices",
