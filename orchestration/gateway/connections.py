@@ -25,6 +25,7 @@ MAX_REDIRECTS = 3
 MAX_SHOWN_CHARS = 200
 MAX_MODEL_ID_CHARS = 200
 MAX_ERROR_BYTES = 256 * 1024
+MAX_BODY_BYTES = 16 * 1024 * 1024
 CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 EXPIRED = 10
@@ -47,11 +48,17 @@ class ProviderClient(httpx2.AsyncClient):
 
     def __init__(self, timeout: httpx2.Timeout) -> None:
         super().__init__(
-            timeout=timeout, limits=LIMITS, verify=trusted_certificates(), follow_redirects=False
+            timeout=timeout,
+            limits=LIMITS,
+            verify=trusted_certificates(),
+            follow_redirects=False,
+            # Of a compressed answer, one piece from the network can be gigabytes.
+            headers={"accept-encoding": "identity"},
         )
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
-        options["follow_redirects"] = False
+        is_streamed = options.get("stream", False)
+        options |= {"follow_redirects": False, "stream": True}
         response = await super().send(request, **options)
         for _ in range(MAX_REDIRECTS):
             target = target_of(response)
@@ -70,18 +77,22 @@ class ProviderClient(httpx2.AsyncClient):
                 extensions=request.extensions,
             )
             response = await super().send(request, **options)
-        return await with_short_body(response) if response.is_error else response
+        if response.is_error:
+            return await with_short_body(response, MAX_ERROR_BYTES)
+        return response if is_streamed else await with_short_body(response, MAX_BODY_BYTES)
 
 
-async def with_short_body(response: httpx2.Response) -> httpx2.Response:
-    """Return an error response with the first MAX_ERROR_BYTES of its body, which contain the message."""
+async def with_short_body(response: httpx2.Response, limit: int) -> httpx2.Response:
+    """Return a response with the first `limit` bytes of its body; those of an error contain the message."""
     body = bytearray()
     try:
         async for part in response.aiter_bytes():
             body += part
-            if len(body) >= MAX_ERROR_BYTES:
+            if len(body) >= limit:
                 break
     except httpx2.TransportError as error:
+        if not response.is_error:
+            raise
         logger.warning("the body of an HTTP %s ended early: %s", response.status_code, error)
     finally:
         await response.aclose()
@@ -89,7 +100,7 @@ async def with_short_body(response: httpx2.Response) -> httpx2.Response:
     return httpx2.Response(
         response.status_code,
         headers=[pair for pair in response.headers.multi_items() if pair[0].lower() not in encoded],
-        content=bytes(body[:MAX_ERROR_BYTES]),
+        content=bytes(body[:limit]),
         request=response.request,
         extensions=response.extensions,
     )

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-MAX_LINE_BYTES = 16 * 1024 * 1024
+MAX_LINE_BYTES = 1024 * 1024
 DONE = "[DONE]"
 FIELD = re.compile(rb"[A-Za-z][\w-]*:")
 BOM = b"\xef\xbb\xbf"
@@ -34,17 +34,23 @@ class SseReader:
     """Splits bytes into the payloads of events. One per response."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = bytearray()
         self._data: list[bytes] = []
+        """The data of the current event."""
+        self._data_bytes = 0
         self._begun = False
         self.payloads = 0
         """Payloads read so far."""
 
     def feed(self, chunk: bytes) -> Iterator[str]:
         """Yield the payloads that this chunk completes."""
-        lines = (self._rest + chunk).splitlines(keepends=True)
-        # A lone CR at the end may be half of a CRLF.
-        self._rest = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
+        # A line that arrives in many pieces is split once, at its end.
+        is_complete = b"\n" in chunk or b"\r" in chunk or self._rest.endswith(b"\r")
+        self._rest += chunk
+        lines = bytes(self._rest).splitlines(keepends=True) if is_complete else []
+        if is_complete:
+            # A lone CR at the end may be half of a CRLF.
+            self._rest = bytearray(lines.pop() if not lines[-1].endswith(b"\n") else b"")
         if len(self._rest) > MAX_LINE_BYTES:
             raise NotAnEventStream(f"a line of more than {MAX_LINE_BYTES} bytes")
         for line in lines:
@@ -52,7 +58,7 @@ class SseReader:
 
     def finish(self) -> Iterator[str]:
         """Yield the last payload of a stream that lacks the closing empty line."""
-        rest, self._rest = self._rest, b""
+        rest, self._rest = bytes(self._rest), bytearray()
         yield from self._line(rest.rstrip(b"\r"))
         yield from self._line(b"")
 
@@ -62,11 +68,15 @@ class SseReader:
             line = line.removeprefix(BOM)
         if line.startswith(b"data:"):
             self._data.append(line[5:].removeprefix(b" "))
+            self._data_bytes += len(line)
+            if self._data_bytes > MAX_LINE_BYTES:
+                raise NotAnEventStream(f"an event of more than {MAX_LINE_BYTES} bytes")
         elif not line:
             if self._data:
                 # Bytes that are not UTF-8 stay as lone surrogates: the rest of a character may come in the next event.
                 payload = b"\n".join(self._data).decode("utf-8", "surrogateescape")
                 self._data.clear()
+                self._data_bytes = 0
                 if payload.strip():
                     self.payloads += 1
                     yield payload

@@ -21,7 +21,6 @@ from orchestration.gateway.served_models import OTHER_MODEL, is_requested_model
 from orchestration.gateway.sse import (
     BOM,
     DONE,
-    MAX_LINE_BYTES,
     SHOWN_CHARS,
     NotAnEventStream,
     SseReader,
@@ -35,6 +34,10 @@ logger = logging.getLogger(__name__)
 DRAIN_S = 0.1
 """How long a complete answer waits for the end of its response, so that the connection can be reused."""
 MAX_ID_CHARS = 200
+MAX_WHOLE_BYTES = 2 * 1024 * 1024
+"""Maximum size of an answer that is one JSON object."""
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+"""Maximum size of a streamed answer: each token may come with an object of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,12 +249,19 @@ async def _chunks(
     response: httpx2.Response, reader: Reader, deadline: _Deadline
 ) -> AsyncGenerator[bytes, None]:
     """Yield the bytes of a response within the time limits, then read what follows a complete answer."""
+    encoding = response.headers.get("content-encoding", "identity")
+    if encoding != "identity":
+        raise NotAnEventStream(f"a response with the content-encoding {encoding[:SHOWN_CHARS]}")
+    size = 0
     async with aclosing(response.aiter_bytes()) as chunks:
         while not reader.ended:
             async with deadline.wait():
                 chunk = await anext(chunks, None)
             if chunk is None:
                 return
+            size += len(chunk)
+            if size > MAX_ANSWER_BYTES:
+                raise NotAnEventStream(f"an answer of more than {MAX_ANSWER_BYTES} bytes")
             deadline.has_data = deadline.has_data or bool(chunk)
             yield chunk
             deadline.extend(speaking=reader.speaking)
@@ -265,7 +275,7 @@ async def _whole(
     body = bytearray(start)
     async for chunk in chunks:
         body += chunk
-        if len(body) > MAX_LINE_BYTES or start[:1] == b"<":
+        if len(body) > MAX_WHOLE_BYTES or start[:1] == b"<":
             break
     try:
         answer = parse(body.decode("utf-8", "surrogateescape"))

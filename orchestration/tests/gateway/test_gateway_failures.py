@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import logging
 import socket
 
@@ -129,6 +130,15 @@ class TestRefusals:
         assert "no credit" in failed(await ask(gateway, request(model))).message
         [served] = server.wait_served(1)
         assert served.disconnected
+
+    async def test_a_compressed_answer_is_not_read(
+        self, gateway: Gateway, server: ProviderServer, model: ModelSpec
+    ) -> None:
+        body = gzip.compress(b"data: {}\n\n" * 1_000)
+        server.queue(Answer(body=body, headers={"content-encoding": "gzip"}))
+        end = failed(await ask(gateway, request(model)))
+        assert end.code == "provider_unavailable"
+        assert server.served[-1].headers["accept-encoding"] == "identity"
 
     async def test_no_server(self, gateway: Gateway, kind: str) -> None:
         with socket.socket() as unused:

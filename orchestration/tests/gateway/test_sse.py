@@ -60,6 +60,11 @@ def test_an_endless_line_is_not_kept() -> None:
         read(*[b"data: " + b"x" * 2**20] * 17)
 
 
+def test_an_event_of_endless_lines_is_not_kept() -> None:
+    with pytest.raises(NotAnEventStream):
+        read(b"data: a\n" * 200_000)
+
+
 @pytest.mark.parametrize("payload", ["", "{", "1", "null", "[]", '"text"', "[" * 100_000, "9" * 5000])
 def test_anything_but_an_object_is_not_an_event(payload: str) -> None:
     with pytest.raises(NotAnEventStream):

@@ -125,8 +125,8 @@ class TestOfAnAccountThatHadMore:
         page = text_of(browser(alice).get(reverse("home")))
         assert page.count("row-title") == 2 * MOST
         assert f"Room {MOST + 1}<" in page, "the newest is listed"
-        assert f"at most {MOST} rooms, and no more are listed" in page
-        assert f"at most {MOST} agents, and no more are listed" in page
+        assert f"at most {MOST} rooms; no more are listed" in page
+        assert f"at most {MOST} agents; no more are listed" in page
 
     def test_so_does_the_list_of_models(self, api: Api) -> None:
         listed = api.client.get("/v1/models").json()["data"]

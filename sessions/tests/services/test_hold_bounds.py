@@ -73,7 +73,7 @@ def test_cheap_texts_before_do_not_admit_expensive_ones(
     poisoner = api_of(user)
     for _ in range(21):
         assert ask(poisoner, make_session(user, cheap), SPACES).status_code == 201
-    assert observations(user.pk) == {model.pk: Observation(0.25)}
+    assert observations(user.pk) == {model.pk: Observation(0.25, opens_in_thought=False)}
     made = budget(HALF_A_DOLLAR, "user", target_id=alice.pk)
     gate = Gate()
     openai_server.default = Answer("Yes.", head_gate=gate)
