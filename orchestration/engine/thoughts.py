@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from typing import Literal
 
 from orchestration.engine.markdown_code import CodeTracker
@@ -30,8 +32,10 @@ CLOSING_TAGS = (
 """Qwen, DeepSeek and MiniMax write `think`, Gemini `thought`, Seed-OSS `seed:think`, Magistral `[THINK]`, OpenThinker
 `begin_of_thought`, and gpt-oss its channels where a server does not read them."""
 TAGS = (*OPENING_TAGS, *CLOSING_TAGS)
-LENGTHS = sorted({len(tag) for tag in TAGS})
-LONGEST_TAG = LENGTHS[-1]
+LONGEST_TAG = max(map(len, TAGS))
+TAG = re.compile("|".join(rf"(?ai:{re.escape(tag)})" if tag[:1] == "<" else re.escape(tag) for tag in TAGS))
+SLICE_CHARS = 200
+"""Text is read in slices of this size: each closing tag without an opening one goes through the slice so far again."""
 
 SPECIAL = re.compile(r"[\n<\[]|`+|~+")
 QUOTES = frozenset("\"'“”‘’«»„‹›(")
@@ -95,7 +99,10 @@ class ThoughtSplitter:
 
     def feed(self, text: str) -> list[StreamPiece]:
         """Add text and return what is known now."""
-        return self._read(self._held + text, is_end=False)
+        pieces: list[StreamPiece] = []
+        for start in range(0, len(text), SLICE_CHARS):
+            pieces += self._read(self._held + text[start : start + SLICE_CHARS], is_end=False)
+        return compacted(pieces)
 
     def finish(self) -> list[StreamPiece]:
         """Return the rest, at the end of the stream."""
@@ -126,8 +133,10 @@ class ThoughtSplitter:
                 break
             at, mark = special.end(), special[0]
             if mark in "<[":
-                tag = tag_at(text, end)
-                if tag is None and not is_end and may_become_tag(text[end:]):
+                found = TAG.match(text, end)
+                tag = found[0] if found else None
+                is_near_end = len(text) - end < LONGEST_TAG
+                if tag is None and not is_end and is_near_end and may_become_tag(text[end:]):
                     self._held = text[end:]
                     break
                 mark = tag or mark
@@ -163,7 +172,7 @@ class ThoughtSplitter:
 
     def _take_tag_in_thought(self, tag: str, *, opens: bool, quoted: bool) -> bool:
         if opens:
-            if self._implicit and not "".join(self._thought).strip():
+            if self._implicit and all(part.isspace() for part in self._thought):
                 self._implicit = False  # the thought has its opening tag after all
                 return True
             if not (self._code.in_code or quoted):
@@ -222,17 +231,15 @@ class ThoughtSplitter:
         self._pieces.append(StreamPiece("text", text))
 
 
-def tag_at(text: str, at: int) -> str | None:
-    """Return the tag at a place of a text, as written there."""
-    for length in LENGTHS:
-        written = text[at : at + length]
-        if is_tag(written):
-            return written
-    return None
-
-
-def is_tag(written: str) -> bool:
-    return folded(written) in TAGS
+def compacted(pieces: list[StreamPiece]) -> list[StreamPiece]:
+    """Return the same stream with at most one rewind, at its beginning, and without neighbours of one kind."""
+    last = next((place for place in reversed(range(len(pieces))) if pieces[place].kind == "rewind"), -1)
+    before = [StreamPiece("reasoning", piece.text) for piece in pieces[: max(last, 0)] if piece.text]
+    ordered = [*pieces[last : last + 1], *before, *pieces[last + 1 :]] if last >= 0 else pieces
+    return [
+        StreamPiece(kind, "".join(piece.text for piece in same))
+        for kind, same in groupby(ordered, key=attrgetter("kind"))
+    ]
 
 
 def folded(tag: str) -> str:
@@ -241,7 +248,7 @@ def folded(tag: str) -> str:
 
 def may_become_tag(text: str) -> bool:
     """Return whether a text is the beginning of a tag."""
-    return len(text) < LONGEST_TAG and any(tag.startswith(folded(text)) for tag in TAGS)
+    return any(tag.startswith(folded(text)) for tag in TAGS)
 
 
 def split_thoughts(text: str) -> tuple[str, str]:

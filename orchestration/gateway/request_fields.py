@@ -110,10 +110,11 @@ NUMBERS = frozenset({"temperature", "top_p"}) | LIMITS
 NOT_TAKEN = re.compile(
     r"unsupported[ _]param|n[o']t support param|unknown|unrecogni[sz]ed|unexpected"
     r"|extra[ _](?:inputs|fields|forbidden)|cannot find field"
-    r"|not (?:a )?(?:supported|recognized|permitted) (?:by|with|for|on|in)|deprecated|use ['\"`]?max_",
+    r"|not (?:a )?(?:supported|recognized|permitted) (?:by|with|for|on|in)|deprecated|\buse ['\"`]?max_",
     re.IGNORECASE,
 )
 """Words of a refusal of a field, whatever its value."""
+NOT_SUPPORTED = re.compile(r"unsupported|n[o']t (?:currently )?support|not supported", re.IGNORECASE)
 ONE_VALUE = re.compile(
     r"unsupported[ _]value|n[o']t (?:currently )?support|not supported|only (?:the default|[\d.]+) "
     r"|must be (?:set to )?1\b",
@@ -170,6 +171,8 @@ def _effort_named(name: str, text: str, sent: Collection[str]) -> str:
     effort = next((each for each in EFFORTS if refused_key(each) in sent), "")
     if not effort:
         return name
+    if not (NOT_TAKEN.search(text) or NOT_SUPPORTED.search(text)):
+        return refused_key(effort)  # one user's choice: the others may be taken
     if name == "thinking":
         # `none` is the only effort that is sent without `output_config`.
         return refused_key(effort) if effort == "none" else name

@@ -140,6 +140,13 @@ def test_what_only_looks_like_a_thought_stays(text: str) -> None:
     assert split_thoughts(text) == (text, "")
 
 
+def test_thousands_of_tags_in_one_piece_are_few_pieces() -> None:
+    splitter = ThoughtSplitter()
+    pieces = splitter.feed("a </think>" * 5_000 + "Rent it.")
+    assert joined(pieces) == ("Rent it.", "a " * 5_000)
+    assert len(pieces) == 3
+
+
 def test_text_is_passed_on_at_once() -> None:
     splitter = ThoughtSplitter()
 
