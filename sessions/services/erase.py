@@ -30,7 +30,8 @@ def user_erase(*, user: User) -> None:
     erasure can be repeated. The ledger keeps ids and amounts, under the id of a deleted user; the logs keep
     time and action, and lose names and values. The bytes of a SQLite file need `deleted_scrub` too.
     """
-    administrator_check(user)
+    with transaction.atomic():
+        administrator_check(user)
     if Turn.objects.active().filter(user=user).exists():
         raise PantheonError(
             "turn_in_progress", "Turns of this person are still running. Wait until they have ended."

@@ -83,7 +83,8 @@ def everything() -> str:
 def test_all_of_a_person_goes_and_the_ledger_stays(alice, bob, session, openai_model) -> None:
     theirs = make_agent(bob, "ana", openai_model)
     budget_save(budget=Budget(scope="user", target_id=alice.pk, limit_pico=10**15))
-    user_suspend(user=alice, actor_id=bob.pk)
+    with transaction.atomic():
+        user_suspend(user=alice, actor_id=bob.pk)
     Invitation.objects.create(
         email=alice.email, digest="d", created_by_id=bob.pk, expires_at="2030-01-01T00:00:00Z"
     )
