@@ -54,6 +54,7 @@ def test_keys_lead_to_the_field_and_keep_what_was_written(alices: Page, session:
     expect(alices).to_have_url(re.compile(r"/search\?q=harbour$"))
     expect(field).to_have_value("harbour")
     expect(alices.locator("mark")).to_have_text("harbour")
+    alices.wait_for_load_state()  # the text is there before the script that listens to the keys
     alices.locator("main").focus()
     alices.keyboard.press("Control+k")
     expect(field).to_be_focused()
