@@ -105,6 +105,15 @@ def test_a_turn_shows_answers_models_and_costs(api: Api, alice, session, openai_
 
 
 @runs_turns
+def test_the_sessions_of_a_room_are_listed_by_their_titles(api: Api, alice, session):
+    ask(api, session, "@ana Should we rent the shop?")
+    page = text_of(browser(alice).get(url("session", session)))
+    sidebar = page[page.index('class="session-list"') :]
+    assert ">@ana Should we rent the shop?</a>" in sidebar
+    assert f"session {session.pk}" not in page
+
+
+@runs_turns
 def test_an_answer_shows_its_time_and_can_be_copied_and_retried(
     api: Api, alice, session, openai_server: OpenAIServer
 ):
