@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from asgiref.sync import SyncToAsync
 from django.core.cache import cache
+from django.db import connections
 from django.test import Client
 
 from accounts.models import User
@@ -51,6 +53,8 @@ def _quiet_process() -> Iterator[None]:
     yield
     use_dispatcher(None)
     runtime.stop()
+    # Async tests share this thread: an outage in a test between them would break the connection it has kept.
+    SyncToAsync.single_thread_executor.submit(connections.close_all).result()
     cache.clear()
 
 
