@@ -77,18 +77,22 @@ def may_ask_again(reason: FallbackReason, result: StepResult) -> bool:
     return reason != "length" and result.status == "complete"
 
 
-def reason_sentence(reason: FallbackReason, who: str, result: StepResult, setting: str) -> str:
-    """Return the reason as a sentence; `who` is the manager or the summarizer."""
+def reason_sentence(reason: str, who: str, *, error: str = "", setting: str = "") -> str:
+    """Return the reason as a sentence; an empty reason was not stored.
+
+    `who` did not answer: the manager, or a model. `error`: the message of its failed call. `setting`: what limits the
+    length of its answer.
+    """
     match reason:
+        case "length" if error:
+            return f"The {who} did not finish: {error}"
         case "length":
-            if result.error is not None:
-                return f"The {who} did not finish: {result.error.message}"
-            return f"The {who}'s answer was cut off at its output limit; raise {setting}."
+            return f"The {who}'s answer was cut off at its max output tokens{f'; raise {setting}' if setting else ''}."
         case "no_answer":
-            if result.error is not None:
-                return f"The {who} gave no answer: {result.error.message}"
-            return f"The {who} gave no answer."
+            return f"The {who} gave no answer: {error}" if error else f"The {who} gave no answer."
         case "not_json":
             return f"The {who}'s answer was not the JSON object it was asked for."
         case "refused_schema":
-            return f"The {who}'s answer was JSON that does not fit what was asked for."
+            return f"The {who}'s answer was JSON that does not match the schema."
+        case _:
+            return f"The {who} gave no usable answer."

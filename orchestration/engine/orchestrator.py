@@ -120,7 +120,8 @@ async def decide(run: Run, progress: Progress) -> RoutingDecision | None:
         cause = fallback_reason(result)
         if not may_ask_again(cause, result):
             break
-    sentence = reason_sentence(cause, "manager", result, SETTINGS[purpose])
+    error = result.error.message if result.error else ""
+    sentence = reason_sentence(cause, "manager", error=error, setting=SETTINGS[purpose])
     return fallback_decision(progress.round, keys, turn_id=spec.turn_id, cause=cause, sentence=sentence)
 
 

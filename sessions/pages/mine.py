@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts.pages.base import PageView
@@ -13,7 +18,7 @@ from accounts.throttling import HOUR_S
 from sessions.access import access_restorable
 from sessions.downloads import download
 from sessions.models import Agent, ChatSession, Room
-from sessions.selectors.deleted import list_recently_deleted
+from sessions.selectors.deleted import DeletedItems, list_recently_deleted
 from sessions.selectors.person import person_json
 from sessions.services.restore import agent_restore, room_restore, session_restore
 from web.errors import PantheonError, ValidationFailed
@@ -32,9 +37,51 @@ class AccountExportView(PageView):
         return download(request.method, person_json(self.user), "application/json", name)
 
 
+@dataclass(frozen=True, slots=True)
+class DeletedRow:
+    """A deleted item. `note`: a session's place, an agent's handle."""
+
+    name: str
+    note: str
+    deleted_at: dt.datetime | None
+    restore_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedSection:
+    title: str
+    kind: str
+    rows: Sequence[DeletedRow]
+
+
 class DeletedView(PageView):
     def get(self, request: HttpRequest) -> HttpResponse:
-        return render(request, "pages/deleted.html", {"deleted": list_recently_deleted(self.user)})
+        deleted = list_recently_deleted(self.user)
+        context = {"days": deleted.days, "sections": deleted_sections(deleted)}
+        return render(request, "pages/deleted.html", context)
+
+
+def deleted_sections(deleted: DeletedItems) -> list[DeletedSection]:
+    """Return the sections that have rows."""
+    rooms = [
+        DeletedRow(room.name, "", room.deleted_at, reverse("room-restore", args=[room.pk]))
+        for room in deleted.rooms
+    ]
+    sessions = [
+        DeletedRow(
+            session.heading,
+            place.name if (place := session.room or session.agent) else "",
+            session.deleted_at,
+            reverse("session-restore", args=[session.pk]),
+        )
+        for session in deleted.sessions
+    ]
+    agents = [
+        DeletedRow(agent.name, f"@{agent.key}", agent.deleted_at, reverse("agent-restore", args=[agent.pk]))
+        for agent in deleted.agents
+    ]
+    sections = [("Rooms", "room", rooms), ("Sessions", "session", sessions), ("Agents", "agent", agents)]
+    return [DeletedSection(title, kind, rows) for title, kind, rows in sections if rows]
 
 
 class SessionRestoreView(PageView):
@@ -44,7 +91,7 @@ class SessionRestoreView(PageView):
             session_restore(session=session)
         except ValidationFailed as error:
             return redirect_with_error(request, error)
-        messages.success(request, f"“{session.heading}” is back.")
+        messages.success(request, f"“{session.heading}” was restored.")
         return redirect("session", session.pk)
 
 
@@ -55,7 +102,7 @@ class RoomRestoreView(PageView):
             room_restore(room=room)
         except ValidationFailed as error:
             return redirect_with_error(request, error)
-        messages.success(request, f"The room “{room.name}” is back, with its sessions.")
+        messages.success(request, f"The room “{room.name}” was restored with its sessions.")
         return redirect("room", room.pk)
 
 
@@ -68,7 +115,7 @@ class AgentRestoreView(PageView):
             if error.code not in ("agent_key_taken", "validation_error"):
                 raise
             return redirect_with_error(request, error)
-        messages.success(request, f"{agent.name} (@{agent.key}) is back.")
+        messages.success(request, f"{agent.name} (@{agent.key}) was restored.")
         return redirect("agent", agent.pk)
 
 

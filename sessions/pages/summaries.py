@@ -11,6 +11,7 @@ from django.shortcuts import render
 from django.urls import reverse
 
 from accounts.pages.base import PageView
+from orchestration.engine.contracts import reason_sentence
 from orchestration.engine.summary import FIELDS
 from sessions.access import access_session
 from sessions.markdown import visible_text
@@ -24,16 +25,6 @@ TITLES = {
     "open_questions": "Open questions",
     "action_items": "Action items",
 }
-
-
-FALLBACKS: dict[str, str] = {
-    "no_answer": "The model gave no answer.",
-    "length": "The model's answer was cut off at its max output tokens.",
-    "not_json": "The model's answer was not the JSON object it was asked for.",
-    "refused_schema": "The model's answer was JSON that does not fit what was asked for.",
-    "": "The model gave no usable summary.",
-}
-"""`fallback_reason` -> a sentence; empty: the reason was not stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +58,7 @@ class SummaryPanel:
         """Why the summary is only a shortened transcript; empty if a model wrote it."""
         if self.summary is None or not self.summary.used_fallback:
             return ""
-        return FALLBACKS.get(self.summary.fallback_reason, FALLBACKS[""])
+        return reason_sentence(self.summary.fallback_reason, "model")
 
 
 class SessionSummaryView(PageView):

@@ -28,9 +28,6 @@ class DeletedItems:
     days: int
     """How long after its deletion an item can be restored."""
 
-    def __bool__(self) -> bool:
-        return bool(self.sessions or self.rooms or self.agents)
-
 
 def retention_start() -> dt.datetime:
     """Return the start of the retention period; the purge erases everything deleted before."""

@@ -36,7 +36,7 @@ from web.api.shapes import (
 
 WHY_FALLBACK = (
     "Why the manager's or summarizer's answer could not be used: `no_answer`; `length`, cut off at the output limit; "
-    "`not_json`; `refused_schema`, JSON that does not fit what was asked for. Null: it was used."
+    "`not_json`; `refused_schema`, JSON that does not match the schema. Null: it was used."
 )
 
 

@@ -60,7 +60,7 @@ async def test_an_unusable_decision_is_asked_for_once_more() -> None:
         (
             ask(zoe="x"),
             "refused_schema",
-            "The manager's answer was JSON that does not fit what was asked for.",
+            "The manager's answer was JSON that does not match the schema.",
         ),
         (
             [ReasoningDelta("Hm."), Completed(USAGE, "length")],
@@ -70,7 +70,7 @@ async def test_an_unusable_decision_is_asked_for_once_more() -> None:
         (
             [TextDelta('{"action": "ro'), Completed(USAGE, "length")],
             "length",
-            "The manager's answer was cut off at its output limit; raise PANTHEON_MANAGER_MAX_TOKENS.",
+            "The manager's answer was cut off at its max output tokens; raise PANTHEON_MANAGER_MAX_TOKENS.",
         ),
     ],
 )

@@ -111,7 +111,7 @@ def test_a_deletion_is_undone(alices: Page, alice: User) -> None:
     expect(told).to_contain_text("The room “Harbour board” was deleted.")
     assert not Room.objects.alive().exists()
     told.get_by_role("button", name="Undo").click()
-    expect(alices.get_by_text("The room “Harbour board” is back, with its sessions.")).to_be_visible()
+    expect(alices.get_by_text("The room “Harbour board” was restored with its sessions.")).to_be_visible()
     assert Room.objects.alive().get() == room
 
     alices.goto("/")
@@ -120,8 +120,8 @@ def test_a_deletion_is_undone(alices: Page, alice: User) -> None:
     alices.get_by_role("button", name="Delete this agent").click()
     alices.goto("/")
     alices.get_by_role("link", name="Recently deleted").click()
-    alices.get_by_role("button", name="Restore Ana").click()
-    expect(alices.get_by_text("Ana (@ana) is back.")).to_be_visible()
+    alices.get_by_role("button", name="Restore agent Ana").click()
+    expect(alices.get_by_text("Ana (@ana) was restored.")).to_be_visible()
 
 
 def test_staff_make_a_link_for_a_new_password(

@@ -142,3 +142,15 @@ def test_what_does_not_exist_is_a_page_that_says_so(alice, path):
     response = browser(alice).get(path)
     assert response.status_code == 404
     assert "Not found" in text_of(response)
+
+
+def test_deleted_items_are_listed_by_kind_with_a_way_back(alice):
+    client = browser(alice)
+    assert "Nothing deleted in the last 7 days." in text_of(client.get(reverse("deleted")))
+    room = make_room(alice, make_agent(alice, "ana", name="Ana"), name="Harbour board")
+    client.post(reverse("room-delete", args=[room.pk]))
+    client.post(reverse("agent-delete", args=[alice.agents.get().pk]))
+    page = text_of(client.get(reverse("deleted")))
+    assert 'aria-label="Restore room Harbour board"' in page
+    assert 'aria-label="Restore agent Ana"' in page
+    assert "Sessions</h2>" not in page

@@ -102,7 +102,7 @@ def test_hostile_text_is_harmless(alice, session):
 
 def test_a_fallback_says_so(alice, session):
     summary = add_summary(session, used_fallback=True)
-    assert "Summary failed: The model gave no usable summary." in panel(browser(alice), session)
+    assert "Summary failed: The model gave no usable answer." in panel(browser(alice), session)
     Summary.objects.filter(pk=summary.pk).update(fallback_reason="not_json")
     assert "answer was not the JSON object" in panel(browser(alice), session)
 

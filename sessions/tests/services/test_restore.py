@@ -46,7 +46,7 @@ def test_a_session_comes_back(alice) -> None:
     assert list_recently_deleted(alice).sessions == [session]
     session_restore(session=session)
     assert alive(ChatSession) == {session}
-    assert not list_recently_deleted(alice)
+    assert not list_recently_deleted(alice).sessions
     session_restore(session=session)  # a second click
     assert alive(ChatSession) == {session}
     direct = make_session(alice, make_agent(alice, "ana"))
@@ -130,7 +130,7 @@ def test_a_deletion_is_undone_from_the_page_that_reports_it(alice, bob, kind) ->
     assert f'action="{undo}"' in page
     assert browser(bob).post(undo).status_code == 404
     assert row not in type(row).objects.alive()
-    assert "back" in text_of(client.post(undo, follow=True))
+    assert "was restored" in text_of(client.post(undo, follow=True))
     assert row in type(row).objects.alive()
     assert f'action="{undo}"' not in text_of(client.get(reverse("home")))
 
