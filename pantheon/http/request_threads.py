@@ -28,6 +28,9 @@ WAIT_S = 10.0
 
 RETRY_AFTER_S = 5
 
+MOST_WAITING = 100
+"""How many requests of a user wait at most: each has its body in memory."""
+
 THREADS = "pantheon.threads"
 """Key of an ASGI scope: the `RequestThreads` of the request."""
 
@@ -48,19 +51,24 @@ class RequestThreads(Executor):
         self._place: Place | None = None
 
     async def begin(self, user_id: uuid.UUID) -> None:
-        """Wait for a place of the user, without a thread, and hold it. Raises `rate_limited` after `wait_s`."""
+        """Wait for a place of the user, without a thread, and hold it.
+
+        Raises RateLimited after `wait_s`, and at once if too many wait already.
+        """
         if not self._places.per_user:
             return
+        if self._places.waiting(user_id) >= MOST_WAITING:
+            raise too_many_requests()
         place = self._places.take(user_id)
         try:
             if not place.granted.done():
                 async with asyncio.timeout(self._wait_s):
                     await asyncio.wrap_future(place.granted)
         except TimeoutError:
-            if place.granted.cancel():
-                raise RateLimited("Too many of your requests are in progress.", RETRY_AFTER_S) from None
+            if self._places.withdraw(place):
+                raise too_many_requests() from None
         except asyncio.CancelledError:
-            if not place.granted.cancel():
+            if not self._places.withdraw(place):
                 self._places.give_back(place)
             raise
         self._user_id, self._place = user_id, place
@@ -103,6 +111,10 @@ class RequestThreads(Executor):
 
         place.granted.add_done_callback(start)
         return result
+
+
+def too_many_requests() -> RateLimited:
+    return RateLimited("Too many of your requests are in progress.", RETRY_AFTER_S)
 
 
 class SharedThreads:

@@ -52,6 +52,22 @@ class UserPlaces:
         _announce(granted)
         return place
 
+    def waiting(self, user_id: uuid.UUID) -> int:
+        """Return how many new requests of a user wait for a place."""
+        with self._lock:
+            queues = self._users.get(user_id)
+            return len(queues.new) if queues is not None else 0
+
+    def withdraw(self, place: Place) -> bool:
+        """Stop waiting for a place; False if it was granted meanwhile."""
+        if not place.granted.cancel():
+            return False
+        with self._lock:
+            queues = self._users.get(place.user_id)
+            if queues is not None and place in queues.new:
+                queues.new.remove(place)
+        return True
+
     def share(self, place: Place) -> None:
         """Add a holder to a place that is held."""
         with self._lock:

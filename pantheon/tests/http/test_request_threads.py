@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from pantheon.http.inline_middleware import InlineHandler
-from pantheon.http.request_threads import RequestThreads, SharedThreads
+from pantheon.http.request_threads import MOST_WAITING, RequestThreads, SharedThreads
 from pantheon.http.user_places import UserPlaces
 from pantheon.tests.support.asgi import asgi_get
 from web.errors import RateLimited
@@ -63,6 +63,23 @@ async def test_a_request_that_is_cancelled_while_it_waits_leaves_the_queue(pool)
     await asyncio.sleep(0)
     waiting.cancel()
     await asyncio.wait({waiting})
+    places.give_back(taken)
+    await RequestThreads(pool, places, 30).begin(USER_ID)
+
+
+async def test_a_user_has_a_limited_number_of_waiting_requests(pool) -> None:
+    """Their bodies are in memory."""
+    places = UserPlaces(1)
+    taken = places.take(USER_ID)
+    waiting = [
+        asyncio.ensure_future(RequestThreads(pool, places, 30).begin(USER_ID)) for _ in range(MOST_WAITING)
+    ]
+    await asyncio.sleep(0)
+    with pytest.raises(RateLimited):
+        await RequestThreads(pool, places, 30).begin(USER_ID)
+    for request in waiting:
+        request.cancel()
+    await asyncio.wait(waiting)
     places.give_back(taken)
     await RequestThreads(pool, places, 30).begin(USER_ID)
 

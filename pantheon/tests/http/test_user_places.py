@@ -46,10 +46,13 @@ def test_a_place_is_free_after_its_last_holder() -> None:
 def test_who_has_left_gets_no_place() -> None:
     places = UserPlaces(1)
     running, left, waiting = (places.take(ALICE) for _ in range(3))
-    assert left.granted.cancel()
+    assert places.waiting(ALICE) == 2
+    assert places.withdraw(left)
+    assert places.waiting(ALICE) == 1
     places.give_back(running)
     assert waiting.granted.done()
-    assert not waiting.granted.cancel()
+    assert not places.withdraw(waiting)
+    assert places.waiting(ALICE) == places.waiting(BOB) == 0
 
 
 def test_nothing_is_kept_of_users_without_requests() -> None:
