@@ -54,6 +54,13 @@ class PersonChangeForm(UserChangeForm):
 
 
 class PersonPasswordForm(AdminPasswordChangeForm):
+    """Sets a password. It cannot be disabled here: without one, nobody can sign in, not even to undo this."""
+
+    def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
+        super().__init__(user, *args, **kwargs)
+        self.fields.pop("usable_password", None)
+        self.fields["password1"].required = self.fields["password2"].required = True
+
     def save(self, commit: bool = True) -> User:
         user: User = super().save(commit)
         account_change_mail(user=user, address=user.email, what="the password")

@@ -1,7 +1,7 @@
 """Writes on passwords: change one's own, and reset a forgotten one with a one-time link.
 
-Links use Django's signed token, which expires after PASSWORD_RESET_TIMEOUT, when the password changes, or at the next
-sign-in.
+Links use Django's signed token, which expires after PASSWORD_RESET_TIMEOUT, when the password or the email address
+changes, at the next sign-in, or when the account is suspended.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import time
 import uuid
 
 from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.password_validation import validate_password
-from django.contrib.auth.tokens import default_token_generator
+from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.template.loader import render_to_string
@@ -33,6 +34,18 @@ VALID_FOR = dt.timedelta(seconds=settings.PASSWORD_RESET_TIMEOUT)
 
 LINKS_PER_HOUR = 3
 """Valid reset links mailed per email address on request; each browser known to the account may request as many more."""
+
+
+class LinkSecrets(PasswordResetTokenGenerator):
+    """Secrets of reset links. Those from before a suspension stay invalid after a reactivation."""
+
+    def _make_hash_value(self, user: AbstractBaseUser, timestamp: int) -> str:
+        value: str = super()._make_hash_value(user, timestamp)  # type: ignore[arg-type]
+        signed_out_at = getattr(user, "signed_out_at", None)
+        return f"{value}{signed_out_at.timestamp()}" if signed_out_at else value
+
+
+link_secrets = LinkSecrets()
 
 
 def password_change(*, user: User, password: str, delete_tokens: bool = False) -> User:
@@ -128,7 +141,7 @@ def mail_out(user_id: uuid.UUID, address: str, subject: str, text: str) -> bool:
 def password_link_user(user_id: str, secret: str) -> User:
     """Return the user of a reset link. Raises NotFound if the link does not work."""
     user = User.objects.filter(pk=parse_id(user_id), is_active=True).first()
-    if user is None or not default_token_generator.check_token(user, secret):
+    if user is None or not link_secrets.check_token(user, secret):
         raise link_not_found()
     return user
 
@@ -162,7 +175,7 @@ def password_set(user: User, password: str) -> User:
 
 
 def link_path(user: User) -> str:
-    return reverse("reset-password", args=[user.pk, default_token_generator.make_token(user)])
+    return reverse("reset-password", args=[user.pk, link_secrets.make_token(user)])
 
 
 def link_not_found() -> NotFound:

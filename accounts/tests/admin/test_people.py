@@ -57,6 +57,22 @@ def test_the_password_is_changed_and_never_shown():
     assert ada.check_password(PASSWORD)
 
 
+def test_a_password_is_replaced_and_not_disabled():
+    """Without a password nobody could sign in, not even the only superuser to undo it."""
+    client = superuser()
+    root = User.objects.get(is_superuser=True)
+    root.set_password(PASSWORD)
+    root.save()
+    client.force_login(root)
+    url = page(User, "change", root.pk).replace("change/", "password/")
+    assert 'name="usable_password"' not in client.get(url).content.decode()
+    for form in ({"usable_password": "false"}, {"set-password-unusable": "1", "usable_password": "false"}):
+        response = client.post(url, {"password1": "", "password2": "", **form})
+        assert "This field is required." in response.content.decode()
+    root.refresh_from_db()
+    assert root.has_usable_password()
+
+
 def test_suspend_and_reactivate():
     ada = User.objects.create_user("ada@example.org", name="Ada")
     client = superuser()

@@ -26,6 +26,7 @@ from accounts.services.passwords import (
     password_link,
     password_reset,
 )
+from accounts.services.people import user_reactivate, user_suspend
 from accounts.tests.support.admin_site import signed_in, static_files_as_they_are
 from accounts.tests.support.at_once import at_once
 from accounts.tests.support.clients import BASE, PASSWORD
@@ -95,6 +96,19 @@ def test_a_link_that_does_not_work(client: Client, alice: User, bob: User, monke
     assert client.get(link).status_code == 200
     User.objects.filter(pk=alice.pk).update(is_active=False)
     assert client.get(link).status_code == 404
+
+
+def test_a_link_from_before_a_suspension_does_not_work_after_a_reactivation(
+    client: Client, alice: User
+) -> None:
+    link = link_for(alice)
+    assert client.get(link).status_code == 200
+    for write in (user_suspend, user_reactivate):
+        with transaction.atomic():
+            write(user=alice, actor_id=None)
+    assert client.get(link).status_code == client.post(link, PASSWORDS).status_code == 404
+    alice.refresh_from_db()
+    assert client.get(link_for(alice)).status_code == 200
 
 
 def test_a_change_does_not_undo_a_reset(alice: User) -> None:
