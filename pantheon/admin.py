@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,13 +11,16 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.apps import AdminConfig
 from django.contrib.auth import REDIRECT_FIELD_NAME
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
 from web.error_rendering import error_page
 from web.errors import PantheonError
+
+CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+"""Without tab and line ends, which a pasted search may contain."""
 
 Page = dict[str, Any]
 """An entry of the index as Django's templates expect it: `name`, `object_name`, `admin_url`, `add_url`, ..."""
@@ -72,10 +76,15 @@ class PantheonAdminSite(admin.AdminSite):
     enable_nav_sidebar = True
 
     def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:
-        """Show what a service refuses as a page with its sentence; the view's transaction has been rolled back."""
+        """Show what a service refuses as a page with its sentence; the view's transaction has been rolled back.
+
+        Refuses addresses with control characters.
+        """
 
         @functools.wraps(view)
         def shown(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            if has_control_characters(request):
+                raise BadRequest("The address contains a control character.")
             try:
                 return view(request, *args, **kwargs)
             except PantheonError as error:
@@ -119,6 +128,15 @@ class PantheonAdminSite(admin.AdminSite):
             for title, pages in groups
             if pages
         ]
+
+
+def has_control_characters(request: HttpRequest) -> bool:
+    """Return whether path or query contain a character that nobody types.
+
+    Django's filters pass what they get to the database, and PostgreSQL rejects NUL.
+    """
+    query = (text for name, values in request.GET.lists() for text in (name, *values))
+    return any(CONTROL_CHARACTER.search(text) for text in (request.path, *query))
 
 
 def page_of(part: str | ReportPage, tables: dict[str, Page], request: HttpRequest) -> Page | None:

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
 from accounts.services.audit import audit_record, values_of
+from web.admin.selects import require_ids
 
 if TYPE_CHECKING:
     _Base = admin.ModelAdmin
@@ -50,5 +51,6 @@ class AuditedAdmin(_Base):
         """Run an action on many rows in one transaction, which showing the list does not need."""
         if request.method != "POST":
             return super().changelist_view(request, extra_context)
+        require_ids(request, self.model)
         with transaction.atomic():
             return super().changelist_view(request, extra_context)

@@ -25,7 +25,7 @@ from accounts.services.invitations import (
 )
 from web.addresses import instance_url, sends_mail
 from web.admin.readonly import HiddenFieldsAdmin
-from web.admin.selects import IdSelectAdmin
+from web.admin.selects import IdSelectAdmin, require_ids
 from web.error_rendering import error_page
 from web.errors import ValidationFailed
 
@@ -125,6 +125,12 @@ class InvitationAdmin(IdSelectAdmin, HiddenFieldsAdmin):
         response = render(request, "admin/accounts/invitation_link.html", context)
         add_never_cache_headers(response)
         return response
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        require_ids(request, self.model)
+        return super().changelist_view(request, extra_context)
 
     @admin.action(description="Revoke: the links stop working", permissions=["revoke"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[Invitation]) -> None:

@@ -1,4 +1,4 @@
-"""Autocomplete fields of the administration."""
+"""Rows that staff select in the administration: autocomplete fields, and the rows of an action."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.widgets import AutocompleteSelect
-from django.db.models import ForeignKey
+from django.core.exceptions import BadRequest, ValidationError
+from django.db.models import ForeignKey, Model
 from django.http import HttpRequest
 
 if TYPE_CHECKING:
@@ -33,6 +35,17 @@ class IdSelectAdmin(_Base):
         if db_field.name in self.get_autocomplete_fields(request):
             options["widget"] = IdSelect(db_field, self.admin_site)
         return super().formfield_for_foreignkey(db_field, request, **options)
+
+
+def require_ids(request: HttpRequest, model: type[Model]) -> None:
+    """Raise BadRequest if an action is posted for rows whose ids cannot exist: Django would raise on them."""
+    key = model._meta.pk
+    assert key is not None
+    try:
+        for text in request.POST.getlist(ACTION_CHECKBOX_NAME):
+            key.clean(text, None)
+    except ValidationError as error:
+        raise BadRequest("A selected row has no valid id.") from error
 
 
 def is_id(text: object) -> bool:
