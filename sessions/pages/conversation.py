@@ -72,6 +72,7 @@ class SessionPage(PageView):
             "reading_older": bool(version) or before is not None,
             "staff_read": settings.PANTHEON_STAFF_READ_MESSAGES,
             "last_index": turns[-1].turn.index if turns else 0,
+            "columns": turns[-1].columns if turns else 0,
             "sessions": beside.shown,
             "more_sessions": beside.more,
             "prefill": STARTER_QUESTION if "starter" in request.GET and not turns else "",

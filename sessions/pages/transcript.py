@@ -68,6 +68,11 @@ class TranscriptTurn:
         return [answer for round in self.rounds for row in round.rows for answer in row]
 
     @property
+    def columns(self) -> int:
+        """The most answers that stand side by side; the panels give way to that many."""
+        return max((len(row) for round in self.rounds for row in round.rows), default=0)
+
+    @property
     def steps_open(self) -> bool:
         """Whether the steps are expanded: they are folded below a complete synthesis."""
         return self.synthesis is None or self.synthesis.state != Message.Status.COMPLETE

@@ -1,6 +1,7 @@
 // @ts-check
 // Answers that have no room side by side become tabs: the container queries in static/css/lanes.css say when, this
-// keeps the tabs as their lanes are. Without it lanes stack.
+// keeps the tabs as their lanes are.
+import { giveWay } from "./panels.js";
 
 const STATE_TEXT = {
   waiting: "waiting",
@@ -11,7 +12,6 @@ const STATE_TEXT = {
   failed: "failed",
   cancelled: "stopped",
 };
-const MANY = 4; // never side by side
 
 const stripSizes = new ResizeObserver((entries) => {
   for (const { target } of entries) if (target.isConnected) setRoles(target.parentElement);
@@ -86,7 +86,8 @@ function update(row) {
     return;
   }
   const strip = stripOf(row) ?? addStrip(row);
-  row.dataset.lanes = Math.min(lanes.length, MANY);
+  row.dataset.lanes = String(lanes.length);
+  if (row.closest("[data-turn]")?.matches(":last-child")) giveWay(lanes.length);
   const chosen = chosenOf(row, lanes);
   const tabs = lanes.map((lane) => tabOf(lane, strip));
   tabs.forEach((tab, place) => {

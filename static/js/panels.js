@@ -1,5 +1,8 @@
-// Side panels of the workspace that a narrow window hides: opened by their button, closed by Escape, Back, a click
-// outside or a link in them that leads into the conversation, which they cover.
+// The side panels of the workspace. Where they stand beside the conversation, each is closed and opened by its button,
+// which this browser keeps. Where they would cover it, they are opened by their button and closed by Escape, Back, a
+// click outside or a link in them that leads into the conversation. static/css/panels.css says where is which.
+
+const MOST_COLUMNS = 5; // more stand as five do
 
 export function startPanels() {
   const openers = [...document.querySelectorAll("[data-panel-open]")];
@@ -21,19 +24,28 @@ export function startPanels() {
   }
 
   for (const opener of openers) {
+    const panel = panelOf(opener);
     opener.addEventListener("click", () => {
-      const open = !panelOf(opener).hasAttribute("data-open");
+      if (!covers(panel)) {
+        dock(panel);
+        panel.querySelector("[data-panel-close]").focus();
+        return;
+      }
+      const open = !panel.hasAttribute("data-open");
       closeAll({ refocus: false });
       set(opener, open);
       if (open) enter();
       else leave();
     });
-    panelOf(opener)
-      .querySelector("[data-panel-close]")
-      .addEventListener("click", () => {
-        closeAll({ refocus: true });
-        leave();
-      });
+    panel.querySelector("[data-panel-close]").addEventListener("click", () => {
+      if (!covers(panel)) {
+        keep(panel, "closed");
+        opener.focus();
+        return;
+      }
+      closeAll({ refocus: true });
+      leave();
+    });
   }
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
@@ -52,6 +64,34 @@ export function startPanels() {
     else leave();
   });
   stay(); // the page was loaded again, with its panels closed
+}
+
+/** Make room for answers that stand side by side: the panels give way where the columns would be too narrow. */
+export function giveWay(columns) {
+  const { dataset } = document.querySelector("[data-workspace]");
+  const wide = Math.min(columns, MOST_COLUMNS);
+  if (wide > Number(dataset.columns ?? 1)) dataset.columns = String(wide);
+}
+
+/** Return whether a panel is shown over the conversation, not beside it. */
+function covers(panel) {
+  return getComputedStyle(panel).position === "fixed";
+}
+
+/** Show a panel beside the conversation; one that gives way to answers only if it is told to stay. */
+function dock(panel) {
+  keep(panel, null);
+  if (getComputedStyle(panel).display === "none") keep(panel, "open");
+}
+
+/** Keep in this browser that a panel is `open` or `closed`; null: open, unless answers need its place. */
+function keep(panel, state) {
+  const { panel: name } = panel.dataset;
+  const place = `${name}Panel`;
+  if (state) document.documentElement.dataset[place] = state;
+  else delete document.documentElement.dataset[place];
+  if (state) localStorage.setItem(`pantheon-panel-${name}`, state);
+  else localStorage.removeItem(`pantheon-panel-${name}`);
 }
 
 /** Give Back an entry of its own, so that it closes the panel and leaves the page where it is. */

@@ -1,4 +1,4 @@
-"""Lanes of parallel answers: side by side if there is room, else as tabs."""
+"""Lanes of parallel answers: in columns of at least 360 px, and as tabs on a phone."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from accounts.models import User
 from orchestration.models import LlmModel
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
 from sessions.models import ChatSession
+from sessions.tests.browser.looking import PHONE
 from sessions.tests.browser.steps import ended, lane, open_session, send, text_of_lane, turn
 from sessions.tests.factories import make_agent, make_room, make_session
 from sessions.tests.support.councils import says
@@ -16,6 +17,8 @@ from sessions.tests.support.councils import says
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
 
 KEYS = ("ana", "bob", "cy", "dan")
+MANY = (*KEYS, "eve")
+LEAST_PX = 360
 
 
 @pytest.fixture
@@ -32,6 +35,24 @@ def gates(openai_server: OpenAIServer) -> dict[str, Gate]:
     return gates
 
 
+@pytest.fixture
+def phone(alices: Page) -> Page:
+    alices.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    return alices
+
+
+def columns(page: Page) -> list[int]:
+    """Return how many lanes of the newest turn stand in each row. Fails if one is narrower than it should be."""
+    boxes = (
+        turn(page)
+        .locator(".lane:visible")
+        .evaluate_all("lanes => lanes.map((lane) => lane.getBoundingClientRect())")
+    )
+    assert all(round(box["width"]) >= LEAST_PX for box in boxes), boxes
+    tops = [box["y"] for box in boxes]
+    return [tops.count(top) for top in sorted(set(tops))]
+
+
 def tabs(page: Page) -> Locator:
     return turn(page).get_by_role("tab")
 
@@ -40,44 +61,44 @@ def tab(page: Page, name: str) -> Locator:
     return tabs(page).filter(has_text=name)
 
 
-def test_four_lanes_are_tabs_that_show_their_states(
-    alices: Page, session: ChatSession, gates: dict[str, Gate]
+def test_on_a_phone_lanes_are_tabs_that_show_their_states(
+    phone: Page, session: ChatSession, gates: dict[str, Gate]
 ) -> None:
-    open_session(alices, session)
-    send(alices, "@all what now?")
-    expect(tabs(alices)).to_have_text([f"{key.title()} answering" for key in KEYS])
-    expect(tab(alices, "Ana")).to_have_attribute("aria-selected", "true")
-    expect(lane(alices, "bob")).to_be_hidden()
-    tab(alices, "Bob").click()
-    expect(text_of_lane(alices, "bob")).to_be_visible()
-    expect(lane(alices, "ana")).to_be_hidden()
-    expect(turn(alices).get_by_role("tabpanel", name="Bob answering")).to_be_visible()
+    open_session(phone, session)
+    send(phone, "@all what now?")
+    expect(tabs(phone)).to_have_text([f"{key.title()} answering" for key in KEYS])
+    expect(tab(phone, "Ana")).to_have_attribute("aria-selected", "true")
+    expect(lane(phone, "bob")).to_be_hidden()
+    tab(phone, "Bob").click()
+    expect(text_of_lane(phone, "bob")).to_be_visible()
+    expect(lane(phone, "ana")).to_be_hidden()
+    expect(turn(phone).get_by_role("tabpanel", name="Bob answering")).to_be_visible()
 
-    before = tab(alices, "Bob").bounding_box()
+    before = tab(phone, "Bob").bounding_box()
     gates["ana"].open()
-    expect(tab(alices, "Ana")).to_have_text("Ana complete")
-    expect(tab(alices, "Bob")).to_have_text("Bob answering")
-    assert tab(alices, "Bob").bounding_box() == before, "nothing moves"
+    expect(tab(phone, "Ana")).to_have_text("Ana complete")
+    expect(tab(phone, "Bob")).to_have_text("Bob answering")
+    assert tab(phone, "Bob").bounding_box() == before, "nothing moves"
     for gate in gates.values():
         gate.open()
-    ended(alices)
-    expect(tabs(alices)).to_have_text([f"{key.title()} complete" for key in KEYS])
-    expect(tab(alices, "Bob")).to_have_attribute("aria-selected", "true")
-    expect(lane(alices, "bob").get_by_role("button", name="Copy the answer of Bob")).to_be_visible()
+    ended(phone)
+    expect(tabs(phone)).to_have_text([f"{key.title()} complete" for key in KEYS])
+    expect(tab(phone, "Bob")).to_have_attribute("aria-selected", "true")
+    expect(lane(phone, "bob").get_by_role("button", name="Copy the answer of Bob")).to_be_visible()
 
-    alices.reload()
-    expect(tab(alices, "Ana")).to_have_attribute("aria-selected", "true")
-    expect(tabs(alices)).to_have_text([f"{key.title()} complete" for key in KEYS])
-    expect(lane(alices, "bob")).to_be_hidden()
-    tab(alices, "Dan").click()
-    expect(text_of_lane(alices, "dan").locator("strong")).to_have_text("done")
+    phone.reload()
+    expect(tab(phone, "Ana")).to_have_attribute("aria-selected", "true")
+    expect(tabs(phone)).to_have_text([f"{key.title()} complete" for key in KEYS])
+    expect(lane(phone, "bob")).to_be_hidden()
+    tab(phone, "Dan").click()
+    expect(text_of_lane(phone, "dan").locator("strong")).to_have_text("done")
 
 
-def test_tabs_are_chosen_by_keyboard(alices: Page, session: ChatSession, gates: dict[str, Gate]) -> None:
-    open_session(alices, session)
-    send(alices, "@all what now?")
-    expect(tabs(alices)).to_have_text([f"{key.title()} answering" for key in KEYS])
-    tab(alices, "Ana").focus()
+def test_tabs_are_chosen_by_keyboard(phone: Page, session: ChatSession, gates: dict[str, Gate]) -> None:
+    open_session(phone, session)
+    send(phone, "@all what now?")
+    expect(tabs(phone)).to_have_text([f"{key.title()} answering" for key in KEYS])
+    tab(phone, "Ana").focus()
     for key, chosen in (
         ("ArrowRight", "Bob"),
         ("ArrowLeft", "Ana"),
@@ -87,60 +108,58 @@ def test_tabs_are_chosen_by_keyboard(alices: Page, session: ChatSession, gates: 
         ("Home", "Ana"),
         ("ArrowRight", "Bob"),
     ):
-        alices.keyboard.press(key)
-        expect(tab(alices, chosen)).to_be_focused()
-        expect(tab(alices, chosen)).to_have_attribute("aria-selected", "true")
-        expect(lane(alices, chosen.lower())).to_be_visible()
-    expect(turn(alices).locator('[role="tab"][tabindex="0"]')).to_have_count(1)
-    alices.keyboard.press("Tab")
-    expect(lane(alices, "bob")).to_be_focused()
-    tab(alices, "Bob").focus()
+        phone.keyboard.press(key)
+        expect(tab(phone, chosen)).to_be_focused()
+        expect(tab(phone, chosen)).to_have_attribute("aria-selected", "true")
+        expect(lane(phone, chosen.lower())).to_be_visible()
+    expect(turn(phone).locator('[role="tab"][tabindex="0"]')).to_have_count(1)
+    phone.keyboard.press("Tab")
+    expect(lane(phone, "bob")).to_be_focused()
+    tab(phone, "Bob").focus()
     for gate in gates.values():
         gate.open()
-    ended(alices)
-    expect(tab(alices, "Bob")).to_be_focused()
+    ended(phone)
+    expect(tab(phone, "Bob")).to_be_focused()
 
 
 def test_the_chosen_tab_stays_where_the_stored_turn_takes_its_place(
-    alices: Page, session: ChatSession, openai_server: OpenAIServer
+    phone: Page, session: ChatSession, openai_server: OpenAIServer
 ) -> None:
     gate = Gate()
     openai_server.when(says("ana"), Answer(status=500), Answer("Here again."))
     openai_server.when(says("bob"), Answer(("I am ", "well."), at={1: Hold(gate)}))
     for key in ("cy", "dan"):
         openai_server.when(says(key), Answer(f"I am {key}."))
-    open_session(alices, session)
-    send(alices, "@all what now?")
-    expect(tab(alices, "Ana")).to_have_text("Ana failed")
-    expect(tab(alices, "Dan")).to_have_text("Dan complete")
-    tab(alices, "Dan").click()
-    expect(tab(alices, "Bob")).to_have_text("Bob answering")
+    open_session(phone, session)
+    send(phone, "@all what now?")
+    expect(tab(phone, "Ana")).to_have_text("Ana failed")
+    expect(tab(phone, "Dan")).to_have_text("Dan complete")
+    tab(phone, "Dan").click()
+    expect(tab(phone, "Bob")).to_have_text("Bob answering")
     gate.open()
-    ended(alices)  # a lane has failed: the whole turn is swapped
-    expect(tab(alices, "Dan")).to_be_focused()
-    expect(text_of_lane(alices, "dan")).to_be_visible()
-    turn(alices).locator("[data-turn-foot]").get_by_role("button", name="Try again").click()
-    expect(turn(alices)).to_contain_text("version 2/2")
-    ended(alices)
-    expect(tab(alices, "Ana")).to_have_text("Ana complete")
-    expect(tab(alices, "Dan")).to_have_attribute("aria-selected", "true")
-    turn(alices).get_by_role("link", name="Earlier version").click()
-    expect(tab(alices, "Ana")).to_have_text("Ana failed")
-    expect(text_of_lane(alices, "dan")).to_be_visible()
+    ended(phone)  # a lane has failed: the whole turn is swapped
+    expect(tab(phone, "Dan")).to_be_focused()
+    expect(text_of_lane(phone, "dan")).to_be_visible()
+    turn(phone).locator("[data-turn-foot]").get_by_role("button", name="Try again").click()
+    expect(turn(phone)).to_contain_text("version 2/2")
+    ended(phone)
+    expect(tab(phone, "Ana")).to_have_text("Ana complete")
+    expect(tab(phone, "Dan")).to_have_attribute("aria-selected", "true")
+    turn(phone).get_by_role("link", name="Earlier version").click()
+    expect(tab(phone, "Ana")).to_have_text("Ana failed")
+    expect(text_of_lane(phone, "dan")).to_be_visible()
 
 
-def test_a_stopped_lane_says_so_in_its_tab(
-    alices: Page, session: ChatSession, gates: dict[str, Gate]
-) -> None:
-    open_session(alices, session)
-    send(alices, "@all what now?")
-    expect(tabs(alices)).to_have_text([f"{key.title()} answering" for key in KEYS])
-    alices.get_by_role("button", name="Stop").click()
-    ended(alices)
-    expect(tabs(alices)).to_have_text([f"{key.title()} stopped" for key in KEYS])
+def test_a_stopped_lane_says_so_in_its_tab(phone: Page, session: ChatSession, gates: dict[str, Gate]) -> None:
+    open_session(phone, session)
+    send(phone, "@all what now?")
+    expect(tabs(phone)).to_have_text([f"{key.title()} answering" for key in KEYS])
+    phone.get_by_role("button", name="Stop").click()
+    ended(phone)
+    expect(tabs(phone)).to_have_text([f"{key.title()} stopped" for key in KEYS])
 
 
-def test_two_lanes_are_tabs_on_a_phone_alone(
+def test_lanes_become_tabs_in_a_narrow_window(
     alices: Page, session: ChatSession, gates: dict[str, Gate]
 ) -> None:
     open_session(alices, session)
@@ -171,44 +190,103 @@ def test_two_lanes_are_tabs_on_a_phone_alone(
 
 
 def test_a_longer_lane_is_read_from_its_top(
-    alices: Page, session: ChatSession, openai_server: OpenAIServer
+    phone: Page, session: ChatSession, openai_server: OpenAIServer
 ) -> None:
     for key in KEYS:
         openai_server.when(says(key), Answer("Short." if key == "ana" else "A paragraph.\n\n" * 60))
-    open_session(alices, session)
-    send(alices, "@all what now?")
-    ended(alices)
-    tab(alices, "Bob").click()
+    open_session(phone, session)
+    send(phone, "@all what now?")
+    ended(phone)
+    tab(phone, "Bob").click()
     # Two frames later whatever follows the end has done so.
-    alices.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    expect(lane(alices, "bob").get_by_role("heading", name="Bob")).to_be_in_viewport()
-    tab(alices, "Ana").click()
-    expect(turn(alices).locator(".receipt")).to_be_in_viewport()
+    phone.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    expect(lane(phone, "bob").get_by_role("heading", name="Bob")).to_be_in_viewport()
+    tab(phone, "Ana").click()
+    expect(turn(phone).locator(".receipt")).to_be_in_viewport()
 
 
-def test_on_paper_all_lanes_are_there(alices: Page, session: ChatSession, gates: dict[str, Gate]) -> None:
+def test_on_paper_all_lanes_are_there(phone: Page, session: ChatSession, gates: dict[str, Gate]) -> None:
     for gate in gates.values():
         gate.open()
-    open_session(alices, session)
-    send(alices, "@all what now?")
-    ended(alices)
-    alices.emulate_media(media="print")
+    open_session(phone, session)
+    send(phone, "@all what now?")
+    ended(phone)
+    phone.emulate_media(media="print")
     for key in KEYS:
-        expect(lane(alices, key)).to_be_visible()
-    expect(turn(alices).locator(".lane-tabs")).to_be_hidden()
+        expect(lane(phone, key)).to_be_visible()
+    expect(turn(phone).locator(".lane-tabs")).to_be_hidden()
 
 
 def test_a_link_to_a_message_chooses_its_tab(
-    alices: Page, session: ChatSession, gates: dict[str, Gate]
+    phone: Page, session: ChatSession, gates: dict[str, Gate]
 ) -> None:
     for gate in gates.values():
         gate.open()
+    open_session(phone, session)
+    send(phone, "@all what now?")
+    ended(phone)
+    expect(lane(phone, "cy")).to_be_hidden()
+    place = lane(phone, "cy").get_attribute("id")
+    phone.goto("/")
+    phone.goto(f"/sessions/{session.pk}#{place}")
+    expect(lane(phone, "cy")).to_be_visible()
+    expect(tab(phone, "Cy")).to_have_attribute("aria-selected", "true")
+
+
+@pytest.mark.parametrize(
+    ("width", "rows"),
+    [
+        (768, {2: [2], 3: [2, 1], 4: [2, 2], 5: [2, 2, 1]}),
+        (1440, {2: [2], 3: [3], 4: [2, 2], 5: [3, 2]}),
+        (1920, {2: [2], 3: [3], 4: [4], 5: [3, 2]}),
+    ],
+)
+def test_answers_stand_in_columns_that_can_be_read(
+    width: int,
+    rows: dict[int, list[int]],
+    alices: Page,
+    alice: User,
+    openai_model: LlmModel,
+    openai_server: OpenAIServer,
+) -> None:
+    alices.set_viewport_size({"width": width, "height": 900})
+    agents = [make_agent(alice, key, openai_model) for key in MANY]
+    for count, expected in rows.items():
+        gate = Gate()
+        openai_server.when(says(MANY[0]), Answer(("I am ", "Ana."), at={1: Hold(gate)}))
+        open_session(alices, make_session(alice, make_room(alice, *agents[:count])))
+        send(alices, "@all what now?")
+        expect(turn(alices).locator('.lane[data-state="complete"]')).to_have_count(count - 1)
+        assert columns(alices) == expected, "while they stream"
+        gate.open()
+        ended(alices)
+        assert columns(alices) == expected
+        alices.reload()
+        assert columns(alices) == expected
+        expect(tabs(alices)).to_have_count(0)
+        assert alices.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_the_panels_give_way_to_columns(alices: Page, session: ChatSession, gates: dict[str, Gate]) -> None:
+    for gate in gates.values():
+        gate.open()
+    sides = [alices.locator(f"#panel-{name}") for name in ("sessions", "council")]
+    alices.set_viewport_size({"width": 1280, "height": 860})
     open_session(alices, session)
-    send(alices, "@all what now?")
+    send(alices, "@ana what now?")
     ended(alices)
-    expect(lane(alices, "cy")).to_be_hidden()
-    place = lane(alices, "cy").get_attribute("id")
-    alices.goto("/")
-    alices.goto(f"/sessions/{session.pk}#{place}")
-    expect(lane(alices, "cy")).to_be_visible()
-    expect(tab(alices, "Cy")).to_have_attribute("aria-selected", "true")
+    for side in sides:
+        expect(side).to_be_visible()
+    send(alices, "@ana @bob @cy and now?")
+    ended(alices)
+    assert columns(alices) == [3]
+    for side in sides:
+        expect(side).to_be_hidden()
+    alices.get_by_role("button", name="Council").click()
+    expect(sides[1]).to_be_visible()
+    assert columns(alices) == [2, 1]
+    alices.reload()
+    expect(sides[1]).to_be_visible()  # the reader wanted it
+    alices.set_viewport_size({"width": 1920, "height": 860})
+    for side in sides:
+        expect(side).to_be_visible()

@@ -146,3 +146,21 @@ def test_with_a_finger_no_keyboard_covers_a_session_that_opens(
     open_session(page, session)
     expect(page.get_by_role("button", name="Send")).to_be_enabled()
     expect(page.locator("body")).to_be_focused()
+
+
+@pytest.mark.parametrize("name", ["Sessions", "Council"])
+def test_a_closed_panel_stays_closed(alices: Page, session: ChatSession, turns: Any, name: str) -> None:
+    panel = alices.locator(f"#panel-{name.lower()}")
+    opener = alices.get_by_role("button", name=name, exact=True)
+    open_session(alices, session)
+    expect(opener).to_be_hidden()
+    panel.get_by_role("button", name=f"Close the {name.lower()}").press("Enter")
+    expect(panel).to_be_hidden()
+    expect(opener).to_be_focused()
+    alices.reload()
+    expect(panel).to_be_hidden()
+    opener.press("Enter")
+    expect(panel).to_be_visible()
+    expect(panel.get_by_role("button", name=f"Close the {name.lower()}")).to_be_focused()
+    alices.reload()
+    expect(panel).to_be_visible()
