@@ -69,6 +69,8 @@ class Failed:
     """A field of the request that the server refuses: the gateway leaves it out of the next attempt."""
     reason: str = ""
     """Why that field is refused: the HTTP status and the server's code."""
+    is_guess: bool = False
+    """The server named no field: `without` is the likeliest one."""
     limit_tokens: int | None = None
     """`context_overflow`: the model's limit as the provider gives it."""
     requested_tokens: int | None = None

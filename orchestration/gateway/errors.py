@@ -251,6 +251,7 @@ def failed_of(refusal: Refusal, origin: Origin, *, may_have_cost: bool) -> Faile
         may_have_cost,
         without=refusal.field if refusal.field in origin.sent else "",
         reason=refusal.reason,
+        is_guess=refusal.is_guess,
         limit_tokens=overflow.limit,
         requested_tokens=overflow.requested,
         input_tokens=overflow.input,

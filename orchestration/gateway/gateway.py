@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from dataclasses import dataclass
 
 from orchestration.engine.ports import Failed, ModelEvent
@@ -64,7 +64,7 @@ class Gateway:
                     log.warning("a client could not be closed: %s", type(error).__name__)
 
     async def _stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
-        request = self._refused.without(request)
+        whole, request = request, self._refused.without(request)
         texts = [request.system, *(message.text for message in request.messages)]
         origin = Origin(request.model, "", texts=texts)
         try:
@@ -78,10 +78,13 @@ class Gateway:
             yield Failed("provider_error", no_client(error, origin), retryable=False, may_have_cost=False)
             return
         events = model_events(client.wire, request, origin, self._config)
+        left_out: Collection[str] = ()
+        if request is not whole:
+            left_out = {*client.wire.fields(whole)}.difference(client.wire.fields(request))
         client.calls += 1
         try:
             async for event in events:
-                self._refused.observe(request, event)
+                self._refused.observe(request, event, left_out)
                 yield event
         finally:
             client.calls -= 1

@@ -14,7 +14,7 @@ from orchestration.engine.specs import ModelSpec
 from orchestration.gateway.error_bodies import ErrorFacts, facts_of
 from orchestration.gateway.overflows import Overflow, overflow_of
 from orchestration.gateway.quotations import without_quotations
-from orchestration.gateway.request_fields import FIELDS, field_named, is_about_value
+from orchestration.gateway.request_fields import FIELDS, LIKELIEST, UNNAMED, field_named, is_about_value
 
 STATUS_OF_CODE: Mapping[str, int] = {
     # OpenAI, "Error codes"; Anthropic, "Errors". Compatible servers pass these on.
@@ -150,6 +150,8 @@ class Refusal:
     """A key of FIELDS: the field of the request that the server does not accept."""
     reason: str = ""
     """Why `field` is refused, as status and code, for the catalogue."""
+    is_guess: bool = False
+    """The server named no field: `field` is the likeliest one."""
     overflow: Overflow | None = None
 
 
@@ -179,6 +181,8 @@ def refusal_of(
         return _too_long(Overflow(), model)
     # Without the conversation, which some servers quote: what a user writes must not teach what a model takes.
     words = without_quotations(text, quoted) if quoted else text
+    if meant in UNSETTLED and UNNAMED.search(words):
+        return _unnamed(status, model, sent)
     if meant in (400, 404, 405, 415, 422, 500, 501) and (name := field_named(facts.paths, words, sent)):
         if is_about_value(name, f"{words} {' '.join(facts.codes)}", sent):
             # One user's own value: the field stays in everybody's requests.
@@ -233,6 +237,16 @@ def _too_long(overflow: Overflow, model: ModelSpec) -> Refusal:
         figures = f": the model takes {overflow.limit:,} tokens"
     sentence = f"The request is too long for the model {model.alias}{figures}."
     return Refusal("context_overflow", sentence, False, overflow=overflow)
+
+
+def _unnamed(status: int, model: ModelSpec, sent: Collection[str]) -> Refusal:
+    """Return the refusal of a request of which some field is refused: try without the likeliest one first."""
+    name = next((each for each in LIKELIEST if each in sent), "")
+    sentence = (
+        f"The provider {model.provider} has no server for {model.model_id} that accepts all parameters of the request"
+    )
+    cure = "" if name else ": check the routing settings of the account"
+    return Refusal("provider_error", f"{sentence}{cure}.", False, name, f"HTTP {status}", is_guess=bool(name))
 
 
 def _by_status(meant: int, status: int, model: ModelSpec) -> Refusal:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from orchestration.engine.ports import Completed, Failed, ModelEvent
@@ -23,8 +23,10 @@ class Refused:
 
     reason: str
     until_s: float
+    is_guess: bool = False
+    """The server has named no field."""
     proven: bool = False
-    """The model has answered without it."""
+    """The model has answered a request from which it was left out."""
 
 
 class RefusedFields:
@@ -43,18 +45,26 @@ class RefusedFields:
         unsupported = sorted({*model.unsupported, *recent})
         return replace(request, model=replace(model, unsupported=unsupported))
 
-    def observe(self, request: ModelRequest, event: ModelEvent) -> None:
-        """Record what an event of this request's answer says about fields."""
+    def observe(self, request: ModelRequest, event: ModelEvent, left_out: Collection[str]) -> None:
+        """Record what an event of this request's answer says about fields.
+
+        `left_out`: the fields that the request lacks only because of `without`. An answer to a request that would not
+        have had a field proves nothing about it; and of several guesses any one may have been wrong.
+        """
         model = request.model
         if isinstance(event, Failed) and event.without:
             until_s = time.monotonic() + KEPT_S
-            self._models.setdefault(model.id, {})[event.without] = Refused(event.reason, until_s)
+            refused = Refused(event.reason, until_s, event.is_guess)
+            self._models.setdefault(model.id, {})[event.without] = refused
         elif isinstance(event, Completed):
-            for name, refused in self._recent(model).items():
-                if not refused.proven and name in model.unsupported:
-                    refused.proven = True
-                    if self._on_unsupported is not None:
-                        self._on_unsupported(model, name, refused.reason)
+            recent = {name: each for name, each in self._recent(model).items() if name in left_out}
+            guesses = [name for name, each in recent.items() if each.is_guess]
+            for name, refused in recent.items():
+                if refused.proven or (refused.is_guess and len(guesses) > 1):
+                    continue
+                refused.proven = True
+                if self._on_unsupported is not None:
+                    self._on_unsupported(model, name, refused.reason)
 
     def _recent(self, model: ModelSpec) -> dict[str, Refused]:
         if model.id not in self._models:

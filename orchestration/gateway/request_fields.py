@@ -100,10 +100,20 @@ REFUSES = re.compile(
     r"|not (?:allowed|permitted|enabled|available|accepted|valid|recognized)"
     r"|unknown|unrecogni[sz]ed|unexpected|unavailable|invalid|cannot find field|deprecated"
     r"|only .{1,40} (?:is|are) allowed|must (?:be|alternate|not)|should alternate|incompatible"
-    r"|extra (?:inputs|fields)|cannot be|does not exist|verified to stream|failed to parse|input should be|can't be",
+    r"|extra (?:inputs|fields)|cannot be|does not exist|verified to stream|failed to parse|input should be|can't be"
+    r"|no endpoints found that",
     re.IGNORECASE,
 )
 """Words of a message that refuses something."""
+
+UNNAMED = re.compile(
+    r"no endpoints (?:found|available) that (?:can handle|support)\w* (?:all )?(?:of )?(?:the|your) "
+    r"(?:requested|provided|request) parameters",
+    re.IGNORECASE,
+)
+"""OpenRouter, "Provider routing": no server behind the broker takes all fields of the request. It names none."""
+LIKELIEST = ("response_format", EFFORT, "temperature", "top_p", "max_completion_tokens")
+"""Fields that servers refuse, those that fewest take first."""
 
 LIMITS = frozenset({"max_tokens", "max_completion_tokens"})
 NUMBERS = frozenset({"temperature", "top_p"}) | LIMITS

@@ -180,6 +180,20 @@ class TestLearning:
         server.queue(refusing("temperature"))
         assert failed(await ask(gateway, request(model))).without == ""
 
+    async def test_only_an_answer_to_a_request_that_lost_the_field_proves_the_refusal(
+        self, server: ProviderServer, model: ModelSpec
+    ) -> None:
+        learnt: list[str] = []
+        gateway = Gateway(QUICK, on_unsupported=lambda spec, field, reason: learnt.append(field))
+        server.queue(refusing("temperature"), Answer("One."), Answer("Two."))
+        failed(await ask(gateway, request(model, temperature=0.5)))
+
+        completed(await ask(gateway, request(model)))
+        assert learnt == []
+        completed(await ask(gateway, request(model, temperature=0.7)))
+        assert learnt == ["temperature"]
+        await gateway.aclose()
+
     async def test_another_model_of_the_server_is_not_concerned(
         self, gateway: Gateway, server: ProviderServer, kind: str, model: ModelSpec
     ) -> None:
@@ -207,3 +221,43 @@ async def test_without_stream_options_a_server_that_is_silent_about_usage_is_est
     asked = spec("openai", openai_server.base_url, unsupported=["stream_options"])
     end = completed(await ask(gateway, request(asked)))
     assert end.report.source == "estimated"
+
+
+NO_ENDPOINT = json.dumps(
+    {"error": {"message": "No endpoints found that can handle the requested parameters.", "code": 404}}
+).encode()
+
+
+class TestUnnamedFields:
+    """A broker that names no field: the likeliest ones are left out, one after the other."""
+
+    @pytest.mark.parametrize(
+        ("refusals", "learns"),
+        [(1, ["response_format"]), (2, [])],
+        ids=["the only one is proven", "of two, either may have been wrong"],
+    )
+    async def test_one_field_after_the_other_is_left_out(
+        self, openai_server: OpenAIServer, refusals: int, learns: list[str]
+    ) -> None:
+        learnt: list[str] = []
+        gateway = Gateway(QUICK, on_unsupported=lambda spec, field, reason: learnt.append(field))
+        openai_server.queue(*[Answer(status=404, body=NO_ENDPOINT)] * refusals, Answer("Yes."))
+        asked = full(spec("openai", openai_server.base_url))
+        for _ in range(refusals):
+            assert failed(await ask(gateway, asked)).without
+        completed(await ask(gateway, asked))
+        await gateway.aclose()
+
+        left_out = [{"response_format", "temperature"} - set(each.body) for each in openai_server.served]
+        steps: list[set[str]] = [set(), {"response_format"}, {"response_format", "temperature"}]
+        assert left_out == steps[: refusals + 1]
+        assert learnt == learns
+
+    async def test_without_optional_fields_the_account_is_named(
+        self, gateway: Gateway, openai_server: OpenAIServer
+    ) -> None:
+        openai_server.queue(Answer(status=404, body=NO_ENDPOINT))
+        end = failed(await ask(gateway, request(spec("openai", openai_server.base_url))))
+        assert (end.code, end.without) == ("provider_error", "")
+        assert "check the routing settings of the account" in end.message
+        assert "model id" not in end.message
