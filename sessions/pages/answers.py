@@ -21,6 +21,9 @@ FINISH_NOTES = {
     "content_filter": "Blocked by the provider’s content filter.",
 }
 """Finish reason -> note on an answer that the provider ended early."""
+STOPPED_WITH_TEXT = "Stopped. The partial answer is kept and billed."
+STOPPED_WITHOUT_TEXT = "Stopped before any text arrived. Estimated usage is billed."
+STOPPED_UNSENT = "Stopped before it was sent. Nothing is billed."
 
 
 def hue(key: str) -> int:
@@ -97,6 +100,7 @@ def answers_of(rows: TurnRows) -> list[Answer]:
         attempts.setdefault(call.step_id, []).append(call)
     costs = {event.pk: event.cost_pico for event in rows.events}
     read = {event.pk: event.usage.total_input for event in rows.events}
+    worked = {event.pk for event in rows.events if event.source != event.Source.NONE}
     messages = {message.pk: message for message in rows.messages if message.role != Message.Role.USER}
     silent = [step for step, calls in attempts.items() if step not in messages and has_no_answer(calls[-1])]
     answers = []
@@ -109,7 +113,7 @@ def answers_of(rows: TurnRows) -> list[Answer]:
             note = input_note(calls[-1], read.get(calls[-1].pk)) if calls else ""
             answers.append(replace(answer, input_note=note))
         else:
-            answers.append(answer_of_failed_call(calls[-1], cost))
+            answers.append(answer_of_failed_call(calls[-1], cost, has_worked=calls[-1].pk in worked))
     return answers
 
 
@@ -165,7 +169,7 @@ def answer_of_message(
         model=message.model,
         state=message.status,
         html=message_html(message),
-        error=error_of(calls[-1]) if calls else "",
+        error=STOPPED_WITH_TEXT if is_stopped(message) else error_of(calls[-1]) if calls else "",
         cut=cut_note(calls[-1]) if calls else "",
         cut_text=visible_text(calls[-1].cut_text) if calls else "",
         cost=cost,
@@ -174,7 +178,13 @@ def answer_of_message(
     )
 
 
-def answer_of_failed_call(call: Call, cost: Money | None) -> Answer:
+def is_stopped(message: Message) -> bool:
+    return message.status == Message.Status.CANCELLED
+
+
+def answer_of_failed_call(call: Call, cost: Money | None, *, has_worked: bool) -> Answer:
+    """Return the lane of a step without a message. `has_worked`: its model may have worked, so that it is billed."""
+    stopped = STOPPED_WITHOUT_TEXT if has_worked else STOPPED_UNSENT
     return Answer(
         step_id=str(call.step_id),
         purpose=call.purpose,
@@ -184,7 +194,7 @@ def answer_of_failed_call(call: Call, cost: Money | None) -> Answer:
         model=call.model.alias,
         state=call.status,
         html="",
-        error=error_of(call),
+        error=stopped if call.status == Call.Status.CANCELLED else error_of(call),
         cost=cost,
         latency_ms=call.latency_ms,
     )

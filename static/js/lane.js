@@ -90,9 +90,10 @@ export class Lane {
     this.fault(message);
   }
 
+  /** Say what is kept; sessions/pages/answers.py says the same. What was billed comes with the stored turn. */
   stop() {
     this.set("cancelled");
-    this.fault("Stopped.");
+    this.fault(this.textNode ? "Stopped. The partial answer is kept and billed." : "Stopped.");
   }
 
   fault(sentence) {

@@ -133,7 +133,7 @@ def test_stop_ends_the_turn_and_keeps_the_text(
     ended(alices)
     expect(turn(alices)).to_have_attribute("data-status", "cancelled")
     expect(text_of_lane(alices, "ana")).to_have_text("One")
-    expect(lane(alices, "ana")).to_contain_text("Stopped.")
+    expect(lane(alices, "ana")).to_contain_text("Stopped. The partial answer is kept and billed.")
     assert openai_server.served[0].wait().disconnected
     assert Message.objects.get(agent_key="ana").status == "cancelled"
 
