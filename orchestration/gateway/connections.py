@@ -7,6 +7,7 @@ import os
 import ssl
 from collections.abc import Iterator
 from functools import cache
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies_environment, proxy_bypass
@@ -26,6 +27,8 @@ MAX_SHOWN_CHARS = 200
 MAX_MODEL_ID_CHARS = 200
 MAX_ERROR_BYTES = 256 * 1024
 MAX_BODY_BYTES = 16 * 1024 * 1024
+CONTAINER_VARIABLE = "container"
+CONTAINER_FILES = ("/.dockerenv", "/run/.containerenv")
 CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 EXPIRED = 10
@@ -170,6 +173,37 @@ def proxy_variable(model: ModelSpec) -> str:
         name for scheme in (parts.scheme, "all") for name in (f"{scheme}_proxy", f"{scheme}_proxy".upper())
     ]
     return next((name for name in names if os.environ.get(name)), "")
+
+
+def unreachable(model: ModelSpec) -> str:
+    """Return what follows "cannot be reached" in the sentence about a model's server: the way, and what to check."""
+    if variable := proxy_variable(model):
+        return f" through the proxy in {variable}: check it, or add the provider's host to NO_PROXY."
+    try:
+        host = urlsplit(base_url_of(model)).hostname or ""
+    except NotConfigured:
+        host = ""
+    if is_in_container() and is_loopback(host):
+        return (
+            f": in a container, {host} is the container itself. "
+            f"Use host.docker.internal in {address_of(model)} for a server on the host."
+        )
+    where = "that its server is running" if is_loopback(host) else "this machine's network"
+    return f": check {where}, and {address_of(model)}."
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_in_container() -> bool:
+    """Return whether this process runs in a container: Docker and Podman leave a file, others set a variable."""
+    return bool(os.environ.get(CONTAINER_VARIABLE)) or any(map(os.path.exists, CONTAINER_FILES))
 
 
 def setup_problem() -> str:

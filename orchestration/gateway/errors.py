@@ -20,7 +20,13 @@ import httpx2
 
 from orchestration.engine.ports import Failed
 from orchestration.engine.specs import ModelSpec, UsageReport
-from orchestration.gateway.connections import proxy_variable, redirected, setup_problem, trouble_of
+from orchestration.gateway.connections import (
+    proxy_variable,
+    redirected,
+    setup_problem,
+    trouble_of,
+    unreachable,
+)
 from orchestration.gateway.error_bodies import words_of
 from orchestration.gateway.keys import redact
 from orchestration.gateway.overflows import Overflow
@@ -162,21 +168,15 @@ def _of_exception(error: Exception, origin: Origin) -> tuple[str, str, bool, boo
     origin.log(logging.WARNING, type(cause).__name__, str(cause))
     if (trouble := trouble_of(cause, origin.model)) is not None:
         return "provider_error", trouble, False, False
-    variable = proxy_variable(origin.model)
-    through = (
-        f" through the proxy in {variable}: check it, or add the provider's host to NO_PROXY"
-        if variable
-        else ""
-    )
     if isinstance(cause, httpx2.TimeoutException):
-        what = "took too long" if sent else f"cannot be reached in time{through}"
-        return "provider_timeout", f"The provider {provider} {what}.", not sent, sent
+        what = "took too long." if sent else f"cannot be reached in time{unreachable(origin.model)}"
+        return "provider_timeout", f"The provider {provider} {what}", not sent, sent
     if isinstance(cause, (httpx2.HTTPError, OSError)):
-        message = (
-            f"The connection to {provider} broke{f' (it goes through the proxy in {variable})' if variable else ''}."
-            if sent
-            else f"The provider {provider} cannot be reached{through}."
-        )
+        message = f"The provider {provider} cannot be reached{unreachable(origin.model)}"
+        if sent:
+            variable = proxy_variable(origin.model)
+            through = f" (it goes through the proxy in {variable})" if variable else ""
+            message = f"The connection to {provider} broke{through}."
         return "provider_unavailable", message, True, sent
     origin.log(logging.ERROR, "unexpected", "".join(traceback.format_exception(error))[-LOGGED_CHARS:])
     return "provider_error", f"The call of {provider} failed; the reason is in the server's log.", False, True

@@ -18,6 +18,7 @@ from orchestration.gateway.errors import Origin, failure, no_client, no_server
 from orchestration.gateway.gateway import make_wire
 from orchestration.gateway.keys import Endpoint, NotConfigured, resolve
 from orchestration.gateway.kinds import KINDS
+from orchestration.gateway.refusals import address_of
 from orchestration.gateway.streaming import GatewayConfig, ListingWire
 
 LIMIT_S = 10.0
@@ -61,7 +62,8 @@ async def probe(model: ModelSpec, model_ids: Collection[str] = (), *, limit_s: f
         message = f"The provider {model.provider} answered without a list of models: check its base URL."
         return Probe(False, message)
     except TimeoutError:
-        return Probe(False, f"The provider {model.provider} did not answer within {limit_s:g} s: {NETWORK}")
+        silent = f"The provider {model.provider} did not answer within {limit_s:g} s"
+        return Probe(False, f"{silent}: check its server, and {address_of(model)}.")
     except Exception as error:  # noqa: BLE001 - any provider error is data: it is logged and named there
         return Probe(False, sentence(error, model, origin))
     message = f"It works: the list of models came after {took_s:.1f} s."
@@ -72,12 +74,12 @@ async def probe(model: ModelSpec, model_ids: Collection[str] = (), *, limit_s: f
     return Probe(True, message, unlisted, tuple(listed))
 
 
-NETWORK = "check this machine's network and the provider's base URL."
-
-
 async def wire_for(endpoint: Endpoint, limit_s: float) -> ListingWire:
     config = GatewayConfig(
-        connect_timeout_s=limit_s, first_token_timeout_s=limit_s, between_tokens_timeout_s=limit_s
+        # Shorter than the limit, so that a server that cannot be reached is named as such.
+        connect_timeout_s=limit_s / 2,
+        first_token_timeout_s=limit_s,
+        between_tokens_timeout_s=limit_s,
     )
     return await asyncio.to_thread(make_wire, endpoint, config)
 
@@ -112,12 +114,9 @@ def is_listed(name: str, listed: set[str]) -> bool:
 
 
 def sentence(error: Exception, model: ModelSpec, origin: Origin) -> str:
-    """Return the cause of the failure and the cure."""
+    """Return the sentence that a turn has for this failure, but for an address without a list of models."""
     response = getattr(error, "response", None)
     failed = failure(error, origin)
-    if not isinstance(response, httpx2.Response):
-        # A sentence with a colon has its own cure.
-        return failed.message if ":" in failed.message else f"{failed.message.removesuffix('.')}: {NETWORK}"
-    if response.status_code == httpx2.codes.NOT_FOUND:
+    if isinstance(response, httpx2.Response) and response.status_code == httpx2.codes.NOT_FOUND:
         return f"The provider {model.provider} has no list of models at its address: check its base URL."
     return failed.message

@@ -242,9 +242,10 @@ def _too_long(overflow: Overflow, model: ModelSpec) -> Refusal:
 def _unnamed(status: int, model: ModelSpec, sent: Collection[str]) -> Refusal:
     """Return the refusal of a request of which some field is refused: try without the likeliest one first."""
     name = next((each for each in LIKELIEST if each in sent), "")
-    sentence = f"The provider {model.provider} has no server for {model.model_id} that accepts all parameters of the request"
+    who = f"The provider {model.provider} has no server for {model.model_id}"
     cure = "" if name else ": check the routing settings of the account"
-    return Refusal("provider_error", f"{sentence}{cure}.", False, name, f"HTTP {status}", is_guess=bool(name))
+    sentence = f"{who} that accepts all parameters of the request{cure}."
+    return Refusal("provider_error", sentence, False, name, f"HTTP {status}", is_guess=bool(name))
 
 
 def _by_status(meant: int, status: int, model: ModelSpec) -> Refusal:

@@ -73,7 +73,7 @@ async def test_nobody_listens(kind: str) -> None:
         address = f"http://127.0.0.1:{taken.getsockname()[1]}"
         found = await probe(spec(kind, address))
     assert not found.works
-    assert found.message.startswith("The provider test cannot be reached: check this machine's network")
+    assert found.message.startswith("The provider test cannot be reached: ")
 
 
 async def test_a_silent_server_is_waited_for_no_longer_than_the_limit(

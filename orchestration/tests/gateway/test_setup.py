@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from orchestration.engine.ports import Failed
-from orchestration.gateway.connections import setup_problem, trusted_certificates
+from orchestration.gateway.connections import setup_problem, trusted_certificates, unreachable
 from orchestration.gateway.gateway import Gateway
 from orchestration.gateway.probe import probe
 from orchestration.tests.gateway import QUICK, ask, failed, request, spec
@@ -92,11 +92,28 @@ async def test_a_proxy_in_between_is_named(
 ) -> None:
     set_all(monkeypatch, environment)
     end = await fresh_call("openai", "http://127.0.0.1:9/v1")
-    through = f" through the proxy in {named}: check it, or add the provider's host to NO_PROXY"
-    assert end.message == f"The provider test cannot be reached{through if named else ''}."
+    through = f" through the proxy in {named}: check it, or add the provider's host to NO_PROXY."
+    assert end.message.startswith(f"The provider test cannot be reached{through if named else ': '}")
     assert end.may_have_cost is False
     found = await probe(spec("openai", "http://127.0.0.1:9/v1"))
-    assert (named or "check this machine's network") in found.message
+    assert found.message == end.message
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
+async def test_in_a_container_a_local_address_is_explained(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_all(monkeypatch, {"container": "podman"})
+    end = await fresh_call("openai", f"http://{host}:9/v1")
+    found = await probe(spec("openai", f"http://{host}:9/v1"))
+    assert found.message == end.message
+    assert "Use host.docker.internal in the provider's base URL" in end.message
+
+
+def test_an_address_elsewhere_is_not_taken_for_the_container(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, {"container": "podman"})
+    sentence = unreachable(spec("openai", "http://model-server.invalid:9/v1"))
+    assert sentence == ": check this machine's network, and the provider's base URL."
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ def test_a_provider_that_cannot_be_reached(staff, server):
         page = text_of(
             staff.post(reverse("provider-test", args=[Provider.objects.get(key_env="TEST_API_KEY").pk]))
         )
-    assert "cannot be reached: check this machine’s network".replace("’", "&#x27;") in page
+    assert "cannot be reached: " in page
 
 
 def test_a_model_that_the_provider_does_not_list(staff, server):
