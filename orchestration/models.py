@@ -88,6 +88,13 @@ class Provider(models.Model):
         "_API_KEY. Leave empty if no key is needed.",
     )
     enabled = models.BooleanField(default=True)
+    tested_at = models.DateTimeField(
+        "last successful test",
+        null=True,
+        editable=False,
+        help_text="When its list of models was last read. A provider without a key is no default before that, or "
+        "before a model of it has answered.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:

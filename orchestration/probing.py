@@ -7,6 +7,7 @@ import asyncio
 from orchestration.engine.specs import ModelSpec
 from orchestration.gateway.probe import Probe, probe
 from orchestration.models import Provider
+from orchestration.services import provider_test_record
 
 
 class NotListable(Exception):
@@ -14,9 +15,15 @@ class NotListable(Exception):
 
 
 def provider_probe(provider: Provider) -> Probe:
-    """Request the provider's list of models; no model is called, so nothing is billed. Slow: up to ten seconds."""
+    """Request the provider's list of models; no model is called, so nothing is billed. Slow: up to ten seconds.
+
+    A success is recorded.
+    """
     model_ids = list(provider.llm_models.filter(enabled=True).values_list("model_id", flat=True))
-    return asyncio.run(probe(spec_of(provider, model_ids), model_ids))
+    result = asyncio.run(probe(spec_of(provider, model_ids), model_ids))
+    if result.works:
+        provider_test_record(provider_id=provider.pk)
+    return result
 
 
 def provider_model_ids(provider: Provider) -> list[str]:
@@ -24,6 +31,7 @@ def provider_model_ids(provider: Provider) -> list[str]:
     result = asyncio.run(probe(spec_of(provider, [])))
     if not result.works:
         raise NotListable(result.message)
+    provider_test_record(provider_id=provider.pk)
     return sorted(result.listed)
 
 

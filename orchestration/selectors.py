@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+
 from django.conf import settings
 
 from orchestration.engine.efforts import FIELD, not_refused
@@ -14,7 +17,7 @@ from web.errors import PantheonError
 def available_models() -> list[LlmModel]:
     """Return the enabled models of enabled providers that have their key.
 
-    In the order of the search for a default: by provider, then by the provider's own order.
+    By provider, then by the provider's own order.
     """
     models = [model for model in LlmModel.objects.enabled() if model.provider.has_key]
     return sorted(models, key=lambda model: (provider_rank(model.provider), model.position, model.alias))
@@ -34,10 +37,15 @@ def model_by_alias(alias: str) -> LlmModel:
     raise PantheonError("model_unavailable", f"The model {alias} {reason}.", {"model": alias})
 
 
-def default_model() -> LlmModel:
+def is_tested(provider: Provider) -> bool:
+    return provider.tested_at is not None
+
+
+def default_model(has_answered: Callable[[Provider], bool] = is_tested) -> LlmModel:
     """Return the instance's default: PANTHEON_DEFAULT_MODEL, else the first model of the first provider with a key.
 
-    Raises `model_unavailable` if the configured one is not available, or none is.
+    Then come providers without a key that `has_answered`, then the demo: nobody may ever have started the server of
+    any other. Raises `model_unavailable` if the configured model is not available, or none is.
     """
     if settings.PANTHEON_DEFAULT_MODEL:
         return model_by_alias(settings.PANTHEON_DEFAULT_MODEL)
@@ -45,11 +53,14 @@ def default_model() -> LlmModel:
         raise PantheonError(
             "model_unavailable", "No model is available: switch one on in the administration."
         )
-    return models[0]
+    if model := next((model for model in models if model.provider.key_env), None):
+        return model
+    answered = cache(has_answered)
+    return next((model for model in models if model.provider.is_demo or answered(model.provider)), models[0])
 
 
 def provider_rank(provider: Provider) -> tuple[int, str]:
-    """Return a provider's place in the search for a default: kinds' own, others by name, the demo last."""
+    """Return a provider's place in the list of models: kinds' own, others by name, the demo last."""
     first = [kind.key for kind in KINDS.values() if kind.wire]
     if provider.is_demo:
         return len(first) + 1, provider.name

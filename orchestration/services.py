@@ -35,6 +35,11 @@ def provider_add(
     return provider
 
 
+def provider_test_record(*, provider_id: uuid.UUID) -> None:
+    """Record that a provider's list of models was read."""
+    Provider.objects.filter(pk=provider_id).update(tested_at=timezone.now())
+
+
 def model_add(
     *,
     alias: str,

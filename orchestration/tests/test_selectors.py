@@ -8,7 +8,7 @@ import pytest
 
 from orchestration.models import LlmModel, Provider
 from orchestration.selectors import available_models, default_model, model_by_alias, model_spec
-from orchestration.services import model_add, provider_add
+from orchestration.services import model_add, provider_add, provider_test_record
 from web.errors import PantheonError
 
 pytestmark = pytest.mark.django_db
@@ -54,9 +54,19 @@ def test_other_providers_come_by_name_before_the_demo(monkeypatch: pytest.Monkey
     local_model("llama", "ollama")
     local_model("keyed", "another", key_env="ANOTHER_API_KEY")
     assert [model.alias for model in available_models()] == ["llama", "zebra", "demo"]
-    assert default_model().alias == "llama"
+    assert default_model(lambda provider: True).alias == "llama"
+    monkeypatch.setenv("ANOTHER_API_KEY", "sk-1")
+    assert default_model().alias == "keyed"
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-1")
     assert default_model().alias == "claude-sonnet-5-5"
+
+
+def test_a_server_without_a_key_is_the_default_once_it_was_tested() -> None:
+    local_model("dead", "a-dead-server")
+    model = local_model("llama", "ollama")
+    assert default_model().alias == "demo"
+    provider_test_record(provider_id=model.provider_id)
+    assert default_model().alias == "llama"
 
 
 @pytest.mark.parametrize("suffix", ["", "_FILE"])

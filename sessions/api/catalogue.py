@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from accounts.api.base import ApiView
 from billing.fields import PICO_PER_USD
 from billing.models import ModelPrice
+from billing.selectors.answered import has_answered
 from billing.selectors.prices import current_tiers
 from billing.selectors.shapes import usd_field
 from orchestration.engine.efforts import EFFORTS
@@ -84,7 +85,7 @@ class ModelsView(ApiView):
         models, links = page_of_rows(request, available_models())
         tiers = current_tiers(models)
         try:
-            default = default_model().alias
+            default = default_model(has_answered).alias
         except PantheonError:
             default = None  # the configured default has no API key: there is no default until that is fixed
         rows = [AvailableModel(model, tiers[model.pk].get(0), model.alias == default) for model in models]

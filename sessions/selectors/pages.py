@@ -12,6 +12,7 @@ from accounts.models import User
 from billing.models import UsageEvent
 from billing.models.bucket_columns import RATES, TOKENS
 from billing.reports.corrections import with_corrections
+from billing.selectors.answered import has_answered
 from orchestration.engine.modes import SUMMARY
 from orchestration.selectors import default_model
 from sessions.models import Agent, Call, ChatSession, Message, Room, Summary, Turn
@@ -95,7 +96,7 @@ def agents_in(room: Room) -> Sequence[Agent]:
 def default_alias() -> str:
     """Return the alias of the instance's default model, empty if none is available."""
     try:
-        return default_model().alias
+        return default_model(has_answered).alias
     except PantheonError as error:
         if error.code != "model_unavailable":
             raise

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from django.conf import settings
 from django.db.models import UUIDField
 
+from billing.selectors.answered import has_answered
 from orchestration.engine.specs import AgentSpec, ModelSpec, TurnSpec
 from orchestration.gateway.keys import may_think_in_text
 from orchestration.models import LlmModel
@@ -60,7 +61,7 @@ def agent_specs(
 
     Raises `model_unavailable`.
     """
-    default = default_model() if any(agent.model is None for agent in agents) else None
+    default = default_model(has_answered) if any(agent.model is None for agent in agents) else None
     specs: dict[uuid.UUID, ModelSpec] = {}
     roster = []
     for agent in agents:

@@ -64,6 +64,17 @@ def test_a_good_key_works_and_costs_nothing(staff, server):
     assert not UsageEvent.objects.exists()
 
 
+def test_a_server_without_a_key_that_nobody_started_is_no_default(staff, openai_server, monkeypatch):
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    make_model(openai_server, "local-model")
+    openai_server.key, openai_server.models = None, ["local-model"]
+    assert "run on <code>demo</code>" in text_of(staff.get(reverse("welcome")))
+
+    assert "It works" in text_of(staff.post(address_of(openai_server)))
+    assert "run on <code>local-model</code>" in text_of(staff.get(reverse("welcome")))
+
+
 def test_a_wrong_key_is_named_by_its_variable(staff, server, monkeypatch):
     monkeypatch.setenv("TEST_API_KEY", "sk-wrong-0123456789")
     response = staff.post(address_of(server))
