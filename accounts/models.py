@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Collection, Iterator
 from typing import Any, ClassVar
 
-from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, Group, PermissionsMixin
 from django.core.validators import MinLengthValidator
 from django.db import models
 from django.db.models import Q
@@ -237,6 +237,21 @@ class Invitation(models.Model):
         if self.revoked_at is not None:
             return "revoked"
         return "open" if self.expires_at > timezone.now() else "expired"
+
+
+class ReadyRole(models.Model):
+    """A ready-made role (accounts/roles.py) that was created once as a group, which its administrators may change."""
+
+    name = models.CharField(primary_key=True, max_length=40)
+    group = models.OneToOneField(
+        Group, null=True, editable=False, on_delete=models.SET_NULL, related_name="ready_role"
+    )
+    """None: the group was deleted, and is not created again."""
+    granted = models.JSONField(default=list)
+    """The permissions that Pantheon gave the group last. If it has others, an administrator has changed it."""
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class AuditQuerySet(models.QuerySet["AuditEntry"]):

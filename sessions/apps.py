@@ -1,3 +1,5 @@
+from typing import Any
+
 from django.apps import AppConfig
 
 
@@ -11,6 +13,7 @@ class ChatSessionsConfig(AppConfig):
 
     def ready(self) -> None:
         from django.db.backends.signals import connection_created
+        from django.db.models.signals import post_migrate
 
         from billing.ports import use_rooms
         from sessions.selectors.rooms import ExistingRooms
@@ -18,3 +21,16 @@ class ChatSessionsConfig(AppConfig):
 
         use_rooms(ExistingRooms())
         connection_created.connect(sqlite_function_add)
+        # After the permissions of this package, the last one with any.
+        post_migrate.connect(create_roles, sender=self)
+
+
+def create_roles(using: str, apps: Any = None, **about: object) -> None:
+    from django.db import DEFAULT_DB_ALIAS
+
+    from accounts.services.roles import roles_create
+
+    # After a migration back to an earlier version there is no table of them.
+    is_known = apps is None or "readyrole" in apps.all_models["accounts"]
+    if using == DEFAULT_DB_ALIAS and is_known:
+        roles_create()

@@ -11,7 +11,7 @@ from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminPasswordChangeForm, BaseUserCreationForm, UserChangeForm
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import Count, ManyToManyField, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
@@ -21,6 +21,7 @@ from django.utils.safestring import SafeString
 from accounts.access import asker, may_act_on
 from accounts.admin.audited import AuditedAdmin, actor_of
 from accounts.admin.passwords import PasswordLinkAdmin
+from accounts.admin.roles import RolesField
 from accounts.models import ApiToken, AuditEntry, Team, User
 from accounts.services.passwords import account_change_mail
 from accounts.services.people import administrator_check, token_delete, user_reactivate, user_suspend
@@ -45,6 +46,8 @@ class PersonChangeForm(UserChangeForm):
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
+        if "groups" in self.changed_data and any(group.permissions.exists() for group in data["groups"]):
+            data["is_staff"] = True  # permissions are of use in the administration alone
         if not all(data.get(name, True) for name in ("is_superuser", "is_staff", "is_active")):
             try:
                 administrator_check(self.instance)  # Django saves the form in the same transaction
@@ -67,7 +70,7 @@ class PersonPasswordForm(AdminPasswordChangeForm):
         return user
 
 
-RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
+RIGHTS = ("groups", "is_staff", "is_superuser", "user_permissions")
 
 
 @admin.register(User)
@@ -92,13 +95,15 @@ class PersonAdmin(IdSelectAdmin, LinkedAdmin, AuditedAdmin, PasswordLinkAdmin, D
     list_filter = ("is_active", "is_staff", "is_superuser", "team")
     list_select_related = ("team",)
     autocomplete_fields = ("team",)
+    filter_horizontal = ("user_permissions",)
     search_fields = ("email", "name", "team__name")
     search_help_text = "An email address, a name or a team."
     readonly_fields = ("id", "last_login", "created_at")
     fieldsets = (
         (None, {"fields": ("email", "password")}),
         ("Person", {"fields": ("name", "team", "id")}),
-        ("Access", {"fields": ("is_active", *RIGHTS)}),
+        ("Access", {"fields": ("is_active", "groups", "is_staff", "is_superuser")}),
+        ("Single permissions", {"fields": ("user_permissions",), "classes": ("collapse",)}),
         ("Dates", {"fields": ("last_login", "created_at")}),
     )
     add_fieldsets = (
@@ -139,6 +144,13 @@ class PersonAdmin(IdSelectAdmin, LinkedAdmin, AuditedAdmin, PasswordLinkAdmin, D
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         fields = tuple(super().get_readonly_fields(request, obj))
         return fields if asker(request).is_superuser else (*fields, "email", *RIGHTS)
+
+    def formfield_for_manytomany(
+        self, db_field: ManyToManyField[Any, Any], request: HttpRequest, **options: Any
+    ) -> Any:
+        if db_field.name == "groups":
+            return RolesField()
+        return super().formfield_for_manytomany(db_field, request, **options)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return asker(request).is_superuser

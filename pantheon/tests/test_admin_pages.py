@@ -38,6 +38,7 @@ def test_all_models_are_in_it():
     left_out = ours - set(MODELS)
     assert {model.__name__ for model in left_out} == {
         *("RoomAgent", "SetupLink"),  # on the page of its room; one-time
+        "ReadyRole",  # its group is
         "UsageTotal",  # daily usage once more
         *("BudgetPeriod", "BudgetNotice", "Hold", "HoldLine"),  # shown on the pages of budgets
     }
