@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from django.db.models import Q, UUIDField
 
 from accounts.access import parse_id
 from accounts.models import User
+from billing.days import parse_day
 from orchestration.models import Provider
 from sessions.models import Agent, ChatSession, Room, Summary, Turn
 from sessions.models.agent import key_validator
 from sessions.selectors.deleted import retention_start
 from sessions.selectors.room_names import rooms_named
+from sessions.selectors.search_filters import SearchFilters
 from web.compiled import CompiledQuery, Slot
 from web.errors import NotFound
 
@@ -124,3 +127,14 @@ def _one(rows: Any, row_id: str | uuid.UUID) -> Any:
     if row is None:
         raise NotFound()
     return row
+
+
+def access_search_filters(user: User, parameters: Mapping[str, str]) -> SearchFilters:
+    """Parse `room`, `agent`, `from` and `to` of a search. Raises NotFound and `invalid_parameter`."""
+    room, agent, since, until = (parameters.get(name, "") for name in ("room", "agent", "from", "to"))
+    return SearchFilters(
+        room=access_room(user, room) if room else None,
+        agent=access_agent(user, agent) if agent else None,
+        since=parse_day("from", since) if since else None,
+        until=parse_day("to", until) if until else None,
+    )

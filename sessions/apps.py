@@ -12,15 +12,12 @@ class ChatSessionsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from django.db.backends.signals import connection_created
         from django.db.models.signals import post_migrate
 
         from billing.ports import use_rooms
         from sessions.selectors.rooms import ExistingRooms
-        from sessions.selectors.search import sqlite_function_add
 
         use_rooms(ExistingRooms())
-        connection_created.connect(sqlite_function_add)
         # After the permissions of this package, the last one with any.
         post_migrate.connect(create_roles, sender=self)
 

@@ -88,7 +88,7 @@ class ChatSessionAdmin(LinkedAdmin, ReadableAdmin, ReadOnlyAdmin):
     """Sessions by id: a session's title is its first message, so no page shows it."""
 
     read_page = "read-session"
-    hidden = ("title",)
+    hidden = ("title", "search_text")
     list_display = ("id", "owner", "room", "agent", "turn_count", "created_at", "updated_at", "deleted_at")
     list_filter = (DELETED, "origin", "created_at", "updated_at")
     list_select_related = ("owner", "room", "agent")
@@ -111,7 +111,7 @@ class ChatSessionAdmin(LinkedAdmin, ReadableAdmin, ReadOnlyAdmin):
         # Counted only for the rows shown, not for all sessions, so the list cannot be sorted by it.
         made = Coalesce(Subquery(turns.annotate(made=Count("pk")).values("made")), 0)
         sessions = super().get_queryset(request).annotate(turns_made=made)
-        return sessions.defer("title", "room__goal", "agent__role_prompt")
+        return sessions.defer("title", "search_text", "room__goal", "agent__role_prompt")
 
     def links(self, row: ChatSession) -> list[AdminLink]:
         return [

@@ -119,7 +119,12 @@ class TurnAdmin(LinkedAdmin, ReadableAdmin, ErrorColumn, ReadOnlyAdmin):
             super()
             .get_queryset(request)
             .defer(
-                "snapshot", "routing", "session__title", "session__room__goal", "session__agent__role_prompt"
+                "snapshot",
+                "routing",
+                "session__title",
+                "session__search_text",
+                "session__room__goal",
+                "session__agent__role_prompt",
             )
             .annotate(
                 calls_made=Subquery(calls.values("number_of")),
@@ -258,7 +263,7 @@ class CallAdmin(LinkedAdmin, CallColumns, ReadOnlyAdmin):
 class MessageAdmin(ReadOnlyAdmin):
     """Author, time and length of messages, without their texts."""
 
-    hidden = ("text", "html", "html_version")
+    hidden = ("text", "search_text", "html", "html_version")
     list_display = (
         *("created_at", "role", "agent_key", "model", "status", "characters", "purpose", "round", "seq"),
         *("session_link", "turn_link"),

@@ -7,6 +7,7 @@ from rest_framework.response import Response
 
 from accounts.access import signed_in
 from accounts.api.base import ApiView
+from sessions.access import access_search_filters
 from sessions.api.chats import MAX_MESSAGES_PER_PAGE, MESSAGES_PER_PAGE, whole_number
 from sessions.selectors.search import (
     MAX_QUERY_CHARS,
@@ -21,17 +22,21 @@ from web.api.schema import PAGE, operation, page_of, query
 
 
 class SearchView(ApiView):
-    """`?q=`: words, all of them required; "a phrase"; -excluded."""
+    """`?q=`: words or parts of them, all of them required; "a phrase"; -excluded."""
 
     @operation(
         "Search my messages and titles",
         parameters=[
             query(
                 "q",
-                f'Words, "phrases", and -unwanted ones: 1 to {MAX_QUERY_CHARS} characters. The first {MAX_TERMS} '
-                "different ones are looked for.",
+                f'Words or parts of them, "phrases", and -unwanted ones: 1 to {MAX_QUERY_CHARS} characters. Case and '
+                f"accents do not matter. The first {MAX_TERMS} different ones are looked for.",
                 required=True,
             ),
+            query("room", "Only sessions of this room."),
+            query("agent", "Only messages of this agent, and sessions with it alone."),
+            query("from", "First day in UTC, such as 2026-11-22."),
+            query("to", "Last day in UTC."),
             *PAGE,
         ],
         answers=page_of("FindPage", FindShape),
@@ -43,6 +48,7 @@ class SearchView(ApiView):
             parse_search_query(request.query_params.get("q", "")),
             after=position_of_cursor(request.query_params.get("cursor")),
             limit=limit,
+            within=access_search_filters(signed_in(request), request.query_params),
         )
         following = found.more and page_after(request, found.more)
         return Response({"next": following, "previous": None, "results": results_json(found)})

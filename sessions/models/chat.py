@@ -8,10 +8,11 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from sessions.models.search_text import SearchTextField, SearchTextUpdates
 from sessions.models.soft import OwnedQuerySet
 
 
-class ChatSessionQuerySet(OwnedQuerySet):
+class ChatSessionQuerySet(SearchTextUpdates, OwnedQuerySet):
     def listed(self) -> Self:
         """Exclude sessions of the OpenAI-compatible endpoint: one per request, never opened."""
         return self.filter(origin=ChatSession.Origin.OPENED)
@@ -36,6 +37,7 @@ class ChatSession(models.Model):
     )
     origin = models.CharField(max_length=16, choices=Origin.choices, default=Origin.OPENED, editable=False)
     title = models.CharField(max_length=200, blank=True)
+    search_text = SearchTextField(of="title", help_text="The title as search reads it.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(
         default=timezone.now, editable=False, help_text="The last turn or change."
@@ -67,11 +69,16 @@ class ChatSession(models.Model):
         return self.title or "New session"
 
 
-class MessageManager(models.Manager["Message"]):
-    """Defers the HTML: only pages need it, and they load it with `defer(None)`."""
+class MessageQuerySet(SearchTextUpdates, models.QuerySet["Message"]):
+    pass
+
+
+class MessageManager(models.Manager.from_queryset(MessageQuerySet)):  # type: ignore[misc]
+    """Defers what most reads do not need: the HTML, which pages load with `defer("search_text")`, and search's text."""
 
     def get_queryset(self) -> models.QuerySet[Message]:
-        return super().get_queryset().defer("html")
+        messages: models.QuerySet[Message] = super().get_queryset()
+        return messages.defer("html", "search_text")
 
 
 class Message(models.Model):
@@ -102,6 +109,7 @@ class Message(models.Model):
     agent_name = models.CharField(max_length=120, blank=True)
     model = models.CharField(max_length=120, blank=True, help_text="The alias of the model that answered.")
     text = models.TextField(blank=True)
+    search_text = SearchTextField(of="text", help_text="The text as search reads it.")
     html = models.TextField(
         blank=True, db_default="", editable=False, help_text="An answer as pages show it."
     )

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
 
 from accounts.pages.base import PageView
+from sessions.access import access_search_filters
 from sessions.markdown import visible_text
-from sessions.models import ChatSession, Message
+from sessions.models import ChatSession, Message, Room
 from sessions.pages.places import address_of_message
-from sessions.selectors.search import (
-    MAX_QUERY_CHARS,
-    beginning_of,
-    parse_search_query,
-    position_of_cursor,
-    search,
-)
-from sessions.selectors.search_terms import MAX_TERMS, Terms, match_spans, snippet
+from sessions.selectors.pages import agents_of
+from sessions.selectors.search import MAX_QUERY_CHARS, parse_search_query, position_of_cursor, search
+from sessions.selectors.search_results import snippet_of
+from sessions.selectors.search_terms import MAX_TERMS, Terms, match_spans
 
 RESULTS_PER_PAGE = 20
+FILTERS = ("room", "agent", "from", "to")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +35,22 @@ class TextPiece:
 
 @dataclass(frozen=True, slots=True)
 class ResultLine:
-    """A line of the results: a message, or a session found by its title."""
+    """A message of the results."""
 
-    session: ChatSession
-    title: Sequence[TextPiece]
     speaker: str
-    """Empty for a title."""
     agent_key: str
     text: Sequence[TextPiece]
     at: dt.datetime
     url: str
+
+
+@dataclass(slots=True)
+class SessionFinds:
+    """A session with its results: matches in its title, and messages."""
+
+    session: ChatSession
+    title: Sequence[TextPiece]
+    messages: list[ResultLine] = field(default_factory=list)
 
     @property
     def place(self) -> str:
@@ -57,37 +61,54 @@ class ResultLine:
 
 
 class SearchPage(PageView):
-    """`?q=`: words, all of them required; "a phrase"; -excluded. `?cursor=`: older results."""
+    """`?q=`: words or parts of them, all of them required; "a phrase"; -excluded. `?cursor=`: older results.
+
+    `?room=`, `?agent=`, `?from=` and `?to=` filter.
+    """
 
     def get(self, request: HttpRequest) -> HttpResponse:
         query = request.GET.get("q", "").strip()
-        context = {"searching": True, "query": query, "max_chars": MAX_QUERY_CHARS}
+        filters = access_search_filters(self.user, request.GET)
+        asked = {"q": query, **{name: request.GET[name] for name in FILTERS if request.GET.get(name)}}
+        context = {
+            "searching": True,
+            "query": query,
+            "max_chars": MAX_QUERY_CHARS,
+            "filters": filters,
+            "is_filtered": len(asked) > 1,
+            "rooms": Room.objects.of(self.user).only("name").order_by("name")[: Room.MOST_PER_PERSON],
+            "agents": agents_of(self.user),
+        }
         if query:
             cursor = request.GET.get("cursor")
-            results = search(
-                self.user, parse_search_query(query), after=position_of_cursor(cursor), limit=RESULTS_PER_PAGE
-            )
-            older = results.more and f"?{urlencode({'q': query, 'cursor': results.more.cursor})}"
+            position = position_of_cursor(cursor)
+            checked = parse_search_query(query)
+            results = search(self.user, checked, after=position, limit=RESULTS_PER_PAGE, within=filters)
+            older = results.more and f"?{urlencode({**asked, 'cursor': results.more.cursor})}"
             context |= {
-                "finds": [result_of(row, results.terms) for row in results.rows],
+                "finds": finds_by_session(results.rows, results.terms),
                 "terms": results.terms.wanted,
                 "max_terms": MAX_TERMS if results.terms.more else None,
                 "older": older,
-                "newest": f"?{urlencode({'q': query})}" if cursor else "",
+                "newest": f"?{urlencode(asked)}" if cursor else "",
             }
         return render(request, "pages/search.html", context)
 
 
-def result_of(row: Message | ChatSession, terms: Terms) -> ResultLine:
-    if isinstance(row, ChatSession):
-        url = reverse("session", args=[row.pk])
-        return ResultLine(row, mark_matches(row.title, terms), "", "", [], row.created_at, url)
+def finds_by_session(rows: Sequence[Message | ChatSession], terms: Terms) -> list[SessionFinds]:
+    finds: dict[uuid.UUID, SessionFinds] = {}
+    for row in rows:
+        session = row if isinstance(row, ChatSession) else row.session
+        of_session = finds.setdefault(session.pk, SessionFinds(session, mark_matches(session.heading, terms)))
+        if isinstance(row, Message):
+            of_session.messages.append(result_of(row, terms))
+    return list(finds.values())
+
+
+def result_of(row: Message, terms: Terms) -> ResultLine:
     speaker = "You" if row.role == Message.Role.USER else row.agent_name or row.agent_key or "Conclusion"
-    title = [TextPiece(row.session.heading, False)]
-    text = mark_matches(snippet(beginning_of(row), terms), terms)
-    return ResultLine(
-        row.session, title, speaker, row.agent_key, text, row.created_at, address_of_message(row)
-    )
+    text = mark_matches(snippet_of(row, terms), terms)
+    return ResultLine(speaker, row.agent_key, text, row.created_at, address_of_message(row))
 
 
 def mark_matches(text: str, terms: Terms) -> list[TextPiece]:

@@ -149,7 +149,9 @@ def transcript_page(session: ChatSession, *, before: int | None = None) -> Trans
 def turn_rows(turns: Sequence[Turn]) -> list[TurnRows]:
     """Read the rows of a session's turns, with four queries."""
     ids = [turn.pk for turn in turns]
-    messages = grouped(Message.objects.defer(None).filter(turn_id__in=ids).order_by("seq"))
+    messages = grouped(
+        Message.objects.defer(None).defer("search_text").filter(turn_id__in=ids).order_by("seq")
+    )
     attempts = Call.objects.filter(turn_id__in=ids).select_related("model").order_by("number")
     calls = grouped(attempts.defer("text", "usage"))
     usage_events = UsageEvent.objects.filter(turn_id__in=ids).select_related("price")

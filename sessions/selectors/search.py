@@ -1,10 +1,9 @@
-"""Search the user's own messages and titles: by words on PostgreSQL, by parts of words on SQLite."""
+"""Search the user's own messages and titles for parts of words, with the same results on both databases."""
 
 from __future__ import annotations
 
 import binascii
 import datetime as dt
-import string
 import uuid
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
@@ -12,33 +11,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
-from django.db.models import BooleanField, F, Func, Q, QuerySet, Value
-from django.db.models.expressions import RawSQL
-from django.db.models.functions import Left
+from django.db.models import Q, QuerySet, Value
+from django.db.models.functions import Left, StrIndex
+from django.db.models.lookups import GreaterThan
 
 from accounts.models import User
 from sessions.models import ChatSession, Message
-from sessions.selectors.search_terms import (
-    BETWEEN,
-    SEARCHED_CHARS,
-    Terms,
-    fold,
-    parse_terms,
-    text_matches,
-)
+from sessions.search_text import SEARCHED_CHARS, fold
+from sessions.selectors.search_filters import EVERYWHERE, SearchFilters
+from sessions.selectors.search_terms import Terms, parse_terms
 from web.api.pagination import refuse_cursor
 from web.errors import PantheonError
 
 MAX_QUERY_CHARS = 200
-SQLITE_FUNCTION = "pantheon_text_matches"
-
-WORDS = {
-    "text": RawSQL("chat_sessions_message.words", []),
-    "title": RawSQL("chat_sessions_chatsession.words", []),
-}
-"""PostgreSQL: the columns that store the words of each searched field."""
-
-_TO_SPACES = dict.fromkeys(map(ord, string.punctuation), " ")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -56,7 +41,7 @@ class ResultPosition:
 
 @dataclass(frozen=True, slots=True)
 class SearchResults:
-    """A page of results, newest first."""
+    """A page of results: the newest, those of a session together."""
 
     rows: Sequence[Message | ChatSession]
     """Messages, and sessions found by their titles."""
@@ -94,41 +79,32 @@ def is_storable(text: str) -> bool:
     return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def has_terms(field: str, terms: Terms) -> Func:
-    """PostgreSQL: match the words of a message or a title, stored in a column that is not on the model.
-
-    They are stored because parsing a long text takes longer than a search may.
-    """
-    query = Func(
-        Value(as_websearch(terms)), template="websearch_to_tsquery('simple'::regconfig, %(expressions)s)"
-    )
-    return Func(
-        WORDS[field], query, template="%(expressions)s", arg_joiner=" @@ ", output_field=BooleanField()
-    )
+def filter_matching(rows: QuerySet[Any], terms: Terms) -> QuerySet[Any]:
+    """Keep the rows whose text has every wanted term and no unwanted one, as parts of words."""
+    for term in terms.wanted:
+        rows = rows.filter(has_term(term))
+    for term in terms.unwanted:
+        rows = rows.exclude(has_term(term))
+    return rows
 
 
-def filter_matching(rows: QuerySet[Any], field: str, terms: Terms) -> QuerySet[Any]:
-    """Keep the rows whose text has every wanted term and no unwanted one."""
-    if connection.vendor == "postgresql":
-        return rows.filter(has_terms(field, terms))
-    arguments = (Value(BETWEEN.join(map(fold, side))) for side in (terms.wanted, terms.unwanted))
-    return rows.filter(Func(F(field), *arguments, function=SQLITE_FUNCTION, output_field=BooleanField()))
+def has_term(term: str) -> Any:
+    """Return the condition that a row's text has a term, wherever it is."""
+    if connection.vendor == "postgresql":  # by the index of trigrams
+        return Q(search_text__contains=fold(term))
+    # SQLite's LIKE takes the product of both lengths for some texts.
+    return GreaterThan(StrIndex("search_text", Value(fold(term))), 0)
 
 
-def sqlite_function_add(connection: Any, **_: Any) -> None:
-    """Register `text_matches` on a new SQLite connection: LIKE takes the product of both lengths for some texts."""
-    if connection.vendor == "sqlite":
-        connection.connection.create_function(SQLITE_FUNCTION, 3, text_matches, deterministic=True)
-
-
-def as_websearch(terms: Terms) -> str:
-    """Return the terms in the syntax of `websearch_to_tsquery`; punctuation becomes spaces, as in the stored words."""
-    words = [f'"{term.translate(_TO_SPACES)}"' for term in terms.wanted]
-    return " ".join([*words, *(f'-"{term.translate(_TO_SPACES)}"' for term in terms.unwanted)])
-
-
-def search(user: User, query: str, *, after: ResultPosition | None, limit: int) -> SearchResults:
-    """Search a person's own sessions and return a page of results, newest first.
+def search(
+    user: User,
+    query: str,
+    *,
+    after: ResultPosition | None,
+    limit: int,
+    within: SearchFilters = EVERYWHERE,
+) -> SearchResults:
+    """Search a person's own sessions and return a page of results: the newest, grouped by session.
 
     Deleted sessions, earlier versions of turns and requests through the OpenAI-compatible endpoint are left out.
     """
@@ -138,15 +114,25 @@ def search(user: User, query: str, *, after: ResultPosition | None, limit: int) 
     sessions = ChatSession.objects.of(user).listed()
     messages = Message.objects.filter(session__in=sessions, turn__replaced_by__isnull=True)
     positions = [
-        *list_positions(filter_matching(messages, "text", terms), after, limit + 1),
-        *list_positions(filter_matching(sessions, "title", terms), after, limit + 1),
+        *list_positions(filter_matching(within.messages(messages), terms), after, limit + 1),
+        *list_positions(filter_matching(within.sessions(sessions), terms), after, limit + 1),
     ]
     positions.sort(reverse=True)
     page = positions[:limit]
     rows = rows_by_id(messages, sessions, [place.id for place in page])
     more = page[-1] if len(positions) > limit else None
     # Leave out rows deleted since their positions were read.
-    return SearchResults([rows[place.id] for place in page if place.id in rows], terms, more)
+    return SearchResults(by_session([rows[place.id] for place in page if place.id in rows]), terms, more)
+
+
+def by_session(rows: Sequence[Message | ChatSession]) -> list[Message | ChatSession]:
+    """Put the results of each session together, at the place of its first one, and its title before its messages."""
+    sessions: dict[uuid.UUID, list[Message | ChatSession]] = {}
+    for row in rows:
+        is_title = isinstance(row, ChatSession)
+        of_session = sessions.setdefault(row.pk if isinstance(row, ChatSession) else row.session_id, [])
+        of_session.insert(0 if is_title else len(of_session), row)
+    return [row for of_session in sessions.values() for row in of_session]
 
 
 def list_positions(rows: QuerySet[Any], after: ResultPosition | None, limit: int) -> list[ResultPosition]:
@@ -169,7 +155,7 @@ def rows_by_id(
     Unordered: the models' default ordering would sort the texts.
     """
     messages = messages.select_related("session__room", "session__agent").defer(
-        "text", "html", "session__room__goal", "session__agent__role_prompt"
+        "text", "search_text", "html", "session__room__goal", "session__agent__role_prompt"
     )
     messages = messages.annotate(beginning=Left("text", SEARCHED_CHARS))
     sessions = sessions.select_related("room", "agent").defer("room__goal", "agent__role_prompt")

@@ -29,10 +29,17 @@ class SearchResult:
 
     @property
     def snippet(self) -> str:
-        return snippet(beginning_of(self.row) if self.message else self.session.title, self.terms)
+        return snippet_of(self.row, self.terms)
 
     def of_message(self, name: str) -> Any:
         return getattr(self.message, name, None)
+
+
+def snippet_of(row: Message | ChatSession, terms: Terms) -> str:
+    """Return a piece of a message as it is shown, or of a title; answers are Markdown."""
+    if isinstance(row, ChatSession):
+        return snippet(row.title, terms)
+    return snippet(beginning_of(row), terms, is_markdown=row.role != Message.Role.USER)
 
 
 class FindShape(Shape):
@@ -67,7 +74,7 @@ class FindShape(Shape):
         of=lambda result: result.of_message("agent_key"),
         allow_null=True,
     )
-    snippet = text("Text around the first match, on one line.", allow_blank=True)
+    snippet = text("Rendered text around the first match, on one line.", allow_blank=True)
     created_at = moment("Time of the message, or of the session's creation.", of="row.created_at")
 
 

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from bisect import bisect_right
 from dataclasses import dataclass
-from functools import lru_cache
+
+from sessions.plain_text import plain_text
+from sessions.search_text import SEARCHED_CHARS, compose, fold, fold_composed
 
 MAX_TERMS = 10
-SEARCHED_CHARS = 100_000
-"""Searched characters of a message; PostgreSQL stores the words of as many."""
 
 SNIPPET_CHARS = 200
 BEFORE_CHARS = 60
 """Characters of a snippet before the first match."""
-MAX_HITS = 50
-"""Matches within words after which the search for a whole word stops."""
+SOURCE_BEFORE_CHARS, SOURCE_CHARS = 200, 600
+"""Characters of Markdown that a snippet is rendered from, and those of them before the first match."""
+BLOCK_CHARS, OVERLAP_CHARS = 4_000, 400
+"""Characters in which matches are sought at once, and those that blocks share, as matches may be at the border."""
 
-TERM = re.compile(r'(-?)(?:"([^"]*)"?|([^\s"]+))')
-BETWEEN = "\x00"
-"""Separates terms passed to SQLite as one text; it occurs in none of them."""
+TERM = re.compile(r'(-?)(?:["“”„]([^"“”„]*)["“”„]?|([^\s"“”„]+))')
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,9 @@ def parse_terms(query: str) -> Terms:
     terms: dict[tuple[bool, str], str] = {}
     for minus, phrase, word in TERM.findall(query):
         term = phrase or word
-        if any(character.isalnum() for character in term):
-            terms.setdefault((bool(minus), fold(term)), term)
+        folded = fold(term)
+        if any(character.isalnum() for character in folded):
+            terms.setdefault((bool(minus), folded), term)
     used = list(terms.items())[:MAX_TERMS]
     wanted, unwanted = (
         tuple(term for (is_unwanted, _), term in used if is_unwanted is side) for side in (False, True)
@@ -46,68 +47,89 @@ def parse_terms(query: str) -> Terms:
     return Terms(wanted, unwanted, len(terms) > MAX_TERMS)
 
 
-def fold(text: str) -> str:
-    """Return a text in lower case with the same length: `İ` is the only letter that would become two."""
-    return text.replace("\u0130", "I").lower()
+def snippet(text: str, terms: Terms, *, is_markdown: bool = False) -> str:
+    """Return a piece of a text around its first match, on one line; of Markdown, a piece of the rendered text."""
+    text = compose(text[:SEARCHED_CHARS])
+    found = _first_hit(text, terms)
+    if not is_markdown:
+        return _piece(text, found or 0)
+    begin = _begin_of_source(text, found or 0)
+    source = text[begin : begin + SOURCE_CHARS]
+    is_code = text.count("\n```", 0, begin) % 2
+    shown = source if is_code else plain_text(source)
+    hit = _first_hit(shown, terms)
+    if hit is None and found is not None:  # only in what is not shown, such as an address
+        return _piece(text, found)
+    return _piece(shown, hit or 0, is_begin=begin == 0, is_end=begin + SOURCE_CHARS >= len(text))
 
 
-def text_matches(text: str | None, wanted: str, unwanted: str) -> bool:
-    """Return whether a text has all wanted terms and no unwanted one, each folded and joined by BETWEEN for SQLite."""
-    folded = fold((text or "")[:SEARCHED_CHARS])
-    return all(term in folded for term in _split(wanted)) and not any(
-        term in folded for term in _split(unwanted)
-    )
-
-
-@lru_cache(maxsize=32)
-def _split(terms: str) -> tuple[str, ...]:
-    return tuple(terms.split(BETWEEN)) if terms else ()
-
-
-def snippet(text: str, terms: Terms) -> str:
-    """Return a piece of a text around its first match, on one line."""
-    folded = fold(text[:SEARCHED_CHARS])
-    hits = [hit for term in terms.wanted if (hit := _first_hit(folded, fold(term))) >= 0]
-    first = max(0, min(hits, default=0) - BEFORE_CHARS)
+def _piece(text: str, hit: int, *, is_begin: bool = True, is_end: bool = True) -> str:
+    first = max(0, hit - BEFORE_CHARS)
     if first:  # start at a whole word if one begins soon
         first = text.find(" ", first, first + BEFORE_CHARS // 2) + 1 or first
-    piece = " ".join(text[first : first + SNIPPET_CHARS].split())
-    return ("…" if first else "") + piece + ("…" if first + SNIPPET_CHARS < len(text) else "")
+    until = first + SNIPPET_CHARS
+    piece = " ".join(text[first:until].split())
+    return ("…" if first or not is_begin else "") + piece + ("…" if until < len(text) or not is_end else "")
 
 
-def _first_hit(folded: str, term: str) -> int:
-    """Return the first match of a term (of a phrase, that of its first word), as a whole word if one is found soon."""
-    word = term if term in folded else next(filter(None, re.split(r"[\W_]+", term)))
-    first = -1
-    for number, hit in enumerate(_hits(folded, word)):
-        if first < 0:
-            first = hit
-        before, after = folded[hit - 1 : hit], folded[hit + len(word) : hit + len(word) + 1]
-        if not _in_a_word(before) and not _in_a_word(after):
-            return hit
-        if number == MAX_HITS:
-            break
-    return first
+def _begin_of_source(text: str, hit: int) -> int:
+    """Return the begin of the line with a match, or of a word if it is far away: Markdown cut elsewhere reads badly."""
+    earliest = max(0, hit - SOURCE_BEFORE_CHARS)
+    if not earliest:
+        return 0
+    line = text.find("\n", earliest, hit) + 1
+    return line or text.find(" ", earliest, hit) + 1 or earliest
 
 
-def _hits(text: str, word: str) -> Iterator[int]:
-    hit = text.find(word)
-    while hit >= 0:
-        yield hit
-        hit = text.find(word, hit + len(word))
+def _first_hit(text: str, terms: Terms) -> int | None:
+    """Return the first match of a term, as a whole word if one is near; None if the terms are far from each other."""
+    wanted = [fold(term) for term in terms.wanted]
+    for start in range(0, len(text), BLOCK_CHARS):
+        block = text[start : start + BLOCK_CHARS + OVERLAP_CHARS]
+        folded = f" {fold(block)} "
+        hits = [hit for term in wanted if (hit := _hit_of(folded, term)) >= 0]
+        if hits:
+            return start + _place_in(block, min(hits))
+    return None
 
 
-def _in_a_word(character: str) -> bool:
-    return character.isalnum() or character == "_"
+def _hit_of(padded: str, term: str) -> int:
+    """Return the first match in a folded text with a space before and after, counted without the first space."""
+    whole = padded.find(f" {term} ")
+    return whole if whole >= 0 else padded.find(term) - 1 if term in padded else -1
+
+
+def _place_in(block: str, folded_place: int) -> int:
+    """Return the character of a text that a character of the folded text came from."""
+    return bisect_right(range(len(block)), folded_place, key=lambda end: len(fold(block[:end]))) - 1
 
 
 def match_spans(piece: str, terms: Terms) -> list[tuple[int, int]]:
     """Return the matches of wanted terms in a snippet or a title, in order: whole words, or else parts of words."""
+    letters = [fold_composed(character) for character in piece]
+    places: list[int] = []
+    folded = " "
+    for place, letter in enumerate(letters):
+        if letter.isspace() and folded.endswith(" "):
+            continue
+        folded += letter
+        places += [place] * len(letter)
+    folded += " "
     spans: list[tuple[int, int]] = []
-    for term in terms.wanted:
-        words = r"[\W_]+".join(re.escape(word) for word in re.split(r"[\W_]+", term) if word)
-        hits: list[tuple[int, int]] = []
-        for pattern in (rf"(?<!\w){words}(?!\w)", words):
-            hits = hits or [match.span() for match in re.finditer(pattern, piece, re.IGNORECASE)]
-        spans += hits
+    for term in map(fold, terms.wanted):
+        hits = _hits(folded, f" {term} ", 1) or _hits(folded, term, 0)
+        for hit in hits:
+            end = places[hit + len(term) - 2] + 1
+            while end < len(letters) and not letters[end]:  # accents after the last letter
+                end += 1
+            spans.append((places[hit - 1], end))
     return sorted(spans)
+
+
+def _hits(text: str, term: str, shift: int) -> list[int]:
+    hits: list[int] = []
+    hit = text.find(term)
+    while hit >= 0:
+        hits.append(hit + shift)
+        hit = text.find(term, hit + len(term) - shift)
+    return hits

@@ -110,7 +110,9 @@ def session_copy(user: User, session: ChatSession, sizes: TurnSizes) -> ChatSess
         turns = Turn.objects.filter(pk__in=ids).order_by("index")
         copies = {turn.pk: copy_of(turn, fork, next(indexes)) for turn in turns}
         Turn.objects.bulk_create(copies.values())
-        for messages in message_portions(Message.objects.defer(None).filter(turn_id__in=ids), COPIED_CHARS):
+        for messages in message_portions(
+            Message.objects.defer(None).defer("search_text").filter(turn_id__in=ids), COPIED_CHARS
+        ):
             for message in messages:
                 message.pk = uuid.uuid4()
                 message.session = fork

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from django.db import IntegrityError, transaction
-from django.db.models import CharField, DateTimeField, UUIDField
+from django.db.models import CharField, DateTimeField, TextField, UUIDField
 from django.utils import timezone
 
 from accounts.models import ApiToken, User
@@ -15,6 +15,7 @@ from billing.services.budget_lock import budgets_hold_lock
 from billing.services.holds import hold_stage
 from sessions.dispatch import dispatch
 from sessions.models import ChatSession, Message, Turn
+from sessions.search_text import fold
 from sessions.selectors.ends import SessionEnd, session_end
 from sessions.services.chats import title_from
 from sessions.services.snapshot import payer_of, snapshot_of
@@ -34,7 +35,11 @@ ATTEMPTS = 3
 SESSION_UPDATE = CompiledUpdate(
     lambda: (
         ChatSession.objects.filter(pk=Slot("session_id", UUIDField())),
-        {"title": Slot("title", CharField()), "updated_at": Slot("updated_at", DateTimeField())},
+        {
+            "title": Slot("title", CharField()),
+            "search_text": Slot("search_text", TextField()),
+            "updated_at": Slot("updated_at", DateTimeField()),
+        },
     )
 )
 
@@ -86,7 +91,10 @@ def turn_stage(
     session.title = session.title or title_from(request.message)
     session.updated_at = turn.created_at
     session_update = SESSION_UPDATE.bind(
-        session_id=session.pk, title=session.title, updated_at=session.updated_at
+        session_id=session.pk,
+        title=session.title,
+        search_text=fold(session.title),
+        updated_at=session.updated_at,
     )
     turn_enqueue(turn, plan, beside=[insertion([message]), session_update])
     return turn
