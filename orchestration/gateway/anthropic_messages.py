@@ -27,6 +27,7 @@ from orchestration.gateway.usage import (
     USAGE_FELL,
     UsageFigures,
     flagged,
+    readable,
     split_writes,
     tier_flags,
 )
@@ -204,13 +205,15 @@ class MessagesReader:
         self.response_id = response_id if isinstance(response_id, str) else ""
         # The output count of the opening is a placeholder.
         self._usage = {
-            name: value for name, value in _object(message, "usage").items() if name != "output_tokens"
+            name: value
+            for name, value in readable(_object(message, "usage"), USAGE_KEYS).items()
+            if name != "output_tokens"
         }
         return self._partial()
 
     def _delta(self, payload: dict[str, Any]) -> list[ModelEvent]:
         self.speaking = True
-        self._usage, fell = merged_usage(self._usage, _object(payload, "usage"))
+        self._usage, fell = merged_usage(self._usage, readable(_object(payload, "usage"), USAGE_KEYS))
         self._fell = self._fell or fell
         reason = _object(payload, "delta").get("stop_reason")
         if isinstance(reason, str) and reason:
@@ -295,4 +298,4 @@ def merged_usage(before: Mapping[str, Any], delta: Mapping[str, Any]) -> tuple[d
         usage |= {name: before[name] for name in INPUT_KEYS if name in before}
     if new.output < old.output:
         usage["output_tokens"] = before["output_tokens"]
-    return usage, fell
+    return readable(usage, USAGE_KEYS), fell

@@ -32,6 +32,7 @@ from orchestration.gateway.usage import (
     UsageFigures,
     flagged,
     merged,
+    readable,
     split_writes,
     tier_flags,
 )
@@ -221,7 +222,7 @@ class ChatReader:
 
     def _usage(self, usage: dict[str, Any], *, final: bool, events: list[ModelEvent]) -> None:
         """Process a usage object. Some servers send one with each chunk."""
-        self._report = merged(self._report, usage_report(usage))
+        self._report = merged(self._report, usage_report(readable(usage, USAGE_KEYS)))
         self._final = self._final or final
         if not final:
             events.append(PartialUsage(self._report.usage, self._report.raw or {}))
@@ -230,7 +231,9 @@ class ChatReader:
 def usage_objects(payload: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the usage objects of a chunk: at the top, in a choice (Kimi), in `x_groq` (Groq)."""
     choices = payload.get("choices")
-    holders = [*(choices if isinstance(choices, list) else []), payload.get("x_groq"), payload]
+    # The first and the last one: requests never ask for several.
+    ends = [*choices[:1], *choices[1:][-1:]] if isinstance(choices, list) else []
+    holders = [*ends, payload.get("x_groq"), payload]
     usages = [holder.get("usage") for holder in holders if isinstance(holder, dict)]
     return [usage for usage in usages if isinstance(usage, dict) and usage]
 

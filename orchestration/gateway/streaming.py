@@ -36,6 +36,8 @@ DRAIN_S = 0.1
 MAX_ID_CHARS = 200
 MAX_WHOLE_BYTES = 2 * 1024 * 1024
 """Maximum size of an answer that is one JSON object."""
+PAUSE_EVERY = 50
+"""Events after which a call lets others work: a chunk may have thousands, which arrive without a wait."""
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 """Maximum size of a streamed answer: each token may come with an object of its own."""
 
@@ -185,9 +187,13 @@ async def model_events(
             origin = replace(origin, request_id=_identifier(response.headers.get(wire.request_id_header)))
             yield Opened(origin.request_id, reasoning_effort=effort)
             payloads = await stack.enter_async_context(aclosing(_payloads(response, reader, deadline)))
+            read = 0
             async for payload in payloads:
                 events = reader.feed(payload)
                 answered = True
+                read += 1
+                if not read % PAUSE_EVERY:
+                    await asyncio.sleep(0)
                 if reader.model_served != served:
                     served = reader.model_served
                     identifier = origin.request_id or _identifier(reader.response_id)

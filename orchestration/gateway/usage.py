@@ -7,7 +7,7 @@ call must be billed.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from typing import Any, Literal
@@ -20,14 +20,46 @@ MAX_TOKENS = 2**53
 """Larger values are not valid counts."""
 MAX_DEPTH = 10
 """Maximum depth of a stored raw object."""
+MAX_VALUES = 50
+"""Maximum values inside a value of a usage object."""
+MAX_VALUE_CHARS = 500
+"""Maximum length of a text in a usage object."""
 MAX_UNKNOWN_KEYS = 20
-"""Maximum unknown keys of an object that are flagged."""
+"""Maximum unknown keys of an object that are read and flagged."""
+
+MAX_FLAGS = 50
+"""Maximum flags of an answer with several usage objects."""
 
 NO_FIGURE = UsageReport(Usage(), "estimated", None, ("missing_input", "missing_output"))
 """For a complete answer without usage from the provider: the caller estimates both sides."""
 
 CACHE_CREATION_KEYS = frozenset({"ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"})
 """The names in `cache_creation` that `split_writes` reads."""
+
+
+def readable(raw: Mapping[str, Any], known: Mapping[str, frozenset[str]]) -> dict[str, Any]:
+    """Return a usage object as far as it is read: its known keys, and a few others.
+
+    Objects of one answer are merged and parsed again and again, so a large one would keep everybody else waiting.
+    """
+    names = [name for name in known[""] if name in raw]
+    names += islice((name for name in raw if name not in known[""]), MAX_UNKNOWN_KEYS)
+    return {name[:MAX_VALUE_CHARS]: _limited(raw[name], 1, iter(range(MAX_VALUES))) for name in names}
+
+
+def _limited(value: Any, depth: int, places: Iterator[int]) -> Any:
+    """Return a value of a readable object; each of its parts takes one of the places."""
+    if isinstance(value, str):
+        return value[:MAX_VALUE_CHARS]
+    if isinstance(value, (Mapping, list)) and depth >= MAX_DEPTH:
+        return None
+    # The places come first: `zip` takes no part that it has no place for.
+    if isinstance(value, Mapping):
+        parts = zip(places, value.items(), strict=False)
+        return {name[:MAX_VALUE_CHARS]: _limited(inner, depth + 1, places) for _, (name, inner) in parts}
+    if isinstance(value, list):
+        return [_limited(inner, depth + 1, places) for _, inner in zip(places, value, strict=False)]
+    return value
 
 
 class UsageFigures:
@@ -115,7 +147,7 @@ def merged(before: UsageReport | None, new: UsageReport) -> UsageReport:
     told = (by_input is before and "missing_input" not in new.flags) or (
         by_output is before and "missing_output" not in new.flags
     )
-    kept = tuple(flag for flag in dict.fromkeys(flags) if not filled.get(flag))
+    kept = tuple(flag for flag in dict.fromkeys(flags) if not filled.get(flag))[:MAX_FLAGS]
     source: Literal["provider", "estimated"] = "estimated" if set(kept) & set(filled) else "provider"
     report = UsageReport(usage, source, by_input.raw, kept, cost)
     return flagged(report, (USAGE_FELL,) if told else ())

@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 
 from orchestration.engine.specs import Usage, UsageReport
 from orchestration.gateway.anthropic_messages import USAGE_KEYS as ANTHROPIC_KEYS
+from orchestration.gateway.anthropic_messages import MessagesReader
 from orchestration.gateway.anthropic_messages import merged_usage as anthropic_merged
 from orchestration.gateway.anthropic_messages import usage_report as anthropic_report
 from orchestration.gateway.openai_chat import USAGE_KEYS as OPENAI_KEYS
+from orchestration.gateway.openai_chat import ChatReader
 from orchestration.gateway.openai_chat import usage_report as openai_report
+from orchestration.gateway.usage import MAX_FLAGS, MAX_UNKNOWN_KEYS, readable
 from orchestration.tests.providers.anthropic_server import anthropic_usage
 from orchestration.tests.providers.openai_server import openai_usage
 
@@ -137,6 +140,62 @@ class TestAnthropic:
 
     def test_an_empty_object(self) -> None:
         assert anthropic_report({}).flags == ("missing_input", "missing_output")
+
+
+def keys(first: int, number: int) -> dict[str, int]:
+    return {f"x{name}": 1 for name in range(first, first + number)}
+
+
+def test_a_large_usage_object_is_not_carried_along() -> None:
+    """Objects of one answer are merged again and again; a large one would keep the worker busy."""
+    reader = MessagesReader()
+    reader.feed({"type": "message_start", "message": {"usage": {**keys(0, 1_000), "input_tokens": 7}}})
+    for number in range(1, 5):
+        usage = {**keys(1_000 * number, 1_000), "iterations": [[0] * 1_000] * 1_000, "output_tokens": number}
+        reader.feed({"type": "message_delta", "usage": usage, "delta": {"stop_reason": "end_turn"}})
+    report = reader.final_report()
+    assert report is not None
+    assert report.usage == Usage(input=7, output=4)
+    assert report.raw is not None
+    assert len(json.dumps(report.raw)) < 1_000
+    assert len(report.flags) <= MAX_UNKNOWN_KEYS
+
+
+def test_usage_in_many_choices_is_not_read_from_all() -> None:
+    reader = ChatReader()
+    usage = {"prompt_tokens": 5, "completion_tokens": 6, "total_tokens": 11}
+    choices = [
+        {"index": 0, "finish_reason": "stop", "usage": keys(10 * number, 10)} for number in range(1_000)
+    ]
+    reader.feed({"choices": [*choices, {"index": 1, "usage": usage}]})
+    report = reader.final_report()
+    assert report is not None
+    assert (report.usage.total_input, report.usage.output) == (5, 6)
+    assert len(report.flags) <= MAX_UNKNOWN_KEYS
+
+
+def test_objects_with_ever_new_keys_do_not_pile_up_flags() -> None:
+    reader = ChatReader()
+    for number in range(200):
+        # The counts rise and fall in turn, so that each object is merged with the one before.
+        usage = {"prompt_tokens": 5, "completion_tokens": 9 - number % 2, **keys(10 * number, 10)}
+        reader.feed({"choices": [], "usage": usage})
+    report = reader.final_report()
+    assert report is not None
+    assert report.usage.output == 9
+    assert len(report.flags) <= MAX_FLAGS + 1
+
+
+def test_values_of_a_usage_object_are_limited() -> None:
+    deep: Any = 1
+    for _ in range(50):
+        deep = [deep]
+    raw = readable(
+        {"prompt_tokens": 3, "cost_details": {"note": "x" * 5_000, "deep": deep}, "iterations": [0] * 5_000},
+        OPENAI_KEYS,
+    )
+    assert raw["prompt_tokens"] == 3
+    assert len(json.dumps(raw)) < 2_500
 
 
 COUNTS = st.none() | st.integers() | st.floats() | st.text() | st.booleans() | st.lists(st.integers())
