@@ -11,8 +11,11 @@ from billing.models import ModelPrice
 from orchestration.engine.specs import BUCKETS, INPUT_BUCKETS, Usage, UsageReport
 
 OUT_OF_RANGE = "cost_out_of_range"
-"""Flag of a call whose reported usage would cost more than MAX_PICO."""
-
+"""Flag of a call whose reported usage is implausible."""
+PLAUSIBLE_TOKENS = 100_000_000
+"""A hundred times the largest common context window."""
+PLAUSIBLE_FACTOR = 10
+"""How far counts may exceed the bound of a call: tokenizers differ, and some servers add much to a prompt."""
 
 COST_DIFFERS = "cost_differs"
 """Flag of a call whose cost as the provider reports it is far from ours: a wrong price, or another model or tier."""
@@ -66,19 +69,29 @@ def billed_report(
 ) -> tuple[UsageReport, ModelPrice | None]:
     """Return a call's report as billed, and its price, None if unpriced.
 
-    Counts that cost more than MAX_PICO are implausible. They are replaced by `bound` as an estimate, so that budgets
-    count the call; `raw` keeps what the provider sent. If `bound` costs too much as well, the price is implausible and
-    the call stays unpriced.
+    Implausible counts are replaced by `bound` as an estimate, so that budgets count the call; `raw` keeps what the
+    provider sent. If `bound` costs more than MAX_PICO as well, the price is implausible and the call stays unpriced.
     """
     prices = list(prices)
     price = price_for(prices, total_input=report.usage.total_input, at=at)
-    if (cost_pico(report.usage, price) or 0) <= MAX_PICO:
+    if is_plausible(report.usage, bound) and (cost_pico(report.usage, price) or 0) <= MAX_PICO:
         return report, price
     report = replace(report, flags=(*report.flags, OUT_OF_RANGE))
     price = price_for(prices, total_input=bound.total_input, at=at)
     if (cost_pico(bound, price) or 0) > MAX_PICO:
         return report, None
     return replace(report, usage=bound, source="estimated"), price
+
+
+def is_plausible(usage: Usage, bound: Usage) -> bool:
+    """Return whether a call can have used so many tokens.
+
+    A few absurd counts would use up everybody's budgets, and their sum would not fit into any database column.
+    """
+    return all(
+        count <= max(PLAUSIBLE_TOKENS, PLAUSIBLE_FACTOR * most)
+        for count, most in ((usage.total_input, bound.total_input), (usage.output, bound.output))
+    )
 
 
 def call_bound_pico(

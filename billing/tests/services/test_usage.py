@@ -14,6 +14,7 @@ from django.db import IntegrityError, connection, transaction
 
 from billing.fields import MAX_PICO
 from billing.models import ZERO_UUID, DailyUsage, UsageEvent
+from billing.pricing import PLAUSIBLE_TOKENS
 from billing.selectors.price_book import prices_now
 from billing.services.usage import MeteredCall, provider_cost_pico, usage_stage
 from billing.tests.factories import NOON, RATES, USAGE_PICO, call, make_model, make_price, payer, report
@@ -192,15 +193,31 @@ def test_garbage_counts_cost_what_the_call_could_have_used(model: LlmModel) -> N
     assert row.estimated_cost_pico == bound_pico
 
 
+@pytest.mark.parametrize("bucket", ["input", "output"])
+def test_absurd_counts_are_replaced_however_cheap_they_are(model: LlmModel, bucket: str) -> None:
+    """A few of them would fill every budget, and their sum no column."""
+    bound = Usage(input=3_000, output=500)
+    for tokens, counts in ((PLAUSIBLE_TOKENS, True), (PLAUSIBLE_TOKENS + 1, False)):
+        usage = Usage(**{bucket: tokens})
+        made = call(model, report=report(usage), bound=bound)
+        stage(made)
+        assert UsageEvent.objects.get(pk=made.id).usage == (usage if counts else bound)
+    wide = Usage(**{bucket: PLAUSIBLE_TOKENS})
+    made = call(model, report=report(Usage(**{bucket: 10 * PLAUSIBLE_TOKENS})), bound=wide)
+    stage(made)
+    assert UsageEvent.objects.get(pk=made.id).usage != wide
+
+
 def test_the_most_expensive_call_is_priced_as_counted(model: LlmModel) -> None:
-    tokens = MAX_PICO // 2_000_000
+    make_price(model, effective_from=NOON, input_pico=(rate := 20_000_000_000))
+    tokens = MAX_PICO // rate
     bound = Usage(input=7)
     stage(
         call(model, report=report(Usage(input=tokens))),
         call(model, report=report(Usage(input=tokens + 1)), bound=bound),
     )
     costs = [event.cost_pico for event in UsageEvent.objects.order_by("-input_tokens")]
-    assert costs == [MAX_PICO, 7 * 2_000_000]
+    assert costs == [MAX_PICO, 7 * rate]
 
 
 def test_at_a_garbage_price_even_the_bound_is_unpriced(model: LlmModel) -> None:
