@@ -34,6 +34,9 @@ from web.rfc3339 import rfc3339
 DELTA_EVERY_S = 0.05
 """Text is published at most once per period. All turns share the periods, so that their deltas form one batch."""
 
+MOST_REWINDS = 2
+"""Snapshots that readers get for the rewinds of one step. Text after the last one is published at the step's end."""
+
 CLAIM_STRIDE = 1_000_000
 """Claim n of a turn numbers its events from (n-1) x this + 1."""
 
@@ -47,10 +50,21 @@ class StepLane:
     pending: dict[str, list[str]] = field(default_factory=dict)
     """Unpublished text by kind."""
     has_published_text: bool = False
+    rewinds: int = 0
+    """How often readers got a snapshot because published text was reasoning."""
     end: tuple[str, dict[str, Any]] | None = None
     """Type and fields of its last event."""
     flush_at: float = 0.0
     timer: asyncio.TimerHandle | None = None
+
+    def holds_text(self) -> bool:
+        """Return whether text waits for the end of the step, as it has been reasoning too often."""
+        return self.rewinds >= MOST_REWINDS
+
+    def published_text(self) -> str:
+        """Return the text so far, without what waits to be published."""
+        text = "".join(self.text)
+        return text[: len(text) - sum(map(len, self.pending.get("text", ())))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +179,8 @@ class Bridge:
             return
         self._flush(lane)
         lane.text.clear()
+        lane.has_published_text = False
+        lane.rewinds += 1
         snapshot = await self.journal.database.persist(turn_json_by_id, self.claimed.turn_id, with_text=True)
         self.publish_snapshot(snapshot)
         self.publish("step.delta", step_id=step_id, kind="reasoning", text=thought)
@@ -175,14 +191,14 @@ class Bridge:
         steps = {step["step_id"]: step for step in snapshot["steps"]}
         for step_id, lane in self.lanes.items():
             if step_id in steps:
-                steps[step_id]["text"] = steps[step_id]["text"] or "".join(lane.text)
+                steps[step_id]["text"] = steps[step_id]["text"] or lane.published_text()
         self.publish("turn.snapshot", turn=snapshot)
         for step_id, lane in self.lanes.items():
             if step_id in steps:
                 continue
             self.publish_started(lane)
-            if lane.text:
-                self.publish("step.delta", step_id=step_id, kind="text", text="".join(lane.text))
+            if text := lane.published_text():
+                self.publish("step.delta", step_id=step_id, kind="text", text=text)
             if lane.end is not None:
                 kind, fields = lane.end
                 self.publish(kind, step_id=step_id, **fields)
@@ -192,7 +208,7 @@ class Bridge:
 
     def _publish_end(self, kind: str, step_id: str, **fields: Any) -> None:
         lane = self.lanes[step_id]
-        self._flush(lane)
+        self._flush(lane, held=True)
         lane.end = (kind, fields)
         self.publish(kind, step_id=step_id, **fields)
 
@@ -208,10 +224,10 @@ class Bridge:
             {"type": kind, "turn_id": str(self.claimed.turn_id), "at": at, **fields},
         )
 
-    def flush(self) -> None:
-        """Publish all pending text."""
+    def flush(self, *, held: bool = False) -> None:
+        """Publish all pending text. `held`: also what waits for the end of its step."""
         for lane in self.lanes.values():
-            self._flush(lane)
+            self._flush(lane, held=held)
 
     def close(self) -> None:
         """Cancel the timers of pending text, which a failed run leaves behind."""
@@ -232,12 +248,13 @@ class Bridge:
         else:
             lane.timer = self._loop.call_at(lane.flush_at, self._flush, lane)
 
-    def _flush(self, lane: StepLane) -> None:
+    def _flush(self, lane: StepLane, *, held: bool = False) -> None:
         if lane.timer is not None:
             lane.timer.cancel()
             lane.timer = None
-        for kind, texts in lane.pending.items():
-            self.publish("step.delta", step_id=lane.started.step_id, kind=kind, text="".join(texts))
+        waits = lane.holds_text() and not held
+        for kind in [kind for kind in lane.pending if kind != "text" or not waits]:
+            text = "".join(lane.pending.pop(kind))
+            self.publish("step.delta", step_id=lane.started.step_id, kind=kind, text=text)
             lane.has_published_text = lane.has_published_text or kind == "text"
-        lane.pending = {}
         lane.flush_at = (round(self._loop.time() / DELTA_EVERY_S) + 1) * DELTA_EVERY_S

@@ -102,7 +102,7 @@ class TurnRunner:
                 funds=claimed.funds or Unlimited(),
             )
             result = await self._result(claimed, ports, control)
-            bridge.flush()
+            bridge.flush(held=True)
             bridge.committing = True
             fields = await self._commit(bridge, result)
             bridge.publish(f"turn.{fields['status']}", **fields)

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
+from sessions.live.bridge import MOST_REWINDS
 from sessions.models import Call
 from sessions.tests.factories import make_agent, make_room, make_session
 from sessions.tests.support.completions import ask, chunks, client, content
@@ -94,6 +95,22 @@ def test_published_text_that_turns_out_to_be_a_thought_is_replaced(
         assert len(set(text_of_events(events, step_id))) == 1
     thoughts = [e.data["text"] for e in events if e.type == "step.delta" and e.data["kind"] == "reasoning"]
     assert "".join(thoughts) == "Okay, marzipan. Hm."
+
+
+def test_a_model_that_repeats_the_closing_tag_is_not_a_flood_of_snapshots(
+    api, alice, agents, openai_server: OpenAIServer
+) -> None:
+    openai_server.when(says("ana"), Answer([*["a\n", "</think>\n"] * 15, "Rent ", "it."], delay_s=0.06))
+    session = make_session(alice, make_room(alice, *agents))
+    turn = api.post(f"sessions/{session.pk}/turns", {"message": "@ana Go", "wait": False}).json()
+    events = read_all(api.get(f"turns/{turn['id']}/events"))
+    assert len([event for event in events if event.type == "turn.snapshot"]) <= MOST_REWINDS
+    (step,) = [event.data["step_id"] for event in events if event.type == "step.completed"]
+    shown, whole = text_of_events(events, step)
+    assert shown == whole
+    assert whole.split() == ["Rent", "it."]
+    thoughts = [e.data["text"] for e in events if e.type == "step.delta" and e.data["kind"] == "reasoning"]
+    assert "".join(thoughts).split() == ["a"] * 15
 
 
 def test_a_model_that_opens_in_thought_is_known_the_next_time(api, alice, agents, openai_server) -> None:
