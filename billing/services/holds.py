@@ -26,6 +26,7 @@ from billing.services.budget_lock import budgets_hold_lock
 from billing.services.periods import PeriodChange, periods_add
 from orchestration.engine.call_sizes import CallSize, ExpectedCalls
 from orchestration.engine.forecast import at_most, expected_calls, first_call
+from orchestration.engine.purposes import Purpose
 from orchestration.engine.specs import ModelRequest, TurnSpec, Usage
 from web.compiled import together
 from web.errors import PantheonError
@@ -65,19 +66,22 @@ def hold_stage(*, payer: Payer, spec: TurnSpec) -> Hold | None:
     now = timezone.now()
     prices = prices_now()
     calls = expected_calls(spec, at_most(spec))
-    bound = sum(option_bound_pico(each, prices, at=now) for each in calls)
+    answers_pico = sum(option_bound_pico(each, prices, at=now) for each in calls if not is_title(each))
+    titles_pico = [title_bound_pico(each, prices, at=now) for each in calls if is_title(each)]
+    bound = answers_pico + sum(each or 0 for each in titles_pico)
     first = first_call(calls)
     first_pico = size_bound_pico(first, prices, at=now) if first else 0
-    if bound == 0:
+    if bound == 0 and None not in titles_pico:  # with a hold of nothing, an unpriced title is not made
         return None
     today = now.astimezone(dt.UTC).date()
     headrooms = headroom_lock(
         {budget: period_key_of(budget, payer.user_id, today) for budget in budgets}, today
     )
     for headroom in headrooms:
-        if first_pico > headroom.left_pico:
+        # Answers that cost nothing are never refused; whether the title fits is decided when the turn runs.
+        if answers_pico and first_pico > headroom.left_pico:
             raise budget_exceeded(headroom, needed_pico=first_pico)
-    amounts = {headroom: min(bound, headroom.left_pico) for headroom in headrooms}
+    amounts = {headroom: max(0, min(bound, headroom.left_pico)) for headroom in headrooms}
     # The same moment as the periods were chosen by: `carried_over` compares `created_at` with their days.
     hold = Hold.objects.create(turn_id=payer.turn_id, amount_pico=min(amounts.values()), created_at=now)
     HoldLine.objects.bulk_create(
@@ -165,13 +169,26 @@ def option_bound_pico(calls: ExpectedCalls, prices: Prices, *, at: dt.datetime) 
     return sum(costs[: calls.count])
 
 
-def size_bound_pico(size: CallSize, prices: Prices, *, at: dt.datetime) -> int:
-    bound = call_bound_pico(
+def is_title(calls: ExpectedCalls) -> bool:
+    return calls.options[0].purpose is Purpose.TITLE
+
+
+def title_bound_pico(calls: ExpectedCalls, prices: Prices, *, at: dt.datetime) -> int | None:
+    """Return the most that a title can cost; None if its model has no price: then none is made."""
+    return optional_bound_pico(calls.options[0], prices, at=at)
+
+
+def optional_bound_pico(size: CallSize, prices: Prices, *, at: dt.datetime) -> int | None:
+    return call_bound_pico(
         input_tokens=size.input_tokens,
         output_tokens=size.output_tokens,
         prices=prices.get(uuid.UUID(size.model.id), ()),
         at=at,
     )
+
+
+def size_bound_pico(size: CallSize, prices: Prices, *, at: dt.datetime) -> int:
+    bound = optional_bound_pico(size, prices, at=at)
     if bound is None:
         raise PantheonError(
             "model_unavailable",
@@ -225,6 +242,12 @@ class TurnFunds:
         self._reserved[uuid.UUID(call_id)] = bound
         self.left_pico -= bound
         return True
+
+    def covers(self, spec: TurnSpec) -> bool:
+        now, calls = timezone.now(), expected_calls(spec, at_most(spec))
+        if any(is_title(each) and title_bound_pico(each, self._prices, at=now) is None for each in calls):
+            return False
+        return sum(option_bound_pico(each, self._prices, at=now) for each in calls) <= self.left_pico
 
     def reprice(self, prices: Prices) -> None:
         """Reserve further calls at these prices: an administrator may have raised one while the turn runs."""

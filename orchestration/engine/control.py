@@ -21,6 +21,7 @@ class Control:
         self.cancelled = False
         self.exhausted = exhausted
         self._tasks: set[asyncio.Task[object]] = set()
+        self._parts: list[Control] = []
 
     def cancel(self) -> None:
         """Interrupt calls in flight and start no more. Idempotent."""
@@ -29,6 +30,15 @@ class Control:
         self.cancelled = True
         for task in self._tasks:
             task.cancel()
+        for part in self._parts:
+            part.cancel()
+
+    def part(self) -> Control:
+        """Return a switch for a part of the turn: `cancel` of the turn cancels it too."""
+        part = Control(exhausted=self.exhausted)
+        part.cancelled = self.cancelled
+        self._parts.append(part)
+        return part
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:

@@ -7,11 +7,13 @@ that do not exist yet, their maximum length is assumed, as far as it fits into t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from orchestration.engine.call_sizes import CallSize, ExpectedCalls, TurnAssumption, call_size
 from orchestration.engine.contracts import ATTEMPTS
 from orchestration.engine.specs import TurnSpec
 from orchestration.engine.summary import lines_to_summarize, summary_step
+from orchestration.engine.title import USUAL_TITLE_TOKENS, title_step
 
 AT_LEAST = TurnAssumption(output_tokens=1, rounds=1, selections=1, contract_attempts=1, synthesizes=False)
 """The shortest possible turn."""
@@ -51,7 +53,17 @@ def expected_calls(spec: TurnSpec, assumption: TurnAssumption) -> list[ExpectedC
     # A summary made before the answers is added to their context, and the messages it replaces are still counted.
     added_tokens = max((calls.options[0].output_tokens for calls in summarizing), default=0) if first else 0
     answering = spec.mode.forecast(spec, assumption, added_tokens)
-    return [*summarizing, *answering] if first else [*answering, *summarizing]
+    titling = title_calls(spec, assumption)
+    return [*summarizing, *answering, *titling] if first else [*answering, *summarizing, *titling]
+
+
+def title_calls(spec: TurnSpec, assumption: TurnAssumption) -> list[ExpectedCalls]:
+    """Return the call for a title: the last, because it never prevents an answer."""
+    if not spec.draft_title:
+        return []
+    if assumption.output_tokens is not None:
+        assumption = replace(assumption, output_tokens=min(assumption.output_tokens, USUAL_TITLE_TOKENS))
+    return [ExpectedCalls((call_size(title_step(spec), assumption),))]
 
 
 def summary_calls(spec: TurnSpec, assumption: TurnAssumption) -> list[ExpectedCalls]:

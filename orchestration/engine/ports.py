@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from orchestration.engine.events import EngineEvent
-from orchestration.engine.specs import AgentSpec, ModelRequest, Usage, UsageReport
+from orchestration.engine.specs import AgentSpec, ModelRequest, TurnSpec, Usage, UsageReport
 
 # --- Events of a model stream: any number of Opened, PartialUsage and deltas, then exactly one Completed or Failed. ---
 
@@ -239,11 +239,18 @@ class Funds(Protocol):
         """
         ...
 
+    def covers(self, spec: TurnSpec) -> bool:
+        """Return whether enough is left for every call that the turn may make."""
+        ...
+
 
 class Unlimited:
     """The funds of a turn without a budget."""
 
     def reserve(self, call_id: str, request: ModelRequest, *, input_bound: int) -> bool:
+        return True
+
+    def covers(self, spec: TurnSpec) -> bool:
         return True
 
 

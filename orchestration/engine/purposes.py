@@ -13,6 +13,7 @@ class Purpose(StrEnum):
     EVALUATE = "evaluate", "Evaluation", "Manager"
     SYNTHESIZE = "synthesize", "Conclusion", "Manager", True
     SUMMARIZE = "summarize", "Summary", "Summarizer"
+    TITLE = "title", "Title", "Summarizer"
 
     label: str
     maker: str

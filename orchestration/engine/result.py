@@ -26,6 +26,8 @@ class TurnResult:
     routing: tuple[tuple[int, RoutingDecision], ...] = ()
     """Round -> decision, in order."""
     summary: SummaryResult | None = None
+    title: str = ""
+    """A title for the session; empty: none was made."""
 
 
 def result_from(

@@ -168,6 +168,8 @@ class TurnSpec:
     """The client's own system messages; they follow the role prompts."""
     summary: SummarySpec | None = None
     summarize: SummaryPlan | None = None
+    draft_title: str = ""
+    """The session's title, made from the message: a model may write a better one. Empty: it may not."""
 
     def agent(self, key: str) -> AgentSpec:
         """Return the roster's agent with that key. Raises KeyError."""

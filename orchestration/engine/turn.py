@@ -1,4 +1,4 @@
-"""A turn from snapshot to result: its mode's run, and a summary before it or in parallel."""
+"""A turn from snapshot to result: its mode's run, with a summary before it or in parallel, and a title in parallel."""
 
 from __future__ import annotations
 
@@ -12,11 +12,24 @@ from orchestration.engine.run import Run
 from orchestration.engine.specs import TurnSpec
 from orchestration.engine.steps import BUDGET, EXHAUSTED, RetryPolicy
 from orchestration.engine.summary import SummaryResult, lines_to_summarize, summarize
+from orchestration.engine.title import makes_title, title_beside
 
 
 async def run_turn(spec: TurnSpec, ports: Ports, control: Control, retry: RetryPolicy) -> TurnResult:
     """Run a turn, or the rest of it after an earlier claim. Raises only what the journal raises."""
     run = Run(spec, ports, control, retry)
+    if not makes_title(run):
+        return await answer_and_summarize(run)
+    async with asyncio.TaskGroup() as group:
+        answering = group.create_task(answer_and_summarize(run))
+        answering.add_done_callback(lambda _: run.answers_started.set())
+        titling = group.create_task(title_beside(run, answering))
+    return replace(answering.result(), title=titling.result())
+
+
+async def answer_and_summarize(run: Run) -> TurnResult:
+    """Run the turn's mode, and a due summary before it or in parallel."""
+    spec = run.spec
     if spec.summarize is None or not spec.mode.spoken:
         return await spec.mode.run(run)
     if spec.summarize.first:

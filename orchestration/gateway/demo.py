@@ -1,8 +1,8 @@
 """The built-in demo model: no AI; deterministic answers in the role of the speaking agent.
 
 For trying a council without a key. It names the agents that answered earlier in the turn, follows the JSON contracts
-of the manager and of the summarizer, streams at a human pace and reports usage (an estimate, four characters a token,
-reported as the provider's own).
+of the manager and of the summarizer, writes titles, streams at a human pace and reports usage (an estimate, four
+characters a token, reported as the provider's own).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 from orchestration.engine.ports import Completed, ModelEvent, Opened, PartialUsage, TextDelta
 from orchestration.engine.purposes import Purpose
 from orchestration.engine.specs import ModelRequest, Usage, UsageReport
+from orchestration.engine.title import ASK as TITLE_ASK
 
 CHARS_PER_TOKEN = 4
 QUOTED_CHARS = 160
@@ -28,6 +29,17 @@ MARKS = re.compile(r"[^\w\s.,;:!?'’%€$-]+")
 HEARD_CHARS = 60
 MAX_HEARD = 3
 MAX_SELECTIONS = 2
+TITLE_WORDS = 8
+TITLE_CHARS = 60
+FILLERS = re.compile(
+    r"(?i)^(?:(?:hello|hi|hey|please)\b[\s,!]*)*(?:(?:should|can|could|would|shall|do|did|will)\s+(?:we|i|you|they)"
+    r"|how\s+(?:do|can|should|would)\s+(?:we|i|you)|what\s+(?:is|are|do\s+you\s+think\s+(?:of|about))"
+    r"|tell\s+(?:me|us)\s+about)\s+(?:please\s+)?"
+)
+"""Beginnings of a question that say nothing in a title."""
+LOOSE_END = re.compile(
+    r"(?i)(?:[\s,;:]+(?:an?|the|and|or|but|of|for|to|in|on|at|with|by|from|as|if|that|than|is|are|our|my|your))+$"
+)
 OPENINGS = (
     "In that role I would look at:",
     "From there I would ask about:",
@@ -60,6 +72,8 @@ def answer(request: ModelRequest) -> str:
             return json.dumps(_decision(request))
         case Purpose.SUMMARIZE:
             return json.dumps(_summary(request))
+        case Purpose.TITLE:
+            return _title(request)
         case Purpose.SYNTHESIZE:
             return _synthesis(request)
     return _reply(request)
@@ -174,6 +188,17 @@ def _summary(request: ModelRequest) -> dict[str, Any]:
         "open_questions": [],
         "action_items": [],
     }
+
+
+def _title(request: ModelRequest) -> str:
+    """Return the main words of the first question in the message."""
+    message = _last_user_text(request).removeprefix(TITLE_ASK)
+    sentence = _plain(re.split(r"(?<=[.!?。！？])\s|\n", message.strip(), maxsplit=1)[0]).rstrip(".!?。！？ ")
+    words = (FILLERS.sub("", sentence) or sentence).split()[:TITLE_WORDS]
+    while len(words) > 1 and len(" ".join(words)) > TITLE_CHARS:
+        words.pop()
+    title = LOOSE_END.sub("", " ".join(words)[:TITLE_CHARS]).rstrip(",;:")
+    return title[:1].upper() + title[1:] or "New question"
 
 
 def _agent_keys(schema: Any) -> list[str]:

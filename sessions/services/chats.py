@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
+from orchestration.engine.tags import without_tags
+from orchestration.engine.title import cut_at_word
 from sessions.markdown import visible_text
 from sessions.models import Agent, ChatSession, Room
 from sessions.services.locks import lock_existing
@@ -14,9 +18,6 @@ from sessions.services.turn_cancel import turns_stop
 from web.compiled import insert
 from web.errors import ValidationFailed
 from web.validation import fields_of, require_valid
-
-TITLE_LENGTH = 80
-"""Maximum characters of the first message used as title."""
 
 
 def session_create(
@@ -64,9 +65,7 @@ def save_session(session: ChatSession) -> ChatSession:
     return session
 
 
-def title_from(message: str) -> str:
-    """Return a title from a first message: its first line, cut at a word."""
-    line = next((line.strip() for line in visible_text(message).splitlines() if line.strip()), "")
-    if len(line) <= TITLE_LENGTH:
-        return line
-    return line[: TITLE_LENGTH - 1].rsplit(" ", 1)[0] + "…"
+def title_from(message: str, keys: Sequence[str]) -> str:
+    """Return a title from a first message: its first line without tags of the agents' `keys`, cut at a word."""
+    text = without_tags(visible_text(message), keys)
+    return cut_at_word(next((line.strip() for line in text.splitlines() if line.strip()), ""))

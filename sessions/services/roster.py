@@ -13,7 +13,7 @@ from billing.selectors.answered import has_answered
 from orchestration.engine.specs import AgentSpec, ModelSpec, TurnSpec
 from orchestration.gateway.keys import may_think_in_text
 from orchestration.models import LlmModel
-from orchestration.selectors import default_model, model_by_alias, model_spec
+from orchestration.selectors import available_models, default_model, model_by_alias, model_spec
 from sessions.models import Agent, ChatSession, Room
 from sessions.selectors.calibration import Observation
 from web.compiled import CompiledQuery, Slot
@@ -123,6 +123,12 @@ def summarizer_spec(roster: Sequence[AgentSpec], observed: Observations) -> Mode
     if settings.PANTHEON_SUMMARIZER_MODEL:
         return observed_spec(model_by_alias(settings.PANTHEON_SUMMARIZER_MODEL), observed)
     return roster[0].model
+
+
+def has_summarizer() -> bool:
+    """Return whether the summarizer's model is available; without a setting it is an agent's."""
+    alias = settings.PANTHEON_SUMMARIZER_MODEL
+    return not alias or any(model.alias == alias for model in available_models())
 
 
 def list_candidates(spec: TurnSpec) -> list[AgentSpec]:

@@ -47,6 +47,7 @@ def snapshot_of(
         "summary_id": summary_id and str(summary_id),
         "redone_summary_id": redone_summary_id and str(redone_summary_id),
         "summarize": spec.summarize and dataclasses.asdict(spec.summarize),
+        "draft_title": spec.draft_title,
         "before_seq": before_seq,
         "client": client_json(client),
         "payer": {
@@ -97,6 +98,7 @@ def spec_of(turn: Turn, *, question: str | None = None) -> TurnSpec:
         client_system=client.system if client else "",
         summary=continued_spec(summary, redone),
         summarize=SummaryPlan(**data["summarize"]) if data["summarize"] else None,
+        draft_title=data.get("draft_title", ""),
     )
 
 

@@ -88,7 +88,7 @@ def turn_stage(
     message = Message(
         session=session, turn=turn, seq=before_seq, role=Message.Role.USER, text=request.message
     )
-    session.title = session.title or title_from(request.message)
+    session.title = session.title or title_from(request.message, [agent.key for agent in plan.spec.roster])
     session.updated_at = turn.created_at
     session_update = SESSION_UPDATE.bind(
         session_id=session.pk,

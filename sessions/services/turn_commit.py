@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import datetime as dt
 import uuid
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from django.db import transaction
-from django.db.models import DateTimeField, IntegerField, UUIDField
+from django.db.models import CharField, DateTimeField, IntegerField, UUIDField
 from django.utils import timezone
 
 from billing.selectors.price_book import PRICES_VERSION, prices_of_version
@@ -19,7 +20,8 @@ from orchestration.engine.result import TurnResult
 from orchestration.engine.specs import ModelSpec, TurnSpec, UsageReport
 from orchestration.engine.steps import StepResult
 from orchestration.engine.summary import FIELDS, SummaryResult
-from sessions.markdown import RENDERER
+from orchestration.engine.title import MAX_TITLE_CHARS
+from sessions.markdown import RENDERER, visible_text
 from sessions.metrics import turn_observed
 from sessions.models import Call, ChatSession, Message, Summary, Turn
 from sessions.selectors.turns import terminal_fields_of
@@ -48,6 +50,16 @@ SESSION_TOUCH = CompiledUpdate(
     lambda: (
         ChatSession.objects.filter(pk=Slot("session_id", UUIDField())),
         {"updated_at": Slot("updated_at", DateTimeField())},
+    )
+)
+
+SESSION_TITLE = CompiledUpdate(
+    lambda: (
+        # Not if it was renamed since.
+        ChatSession.objects.filter(
+            pk=Slot("session_id", UUIDField()), title=Slot("draft_title", CharField())
+        ),
+        {"title": Slot("new_title", CharField())},
     )
 )
 
@@ -106,11 +118,20 @@ def turn_commit(
         beside=[
             *insertions(messages),
             *calls_commit(turn_id, written),
-            SESSION_TOUCH.bind(session_id=payer.session_id, updated_at=now),
+            *session_update(payer.session_id, claimed.spec.draft_title, result.title, now),
         ],
     )
     transaction.on_commit(partial(turn_observed, mode=payer.mode, status=result.status, events=events))
     return terminal_fields_of(turn, events)
+
+
+def session_update(session_id: uuid.UUID, draft_title: str, title: str, now: dt.datetime) -> list[Bound]:
+    """Return the statements that move the session to the top of its lists, and replace the title from its message."""
+    touch = SESSION_TOUCH.bind(session_id=session_id, updated_at=now)
+    if not title:
+        return [touch]
+    new_title = visible_text(title)[:MAX_TITLE_CHARS]
+    return [touch, SESSION_TITLE.bind(session_id=session_id, draft_title=draft_title, new_title=new_title)]
 
 
 def calls_commit(turn_id: uuid.UUID, written: TurnCalls) -> list[Bound]:

@@ -18,11 +18,13 @@ from sessions.selectors.calibration import observations
 from sessions.selectors.ends import SessionEnd
 from sessions.selectors.history import history_of, message_of_turn
 from sessions.selectors.summaries import newest_summary, summary_spec
+from sessions.services.chats import title_from
 from sessions.services.client_context import client_from, client_lines, with_client_parameters
 from sessions.services.roster import (
     Observations,
     agent_specs,
     agents_of,
+    has_summarizer,
     list_candidates,
     manager_spec,
     summarizer_spec,
@@ -70,7 +72,25 @@ def plan_turn(session: ChatSession, request: TurnRequest, end: SessionEnd) -> Tu
     refuse_overflow(spec)
     if (summary := summary_due(spec)) is not None:
         spec = replace(spec, summarize=summary, summarizer=summarizer_spec(council.roster, council.observed))
+    spec = titled_spec(spec, session, council.observed)
     return TurnPlan(spec, council.unknown_tags, newest.pk if newest else None, client)
+
+
+def titled_spec(spec: TurnSpec, session: ChatSession, observed: Observations) -> TurnSpec:
+    """Return the spec with the title that its message gives the session, if a model is to write a better one.
+
+    A session of the OpenAI-compatible endpoint is in no list. A title is never the reason to refuse a turn, so there
+    is none if the summarizer's model is not available.
+    """
+    if session.title or not settings.PANTHEON_TITLES or session.origin == ChatSession.Origin.API:
+        return spec
+    if spec.summarizer is None and not has_summarizer():
+        return spec
+    return replace(
+        spec,
+        draft_title=title_from(spec.message, [agent.key for agent in spec.roster]),
+        summarizer=spec.summarizer or summarizer_spec(spec.roster, observed),
+    )
 
 
 def council_of(session: ChatSession, request: TurnRequest, client: ClientContext | None) -> CouncilPlan:

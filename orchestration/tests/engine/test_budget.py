@@ -32,6 +32,9 @@ class Calls:
     purposes: tuple[str, ...] | None = None
     asked: list[str] = field(default_factory=list)
 
+    def covers(self, spec: TurnSpec) -> bool:
+        return True
+
     def reserve(self, call_id: str, request: ModelRequest, *, input_bound: int) -> bool:
         self.asked.append(request.purpose)
         if self.purposes is not None and request.purpose not in self.purposes:

@@ -184,7 +184,7 @@ def test_a_branch_continues_independently(
         send(alices, message)
         ended(alices)
     turn(alices, 0).get_by_role("button", name="Branch").click()
-    expect(alices.get_by_role("heading", level=1)).to_have_text("Branch of @ana one")
+    expect(alices.get_by_role("heading", level=1)).to_have_text("Branch of one")
     expect(alices.locator("[data-turn]")).to_have_count(1)
     send(alices, "@bob three")
     ended(alices)
