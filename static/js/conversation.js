@@ -18,6 +18,7 @@ import { graft, loadTurn, swap } from "./stored-turn.js";
 import { SummaryPanel } from "./summary.js";
 import { startVersions, TurnActions } from "./turn-actions.js";
 import { TagList } from "./tags.js";
+import { markTitle, shareTitle } from "./titles.js";
 import { TurnStream } from "./turn-stream.js";
 import { TurnView } from "./turn-view.js";
 
@@ -198,6 +199,7 @@ class Conversation {
     this.showConnection(true);
     this.composer.set("ready");
     this.markTitle(status);
+    if (Number(view.element.dataset.index) === 1) this.readTitle();
     await this.showStored(view);
     this.elsewhere.catchUp();
   }
@@ -271,19 +273,10 @@ class Conversation {
 
   /** Mark the title of a hidden tab when its turn has ended. */
   markTitle(status) {
-    if (!document.hidden) return;
-    const title = document.title;
-    document.title = `${status === "failed" ? "✕" : "●"} ${title}`;
-    document.addEventListener(
-      "visibilitychange",
-      () => {
-        document.title = title;
-      },
-      { once: true },
-    );
+    if (document.hidden) markTitle(status === "failed" ? "✕" : "●");
   }
 
-  /** Read the title that the first message gave the session. */
+  /** Read the title that the first message gave the session, or a model. */
   async readTitle() {
     let session;
     try {
@@ -293,8 +286,7 @@ class Conversation {
       console.info("the title could not be read; the next page has it", error.message);
       return;
     }
-    document.title = `${session.title} · Pantheon`;
-    for (const element of document.querySelectorAll("[data-session-title]")) element.textContent = session.title;
+    shareTitle(session);
   }
 }
 

@@ -101,7 +101,7 @@ def test_a_turn_shows_answers_models_and_costs(api: Api, alice, session, openai_
     assert "No agent in this room is called @zed." in page
     assert f'title="{turn["usage"]["cost_usd"]} USD"' in page
     assert 'data-last-index="1"' in page
-    assert "<h1 data-session-title>&lt;b&gt;why&lt;/b&gt;?</h1>" in page
+    assert f'<h1 data-title-of="{session.pk}" data-titled>&lt;b&gt;why&lt;/b&gt;?</h1>' in page
 
 
 @runs_turns
