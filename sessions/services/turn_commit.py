@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from django.db import transaction
-from django.db.models import CharField, DateTimeField, IntegerField, UUIDField
+from django.db.models import CharField, DateTimeField, IntegerField, TextField, UUIDField
 from django.utils import timezone
 
 from billing.selectors.price_book import PRICES_VERSION, prices_of_version
@@ -24,6 +24,7 @@ from orchestration.engine.title import MAX_TITLE_CHARS
 from sessions.markdown import RENDERER, visible_text
 from sessions.metrics import turn_observed
 from sessions.models import Call, ChatSession, Message, Summary, Turn
+from sessions.search_text import fold
 from sessions.selectors.turns import terminal_fields_of
 from sessions.services.calls import TurnCalls, outcome_of
 from sessions.services.fence import FenceLost
@@ -59,7 +60,7 @@ SESSION_TITLE = CompiledUpdate(
         ChatSession.objects.filter(
             pk=Slot("session_id", UUIDField()), title=Slot("draft_title", CharField())
         ),
-        {"title": Slot("new_title", CharField())},
+        {"title": Slot("new_title", CharField()), "search_text": Slot("search_text", TextField())},
     )
 )
 
@@ -131,7 +132,10 @@ def session_update(session_id: uuid.UUID, draft_title: str, title: str, now: dt.
     if not title:
         return [touch]
     new_title = visible_text(title)[:MAX_TITLE_CHARS]
-    return [touch, SESSION_TITLE.bind(session_id=session_id, draft_title=draft_title, new_title=new_title)]
+    retitle = SESSION_TITLE.bind(
+        session_id=session_id, draft_title=draft_title, new_title=new_title, search_text=fold(new_title)
+    )
+    return [touch, retitle]
 
 
 def calls_commit(turn_id: uuid.UUID, written: TurnCalls) -> list[Bound]:

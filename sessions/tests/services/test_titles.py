@@ -52,6 +52,8 @@ def test_the_first_turn_writes_a_title_that_is_a_call_of_its_own(api, session, o
     openai_server.when(TITLES, Answer("**Renting the corner shop**"))
     turn = ask(api, session)
     assert title_of(session) == "Renting the corner shop"
+    found = api.get("search?q=renting").json()["results"]
+    assert [result["session_id"] for result in found] == [str(session.pk)]
     assert turn["usage"]["calls"] == len(openai_server.served) == 3
     assert turn["usage"]["by_purpose"].keys() == {"reply", "title"}
     event = UsageEvent.objects.get(purpose="title")
