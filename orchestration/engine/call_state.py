@@ -21,7 +21,7 @@ from orchestration.engine.ports import (
 )
 from orchestration.engine.specs import AgentSpec, ModelRequest, Usage, UsageReport
 from orchestration.engine.thoughts import ThoughtSplitter, split_thoughts, with_thoughts
-from orchestration.engine.tokens import estimate_report, least_input_tokens, utf8_bytes
+from orchestration.engine.tokens import estimate_input, estimate_report, least_input_tokens, utf8_bytes
 
 GUARDED = "guarded"
 """Finish reason of an answer that the identity guard cut."""
@@ -116,9 +116,16 @@ class CallState:
         )
 
     def is_input_cut(self, report: UsageReport) -> bool:
-        """Return whether the provider read far less than was sent; small requests are not judged."""
-        least = least_input_tokens(self.request)
-        return report.source == "provider" and report.usage.total_input < min(0.8 * least, least - CUT_TOKENS)
+        """Return whether the provider read far less than was sent; small requests are not judged.
+
+        Or as much as of shorter and longer requests before: even a small cut is certain then.
+        """
+        if report.source != "provider":
+            return False
+        least, counted = least_input_tokens(self.request), report.usage.total_input
+        if counted == self.request.model.read_most and counted < estimate_input(self.request):
+            return True
+        return counted < min(0.8 * least, least - CUT_TOKENS)
 
     def has_no_answer(self, *, is_shown: bool) -> bool:
         """Whether all that arrived is reasoning; an object in it is an answer, if the answer is to be parsed."""

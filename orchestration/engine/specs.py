@@ -51,6 +51,8 @@ class ModelSpec:
     """The efforts that the model offers; empty: not known."""
     served_window: int | None = None
     """A smaller context window that the server named when it refused a longer request."""
+    read_most: int | None = None
+    """The input tokens that the server counted for several requests of different sizes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,7 @@ def observed_spec(model: LlmModel, observed: Observations) -> ModelSpec:
         calibration=seen.calibration,
         opens_in_thought=opens_in_thought,
         served_window=seen.served_window,
+        read_most=seen.read_most,
         max_output_tokens=min(spec.max_output_tokens, seen.most_output or spec.max_output_tokens),
     )
 
