@@ -19,6 +19,9 @@ class ScopeRow:
     """Title for a person whom it binds."""
     to_each: str
     """The same for a per-member budget."""
+    mine: str
+    """The same two in a sentence, with `{period}` as in "your monthly budget"."""
+    each_mine: str
     possessive: str
     """Owner in sentences for a person whom it binds: `<possessive> budget`."""
     table: str = ""
@@ -29,22 +32,40 @@ class ScopeRow:
 
 
 SCOPES: dict[str, ScopeRow] = {
-    Budget.Scope.EVERYONE: ScopeRow("Everyone", "Everyone’s budget", "Your budget", "everyone's"),
+    Budget.Scope.EVERYONE: ScopeRow(
+        "Everyone",
+        "Shared budget",
+        "Your budget",
+        "the shared {period} budget",
+        "your {period} budget",
+        "the shared",
+    ),
     Budget.Scope.TEAM: ScopeRow(
         "Team {name}",
-        "The budget of the team {name}",
-        "Your budget in the team {name}",
+        "Budget of team {name}",
+        "Your budget in team {name}",
+        "the {period} budget of team {name}",
+        "your {period} budget in team {name}",
         "your team's",
         table="accounts_team",
         model=Team,
     ),
     Budget.Scope.USER: ScopeRow(
-        "{name}", "Your own budget", "Your own budget", "your", table="accounts_user", model=User
+        "{name}",
+        "Your budget",
+        "Your budget",
+        "your {period} budget",
+        "your {period} budget",
+        "your",
+        table="accounts_user",
+        model=User,
     ),
     Budget.Scope.ROOM: ScopeRow(
         "Room {name}",
-        "The budget of the room {name}",
-        "Your budget in the room {name}",
+        "Budget of room {name}",
+        "Your budget in room {name}",
+        "the {period} budget of room {name}",
+        "your {period} budget in room {name}",
         "this room's",
         table="chat_sessions_room",
     ),

@@ -13,7 +13,9 @@ from django.urls import reverse
 from billing.budget_scopes import SCOPES
 from billing.models import ZERO_UUID, Budget, BudgetNotice
 from billing.money import Money, money
+from billing.percents import used_text
 from billing.selectors.budgets import BudgetState, Fill
+from web.dates import day_text, moment_text, month_text
 
 
 def owner_text(budget: Budget, name: str) -> str:
@@ -28,13 +30,16 @@ def own_title(budget: Budget, name: str) -> str:
     return (scope.to_each if budget.applies == Budget.Applies.EACH else scope.to_me).format(name=name)
 
 
+def own_name(budget: Budget, name: str) -> str:
+    """Return the budget's name in a sentence for a person whom it binds."""
+    scope = SCOPES[budget.scope]
+    text = scope.each_mine if budget.applies == Budget.Applies.EACH else scope.mine
+    return text.format(name=name, period="daily" if budget.period == Budget.Period.DAY else "monthly")
+
+
 def period_text(budget: Budget, start: dt.date) -> str:
-    """Return the name of a period: `November 2026`, `22 November 2026`."""
-    return f"{start:%B %Y}" if budget.period == Budget.Period.MONTH else f"{start.day} {start:%B %Y}"
-
-
-def whole_percent(fill: Fill) -> str:
-    return f"{int(fill.percent)}%"
+    """Return the name of a period: `November`, `Nov 22`."""
+    return month_text(start) if budget.period == Budget.Period.MONTH else day_text(start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,7 @@ def meter_of(fill: Fill) -> Meter:
     held = min(fill.held_pico, max(0, limit - fill.spent_pico)) / limit * 100 if limit else 0.0
     return Meter(
         fill=fill,
-        percent=f"{fill.percent:.1f}%",
+        percent=used_text(fill.spent_pico, limit),
         spent=money(fill.spent_pico),
         held=money(fill.held_pico),
         available=money(fill.available_pico),
@@ -119,8 +124,8 @@ class Banner:
 def banner_of(fill: Fill, name: str) -> Banner:
     budget = fill.budget
     spent, limit = money(fill.spent_pico).text, money(budget.limit_pico).text
-    this = "today" if budget.period == Budget.Period.DAY else "this month"
-    sentence = f"{own_title(budget, name)} for {this} is {whole_percent(fill)} used: {spent} of {limit}."
+    used = used_text(fill.spent_pico, budget.limit_pico)
+    sentence = f"{used} of {own_name(budget, name)} used ({spent} of {limit})."
     if not budget.hard:
         outlook = "Resets"
     elif fill.spent_pico >= budget.limit_pico:
@@ -176,7 +181,7 @@ def notice_mail(notice: BudgetNotice, names: Mapping[uuid.UUID, str]) -> tuple[s
     lines = [
         f"The budget “{title}” for {period} has reached {notice.threshold}%: {spent} of {limit} used.",
         outlook,
-        f"It resets at {budget.resets_at(start):%Y-%m-%d %H:%M} UTC.",
+        f"It resets on {moment_text(budget.resets_at(start))}.",
     ]
     if settings.PANTHEON_URL:
         lines += ["", f"{settings.PANTHEON_URL}{reverse('usage')}"]

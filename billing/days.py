@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from django.utils import timezone
 
+from web.dates import days_text
 from web.errors import PantheonError
 
 PRESETS = {
@@ -47,6 +48,11 @@ class DayRange:
 
     def __contains__(self, day: dt.date) -> bool:
         return self.first <= day <= self.last
+
+    @property
+    def text(self) -> str:
+        """The range as people read it."""
+        return days_text(self.first, self.last)
 
     @property
     def length(self) -> int:

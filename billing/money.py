@@ -7,6 +7,9 @@ from decimal import Decimal
 
 from billing.fields import MTOK, pico_to_usd, usd_text
 
+SMALLEST = Decimal("0.0001")
+"""Smaller amounts are shown as smaller than this; their titles have them exactly."""
+
 
 @dataclass(frozen=True, slots=True)
 class Money:
@@ -30,10 +33,12 @@ def rate_text(pico_per_token: int) -> str | None:
 
 
 def short_usd(usd: Decimal) -> str:
-    """Return two decimals; below one dollar four, or two significant digits, without trailing zeros."""
+    """Return two decimals; below one dollar up to four, without trailing zeros."""
     if usd < 0:
         return f"-{short_usd(-usd)}"
-    if usd == 0 or abs(usd) >= 1:
-        return f"${usd:.2f}"
-    whole, _, fraction = f"{usd:.{max(4, 1 - usd.adjusted())}f}".partition(".")
+    if usd == 0 or usd >= 1:
+        return f"${usd:,.2f}"
+    if usd < SMALLEST:
+        return f"<${SMALLEST}"
+    whole, _, fraction = f"{usd:.4f}".partition(".")
     return f"${whole}.{fraction.rstrip('0').ljust(2, '0')}"

@@ -1,4 +1,4 @@
-"""Port to the rooms, which belong to the layer above. Billing only stores their ids.
+"""Port to rooms and sessions, which belong to the layer above. Billing only stores their ids.
 
 That layer registers its implementation at start (`use_rooms`).
 """
@@ -13,10 +13,14 @@ from django.db.models import QuerySet
 
 
 class Rooms(Protocol):
-    """Rooms that are not deleted."""
+    """Rooms and sessions that are not deleted."""
 
     def names(self, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
         """Return id -> name of the existing rooms among these: one statement."""
+        ...
+
+    def session_titles(self, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
+        """Return id -> title of the existing sessions among these: one statement."""
         ...
 
     def owned_by(self, user_id: uuid.UUID) -> QuerySet[Any, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from django import template
 from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+
+from web.dates import day_text, moment_text
 
 register = template.Library()
 
@@ -31,5 +33,29 @@ def when(moment: datetime | None, css_class: str = "") -> SafeString:
     if not moment:
         return format_html("<time{} data-time></time>", css)
     moment = moment.astimezone(UTC)
-    text = moment.strftime("%Y-%m-%d %H:%M UTC")
-    return format_html('<time{} datetime="{}" data-time>{}</time>', css, moment.isoformat(), text)
+    return format_html(
+        '<time{} datetime="{}" data-time>{}</time>', css, moment.isoformat(), moment_text(moment)
+    )
+
+
+@register.simple_tag
+def when_with_day(moment: datetime, css_class: str = "") -> SafeString:
+    """Return a time as `when` does, with its day even if that is today: beside days of UTC."""
+    return format_html(
+        '<time{} datetime="{}" data-time data-with-day>{}</time>',
+        format_html(' class="{}"', css_class) if css_class else "",
+        moment.astimezone(UTC).isoformat(),
+        moment_text(moment),
+    )
+
+
+@register.filter
+def day(value: date) -> str:
+    """Return a day as people read it."""
+    return day_text(value)
+
+
+@register.filter
+def moment(value: datetime) -> str:
+    """Return a moment in UTC as people read it, for mails and the administration."""
+    return moment_text(value)

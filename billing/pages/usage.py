@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from django.http import HttpRequest, HttpResponse
@@ -15,11 +16,14 @@ from accounts.pages.base import PageView
 from billing.budget_text import BudgetLine, own_line
 from billing.days import PRESETS, utc_today
 from billing.money import Money, money
+from billing.percents import change_text
+from billing.ports import known_rooms
 from billing.reports.charts import stacked_chart
 from billing.reports.filters import Filters
 from billing.reports.query import parse_query_lenient
 from billing.reports.report import Table, dashboard
-from billing.reports.tables import TITLES, change, figures_of, filter_chips, listings_for
+from billing.reports.tables import TITLES, figures_of, filter_chips, listings_for
+from billing.reports.tokens import token_names, tokens_table
 from billing.reports.turns import TurnCost, turns_of
 from billing.selectors.budgets import own_fills, target_names
 
@@ -30,19 +34,24 @@ LATEST = 50
 
 @dataclass(frozen=True, slots=True)
 class TurnLine:
-    """A turn with its cost and the URL of its place in the session."""
+    """A turn with its cost."""
 
     at: dt.datetime
+    title: str
+    """The title of its session."""
     place: str
     agents: str
     models: str
     calls: int
     cost: Money
+    token: str
+    """The name of the API token it was sent with, "" for none."""
     url: str
+    """Its place in the session, "" if the session was deleted."""
 
 
 class UsagePage(PageView):
-    """My cost by day, model, room and agent. Each row filters the page; the newest turns are listed below."""
+    """My cost by day, model, room, agent and token. Rows filter the page; the newest turns are listed below."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
         today = utc_today()
@@ -51,6 +60,7 @@ class UsagePage(PageView):
         query = replace(query, group="day", filters=kept)
         own = kept.having("user", self.user.pk)
         report = dashboard(query.days, own, "day", today=today, tables=TABLES)
+        tables = used_rows([*report.tables, tokens_table(query.days, own)])
         context = {
             "query": query,
             "wrong": problems,
@@ -59,14 +69,15 @@ class UsagePage(PageView):
             "now": figures_of(report.totals),
             "before": figures_of(report.before),
             "days_before": query.days.before(),
-            "change": change(report.totals.cost_pico, report.before.cost_pico),
+            "change": change_text(report.totals.cost_pico, report.before.cost_pico),
             "projected": money(report.projection.projected_pico),
             "projection": report.projection,
             "chart": stacked_chart(report.days, report.series),
             "stacked_by": TITLES[report.stacked_by].lower(),
             "budgets": budget_lines(self.user, today),
-            "listings": listings_for(used_rows(report.tables), report.totals, query, anchor="#turns"),
-            "turns": [turn_line(turn) for turn in turns_of(query.days, own, limit=LATEST)],
+            "listings": listings_for(tables, report.totals, query, anchor="#turns"),
+            "turns": turn_lines(turns_of(query.days, own, limit=LATEST)),
+            "today_began": dt.datetime.combine(today, dt.time(), dt.UTC),
             "latest": LATEST,
         }
         return render(request, "pages/usage.html", context)
@@ -80,17 +91,31 @@ def budget_lines(user: User, today: dt.date) -> list[BudgetLine]:
 
 
 def used_rows(tables: Sequence[Table]) -> list[Table]:
-    """Return the tables without rows that have no calls."""
-    return [replace(table, rows=[row for row in table.rows if row.sums.calls]) for table in tables]
+    """Return the tables without rows that have no calls, the newest day first; the table of tokens only with rows."""
+    used = [replace(table, rows=[row for row in table.rows if row.sums.calls]) for table in tables]
+    newest_first = [
+        replace(table, rows=table.rows[::-1]) if table.group == "day" else table for table in used
+    ]
+    return [table for table in newest_first if table.rows or table.group != "token"]
 
 
-def turn_line(turn: TurnCost) -> TurnLine:
+def turn_lines(turns: Sequence[TurnCost]) -> list[TurnLine]:
+    """Return turns with the titles of their sessions and the names of their tokens: two queries."""
+    titles = known_rooms().session_titles({turn.session_id for turn in turns})
+    tokens = token_names({turn.token_id for turn in turns if turn.token_id})
+    return [turn_line(turn, titles.get(turn.session_id), tokens) for turn in turns]
+
+
+def turn_line(turn: TurnCost, title: str | None, tokens: Mapping[uuid.UUID, str]) -> TurnLine:
+    url = f"{reverse('session', args=[turn.session_id])}?turn={turn.turn_id}#turn-{turn.turn_id}"
     return TurnLine(
         at=turn.at,
+        title=title or "Deleted session",
         place=turn.room_name or "Direct chat",
         agents=" ".join(f"@{key}" for key in turn.agents),
         models=", ".join(turn.models),
         calls=turn.calls,
         cost=money(turn.cost_pico),
-        url=f"{reverse('session', args=[turn.session_id])}?turn={turn.turn_id}#turn-{turn.turn_id}",
+        token=tokens[turn.token_id] if turn.token_id else "",
+        url=url if title else "",
     )

@@ -1,4 +1,7 @@
-"""Layout of a stacked bar chart, drawn as SVG without scripts by templates/billing/chart.html."""
+"""Layout of a stacked bar chart, drawn as SVG without scripts by templates/billing/chart.html.
+
+Heights are pixels, and places along the days are percent of the width: the bars stretch with the page, texts do not.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from billing.days import DayRange
+from billing.fields import usd_text
 from billing.money import money
 from billing.reports.report import Series
+from web.dates import day_text
 
-WIDTH, HEIGHT = 960, 240
-LEFT, RIGHT, TOP, BOTTOM = 72, 8, 10, 24
+HEIGHT = 220
+TOP, BOTTOM = 10, 24
+PERMYRIAD = 10_000
 MAX_LABELS = 10
+LABEL_PX = 60
+"""The width of a day's label. A chart that is narrower than its labels scrolls, and begins at the newest day."""
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A rectangle in drawing units, with the CSS class of its series."""
+    """A rectangle with the CSS class of its series."""
 
     series: str
     x: str
@@ -37,6 +45,8 @@ class Bar:
 class Tick:
     place: str
     label: str
+    at_end: bool = False
+    """Whether the label ends at the chart's edge: centred, it would be cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +73,9 @@ class Chart:
     days: Sequence[Tick]
     legend: Sequence[Legend]
     lines: Sequence[ChartLine]
-    width: int = WIDTH
+    width: int
+    """The least width in pixels at which the days' labels do not touch."""
     height: int = HEIGHT
-    left: int = LEFT
-    right: int = WIDTH - RIGHT
     floor: int = HEIGHT - BOTTOM
 
 
@@ -83,7 +92,7 @@ def stacked_chart(days: DayRange, series: Sequence[Series]) -> Chart:
             for place, day in enumerate(days.days)
             if any(one.costs[place] for one in series)
         ],
-        ticks=[Tick(units(y_of(value, top)), text(value)) for value in range(0, top + 1, step)]
+        ticks=[Tick(units(y_of(value, top)), f"${usd_text(value)}") for value in range(0, top + 1, step)]
         if highest
         else [],
         days=day_ticks(days),
@@ -94,6 +103,7 @@ def stacked_chart(days: DayRange, series: Sequence[Series]) -> Chart:
             ChartLine(day, text(totals[place]), [text(one.costs[place]) for one in series])
             for place, day in enumerate(days.days)
         ],
+        width=days.length * -(-LABEL_PX // days_per_label(days)),
     )
 
 
@@ -115,9 +125,8 @@ def scale(highest: int) -> tuple[int, int]:
 def bar_of(
     place: int, day: dt.date, count: int, series: Sequence[Series], classes: Sequence[str], top: int
 ) -> Bar:
-    slot = (WIDTH - LEFT - RIGHT) * 10
-    begin, end = LEFT * 10 + slot * place // count, LEFT * 10 + slot * (place + 1) // count
-    gap = min(60, (end - begin) // 5)
+    begin, end = PERMYRIAD * place // count, PERMYRIAD * (place + 1) // count
+    gap = (end - begin) // 5
     boxes, below, parts = [], 0, []
     for name, one in zip(classes, series, strict=True):
         cost = one.costs[place]
@@ -125,16 +134,15 @@ def bar_of(
             parts.append(f"{one.label} {text(cost)}")
         if cost > 0:
             low, high = y_of(below, top), y_of(below + cost, top)
-            boxes.append(
-                Box(name, units(begin + gap // 2), units(high), units(end - begin - gap), units(low - high))
-            )
+            x, width = percent(begin + gap // 2), percent(end - begin - gap)
+            boxes.append(Box(name, x, units(high), width, units(low - high)))
             below += cost
     total = text(sum(one.costs[place] for one in series))
-    return Bar(day, f"{day}: {total}" + (f" ({', '.join(parts)})" if len(parts) > 1 else ""), boxes)
+    return Bar(day, f"{day_text(day)}: {total}" + (f" ({', '.join(parts)})" if len(parts) > 1 else ""), boxes)
 
 
 def y_of(value: int, top: int) -> int:
-    """Return the y coordinate of a value in tenths of a unit, from the top."""
+    """Return the y coordinate of a value in tenths of a pixel, from the top."""
     plot = (HEIGHT - TOP - BOTTOM) * 10
     return (HEIGHT - BOTTOM) * 10 - plot * value // top
 
@@ -143,21 +151,34 @@ def units(tenths: int) -> str:
     return f"{tenths // 10}.{tenths % 10}"
 
 
+def percent(permyriad: int) -> str:
+    return f"{permyriad // 100}.{permyriad % 100:02}%"
+
+
+def days_per_label(days: DayRange) -> int:
+    return -(-days.length // MAX_LABELS)
+
+
 def day_ticks(days: DayRange) -> list[Tick]:
-    every = -(-days.length // MAX_LABELS)
-    slot = (WIDTH - LEFT - RIGHT) * 10
+    """Return labels at even distances, one of them at the newest day."""
+    every, newest = days_per_label(days), days.length - 1
     return [
-        Tick(units(LEFT * 10 + slot * (2 * place + 1) // (2 * days.length)), f"{day:%m-%d}")
+        Tick(
+            percent(PERMYRIAD * (2 * place + 1) // (2 * days.length)),
+            day_text(day),
+            at_end=place == newest and every > 1,
+        )
         for place, day in enumerate(days.days)
-        if place % every == 0
+        if (newest - place) % every == 0
     ]
 
 
 def description_of(days: DayRange, totals: Sequence[int]) -> str:
     if not any(totals):
-        return f"{days}: no cost."
+        return f"{days.text}: no cost."
     highest = max(totals)
-    return f"{days}: total {text(sum(totals))}, peak {text(highest)} on {days.days[totals.index(highest)]}."
+    peak = day_text(days.days[totals.index(highest)])
+    return f"{days.text}: total {text(sum(totals))}, peak {text(highest)} on {peak}."
 
 
 def text(pico: int) -> str:

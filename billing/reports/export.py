@@ -107,7 +107,12 @@ def dashboard_csv(
     ]
     for listing in listings:
         rows += [
-            {"table": listing.group, "id": line.key, "name": line.label, "cost_share": line.percent}
+            {
+                "table": listing.group,
+                "id": line.key,
+                "name": line.key if listing.group == "day" else line.label,
+                "cost_share": line.percent,
+            }
             | sums_cells(line.figures)
             for line in listing.lines
         ]

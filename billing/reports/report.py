@@ -199,7 +199,7 @@ def series_of(scope: ReportScope, group: str, top: Sequence[Key], labels: Labels
         by_day[day] = by_day.get(day, 0) + cost
     series = [Series(labels[group, key], [costs[key].get(day, 0) for day in scope.days.days]) for key in top]
     others = [costs.get(None, {}).get(day, 0) for day in scope.days.days]
-    return [*series, Series("others", others, is_rest=True)] if any(others) else series
+    return [*series, Series("Other", others, is_rest=True)] if any(others) else series
 
 
 class BeforeAndMonth(TypedDict):

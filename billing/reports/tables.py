@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from decimal import ROUND_HALF_EVEN, Decimal
 
 from billing.money import Money, money
+from billing.percents import change_text, percent_text
 from billing.reports.events import events_urls
 from billing.reports.filters import key_text
 from billing.reports.query import ReportQuery
-from billing.reports.report import Projection, Table, share
+from billing.reports.report import Projection, Table
 from billing.reports.sums import Sums
 from billing.selectors.keys import Key
 from billing.selectors.labels import labels_for
+from web.dates import day_text
 
-OTHERS = "others"
+OTHERS = "Other"
 TITLES = {
     "day": "Day",
     "team": "Team",
-    "user": "Person",
+    "user": "User",
     "model": "Model",
     "provider": "Provider",
     "room": "Room",
@@ -27,6 +29,7 @@ TITLES = {
     "mode": "Mode",
     "purpose": "Purpose",
     "flag": "Flag",
+    "token": "Token",
 }
 
 
@@ -80,8 +83,8 @@ def figures_of(sums: Sums) -> Figures:
         estimated=money(sums.estimated_cost_pico),
         corrected=money(sums.corrected_cost_pico),
         orchestration=money(sums.orchestration_cost_pico),
-        cached_percent=percent(sums.cache_read_tokens, sums.total_input),
-        orchestration_percent=percent(sums.orchestration_cost_pico, sums.cost_pico),
+        cached_percent=percent_text(sums.cache_read_tokens, sums.total_input),
+        orchestration_percent=percent_text(sums.orchestration_cost_pico, sums.cost_pico),
     )
 
 
@@ -92,9 +95,9 @@ def listing_of(
     lines = [
         TableLine(
             key=key_text(row.key),
-            label=row.label,
+            label=day_text(row.key) if isinstance(row.key, dt.date) else row.label,
             figures=figures_of(row.sums),
-            percent=percent(row.sums.cost_pico, totals.cost_pico),
+            percent=percent_text(row.sums.cost_pico, totals.cost_pico),
             narrow=narrow(row.key),
             events=events(row.key),
         )
@@ -102,7 +105,7 @@ def listing_of(
     ]
     if table.rest is not None:
         rest = table.rest
-        lines.append(TableLine("", OTHERS, figures_of(rest), percent(rest.cost_pico, totals.cost_pico)))
+        lines.append(TableLine("", OTHERS, figures_of(rest), percent_text(rest.cost_pico, totals.cost_pico)))
     return Listing(table.group, TITLES[table.group], lines, more if table.rest is not None else "")
 
 
@@ -112,6 +115,8 @@ def listings_for(
     """Return tables whose rows link to the report about them; `with_ledger`: also to their calls and to more rows."""
 
     def narrow(group: str) -> Callable[[Key], str]:
+        if group == "token":  # no filter: the rollups do not have it
+            return lambda key: ""
         narrowing = query.narrowing(group)
         return lambda key: f"?{narrowing(key)}{anchor}"
 
@@ -145,26 +150,12 @@ def filter_chips(query: ReportQuery) -> list[FilterChip]:
     ]
 
 
-def percent(part: int, whole: int) -> str:
-    """Return part / whole in percent with one decimal, "–" if whole is 0."""
-    ratio = share(part, whole)
-    return "–" if ratio is None else f"{(ratio * 100).quantize(Decimal('0.1'), ROUND_HALF_EVEN)}%"
-
-
-def change(now: int, before: int) -> str:
-    """Return the change from before in percent."""
-    ratio = share(now - before, abs(before))
-    if ratio is None:
-        return "no earlier data" if now else "no change"
-    return f"{(ratio * 100).quantize(Decimal('0.1'), ROUND_HALF_EVEN):+}%"
-
-
 def changes_of(now: Sums, before: Sums) -> dict[str, str]:
     """Return the changes of the main figures from the range before."""
     return {
-        "cost": change(now.cost_pico, before.cost_pico),
-        "calls": change(now.calls, before.calls),
-        "tokens": change(now.total_input + now.output_tokens, before.total_input + before.output_tokens),
+        "cost": change_text(now.cost_pico, before.cost_pico),
+        "calls": change_text(now.calls, before.calls),
+        "tokens": change_text(now.total_input + now.output_tokens, before.total_input + before.output_tokens),
     }
 
 

@@ -22,6 +22,7 @@ class TurnCost:
     session_id: uuid.UUID
     at: dt.datetime
     room_name: str
+    token_id: uuid.UUID | None
     agents: Sequence[str]
     models: Sequence[str]
     calls: int
@@ -48,6 +49,7 @@ def turn_cost(at: dt.datetime, events: Sequence[UsageEvent]) -> TurnCost:
         session_id=first.session_id,
         at=at,
         room_name=first.room_name,
+        token_id=first.token_id,
         agents=list(dict.fromkeys(event.agent_key for event in events if event.agent_key)),
         models=list(dict.fromkeys(event.model.alias for event in events)),
         calls=len(events),

@@ -192,8 +192,8 @@ def size_bound_pico(size: CallSize, prices: Prices, *, at: dt.datetime) -> int:
     if bound is None:
         raise PantheonError(
             "model_unavailable",
-            f"{size.model.alias} has no price, and a hard budget binds you: what it costs could not be held. Choose "
-            "another model, or ask an administrator for a price.",
+            f"{size.model.alias} has no price, so a hard budget blocks it. Choose another model, or ask an "
+            "administrator to set a price.",
             {"model": size.model.alias, "reason": "unpriced"},
         )
     return bound
@@ -206,7 +206,7 @@ def budget_exceeded(headroom: Headroom, *, needed_pico: int) -> PantheonError:
     return PantheonError(
         "budget_exceeded",
         f"Budget exceeded: up to ${usd_text(needed_pico)} needed, ${usd_text(headroom.left_pico)} available in {whose} "
-        f"budget for this {budget.period}. It resets at {resets_at:%Y-%m-%d %H:%M} UTC.",
+        f"budget for this {budget.period} (resets {resets_at:%Y-%m-%dT%H:%MZ}).",
         {
             "budget": {
                 "id": str(budget.pk),

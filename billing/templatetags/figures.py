@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from billing.money import Money
 from billing.reports import charts
 from billing.reports.tables import TableLine
+from web.dates import day_text
 
 register = template.Library()
 
@@ -66,7 +67,9 @@ def boxes_of(bar: charts.Bar) -> SafeString:
 @register.simple_tag
 def chart_rows(lines: Iterable[charts.ChartLine]) -> SafeString:
     """Return a chart's days as table rows."""
-    return format_html_join("\n", CHART_ROW, ((line.day, line.total, parts_of(line)) for line in lines))
+    return format_html_join(
+        "\n", CHART_ROW, ((day_text(line.day), line.total, parts_of(line)) for line in lines)
+    )
 
 
 def parts_of(line: charts.ChartLine) -> SafeString:

@@ -29,13 +29,13 @@ def test_a_per_member_budget_is_called_the_users_own() -> None:
 @pytest.mark.parametrize(
     ("scope", "applies", "staff", "mine"),
     [
-        ("everyone", "total", "Everyone", "Everyone’s budget"),
+        ("everyone", "total", "Everyone", "Shared budget"),
         ("everyone", "each", "Everyone, each member", "Your budget"),
-        ("team", "total", "Team {x}", "The budget of the team {x}"),
-        ("team", "each", "Team {x}, each member", "Your budget in the team {x}"),
-        ("user", "total", "{x}", "Your own budget"),
-        ("room", "total", "Room {x}", "The budget of the room {x}"),
-        ("room", "each", "Room {x}, each member", "Your budget in the room {x}"),
+        ("team", "total", "Team {x}", "Budget of team {x}"),
+        ("team", "each", "Team {x}, each member", "Your budget in team {x}"),
+        ("user", "total", "{x}", "Your budget"),
+        ("room", "total", "Room {x}", "Budget of room {x}"),
+        ("room", "each", "Room {x}, each member", "Your budget in room {x}"),
     ],
 )
 def test_what_a_budget_is_called(scope: str, applies: str, staff: str, mine: str) -> None:

@@ -12,6 +12,7 @@ from django.db import connection, models
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 
 from accounts.models import ApiToken, AuditEntry, Invitation, Team, User
 from accounts.tests.support.admin_site import page, signed_in, static_files_as_they_are, superuser
@@ -210,10 +211,10 @@ def test_the_index_shows_staff_what_they_may_see():
     ]
 
 
-def test_moments_are_written_as_on_the_bill():
+def test_moments_are_written_in_one_style():
     rows = make_rows()
     body = superuser().get(page(ApiToken, "change", rows.token.pk)).content.decode()
-    assert f"{rows.token.created_at:%Y-%m-%d %H:%M:%S}" in body
+    assert date_format(rows.token.created_at, "M j, Y, g:i A") in body
 
 
 def test_models_and_agents_lead_to_what_they_cost():

@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import Prefetch, QuerySet, Sum
 from django.db.models.functions import Length
 
-from sessions.models import Agent, Room, RoomAgent
+from sessions.models import Agent, ChatSession, Room, RoomAgent
 
 
 def rooms_with_agents(user: Any) -> QuerySet[Room]:
@@ -48,6 +48,10 @@ class ExistingRooms:
 
     def names(self, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
         return dict(Room.objects.alive().filter(pk__in=ids).values_list("pk", "name"))
+
+    def session_titles(self, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
+        sessions = ChatSession.objects.alive().filter(pk__in=ids).only("title")
+        return {session.pk: session.heading for session in sessions}
 
     def owned_by(self, user_id: uuid.UUID) -> QuerySet[Any, Any]:
         return Room.objects.alive().filter(owner_id=user_id).order_by().values("pk")

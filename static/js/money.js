@@ -16,14 +16,17 @@ export function usdOf(pico) {
   return `${pico / PICO}.${fraction}`;
 }
 
-/** Return what is shown: cents; below one dollar four decimals, or two significant digits, without trailing zeros.
+const CENTS = { minimumFractionDigits: 2, maximumFractionDigits: 2 };
+const BELOW_A_DOLLAR = { minimumFractionDigits: 2, maximumFractionDigits: 4 };
+const SMALLEST = PICO / 10_000n;
+
+/** Return what is shown: cents; below one dollar up to four decimals, without trailing zeros.
  *  billing/money.py gives the same text; sessions/tests/support/amounts.py has examples for both. */
 export function moneyText(pico) {
   if (pico === null) return "unpriced";
+  if (pico > 0n && pico < SMALLEST) return "<$0.0001";
   const usd = Number(pico) / 1e12;
-  if (pico === 0n || usd >= 1) return `$${usd.toFixed(2)}`;
-  const [whole, fraction] = usd.toFixed(Math.max(4, 1 - Math.floor(Math.log10(usd)))).split(".");
-  return `$${whole}.${fraction.replace(/0+$/, "").padEnd(2, "0")}`;
+  return `$${usd.toLocaleString("en-US", usd >= 1 ? CENTS : BELOW_A_DOLLAR)}`;
 }
 
 /** Show an amount in an element, the exact one in its title. */

@@ -103,7 +103,7 @@ def test_the_figures(usage):
     now = response.context["now"]
     assert now.sums.cost_pico == 2 * USAGE_PICO
     assert (now.sums.calls, now.sums.unpriced_calls) == (3, 1)
-    assert now.orchestration_percent == "50.0%"
+    assert now.orchestration_percent == "50%"
     page = text_of(response)
     assert "1 call has no price and is excluded" in page
     assert "alice@example.com" in page
@@ -254,7 +254,7 @@ def test_a_share_and_a_change_are_written_as_the_page_has_them(usage):
     bill(make_model("other"), make_user("carol"), before.end - dt.timedelta(hours=1))
     page = client.get(COSTS).context
     rows = rows_of(client.get(reverse("costs-csv")))
-    assert rows[0]["cost_change"] == page["changes"]["cost"] == "+100.0%"
+    assert rows[0]["cost_change"] == page["changes"]["cost"] == "+100%"
     for listing in page["listings"]:
         shares = [row["cost_share"] for row in rows if row["table"] == listing.group]
         assert shares == [line.percent for line in listing.lines]

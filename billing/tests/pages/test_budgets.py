@@ -57,11 +57,11 @@ def test_signed_out_there_is_none():
 @pytest.mark.parametrize(
     ("fields", "cents", "tone", "says"),
     [
-        ({"hard": False}, 500, "soft", "Resets on"),
-        ({"hard": False}, 1500, "soft", "Your own budget for this month is 150% used: $15.00 of $10.00."),
+        ({"hard": False}, 500, "soft", "Resets "),
+        ({"hard": False}, 1500, "soft", "150% of your monthly budget used ($15.00 of $10.00)."),
         ({}, 800, "hard", "Requests that could exceed the budget are blocked until"),
         ({}, 1000, "full", "Requests that cost money are blocked until"),
-        ({"period": "day"}, 800, "hard", "Your own budget for today is 80% used: $8.00 of $10.00."),
+        ({"period": "day"}, 800, "hard", "80% of your daily budget used ($8.00 of $10.00)."),
     ],
 )
 def test_it_says_which_how_full_and_until_when(alice, fields, cents, tone, says):
@@ -76,13 +76,13 @@ def test_it_says_which_how_full_and_until_when(alice, fields, cents, tone, says)
 @pytest.mark.parametrize("url", [HOME, USAGE, reverse("room-new"), reverse("agent-new")])
 def test_it_is_on_every_page(alice, url):
     spend(make_budget(), 900)
-    assert "Everyone’s budget for this month is 90% used" in banner(signed_in(alice), url)
+    assert "90% of the shared monthly budget used" in banner(signed_in(alice), url)
 
 
 def test_only_the_most_urgent_is_shown(alice):
     spend(make_budget(), 600)
     spend(make_budget("team", alice.team), 700)
-    assert "The budget of the team Legal for this month is 70% used" in banner(signed_in(alice))
+    assert "70% of the monthly budget of team Legal used" in banner(signed_in(alice))
 
 
 def test_it_is_gone_in_the_next_period(alice):
@@ -98,7 +98,7 @@ def test_neither_what_is_overridden_nor_what_is_others(alice):
     each = make_budget(applies="each")
     spend(each, 900, by=alice)
     spend(each, 990, by=make_user("bob"))
-    assert "90% used" in banner(signed_in(alice))
+    assert "90% of your monthly budget used" in banner(signed_in(alice))
     make_budget("user", alice, usd=1000)
     assert banner(signed_in(alice)) is None
 
@@ -116,11 +116,11 @@ def test_my_budgets_on_usage(alice):
     make_budget("user", make_user("bob"), usd=77)
     text = shown(signed_in(alice), USAGE)
     assert 'id="budgets"' in text
-    assert "Your own budget" in text
-    assert "25.0%" in text
+    assert "Your budget" in text
+    assert "25%" in text
     assert "$1.25</data> held" in text
     assert "$6.25</data> left" in text
-    assert "The budget of the team Legal" in text
+    assert "Budget of team Legal" in text
     assert "$77.00" not in text
     assert 'width="25.00"' in text
     assert 'x="25.00" width="12.50"' in text
@@ -153,7 +153,7 @@ def test_budgets_on_costs(alice):
     spend(each, 20, by=alice)
     spend(each, 10, by=make_user("bob"))
     text = shown(superuser(), COSTS)
-    assert text.index("75.0%") < text.index("20.0%")
+    assert text.index("75%") < text.index("20%")
     assert page(Budget, "change", each.pk) in text
     assert "Team Legal, each member" in text
     assert "That is alice@example.com, the fullest of 2 members." in text
@@ -174,7 +174,7 @@ def test_staff_who_see_costs_see_budgets_without_links_to_closed_pages():
     carol = make_user("carol", is_staff=True)
     carol.user_permissions.add(Permission.objects.get(codename="view_usageevent"))
     text = shown(signed_in(User.objects.get(pk=carol.pk)), COSTS)
-    assert "90.0%" in text
+    assert "90%" in text
     assert reverse("admin:billing_budget_changelist") not in text
 
 

@@ -12,11 +12,13 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.services.people import token_create
 from accounts.tests.support.admin_site import signed_in, static_files_as_they_are
 from accounts.tests.support.clients import make_user
 from accounts.tests.support.html import html_of
 from billing.fields import usd_text
-from billing.tests.factories import USAGE_PICO, make_model
+from billing.services.reprice import events_reprice
+from billing.tests.factories import USAGE_PICO, make_model, make_price
 from billing.tests.support.daily import bill
 
 __all__ = ["static_files_as_they_are"]
@@ -51,22 +53,65 @@ def test_it_is_mine_alone(alice):
         assert signed_in(alice).get(USAGE, query).context["now"].sums.calls == 1
 
 
-def test_rows_lead_to_turns_and_turns_to_sessions(alice):
-    now, session_id, turn_id = timezone.now(), uuid.uuid4(), uuid.uuid4()
-    bill(make_model(), alice, now, session_id=session_id, turn_id=turn_id)
+def test_rows_lead_to_turns(alice):
+    now = timezone.now()
+    bill(make_model(), alice, now)
     bill(make_model("other"), alice, now - dt.timedelta(days=1), room_id=uuid.UUID(int=0), room_name="")
     client = signed_in(alice)
     response = client.get(USAGE)
-    assert [listing.group for listing in response.context["listings"]] == ["day", "model", "room", "agent"]
+    assert [listing.group for listing in response.context["listings"]] == [
+        "day",
+        "model",
+        "room",
+        "agent",
+        "token",
+    ]
     assert [turn.place for turn in response.context["turns"]] == ["Board", "Direct chat"]
-    url = reverse("session", args=[session_id])
-    assert response.context["turns"][0].url == f"{url}?turn={turn_id}#turn-{turn_id}"
-    for listing in response.context["listings"]:
+    for listing in response.context["listings"][:-1]:
         for line in listing.lines:
             assert line.narrow.endswith("#turns")
             narrowed = client.get(f"{USAGE}{line.narrow}")
             assert narrowed.context["now"].sums == line.figures.sums
             assert sum(turn.calls for turn in narrowed.context["turns"]) == line.figures.sums.calls
+
+
+def test_tokens_have_rows_of_their_own_beside_the_pages(alice):
+    model, now = make_model(), timezone.now()
+    token, _ = token_create(user=alice, name="reports")
+    for token_id in (token.pk, token.pk, None, uuid.UUID(int=9)):
+        bill(model, alice, now, token_id=token_id)
+    response = signed_in(alice).get(USAGE)
+    lines = response.context["listings"][-1].lines
+    assert {line.label: (line.figures.sums.calls, line.figures.cost.exact) for line in lines} == {
+        "reports": (2, usd_text(2 * USAGE_PICO)),
+        "Pages (no token)": (1, usd_text(USAGE_PICO)),
+        "Deleted token (00000000)": (1, usd_text(USAGE_PICO)),
+    }
+    assert {turn.token for turn in response.context["turns"]} == {"reports", "", "Deleted token (00000000)"}
+
+
+def test_without_tokens_there_is_no_table_of_them(alice):
+    bill(make_model(), alice, timezone.now(), token_id=None)
+    listings = signed_in(alice).get(USAGE).context["listings"]
+    assert [listing.group for listing in listings] == ["day", "model", "room", "agent"]
+
+
+def test_a_corrected_call_is_one_call_of_its_token(alice):
+    event = bill(make_model(priced=False), alice, timezone.now(), token_id=uuid.UUID(int=9))
+    client = signed_in(alice)
+    assert client.get(USAGE).context["listings"][-1].lines[0].figures.sums.unpriced_calls == 1
+    make_price(event.model)
+    events_reprice(start=event.created_at - dt.timedelta(hours=1))
+    [line] = client.get(USAGE).context["listings"][-1].lines
+    assert (line.figures.sums.calls, line.figures.sums.unpriced_calls) == (1, 0)
+    assert line.figures.cost.exact == usd_text(USAGE_PICO)
+
+
+def test_days_are_utc_days_and_times_have_their_day(alice):
+    bill(make_model(), alice, timezone.now())
+    page = html_of(signed_in(alice).get(USAGE))
+    assert "Days are in UTC" in page
+    assert page.count("data-with-day") == 2
 
 
 def test_a_turn_is_one_row_with_all_its_calls(alice):
@@ -98,4 +143,4 @@ def test_more_usage_asks_no_more_queries(alice):
         bill(make_model(f"m{number}"), alice, timezone.now(), room_id=uuid.uuid4(), agent_id=uuid.uuid4())
     with CaptureQueriesContext(connection) as many:
         client.get(USAGE)
-    assert len(many) == len(few) <= 17
+    assert len(many) == len(few) <= 20

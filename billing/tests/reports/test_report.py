@@ -224,7 +224,7 @@ def test_the_chart_stacks_the_top_keys_and_sums_the_others():
     for number in range(1, MAX_SERIES + 3):
         day_row(make_model(f"model-{number}"), cost_pico=number, day=yesterday)
     series = figures(DayRange(yesterday, TODAY)).series
-    assert [one.label for one in series] == [*[f"model-{n}" for n in range(9, 2, -1)], "others"]
+    assert [one.label for one in series] == [*[f"model-{n}" for n in range(9, 2, -1)], "Other"]
     assert series[-1].costs == [1 + 2, 0]
     assert series[0].costs == [9, 0]
 

@@ -35,7 +35,7 @@ def day_row(model: Any, **fields: Any) -> None:
 
 def bill(model: Any, user: User, at: dt.datetime, *, team: Team | None = None, **fields: Any) -> Any:
     """Bill one call as a turn's commit does; return its event."""
-    payer_names = ("room_id", "room_name", "session_id", "turn_id", "mode")
+    payer_names = ("room_id", "room_name", "session_id", "turn_id", "token_id", "mode")
     of_payer = {name: fields.pop(name) for name in payer_names if name in fields}
     who = payer(
         user_id=user.pk,

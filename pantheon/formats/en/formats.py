@@ -1,4 +1,4 @@
-"""Days and moments as the administration writes them: as in the API and on the bill, in UTC."""
+"""Days and moments as the administration writes them, in UTC; web/dates.py has the style."""
 
-DATE_FORMAT = "Y-m-d"
-DATETIME_FORMAT = "Y-m-d H:i:s"
+DATE_FORMAT = "M j, Y"
+DATETIME_FORMAT = "M j, Y, g:i A"

@@ -30,7 +30,7 @@ def test_calls_of_the_conversation_are_on_usage_and_on_costs(
     alices.goto("/usage")
     expect(alices.locator(".usage-figures strong").first).to_have_text(cost)
     alices.get_by_role("heading", name="Turns", exact=True).scroll_into_view_if_needed()
-    alices.get_by_role("link", name="Harbour board").last.click()
+    alices.locator(".usage-turn").get_by_role("link").first.click()
     expect(lane(alices, "ana")).to_be_visible()
 
     root = open_context()
