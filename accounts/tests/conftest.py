@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.core.cache import cache
 from django.test import Client
 
+from accounts.hashers import PasswordHasher
 from accounts.models import User
 from accounts.tests.support.clients import BASE, browser_of, client_of, make_user
 
@@ -25,7 +25,7 @@ def _empty_cache() -> Iterator[None]:
 def _cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hash passwords with the least that Argon2 takes: most of these tests sign in, many of them often."""
     for name, least in {"time_cost": 1, "memory_cost": 8, "parallelism": 1}.items():
-        monkeypatch.setattr(Argon2PasswordHasher, name, least)
+        monkeypatch.setattr(PasswordHasher, name, least)
 
 
 @pytest.fixture

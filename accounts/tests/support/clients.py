@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from asgiref.sync import async_to_sync
-from django.contrib.auth.hashers import Argon2PasswordHasher, make_password
+from django.contrib.auth.hashers import make_password
 from django.core.handlers.asgi import ASGIHandler
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
 from django.test import Client
 
+from accounts.hashers import PasswordHasher
 from accounts.models import User
 from accounts.services.people import token_create
 from web.errors import HTTP_STATUS
@@ -34,7 +35,7 @@ def password_hash(memory_cost: int) -> str:
 def make_user(name: str, **fields: Any) -> User:
     return User.objects.create(
         email=f"{name}@example.com",
-        password=password_hash(Argon2PasswordHasher.memory_cost),
+        password=password_hash(PasswordHasher.memory_cost),
         name=name.title(),
         **fields,
     )
