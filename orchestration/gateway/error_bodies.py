@@ -8,9 +8,11 @@ upstream server); MiniMax, "Error codes" (`base_resp`); xAI, LM Studio and Ollam
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from orchestration.gateway.quotations import without_quotations
 
 MAX_DEPTH = 8
 MAX_TEXT_CHARS = 4000
@@ -18,7 +20,10 @@ MAX_TOTAL_CHARS = 16_000
 """Limit for all texts together, since each may quote an error object that has texts."""
 MAX_PATH_CHARS = 200
 MAX_VALUES = 200
+MAX_PARSED = 4
+"""Limit for texts in which JSON is looked for: each may quote the next server behind it."""
 MAX_FIGURE = 2**53
+ELLIPSIS = "…"
 
 INNER = (
     "error",
@@ -45,6 +50,10 @@ class ErrorFacts:
     """Numbers that are HTTP statuses of errors."""
     codes: list[str] = field(default_factory=list)
     """Codes and types in lower case; those of `base_resp` as `base_resp:1008`."""
+    quoted: Collection[str] = ()
+    """Texts of the conversation, in which no facts are looked for."""
+    parsed: int = 0
+    """Texts in which JSON was looked for."""
     visited: int = 0
     """Objects, lists and texts that were read."""
     paths: list[str] = field(default_factory=list)
@@ -74,19 +83,22 @@ def is_error(payload: Mapping[str, Any]) -> bool:
     return has_message and any(payload.get(name) for name in CODES)
 
 
-def facts_of(body: Any) -> ErrorFacts:
-    """Return the facts of an error object: JSON, the text of a response, or a part of an event."""
-    facts = ErrorFacts()
+def facts_of(body: Any, quoted: Collection[str] = ()) -> ErrorFacts:
+    """Return the facts of an error object: JSON, the text of a response, or a part of an event.
+
+    `quoted`: texts of the conversation, which the server may quote.
+    """
+    facts = ErrorFacts(quoted=quoted)
     _read(body, facts, 0)
     return facts
 
 
-def words_of(body: Any) -> str:
+def words_of(body: Any, quoted: Collection[str] = ()) -> str:
     """Return the codes, fields and messages of an error, for the log and staff.
 
     Other fields are left out: some have what the model wrote, as Groq's `failed_generation`.
     """
-    facts = facts_of(body)
+    facts = facts_of(body, quoted)
     statuses = map(str, facts.statuses)
     return "; ".join(dict.fromkeys(filter(None, [*facts.codes, *statuses, *facts.paths, *facts.shown])))
 
@@ -141,6 +153,10 @@ def _read_text(value: str, facts: ErrorFacts, depth: int) -> None:
         return
     facts.texts.append(text)
     facts.shown.append(text.partition("failed_generation")[0])
+    if not {"{", "["} & set(text) or facts.parsed >= MAX_PARSED:
+        return
+    facts.parsed += 1
+    text = without_quotations(text, facts.quoted, ELLIPSIS) if facts.quoted else text
     begins = [place for bracket in "[{" if (place := text.find(bracket)) >= 0]
     end = max(text.rfind("]"), text.rfind("}"))
     if not begins or end < min(begins):
@@ -150,7 +166,7 @@ def _read_text(value: str, facts: ErrorFacts, depth: int) -> None:
     except (ValueError, RecursionError):
         return
     if isinstance(inner, (Mapping, list)):
-        facts.shown[-1] = f"{text[: min(begins)]}…{text[end + 1 :]}"
+        facts.shown[-1] = f"{text[: min(begins)]}{ELLIPSIS}{text[end + 1 :]}"
         _read(inner, facts, depth + 1)
 
 

@@ -1,7 +1,7 @@
 """Provider errors as the engine's `Failed`: a code, a sentence for the user, and whether the call may have cost.
 
 What a server says is read by `refusals`. Its own text goes to the log, without keys and without quotations of the
-request.
+conversation.
 """
 
 from __future__ import annotations
@@ -79,12 +79,12 @@ class Origin:
     key: str = field(repr=False)
     request_id: str = ""
     texts: Sequence[str] = field(default=(), repr=False)
-    """The texts of the request, which the provider may quote."""
+    """The texts of the request and of the answer so far, which the provider may quote."""
     sent: Collection[str] = ()
     """The keys of FIELDS that the request has."""
 
     def log(self, level: int, what: str, text: str) -> None:
-        """Log the provider's own text, on one line, without keys and without quotations of the request."""
+        """Log the provider's own text, on one line, without keys and without quotations of the conversation."""
         model = self.model
         quoted = ascii(self.cleaned(text)[:LOGGED_CHARS])
         logger.log(
@@ -98,7 +98,7 @@ class Origin:
         )
 
     def cleaned(self, text: str) -> str:
-        """Return a provider's text without keys and without quotations of the request."""
+        """Return a provider's text without keys and without quotations of the conversation."""
         return without_quotations(redact(text, self.key), self.texts)
 
     def for_staff(self, text: str) -> str:
@@ -215,7 +215,7 @@ def _of_response(response: httpx2.Response, origin: Origin) -> Failed:
     except (httpx2.StreamError, UnicodeError) as error:
         text = f"(no body: {error})"
     body = _json(text)
-    words = words_of(body)
+    words = words_of(body, origin.texts)
     origin.log(logging.WARNING, f"HTTP {status}", words)
     provider_text = origin.for_staff(f"HTTP {status}: {words}")
     if status < 400:
@@ -232,7 +232,7 @@ def _of_response(response: httpx2.Response, origin: Origin) -> Failed:
 
 def _of_event(error: ErrorEvent, origin: Origin, report: UsageReport | None, *, answered: bool) -> Failed:
     """Convert an error in a successful response to Failed. One that begins the response is like an HTTP error."""
-    words = words_of(error.error)
+    words = words_of(error.error, origin.texts)
     origin.log(logging.WARNING, "error event", words)
     refusal = refusal_of(
         error.error, None, origin.model, sent=origin.sent, statuses=error.statuses, quoted=origin.texts

@@ -28,8 +28,8 @@ MARKED = re.compile(rb"\x01+")
 Span = tuple[int, int]
 
 
-def without_quotations(text: str, quoted: Iterable[str]) -> str:
-    """Return the beginning of a text, with PLACEHOLDER for quotations of other texts."""
+def without_quotations(text: str, quoted: Iterable[str], placeholder: str = PLACEHOLDER) -> str:
+    """Return the beginning of a text, with `placeholder` for quotations of other texts."""
     text = text[:QUOTED_CHARS]
     letters, spans = _letters(text)
     pieces = {letters[at : at + PIECE] for at in range(len(letters) - PIECE + 1)}
@@ -50,9 +50,8 @@ def without_quotations(text: str, quoted: Iterable[str]) -> str:
         for match in re.finditer(re.escape(short), letters):
             if _is_apart(text, spans[match.start()][0], spans[match.end() - 1][1]):
                 marked[match.start() : match.end()] = b"\1" * len(short)
-    return _replaced(
-        text, [(spans[run.start()][0], spans[run.end() - 1][1]) for run in MARKED.finditer(marked)]
-    )
+    runs = [(spans[run.start()][0], spans[run.end() - 1][1]) for run in MARKED.finditer(marked)]
+    return _replaced(text, runs, placeholder)
 
 
 def _letters(text: str) -> tuple[bytes, list[Span]]:
@@ -85,9 +84,9 @@ def _is_apart(text: str, start: int, end: int) -> bool:
     return not (text[start - 1 : start].isalnum() or text[end : end + 1].isalnum())
 
 
-def _replaced(text: str, spans: Iterable[Span]) -> str:
+def _replaced(text: str, spans: Iterable[Span], placeholder: str) -> str:
     parts, at = [], 0
     for start, end in spans:
-        parts += [text[at:start], PLACEHOLDER]
+        parts += [text[at:start], placeholder]
         at = end
     return "".join([*parts, text[at:]])

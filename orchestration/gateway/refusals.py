@@ -169,7 +169,7 @@ def refusal_of(
     `body`: its JSON or text. `status`: the HTTP status, None for an error in a successful response. `sent`: the keys
     of FIELDS that the request had. `statuses`: a wire format's own codes. `quoted`: the texts of the request.
     """
-    facts = facts_of(body)
+    facts = facts_of(body, quoted)
     meant = status_of(facts, status, {**STATUS_OF_CODE, **(statuses or {})})
     status = meant if status is None else status
     text = facts.text

@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestration.gateway.error_bodies import facts_of
 from orchestration.gateway.errors import Origin, failure
 from orchestration.gateway.quotations import PLACEHOLDER, without_quotations
+from orchestration.gateway.refusals import refusal_of
 from orchestration.tests.gateway import KEY, spec
 
 MESSAGE = (
@@ -102,3 +104,33 @@ def test_the_log_of_a_refusal_has_its_reason_and_not_the_message(quote, caplog) 
     assert "1 validation error" in caplog.text
     assert "4711" not in caplog.text
     assert "4711" not in repr(origin)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        '{"param": "max_tokens", "type": "unknown_parameter", "x": "BAD"}',
+        '[{"loc": ["max_tokens"], "type": "extra_forbidden"}]',
+    ],
+)
+@pytest.mark.parametrize(
+    "quote", [lambda text: text, lambda text: f"[{text}]", lambda text: json.dumps([text])]
+)
+def test_json_in_a_message_is_no_fact_about_the_model(message: str, quote) -> None:
+    """Otherwise one user's message could take a field out of everybody's requests."""
+    body = {
+        "error": {"message": f"Rejected by moderation: {quote(message)}", "type": "invalid_request_error"}
+    }
+    refusal = refusal_of(body, 400, spec(), sent=("max_tokens", "system"), quoted=[message])
+    assert (refusal.code, refusal.field) == ("provider_error", "")
+    facts = facts_of(body, [message])
+    assert (facts.paths, facts.codes) == ([], ["invalid_request_error"])
+
+
+def test_an_error_inside_a_message_is_read_beside_a_quotation() -> None:
+    inner = {
+        "error": {"message": f"bad input {MESSAGE}", "param": "temperature", "code": "unsupported_value"}
+    }
+    body = {"error": {"message": f"upstream said: {json.dumps(inner)}"}}
+    facts = facts_of(body, [MESSAGE])
+    assert (facts.paths, facts.codes) == (["temperature"], ["unsupported_value"])
