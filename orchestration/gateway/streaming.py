@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import httpx2
 
 from orchestration.engine.efforts import effort_sent
-from orchestration.engine.ports import Completed, Failed, ModelEvent, Opened
+from orchestration.engine.ports import Completed, Failed, ModelEvent, Opened, ReasoningDelta, TextDelta
 from orchestration.engine.specs import ModelRequest, ModelSpec, UsageReport
 from orchestration.gateway.error_bodies import is_error
 from orchestration.gateway.errors import CutStream, ErrorEvent, Origin, TimedOut, failure
@@ -40,6 +40,10 @@ PAUSE_EVERY = 50
 """Events after which a call lets others work: a chunk may have thousands, which arrive without a wait."""
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 """Maximum size of a streamed answer: each token may come with an object of its own."""
+CHARS_PER_TOKEN = 32
+"""Most text per allowed token: real answers have some 4 characters per token, deeply indented code some 16."""
+LEAST_CHARS = 500_000
+"""Text that any answer may have: some servers do not count reasoning towards the limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +172,10 @@ class _Deadline:
         )
 
 
+class TooMuchText(Exception):
+    """The answer is far longer than its request allows. Each character is kept several times until the turn ends."""
+
+
 async def model_events(
     wire: Wire, request: ModelRequest, origin: Origin, config: GatewayConfig
 ) -> AsyncGenerator[ModelEvent, None]:
@@ -180,6 +188,8 @@ async def model_events(
     served, effort = "", effort_sent(request)
     end: Completed | Failed
     answered = False
+    received: dict[type[ModelEvent], list[str]] = {TextDelta: [], ReasoningDelta: []}
+    left = max(LEAST_CHARS, CHARS_PER_TOKEN * request.max_output_tokens)
     try:
         async with AsyncExitStack() as stack:
             async with deadline.wait():
@@ -199,21 +209,28 @@ async def model_events(
                     identifier = origin.request_id or _identifier(reader.response_id)
                     yield Opened(identifier, _identifier(served), effort)
                 for event in events:
+                    if isinstance(event, (TextDelta, ReasoningDelta)):
+                        received[type(event)].append(event.text)
+                        left -= len(event.text)
                     yield event
+                if left < 0:
+                    raise TooMuchText
         # A response can also end cleanly in the middle of an answer, for example if a proxy closes it.
         if not reader.finish_reason:
             raise CutStream
         end = Completed(_final_report(reader, request.model), reader.finish_reason)
     except Exception as error:  # noqa: BLE001 - any provider error is data: it is logged and named there
         refusal = getattr(error, "response", None)
-        origin = replace(origin, sent=wire.fields(request))
+        texts = [*origin.texts, *map("".join, received.values())]
+        origin = replace(origin, sent=wire.fields(request), texts=texts)
         if isinstance(refusal, httpx2.Response):
             origin = replace(origin, request_id=_identifier(refusal.headers.get(wire.request_id_header)))
             yield Opened(origin.request_id, reasoning_effort=effort)
         broke = deadline.expired() if isinstance(error, TimeoutError) else error
         if not isinstance(error, ErrorEvent):
             answered = deadline.has_data
-        end = _end_after(broke, reader, origin, answered=answered)
+        # In a thread: looking for quotations of a long conversation takes a while.
+        end = await asyncio.to_thread(_end_after, broke, reader, origin, answered=answered)
     for event in reader.rest():
         yield event
     yield end
@@ -313,6 +330,9 @@ def _final_report(reader: Reader, model: ModelSpec) -> UsageReport:
 
 def _end_after(error: Exception, reader: Reader, origin: Origin, *, answered: bool) -> Completed | Failed:
     """Return the end of a broken call: Completed if the provider had already sent a finish reason, else Failed."""
+    if isinstance(error, TooMuchText):
+        origin.log(logging.WARNING, "ended", "the answer is far longer than its request allows")
+        return Completed(_final_report(reader, origin.model), reader.finish_reason or "length")
     if reader.finish_reason and not isinstance(error, ErrorEvent):
         origin.log(logging.WARNING, "broke after the answer was whole", f"{type(error).__name__}: {error}")
         return Completed(_final_report(reader, origin.model), reader.finish_reason)

@@ -12,7 +12,7 @@ import pytest
 from orchestration.engine.ports import Opened
 from orchestration.engine.specs import ModelSpec, Usage
 from orchestration.gateway.gateway import Gateway
-from orchestration.gateway.streaming import GatewayConfig
+from orchestration.gateway.streaming import LEAST_CHARS, GatewayConfig
 from orchestration.tests.gateway import (
     KEY,
     KEY_ENV,
@@ -243,6 +243,27 @@ class TestBrokenStreams:
         assert (end.code, end.retryable, end.may_have_cost) == (code, retryable, True)
         assert fault.message not in end.message
         assert text_of(events) == "one "
+
+    async def test_an_error_that_quotes_the_answer_stays_out_of_the_log(
+        self, gateway: Gateway, server: ProviderServer, model: ModelSpec, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        said = ["Alice has been diagnosed ", "with Hodgkin lymphoma."]
+        fault = ErrorEvent("invalid_request_error", f"Output blocked by a guardrail: {''.join(said)}")
+        server.queue(Answer([*said, "x"], at={2: fault}))
+        end = failed(await ask(gateway, request(model)))
+        assert "Output blocked by a guardrail" in end.provider_text
+        assert "Output blocked by a guardrail" in caplog.text
+        assert "Hodgkin" not in end.provider_text + caplog.text
+
+    async def test_an_answer_far_beyond_its_limit_is_ended(
+        self, gateway: Gateway, server: ProviderServer, model: ModelSpec
+    ) -> None:
+        piece = "x" * 100_000
+        server.queue(Answer([piece] * 20))
+        events = await ask(gateway, request(model))
+        assert len(text_of(events)) <= LEAST_CHARS + len(piece)
+        end = completed(events)
+        assert (end.finish_reason, end.report.source) == ("length", "estimated")
 
     async def test_what_breaks_after_the_finish_reason_breaks_nothing(
         self, gateway: Gateway, openai_server: OpenAIServer
