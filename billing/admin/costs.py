@@ -23,6 +23,7 @@ from billing.reports.charts import stacked_chart
 from billing.reports.events import events_url
 from billing.reports.export import BOM, dashboard_csv, events_csv, months_csv
 from billing.reports.filters import key_text
+from billing.reports.notable import notable_costs
 from billing.reports.query import ReportQuery, parse_query_lenient
 from billing.reports.report import GROUPS, Chargeback, chargeback, dashboard
 from billing.reports.tables import (
@@ -85,6 +86,7 @@ class CostsView(CostsPage):
             stacked_by=TITLES[report.stacked_by].lower(),
             **budgets_now(request, today),
             listings=listings_for(report.tables, report.totals, query, with_ledger=True),
+            notable=notable_costs(query),
             all_events=events_url(query.days, query.filters),
             chips=chips,
             person=person_text(query, chips),
