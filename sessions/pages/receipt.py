@@ -17,7 +17,7 @@ from sessions.selectors.pages import TurnRows
 
 CUTS = {"length": "length limit", "content_filter": "filtered"}
 BUCKET_NAMES = {
-    "input": "fresh",
+    "input": "uncached input",
     "cache_read": "cache read",
     "cache_write_5m": "cache write 5 min",
     "cache_write_1h": "cache write 1 h",
@@ -117,7 +117,7 @@ def first_cost(event: UsageEvent | None) -> Money | None:
 
 
 def buckets_of(event: UsageEvent) -> list[Bucket]:
-    """Return a call's tokens by bucket, each with the rate of the price row that it was billed with."""
+    """Return a call's tokens by bucket, without empty ones, each with the rate that it was billed with."""
     usage, price = event.usage, event.price
     return [
         Bucket(
@@ -126,6 +126,7 @@ def buckets_of(event: UsageEvent) -> list[Bucket]:
             rate_text(getattr(price, f"{bucket}_pico")) if price else None,
         )
         for bucket in BUCKETS
+        if getattr(usage, bucket)
     ]
 
 

@@ -26,6 +26,7 @@ STOP_NOTES = {
     "repeat": "Stopped: the manager repeated itself",
     "budget": "Stopped: budget reached",
 }
+RETRY_LABELS = ("Retry", "Retry all without an answer")
 LONG_CHARS = 1_000
 LONG_LINES = 12
 """A message with more characters or lines is folded."""
@@ -115,6 +116,17 @@ class TranscriptTurn:
     def retryable(self) -> bool:
         """Whether an agent was asked and did not answer."""
         return self.repeatable and self.turn.status != Turn.Status.COMPLETED
+
+    @property
+    def unanswered(self) -> int:
+        """The number of lanes that show a failure or a stop."""
+        lanes = [*self.replies, *([self.synthesis] if self.synthesis else [])]
+        return sum(answer.state != Message.Status.COMPLETE for answer in lanes)
+
+    @property
+    def retry_label(self) -> str:
+        """The label of a failed lane's button, which asks every agent without an answer."""
+        return RETRY_LABELS[self.unanswered > 1]
 
 
 def counted(forms: tuple[str, str], count: int) -> str:

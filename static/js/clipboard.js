@@ -19,14 +19,34 @@ export async function copyFrom(button, text) {
 
 function show(button, outcome) {
   const shown = labels.get(button);
-  const label = shown?.label ?? [...button.childNodes];
+  const restore = shown?.restore ?? ("tip" in button.dataset ? labelOfIcon(button) : labelOfText(button));
   clearTimeout(shown?.timer);
-  button.replaceChildren(outcome);
+  if ("tip" in button.dataset) {
+    Object.assign(button.dataset, { tip: outcome, outcome });
+    button.setAttribute("aria-label", outcome);
+  } else button.replaceChildren(outcome);
   const timer = setTimeout(() => {
-    button.replaceChildren(...label);
+    restore();
     labels.delete(button);
   }, SHOWN_MS);
-  labels.set(button, { label, timer });
+  labels.set(button, { restore, timer });
+}
+
+/** Return what gives a button its text again. */
+function labelOfText(button) {
+  const label = [...button.childNodes];
+  return () => button.replaceChildren(...label);
+}
+
+/** Return what gives a button with an icon its name and its tooltip again. */
+function labelOfIcon(button) {
+  const { tip } = button.dataset;
+  const name = button.getAttribute("aria-label");
+  return () => {
+    button.dataset.tip = tip;
+    delete button.dataset.outcome;
+    button.setAttribute("aria-label", name);
+  };
 }
 
 async function write(text) {

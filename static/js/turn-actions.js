@@ -2,7 +2,6 @@
 import { ApiError, getJson, newKey, postJson } from "./api.js";
 import { keepDraft } from "./drafts.js";
 import { keepChosen } from "./lane-tabs.js";
-import { startModelChoice } from "./model-choice.js";
 import { QuestionEditor } from "./question-editor.js";
 import { loadTurn } from "./stored-turn.js";
 
@@ -13,7 +12,6 @@ export class TurnActions {
     this.isFree = isFree;
     this.onAgain = onAgain;
     this.onRefused = onRefused;
-    startModelChoice(transcript);
     transcript.addEventListener("click", (event) => {
       const button = event.target.closest("[data-action]");
       if (button) this.act(button, button.closest("[data-turn]"));

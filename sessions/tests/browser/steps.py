@@ -56,3 +56,9 @@ def ended(page: Page) -> None:
 
 def text_of_lane(page: Page, key: str) -> Locator:
     return lane(page, key).locator("[data-text]")
+
+
+def retry(page: Page, key: str, what: str = "Same model") -> None:
+    """Choose what to ask again in the menu of an agent's answer."""
+    lane(page, key).get_by_role("button", name="Retry options").click()
+    page.get_by_role("menuitem", name=what).click()

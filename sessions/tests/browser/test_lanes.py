@@ -140,7 +140,8 @@ def test_the_chosen_tab_stays_where_the_stored_turn_takes_its_place(
     ended(phone)  # a lane has failed: the whole turn is swapped
     expect(tab(phone, "Dan")).to_be_focused()
     expect(text_of_lane(phone, "dan")).to_be_visible()
-    turn(phone).locator("[data-turn-foot]").get_by_role("button", name="Try again").click()
+    tab(phone, "Ana").click()
+    lane(phone, "ana").get_by_role("button", name="Retry", exact=True).click()
     expect(turn(phone)).to_contain_text("version 2/2")
     ended(phone)
     expect(tab(phone, "Ana")).to_have_text("Ana complete")

@@ -99,7 +99,7 @@ def test_a_provider_that_fails_can_be_asked_again(
     ended(alices)
     expect(lane(alices, "bob")).to_have_attribute("data-state", "failed")
     expect(turn(alices)).to_contain_text("Some agents failed")
-    lane(alices, "bob").locator(".lane-fault").get_by_role("button", name="Try again").click()
+    lane(alices, "bob").locator(".lane-fault").get_by_role("button", name="Retry", exact=True).click()
     expect(text_of_lane(alices, "bob")).to_have_text("Here again.")
     ended(alices)
     expect(text_of_lane(alices, "ana")).to_have_text("I am well.")

@@ -20,6 +20,7 @@ from sessions.tests.browser.steps import (
     ended,
     lane,
     open_session,
+    retry,
     send,
     sign_in,
     text_of_lane,
@@ -122,7 +123,9 @@ def test_a_provider_that_is_gone_is_named(
             expect(lane(alices, key).locator("[data-fault]")).to_contain_text(
                 "The provider openai-test cannot be reached: "
             )
-            expect(lane(alices, key).get_by_role("button", name="Try again")).to_be_visible()
+            expect(
+                lane(alices, key).get_by_role("button", name="Retry all without an answer")
+            ).to_be_visible()
         alices.reload()
 
 
@@ -134,7 +137,7 @@ def test_versions_are_leafed_through_back_and_forth(
     send(alices, "@ana speak")
     ended(alices)
     for number in (2, 3):
-        turn(alices).get_by_role("button", name="Regenerate", exact=True).click()
+        retry(alices, "ana")
         expect(turn(alices)).to_contain_text(f"version {number}/{number}")
         ended(alices)
     for name, words, version in (
@@ -156,7 +159,7 @@ def test_a_version_that_is_opened_while_its_turn_is_stored_is_shown(
     open_session(alices, session)
     send(alices, "@ana speak")
     ended(alices)
-    turn(alices).get_by_role("button", name="Regenerate", exact=True).click()
+    retry(alices, "ana")
     expect(turn(alices)).to_contain_text("version 2/2")
     ended(alices)
     alices.reload()

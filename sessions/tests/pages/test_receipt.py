@@ -86,7 +86,7 @@ def receipt(alice, session: ChatSession) -> str:
 def test_an_unpriced_call_shows_its_buckets_and_no_rate(alice, session, event):
     shown = receipt(alice, session)
     for part in (
-        "100 fresh",
+        "100 uncached input",
         "50 cache read",
         "20 cache write 5 min",
         "10 cache write 1 h",
