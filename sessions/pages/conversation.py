@@ -16,6 +16,7 @@ from sessions.access import access_session, access_turn
 from sessions.models import Agent, ChatSession, Message, Turn
 from sessions.models.modes import room_modes
 from sessions.pages.addressees import EVERYBODY_CHOICE, last_addressees
+from sessions.pages.connect import connect_to
 from sessions.pages.forms import TitleForm
 from sessions.pages.input_cuts import newest_notices
 from sessions.pages.mine import message_deleted
@@ -69,6 +70,7 @@ class SessionPage(PageView):
                 session.room, council["agents"], turns[-1].message if turns else ""
             ),
             "panel": summary_panel(session),
+            "connect": connect_to(request, room=session.room, agent=session.agent),
             "reading_older": bool(version) or before is not None,
             "staff_read": settings.PANTHEON_STAFF_READ_MESSAGES,
             "last_index": turns[-1].turn.index if turns else 0,

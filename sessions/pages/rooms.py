@@ -13,6 +13,7 @@ from accounts.pages.base import PageView, add_errors, form_page
 from sessions.access import access_agent, access_room, access_session
 from sessions.models import Agent, Room
 from sessions.models.modes import room_modes
+from sessions.pages.connect import connect_to
 from sessions.pages.forms import ModeForm, RoomForm, Seat, seats_from, seats_of
 from sessions.pages.mine import message_deleted
 from sessions.selectors.pages import agents_in, agents_of, default_alias, sessions_of_place, unused_session
@@ -96,6 +97,7 @@ class RoomPage(PageView):
             "modes": room_modes(),
             "sessions": [],
             "default_alias": default_alias(),
+            "connect": connect_to(request, room=room),
         }
         return render(request, "pages/room.html", context)
 

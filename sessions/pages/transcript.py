@@ -118,6 +118,11 @@ class TranscriptTurn:
         return self.repeatable and self.turn.status != Turn.Status.COMPLETED
 
     @property
+    def comparable(self) -> bool:
+        """Whether it has several complete answers."""
+        return sum(answer.state == Message.Status.COMPLETE for answer in self.replies) > 1
+
+    @property
     def unanswered(self) -> int:
         """The number of lanes that show a failure or a stop."""
         lanes = [*self.replies, *([self.synthesis] if self.synthesis else [])]

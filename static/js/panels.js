@@ -3,8 +3,10 @@
 // click outside or a link in them that leads into the conversation. static/css/panels.css says where is which.
 
 const MOST_COLUMNS = 5; // more stand as five do
+let leaving = false;
 
-export function startPanels() {
+/** `stayOpen`: the id of a panel that was open before the page was loaded again. */
+export function startPanels({ stayOpen = null } = {}) {
   const openers = [...document.querySelectorAll("[data-panel-open]")];
   const panelOf = (opener) => document.getElementById(opener.dataset.panelOpen);
 
@@ -34,8 +36,8 @@ export function startPanels() {
       const open = !panel.hasAttribute("data-open");
       closeAll({ refocus: false });
       set(opener, open);
-      if (open) enter();
-      else leave();
+      if (open) enterPanel();
+      else leavePanel();
     });
     panel.querySelector("[data-panel-close]").addEventListener("click", () => {
       if (!covers(panel)) {
@@ -44,13 +46,13 @@ export function startPanels() {
         return;
       }
       closeAll({ refocus: true });
-      leave();
+      leavePanel();
     });
   }
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     closeAll({ refocus: true });
-    leave();
+    leavePanel();
   });
   addEventListener("popstate", () => closeAll({ refocus: true }));
   document.addEventListener("jump", () => {
@@ -59,11 +61,16 @@ export function startPanels() {
   });
   document.addEventListener("click", (event) => {
     if (event.target.closest("[data-panel], [data-panel-open]")) return;
+    if (!openers.some((opener) => panelOf(opener).hasAttribute("data-open"))) return;
     closeAll({ refocus: false });
     if (event.target.closest("a, button, summary")) stay();
-    else leave();
+    else leavePanel();
   });
-  stay(); // the page was loaded again, with its panels closed
+  const kept = openers.find((opener) => opener.dataset.panelOpen === stayOpen);
+  if (kept) {
+    set(kept, true);
+    enterPanel();
+  } else stay(); // the page was loaded again, with its panels closed
 }
 
 /** Make room for answers that stand side by side: the panels give way where the columns would be too narrow. */
@@ -95,13 +102,16 @@ function keep(panel, state) {
 }
 
 /** Give Back an entry of its own, so that it closes the panel and leaves the page where it is. */
-function enter() {
+export function enterPanel() {
   if (!history.state?.panel) history.pushState({ panel: true }, "");
 }
 
-/** Take that entry away again. */
-function leave() {
-  if (history.state?.panel) history.back();
+/** Take that entry away again, once: going back takes a moment. */
+export function leavePanel() {
+  if (!history.state?.panel || leaving) return;
+  leaving = true;
+  addEventListener("popstate", () => (leaving = false), { once: true });
+  history.back();
 }
 
 /** Keep the entry as one of the page: what was clicked may lead elsewhere, which going back would stop. */

@@ -50,7 +50,7 @@ class RetryMenu {
 
   /** Offer what can be asked again. */
   showTargets() {
-    const { agents, name } = this.opener.dataset;
+    const { agents, who: name } = this.opener.dataset;
     const scopes = [];
     if (agents) scopes.push([agents, `${name}: same model`, `${name}: other model…`]);
     scopes.push(agents ? ["", "All agents: same models", "All agents: other model…"] : this.whole(name));

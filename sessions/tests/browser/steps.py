@@ -62,3 +62,9 @@ def retry(page: Page, key: str, what: str = "Same model") -> None:
     """Choose what to ask again in the menu of an agent's answer."""
     lane(page, key).get_by_role("button", name="Retry options").click()
     page.get_by_role("menuitem", name=what).click()
+
+
+def open_summary(page: Page) -> Locator:
+    """Show the summary in the panel beside the conversation."""
+    page.get_by_role("tab", name="Summary").click()
+    return page.locator("[data-summary-panel]")

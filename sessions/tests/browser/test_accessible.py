@@ -20,7 +20,7 @@ from sessions.services.agents import agent_delete
 from sessions.services.chats import session_delete
 from sessions.services.rooms import room_delete
 from sessions.tests.browser.looking import LONG_NAME
-from sessions.tests.browser.steps import ended, open_session, send
+from sessions.tests.browser.steps import ended, open_session, open_summary, send
 from sessions.tests.browser.watching import Watch
 from sessions.tests.factories import make_agent, make_room, make_session
 from sessions.tests.support.councils import ROUTE, SYNTHESIZE, decision, says
@@ -86,8 +86,13 @@ def test_a_conversation(look_as: Any, root: User, council: ChatSession, watch: W
     look.here("session only")
     send(page, "Shall we?")
     ended(page)
-    page.get_by_role("button", name="Summarize now").click()
-    expect(page.locator("[data-summary-panel]").get_by_role("listitem").first).to_be_visible()
+    summary = open_summary(page)
+    summary.get_by_role("button", name="Summarize now").click()
+    expect(summary.get_by_role("listitem").first).to_be_visible()
+    look.here("session summary")
+    page.get_by_role("tab", name="Connect").click()
+    look.here("session connect")
+    page.get_by_role("tab", name="Council").click()
     page.reload()
     page.locator("[data-steps] summary").first.click()
     page.get_by_text("Receipt").first.click()
@@ -97,6 +102,10 @@ def test_a_conversation(look_as: Any, root: User, council: ChatSession, watch: W
     page.get_by_role("menuitem", name="All agents: other model…").click()
     expect(page.get_by_role("menuitem").first).to_contain_text("-test")
     look.here("session")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Compare").first.click()
+    look.here("session compare")
+    page.keyboard.press("Escape")
     Room.objects.update(mode="manual")
     page.reload()
     watch.expect(422)

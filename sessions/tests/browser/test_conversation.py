@@ -18,6 +18,7 @@ from sessions.tests.browser.steps import (
     ended,
     lane,
     open_session,
+    open_summary,
     retry,
     send,
     sign_in,
@@ -274,7 +275,7 @@ def test_a_summary_is_made_edited_and_pinned(
     send(alices, "@ana what is the rent?")
     ended(alices)
     openai_server.default = Answer(told)
-    panel = alices.locator("[data-summary-panel]")
+    panel = open_summary(alices)
     panel.get_by_role("button", name="Summarize now").click()
     fact = panel.get_by_role("listitem")
     expect(fact).to_contain_text("Rent is 900.")

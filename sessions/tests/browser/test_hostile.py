@@ -35,6 +35,7 @@ from sessions.tests.browser.steps import (
     ended,
     lane,
     open_session,
+    open_summary,
     retry,
     send,
     sign_in,
@@ -303,7 +304,7 @@ def test_a_hostile_summary_is_text(
     send(alices, "@ana what is the rent?")
     ended(alices)
     openai_server.default = Answer(told)
-    panel = alices.locator("[data-summary-panel]")
+    panel = open_summary(alices)
     panel.get_by_role("button", name="Summarize now").click()
     for _ in range(2):
         expect(panel.get_by_role("listitem").first).to_contain_text(f"Fact {TAG}⟦U+202E⟧")

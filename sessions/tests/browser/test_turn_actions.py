@@ -18,6 +18,7 @@ from sessions.tests.browser.steps import (
     ended,
     lane,
     open_session,
+    open_summary,
     retry,
     send,
     sign_in,
@@ -172,7 +173,7 @@ def test_an_edit_waits_while_a_summary_is_made(
     ended(alices)
     gate = Gate()
     openai_server.default = Answer(("{", "}"), at={1: Hold(gate)})
-    alices.get_by_role("button", name="Summarize now").click()
+    open_summary(alices).get_by_role("button", name="Summarize now").click()
     expect(alices.locator("[data-summary-stage]")).to_have_text("Summarizing…")
     edit(alices)
     editor(alices).fill("@ana what then?")

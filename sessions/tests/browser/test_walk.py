@@ -20,6 +20,7 @@ from sessions.tests.browser.steps import (
     ended,
     lane,
     open_session,
+    open_summary,
     retry,
     send,
     sign_in,
@@ -232,7 +233,7 @@ def test_a_summary_leads_far_back_and_is_copied(
     Summary.objects.create(session=session, from_seq=1, through_seq=240, text="A bakery.", key_facts=[fact])
     open_session(alices, session)
     expect(alices.get_by_text("Question 120.")).to_be_in_viewport()
-    panel = alices.locator("[data-summary-panel]")
+    panel = open_summary(alices)
     panel.get_by_role("button", name="Copy as Markdown").click()
     expect(panel.get_by_role("button", name="Copied")).to_be_visible()
     copied = alices.evaluate("navigator.clipboard.readText()")

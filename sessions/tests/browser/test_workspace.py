@@ -88,6 +88,7 @@ def test_a_jump_from_the_summary_does_not_scroll_the_page(
     open_session(workspace, session)
     if is_narrow(workspace):
         workspace.get_by_role("button", name="Council").click()
+    workspace.get_by_role("tab", name="Summary").click()
     workspace.get_by_role("link", name="Go to message 4").click()
     expect(workspace.locator(f"#message-{answer_of(turns[1]).pk}")).to_be_focused()
     expect(workspace.locator("#panel-council")).to_be_visible(visible=not is_narrow(workspace))
@@ -164,3 +165,47 @@ def test_a_closed_panel_stays_closed(alices: Page, session: ChatSession, turns: 
     expect(panel.get_by_role("button", name=f"Close the {name.lower()}")).to_be_focused()
     alices.reload()
     expect(panel).to_be_visible()
+
+
+def test_the_panels_tabs_are_walked_with_arrows_and_stay(alices: Page, session: ChatSession) -> None:
+    open_session(alices, session)
+    tabs = [alices.get_by_role("tab", name=name) for name in ("Council", "Summary", "Connect")]
+    expect(alices.get_by_role("tabpanel", name="Council")).to_be_visible()
+    tabs[0].press("ArrowLeft")
+    expect(tabs[2]).to_be_focused()
+    panel = alices.get_by_role("tabpanel", name="Connect")
+    room = session.room
+    assert room is not None
+    expect(panel).to_contain_text(f"room:neighbourhood-bakery-council-{room.pk.hex[:4]}")
+    panel.get_by_role("button", name="Copy the base URL").click()
+    assert alices.evaluate("navigator.clipboard.readText()").endswith("/v1")
+    alices.reload()
+    expect(panel).to_be_visible()
+    expect(alices.get_by_role("tabpanel", name="Council")).to_be_hidden()
+
+
+def test_a_switched_mode_keeps_panel_and_focus_and_is_announced(
+    workspace: Page, session: ChatSession
+) -> None:
+    Room.objects.update(goal="Bake.")
+    open_session(workspace, session)
+    if is_narrow(workspace):
+        expect(workspace.locator("[data-mode-name]")).to_be_in_viewport()
+        workspace.get_by_role("button", name="Council").click()
+    expect(workspace.locator("[data-mode-name]")).to_have_text("Ask")
+    workspace.get_by_role("button", name="Lead").press("Enter")
+    expect(workspace.locator("[data-mode-name]")).to_have_text("Lead")
+    expect(workspace.get_by_role("button", name="Lead")).to_be_focused()
+    expect(workspace.locator("[data-announcer]")).to_contain_text("Mode: Lead. A manager picks agents")
+    workspace.get_by_role("button", name="Up to three rounds").click()
+    expect(workspace.get_by_role("button", name="Up to three rounds")).to_have_attribute(
+        "aria-pressed", "true"
+    )
+    expect(workspace.get_by_role("button", name="Up to three rounds")).to_be_focused()
+    expect(workspace.locator("[data-announcer]")).to_contain_text(
+        "Up to three rounds, from the next message."
+    )
+    if is_narrow(workspace):
+        workspace.go_back()
+        expect(workspace.locator("#panel-council")).to_be_hidden()
+        assert workspace.url.endswith(f"/sessions/{session.pk}")
