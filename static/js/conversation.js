@@ -6,6 +6,7 @@ import { audienceOf } from "./audience.js";
 import { addCopyButtons } from "./code-blocks.js";
 import { startCompare } from "./compare.js";
 import { Composer } from "./composer.js";
+import { startConversationKeys } from "./conversation-keys.js";
 import { Elsewhere } from "./elsewhere.js";
 import { Estimate } from "./estimate.js";
 import { facts } from "./facts.js";
@@ -70,6 +71,13 @@ class Conversation {
     document.addEventListener("council-order", ({ detail: keys }) => {
       tagList?.reorder(keys);
       this.composer.reorder(keys);
+    });
+    startConversationKeys({
+      box: this.composer.box,
+      transcript,
+      isRunning: () => this.composer.state === "running",
+      canEdit: () => this.composer.state === "ready",
+      onStop: () => this.stop(),
     });
     this.resume();
     this.composer.welcome();

@@ -6,6 +6,7 @@ import { moneyText, picoOf } from "./money.js";
 
 const OPENER = "[data-retry-open]";
 const EDGE_PX = 8;
+let shown = null;
 
 export function startRetryMenus(transcript, scroll) {
   transcript.addEventListener("click", (event) => {
@@ -18,13 +19,13 @@ export function startRetryMenus(transcript, scroll) {
     event.preventDefault();
     toggle(opener);
   });
-  scroll.addEventListener("scroll", () => document.querySelector(".retry-menu:popover-open")?.hidePopover());
+  scroll.addEventListener("scroll", () => shown?.place(), { passive: true });
 }
 
 function toggle(opener) {
   const open = menuOf(opener);
   if (open) open.hidePopover();
-  else new RetryMenu(opener);
+  else shown = new RetryMenu(opener);
 }
 
 function menuOf(opener) {
@@ -117,6 +118,7 @@ class RetryMenu {
   closed() {
     const hadFocus = this.menu.contains(document.activeElement) || document.activeElement === document.body;
     this.menu.remove();
+    if (shown === this) shown = null;
     this.opener.setAttribute("aria-expanded", "false");
     if (hadFocus && this.opener.isConnected) this.opener.focus({ preventScroll: true });
   }

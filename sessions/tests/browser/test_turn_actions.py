@@ -375,3 +375,46 @@ def test_a_receipt_is_seen_whole_on_a_phone(alices: Page, session: ChatSession) 
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= 360
     assert receipt.evaluate("box => box.scrollWidth <= box.clientWidth")
+
+
+def test_arrow_up_in_an_empty_box_edits_the_last_message(alices: Page, session: ChatSession) -> None:
+    open_session(alices, session)
+    send(alices, "@ana the first")
+    ended(alices)
+    ask(alices, "@ana the second")
+    box = alices.get_by_label("Message", exact=True)
+    box.fill("a draft")
+    box.press("ArrowUp")
+    expect(editor(alices)).to_have_count(0)
+    box.fill("")
+    box.press("ArrowUp")
+    expect(editor(alices)).to_be_focused()
+    expect(editor(alices)).to_have_value("@ana the second")
+    editor(alices).press("Escape")
+    expect(turn(alices).get_by_role("button", name="Edit")).to_be_focused()
+
+
+def test_escape_stops_an_answer_once_nothing_else_is_open(
+    alices: Page, session: ChatSession, openai_server: OpenAIServer
+) -> None:
+    gate = Gate()
+    openai_server.when(says("ana"), Answer(("I am ", "well."), at={1: Hold(gate)}))
+    open_session(alices, session)
+    send(alices, "@ana what now?")
+    expect(text_of_lane(alices, "ana")).to_have_text("I am")
+    expect(alices.locator("[data-announcer]")).to_contain_text("Ana is answering.")
+    box, tags = alices.get_by_label("Message", exact=True), alices.get_by_role("listbox", name="Agents")
+    box.press_sequentially("@")
+    expect(tags).to_be_visible()
+    box.press("Escape")
+    expect(tags).to_be_hidden()
+    menu = alices.locator(".conversation-head [data-menu]")
+    menu.locator("summary").first.click()
+    alices.keyboard.press("Escape")
+    expect(menu).not_to_have_attribute("open", "")
+    expect(lane(alices, "ana")).to_have_attribute("data-state", "answering")
+    box.press("Escape")
+    ended(alices)
+    expect(turn(alices)).to_have_attribute("data-status", "cancelled")
+    expect(alices.locator("[data-announcer]")).to_contain_text("The turn has ended: Stopped.")
+    expect(box).to_have_value("@")
