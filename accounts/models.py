@@ -292,7 +292,7 @@ class AuditEntry(models.Model):
 
     class Meta:
         verbose_name = "audit entry"
-        verbose_name_plural = "audit entries"
+        verbose_name_plural = "audit log"
         ordering: ClassVar = ["-at", "id"]
         indexes: ClassVar = [
             models.Index(fields=["-at", "id"], name="audit_newest"),  # the log page

@@ -43,7 +43,6 @@ GROUPS: tuple[tuple[str, tuple[str | ReportPage, ...]], ...] = (
             ReportPage("Costs by team and month", "costs-teams", "billing.view_usageevent"),
             "billing.Budget",
             "billing.UsageEvent",
-            "billing.DailyUsage",
             ReportPage("Ledger audit", "ledger-audit", "billing.view_usageevent"),
         ),
     ),
@@ -67,6 +66,9 @@ GROUPS: tuple[tuple[str, tuple[str | ReportPage, ...]], ...] = (
     ("Audit", ("accounts.AuditEntry",)),
 )
 """The groups of the admin index: reports, and models by label."""
+
+UNLISTED = ("billing.DailyUsage",)
+"""Tables that reports show better."""
 
 
 class PantheonAdminSite(admin.AdminSite):
@@ -121,7 +123,7 @@ class PantheonAdminSite(admin.AdminSite):
             (title, [page for part in parts if (page := page_of(part, tables, request)) is not None])
             for title, parts in GROUPS
         ]
-        groups.append(("More", list(tables.values())))
+        groups.append(("More", [page for label, page in tables.items() if label not in UNLISTED]))
         mark_current([page for _, pages in groups for page in pages], request.path)
         return [
             {"name": title, "app_label": title.lower(), "app_url": "", "models": pages}

@@ -1,13 +1,15 @@
-"""Template tags that every template has without loading them: icons and times."""
+"""Template tags that every template has without loading them: icons, times, and the cells of lists."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
+from typing import Any
 
 from django import template
 from django.templatetags.static import static
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 
 from web.dates import day_text, moment_text
 
@@ -24,6 +26,22 @@ ICON = (
 def icon(name: str) -> SafeString:
     """Return an icon of static/icons.svg, as decoration: its button or link needs a label."""
     return format_html(ICON, static("icons.svg"), name)
+
+
+@register.simple_tag
+def labelled_cells(cells: Iterable[SafeString], headers: Iterable[dict[str, Any]]) -> SafeString:
+    """Return the cells of a row of an admin list, each with the name of its column, which cards show."""
+    pairs = zip(cells, headers, strict=False)
+    return format_html_join("", "{}", ((labelled(cell, str(header["text"])),) for cell, header in pairs))
+
+
+def labelled(cell: SafeString, label: str) -> SafeString:
+    """Return a table cell of Django's with `data-label`, except the box that selects the row."""
+    if "<" in label:
+        return cell
+    tag, space, rest = cell.partition(" ")
+    label = label[:1].upper() + label[1:]
+    return format_html('{} data-label="{}"{}{}', mark_safe(tag), label, space, mark_safe(rest))  # noqa: S308
 
 
 @register.simple_tag

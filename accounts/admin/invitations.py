@@ -132,7 +132,7 @@ class InvitationAdmin(IdSelectAdmin, HiddenFieldsAdmin):
         require_ids(request, self.model)
         return super().changelist_view(request, extra_context)
 
-    @admin.action(description="Revoke: the links stop working", permissions=["revoke"])
+    @admin.action(description="Revoke", permissions=["revoke"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[Invitation]) -> None:
         count = 0
         with transaction.atomic():

@@ -73,9 +73,10 @@ class PersonPasswordForm(AdminPasswordChangeForm):
 RIGHTS = ("groups", "is_staff", "is_superuser", "user_permissions")
 
 
-@admin.register(User)
 class PersonAdmin(IdSelectAdmin, LinkedAdmin, AuditedAdmin, PasswordLinkAdmin, DjangoUserAdmin):
     """Users, who sign in with an email address instead of a user name.
+
+    Registered by billing's administration, which adds what they spend.
 
     Users cannot be deleted here because rooms, turns and costs refer to them. Clearing *active* suspends the account:
     its sessions and tokens stop working at once, and its running turns are cancelled.
@@ -91,8 +92,6 @@ class PersonAdmin(IdSelectAdmin, LinkedAdmin, AuditedAdmin, PasswordLinkAdmin, D
     add_form = PersonCreationForm
     ordering = ("email",)
     actions = ("suspend", "reactivate")
-    list_display = ("email", "name", "team", "is_active", "is_staff", "is_superuser", "last_login")
-    list_filter = ("is_active", "is_staff", "is_superuser", "team")
     list_select_related = ("team",)
     autocomplete_fields = ("team",)
     filter_horizontal = ("user_permissions",)
@@ -175,9 +174,7 @@ class PersonAdmin(IdSelectAdmin, LinkedAdmin, AuditedAdmin, PasswordLinkAdmin, D
         with transaction.atomic():  # the password and its audit entry
             return super().user_change_password(request, id, form_url)
 
-    @admin.action(
-        description="Suspend: sign out, reject tokens, cancel running turns", permissions=["change"]
-    )
+    @admin.action(description="Suspend", permissions=["change"])
     def suspend(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         self._each(request, queryset, user_suspend, "Suspended")
 

@@ -1,5 +1,5 @@
 """Billing in the administration. Importing the modules registers them."""
 
-from billing.admin import budgets, ledger, prices
+from billing.admin import budgets, ledger, people, prices
 
-__all__ = ["budgets", "ledger", "prices"]
+__all__ = ["budgets", "ledger", "people", "prices"]

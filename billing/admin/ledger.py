@@ -15,11 +15,13 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from accounts.models import Team, User
+from billing.admin.cells import money_cell, tokens_cell
 from billing.fields import usd_text
 from billing.models import DailyUsage, UsageEvent
 from billing.models.bucket_columns import TOKENS
 from billing.models.flags import FLAG_CHOICES
 from orchestration.engine.purposes import purpose_choices
+from web.admin.cells import id_link, noted
 from web.admin.links import (
     AdminLink,
     LinkedAdmin,
@@ -82,16 +84,15 @@ class UsageEventAdmin(LinkedAdmin, ReadOnlyAdmin):
     list_display = (
         *(
             "created_at",
-            "cost",
-            "person",
-            "agent_key",
+            "person_cell",
+            "agent_cell",
+            "model_cell",
             "purpose",
-            "model",
-            "input",
-            "output_tokens",
-            "status",
+            "tokens",
+            "status_cell",
+            "cost_cell",
         ),
-        *("source", "room_name", "team_name", "turn_link"),
+        "turn_link",
     )
     list_filter = (
         *("created_at", PricedFilter, FlaggedFilter, "source", "status", "purpose"),
@@ -142,14 +143,37 @@ class UsageEventAdmin(LinkedAdmin, ReadOnlyAdmin):
             costs_link(user=row.user_id, group_by="day"),
         ]
 
-    @admin.display(description="Person")
+    @admin.display(description="User")
     def person(self, event: UsageEvent) -> SafeString | str:
         email = event.person_email  # type: ignore[attr-defined]
         return page_link("accounts_user", event.user_id, email)
 
-    @admin.display(description="Input tokens")
-    def input(self, event: UsageEvent) -> int:
-        return event.usage.total_input
+    @admin.display(description="User")
+    def person_cell(self, event: UsageEvent) -> SafeString | str:
+        return noted(self.person(event), event.team_name)
+
+    @admin.display(description="Agent")
+    def agent_cell(self, event: UsageEvent) -> SafeString | str:
+        return noted(f"@{event.agent_key}" if event.agent_key else "-", event.room_name)
+
+    @admin.display(description="Model")
+    def model_cell(self, event: UsageEvent) -> SafeString | str:
+        return noted(event.model.alias, event.provider)
+
+    @admin.display(description="Tokens in / out")
+    def tokens(self, event: UsageEvent) -> str:
+        return tokens_cell(event.usage.total_input, event.output_tokens)
+
+    @admin.display(description="Status")
+    def status_cell(self, event: UsageEvent) -> SafeString | str:
+        estimated = event.get_source_display() if event.source != event.Source.PROVIDER else ""
+        return noted(event.get_status_display(), estimated)
+
+    @admin.display(description="Cost")
+    def cost_cell(self, event: UsageEvent) -> SafeString | str:
+        correction = event.corrected_by  # type: ignore[attr-defined]
+        note = page_link("billing_usageevent", correction, "corrected later") if correction else ""
+        return noted(money_cell(event.cost_pico), note)
 
     @admin.display(description="Cost, USD")
     def cost(self, event: UsageEvent) -> SafeString | str:
@@ -175,7 +199,7 @@ class UsageEventAdmin(LinkedAdmin, ReadOnlyAdmin):
 
     @admin.display(description="Turn")
     def turn_link(self, event: UsageEvent) -> SafeString | str:
-        return page_link("chat_sessions_turn", event.turn_id, "turn")
+        return id_link("chat_sessions_turn", event.turn_id)
 
     @admin.display(description="Team")
     def team(self, event: UsageEvent) -> SafeString | str:
@@ -203,19 +227,8 @@ class DailyUsageAdmin(LinkedAdmin, ReadOnlyAdmin):
     """The sums that reports read. Each commit of a turn adds to them."""
 
     list_display = (
-        *(
-            "day",
-            "cost",
-            "estimated_cost",
-            "calls",
-            "unpriced_calls",
-            "person",
-            "team",
-            "model",
-            "purpose",
-            "mode",
-        ),
-        *("room", "agent", "input", "output_tokens"),
+        *("day", "person", "team", "model", "purpose", "mode", "calls", "unpriced_calls", "tokens"),
+        *("estimated_cell", "cost_cell"),
     )
     list_filter = ("day", PurposeFilter, "model__provider", "model")
     list_select_related = ("model",)
@@ -242,7 +255,7 @@ class DailyUsageAdmin(LinkedAdmin, ReadOnlyAdmin):
     def team(self, row: DailyUsage) -> SafeString | str:
         return page_link("accounts_team", row.team_id, row.team_now)  # type: ignore[attr-defined]
 
-    @admin.display(description="Person")
+    @admin.display(description="User")
     def person(self, row: DailyUsage) -> SafeString | str:
         return page_link("accounts_user", row.user_id, row.person_email)  # type: ignore[attr-defined]
 
@@ -254,9 +267,17 @@ class DailyUsageAdmin(LinkedAdmin, ReadOnlyAdmin):
     def agent(self, row: DailyUsage) -> SafeString | str:
         return page_link("chat_sessions_agent", row.agent_id, "agent")
 
-    @admin.display(description="Input tokens")
-    def input(self, row: DailyUsage) -> int:
-        return row.total_input
+    @admin.display(description="Tokens in / out")
+    def tokens(self, row: DailyUsage) -> str:
+        return tokens_cell(row.total_input, row.output_tokens)
+
+    @admin.display(description="Cost")
+    def cost_cell(self, row: DailyUsage) -> SafeString:
+        return money_cell(row.cost_pico)
+
+    @admin.display(description="Estimated")
+    def estimated_cell(self, row: DailyUsage) -> SafeString:
+        return money_cell(row.estimated_cost_pico)
 
     @admin.display(description="Cost, USD")
     def cost(self, row: DailyUsage) -> str | None:

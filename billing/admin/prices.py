@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 from django import forms
@@ -152,7 +153,7 @@ class ModelPriceAdmin(AuditedAdmin, ReadOnlyAdmin):
     """Insert-only: a new price is a new row, and billed calls keep theirs."""
 
     form = PriceForm
-    list_display = ("model", "effective_from", "min_input_tokens", *RATE_COLUMNS, "source", "checked_at")
+    list_display = ("model", "effective_from", "tier", *RATE_COLUMNS, "source", "verified")
     list_filter = ("model__provider", "model", "effective_from")
     list_select_related = ("model",)
     search_fields = ("model__alias", "source")
@@ -194,6 +195,14 @@ class ModelPriceAdmin(AuditedAdmin, ReadOnlyAdmin):
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"source": "administration", **super().get_changeform_initial_data(request)}
+
+    @admin.display(description="Tier (input ≥)", ordering="min_input_tokens")
+    def tier(self, price: ModelPrice) -> str:
+        return f"{price.min_input_tokens:,}" if price.min_input_tokens else "-"
+
+    @admin.display(description="Last verified", ordering="checked_at")
+    def verified(self, price: ModelPrice) -> dt.date:
+        return price.checked_at.date()
 
     @admin.display(description="Input")
     def input_rate(self, price: ModelPrice) -> str | None:

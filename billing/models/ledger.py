@@ -94,6 +94,7 @@ class ModelPrice(AppendOnlyModel):
 
     class Meta:
         verbose_name = "price"
+        verbose_name_plural = "price history"
         ordering: ClassVar = ["model", "min_input_tokens", "-effective_from"]
         constraints: ClassVar = [
             models.CheckConstraint(
@@ -217,6 +218,8 @@ class UsageEvent(AppendOnlyModel):
     objects: ClassVar[Any] = UsageEventQuerySet.as_manager()
 
     class Meta:
+        verbose_name = "ledger call"
+        verbose_name_plural = "calls (ledger)"
         ordering: ClassVar = ["-created_at", "id"]
         constraints: ClassVar = [
             # Also finds the corrections of an event. Of two concurrent corrections of a call, one fails.

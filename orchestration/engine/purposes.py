@@ -40,3 +40,8 @@ SHOWN = tuple(purpose.value for purpose in Purpose if purpose.shown)
 def purpose_choices() -> list[tuple[str, str]]:
     """Return the purposes as the choices of a field."""
     return [(purpose.value, purpose.label) for purpose in Purpose]
+
+
+def purpose_label(key: str) -> str:
+    """Return the label of a stored purpose; one that is no longer known as it is stored."""
+    return dict(purpose_choices()).get(key, key)

@@ -4,6 +4,6 @@ Staff see structure and cost, not people's texts: prompts, goals, titles and mes
 heading, and no search or filter reaches them. If PANTHEON_STAFF_READ_MESSAGES is on, `reading` has pages for them.
 """
 
-from sessions.admin import councils, providers, turns
+from sessions.admin import councils, messages, providers, turns
 
-__all__ = ["councils", "providers", "turns"]
+__all__ = ["councils", "messages", "providers", "turns"]

@@ -89,7 +89,7 @@ class ChatSessionAdmin(LinkedAdmin, ReadableAdmin, ReadOnlyAdmin):
 
     read_page = "read-session"
     hidden = ("title", "search_text")
-    list_display = ("id", "owner", "room", "agent", "turn_count", "created_at", "updated_at", "deleted_at")
+    list_display = ("short_id", "owner", "place", "turn_count", "created_at", "updated_at", "deleted_at")
     list_filter = (DELETED, "origin", "created_at", "updated_at")
     list_select_related = ("owner", "room", "agent")
     search_fields = ("owner__email", "owner__name", "room__name")
@@ -119,6 +119,14 @@ class ChatSessionAdmin(LinkedAdmin, ReadableAdmin, ReadOnlyAdmin):
             changelist_link("Messages", "chat_sessions_message", session__id__exact=row.pk),
             changelist_link("Summaries", "chat_sessions_summary", session__id__exact=row.pk),
         ]
+
+    @admin.display(description="Session", ordering="id")
+    def short_id(self, session: ChatSession) -> str:
+        return str(session.pk)[:8]
+
+    @admin.display(description="Room or agent")
+    def place(self, session: ChatSession) -> str:
+        return str(session.room or session.agent)
 
     @admin.display(description="Turns")
     def turn_count(self, session: ChatSession) -> int:

@@ -1,4 +1,4 @@
-"""Turns with their calls and messages in the administration: recipients, durations and costs."""
+"""Turns with their calls in the administration: recipients, durations and costs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from django.db.models import (
     Case,
     Count,
     Exists,
-    F,
     OuterRef,
     QuerySet,
     Subquery,
@@ -18,15 +17,18 @@ from django.db.models import (
     Value,
     When,
 )
-from django.db.models.functions import Coalesce, Length
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
+from billing.admin.cells import money_cell, tokens_cell
 from billing.fields import usd_text
 from billing.models import UsageEvent
+from orchestration.engine.purposes import purpose_label
 from orchestration.engine.specs import Usage
 from sessions.admin.reading import ReadableAdmin
-from sessions.models import Call, Message, Summary, Turn
+from sessions.models import Call, Turn
+from web.admin.cells import id_link, noted
 from web.admin.links import AdminLink, LinkedAdmin, change_link, changelist_link
 from web.admin.readonly import ReadOnlyAdmin, ReadOnlyInline, page_link
 
@@ -86,8 +88,17 @@ class TurnAdmin(LinkedAdmin, ReadableAdmin, ErrorColumn, ReadOnlyAdmin):
     read_page = "read-turn"
     hidden = ("snapshot", "routing", "unknown_tags", "idempotency_key", "request_digest", "error")
     list_display = (
-        *("created_at", "cost", "user", "place", "index", "mode", "status", "error_code", "call_count"),
-        *("stop_reason", "completed_at"),
+        *(
+            "created_at",
+            "user",
+            "place",
+            "index",
+            "mode",
+            "status_cell",
+            "duration",
+            "call_count",
+            "cost_cell",
+        ),
     )
     list_filter = ("status", "mode", "created_at")
     list_select_related = ("user", "session__room", "session__agent")
@@ -142,6 +153,21 @@ class TurnAdmin(LinkedAdmin, ReadableAdmin, ErrorColumn, ReadOnlyAdmin):
             ),
         ]
 
+    @admin.display(description="Status", ordering="status")
+    def status_cell(self, turn: Turn) -> SafeString | str:
+        return noted(turn.get_status_display(), self.error_code(turn) or turn.stop_reason)
+
+    @admin.display(description="Duration")
+    def duration(self, turn: Turn) -> str:
+        """Return the time from the message to the end."""
+        if turn.completed_at is None:
+            return "-"
+        return f"{(turn.completed_at - turn.created_at).total_seconds():,.1f} s"
+
+    @admin.display(description="Cost")
+    def cost_cell(self, turn: Any) -> SafeString | str:
+        return "-" if turn.cost_pico is None else money_cell(turn.cost_pico)
+
     @admin.display(description="API token")
     def token(self, turn: Turn) -> SafeString | str:
         return page_link("accounts_apitoken", turn.token_id)
@@ -176,8 +202,8 @@ class CallAdmin(LinkedAdmin, CallColumns, ReadOnlyAdmin):
 
     hidden = ("text", "cut_text", "error")
     list_display = (
-        *("started_at", "cost", "purpose", "agent_key", "model", "status", "error_code", "attempt", "round"),
-        *("input_tokens", "output_tokens", "latency_ms", "turn_link"),
+        *("started_at", "purpose_cell", "agent", "model", "status_cell", "tokens", "latency_ms", "cost_cell"),
+        "turn_short",
     )
     list_filter = ("status", "committed", "started_at", "model__provider", "model")
     list_select_related = ("model",)
@@ -245,6 +271,32 @@ class CallAdmin(LinkedAdmin, CallColumns, ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Call]:
         return with_cost(super().get_queryset(request).defer("text", "cut_text"))
 
+    @admin.display(description="Purpose")
+    def purpose_cell(self, call: Call) -> SafeString | str:
+        note = [f"round {call.round}"] if call.round else []
+        note += [f"attempt {call.attempt}"] if call.attempt > 1 else []
+        return noted(purpose_label(call.purpose), ", ".join(note))
+
+    @admin.display(description="Agent")
+    def agent(self, call: Call) -> str:
+        return f"@{call.agent_key}" if call.agent_key else "-"
+
+    @admin.display(description="Status")
+    def status_cell(self, call: Call) -> SafeString | str:
+        return noted(call.get_status_display(), self.error_code(call))
+
+    @admin.display(description="Tokens in / out")
+    def tokens(self, call: Call) -> str:
+        return tokens_cell(self.input_tokens(call), self.output_tokens(call))
+
+    @admin.display(description="Cost")
+    def cost_cell(self, call: Any) -> SafeString | str:
+        return page_link("billing_usageevent", call.billed_as, money_cell(call.cost_pico))
+
+    @admin.display(description="Turn")
+    def turn_short(self, call: Call) -> SafeString | str:
+        return id_link("chat_sessions_turn", call.turn_id)
+
     @admin.display(description="Error message")
     def error_message(self, call: Call) -> str:
         return call.error["message"] if call.error else ""
@@ -257,72 +309,3 @@ class CallAdmin(LinkedAdmin, CallColumns, ReadOnlyAdmin):
     @admin.display(description="Turn")
     def turn_link(self, call: Call) -> SafeString | str:
         return page_link("chat_sessions_turn", call.turn_id)
-
-
-@admin.register(Message)
-class MessageAdmin(ReadOnlyAdmin):
-    """Author, time and length of messages, without their texts."""
-
-    hidden = ("text", "search_text", "html", "html_version")
-    list_display = (
-        *("created_at", "role", "agent_key", "model", "status", "characters", "purpose", "round", "seq"),
-        *("session_link", "turn_link"),
-    )
-    list_filter = ("role", "status", "created_at")
-    ordering = ("-created_at",)
-    sortable_by = ("created_at",)
-    search_fields = ("session__owner__email",)
-    search_help_text = "A part of an e-mail address, or the id of a message, session or turn."
-    search_ids = ("id", "session_id", "turn_id")
-    fields = (
-        *("id", "session_link", "turn_link", "seq", "role", "agent_key", "agent_name", "model", "status"),
-        *("round", "purpose", "characters", "created_at"),
-    )
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Message]:
-        return super().get_queryset(request).defer("text").annotate(length=Length(F("text")))
-
-    @admin.display(description="Session")
-    def session_link(self, message: Message) -> SafeString | str:
-        return page_link("chat_sessions_chatsession", message.session_id)
-
-    @admin.display(description="Turn")
-    def turn_link(self, message: Message) -> SafeString | str:
-        return page_link("chat_sessions_turn", message.turn_id)
-
-    @admin.display(description="Characters")
-    def characters(self, message: Any) -> int:
-        return message.length
-
-
-@admin.register(Summary)
-class SummaryAdmin(ReadOnlyAdmin):
-    """Time and range of summaries, without their texts."""
-
-    hidden = ("text", "key_facts", "decisions", "open_questions", "action_items")
-    list_display = (
-        "created_at",
-        "from_seq",
-        "through_seq",
-        "used_fallback",
-        "fallback_reason",
-        "session_link",
-        "turn_link",
-    )
-    list_filter = ("used_fallback", "created_at")
-    ordering = ("-created_at",)
-    sortable_by = ("created_at",)
-    search_fields = ("session__owner__email",)
-    search_ids = ("id", "session_id", "turn_id")
-    fields = (
-        *("id", "session_link", "turn_link", "from_seq", "through_seq", "used_fallback", "fallback_reason"),
-        *("created_at", "updated_at"),
-    )
-
-    @admin.display(description="Session")
-    def session_link(self, summary: Summary) -> SafeString | str:
-        return page_link("chat_sessions_chatsession", summary.session_id)
-
-    @admin.display(description="Turn")
-    def turn_link(self, summary: Summary) -> SafeString | str:
-        return page_link("chat_sessions_turn", summary.turn_id) if summary.turn_id else "-"
