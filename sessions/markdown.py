@@ -7,6 +7,8 @@ Time and output are bounded for any text. A text is shown as plain text, with a 
 RICH_LIMIT characters, exceeds the work limit of `markdown_work`, or would produce disproportionate HTML.
 Paragraphs over INLINE_LIMIT have no emphasis or links, addresses over LINK_LIMIT are not links, code over the
 limits of `code_colours` is not highlighted, and blocks nested deeper than NESTING_LIMIT are shown as source.
+
+static/js/markdown has the same rules for text that streams; a change here needs one there.
 """
 
 from __future__ import annotations

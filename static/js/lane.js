@@ -1,6 +1,8 @@
 // One lane: an agent's answer as it comes. Its HTML is templates/partials/answer.html.
 import { addCopyButtons } from "./code-blocks.js";
 import { facts } from "./facts.js";
+import { MarkdownStream } from "./markdown/stream.js";
+import { morphChildren, withoutBreaks } from "./markdown/morph.js";
 import { picoOf, showMoney } from "./money.js";
 import { VisibleStream } from "./visible-text.js";
 
@@ -54,21 +56,22 @@ export class Lane {
   }
 
   stream(text) {
-    if (!this.textNode) {
+    if (!this.markdown) {
       this.set("answering");
-      this.textNode = document.createTextNode("");
-      this.part("text").dataset.streaming = "";
-      this.part("text").append(this.textNode);
+      this.markdown = new MarkdownStream(this.part("text"));
     }
-    this.textNode.appendData(this.visibleText.next(text));
+    this.markdown.append(this.visibleText.next(text));
   }
 
-  /** Swap the streamed text for the server's HTML, which is sanitized there. */
+  /** Show the server's HTML, which is sanitized there. What was streamed as it is stays. */
   complete({ html, cost_usd: costUsd, cut_for: cutFor }) {
     this.set("complete");
-    delete this.part("text").dataset.streaming;
-    this.part("text").innerHTML = html;
-    addCopyButtons(this.part("text"));
+    this.markdown?.leave();
+    const template = document.createElement("template");
+    template.innerHTML = html;
+    withoutBreaks(template.content);
+    addCopyButtons(template.content);
+    morphChildren(this.part("text"), template.content);
     showMoney(this.part("cost"), picoOf(costUsd));
     this.noteCut(cutFor);
   }
@@ -83,17 +86,20 @@ export class Lane {
   /** The text so far is whole; its HTML comes with the stored turn. */
   close() {
     this.set("whole");
+    this.markdown?.close();
   }
 
   fail(message) {
     this.set("failed");
+    this.markdown?.close();
     this.fault(message);
   }
 
   /** Say what is kept; sessions/pages/answers.py says the same. What was billed comes with the stored turn. */
   stop() {
     this.set("cancelled");
-    this.fault(this.textNode ? "Stopped. The partial answer is kept and billed." : "Stopped.");
+    this.markdown?.close();
+    this.fault(this.markdown ? "Stopped. The partial answer is kept and billed." : "Stopped.");
   }
 
   fault(sentence) {
