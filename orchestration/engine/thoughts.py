@@ -41,6 +41,9 @@ SPECIAL = re.compile(r"[\n<\[]|`+|~+")
 QUOTES = frozenset("\"'“”‘’«»„‹›(")
 """A tag directly after one of these is mentioned, not used."""
 
+SPLIT_CHARS = 100_000
+"""Splitting takes seconds per million characters, in which other turns wait. What is parsed as a whole is short."""
+
 PieceKind = Literal["text", "reasoning", "rewind"]
 
 
@@ -252,9 +255,9 @@ def may_become_tag(text: str) -> bool:
 
 
 def split_thoughts(text: str) -> tuple[str, str]:
-    """Return the answer and the reasoning of a whole text."""
+    """Return the answer and the reasoning of a whole text; of a very long one, those of its end."""
     splitter = ThoughtSplitter()
-    return joined([*splitter.feed(text), *splitter.finish()])
+    return joined([*splitter.feed(text[-SPLIT_CHARS:]), *splitter.finish()])
 
 
 def joined(pieces: list[StreamPiece]) -> tuple[str, str]:

@@ -95,12 +95,12 @@ def title_in(answer: str, *, opens_in_thought: bool = False) -> str:
     """Return the title in a model's answer as one line of plain text; empty if it has none."""
     splitter = ThoughtSplitter(opens_in_thought=opens_in_thought)
     text = ""
-    for piece in (*splitter.feed(answer), *splitter.finish()):
+    for piece in (*splitter.feed(answer[:READ_CHARS]), *splitter.finish()):
         if piece.kind == "text":
             text += piece.text
         elif piece.kind == "rewind":
             text = ""
-    lines = (plain_line(line) for line in text[:READ_CHARS].splitlines())
+    lines = (plain_line(line) for line in text.splitlines())
     return cut_at_word(next(filter(None, lines), ""))
 
 

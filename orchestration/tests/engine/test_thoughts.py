@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestration.engine.thoughts import ThoughtSplitter, joined, split_thoughts
+from orchestration.engine.thoughts import SPLIT_CHARS, ThoughtSplitter, joined, split_thoughts
 from orchestration.tests.engine.support.world import RELAXED
 
 PARTS = (
@@ -179,3 +179,10 @@ def test_reasoning_that_the_server_has_separated_ends_the_wait_for_a_closing_tag
     splitter.skip_implicit_thought()
 
     assert joined(splitter.feed("Rent it.")) == ("Rent it.", "")
+
+
+def test_of_a_very_long_answer_only_the_end_is_read() -> None:
+    """Splitting it all would keep every other turn waiting."""
+    answer, reasoning = split_thoughts("a\n</think>\n" * 100_000 + "It is 4.")
+    assert answer == "It is 4."
+    assert len(reasoning) <= SPLIT_CHARS
