@@ -201,6 +201,8 @@ STORAGES = {
     "staticfiles": {"BACKEND": "pantheon.http.static_storage.HashedStaticFilesStorage"},
 }
 
+WHITENOISE_MIMETYPES = {".webmanifest": "application/manifest+json"}
+
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
@@ -214,6 +216,7 @@ CONTENT_SECURITY_POLICY = {
         "img-src": ["'self'", "data:"],
         "font-src": ["'self'"],
         "connect-src": ["'self'"],
+        "manifest-src": ["'self'"],
         "form-action": ["'self'"],
         "base-uri": ["'none'"],
         "frame-ancestors": ["'none'"],

@@ -32,6 +32,11 @@ export function chooseTheme(theme) {
 function use(theme) {
   if (theme === "system") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = theme;
+  for (const meta of document.querySelectorAll("meta")) {
+    const own = meta.dataset.themeColor;
+    if (!own) continue;
+    meta.media = theme === "system" ? `(prefers-color-scheme: ${own})` : own === theme ? "all" : "not all";
+  }
   dispatchEvent(new Event("pantheon-theme"));
 }
 
