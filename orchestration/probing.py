@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from orchestration.engine.specs import ModelSpec
+from orchestration.gateway.listings import ListedModel
 from orchestration.gateway.probe import Probe, probe
 from orchestration.models import Provider
 from orchestration.services import provider_test_record
@@ -26,13 +28,13 @@ def provider_probe(provider: Provider) -> Probe:
     return result
 
 
-def provider_model_ids(provider: Provider) -> list[str]:
-    """Return the ids of the models that a provider's server lists. Raises NotListable with a sentence."""
+def provider_models(provider: Provider) -> Mapping[str, ListedModel]:
+    """Return the models that a provider's server lists, by id. Raises NotListable with a sentence."""
     result = asyncio.run(probe(spec_of(provider, [])))
     if not result.works:
         raise NotListable(result.message)
     provider_test_record(provider_id=provider.pk)
-    return sorted(result.listed)
+    return result.listed
 
 
 def spec_of(provider: Provider, model_ids: list[str]) -> ModelSpec:

@@ -15,7 +15,7 @@ from accounts.access import asker
 from accounts.admin.audited import actor_of
 from accounts.pages.limits import throttle_page
 from accounts.services.audit import audit_record, values_of
-from billing.admin.model_search import listed_tiers, model_search, provider_of
+from billing.admin.model_search import facts_from, listed_tiers, model_search, provider_of
 from billing.admin.rates import AS_INPUT, RateField
 from billing.fields import MTOK, pico_to_usd
 from billing.models.bucket_columns import RATES
@@ -70,12 +70,18 @@ def rates_of(cleaned: Mapping[str, Any]) -> Rates:
     return Rates(**rates)
 
 
-def initial_of(provider: Provider, model_id: str) -> dict[str, Any]:
-    """Return what the data know about a model, as the form's first values."""
+def initial_of(provider: Provider, model_id: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the data and its server know about a model, as the form's first values. `facts`: the server's."""
     model = LlmModel(provider=provider, model_id=model_id)
     initial: dict[str, Any] = {"provider": provider.pk, "model_id": model_id, "alias": alias_for(model_id)}
-    if window := listed_window(model):
+    if window := facts.get("context_window") or listed_window(model):
         initial |= {"context_window": window, "max_output_tokens": output_limit_for(window)}
+    most = {
+        name: min(facts[name], initial.get(name, facts[name]))
+        for name in ("max_output_tokens",)
+        if name in facts
+    }
+    initial |= {**facts, **most}
     if rates := listed_tiers(model).get(0):
         initial |= {name: price_text(pico) for name, pico in rates.five().items()}
     return initial
@@ -126,7 +132,9 @@ class ModelAdditionAdmin(LlmModelAdmin):
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         given: dict[str, Any] = dict(super().get_changeform_initial_data(request))
         provider, model_id = provider_of(request.GET), request.GET.get("model_id", "")[:200]
-        return given if provider is None or not model_id else {**given, **initial_of(provider, model_id)}
+        if provider is None or not model_id:
+            return given
+        return {**given, **initial_of(provider, model_id, facts_from(request.GET))}
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None

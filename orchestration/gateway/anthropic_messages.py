@@ -16,10 +16,11 @@ from orchestration.engine.efforts import effort_sent
 from orchestration.engine.ports import ModelEvent, PartialUsage, ReasoningDelta, TextDelta
 from orchestration.engine.specs import ModelRequest, Usage, UsageReport
 from orchestration.gateway.anthropic_thinking import is_thinking, thinking_fields
-from orchestration.gateway.connections import ProviderClient, ids_listed
+from orchestration.gateway.connections import ProviderClient
 from orchestration.gateway.error_bodies import is_error
 from orchestration.gateway.errors import ErrorEvent
 from orchestration.gateway.keys import Endpoint
+from orchestration.gateway.listings import ListedModel, models_listed
 from orchestration.gateway.request_fields import conversation_of, fields_of
 from orchestration.gateway.sse import TextJoiner
 from orchestration.gateway.usage import (
@@ -77,8 +78,8 @@ class AnthropicMessages:
         )
         return response
 
-    async def list_models(self) -> set[str]:
-        return ids_listed((await self._client.models.with_raw_response.list(limit=1000)).http_response)
+    async def list_models(self) -> dict[str, ListedModel]:
+        return models_listed((await self._client.models.with_raw_response.list(limit=1000)).http_response)
 
     @staticmethod
     def total_input(raw: Mapping[str, Any]) -> int | None:

@@ -1,4 +1,4 @@
-"""HTTP clients of model servers: certificates, proxies and redirects, and what is wrong with them; model lists."""
+"""HTTP clients of model servers: certificates, proxies and redirects, and what is wrong with them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ logger = logging.getLogger(__name__)
 LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=60.0)
 MAX_REDIRECTS = 3
 MAX_SHOWN_CHARS = 200
-MAX_MODEL_ID_CHARS = 200
 MAX_ERROR_BYTES = 256 * 1024
 MAX_BODY_BYTES = 16 * 1024 * 1024
 CONTAINER_VARIABLE = "container"
@@ -226,20 +225,3 @@ def setup_problem() -> str:
         except (ValueError, httpx2.InvalidURL):
             return f"{name} has no usable proxy address: use http://, https://, socks5:// or socks5h://."
     return ""
-
-
-class NoList(Exception):
-    """The server answered, but not with a list of models. `is_page`: with a web page."""
-
-    def __init__(self, *, is_page: bool) -> None:
-        super().__init__("no list of models")
-        self.is_page = is_page
-
-
-def ids_listed(response: httpx2.Response) -> set[str]:
-    """Return the ids in a list of models (OpenAI and Anthropic, "List models": the same shape). Raises NoList."""
-    try:
-        listed = {clean(str(row["id"])) for row in response.json()["data"]}
-        return {model_id for model_id in listed if 0 < len(model_id) <= MAX_MODEL_ID_CHARS}
-    except (ValueError, TypeError, KeyError) as error:
-        raise NoList(is_page=response.text.lstrip()[:1] == "<") from error

@@ -21,10 +21,11 @@ import httpx2
 from orchestration.engine.efforts import effort_sent
 from orchestration.engine.ports import ModelEvent, PartialUsage, ReasoningDelta, TextDelta
 from orchestration.engine.specs import ModelRequest, Usage, UsageReport
-from orchestration.gateway.connections import ProviderClient, ids_listed
+from orchestration.gateway.connections import ProviderClient
 from orchestration.gateway.error_bodies import is_error
 from orchestration.gateway.errors import ErrorEvent
 from orchestration.gateway.keys import Endpoint
+from orchestration.gateway.listings import ListedModel, models_listed
 from orchestration.gateway.request_fields import conversation_of, fields_of
 from orchestration.gateway.sse import TextJoiner
 from orchestration.gateway.usage import (
@@ -79,8 +80,8 @@ class OpenAIChat:
         )
         return response
 
-    async def list_models(self) -> set[str]:
-        return ids_listed((await self._client.models.with_raw_response.list()).http_response)
+    async def list_models(self) -> dict[str, ListedModel]:
+        return models_listed((await self._client.models.with_raw_response.list()).http_response)
 
     @staticmethod
     def total_input(raw: Mapping[str, Any]) -> int | None:

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 
 import httpx2
 
 from orchestration.engine.specs import ModelSpec
-from orchestration.gateway.connections import NoList
 from orchestration.gateway.errors import Origin, failure, no_client, no_server
 from orchestration.gateway.gateway import make_wire
 from orchestration.gateway.keys import Endpoint, NotConfigured, resolve
 from orchestration.gateway.kinds import KINDS
+from orchestration.gateway.listings import ListedModel, NoList
 from orchestration.gateway.refusals import address_of
 from orchestration.gateway.streaming import GatewayConfig, ListingWire
 
@@ -34,8 +34,8 @@ class Probe:
     message: str
     unlisted: tuple[str, ...] = ()
     """Requested model ids that are not in the provider's list."""
-    listed: tuple[str, ...] = ()
-    """The model ids of the provider's list."""
+    listed: Mapping[str, ListedModel] = field(default_factory=dict)
+    """The provider's list, by model id."""
 
 
 async def probe(model: ModelSpec, model_ids: Collection[str] = (), *, limit_s: float = LIMIT_S) -> Probe:
@@ -71,7 +71,7 @@ async def probe(model: ModelSpec, model_ids: Collection[str] = (), *, limit_s: f
         message += " This server shows its list to everybody, so that the key itself is not proven."
     names = dict.fromkeys(model_ids)  # several aliases may share one
     unlisted = tuple(name for name in names if not is_listed(name, listed))
-    return Probe(True, message, unlisted, tuple(listed))
+    return Probe(True, message, unlisted, listed)
 
 
 async def wire_for(endpoint: Endpoint, limit_s: float) -> ListingWire:
@@ -84,8 +84,8 @@ async def wire_for(endpoint: Endpoint, limit_s: float) -> ListingWire:
     return await asyncio.to_thread(make_wire, endpoint, config)
 
 
-async def models_of(wire: ListingWire) -> set[str]:
-    """Return the ids of a server's models; close its client. Raises NoList and the client's errors."""
+async def models_of(wire: ListingWire) -> Mapping[str, ListedModel]:
+    """Return a server's models by id; close its client. Raises NoList and the client's errors."""
     try:
         return await wire.list_models()
     finally:
@@ -105,7 +105,7 @@ async def takes_any_key(endpoint: Endpoint, limit_s: float) -> bool:
     return True
 
 
-def is_listed(name: str, listed: set[str]) -> bool:
+def is_listed(name: str, listed: Collection[str]) -> bool:
     """Return whether a list has a model: by name, with a path before it (Gemini), or dated (Anthropic's aliases)."""
     return any(
         each == name or each.endswith(f"/{name}") or each.startswith(f"{name}-") or each == f"{name}:latest"

@@ -17,6 +17,7 @@ from orchestration.engine.specs import ModelRequest, ModelSpec, UsageReport
 from orchestration.gateway.error_bodies import is_error
 from orchestration.gateway.errors import CutStream, ErrorEvent, Origin, TimedOut, failure
 from orchestration.gateway.keys import Endpoint
+from orchestration.gateway.listings import ListedModel
 from orchestration.gateway.served_models import OTHER_MODEL, is_requested_model
 from orchestration.gateway.sse import (
     BOM,
@@ -120,10 +121,10 @@ class ListingWire(Wire, Protocol):
     def __init__(self, endpoint: Endpoint, timeout: httpx2.Timeout) -> None:
         """Create the client. Imports its SDK here, not with the module."""
 
-    async def list_models(self) -> set[str]:
-        """Return the ids of the server's models. Generates nothing, so nothing is billed.
+    async def list_models(self) -> Mapping[str, ListedModel]:
+        """Return the server's models by id. Generates nothing, so nothing is billed.
 
-        Raises connections.NoList and the client's errors.
+        Raises listings.NoList and the client's errors.
         """
         ...
 

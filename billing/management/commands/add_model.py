@@ -23,7 +23,9 @@ from billing.services.price_source import (
 )
 from billing.services.prices import Rates, priced_model_add, rate_pico
 from orchestration.engine.efforts import EFFORTS
+from orchestration.gateway.listings import ListedModel
 from orchestration.models import LlmModel, Provider
+from orchestration.probing import NotListable, provider_models
 from web.errors import ValidationFailed
 
 PRICES = ("input", "output", "cache_read", "cache_write", "cache_write_1h")
@@ -41,7 +43,8 @@ def price(text: str) -> int:
 
 class Command(BaseCommand):
     help = (
-        "Add a model to the catalogue. Context window and price default to the installed data (see list_models). "
+        "Add a model to the catalogue. Its server is asked for its list, for what that says about the context window, "
+        "limits and abilities. Context window and price default to the installed data (see list_models). "
         "Without a price, its calls are recorded but excluded from costs."
     )
 
@@ -59,7 +62,7 @@ class Command(BaseCommand):
             "--context-window",
             type=int,
             metavar="N",
-            help="maximum tokens per request, input and output; default: as in the installed data",
+            help="maximum tokens per request, input and output; default: as its server or the installed data say",
         )
         parser.add_argument(
             "--max-output",
@@ -82,7 +85,7 @@ class Command(BaseCommand):
             default=[],
             choices=EFFORTS,
             metavar="EFFORT",
-            help=f"reasoning efforts that the model offers, of {', '.join(EFFORTS)}; default: not known",
+            help=f"reasoning efforts that the model offers, of {', '.join(EFFORTS)}; default: as its server says",
         )
         parser.add_argument(
             "--reasoning-effort",
@@ -110,9 +113,12 @@ class Command(BaseCommand):
             served_as=options["served_as"],
         )
         tiers, source = tiers_for(named, options)
-        window = options["context_window"] or listed_window(named)
+        listed = listed_by_server(provider, options["model_id"])
+        window = options["context_window"] or listed.context_window or listed_window(named)
         if window is None:
-            raise CommandError("The installed data do not have this model: give its --context-window.")
+            sentence = "Neither its server nor the installed data have the context window of this model"
+            raise CommandError(f"{sentence}: give its --context-window.")
+        most_output = min(output_limit_for(window), listed.max_output_tokens or window)
         try:
             with additions_audited():
                 model = priced_model_add(
@@ -120,11 +126,11 @@ class Command(BaseCommand):
                     provider=provider,
                     model_id=options["model_id"],
                     context_window=window,
-                    max_output_tokens=options["max_output"] or output_limit_for(window),
-                    json_schema=not options["no_json_schema"],
-                    temperature=not options["no_temperature"],
+                    max_output_tokens=options["max_output"] or most_output,
+                    json_schema=not options["no_json_schema"] and listed.json_schema is not False,
+                    temperature=not options["no_temperature"] and listed.temperature is not False,
                     served_as=options["served_as"],
-                    reasoning_efforts=options["reasoning_efforts"],
+                    reasoning_efforts=options["reasoning_efforts"] or listed.reasoning_efforts or (),
                     reasoning_effort=options["reasoning_effort"],
                     tiers=tiers,
                     source=source,
@@ -137,8 +143,28 @@ class Command(BaseCommand):
             f"Added the model {model.alias}: context window {model.context_window:,}, max output "
             f"{model.max_output_tokens:,} tokens, {price_text(tiers, source)}."
         )
+        if abilities := abilities_text(model):
+            self.stdout.write(f"It has {abilities}.")
         if not provider.has_key:
             self.stdout.write(f"Before it can be used, {provider.key_cure}.")
+
+
+def listed_by_server(provider: Provider, model_id: str) -> ListedModel:
+    """Return what the provider's server says about a model; nothing if it cannot be asked."""
+    try:
+        return provider_models(provider).get(model_id, ListedModel())
+    except NotListable:
+        return ListedModel()
+
+
+def abilities_text(model: LlmModel) -> str:
+    """Return what is special about a model's abilities, for people; empty if nothing is."""
+    parts = [
+        "" if model.json_schema else "no structured output",
+        "" if model.temperature else "no temperature",
+        f"reasoning efforts {', '.join(model.reasoning_efforts)}" if model.reasoning_efforts else "",
+    ]
+    return ", ".join(part for part in parts if part)
 
 
 def tiers_for(model: LlmModel, options: dict[str, Any]) -> tuple[Mapping[int, Rates], str]:

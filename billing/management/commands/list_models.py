@@ -10,8 +10,9 @@ from django.utils import timezone
 
 from billing.management.commands.add_model import price_text
 from billing.services.price_source import NotListed, data_source, listed_price, listed_window
+from orchestration.gateway.listings import ListedModel
 from orchestration.models import LlmModel, Provider
-from orchestration.probing import NotListable, provider_model_ids
+from orchestration.probing import NotListable, provider_models
 
 MOST = 1_000
 """Models shown: brokers list some hundreds."""
@@ -29,25 +30,26 @@ class Command(BaseCommand):
             names = ", ".join(Provider.objects.values_list("name", flat=True))
             raise CommandError(f"Unknown provider {options['provider']}. Providers: {names}.")
         try:
-            model_ids = provider_model_ids(provider)
+            models = provider_models(provider)
         except NotListable as error:
             raise CommandError(str(error)) from error
         aliases = dict(provider.llm_models.values_list("model_id", "alias"))
-        for model_id in model_ids[:MOST]:
+        for model_id in sorted(models)[:MOST]:
             alias = f", in the catalogue as {aliases[model_id]}" if model_id in aliases else ""
             # A server's texts may hold control characters, which a terminal would obey.
             name = "".join(char if char.isprintable() else "?" for char in model_id)
-            self.stdout.write(f"{name}: {facts_about(LlmModel(provider=provider, model_id=model_id))}{alias}")
-        if len(model_ids) > MOST:
-            self.stdout.write(f"and {len(model_ids) - MOST:,} more.")
+            facts = facts_about(LlmModel(provider=provider, model_id=model_id), models[model_id])
+            self.stdout.write(f"{name}: {facts}{alias}")
+        if len(models) > MOST:
+            self.stdout.write(f"and {len(models) - MOST:,} more.")
         self.stdout.write(f"Next: bin/manage add_model ALIAS --provider {provider.name} --model-id ID ...")
 
 
-def facts_about(model: LlmModel) -> str:
-    """Return a model's context window and price in the data."""
+def facts_about(model: LlmModel, listed: ListedModel) -> str:
+    """Return a model's context window, of its server or the data, and its price in the data."""
     try:
         price = price_text(listed_price(model, at=timezone.now()).tiers, data_source())
     except NotListed:
         price = "no price known"
-    window = listed_window(model)
+    window = listed.context_window or listed_window(model)
     return f"{'unknown context window' if window is None else f'context window {window:,}'}, {price}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -54,6 +55,24 @@ def test_the_search_asks_the_server_and_says_what_is_there(home: Provider) -> No
         ("qwen3:8b", "qwen"),
     ]
     assert search.problem == ""
+
+
+def test_what_the_server_says_fills_in_the_form(home: Provider, openai_server: OpenAIServer) -> None:
+    row = {
+        "id": "vendor/thinker",
+        "context_length": 100_000,
+        "top_provider": {"max_completion_tokens": 8_000},
+        "supported_parameters": ["reasoning"],
+        "reasoning": {"mandatory": True, "supported_efforts": ["low", "high"]},
+    }
+    openai_server.models_answer = Answer(body=json.dumps({"data": [row]}).encode())
+    client = superuser()
+    (found,) = client.get(ADD, {"provider": str(home.pk), "q": ""}).context["search"].found
+    form = client.get(f"{ADD}?{found.query}").context["adminform"].form
+    first = {name: form.get_initial_for_field(field, name) for name, field in form.fields.items()}
+    assert (first["context_window"], first["max_output_tokens"]) == (100_000, 8_000)
+    assert (first["json_schema"], first["temperature"]) == (False, False)
+    assert first["reasoning_efforts"] == ["low", "high"]
 
 
 def test_a_server_that_fails_leaves_the_data_and_says_why(openai: Provider) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
 
 from billing.models import ModelPrice
-from orchestration.models import LlmModel
+from orchestration.models import LlmModel, Provider
+from orchestration.tests.providers import Answer, OpenAIServer
+from orchestration.tests.providers.fixtures import openai_server
+
+__all__ = ["openai_server"]
 
 pytestmark = pytest.mark.django_db
 
@@ -47,6 +52,34 @@ def usd(**prices: str) -> list[str]:
     return [
         text for name, value in prices.items() for text in (f"--{name.replace('_', '-')}-usd-per-mtok", value)
     ]
+
+
+ROUTED = {
+    "id": "vendor/thinker",
+    "context_length": 200_000,
+    "top_provider": {"context_length": 100_000, "max_completion_tokens": 8_000},
+    "supported_parameters": ["max_tokens", "reasoning"],
+    "reasoning": {"mandatory": True, "supported_efforts": ["low", "high"]},
+}
+
+
+def test_the_list_of_the_server_fills_in_limits_and_abilities(openai_server: OpenAIServer) -> None:
+    provider = Provider.objects.create(name="home", kind="openai", base_url=openai_server.base_url)
+    openai_server.models_answer = Answer(body=json.dumps({"object": "list", "data": [ROUTED]}).encode())
+    text = add("thinker", "--provider", "home", "--model-id", "vendor/thinker")
+    model = LlmModel.objects.get(alias="thinker")
+    assert (model.context_window, model.max_output_tokens) == (100_000, 8_000)
+    assert (model.json_schema, model.temperature) == (False, False)
+    assert model.reasoning_efforts == ["low", "high"]
+    assert "It has no structured output, no temperature, reasoning efforts low, high." in text
+    provider.refresh_from_db()
+    assert provider.tested_at is not None
+
+    own = ("--context-window", "50000", "--max-output", "4000", "--reasoning-efforts", "medium")
+    add("own", "--provider", "home", "--model-id", "vendor/thinker", *own)
+    model = LlmModel.objects.get(alias="own")
+    assert (model.context_window, model.max_output_tokens) == (50_000, 4_000)
+    assert model.reasoning_efforts == ["medium"]
 
 
 def test_a_model_without_a_price(monkeypatch: pytest.MonkeyPatch) -> None:

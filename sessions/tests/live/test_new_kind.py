@@ -19,6 +19,7 @@ from orchestration.engine.specs import ModelRequest, Usage, UsageReport
 from orchestration.gateway.errors import ErrorEvent
 from orchestration.gateway.keys import Endpoint
 from orchestration.gateway.kinds import KINDS, Kind
+from orchestration.gateway.listings import ListedModel
 from orchestration.models import LlmModel, Provider
 from sessions.tests.factories import make_agent, make_model, make_session
 from sessions.tests.support.ledger import assert_nothing_to_audit
@@ -56,8 +57,8 @@ class Telegraph:
     def reader(self) -> TelegraphReader:
         return TelegraphReader()
 
-    async def list_models(self) -> set[str]:
-        return {"morse"}
+    async def list_models(self) -> dict[str, ListedModel]:
+        return {"morse": ListedModel()}
 
     @staticmethod
     def total_input(raw: Mapping[str, Any]) -> int | None:
