@@ -70,7 +70,9 @@ class TranscriptTurn:
 
     @property
     def columns(self) -> int:
-        """The most answers that stand side by side; the panels give way to that many."""
+        """The most answers that stand side by side unfolded; the panels give way to that many."""
+        if self.turn.mode_spec.led and not self.steps_open:
+            return 0
         return max((len(row) for round in self.rounds for row in round.rows), default=0)
 
     @property

@@ -14,7 +14,9 @@ const OPEN = [
 const OWN_ESCAPE = "input, select, [data-panel] form";
 
 /** `isRunning()`: whether there is something to stop; `canEdit()`: whether a message can be edited. */
-export function startConversationKeys({ box, transcript, isRunning, canEdit, onStop }) {
+export function startConversationKeys({ stopButton, box, transcript, isRunning, canEdit, onStop }) {
+  stopButton.title = "Stop (Esc)";
+  stopButton.setAttribute("aria-keyshortcuts", "Escape");
   // While the event goes down: what it closes is still open.
   document.addEventListener(
     "keydown",

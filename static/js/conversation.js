@@ -74,6 +74,7 @@ class Conversation {
     });
     startConversationKeys({
       box: this.composer.box,
+      stopButton: this.composer.stopButton,
       transcript,
       isRunning: () => this.composer.state === "running",
       canEdit: () => this.composer.state === "ready",

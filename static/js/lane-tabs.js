@@ -30,6 +30,7 @@ export function startLaneTabs(transcript) {
     choose(laneOf(next));
     next.focus();
   });
+  transcript.addEventListener("toggle", ({ target }) => updateTabs(target), { capture: true }); // steps were opened
   new MutationObserver((records) => updateRows(rowsOf(records))).observe(transcript, {
     childList: true,
     subtree: true,
@@ -87,7 +88,7 @@ function update(row) {
   }
   const strip = stripOf(row) ?? addStrip(row);
   row.dataset.lanes = String(lanes.length);
-  if (row.closest("[data-turn]")?.matches(":last-child")) giveWay(lanes.length);
+  if (row.closest("[data-turn]")?.matches(":last-child") && row.checkVisibility()) giveWay(lanes.length);
   const chosen = chosenOf(row, lanes);
   const tabs = lanes.map((lane) => tabOf(lane, strip));
   tabs.forEach((tab, place) => {
@@ -162,6 +163,7 @@ function choose(lane) {
   const row = lane.parentElement;
   row.closest("[data-turn]").dataset[choiceIn(row)] = lane.dataset.agentKey;
   update(row);
+  stripOf(row).querySelector("[aria-selected=true]").scrollIntoView({ block: "nearest", inline: "nearest" });
   row.dispatchEvent(new Event("placechosen", { bubbles: true }));
 }
 

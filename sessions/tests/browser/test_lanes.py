@@ -12,7 +12,7 @@ from sessions.models import ChatSession
 from sessions.tests.browser.looking import PHONE
 from sessions.tests.browser.steps import ended, lane, open_session, send, text_of_lane, turn
 from sessions.tests.factories import make_agent, make_room, make_session
-from sessions.tests.support.councils import says
+from sessions.tests.support.councils import ROUTE, SYNTHESIZE, decision, says
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
 
@@ -292,3 +292,35 @@ def test_the_panels_give_way_to_columns(alices: Page, session: ChatSession, gate
     alices.set_viewport_size({"width": 1920, "height": 860})
     for side in sides:
         expect(side).to_be_visible()
+
+
+def test_tabs_that_have_no_room_scroll(phone: Page, session: ChatSession, gates: dict[str, Gate]) -> None:
+    for gate in gates.values():
+        gate.open()
+    open_session(phone, session)
+    send(phone, "@all what now?")
+    ended(phone)
+    tops = {box["y"] for box in (each.bounding_box() for each in tabs(phone).all()) if box}
+    assert len(tops) == 1
+    tab(phone, "Ana").press("End")
+    expect(tab(phone, "Dan")).to_be_in_viewport(ratio=1)
+    assert phone.evaluate("document.documentElement.scrollWidth") == 360
+
+
+def test_folded_steps_leave_the_panels_where_they_are(
+    alices: Page, alice: User, openai_model: LlmModel, openai_server: OpenAIServer
+) -> None:
+    keys = KEYS[:3]
+    openai_server.when(ROUTE, Answer(decision(*((key, "Go.") for key in keys))))
+    openai_server.when(SYNTHESIZE, Answer("All together."))
+    agents = [make_agent(alice, key, openai_model) for key in keys]
+    room = make_room(alice, *agents, goal="Decide well.", mode="orchestrator")
+    alices.set_viewport_size({"width": 1280, "height": 860})
+    open_session(alices, make_session(alice, room))
+    send(alices, "Shall we?")
+    ended(alices)
+    alices.reload()
+    expect(alices.locator("#panel-council")).to_be_visible()
+    alices.get_by_text("3 answers in 1 round").click()
+    expect(alices.locator("#panel-council")).to_be_hidden()
+    assert columns(alices)[0] == 3
