@@ -113,6 +113,14 @@ class PantheonAdminSite(admin.AdminSite):
     def password_change_done(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         return redirect("account")
 
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Show what needs attention above the list of pages."""
+        from accounts.access import asker  # models are loaded later than this module
+        from pantheon.overview import overview_for
+
+        parts = overview_for(asker(request))
+        return super().index(request, {**(extra_context or {}), "overview": parts})
+
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
         """Return the index in our groups; for a single app, as Django does."""
         apps = super().get_app_list(request, app_label)
