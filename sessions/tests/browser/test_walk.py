@@ -54,11 +54,11 @@ def test_a_session_is_taken_away_as_a_file(
     alices.keyboard.press("Enter")
     with alices.expect_download() as markdown:
         alices.get_by_role("link", name="Markdown").press("Enter")
-    assert markdown.value.suggested_filename == "ana-what-is-the-rent.md"
+    assert markdown.value.suggested_filename == "what-is-the-rent.md"
     assert "The rent is **900**." in Path(markdown.value.path()).read_text()
     with alices.expect_download() as everything:
         alices.get_by_role("link", name="JSON").click()
-    assert everything.value.suggested_filename == "ana-what-is-the-rent.json"
+    assert everything.value.suggested_filename == "what-is-the-rent.json"
     document = json.loads(Path(everything.value.path()).read_text())
     assert [each["message"] for each in document["turns"]] == ["@ana what is the rent?"]
     alices.set_viewport_size({"width": 360, "height": 740})
