@@ -23,10 +23,15 @@ from orchestration.engine.forecast import (
     expected_calls,
     first_call,
 )
+from orchestration.engine.purposes import SHOWN
 from orchestration.engine.specs import TurnSpec, Usage
 
 SAMPLE = 50
-"""Newest calls of a person that the usual answer length is averaged over."""
+"""Newest answers that the usual length is averaged over."""
+RECENT = 200
+"""A person's newest answers, among which those of the room are looked for."""
+ENOUGH = 3
+"""Answers in a room that say what is usual there."""
 
 Cost = Callable[[CallSize, Prices, dt.datetime], int | None]
 """Cost of one call."""
@@ -52,7 +57,7 @@ class Estimate:
 def estimate_of(*, payer: Payer, spec: TurnSpec) -> Estimate:
     """Estimate a turn's cost from the calls it may make and the current prices."""
     now, prices = timezone.now(), prices_now()
-    usual = expected_calls(spec, as_usual(spec, output_tokens=usual_output_tokens(payer.user_id)))
+    usual = expected_calls(spec, as_usual(spec, output_tokens=usual_output_tokens(payer)))
     low = total_cost_pico(expected_calls(spec, AT_LEAST), prices, now, likely_cost_pico, cheapest)
     typical = total_cost_pico(usual, prices, now, likely_cost_pico, average)
     most = expected_calls(spec, at_most(spec))
@@ -69,11 +74,15 @@ def estimate_of(*, payer: Payer, spec: TurnSpec) -> Estimate:
     )
 
 
-def usual_output_tokens(user_id: uuid.UUID) -> int:
-    """Return the average length of this person's newest answers, in tokens."""
-    answers = UsageEvent.objects.calls().filter(user_id=user_id, status=UsageEvent.Status.OK)
-    newest = list(answers.order_by("-created_at").values_list("output_tokens", flat=True)[:SAMPLE])
-    return max(1, round(sum(newest) / len(newest))) if newest else USUAL_OUTPUT_TOKENS
+def usual_output_tokens(payer: Payer) -> int:
+    """Return the average length of this person's newest answers, in tokens: in this room if it has a few."""
+    answers = UsageEvent.objects.calls().filter(
+        user_id=payer.user_id, status=UsageEvent.Status.OK, purpose__in=SHOWN
+    )
+    newest = list(answers.order_by("-created_at").values_list("room_id", "output_tokens")[:RECENT])
+    here = [tokens for room_id, tokens in newest if room_id == payer.room_id]
+    sample = (here if len(here) >= ENOUGH else [tokens for _, tokens in newest])[:SAMPLE]
+    return max(1, round(sum(sample) / len(sample))) if sample else USUAL_OUTPUT_TOKENS
 
 
 def least_left_pico(payer: Payer, now: dt.datetime) -> int | None:

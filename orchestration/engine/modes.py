@@ -54,6 +54,8 @@ class Mode:
     tagging: str = ""
     """Effect of a tag."""
     placeholder: str = "Ask the council"
+    examples: Keys = ()
+    """Questions that an empty session offers."""
 
     alone: bool = False
     """One agent answers outside any room."""
@@ -77,7 +79,19 @@ def no_calls(spec: TurnSpec, assumption: TurnAssumption, added_tokens: int) -> l
     return []
 
 
-DIRECT = Mode(key="direct", label="Chat", run=fan_out, forecast=fan_out_calls, alone=True)
+DIRECT = Mode(
+    key="direct",
+    label="Chat",
+    run=fan_out,
+    forecast=fan_out_calls,
+    examples=(
+        "Explain the difference between a patent and a trademark, with an example of each.",
+        "Draft a short email that moves a meeting from Tuesday to Thursday.",
+        "What should I ask before I sign a two-year lease for an office?",
+        "Give me five names for a bakery, with one sentence about each.",
+    ),
+    alone=True,
+)
 MANUAL = Mode(
     key="manual",
     label="Ask",
@@ -85,9 +99,15 @@ MANUAL = Mode(
     forecast=fan_out_calls,
     order=tagged_alone,
     sentence="The agents you mention answer in parallel.",
-    invitation="mention one agent for one answer, several or @all for answers side by side.",
+    invitation="everyone answers side by side. Mention agents to ask only them.",
     tagging="Mention an agent",
-    placeholder="Ask with @key or @all",
+    placeholder="Type @ to choose who answers",
+    examples=(
+        "What is the strongest argument for a four-day week, and the strongest against it?",
+        "Is now a good time to move our website to another provider?",
+        "Name the three biggest risks of opening a second shop.",
+        "How would you explain compound interest to a twelve-year-old?",
+    ),
     side_by_side=True,
     needs_tags=True,
 )
@@ -100,6 +120,12 @@ ROUNDTABLE = Mode(
     sentence="Agents answer in turn and build on earlier answers.",
     invitation="all agents answer in turn and build on earlier answers. Mentioned agents answer first.",
     tagging="Answer first",
+    examples=(
+        "Should we rent a corner shop, or sell online first?",
+        "Write a launch announcement for a new app, and improve it in turn.",
+        "What would make our customers leave, and what can we do about it this month?",
+        "Plan a two-day workshop for a team of twelve.",
+    ),
 )
 LEAD = Mode(
     key="orchestrator",
@@ -110,6 +136,12 @@ LEAD = Mode(
     sentence="A manager picks agents and writes the conclusion.",
     invitation="the manager picks who answers and concludes. Mention @agents to choose yourself.",
     tagging="Ask an agent yourself",
+    examples=(
+        "Decide between hiring two juniors and one senior, and say why.",
+        "Make a plan for the first 90 days of a new product, with costs and risks.",
+        "Should we raise our prices by 10%? Weigh the evidence and conclude.",
+        "Compare three ways to cut our cloud costs, and recommend one.",
+    ),
     side_by_side=True,
     led=True,
     concluded=True,

@@ -15,8 +15,9 @@ from orchestration.engine.modes import MANUAL
 from sessions.access import access_session, access_turn
 from sessions.models import Agent, ChatSession, Message, Turn
 from sessions.models.modes import room_modes
-from sessions.pages.addressees import EVERYBODY_CHOICE, last_addressees
 from sessions.pages.connect import connect_to
+from sessions.pages.addressees import EVERYBODY_CHOICE, next_addressees
+from sessions.pages.empty import empty_context
 from sessions.pages.forms import TitleForm
 from sessions.pages.input_cuts import newest_notices
 from sessions.pages.mine import message_deleted
@@ -62,11 +63,12 @@ class SessionPage(PageView):
         context = {
             **transcript,
             **council,
+            **({} if turns else empty_context(session.room, council["agents"])),
             "facts": script_facts(council["agents"]),
             "only_mode": MANUAL.key,
             "everybody": EVERYBODY_CHOICE,
             "max_message_chars": Message.MAX_CHARS,
-            "addressees": last_addressees(
+            "addressees": next_addressees(
                 session.room, council["agents"], turns[-1].message if turns else ""
             ),
             "panel": summary_panel(session),

@@ -1,6 +1,7 @@
 // @ts-check
 // The recipients of a message, besides those in its text: `request(text)` is sent, and priced.
 import { announce } from "./announce.js";
+import { keepRecipients, readRecipients } from "./drafts.js";
 import { facts } from "./facts.js";
 import { tagsIn } from "./tags.js";
 
@@ -35,10 +36,11 @@ class Audience {
   }
 }
 
-/** The last recipients stay, until they are removed or a message has tags of its own. */
+/** At first everyone. The last recipients stay, until they are removed or a message has tags of its own. */
 class Addressees extends Audience {
-  constructor(form, keys) {
+  constructor(form, keys, sessionId) {
     super(form, keys);
+    this.sessionId = sessionId;
     this.element = form.querySelector("[data-addressees]");
     this.place = this.element.querySelector("[data-addressee-chips]");
     this.placeholder = this.box.placeholder;
@@ -52,7 +54,9 @@ class Addressees extends Audience {
       const button = event.target.closest("[data-addressee]");
       if (button) this.remove(button.dataset.addressee);
     });
-    this.set(this.element.dataset.addressees.split(" ").filter(Boolean));
+    const known = [...keys, EVERYBODY];
+    const chosen = readRecipients(sessionId)?.filter((key) => known.includes(key));
+    this.set(chosen ?? this.element.dataset.addressees.split(" ").filter(Boolean));
   }
 
   request(text) {
@@ -62,14 +66,16 @@ class Addressees extends Audience {
 
   follow(message) {
     const keys = tagsIn(message, this.keys);
-    this.set(keys.includes(EVERYBODY) ? [EVERYBODY] : keys);
+    keepRecipients(this.sessionId, null); // from now on the message says who they are
+    this.set(keys.includes(EVERYBODY) || !keys.length ? [EVERYBODY] : keys);
   }
 
   set(keys) {
     this.list = keys;
     this.element.hidden = !keys.length;
     this.place.replaceChildren(...keys.map(chipOf));
-    this.box.placeholder = keys.length ? `Ask ${AND.format(keys.map(tag))}` : this.placeholder;
+    const names = keys.includes(EVERYBODY) ? "everyone" : AND.format(keys.map(tag));
+    this.box.placeholder = keys.length ? `Message ${names}` : this.placeholder;
     this.look();
     this.changed();
   }
@@ -78,7 +84,8 @@ class Addressees extends Audience {
     const place = this.list.indexOf(key);
     const hadFocus = this.element.contains(document.activeElement);
     this.set(this.list.filter((other) => other !== key));
-    announce(`${tag(key)} is no longer asked.`);
+    keepRecipients(this.sessionId, this.list);
+    announce(`${nameOf(key)} is no longer asked.`);
     if (hadFocus) (this.place.children[place] ?? this.place.lastElementChild ?? this.box).focus();
   }
 
@@ -130,8 +137,8 @@ class Only extends Audience {
   }
 }
 
-export function audienceOf(form, keys) {
-  if (form.querySelector("[data-addressees]")) return new Addressees(form, keys);
+export function audienceOf(form, keys, sessionId) {
+  if (form.querySelector("[data-addressees]")) return new Addressees(form, keys, sessionId);
   if (form.querySelector("[data-only]")) return new Only(form, keys);
   return new Audience(form, keys);
 }
@@ -140,16 +147,21 @@ function tag(key) {
   return `@${key}`;
 }
 
+/** How a chip shows a recipient. */
+function nameOf(key) {
+  return key === EVERYBODY ? facts.everybody.name : tag(key);
+}
+
 function chipOf(key) {
   const chip = document.createElement("button");
   const cross = document.createElement("span");
   chip.type = "button";
   chip.className = "chip chip-addressee";
   chip.dataset.addressee = key;
-  chip.title = `Do not ask ${tag(key)}`;
-  chip.setAttribute("aria-label", `Remove ${tag(key)}`);
+  chip.title = `Do not ask ${key === EVERYBODY ? "everyone" : tag(key)}`;
+  chip.setAttribute("aria-label", `Remove ${nameOf(key)}`);
   cross.setAttribute("aria-hidden", "true");
   cross.textContent = "×";
-  chip.append(tag(key), cross);
+  chip.append(nameOf(key), cross);
   return chip;
 }

@@ -9,6 +9,7 @@ import { Composer } from "./composer.js";
 import { startConversationKeys } from "./conversation-keys.js";
 import { Elsewhere } from "./elsewhere.js";
 import { Estimate } from "./estimate.js";
+import { startExamples } from "./examples.js";
 import { facts } from "./facts.js";
 import { Follower } from "./follow.js";
 import { startJumps } from "./jumps.js";
@@ -50,7 +51,7 @@ class Conversation {
       onSend: (text) => this.send(text),
       onStop: () => this.stop(),
     });
-    this.audience = audienceOf(composerForm, [...this.agents.keys()]);
+    this.audience = audienceOf(composerForm, [...this.agents.keys()], this.sessionId);
     this.estimate = new Estimate(composerForm, this.sessionId, [...this.agents.keys()], this.audience);
     this.summary = new SummaryPanel(document.querySelector("[data-summary-panel]"), this.sessionId, {
       isFree: () => this.composer.state === "ready",
@@ -80,6 +81,7 @@ class Conversation {
       canEdit: () => this.composer.state === "ready",
       onStop: () => this.stop(),
     });
+    startExamples(transcript, this.composer);
     this.resume();
     this.composer.welcome();
   }

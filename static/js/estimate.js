@@ -1,5 +1,5 @@
 // @ts-check
-// The typical cost of the next message, beside Send: requested when typing pauses; outdated requests are aborted.
+// What the next message usually costs, and at most, beside Send: requested when typing pauses; outdated requests are aborted.
 import { ApiError, postJson } from "./api.js";
 import { moneyText, picoOf } from "./money.js";
 import { tagsIn } from "./tags.js";
@@ -52,15 +52,24 @@ export class Estimate {
     this.place.classList.toggle("composer-price-over", Boolean(estimate) && !estimate.fits_budget);
     if (!estimate) return;
     const { typical_usd: typical, low_usd: low, high_usd: high } = estimate;
-    const range = high === null ? "Can't estimate: a model has no price" : `From ${text(low)} to at most ${text(high)}`;
+    const isPriced = typical !== null && high !== null;
     const calls = `${estimate.calls} call${estimate.calls === 1 ? "" : "s"} as a rule`;
     const fits = estimate.fits_budget ? "" : " More than the budget has left.";
+    const range = isPriced ? `At least ${text(low)}` : "Can't estimate: a model has no price";
     const about = document.createElement("span");
     about.className = "visually-hidden";
-    about.textContent = ` typically. ${range}, ${calls}.${fits}`;
+    about.textContent = `. ${range}, ${calls}.${fits}`;
     this.place.title = `${range}, ${calls}.${fits}`;
-    this.place.append(typical === null ? "unpriced" : `≈ ${text(typical)}`, about);
+    this.place.append(...(isPriced ? [`usually ${text(typical)}, `, atMost(text(high))] : ["unpriced"]), about);
   }
+}
+
+/** The worst case does not break across lines. */
+function atMost(amount) {
+  const part = document.createElement("span");
+  part.className = "composer-price-part";
+  part.textContent = `at most ${amount}`;
+  return part;
 }
 
 function text(usd) {

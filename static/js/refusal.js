@@ -19,7 +19,7 @@ export class Refusal {
   show(error, keys) {
     this.clear();
     this.code = error.code;
-    const { sentence, until, actions } = advice(error, keys);
+    const { sentence, until, actions } = advice(error, keys, this.element);
     const text = document.createElement("p");
     text.append(sentence);
     if (until) text.append(" ", timeOf(until), ".");
@@ -50,12 +50,12 @@ export class Refusal {
   }
 }
 
-function advice(error, keys) {
+function advice(error, keys, place) {
   switch (error.code) {
     case "budget_exceeded":
       return budgetAdvice(error.details);
     case "no_valid_tagged_agents":
-      return { sentence: "Who should answer?", actions: tagChips(error.details.agents ?? keys) };
+      return whoShouldAnswer(error.details.agents ?? keys, place);
     case "turn_conflict":
     case "turn_in_progress":
       return {
@@ -85,6 +85,15 @@ function advice(error, keys) {
     default:
       return { sentence: error.message, actions: [] };
   }
+}
+
+/** The composer offers the agents already, just below; the editor of a question does not. */
+function whoShouldAnswer(keys, place) {
+  const offered = [...(place.closest("[data-composer]")?.querySelectorAll(".chips-offered [data-tag]") ?? [])];
+  if (offered.some((chip) => chip.checkVisibility())) {
+    return { sentence: "Who should answer? Choose below, or type @.", actions: [] };
+  }
+  return { sentence: "Who should answer?", actions: tagChips(keys) };
 }
 
 /** Which budget, what is left of it, and until when. */

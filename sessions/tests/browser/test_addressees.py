@@ -47,9 +47,34 @@ def answered(page: Page, count: int) -> None:
     ended(page)
 
 
+def test_the_first_question_asks_everyone(
+    alices: Page, alice: User, agents, openai_server: OpenAIServer
+) -> None:
+    open_session(alices, council(alice, agents))
+    expect(addressees(alices)).to_have_text(["Everyone×"])
+    expect(alices.get_by_role("group", name="Mention an agent").get_by_role("button")).to_have_text(
+        ["@ana", "@bob", "@cy"]
+    )
+    expect(alices.get_by_placeholder("Message everyone")).to_be_visible()
+    send(alices, "what now?")
+    answered(alices, 1)
+    assert said(1) == "@all what now?"
+    expect(turn(alices).locator("[data-step]")).to_have_count(3)
+    expect(alices.get_by_role("heading", level=1)).to_have_text("what now?")
+    expect(addressees(alices)).to_have_text(["Everyone×"])
+
+
+def test_removing_everyone_survives_a_reload(alices: Page, alice: User, agents) -> None:
+    open_session(alices, council(alice, agents))
+    alices.get_by_role("button", name="Remove Everyone").click()
+    expect(addressees(alices)).to_have_count(0)
+    alices.reload()
+    expect(alices.get_by_placeholder("Type @ to choose who answers")).to_be_visible()
+    expect(addressees(alices)).to_have_count(0)
+
+
 def test_who_was_asked_stays_asked(alices: Page, alice: User, agents, openai_server: OpenAIServer) -> None:
     open_session(alices, council(alice, agents))
-    expect(addressees(alices)).to_have_count(0)
     send(alices, "@bob @ana what now?")
     answered(alices, 1)
     expect(addressees(alices)).to_have_text(["@bob×", "@ana×"])
@@ -83,7 +108,7 @@ def test_tags_in_the_text_win(alices: Page, alice: User, agents, openai_server: 
     expect(addressees(alices)).to_have_text(["@cy×"])
     send(alices, "@all then")
     answered(alices, 3)
-    expect(addressees(alices)).to_have_text(["@all×"])
+    expect(addressees(alices)).to_have_text(["Everyone×"])
     send(alices, "again")
     answered(alices, 4)
     assert said(4) == "@all again"
@@ -113,9 +138,15 @@ def test_each_is_removed_by_click_and_by_key(
     alices.get_by_role("button", name="Remove @bob").press("Enter")
     expect(addressees(alices)).to_have_count(0)
     expect(box).to_be_focused()
+    alices.reload()
+    expect(box).to_be_focused()
+    expect(addressees(alices)).to_have_count(0)  # the choice survives
     watch.expect(422)
     send(alices, "and now?")
     expect(alices.get_by_role("alert")).to_contain_text("Who should answer?")
+    # The agents are offered once, below it.
+    expect(alices.get_by_role("alert").get_by_role("button")).to_have_count(0)
+    expect(alices.get_by_role("group", name="Mention an agent").get_by_role("button")).to_have_count(4)
 
 
 def test_the_price_counts_them(alices: Page, alice: User, agents, openai_server: OpenAIServer) -> None:

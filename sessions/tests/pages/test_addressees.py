@@ -1,4 +1,4 @@
-"""The composer's recipients: the agents mentioned in the last message of a room in manual mode."""
+"""The composer's recipients in a room in manual mode: at first everyone, then the agents of the last message."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def say(session: ChatSession, *texts: str) -> None:
         ("@bob and @Ana, what now?", "bob ana"),
         ("@all what now?", "all"),
         ("@ana or @all?", "all"),
-        ("@zed and `@ana` of me@bob.example", ""),
+        ("@zed and `@ana` of me@bob.example", "all"),
         ('@ana"><script>', "ana"),
     ],
 )
@@ -51,7 +51,7 @@ def test_the_last_message_says_who_stays_addressed(session, said, keys):
 
 
 def test_it_is_the_newest_version_of_the_last_message(session):
-    assert kept(session) == ""
+    assert kept(session) == "all"
     say(session, "@ana first", "@bob second", "@ana third")
     _, second, third = session.turns.order_by("index")
     assert kept(session) == "ana"
