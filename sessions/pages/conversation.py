@@ -15,8 +15,8 @@ from orchestration.engine.modes import MANUAL
 from sessions.access import access_session, access_turn
 from sessions.models import Agent, ChatSession, Message, Turn
 from sessions.models.modes import room_modes
-from sessions.pages.connect import connect_to
 from sessions.pages.addressees import EVERYBODY_CHOICE, next_addressees
+from sessions.pages.connect import connect_to
 from sessions.pages.empty import empty_context
 from sessions.pages.forms import TitleForm
 from sessions.pages.input_cuts import newest_notices

@@ -26,12 +26,13 @@ def session(alice: User, openai_model: LlmModel) -> ChatSession:
 
 def test_a_message_without_a_tag_offers_the_tags(alices: Page, session: ChatSession, watch: Watch) -> None:
     open_session(alices, session)
+    alices.get_by_role("button", name="Remove Everyone").click()
     watch.expect(422)
     send(alices, "what now?")
     alert = alices.get_by_role("alert")
     expect(alert).to_contain_text("Who should answer?")
     expect(alices.get_by_label("Message", exact=True)).to_have_value("what now?")
-    alert.get_by_role("button", name="@bob").click()
+    alices.get_by_role("group", name="Mention an agent").get_by_role("button", name="@bob").click()
     expect(alices.get_by_label("Message", exact=True)).to_have_value("what now? @bob ")
     alices.get_by_label("Message", exact=True).press("Enter")
     ended(alices)
@@ -41,6 +42,7 @@ def test_a_message_without_a_tag_offers_the_tags(alices: Page, session: ChatSess
 
 def test_the_offer_of_tags_goes_when_it_is_heeded(alices: Page, session: ChatSession, watch: Watch) -> None:
     open_session(alices, session)
+    alices.get_by_role("button", name="Remove Everyone").click()
     watch.expect(422)
     box, alert = alices.get_by_label("Message", exact=True), alices.get_by_role("alert")
     send(alices, "what now?")
