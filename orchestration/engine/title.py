@@ -23,7 +23,7 @@ USUAL_TITLE_TOKENS = 16
 EXCERPT_TOKENS = 500
 """The message's beginning is enough for a title."""
 READ_CHARS = 4_000
-"""The beginning of the answer in which a title is looked for."""
+"""The beginning of the message that a title is made of, and of the answer in which it is looked for."""
 LATE_S = 3.0
 """A title that takes this much longer than the answers is given up: the session would stay busy."""
 SLOT = f"{Purpose.TITLE}:1"
@@ -70,7 +70,7 @@ async def title_beside(run: Run, answering: asyncio.Task[Any]) -> str:
 def title_step(spec: TurnSpec) -> StepPlan:
     """Plan the call."""
     model = title_model(spec)
-    message = without_tags(spec.message, [agent.key for agent in spec.roster])
+    message = without_tags(spec.message[:READ_CHARS], [agent.key for agent in spec.roster])
     prompt = Prompt(
         model=model,
         purpose=Purpose.TITLE,

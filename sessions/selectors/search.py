@@ -22,8 +22,11 @@ from sessions.selectors.search_filters import EVERYWHERE, SearchFilters
 from sessions.selectors.search_terms import Terms, parse_terms
 from web.api.pagination import refuse_cursor
 from web.errors import PantheonError
+from web.statement_limit import StatementTooLong, limit_statements
 
 MAX_QUERY_CHARS = 200
+MAX_SECONDS = 4.0
+"""Time that the database may take. Some texts and words, repetitive ones, take it long for each text."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -107,16 +110,22 @@ def search(
     """Search a person's own sessions and return a page of results: the newest, grouped by session.
 
     Deleted sessions, earlier versions of turns and requests through the OpenAI-compatible endpoint are left out.
+    Raises `invalid_parameter` if the search takes too long.
     """
     terms = parse_terms(query)
     if not terms.wanted:
         return SearchResults([], terms, None)
     sessions = ChatSession.objects.of(user).listed()
     messages = Message.objects.filter(session__in=sessions, turn__replaced_by__isnull=True)
-    positions = [
-        *list_positions(filter_matching(within.messages(messages), terms), after, limit + 1),
-        *list_positions(filter_matching(within.sessions(sessions), terms), after, limit + 1),
-    ]
+    try:
+        with limit_statements(MAX_SECONDS):
+            positions = [
+                *list_positions(filter_matching(within.messages(messages), terms), after, limit + 1),
+                *list_positions(filter_matching(within.sessions(sessions), terms), after, limit + 1),
+            ]
+    except StatementTooLong as error:
+        message = "This search takes too long. Search for other words, or in one room or a shorter time."
+        raise PantheonError("invalid_parameter", message, {"parameter": "q"}) from error
     positions.sort(reverse=True)
     page = positions[:limit]
     rows = rows_by_id(messages, sessions, [place.id for place in page])

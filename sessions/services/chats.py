@@ -19,6 +19,9 @@ from web.compiled import insert
 from web.errors import ValidationFailed
 from web.validation import fields_of, require_valid
 
+TITLE_FROM_CHARS = 4_000
+"""The beginning of a message that its session's first title is made of."""
+
 
 def session_create(
     *, owner: User, room: Room | None = None, agent: Agent | None = None, title: str = ""
@@ -67,5 +70,5 @@ def save_session(session: ChatSession) -> ChatSession:
 
 def title_from(message: str, keys: Sequence[str]) -> str:
     """Return a title from a first message: its first line without tags of the agents' `keys`, cut at a word."""
-    text = without_tags(visible_text(message), keys)
+    text = without_tags(visible_text(message)[:TITLE_FROM_CHARS], keys)
     return cut_at_word(next((line.strip() for line in text.splitlines() if line.strip()), ""))

@@ -289,3 +289,15 @@ def test_terms() -> None:
 def test_a_snippet_is_one_line() -> None:
     assert snippet("one\n\ntwo  three", Terms(("two",))) == "one two three"
     assert snippet("a (b) c", Terms(("(b)",))) == "a (b) c"
+
+
+def test_a_search_that_takes_too_long_is_stopped(api, alice, agent, monkeypatch) -> None:
+    """Each text takes the product of its length and that of the word."""
+    say(alice, agent, *[("a" * 189 + " b ") * 100] * 300)
+    query = "a" * 190 + "b"
+    assert find(api, query) == []
+    monkeypatch.setattr("sessions.selectors.search.MAX_SECONDS", 0.001)
+    error = refused(api.get(f"search?q={query}"), 400, "invalid_parameter")
+    assert "takes too long" in error["message"]
+    monkeypatch.undo()
+    assert find(api, query) == []
