@@ -1,5 +1,8 @@
 r"""Keep TeX in Markdown as source, including its delimiters: `\(…\)`, `\[…\]`, `$…$`, `$$…$$`, `\begin{align}…`.
 
+The page typesets it (static/js/formulas.js); static/js/markdown/mathematics.js has the same rules for text that
+streams.
+
 Text that looks like a price or a shell variable is left to Markdown. The rules of mdit-py-plugins support no
 brackets, do not end a paragraph, and parse `$5 (or 4$` as a formula. Each search stops if the same delimiter
 opens again, which keeps the total linear in the length of the text.

@@ -12,6 +12,8 @@ import { Estimate } from "./estimate.js";
 import { startExamples } from "./examples.js";
 import { facts } from "./facts.js";
 import { Follower } from "./follow.js";
+import { startFormulaCopies } from "./formula-copy.js";
+import { typesetFormulas } from "./formulas.js";
 import { startJumps } from "./jumps.js";
 import { startLaneTabs } from "./lane-tabs.js";
 import { picoOf, showMoney } from "./money.js";
@@ -312,6 +314,8 @@ function shownVersion({ replaces }, turns) {
 }
 
 addCopyButtons(transcript);
+typesetFormulas(transcript);
+startFormulaCopies();
 startOlder(transcript, scroll);
 startVersions(transcript);
 startCopying(transcript);

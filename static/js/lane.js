@@ -1,5 +1,6 @@
 // One lane: an agent's answer as it comes. Its HTML is templates/partials/answer.html.
 import { addCopyButtons } from "./code-blocks.js";
+import { typesetFormulas } from "./formulas.js";
 import { facts } from "./facts.js";
 import { MarkdownStream } from "./markdown/stream.js";
 import { morphChildren, withoutBreaks } from "./markdown/morph.js";
@@ -71,6 +72,7 @@ export class Lane {
     template.innerHTML = html;
     withoutBreaks(template.content);
     addCopyButtons(template.content);
+    typesetFormulas(template.content);
     morphChildren(this.part("text"), template.content);
     showMoney(this.part("cost"), picoOf(costUsd));
     this.noteCut(cutFor);

@@ -2,6 +2,7 @@
 // Older turns are loaded on top when the reader scrolls near them or clicks; the reader's place stays.
 import { ApiError, getFragment } from "./api.js";
 import { addCopyButtons } from "./code-blocks.js";
+import { typesetFormulas } from "./formulas.js";
 import { localizeTimes } from "./times.js";
 
 const NEAR = "600px";
@@ -57,6 +58,7 @@ class OlderTurns {
     const template = document.createElement("template");
     template.innerHTML = html;
     addCopyButtons(template.content);
+    typesetFormulas(template.content);
     localizeTimes(template.content);
     const focused = link === document.activeElement;
     const read = this.transcript.querySelector("[data-turn]");

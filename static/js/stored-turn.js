@@ -2,6 +2,7 @@
 // A turn as the server has it: in place of what was streamed, or only what streaming cannot know.
 import { getFragment } from "./api.js";
 import { addCopyButtons } from "./code-blocks.js";
+import { typesetFormulas } from "./formulas.js";
 import { keepChosen } from "./lane-tabs.js";
 import { localizeTimes } from "./times.js";
 
@@ -10,6 +11,7 @@ export async function loadTurn(url) {
   const template = document.createElement("template");
   template.innerHTML = await getFragment(url);
   addCopyButtons(template.content);
+  typesetFormulas(template.content);
   localizeTimes(template.content);
   return template.content.querySelector("[data-turn]");
 }

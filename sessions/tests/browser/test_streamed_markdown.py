@@ -67,12 +67,21 @@ STREAM = """async ([text, size, look]) => {
     if (look) seen.push([...place.children].map((block) => block.textContent));
   }
   stream.close();
+  for (const styled of place.querySelectorAll("[style]")) styled.removeAttribute("style"); // it could not be parsed
   return look ? seen : place.innerHTML;
 }"""
 AS_SHOWN = """(html) => {
   const root = document.createElement("template");
   root.innerHTML = html;
   for (const button of root.content.querySelectorAll("button")) button.remove();
+  for (const formula of root.content.querySelectorAll(".formula")) {
+    const source = document.createElement(formula.tagName === "DIV" ? "pre" : "code");
+    source.className = "math";
+    if (formula.tagName === "DIV") source.tabIndex = 0;
+    source.textContent = formula.dataset.tex;
+    formula.replaceWith(source);
+  }
+  for (const kept of root.content.querySelectorAll(".math-kept")) kept.classList.remove("math-kept");
   for (const code of root.content.querySelectorAll("pre > code")) code.textContent = code.textContent.trimEnd();
   const read = (node) => {
     if (node.nodeType === Node.TEXT_NODE) return node.data;
@@ -122,7 +131,7 @@ def streamed(page: Page, text: str, size: int) -> str:
 
 
 def as_shown(page: Page, html: str) -> Any:
-    """Return the blocks of a piece of HTML, without what is not seen: colours of code, spaces between elements."""
+    """Return the blocks of HTML, without what is not seen or comes later: spaces, colours of code, typeset formulas."""
     return page.evaluate(AS_SHOWN, html)
 
 
@@ -199,6 +208,7 @@ def test_nothing_moves_when_the_answer_ends(
     send(alices, "@ana speak")
     shown = text_of_lane(alices, "ana")
     expect(shown).to_contain_text("That is all.")
+    expect(shown.locator("math")).to_have_count(2)
     line = shown.evaluate("(place) => parseFloat(getComputedStyle(place).lineHeight)")
     before = shown.evaluate(PLACES)
     shown.evaluate("(place) => { globalThis.before = [...place.children].slice(0, -1); }")
@@ -227,9 +237,11 @@ def test_a_page_loaded_meanwhile_shows_each_word_once(
     send(alices, "@ana speak")
     shown = text_of_lane(alices, "ana")
     expect(shown).to_contain_text("That is all.")
+    expect(shown.locator("math")).to_have_count(2)
     before = shown.inner_text()
     alices.reload()
     expect(shown).to_contain_text("That is all.")
+    expect(shown.locator("math")).to_have_count(2)
     assert shown.inner_text() == before
     gate.open()
     ended(alices)

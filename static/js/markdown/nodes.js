@@ -70,10 +70,14 @@ class Builder {
     else if (type === "hr") this.append("hr", {});
     else if (type === "code_inline") this.append("code", {}, content);
     else if (type === "math_inline") this.append("code", { class: "math" }, content);
-    else if (type === "math_block") this.append("pre", { class: "math", tabindex: "0" }, content);
+    else if (type === "math_block") this.addFormula(token);
     else if (type === "fence" || type === "code_block") this.addCode(token);
     else if (type === "image") this.addImage(token);
     else throw new Error(`no node for ${type}`);
+  }
+
+  addFormula({ content, meta }) {
+    this.append("pre", { class: meta.isOpen ? "math math-open" : "math", tabindex: "0" }, content);
   }
 
   breakLine() {

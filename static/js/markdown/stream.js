@@ -1,6 +1,7 @@
 // @ts-check
 // A text that is coming, laid out as Markdown. Blocks that are finished are not touched again; of each frame the work is
 // that of the open block. The end of a block is known when another one has begun on a line that is whole.
+import { typesetFormulas } from "../formulas.js";
 import { drawNoMore, drawSoon } from "./frames.js";
 import { morphChildren } from "./morph.js";
 import { nodesOf } from "./nodes.js";
@@ -61,7 +62,9 @@ export class MarkdownStream {
     const parsed = this.parse(shown);
     const table = this.isOpen && endsWithParagraph(parsed.tokens) ? withTableRule(shown) : null;
     const { tokens } = table ? this.parse(table) : parsed;
-    morphChildren(this.place, nodesOf(tokens), this.finishedNodes);
+    const nodes = nodesOf(tokens);
+    typesetFormulas(nodes);
+    morphChildren(this.place, nodes, this.finishedNodes);
     if (table) return;
     const lines = lineStarts(source);
     const blocks = blocksOf(tokens, lines.length);
