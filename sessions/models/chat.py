@@ -6,6 +6,7 @@ from typing import ClassVar, Self
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from sessions.models.search_text import SearchTextField, SearchTextUpdates
@@ -42,6 +43,15 @@ class ChatSession(models.Model):
     updated_at = models.DateTimeField(
         default=timezone.now, editable=False, help_text="The last turn or change."
     )
+    pinned_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Since when it stands on top of the owner's list."
+    )
+    seen_at = models.DateTimeField(
+        default=timezone.now,
+        db_default=Now(),
+        editable=False,
+        help_text="The owner's last look: what is newer is unread.",
+    )
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects = ChatSessionQuerySet.as_manager()
@@ -56,8 +66,14 @@ class ChatSession(models.Model):
                 | Q(room__isnull=False, agent__isnull=True),
             )
         ]
-        # Home and room pages: the sessions that a user opened, the latest first.
-        indexes: ClassVar = [models.Index(fields=["owner", "origin", "-updated_at"], name="session_recent")]
+        indexes: ClassVar = [
+            # Home, room pages, sidebar: the sessions that a user opened, the latest first.
+            models.Index(fields=["owner", "origin", "-updated_at"], name="session_recent"),
+            # The sidebar's pins.
+            models.Index(
+                fields=["owner", "-pinned_at"], condition=Q(pinned_at__isnull=False), name="session_pinned"
+            ),
+        ]
 
     def __str__(self) -> str:
         # Shown in the administration, where the title must not be: it is the first message until renamed.

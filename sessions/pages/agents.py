@@ -9,10 +9,9 @@ from django.urls import reverse
 from accounts.pages.base import PageView, add_errors, form_page
 from sessions.access import access_agent
 from sessions.models import Agent
-from sessions.pages.conversation import every_session
 from sessions.pages.forms import AgentForm
 from sessions.pages.mine import message_deleted
-from sessions.selectors.pages import SessionList, sessions_of_place, unused_session
+from sessions.selectors.pages import SessionList, sessions_of_agent, unused_session
 from sessions.services.agents import agent_create, agent_delete, agent_update
 from sessions.services.chats import session_create
 from web.errors import PantheonError, ValidationFailed
@@ -70,7 +69,9 @@ class AgentChatView(PageView):
 
 def show(request: HttpRequest, form: AgentForm, agent: Agent | None) -> HttpResponse:
     sessions = (
-        sessions_of_place(agent=agent, every=every_session(request)) if agent else SessionList([], False)
+        sessions_of_agent(agent, every=request.GET.get("sessions") == "all")
+        if agent
+        else SessionList([], False)
     )
     return form_page(
         request,

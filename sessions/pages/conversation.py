@@ -24,6 +24,7 @@ from sessions.pages.mine import message_deleted
 from sessions.pages.money import money
 from sessions.pages.places import address_of_turn
 from sessions.pages.script_facts import script_facts
+from sessions.pages.sidebar import redirect_back
 from sessions.pages.summaries import summary_panel
 from sessions.pages.transcript import transcript_turn
 from sessions.selectors.pages import (
@@ -32,7 +33,6 @@ from sessions.selectors.pages import (
     has_summary,
     is_newest,
     session_total,
-    sessions_beside,
     transcript_page,
     turn_rows,
 )
@@ -44,8 +44,8 @@ from web.errors import NotFound, PantheonError, ValidationFailed
 class SessionPage(PageView):
     """The workspace: sessions, conversation, council and summary.
 
-    `?before=` shows the turns before an index, `?version=` an earlier version of a turn, `?turn=` redirects to a turn's
-    page, and `?sessions=all` lists all sessions beside it.
+    `?before=` shows the turns before an index, `?version=` an earlier version of a turn, and `?turn=` redirects to a
+    turn's page.
     """
 
     def get(self, request: HttpRequest, session_id: str) -> HttpResponse:
@@ -59,7 +59,6 @@ class SessionPage(PageView):
             transcript = transcript_context(session, before)
         turns = transcript["turns"]
         council = council_context(session)
-        beside = sessions_beside(session, every=every_session(request))
         context = {
             **transcript,
             **council,
@@ -77,8 +76,6 @@ class SessionPage(PageView):
             "staff_read": settings.PANTHEON_STAFF_READ_MESSAGES,
             "last_index": turns[-1].turn.index if turns else 0,
             "columns": turns[-1].columns if turns else 0,
-            "sessions": beside.shown,
-            "more_sessions": beside.more,
             "prefill": STARTER_QUESTION if "starter" in request.GET and not turns else "",
         }
         return render(request, "pages/session.html", context)
@@ -111,7 +108,7 @@ class SessionRenameView(PageView):
             sentences = [str(sentence) for sentence in form.errors["title"]]
             raise ValidationFailed({"title": sentences}, " ".join(sentences))
         session_rename(session=session, title=form.cleaned_data["title"])
-        return redirect("session", session.pk)
+        return redirect_back(request, reverse("session", args=[session.pk]))
 
 
 class SessionDeleteView(PageView):
@@ -119,9 +116,8 @@ class SessionDeleteView(PageView):
         session = access_session(self.user, session_id)
         session_delete(session=session)
         message_deleted(request, f"“{session.heading}”", reverse("session-restore", args=[session.pk]))
-        if session.room is not None:
-            return redirect("room", session.room.pk)
-        return redirect("home")
+        room = session.room
+        return redirect_back(request, reverse("room", args=[room.pk]) if room else reverse("home"))
 
 
 def index_from(request: HttpRequest) -> int | None:
@@ -132,11 +128,6 @@ def index_from(request: HttpRequest) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise PantheonError("invalid_parameter", "before is the number of a turn.", {"parameter": "before"})
     return int(text)
-
-
-def every_session(request: HttpRequest) -> bool:
-    """Return whether the session list should show all sessions."""
-    return request.GET.get("sessions") == "all"
 
 
 def transcript_context(session: ChatSession, before: int | None) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from sessions.models.modes import room_modes
 from sessions.pages.connect import connect_to
 from sessions.pages.forms import ModeForm, RoomForm, Seat, seats_from, seats_of
 from sessions.pages.mine import message_deleted
-from sessions.selectors.pages import agents_in, agents_of, default_alias, sessions_of_place, unused_session
+from sessions.selectors.pages import agents_in, agents_of, default_alias, latest_session, unused_session
 from sessions.services.chats import session_create
 from sessions.services.rooms import room_create, room_delete, room_update
 from web.errors import ValidationFailed
@@ -88,14 +88,13 @@ class RoomPage(PageView):
 
     def get(self, request: HttpRequest, room_id: str) -> HttpResponse:
         room = access_room(self.user, room_id)
-        sessions = sessions_of_place(room=room).shown
-        if sessions:
-            return redirect("session", sessions[0].pk)
+        latest = latest_session(room)
+        if latest is not None:
+            return redirect("session", latest.pk)
         context = {
             "room": room,
             "agents": agents_in(room),
             "modes": room_modes(),
-            "sessions": [],
             "default_alias": default_alias(),
             "connect": connect_to(request, room=room),
         }

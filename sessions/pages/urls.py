@@ -26,6 +26,13 @@ from sessions.pages.rooms import (
     RoomSessionNewView,
 )
 from sessions.pages.search import SearchPage
+from sessions.pages.sidebar import (
+    SessionMenuView,
+    SessionPinView,
+    SessionSeenView,
+    SidebarRoomsView,
+    SidebarSessionsView,
+)
 from sessions.pages.summaries import SessionSummaryView
 
 urlpatterns = [
@@ -50,6 +57,11 @@ urlpatterns = [
     path("sessions/<str:session_id>/older", OlderTurnsView.as_view(), name="session-older"),
     path("sessions/<str:session_id>/turns/<str:turn_id>", SessionTurnView.as_view(), name="session-turn"),
     path("sessions/<str:session_id>/summary", SessionSummaryView.as_view(), name="session-summary"),
+    path("sessions/<str:session_id>/menu", SessionMenuView.as_view(), name="session-menu"),
+    path("sessions/<str:session_id>/pin", SessionPinView.as_view(), name="session-pin"),
+    path("sessions/<str:session_id>/seen", SessionSeenView.as_view(), name="session-seen"),
+    path("sidebar/sessions", SidebarSessionsView.as_view(), name="sidebar-sessions"),
+    path("sidebar/rooms", SidebarRoomsView.as_view(), name="sidebar-rooms"),
     path("sessions/<str:session_id>/rename", SessionRenameView.as_view(), name="session-rename"),
     path("sessions/<str:session_id>/delete", SessionDeleteView.as_view(), name="session-delete"),
     path("sessions/<str:session_id>/restore", SessionRestoreView.as_view(), name="session-restore"),

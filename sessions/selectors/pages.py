@@ -40,26 +40,26 @@ def recent_sessions(user: User) -> Sequence[ChatSession]:
 
 @dataclass(frozen=True, slots=True)
 class SessionList:
-    """The sessions of a room or an agent, the latest first."""
+    """Sessions, the latest first."""
 
     shown: Sequence[ChatSession]
     more: bool
     """There are sessions that are not shown."""
 
 
-def sessions_beside(session: ChatSession, *, every: bool = False) -> SessionList:
-    """Return the sessions of the same room or agent."""
-    return sessions_of_place(room=session.room, agent=session.agent, every=every)
-
-
-def sessions_of_place(
-    *, room: Room | None = None, agent: Agent | None = None, every: bool = False
-) -> SessionList:
-    """Return the newest sessions of a room or an agent, or all of them up to a limit."""
+def sessions_of_agent(agent: Agent, *, every: bool = False) -> SessionList:
+    """Return the newest sessions with an agent alone, or all of them up to a limit."""
     limit = ALL_SESSIONS_LISTED if every else SESSIONS_LISTED
-    sessions = ChatSession.objects.alive().listed().filter(room=room, agent=agent)
+    sessions = ChatSession.objects.alive().listed().filter(agent=agent)
     found = list(sessions.order_by("-updated_at", "id")[: limit + 1])
     return SessionList(found[:limit], len(found) > limit)
+
+
+def latest_session(room: Room) -> ChatSession | None:
+    """Return the session of a room that was used last."""
+    sessions = ChatSession.objects.alive().listed().filter(room=room)
+    latest: ChatSession | None = sessions.order_by("-updated_at", "id").first()
+    return latest
 
 
 def unused_session(*, room: Room | None = None, agent: Agent | None = None) -> ChatSession | None:

@@ -52,6 +52,16 @@ def session_rename(*, session: ChatSession, title: str) -> ChatSession:
     return save_session(session)
 
 
+def session_pin(*, session: ChatSession, pinned: bool) -> None:
+    """Put a session on top of its owner's list, or take it down. A single statement."""
+    ChatSession.objects.filter(pk=session.pk).update(pinned_at=timezone.now() if pinned else None)
+
+
+def session_see(*, session: ChatSession) -> None:
+    """Note that the owner has seen all that a session has now. A single statement."""
+    ChatSession.objects.filter(pk=session.pk).update(seen_at=timezone.now())
+
+
 @transaction.atomic(durable=True)
 def session_delete(*, session: ChatSession) -> None:
     """Delete softly: removes the session from every list; the ledger stays. A running turn is stopped."""

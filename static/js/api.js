@@ -82,7 +82,8 @@ async function reach(url, options) {
   }
 }
 
-function csrfToken() {
+/** Return the token that a request needs which changes something. */
+export function csrfToken() {
   const cookie = document.cookie.split("; ").find((pair) => pair.startsWith("pantheon_csrf="));
   return cookie ? decodeURIComponent(cookie.slice("pantheon_csrf=".length)) : "";
 }

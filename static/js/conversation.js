@@ -215,6 +215,7 @@ class Conversation {
     this.composer.set("ready");
     this.markTitle(status);
     if (Number(view.element.dataset.index) === 1) this.readTitle();
+    document.dispatchEvent(new CustomEvent("turn-ended"));
     await this.showStored(view);
     this.elsewhere.catchUp();
   }

@@ -31,7 +31,8 @@ export function keepRecipients(sessionId, keys) {
 
 /** Who signs out leaves nothing behind on this computer. */
 export function forgetDraftsAtSignOut() {
-  document.querySelector("[data-sign-out]")?.addEventListener("submit", () => {
+  document.addEventListener("submit", ({ target }) => {
+    if (!target.matches("[data-sign-out]")) return;
     const ours = Object.keys(localStorage).filter((key) => key.startsWith(PREFIX) || key.startsWith(RECIPIENTS));
     for (const key of ours) localStorage.removeItem(key);
   });

@@ -48,7 +48,8 @@ def fits_its_window(page: Page) -> None:
     page.evaluate("scrollTo(0, 500)")
     heights = page.evaluate("[document.documentElement.scrollHeight, scrollY]")
     assert heights == [page.evaluate("innerHeight"), 0]
-    expect(page.locator(".topbar")).to_be_in_viewport(ratio=1)
+    if not is_narrow(page):  # on a phone the conversation has one bar
+        expect(page.locator(".topbar")).to_be_in_viewport(ratio=1)
     expect(page.locator(".conversation-head")).to_be_in_viewport(ratio=1)
 
 

@@ -178,12 +178,12 @@ def test_the_default_says_what_it_costs(alice, settings):
 def test_many_models_take_as_many_queries_as_few(alice, django_assert_num_queries):
     client = browser(alice)
     make_model(alias="one")
-    # who is signed in (2), budgets, the default model, models, their prices
-    with django_assert_num_queries(6):
+    # who is signed in (2), budgets, the default model, models, their prices, the sidebar's pins, sessions and rooms
+    with django_assert_num_queries(9):
         client.get(NEW)
     for number in range(5):
         make_model(alias=f"model-{number}")
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(9):
         client.get(NEW)
 
 

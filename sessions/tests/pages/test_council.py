@@ -182,7 +182,7 @@ def test_a_running_version_shows_what_it_keeps(api, alice, session, openai_serve
 def test_versions_and_rounds_cost_no_further_queries(alice, session, django_assert_num_queries):
     client, model = browser(alice), make_model()
     turns = add_turns(session, model, 1, answers=3)
-    with django_assert_num_queries(17):
+    with django_assert_num_queries(19):
         client.get(url(session))
     Turn.objects.all().delete()
     turns = add_turns(session, model, 30, answers=3)
@@ -190,7 +190,7 @@ def test_versions_and_rounds_cost_no_further_queries(alice, session, django_asse
     for old, new in zip(turns[::2], turns[1::2], strict=True):
         new.replaces, new.mode, new.routing = old, "orchestrator", [decided]
         new.save()
-    with django_assert_num_queries(17):
+    with django_assert_num_queries(19):
         page = text_of(client.get(url(session)))
     assert "2/2</span>" in page
     assert page.count('<section class="turn"') == 5 + 1  # 20 messages, and the one that scripts copy
