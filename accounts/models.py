@@ -168,7 +168,7 @@ class SetupLink(models.Model):
     used_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     def __str__(self) -> str:
-        return f"set-up link of {self.created_at:%Y-%m-%d %H:%M}"
+        return f"setup link of {self.created_at:%Y-%m-%d %H:%M}"
 
 
 class InvitationQuerySet(models.QuerySet["Invitation"]):

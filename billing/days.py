@@ -118,9 +118,9 @@ def parse_day(parameter: str, text: str) -> dt.date:
     except ValueError:
         day = None
     if day is None:
-        raise invalid_parameter(parameter, f"{parameter} is a UTC day such as 2026-11-22.")
+        raise invalid_parameter(parameter, f"{parameter} must be a UTC day such as 2026-11-22.")
     if not OLDEST <= day <= NEWEST:
-        raise invalid_parameter(parameter, f"{parameter} is a UTC day from {OLDEST} to {NEWEST}.")
+        raise invalid_parameter(parameter, f"{parameter} must be a UTC day from {OLDEST} to {NEWEST}.")
     return day
 
 

@@ -215,7 +215,7 @@ class LlmModelAdmin(CatalogueAdmin):
         sent = (
             f"Requests have {', '.join(forgotten)} again from the next turn."
             if forgotten
-            else "Nothing was learnt."
+            else "Nothing was learned."
         )
         messages.success(request, sent)
         return redirect("admin:orchestration_llmmodel_change", model.pk)

@@ -29,7 +29,7 @@ def model_by_alias(alias: str) -> LlmModel:
     if model is None:
         reason = "is not in the catalogue"
     elif not (model.enabled and model.provider.enabled):
-        reason = "is switched off"
+        reason = "is disabled"
     elif not model.provider.has_key:
         reason = f"lacks its key: {model.provider.key_cure}"
     else:
@@ -50,9 +50,7 @@ def default_model(has_answered: Callable[[Provider], bool] = is_tested) -> LlmMo
     if settings.PANTHEON_DEFAULT_MODEL:
         return model_by_alias(settings.PANTHEON_DEFAULT_MODEL)
     if not (models := available_models()):
-        raise PantheonError(
-            "model_unavailable", "No model is available: switch one on in the administration."
-        )
+        raise PantheonError("model_unavailable", "No model is available. Enable one in the administration.")
     if model := next((model for model in models if model.provider.key_env), None):
         return model
     answered = cache(has_answered)

@@ -85,7 +85,7 @@ def as_pantheon_error(exc: Exception) -> PantheonError | None:
         case exceptions.AuthenticationFailed():
             return PantheonError("not_authenticated", str(exc.detail))
         case exceptions.PermissionDenied() | PermissionDenied():
-            return PantheonError("permission_denied", "You may not do this.")
+            return PantheonError("permission_denied", "You don't have permission to do this.")
         case exceptions.MethodNotAllowed():
             return PantheonError("method_not_allowed", str(exc.detail))
         case exceptions.Throttled():
@@ -94,7 +94,7 @@ def as_pantheon_error(exc: Exception) -> PantheonError | None:
             log.error("the database or Redis is unavailable: %s", exc)
             return PantheonError(
                 "unavailable",
-                "A part of the server cannot be reached. Try again soon.",
+                "The server is temporarily unavailable. Try again in a moment.",
                 headers={"Retry-After": "5"},
             )
     return None

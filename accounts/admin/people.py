@@ -206,7 +206,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     list_filter = ("at", "action", "object_type")
     date_hierarchy = "at"
     sortable_by = ("at",)
-    search_help_text = "A part of an object's name, an object's id, or the id of a person."
+    search_help_text = "A part of an object's name, an object's id, or the id of a user."
     search_fields = ("object_label", "object_id__exact")
     search_ids = ("id", "actor_id")
     fields = ("at", "actor", "action", "object_type", "object_id", "object_link", "before", "after")
@@ -277,7 +277,7 @@ class ApiTokenAdmin(LinkedAdmin, AuditedAdmin, HiddenFieldsAdmin):
         return allowed and (obj is None or may_act_on(asker(request), obj.user))
 
     def links(self, row: ApiToken) -> list[AdminLink]:
-        return [changelist_link("Turns of its person", "chat_sessions_turn", user__id__exact=row.user_id)]
+        return [changelist_link("Turns of its user", "chat_sessions_turn", user__id__exact=row.user_id)]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

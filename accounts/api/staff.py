@@ -26,7 +26,7 @@ class UserSuspendView(AdminApiView):
     def post(self, request: Request, user_id: str) -> Response:
         asker = signed_in(request)
         if parse_id(user_id) == asker.pk:
-            raise ValidationFailed({"id": ["Nobody suspends themselves: ask another administrator."]})
+            raise ValidationFailed({"id": ["You can't suspend your own account. Ask another administrator."]})
         person = access_person(asker, user_id)
         with transaction.atomic(durable=True):
             user_suspend(user=person, actor_id=asker.pk)

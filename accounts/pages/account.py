@@ -128,7 +128,7 @@ class AccountPasswordView(AccountFormPage):
         data = form.cleaned_data
         counters = attempt_count(request, purpose="password", email=user.email)
         if not user.check_password(data["old_password"]):
-            form.add_error("old_password", "This is not your password.")
+            form.add_error("old_password", "Current password is incorrect.")
             return self.show(request, password_form=form)
         reset_attempts(counters)
         try:

@@ -184,4 +184,4 @@ sign_up_view = sensitive_post_parameters()(SignUpView.as_view())
 def require_open_link(secret: str) -> None:
     """Raise NotFound if the link has been used or replaced."""
     if not setup_link_is_open(secret):
-        raise NotFound("This set-up link has been used or replaced. If you have an account, sign in.")
+        raise NotFound("This setup link has been used or replaced. If you have an account, sign in.")

@@ -52,7 +52,7 @@ def invitation_create(
         with transaction.atomic():
             invitation.save(force_insert=True)
     except IntegrityError as error:
-        raise ValidationFailed({"email": ["Somebody else is inviting this address right now."]}) from error
+        raise ValidationFailed({"email": ["Someone else is inviting this address right now."]}) from error
     audit_record(actor_id=actor.pk, action="add", row=invitation, after=values_of(invitation))
     path = reverse("invitation", args=[secret])
     if sends_mail():
@@ -72,7 +72,7 @@ def invitation_check(invitation: Invitation) -> None:
         raise ValidationFailed({"email": ["An account with this email address exists."]})
     now = timezone.now()
     if not now < invitation.expires_at <= now + MAX_VALID_FOR:
-        raise ValidationFailed({"expires_at": [f"A moment within the next {MAX_VALID_FOR.days} days."]})
+        raise ValidationFailed({"expires_at": [f"Choose a time within the next {MAX_VALID_FOR.days} days."]})
 
 
 def invitation_change(

@@ -58,7 +58,9 @@ def password_change(*, user: User, password: str, delete_tokens: bool = False) -
     user = password_set(user, password)  # outside the transaction: hashing is slow
     with transaction.atomic(durable=True):
         if not User.objects.filter(pk=user.pk, password=checked).update(password=user.password):
-            raise ValidationFailed({"old_password": ["The password was changed meanwhile. Sign in again."]})
+            raise ValidationFailed(
+                {"old_password": ["The password was changed in another session. Sign in again."]}
+            )
         audit_record(actor_id=user.pk, action="change password", row=user)
         if delete_tokens:
             tokens_delete(user=user)
@@ -72,9 +74,9 @@ def password_link(*, user: User, actor: User, base_url: str) -> str:
     with the link one can take over the account. Raises `account_suspended`, `permission_denied`.
     """
     if not user.is_active:
-        raise PantheonError("account_suspended", "A suspended account is reactivated first.")
+        raise PantheonError("account_suspended", "This account is suspended. Reactivate it first.")
     if not may_make_link(actor):
-        raise PantheonError("permission_denied", "Without mail only administrators can make this link.")
+        raise PantheonError("permission_denied", "Without email, only administrators can create this link.")
     audit_record(actor_id=actor.pk, action="password link", row=user)
     if sends_mail():
         text = link_mail_text(user, actor=actor)

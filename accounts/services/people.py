@@ -131,7 +131,7 @@ def administrator_check(user: User) -> None:
     """
     ids = list(administrators().select_for_update().order_by("pk").values_list("pk", flat=True))
     if ids == [user.pk]:
-        message = "This is the last administrator. Appoint another one first."
+        message = "This is the last administrator. Add another one first."
         raise ValidationFailed({"user": [message]}, message)
 
 
@@ -154,7 +154,7 @@ def administrator_create(*, setup_secret: str, email: str, name: str, password: 
     """
     claimed = open_setup_links(setup_secret).update(used_at=timezone.now())
     if not claimed or administrators().exists():
-        raise NotFound("This set-up link has been used or replaced. Restart Pantheon for a new one.")
+        raise NotFound("This setup link has been used or replaced. Restart Pantheon for a new one.")
     user = user_new(email=email, name=name, password=password)
     user.is_staff = user.is_superuser = True
     user_save(user)

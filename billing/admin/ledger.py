@@ -105,7 +105,7 @@ class UsageEventAdmin(LinkedAdmin, ReadOnlyAdmin):
     search_back = "created_at"
     search_ids = ("id", "turn_id", "user_id", "team_id", "room_id", "agent_id")
     search_help_text = (
-        "An email address, the ID of a call, turn, person, team, room or agent, "
+        "An email address, the ID of a call, turn, user, team, room or agent, "
         "or a provider's request ID of the last 31 days."
     )
     fieldsets = (

@@ -31,6 +31,7 @@ from orchestration.engine.specs import BUCKETS
 from orchestration.models import LlmModel
 from web.admin.links import AdminLink, LinkedAdmin, changelist_link, costs_link
 from web.admin.readonly import ReadOnlyAdmin
+from web.dates import moment_text
 
 RATE_COLUMNS = tuple(f"{bucket}_rate" for bucket in BUCKETS)
 
@@ -189,7 +190,7 @@ class ModelPriceAdmin(AuditedAdmin, ReadOnlyAdmin):
         if until := price_until(price):
             messages.warning(
                 request,
-                f"This price applies only until {until:%Y-%m-%d %H:%M:%S} UTC, when a later price begins. "
+                f"This price applies only until {moment_text(until)}, when a later price begins. "
                 "To replace that one, add a price with the same moment.",
             )
 

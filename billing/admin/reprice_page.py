@@ -119,7 +119,7 @@ def sentence_of(outcome: RepricedModel) -> str:
     parts = [
         f"{outcome.corrected:,} calls corrected",
         f"{outcome.priced:,} unpriced calls priced",
-        f"{usd_text(outcome.cost_pico)} USD added to the bill",
+        f"{usd_text(outcome.cost_pico)} USD added to costs",
     ]
     if outcome.left:
         parts.append(f"{outcome.left:,} calls have no price in effect")

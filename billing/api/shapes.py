@@ -154,7 +154,7 @@ RANGE = (
 )
 FILTERS = (
     query("team", "A team's id or name, or `none`."),
-    query("user", "A person's id or email address."),
+    query("user", "A user's id or email address."),
     query("model", "A model's id or alias."),
     query("provider", "A provider's id or name."),
     query("room", "A room's id, or `none`."),

@@ -58,7 +58,7 @@ class UsageSummaryView(ApiView):
         return Response(summary_of(parse_own_query(request)))
 
 
-@extend_schema_view(get=operation("List my calls as billed", answers=UsageEventShape(many=True)))
+@extend_schema_view(get=operation("List my calls with their costs", answers=UsageEventShape(many=True)))
 class UsageApiView(ApiView, ListAPIView[UsageEvent]):
     """The user's own calls as billed, newest first."""
 
@@ -74,9 +74,9 @@ def parse_own_query(request: Request) -> ReportQuery:
     user = signed_in(request)
     query = parse_query(request.query_params, today=utc_today(), group="day")
     if query.filters.user not in (None, user.pk):
-        raise invalid_parameter("user", "These are your own figures: leave out user.")
+        raise invalid_parameter("user", "This is your own usage: remove the user parameter.")
     if query.filters.team is not None:
-        raise invalid_parameter("team", "These are your own figures: leave out team.")
+        raise invalid_parameter("team", "This is your own usage: remove the team parameter.")
     return replace(query, filters=query.filters.having("user", user.pk))
 
 

@@ -63,7 +63,7 @@ def parse_filters(parameters: Mapping[str, str]) -> Filters:
             continue
         value = None if "\x00" in text or len(text) > 254 else parse(text)
         if value is None:
-            raise invalid_parameter(name, f"{name} is none that usage could have.")
+            raise invalid_parameter(name, f"{name} is invalid.")
         values[name] = value
     return Filters(**values)
 

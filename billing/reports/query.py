@@ -63,7 +63,7 @@ def parse_query_lenient(
         preset, days = parse_range(parameters, today)
         query = replace(query, preset=preset, days=days)
     except PantheonError as error:
-        problems.append(f"{error.message} Shown are the last 30 days.")
+        problems.append(f"{error.message} Showing the last 30 days.")
     try:
         query = replace(query, group=parse_group(parameters, group))
     except PantheonError as error:
@@ -72,7 +72,7 @@ def parse_query_lenient(
         try:
             value = getattr(parse_filters({name: parameters.get(name, "")}), name)
         except PantheonError as error:
-            problems.append(f"{error.message} It was left out.")
+            problems.append(f"{error.message} It is ignored.")
         else:
             query = replace(query, filters=query.filters.having(name, value))
     return query, problems
@@ -82,12 +82,12 @@ def parse_range(parameters: Mapping[str, str], today: dt.date) -> tuple[str, Day
     first, last = parameters.get("from", "").strip(), parameters.get("to", "").strip()
     preset = parameters.get("range", "").strip() or ("custom" if first or last else DEFAULT_PRESET)
     if preset not in PRESETS:
-        raise invalid_parameter("range", f"range is one of {', '.join(PRESETS)}.")
+        raise invalid_parameter("range", f"range must be one of {', '.join(PRESETS)}.")
     return preset, custom_range(first, last, today) if preset == "custom" else preset_range(preset, today)
 
 
 def parse_group(parameters: Mapping[str, str], default: str) -> str:
     group = parameters.get("group_by", "").strip() or default
     if group not in GROUPS:
-        raise invalid_parameter("group_by", f"group_by is one of {', '.join(GROUPS)}.")
+        raise invalid_parameter("group_by", f"group_by must be one of {', '.join(GROUPS)}.")
     return group

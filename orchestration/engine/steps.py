@@ -33,7 +33,7 @@ from orchestration.engine.specs import AgentSpec, ModelRequest
 from orchestration.engine.thoughts import StreamPiece, ThoughtSplitter
 
 EXHAUSTED = CallError(
-    "internal_error", "The worker that ran this turn died several times; it was given up.", retryable=True
+    "internal_error", "Stopped: the worker that ran this turn failed several times.", retryable=True
 )
 BUDGET = CallError("budget_exceeded", "What is left of the budget cannot pay for this call.", retryable=False)
 

@@ -157,7 +157,7 @@ def _of_exception(error: Exception, origin: Origin) -> tuple[str, str, bool, boo
     match error:
         case NotAnEventStream():
             origin.log(logging.WARNING, "unreadable", str(error))
-            return "provider_unavailable", f"The provider {provider} sent something unreadable.", True, True
+            return "provider_unavailable", f"The provider {provider} sent an unreadable response.", True, True
         case CutStream():
             origin.log(logging.WARNING, "cut stream", "the stream ended without a finish reason")
             return "provider_unavailable", f"The answer of {provider} was cut off.", True, True
@@ -179,7 +179,7 @@ def _of_exception(error: Exception, origin: Origin) -> tuple[str, str, bool, boo
             message = f"The connection to {provider} broke{through}."
         return "provider_unavailable", message, True, sent
     origin.log(logging.ERROR, "unexpected", "".join(traceback.format_exception(error))[-LOGGED_CHARS:])
-    return "provider_error", f"The call of {provider} failed; the reason is in the server's log.", False, True
+    return "provider_error", f"The call of {provider} failed; the server's log has the reason.", False, True
 
 
 def retry_after_s(headers: Mapping[str, str], now_s: float | None = None) -> float | None:

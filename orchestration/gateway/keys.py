@@ -20,7 +20,7 @@ KEY_NAME = re.compile(
 """Variables that may be sent to a provider as its key. Otherwise anyone who edits a provider could read any."""
 
 KEY_NAME_RULE = (
-    "Use a variable that ends in _API_KEY, such as OPENROUTER_API_KEY, and is none of Pantheon's own."
+    "Use a variable that ends in _API_KEY, such as OPENROUTER_API_KEY, and isn't one of Pantheon's own."
 )
 
 SECRET_PATTERN = re.compile(
@@ -86,7 +86,7 @@ def key_of(model: ModelSpec) -> str:
 def base_url_of(model: ModelSpec) -> str:
     """Return the base URL: the catalogue's, else the variable's, else the SDK's default."""
     if model.kind not in KINDS:
-        raise NotConfigured(f"There is no provider of kind {model.kind}.")
+        raise NotConfigured(f"Unknown provider kind {model.kind}.")
     from_variable = os.environ.get(model.base_url_env, "") if model.base_url_env else ""
     url = (model.base_url or from_variable).strip() or KINDS[model.kind].base_url
     setting = "its base URL in the catalogue" if model.base_url else model.base_url_env or "its base URL"

@@ -124,14 +124,14 @@ MODEL_WORDS = re.compile(
 )
 
 SENTENCES = {
-    400: "rejected the request (HTTP {status}); its reason is in the server's log",
-    401: "did not accept the key: check {key}",
-    402: "says that the account has no credit: check {key}",
-    403: "forbids this: check {key}, what it may use, and {model}",
-    404: "does not know this: check {model} and {address}",
-    408: "gave up waiting for the request",
-    429: "limits our requests: wait, or check the account's quota",
-    500: "is overloaded or out of order (HTTP {status})",
+    400: "rejected the request (HTTP {status}); the server's log has the reason",
+    401: "rejected the API key: check {key}",
+    402: "reports that the account has no credit: check {key}",
+    403: "denied access: check {key}, its permissions, and {model}",
+    404: "reports that this does not exist: check {model} and {address}",
+    408: "timed out waiting for the request",
+    429: "reports that the rate limit is reached: wait, or check the account's quota",
+    500: "is unavailable (HTTP {status})",
 }
 UNSETTLED = (400, 403, 404, 422)
 """Statuses that servers also use for a wrong key, an empty account or a wrong model."""

@@ -90,13 +90,13 @@ def test_learnt_refusals_are_forgotten_and_manual_ones_stay(model: LlmModel) -> 
     client = superuser()
     url = page(LlmModel, "change", model.pk)
     client.post(url, form_of(model, left_out=["temperature", "store"]))
-    assert "Learnt from the server" in client.get(url).content.decode()
+    assert "Learned from the server" in client.get(url).content.decode()
 
     response = client.post(url.replace("/change/", "/forget/"), follow=True)
 
     text = response.content.decode()
     assert "Requests have temperature again" in text
-    assert "Learnt from the server" not in text
+    assert "Learned from the server" not in text
     model.refresh_from_db()
     assert set(model.unsupported) == {"store"}
     entry = AuditEntry.objects.filter(action="change").latest("at")
@@ -109,7 +109,7 @@ def test_staff_who_only_look_do_not_forget(model: LlmModel) -> None:
     staff = User.objects.create_user("carol@example.org", is_staff=True)
     staff.user_permissions.set(Permission.objects.filter(codename="view_llmmodel"))
     client, url = signed_in(staff), page(LlmModel, "change", model.pk)
-    assert "Forget what was learnt" not in client.get(url).content.decode()
+    assert "Forget what was learned" not in client.get(url).content.decode()
     assert client.post(url.replace("/change/", "/forget/")).status_code == 403
     model.refresh_from_db()
     assert set(model.unsupported) == {"temperature"}

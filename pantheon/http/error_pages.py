@@ -37,7 +37,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return error_response(request, PantheonError("permission_denied", "You may not see this page."))
+    return error_response(request, PantheonError("permission_denied", "You don't have access to this page."))
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

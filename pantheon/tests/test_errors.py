@@ -168,7 +168,7 @@ class TestFailures:
     def test_a_part_that_does_not_answer_makes_a_page_503(self, failing: Client, name: str) -> None:
         response = failing.get(f"/fails/{name}")
         html = page(response, 503)
-        assert "Try again soon" in html
+        assert "Try again in a moment" in html
         assert SECRET not in html
         assert response["Retry-After"] == "5"
 

@@ -92,7 +92,7 @@ def parse_requested_range(request: HttpRequest) -> tuple[str, DayRange | None, s
     try:
         preset, days = parse_range(parameters, utc_today())
     except PantheonError as error:
-        return ALL, None, f"{error.message} Shown are all days."
+        return ALL, None, f"{error.message} Showing all days."
     return preset, days, ""
 
 

@@ -105,7 +105,7 @@ class TurnAdmin(LinkedAdmin, ReadableAdmin, ErrorColumn, ReadOnlyAdmin):
     ordering = ("-created_at",)
     sortable_by = ("created_at",)
     search_fields = ("user__email", "user__name")
-    search_help_text = "A part of an e-mail address or name, or the id of a turn, session or person."
+    search_help_text = "A part of an email address or name, or the id of a turn, session or user."
     search_ids = ("id", "session_id", "user_id")
     fieldsets = (
         (

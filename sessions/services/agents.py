@@ -42,7 +42,7 @@ def save_agent(agent: Agent, fields: dict[str, Any]) -> Agent:
             raise TypeError(f"agents have no field {name!r}")
         setattr(agent, name, value)
     if agent.key in RESERVED_KEYS:
-        raise ValidationFailed({"key": [f"@{agent.key} means everybody; choose another handle."]})
+        raise ValidationFailed({"key": [f"@{agent.key} addresses every agent; choose another handle."]})
     require_valid(agent, validate_constraints=False)
     if agent._state.adding:
         refuse_one_more(Agent, agent.owner)

@@ -34,7 +34,7 @@ def user_erase(*, user: User) -> None:
         administrator_check(user)
     if Turn.objects.active().filter(user=user).exists():
         raise PantheonError(
-            "turn_in_progress", "Turns of this person are still running. Wait until they have ended."
+            "turn_in_progress", "Turns of this user are still running. Wait until they have ended."
         )
     object_ids = ids_of(user)
     while sessions := list(

@@ -105,7 +105,7 @@ def refuse_unavailable(model: LlmModel, agent: Agent) -> None:
     if not (model.enabled and model.provider.enabled and model.provider.has_key):
         raise PantheonError(
             "model_unavailable",
-            f"@{agent.key} runs on {model.alias}, which is switched off or lacks its key. Choose another model.",
+            f"@{agent.key} runs on {model.alias}, which is disabled or has no API key. Choose another model.",
             {"model": model.alias, "agent": agent.key},
         )
 

@@ -106,7 +106,7 @@ def row_of(cursor: str | None) -> int:
 
 def refuse_cursor(cause: Exception | None = None) -> NoReturn:
     raise PantheonError(
-        "invalid_parameter", "cursor is not one that a list gave out.", {"parameter": "cursor"}
+        "invalid_parameter", "cursor is invalid: use one that this list returned.", {"parameter": "cursor"}
     ) from cause
 
 

@@ -68,7 +68,7 @@ def test_a_second_one_replaces_the_first(client: Client) -> None:
     [
         ({"email": "root@example.org"}, "An account with this email address exists."),
         ({"email": "no address"}, "Enter a valid email address"),
-        ({"until": dt.datetime(2001, 1, 1, tzinfo=dt.UTC)}, "A moment within the next 365 days."),
+        ({"until": dt.datetime(2001, 1, 1, tzinfo=dt.UTC)}, "Choose a time within the next 365 days."),
     ],
 )
 def test_invalid_input_is_reported(client: Client, fields: dict[str, Any], sentence: str) -> None:

@@ -82,7 +82,7 @@ def test_a_password_is_changed_and_other_browsers_are_signed_out(alice: User) ->
 @pytest.mark.parametrize(
     ("changed", "sentence"),
     [
-        ({"old_password": "wrong"}, "This is not your password."),
+        ({"old_password": "wrong"}, "Current password is incorrect."),
         ({"password_again": "something else"}, "t match."),
         ({"password": "short", "password_again": "short"}, "too short"),
         ({"password": "password123", "password_again": "password123"}, "too common"),

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from billing.management.additions import additions_audited
 from billing.models import ModelPrice
 from billing.services.price_import import COLUMNS, PriceFileRefused, prices_import
+from web.dates import moment_text
 
 
 class Command(BaseCommand):
@@ -44,7 +45,7 @@ class Command(BaseCommand):
         self.stdout.write(f"Added {imported.added} prices{existing}.")
         for line, alias, until in imported.ended:
             self.stdout.write(
-                f"line {line}: the price of {alias} applies only until {until:%Y-%m-%d %H:%M:%S} UTC, when a "
+                f"line {line}: the price of {alias} applies only until {moment_text(until)}, when a "
                 f"later price begins. To replace that one, use its effective_from: {until.isoformat()}. "
                 "To correct calls already billed, then run reprice with --model and --reason."
             )

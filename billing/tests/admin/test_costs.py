@@ -95,7 +95,7 @@ def test_the_index_links_to_it_for_users_with_the_permission():
 def test_nothing_to_show_is_a_page_too():
     page = text_of(superuser().get(COSTS))
     assert "no cost" in page
-    assert "No calls in this range." in page
+    assert "No calls in this period." in page
 
 
 def test_the_figures(usage):

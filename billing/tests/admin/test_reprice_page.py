@@ -47,7 +47,7 @@ def test_a_preview_then_the_correction(model: LlmModel) -> None:
     client = superuser()
     assert "Correct billed calls" in client.get(page(LlmModel, "change", model.pk)).content.decode()
     preview = post(client, model).content.decode()
-    assert "1 calls corrected, 0 unpriced calls priced, -0.00027 USD added to the bill." in preview
+    assert "1 calls corrected, 0 unpriced calls priced, -0.00027 USD added to costs." in preview
     assert UsageEvent.objects.count() == 1
     assert post(client, model, confirmed="yes").status_code == 302
     assert UsageEvent.objects.exclude(corrects=None).count() == 1
@@ -128,4 +128,4 @@ def test_a_price_dated_back_that_a_later_row_ends_is_named() -> None:
     make_price(model, effective_from=NOON - dt.timedelta(days=2))
     fields = {**PRICE, "model": str(model.pk), "input_pico": "1"}
     body = superuser().post(page(ModelPrice, "add"), fields, follow=True).content.decode()
-    assert "applies only until 2026-11-20 12:00:00 UTC" in body
+    assert "applies only until Nov 20, 12:00 PM UTC" in body

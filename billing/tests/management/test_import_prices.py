@@ -158,7 +158,7 @@ def test_twice_at_once_adds_once(tmp_path: Path) -> None:
 def test_a_price_dated_back_that_a_later_row_ends_is_named(tmp_path: Path, model: Any) -> None:
     make_price(model, effective_from=dt.datetime(2026, 11, 20, 10, tzinfo=dt.UTC))
     text = run(tmp_path, "test-model,2026-01-01,0,1,,,,2")
-    assert "line 2: the price of test-model applies only until 2026-11-20 10:00:00 UTC" in text
+    assert "line 2: the price of test-model applies only until Nov 20, 10:00 AM UTC" in text
     assert "use its effective_from: 2026-11-20T10:00:00+00:00" in text
     assert run(tmp_path, "test-model,2026-11-20T10:00:00Z,0,1,,,,2") == "Added 1 prices.\n"
 

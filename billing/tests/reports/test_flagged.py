@@ -108,4 +108,4 @@ def test_the_page_leads_to_the_same_calls_in_the_ledger(calls: Any) -> None:
 def test_an_unknown_flag_is_refused(calls: Any) -> None:
     client = superuser()
     assert client.get("/api/v1/admin/usage/summary", {**RANGE, "flag": "nonsense"}).status_code == 400
-    assert "It was left out" in client.get(reverse("costs"), {**RANGE, "flag": "nonsense"}).content.decode()
+    assert "It is ignored" in client.get(reverse("costs"), {**RANGE, "flag": "nonsense"}).content.decode()

@@ -16,9 +16,9 @@ class Command(BaseCommand):
     help = "Add a provider of models. Its key stays in the environment: give the name of the variable."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("name", help="how the provider is called here, such as openrouter")
+        parser.add_argument("name", help="the provider's name in Pantheon, such as openrouter")
         kinds = [kind.key for kind in KINDS.values() if kind.wire]
-        parser.add_argument("--kind", required=True, choices=kinds, help="the wire format it speaks")
+        parser.add_argument("--kind", required=True, choices=kinds, help="the API format of its server")
         parser.add_argument("--base-url", default="", help="such as http://localhost:11434/v1")
         parser.add_argument(
             "--base-url-env", default="", metavar="VAR", help="a variable that holds the base URL"

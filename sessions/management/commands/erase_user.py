@@ -22,7 +22,7 @@ SCRUB_LATER = "Readers of the database kept its -wal file, which may contain del
 
 
 class Command(BaseCommand):
-    help = "Erase a person and everything they wrote. The ledger keeps ids and amounts, without names."
+    help = "Erase a user and everything they wrote. The ledger keeps ids and amounts, without names."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("email")

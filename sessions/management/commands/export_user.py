@@ -13,7 +13,7 @@ from sessions.selectors.person import person_json
 
 
 class Command(BaseCommand):
-    help = "Write everything stored about a person as JSON."
+    help = "Write everything stored about a user as JSON."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("email")

@@ -183,7 +183,7 @@ def test_a_rollup_leads_to_the_costs_of_its_days_and_names_what_it_has(turn) -> 
 def test_an_invalid_range_is_reported(query) -> None:
     response = superuser().get(AUDIT, query)
     assert response.status_code == 200
-    assert "Shown are all days." in text_of(response)
+    assert "Showing all days." in text_of(response)
 
 
 def test_of_many_findings_some_are_shown(turn, monkeypatch) -> None:

@@ -33,7 +33,7 @@ def test_the_set_up_link_makes_the_administrator_once(page: Page, openai_model: 
     assert User.objects.get().is_superuser
     page.get_by_role("link", name="Continue").click()
     page.locator("summary", has_text="ada").click()
-    page.get_by_role("link", name="Administration").click()
+    page.get_by_role("link", name="Admin", exact=True).click()
     expect(page).to_have_url(re.compile("/admin/$"))
     expect(page.get_by_role("link", name="Costs").first).to_be_visible()
 

@@ -329,7 +329,7 @@ def test_what_a_provider_says_of_its_failure_stays_in_the_log(
     ended(alices)
     for _ in range(2):
         expect(lane(alices, "ana")).to_have_attribute("data-state", "failed")
-        expect(lane(alices, "ana").locator("[data-fault]")).to_contain_text("did not accept the key")
+        expect(lane(alices, "ana").locator("[data-fault]")).to_contain_text("rejected the API key")
         assert KEY not in alices.content()
         ears.check(path_of(session))
         alices.reload()

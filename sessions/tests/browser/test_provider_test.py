@@ -21,7 +21,7 @@ __all__ = ["static_files_as_they_are"]
 
 REFUSED = {
     "code": "provider_error",
-    "message": "The provider openai-test did not accept the key in OPENAI_API_KEY (HTTP 401).",
+    "message": "The provider openai-test rejected the API key in OPENAI_API_KEY (HTTP 401).",
     "retryable": False,
     "final": True,
 }
@@ -52,7 +52,7 @@ def test_a_provider_is_tested_on_the_page(
     assert page.url.endswith("/welcome") is scripted
     openai_server.models_answer = Answer(status=401)
     button.click()
-    expect(result).to_contain_text("did not accept the key")
+    expect(result).to_contain_text("rejected the API key")
 
 
 def test_a_provider_is_tested_in_the_administration(
@@ -67,7 +67,7 @@ def test_a_provider_is_tested_in_the_administration(
     expect(look.page.locator("[data-result]")).to_contain_text("It works")
     look.here("provider tested in the administration")
     look.at(page_of(LlmModel, "change", openai_model.pk))
-    look.page.get_by_role("button", name="Forget what was learnt").click()
+    look.page.get_by_role("button", name="Forget what was learned").click()
     expect(look.page.get_by_text("Requests have temperature again")).to_be_visible()
     assert not look.wrong, "\n".join(look.wrong)
 
@@ -96,6 +96,6 @@ def test_the_page_of_a_result(look_as: object, root: User, openai_server: OpenAI
     look.here("welcome tested")
     openai_server.models_answer = Answer(status=401)
     look.page.get_by_role("button", name="Test openai-test").click()
-    expect(look.page.locator("[data-result]").first).to_contain_text("did not accept the key")
+    expect(look.page.locator("[data-result]").first).to_contain_text("rejected the API key")
     look.here("welcome refused")
     assert not look.wrong, "\n".join(look.wrong)

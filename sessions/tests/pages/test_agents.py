@@ -83,7 +83,7 @@ def test_the_default_model_is_null(alice):
     ("changed", "sentence"),
     [
         ({"key": "No Spaces"}, "Use 1 to 64 of a-z"),
-        ({"key": "all"}, "@all means everybody"),
+        ({"key": "all"}, "@all addresses every agent"),
         ({"key": "taken"}, "You have an agent @taken already"),
         ({"key": ""}, "This field is required"),
         ({"name": ""}, "This field is required"),

@@ -79,7 +79,7 @@ def test_a_wrong_key_is_named_by_its_variable(staff, server, monkeypatch):
     monkeypatch.setenv("TEST_API_KEY", "sk-wrong-0123456789")
     response = staff.post(address_of(server))
     assert response.status_code == 200
-    assert "did not accept the key: check the key in TEST_API_KEY." in text_of(response)
+    assert "rejected the API key: check the key in TEST_API_KEY." in text_of(response)
     assert "sk-wrong" not in text_of(response)
 
 
