@@ -14,6 +14,7 @@ FLAG_KINDS = {
     "input_cut": "Input cut by the server",
     "context_limit:": "Refused as too long",
     "output_unknown": "Output unknown",
+    "upper_bound": "Upper bound for a hard budget",
     "usage_fell": "Usage fell",
 }
 """The beginning of a flag -> its label."""

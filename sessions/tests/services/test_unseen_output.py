@@ -8,7 +8,12 @@ from typing import Any
 import pytest
 
 from billing.models import BudgetPeriod, ModelPrice, UsageEvent
-from billing.selectors.unseen import FASTEST_TOKENS_PER_S, OUTPUT_UNKNOWN, USUAL_OUTPUT_TOKENS
+from billing.selectors.unseen import (
+    FASTEST_TOKENS_PER_S,
+    OUTPUT_UNKNOWN,
+    UPPER_BOUND,
+    USUAL_OUTPUT_TOKENS,
+)
 from orchestration.engine.bounds import REQUEST_FRAME
 from orchestration.engine.call_state import LULL_S
 from orchestration.engine.specs import Usage
@@ -137,7 +142,7 @@ def test_no_hard_budget_is_overspent_by_cutting_calls(api, session, server, way:
     assert cuts
     for event in cuts:
         assert event.output_tokens >= min(LIMIT, SILENT_S * FASTEST_TOKENS_PER_S)
-        assert event.flags == [OUTPUT_UNKNOWN]
+        assert event.flags == [OUTPUT_UNKNOWN, UPPER_BOUND]
         if isinstance(server, OpenAIServer):  # the other provider counts the input before it answers
             assert event.input_tokens > REQUEST_FRAME
     assert spent() == sum(event.cost_pico for event in UsageEvent.objects.all()) <= hard.limit_pico
@@ -166,6 +171,15 @@ def test_dense_text_counts_with_its_bound_under_a_hard_budget(api, session, serv
     event = cut(api, session, server, digits)
     assert event.output_tokens >= (len(digits) if is_held else len(digits) // 4)
     assert is_held or event.output_tokens == len(digits) // 4
+    assert (UPPER_BOUND in event.flags) is is_held
+
+
+def test_a_hard_budget_changes_no_figure_of_the_provider(api, session, server) -> None:
+    answer(api, session, server, 1000)
+    budget(10**13)
+    answer(api, session, server, 1000)
+    free, held = UsageEvent.objects.order_by("created_at")
+    assert (held.usage, held.flags, held.source) == (free.usage, free.flags, free.source)
 
 
 def test_an_answer_whose_provider_reports_no_usage_counts_with_its_bound(api, session, server) -> None:
