@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -26,10 +27,19 @@ class AgentNewView(PageView):
         if form.is_valid():
             try:
                 agent = agent_create(owner=self.user, **form.cleaned_data)
-                return redirect("agent", agent.pk)
+                return self.after(request, agent)
             except PantheonError as error:
                 refuse(form, error)
         return show(request, form, None)
+
+    def after(self, request: HttpRequest, agent: Agent) -> HttpResponse:
+        """Confirm the new agent, and go where the button or the page before leads."""
+        messages.success(request, f"{agent.name} (@{agent.key}) was created.")
+        if request.POST.get("then") == "chat":
+            return redirect("session", session_create(owner=self.user, agent=agent).pk)
+        if request.POST.get("then") == "another":
+            return redirect("agent-new")
+        return redirect("room-new" if request.GET.get("for") == "room" else "home")
 
 
 class AgentPage(PageView):

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.http import QueryDict
 
 from orchestration.engine.efforts import LABELS
-from orchestration.engine.modes import LEAD, MODES
+from orchestration.engine.modes import LEAD, MODES, Mode
 from orchestration.models import LlmModel
 from orchestration.selectors import available_models
 from sessions.models import Agent, Room
@@ -100,6 +100,11 @@ class AgentForm(forms.Form):
         if agent is None:
             self.fields["name"].widget.attrs["autofocus"] = True
 
+    def clean_key(self) -> str:
+        """Return the handle as mentions are read: in lower case, without the @ that some type."""
+        key: str = self.cleaned_data["key"]
+        return key.removeprefix("@").lower()
+
     def clean_model(self) -> LlmModel | None:
         return chosen_model(self.cleaned_data["model"], self.current_model)
 
@@ -174,6 +179,22 @@ class RoomForm(forms.Form):
 
     def clean_manager_model(self) -> LlmModel | None:
         return chosen_model(self.cleaned_data["manager_model"], self.current_manager)
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        mode = MODES.get(data.get("mode", ""))
+        if mode is not None and mode.led and "goal" in data and not data["goal"].strip():
+            self.add_error("goal", goal_request(mode))
+        return data
+
+
+def goal_request(mode: Mode) -> str:
+    return f"{mode.label} needs a goal: what should the council decide or produce?"
+
+
+def goal_requests() -> dict[str, str]:
+    """Return mode -> what its form says about the goal, for the modes that need one."""
+    return {mode.key: goal_request(mode) for mode in MODES.values() if mode.for_rooms and mode.led}
 
 
 def initial_of_room(room: Room) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from django.http import HttpRequest, HttpResponse
@@ -14,7 +15,7 @@ from sessions.access import access_agent, access_room, access_session
 from sessions.models import Agent, Room
 from sessions.models.modes import room_modes
 from sessions.pages.connect import connect_to
-from sessions.pages.forms import ModeForm, RoomForm, Seat, seats_from, seats_of
+from sessions.pages.forms import ModeForm, RoomForm, Seat, goal_requests, seats_from, seats_of
 from sessions.pages.mine import message_deleted
 from sessions.selectors.pages import agents_in, agents_of, default_alias, latest_session, unused_session
 from sessions.services.chats import session_create
@@ -122,5 +123,11 @@ def members_of(seats: Sequence[Seat]) -> list[Agent]:
 
 def show(request: HttpRequest, form: RoomForm, room: Room | None, seats: Sequence[Seat]) -> HttpResponse:
     return form_page(
-        request, "pages/room_form.html", form, room=room, seats=seats, default_alias=default_alias()
+        request,
+        "pages/room_form.html",
+        form,
+        room=room,
+        seats=seats,
+        default_alias=default_alias(),
+        goal_requests=json.dumps(goal_requests()),
     )

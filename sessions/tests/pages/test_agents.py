@@ -66,11 +66,28 @@ def test_an_agent_is_made(alice):
     assert "Default (" in text_of(client.get(NEW))
     response = client.post(NEW, fields)
     agent = Agent.objects.get()
-    assert response["Location"] == url("agent", agent)
+    assert response["Location"] == reverse("home")
+    assert "Ana Lyst (@ana) was created." in text_of(client.get(reverse("home")))
     assert (agent.owner, agent.key, agent.name, agent.model) == (alice, "ana", "Ana Lyst", model)
     assert (agent.role_prompt, agent.temperature, agent.max_output_tokens) == (" You count.\n", 0.7, 500)
     assert agent.reasoning_effort == "high"
     assert '<option value="high" selected>High</option>' in text_of(client.get(url("agent", agent)))
+
+
+@pytest.mark.parametrize("key", ["Ana", " ANA ", "@ana"])
+def test_a_handle_is_made_lower_case(alice, key):
+    browser(alice).post(NEW, {**FIELDS, "key": key})
+    assert Agent.objects.get().key == "ana"
+
+
+def test_from_the_new_agent_it_goes_where_the_user_wants_next(alice):
+    client = browser(alice)
+    client.post(NEW, {**FIELDS, "then": "chat"})
+    chat = ChatSession.objects.get()
+    assert chat.agent == Agent.objects.get()
+    assert "Ana Lyst (@ana) was created." in text_of(client.get(reverse("session", args=[chat.pk])))
+    assert client.post(NEW, {**FIELDS, "key": "bo", "then": "another"})["Location"] == NEW
+    assert client.post(f"{NEW}?for=room", {**FIELDS, "key": "cy"})["Location"] == reverse("room-new")
 
 
 def test_the_default_model_is_null(alice):
