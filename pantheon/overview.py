@@ -21,6 +21,8 @@ SHOWN = 5
 """Rows of a part; the page that it links to has all."""
 
 NEAR_PERCENT = 80
+BUDGETS = 12
+"""The fullest budgets, among which those near their limit are. Each kind of owner among them takes a statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,8 @@ def costs() -> dict[str, Any]:
 
 def budgets() -> dict[str, Any]:
     today = utc_today()
-    states = states_of(fullest_budgets(today=today, limit=SHOWN), today=today)
-    near = [state for state in states if state.current.percent >= NEAR_PERCENT]
+    states = states_of(fullest_budgets(today=today, limit=BUDGETS), today=today)
+    near = [state for state in states if state.current.percent >= NEAR_PERCENT][:SHOWN]
     rows = [state.budget for state in states]
     names, people = target_names(rows), people_of(states)
     lines = [staff_line(state, names.get(state.budget.target_id, ""), people) for state in near]

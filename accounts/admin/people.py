@@ -1,19 +1,24 @@
-"""Users, teams, API tokens and the audit log in the administration."""
+"""Users, teams and API tokens in the administration."""
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.forms import AdminPasswordChangeForm, BaseUserCreationForm, UserChangeForm
+from django.contrib.auth.forms import (
+    AdminPasswordChangeForm,
+    BaseUserCreationForm,
+    ReadOnlyPasswordHashWidget,
+    UserChangeForm,
+)
+from django.contrib.auth.hashers import is_password_usable
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
-from django.db.models import Count, ManyToManyField, OuterRef, QuerySet, Subquery
+from django.db.models import Count, ManyToManyField, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -22,13 +27,22 @@ from accounts.access import asker, may_act_on
 from accounts.admin.audited import AuditedAdmin, actor_of
 from accounts.admin.passwords import PasswordLinkAdmin
 from accounts.admin.roles import RolesField
-from accounts.models import ApiToken, AuditEntry, Team, User
+from accounts.models import ApiToken, Team, User
 from accounts.services.passwords import account_change_mail
 from accounts.services.people import administrator_check, token_delete, user_reactivate, user_suspend
 from web.admin.links import AdminLink, LinkedAdmin, budget_links, changelist_link, costs_link
-from web.admin.readonly import HiddenFieldsAdmin, ReadOnlyAdmin, page_link
+from web.admin.readonly import HiddenFieldsAdmin
 from web.admin.selects import IdSelectAdmin
 from web.errors import ValidationFailed
+
+
+class PasswordStateWidget(ReadOnlyPasswordHashWidget):
+    """Says whether there is a password, instead of how it is hashed."""
+
+    def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
+        context: dict[str, Any] = super().get_context(name, value, attrs)
+        is_set = bool(value) and is_password_usable(value)
+        return {**context, "summary": [{"label": "Set" if is_set else "Not set", "value": ""}]}
 
 
 class PersonCreationForm(BaseUserCreationForm):
@@ -43,6 +57,14 @@ class PersonChangeForm(UserChangeForm):
         model = User
         fields = "__all__"
         field_classes: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if field := self.fields.get("password"):
+            field.widget = PasswordStateWidget()
+            field.help_text = "Stored as a hash, so nobody can read it."
+        if field := self.fields.get("is_superuser"):
+            field.label, field.help_text = "Superuser", "May do everything."
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
@@ -118,7 +140,7 @@ class PersonAdmin(IdSelectAdmin, LinkedAdmin, AuditedAdmin, PasswordLinkAdmin, D
     def links(self, row: User) -> list[AdminLink]:
         return [
             costs_link(user=row.pk),
-            changelist_link("Usage events", "billing_usageevent", user_id__exact=row.pk),
+            changelist_link("Calls (ledger)", "billing_usageevent", user_id__exact=row.pk),
             changelist_link("Turns", "chat_sessions_turn", user__id__exact=row.pk),
             changelist_link("Sessions", "chat_sessions_chatsession", owner__id__exact=row.pk),
             changelist_link("Rooms", "chat_sessions_room", owner__id__exact=row.pk),
@@ -198,38 +220,6 @@ class PersonAdmin(IdSelectAdmin, LinkedAdmin, AuditedAdmin, PasswordLinkAdmin, D
         self.message_user(request, f"{done}: {count}.")
 
 
-@admin.register(AuditEntry)
-class AuditEntryAdmin(ReadOnlyAdmin):
-    """The audit log of the administration, read-only."""
-
-    list_display = ("at", "actor", "action", "object_type", "object_link")
-    list_filter = ("at", "action", "object_type")
-    date_hierarchy = "at"
-    sortable_by = ("at",)
-    search_help_text = "A part of an object's name, an object's id, or the id of a user."
-    search_fields = ("object_label", "object_id__exact")
-    search_ids = ("id", "actor_id")
-    fields = ("at", "actor", "action", "object_type", "object_id", "object_link", "before", "after")
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEntry]:
-        actor = User.objects.filter(pk=OuterRef("actor_id")).values("email")
-        return super().get_queryset(request).annotate(actor_email=Subquery(actor))
-
-    @admin.display(description="Object")
-    def object_link(self, entry: AuditEntry) -> SafeString | str:
-        """Link to the object if it has an admin page; else show its label."""
-        label, _, model = entry.object_type.lower().partition(".")
-        try:
-            return page_link(f"{label}_{model}", uuid.UUID(entry.object_id), entry.object_label)
-        except (ValueError, NoReverseMatch):
-            return entry.object_label
-
-    @admin.display(description="Who")
-    def actor(self, entry: AuditEntry) -> SafeString | str:
-        email = entry.actor_email  # type: ignore[attr-defined]
-        return page_link("accounts_user", entry.actor_id, email) if entry.actor_id else "command line"
-
-
 @admin.register(Team)
 class TeamAdmin(LinkedAdmin, AuditedAdmin, admin.ModelAdmin):
     list_display = ("name", "members", "created_at")
@@ -248,7 +238,7 @@ class TeamAdmin(LinkedAdmin, AuditedAdmin, admin.ModelAdmin):
         return [
             changelist_link("People", "accounts_user", team__id__exact=row.pk),
             costs_link(team=row.pk),
-            changelist_link("Usage events", "billing_usageevent", team_id__exact=row.pk),
+            changelist_link("Calls (ledger)", "billing_usageevent", team_id__exact=row.pk),
             *budget_links("team", row.pk),
         ]
 

@@ -14,7 +14,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from accounts.admin.audited import AuditedAdmin
+from accounts.admin.audited import AuditedAdmin, actor_of
+from accounts.services.audit import audit_record, values_of
 from billing.admin.model_add import ModelAdditionAdmin
 from billing.admin.prices_page import PricesPage
 from billing.admin.rates import AS_INPUT, RateField
@@ -23,6 +24,7 @@ from billing.models import ModelPrice
 from billing.models.bucket_columns import RATES
 from billing.money import rate_text
 from billing.pricing import price_for
+from billing.selectors.prices import current_tiers
 from billing.selectors.served_windows import ServedWindow, served_windows
 from billing.services.price_check import doubt_about
 from billing.services.prices import Rates, price_add, price_until
@@ -60,7 +62,7 @@ class PricedModelAdmin(LinkedAdmin, ModelAdditionAdmin):
                 "billing.add_modelprice",
             ),
             costs_link(model=row.pk),
-            changelist_link("Usage events", "billing_usageevent", model__id__exact=row.pk),
+            changelist_link("Calls (ledger)", "billing_usageevent", model__id__exact=row.pk),
             changelist_link("Prices", "billing_modelprice", model__id__exact=row.pk),
         ]
 
@@ -179,6 +181,8 @@ class ModelPriceAdmin(AuditedAdmin, ReadOnlyAdmin):
         return ((None, {"fields": about}), (per_mtok, {"fields": RATE_COLUMNS}))
 
     def save_model(self, request: HttpRequest, obj: ModelPrice, form: Any, change: bool) -> None:
+        former = current_tiers([obj.model])[obj.model.pk].get(obj.min_input_tokens)
+        request.former_rates = {} if former is None else {name: getattr(former, name) for name in RATES}  # type: ignore[attr-defined]
         price = price_add(
             model=obj.model,
             rates=Rates(**{name: form.cleaned_data[name] for name in RATES}),
@@ -193,6 +197,12 @@ class ModelPriceAdmin(AuditedAdmin, ReadOnlyAdmin):
                 f"This price applies only until {moment_text(until)}, when a later price begins. "
                 "To replace that one, add a price with the same moment.",
             )
+
+    def log_addition(self, request: HttpRequest, obj: ModelPrice, message: Any) -> Any:
+        """Record the rates of the former price too, so that the log can say what changed."""
+        rates = getattr(request, "former_rates", {})
+        audit_record(actor_id=actor_of(request), action="add", row=obj, before=rates, after=values_of(obj))
+        return admin.ModelAdmin.log_addition(self, request, obj, message)
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"source": "administration", **super().get_changeform_initial_data(request)}

@@ -59,7 +59,7 @@ def test_around_a_turn():
     make_rows("bob")
     client = superuser()
     of_turn = links_of(client, rows.turn)
-    assert shown(client, of_turn["Usage events"]) == [rows.event]
+    assert shown(client, of_turn["Calls (ledger)"]) == [rows.event]
     assert shown(client, of_turn["Calls"]) == [rows.call]
     assert rows.message in shown(client, of_turn["Messages"])
     body = client.get(page(Turn, "change", rows.turn.pk)).content.decode()
@@ -69,7 +69,7 @@ def test_around_a_turn():
     for row in (rows.turn, rows.user, rows.team, rows.room, rows.session, rows.model, rows.price):
         assert page(type(row), "change", row.pk) in body
     assert links_of(client, rows.event)["Its call"] == page(Call, "change", rows.call.pk)
-    assert links_of(client, rows.call)["Its usage event"] == page(UsageEvent, "change", rows.event.pk)
+    assert links_of(client, rows.call)["Its call in the ledger"] == page(UsageEvent, "change", rows.event.pk)
 
 
 def test_around_a_person():
@@ -78,7 +78,7 @@ def test_around_a_person():
     client = superuser()
     links = links_of(client, rows.user)
     assert shown(client, links["Turns"]) == [rows.turn]
-    assert shown(client, links["Usage events"]) == [rows.event]
+    assert shown(client, links["Calls (ledger)"]) == [rows.event]
     assert shown(client, links["API tokens"]) == [rows.token]
     assert [budget.target_id for budget in shown(client, links["Budgets"])] == [rows.user.pk]
     assert client.get(links["Costs"]).context["query"].filters.user == rows.user.pk
@@ -222,5 +222,5 @@ def test_models_and_agents_lead_to_what_they_cost():
     rows = make_rows()
     client = superuser()
     for row in (rows.model, rows.agent):
-        assert shown(client, links_of(client, row)["Usage events"]) == [rows.event]
+        assert shown(client, links_of(client, row)["Calls (ledger)"]) == [rows.event]
         assert client.get(links_of(client, row)["Costs"]).status_code == 200

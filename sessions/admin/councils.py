@@ -31,7 +31,7 @@ class AgentAdmin(LinkedAdmin, ReadOnlyAdmin):
     def links(self, row: Agent) -> list[AdminLink]:
         return [
             costs_link(agent=row.pk),
-            changelist_link("Usage events", "billing_usageevent", agent_id__exact=row.pk),
+            changelist_link("Calls (ledger)", "billing_usageevent", agent_id__exact=row.pk),
             changelist_link("Its own sessions", "chat_sessions_chatsession", agent__id__exact=row.pk),
         ]
 
@@ -65,7 +65,7 @@ class RoomAdmin(LinkedAdmin, ReadOnlyAdmin):
     def links(self, row: Room) -> list[AdminLink]:
         return [
             costs_link(room=row.pk),
-            changelist_link("Usage events", "billing_usageevent", room_id__exact=row.pk),
+            changelist_link("Calls (ledger)", "billing_usageevent", room_id__exact=row.pk),
             changelist_link("Sessions", "chat_sessions_chatsession", room__id__exact=row.pk),
             *budget_links("room", row.pk)[: None if row.deleted_at is None else 1],
         ]

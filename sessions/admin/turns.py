@@ -145,7 +145,7 @@ class TurnAdmin(LinkedAdmin, ReadableAdmin, ErrorColumn, ReadOnlyAdmin):
 
     def links(self, row: Turn) -> list[AdminLink]:
         return [
-            changelist_link("Usage events", "billing_usageevent", turn_id__exact=row.pk),
+            changelist_link("Calls (ledger)", "billing_usageevent", turn_id__exact=row.pk),
             changelist_link("Calls", "chat_sessions_call", turn__id__exact=row.pk),
             changelist_link("Messages", "chat_sessions_message", turn__id__exact=row.pk),
             changelist_link(
@@ -259,7 +259,9 @@ class CallAdmin(LinkedAdmin, CallColumns, ReadOnlyAdmin):
 
     def links(self, row: Any) -> list[AdminLink]:
         billed = (
-            [change_link("Its usage event", "billing_usageevent", row.billed_as)] if row.billed_as else []
+            [change_link("Its call in the ledger", "billing_usageevent", row.billed_as)]
+            if row.billed_as
+            else []
         )
         agent = [change_link("Its agent", "chat_sessions_agent", row.agent_id)] if row.agent_id else []
         return [
