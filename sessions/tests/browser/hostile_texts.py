@@ -149,12 +149,12 @@ INVISIBLE_SHOWN = (
 """The first line as it should appear. U+FFFD, which replaces what cannot be stored, is left out of both."""
 
 HUGE = {
-    "table": "|" + "head|" * 500 + "\n|" + "-|" * 500 + "\n" + ("|" + "cell|" * 500 + "\n") * 200,
+    "table": "|" + "head|" * 500 + "\n|" + "-|" * 500 + "\n" + ("|" + "cell|" * 500 + "\n") * 80,
     "wide table": "|" + "head|" * 500 + "\n|" + "-|" * 500 + "\n" + ("|" + "cell|" * 500 + "\n") * 20,
     "quotes": "> " * 10_000 + "deep",
     "lists": "".join(f"{'  ' * depth}- item {depth}\n" for depth in range(200)),
     "brackets": "[" * 10_000 + "deep",
-    "one line": "x" * 1_000_000,
+    "one line": "x" * 200_000,
     "code": "```zorblang\n" + "let x = (1 + 2) <script>pwned(80)</script>\n" * 4_700 + "```",
     "combining marks": "e" + "\u0301" * 5_000 + " end",
 }
