@@ -10,7 +10,12 @@ const channel = new BroadcastChannel("pantheon-titles");
  */
 export function showTitle({ id, title }) {
   if (!title) return;
-  for (const element of document.querySelectorAll(`[data-title-of="${CSS.escape(id)}"]`)) element.textContent = title;
+  for (const element of document.querySelectorAll(`[data-title-of="${CSS.escape(id)}"]`)) {
+    element.textContent = title;
+    element.closest("a[title]")?.setAttribute("title", title);
+    const menu = element.closest("li")?.querySelector("summary[aria-label]");
+    menu?.setAttribute("aria-label", `Actions for ${title}`);
+  }
   if (!document.querySelector(`h1[data-title-of="${CSS.escape(id)}"]`)) return;
   document.title = `${MARK.exec(document.title)?.[0] ?? ""}${title} · Pantheon`;
   const field = /** @type {HTMLInputElement | null} */ (document.getElementById("session-title"));

@@ -63,6 +63,8 @@ def test_a_title_arrives_in_every_tab_without_a_reload(
     expect(page).to_have_title("Renting a shop · Pantheon")
     expect(page.locator("#session-title")).to_have_value("Renting a shop")
     expect(listed).to_have_text("Renting a shop")
+    sidebar = home.get_by_role("navigation", name="Rooms and sessions")
+    expect(sidebar.get_by_role("link", name="Renting a shop")).to_have_attribute("title", "Renting a shop")
 
 
 def test_a_name_given_meanwhile_stays(
