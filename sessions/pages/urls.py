@@ -16,6 +16,7 @@ from sessions.pages.mine import (
     RoomRestoreView,
     SessionRestoreView,
 )
+from sessions.pages.palette import PaletteView
 from sessions.pages.providers import ProviderTestView, WelcomeView
 from sessions.pages.rooms import (
     RoomDeleteView,
@@ -40,6 +41,7 @@ urlpatterns = [
     path("starter", StarterView.as_view(), name="starter"),
     path("welcome", WelcomeView.as_view(), name="welcome"),
     path("welcome/<str:provider_id>/test", ProviderTestView.as_view(), name="provider-test"),
+    path("palette", PaletteView.as_view(), name="palette"),
     path("search", SearchPage.as_view(), name="search"),
     path("agents/new", AgentNewView.as_view(), name="agent-new"),
     path("agents/<str:agent_id>", AgentPage.as_view(), name="agent"),

@@ -1,10 +1,11 @@
 // @ts-check
 // What every page does.
 import { forgetDraftsAtSignOut } from "./drafts.js";
+import { startKeys } from "./keys.js";
 import { startLimits } from "./limits.js";
 import { startMenus } from "./menus.js";
+import { startPalette } from "./palette.js";
 import { startPanels } from "./panels.js";
-import { startSearchKeys } from "./search.js";
 import { startSidebar } from "./sidebar.js";
 import { startThemeSwitch } from "./theme.js";
 import { localizeTimes } from "./times.js";
@@ -15,7 +16,8 @@ startMenus();
 if (!document.querySelector("[data-workspace]")) startPanels(); // else workspace.js does
 startSidebar();
 startLimits();
-startSearchKeys();
+startKeys();
+startPalette();
 startTitles();
 localizeTimes(document);
 forgetDraftsAtSignOut();

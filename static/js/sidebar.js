@@ -1,7 +1,7 @@
 // @ts-check
 // The sidebar: N for a new session, lists and menus that load on demand, and what has been seen.
 import { ApiError, csrfToken, getFragment } from "./api.js";
-import { isOfInputMethod } from "./enter-key.js";
+import { isCommandKey } from "./keys.js";
 import { groupByPeriod } from "./session-periods.js";
 
 export function startSidebar() {
@@ -16,7 +16,9 @@ export function startSidebar() {
   sidebar.addEventListener("toggle", ({ target }) => void openMenu(target), { capture: true });
   sidebar.addEventListener("scroll", () => closeMenus(sidebar));
   document.addEventListener("keydown", (event) => {
-    if (isNewKey(event)) startSession(sidebar, event);
+    if (event.key !== "n" || !isCommandKey(event)) return;
+    event.preventDefault();
+    newSession();
   });
   sidebar.querySelector('[aria-current="page"]')?.scrollIntoView({ block: "nearest" });
   startSeen(sidebar);
@@ -73,17 +75,10 @@ function closeMenus(/** @type {HTMLElement} */ sidebar) {
 }
 
 /** Start a new session, as the button *New* does. */
-function startSession(/** @type {HTMLElement} */ sidebar, /** @type {KeyboardEvent} */ event) {
-  const target = sidebar.querySelector("[data-new-session]");
-  event.preventDefault();
+export function newSession() {
+  const target = document.querySelector("[data-new-session]");
   if (target instanceof HTMLFormElement) target.requestSubmit();
   else if (target instanceof HTMLAnchorElement) location.assign(target.href);
-}
-
-function isNewKey(/** @type {KeyboardEvent} */ event) {
-  const { key, ctrlKey, metaKey, altKey, shiftKey, repeat, target } = event;
-  if (key !== "n" || ctrlKey || metaKey || altKey || shiftKey || repeat || isOfInputMethod(event)) return false;
-  return !(target instanceof Element && target.closest("input, textarea, select, [contenteditable], dialog"));
 }
 
 /** Tell the server that the session on this page has been seen: now, and when an answer ends while it is shown. */

@@ -101,6 +101,7 @@ PAGES = {
     "": page(),
     "usage": page(),
     "search": page(),
+    "palette": page(),
     "starter": page("POST"),
     "welcome": Entry("page-staff"),
     "welcome/<str:provider_id>/test": Entry("page-staff", "GET POST"),
