@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Dialog, Page, expect
 
 from accounts.models import ApiToken, User
 from accounts.tests.support.clients import PASSWORD
@@ -138,3 +138,20 @@ def test_staff_make_a_link_for_a_new_password(
         page.get_by_label(label, exact=True).fill("quite another passphrase")
     page.get_by_role("button", name="Change password").click()
     expect(page.get_by_text("Your password was changed. Sign in with it.")).to_be_visible()
+
+
+def test_a_name_that_was_not_saved_is_not_left_without_asking(alices: Page) -> None:
+    alices.goto("/account")
+    alices.locator("form", has_text="Save name").get_by_label("Name").fill("Alice B")
+    asked: list[str] = []
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    alices.once("dialog", stay)
+    alices.get_by_role("link", name="Pantheon").click(no_wait_after=True)
+    expect(alices.locator("form", has_text="Save name").get_by_label("Name")).to_have_value("Alice B")
+    alices.get_by_role("button", name="Save name").click()
+    expect(alices.get_by_text("Your name was saved.")).to_be_visible()
+    assert asked == ["beforeunload"]
