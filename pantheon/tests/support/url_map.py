@@ -131,6 +131,10 @@ PAGES = {
     "sessions/<str:session_id>/restore": page("POST"),
 }
 
+APP_LABELS = dict.fromkeys(model._meta.app_label for model in admin.site._registry)
+APP_PAGES = f"^(?P<app_label>{'|'.join(APP_LABELS)})/$"
+"""Django lists the packages in the order in which they register their first page."""
+
 ADMIN = {
     "costs/": Entry("admin"),
     "costs/shown.csv": Entry("admin"),
@@ -153,7 +157,7 @@ ADMIN = {
     "autocomplete/": Entry("admin"),
     "jsi18n/": Entry("admin-open"),
     "r/<path:content_type_id>/<path:object_id>/": Entry("admin-open"),
-    "^(?P<app_label>auth|accounts|billing|orchestration|chat_sessions)/$": Entry("admin-open"),
+    APP_PAGES: Entry("admin-open"),
     "(?P<url>.*)$": Entry("admin-open"),
 }
 
@@ -241,7 +245,7 @@ def path_of(route: str, rows: Rows) -> str:
         "content_type_id": 1,
         "secret": "guess",
     }
-    path = route.replace("^(?P<app_label>auth|accounts|billing|orchestration|chat_sessions)/$", "billing/")
+    path = route.replace(APP_PAGES, "billing/")
     path = path.replace("(?P<url>.*)$", "nowhere/")
     return "/" + re.sub(r"<(?:\w+:)?(\w+)>", lambda match: str(ids[match[1]]), path)
 
