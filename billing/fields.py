@@ -18,6 +18,16 @@ MAX_PICO = MAX_USD * PICO_PER_USD
 """The largest amount; a BigIntegerField holds nine times as much."""
 
 
+MOST = 2**63 - 1
+"""The largest value of a column of amounts."""
+
+
+def added_sql(table: str, name: str) -> str:
+    """Return the SQL of a sum in an upsert. It stops at MOST: no turn can be committed if an addition fails."""
+    old, new = f"{table}.{name}", f"EXCLUDED.{name}"
+    return f"CASE WHEN {new} <= 0 THEN {old} + {new} WHEN {old} > {MOST} - {new} THEN {MOST} ELSE {old} + {new} END"
+
+
 EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 """A decimal context that never rounds."""
 

@@ -12,8 +12,8 @@ from orchestration.engine.specs import BUCKETS, INPUT_BUCKETS, Usage, UsageRepor
 
 OUT_OF_RANGE = "cost_out_of_range"
 """Flag of a call whose reported usage is implausible."""
-PLAUSIBLE_TOKENS = 100_000_000
-"""A hundred times the largest common context window."""
+PLAUSIBLE_TOKENS = 2_000_000
+"""Twice the largest common context window."""
 PLAUSIBLE_FACTOR = 10
 """How far counts may exceed the bound of a call: tokenizers differ, and some servers add much to a prompt."""
 

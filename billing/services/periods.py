@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 
+from billing.fields import added_sql
 from billing.models import BudgetPeriod
 from billing.selectors.binding import PeriodKey
 
@@ -49,8 +50,7 @@ def periods_add(changes: Mapping[PeriodKey, PeriodChange]) -> dict[PeriodKey, Pe
         f"INSERT INTO {table} (budget_id, member_id, start, spent_pico, held_pico) "
         f"VALUES {', '.join(['(%s, %s, %s, %s, %s)'] * len(ordered))} "
         f"ON CONFLICT (budget_id, member_id, start) DO UPDATE "
-        f"SET spent_pico = {table}.spent_pico + EXCLUDED.spent_pico, "
-        f"held_pico = {table}.held_pico + EXCLUDED.held_pico "
+        f"SET spent_pico = {added_sql(table, 'spent_pico')}, held_pico = {added_sql(table, 'held_pico')} "
         f"RETURNING budget_id, member_id, start, id, spent_pico, held_pico"
     )
     with connection.cursor() as cursor:

@@ -17,6 +17,7 @@ from django.db import connection, transaction
 from django.db.models import Max, Min
 
 from billing.days import monday_of
+from billing.fields import added_sql
 from billing.models import ZERO_UUID, DailyUsage, UsageEvent, UsageTotal
 from billing.models.bucket_columns import TOKENS
 from billing.models.rollup_columns import (
@@ -239,7 +240,7 @@ def _event_sums(first: dt.date, days: int) -> tuple[str, list[Any]]:
 
 
 def _upsert(table: str, key: Iterable[str], sums: Iterable[str]) -> str:
-    updates = ", ".join(f"{name} = {table}.{name} + EXCLUDED.{name}" for name in sums)
+    updates = ", ".join(f"{name} = {added_sql(table, name)}" for name in sums)
     return f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {updates}"
 
 

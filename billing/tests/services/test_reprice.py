@@ -15,6 +15,7 @@ from django.db import transaction
 
 from accounts.tests.support.admin_site import page, static_files_as_they_are, superuser
 from accounts.tests.support.at_once import at_once
+from billing.fields import MAX_PICO
 from billing.models import DailyUsage, UsageEvent
 from billing.models.rollup_columns import KEY, SUMS
 from billing.pricing import cost_pico
@@ -129,8 +130,8 @@ def test_a_call_from_before_the_price_stays_unpriced_and_is_reported(model: LlmM
 
 
 def test_a_cost_that_no_call_has_stays_unpriced(model: LlmModel) -> None:
-    stage(call(model, report=report(Usage(input=10**15))))
-    make_price(model)
+    stage(call(model, report=report(Usage(input=2))))
+    make_price(model, input_pico=MAX_PICO)
     assert "1 had no price" in command()
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from billing.fields import MAX_PICO
-from billing.models import ZERO_UUID, DailyUsage, UsageEvent
+from billing.fields import MAX_PICO, MOST
+from billing.models import ZERO_UUID, DailyUsage, UsageEvent, UsageTotal
 from billing.pricing import PLAUSIBLE_TOKENS
 from billing.selectors.price_book import prices_now
 from billing.services.usage import MeteredCall, provider_cost_pico, usage_stage
@@ -208,8 +208,19 @@ def test_absurd_counts_are_replaced_however_cheap_they_are(model: LlmModel, buck
     assert UsageEvent.objects.get(pk=made.id).usage != wide
 
 
+def test_a_sum_that_is_full_stays_so(model: LlmModel) -> None:
+    """No turn of anybody could be committed if an addition failed."""
+    stage(call(model))
+    DailyUsage.objects.update(cost_pico=MOST - 1)
+    UsageTotal.objects.update(cost_pico=MOST - 1)
+    stage(call(model))
+    assert DailyUsage.objects.get().cost_pico == MOST
+    assert {row.cost_pico for row in UsageTotal.objects.all()} == {MOST}
+    assert DailyUsage.objects.get().calls == 2
+
+
 def test_the_most_expensive_call_is_priced_as_counted(model: LlmModel) -> None:
-    make_price(model, effective_from=NOON, input_pico=(rate := 20_000_000_000))
+    make_price(model, effective_from=NOON, input_pico=(rate := 10**12))
     tokens = MAX_PICO // rate
     bound = Usage(input=7)
     stage(
