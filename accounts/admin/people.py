@@ -31,7 +31,7 @@ from accounts.models import ApiToken, Team, User
 from accounts.services.passwords import account_change_mail
 from accounts.services.people import administrator_check, token_delete, user_reactivate, user_suspend
 from web.admin.links import AdminLink, LinkedAdmin, budget_links, changelist_link, costs_link
-from web.admin.readonly import HiddenFieldsAdmin
+from web.admin.readonly import HiddenFieldsAdmin, OwnLookupsAdmin
 from web.admin.selects import IdSelectAdmin
 from web.errors import ValidationFailed
 
@@ -95,7 +95,9 @@ class PersonPasswordForm(AdminPasswordChangeForm):
 RIGHTS = ("groups", "is_staff", "is_superuser", "user_permissions")
 
 
-class PersonAdmin(IdSelectAdmin, LinkedAdmin, AuditedAdmin, PasswordLinkAdmin, DjangoUserAdmin):
+class PersonAdmin(
+    OwnLookupsAdmin, IdSelectAdmin, LinkedAdmin, AuditedAdmin, PasswordLinkAdmin, DjangoUserAdmin
+):
     """Users, who sign in with an email address instead of a user name.
 
     Registered by billing's administration, which adds what they spend.

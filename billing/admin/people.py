@@ -71,7 +71,9 @@ class SpendingPersonAdmin(PersonAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         users = super().get_queryset(request)
         if request.resolver_match and request.resolver_match.url_name == "accounts_user_changelist":
-            users = with_activity(with_spend(users, month_of(utc_today()))).prefetch_related("groups")
+            users = with_activity(users).prefetch_related("groups")
+            if may_see_costs(request):
+                users = with_spend(users, month_of(utc_today()))
         return users
 
     def get_list_display(self, request: HttpRequest) -> Any:

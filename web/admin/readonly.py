@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
 from django.core.paginator import Paginator
@@ -15,6 +15,11 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+
+if TYPE_CHECKING:
+    _Base = admin.ModelAdmin
+else:
+    _Base = object
 
 SEARCHED_BACK = dt.timedelta(days=31)
 """Age of the oldest rows that a text search without an index reads."""
@@ -32,7 +37,19 @@ class BoundedPaginator(Paginator):
         return count
 
 
-class HiddenFieldsAdmin(admin.ModelAdmin):
+class OwnLookupsAdmin(_Base):
+    """Refuses filters by what a list computes for its columns.
+
+    Django lets the query string filter by any annotation, so `?spent__gt=1` would reveal to everybody who sees the
+    list what a column shows to some.
+    """
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
+        computed = self.get_queryset(request).query.annotations
+        return lookup.partition("__")[0] not in computed and super().lookup_allowed(lookup, value, request)
+
+
+class HiddenFieldsAdmin(OwnLookupsAdmin, admin.ModelAdmin):
     """Admin of a model with fields that staff must not read, such as message texts.
 
     Leaving a field out of the page is not enough: the query string of a changelist filters by any field, so

@@ -127,6 +127,20 @@ def test_staff_see_only_what_their_permissions_allow() -> None:
     assert user.email in response.content.decode()
 
 
+def test_nobody_filters_by_what_a_column_computes() -> None:
+    """`?spent_pico__gt=n` would reveal the amount to staff who may not see costs, digit by digit."""
+    make_users(1)
+    staff = User.objects.create_user("carol@example.org", is_staff=True)
+    staff.user_permissions.add(Permission.objects.get(codename="view_user"))
+    for client in (signed_in(User.objects.get(pk=staff.pk)), superuser()):
+        for lookup in ("spent_pico__gt", "spent_pico", "last_usage_on__gt", "token_used_at__isnull"):
+            response = client.get(f"{LIST}?{lookup}=1")
+            assert (response.status_code, "user-0@example.org" in response.content.decode()) in (
+                (400, False),
+                (302, False),
+            ), lookup
+
+
 def test_the_list_takes_as_many_statements_for_many_users(django_assert_num_queries: Any) -> None:
     client = superuser()
     make_users(1)
