@@ -37,7 +37,8 @@ TAG = re.compile("|".join(rf"(?ai:{re.escape(tag)})" if tag[:1] == "<" else re.e
 SLICE_CHARS = 200
 """Text is read in slices of this size: each closing tag without an opening one goes through the slice so far again."""
 
-SPECIAL = re.compile(r"[\n<\[]|`+|~+")
+SPECIAL = re.compile(r"\n|<(?=[/|rst]|\Z)|\[(?=[/T]|\Z)|`+|~+", re.IGNORECASE)
+"""Where a tag, code or a line may begin."""
 QUOTES = frozenset("\"'“”‘’«»„‹›(")
 """A tag directly after one of these is mentioned, not used."""
 

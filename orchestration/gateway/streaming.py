@@ -39,6 +39,8 @@ MAX_WHOLE_BYTES = 2 * 1024 * 1024
 """Maximum size of an answer that is one JSON object."""
 PAUSE_EVERY = 50
 """Events after which a call lets others work: a chunk may have thousands, which arrive without a wait."""
+PIECE_CHARS = 4_000
+"""Text that is passed on at once."""
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 """Maximum size of a streamed answer: each token may come with an object of its own."""
 CHARS_PER_TOKEN = 32
@@ -210,12 +212,15 @@ async def model_events(
                     identifier = origin.request_id or _identifier(reader.response_id)
                     yield Opened(identifier, _identifier(served), effort)
                 for event in events:
-                    if isinstance(event, (TextDelta, ReasoningDelta)):
-                        received[type(event)].append(event.text)
-                        left -= len(event.text)
-                    yield event
-                if left < 0:
-                    raise TooMuchText
+                    if not isinstance(event, (TextDelta, ReasoningDelta)):
+                        yield event
+                        continue
+                    async for piece in _pieces(event.text[:left]):
+                        received[type(event)].append(piece)
+                        yield type(event)(piece)
+                    left -= len(event.text)
+                    if left < 0:
+                        raise TooMuchText
         # A response can also end cleanly in the middle of an answer, for example if a proxy closes it.
         if not reader.finish_reason:
             raise CutStream
@@ -235,6 +240,14 @@ async def model_events(
     for event in reader.rest():
         yield event
     yield end
+
+
+async def _pieces(text: str) -> AsyncGenerator[str, None]:
+    """Yield a text in pieces, letting others work in between: a delta may be large, and readers parse each."""
+    for start in range(0, len(text), PIECE_CHARS):
+        if start:
+            await asyncio.sleep(0)
+        yield text[start : start + PIECE_CHARS]
 
 
 async def _payloads(

@@ -9,10 +9,10 @@ import socket
 
 import pytest
 
-from orchestration.engine.ports import Opened
+from orchestration.engine.ports import Opened, TextDelta
 from orchestration.engine.specs import ModelSpec, Usage
 from orchestration.gateway.gateway import Gateway
-from orchestration.gateway.streaming import LEAST_CHARS, GatewayConfig
+from orchestration.gateway.streaming import LEAST_CHARS, PIECE_CHARS, GatewayConfig
 from orchestration.tests.gateway import (
     KEY,
     KEY_ENV,
@@ -255,13 +255,14 @@ class TestBrokenStreams:
         assert "Output blocked by a guardrail" in caplog.text
         assert "Hodgkin" not in end.provider_text + caplog.text
 
+    @pytest.mark.parametrize("size", [30_000, 900_000])
     async def test_an_answer_far_beyond_its_limit_is_ended(
-        self, gateway: Gateway, server: ProviderServer, model: ModelSpec
+        self, gateway: Gateway, server: ProviderServer, model: ModelSpec, size: int
     ) -> None:
-        piece = "x" * 100_000
-        server.queue(Answer([piece] * 20))
+        server.queue(Answer(["x" * size] * (2_000_000 // size)))
         events = await ask(gateway, request(model))
-        assert len(text_of(events)) <= LEAST_CHARS + len(piece)
+        assert len(text_of(events)) == LEAST_CHARS
+        assert max(len(event.text) for event in events if isinstance(event, TextDelta)) <= PIECE_CHARS
         end = completed(events)
         assert (end.finish_reason, end.report.source) == ("length", "estimated")
 

@@ -1,0 +1,1 @@
+"""Amounts, percentages, budgets and audit entries in words."""

@@ -1,0 +1,1 @@
+"""Statements that the ORM compiles, and their time limit."""
