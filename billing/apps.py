@@ -6,6 +6,6 @@ class BillingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from billing.audit_sentences import sentences_register
+        from billing.texts.audit_sentences import sentences_register
 
         sentences_register()

@@ -8,12 +8,12 @@ from typing import Any
 
 from accounts.models import User
 from accounts.selectors.people import list_new_users, open_invitation_count
-from billing.budget_text import staff_line
 from billing.days import utc_today
-from billing.money import money
 from billing.reports.month import month_costs
 from billing.selectors.budgets import fullest_budgets, people_of, states_of, target_names
 from billing.selectors.prices import current_tiers
+from billing.texts.budget_text import staff_line
+from billing.texts.money import money
 from orchestration.models import LlmModel
 from sessions.selectors.operations import list_failing_providers, queue_now
 

@@ -2,7 +2,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from pantheon.api_schema import DocsView, SchemaView
-from pantheon.health import HealthView, ReadyView
+from pantheon.http.health import HealthView, ReadyView
 from pantheon.http.metrics import MetricsView
 
 urlpatterns = [

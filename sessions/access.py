@@ -18,7 +18,7 @@ from sessions.models.agent import key_validator
 from sessions.selectors.deleted import retention_start
 from sessions.selectors.room_names import rooms_named
 from sessions.selectors.search_filters import SearchFilters
-from web.compiled import CompiledQuery, Slot
+from web.database.compiled import CompiledQuery, Slot
 from web.errors import NotFound
 
 KEY = re.compile(key_validator.regex)

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 
 from accounts.models import ApiToken, User, secret_digest
 from accounts.services.people import token_touch
-from web.compiled import CompiledQuery, Slot
+from web.database.compiled import CompiledQuery, Slot
 from web.errors import PantheonError
 
 TOKEN = CompiledQuery(

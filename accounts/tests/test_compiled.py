@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import ApiToken, Team, User
-from web.compiled import CompiledQuery, CompiledUpdate, Slot, insert, insertion, together
+from web.database.compiled import CompiledQuery, CompiledUpdate, Slot, insert, insertion, together
 
 pytestmark = pytest.mark.django_db
 

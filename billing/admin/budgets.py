@@ -16,7 +16,6 @@ from accounts.access import asker
 from accounts.admin.audited import AuditedAdmin
 from accounts.models import ApiToken, Team, User
 from billing.budget_scopes import SCOPES, TARGETED
-from billing.budget_text import BudgetLine, owner_text, staff_line
 from billing.days import utc_today
 from billing.fields import MAX_USD, PicoUsdFormField, usd_text
 from billing.models import ZERO_UUID, Budget
@@ -26,6 +25,7 @@ from billing.services.budget_changes import budget_check
 from billing.services.budget_lock import lock_budgets_exclusive
 from billing.services.budgets import budget_delete, budget_save
 from billing.services.own_budgets import own_budget_check
+from billing.texts.budget_text import BudgetLine, owner_text, staff_line
 from web.admin.links import AdminLink, LinkedAdmin, change_link, costs_link
 from web.admin.selects import IdSelect, is_id
 from web.errors import ValidationFailed

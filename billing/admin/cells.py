@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from billing.money import money
+from billing.texts.money import money
 
 
 def money_cell(pico: int | None) -> SafeString:

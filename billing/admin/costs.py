@@ -15,10 +15,8 @@ from django.urls import reverse
 from django.views import View
 
 from accounts.models import Team
-from billing.budget_text import staff_line
 from billing.days import PRESETS, DayRange, utc_today
 from billing.models.flags import FLAG_CHOICES
-from billing.money import Money, money
 from billing.reports.charts import stacked_chart
 from billing.reports.events import events_url
 from billing.reports.export import BOM, dashboard_csv, events_csv, months_csv
@@ -36,6 +34,8 @@ from billing.reports.tables import (
     listings_for,
 )
 from billing.selectors.budgets import fullest_budgets, people_of, states_of, target_names
+from billing.texts.budget_text import staff_line
+from billing.texts.money import Money, money
 from orchestration.engine.modes import MODES
 from orchestration.engine.purposes import purpose_choices
 from orchestration.models import LlmModel, Provider

@@ -11,9 +11,9 @@ from django.http import QueryDict
 from django.utils import timezone
 
 from accounts.access import parse_id
-from billing.money import rate_text
 from billing.services.price_source import NotListed, list_listed_ids, listed_price, listed_window
 from billing.services.prices import Rates
+from billing.texts.money import rate_text
 from orchestration.engine.efforts import EFFORTS
 from orchestration.gateway.listings import ListedModel
 from orchestration.models import LlmModel, Provider

@@ -15,8 +15,8 @@ from django.utils.safestring import SafeString
 from accounts.admin.people import PersonAdmin
 from accounts.models import Invitation, User
 from billing.days import month_of, utc_today
-from billing.money import money
 from billing.selectors.people import SEEN_AT, last_seen, with_activity, with_spend
+from billing.texts.money import money
 from web.admin.links import address
 
 INVITED = 10

@@ -22,12 +22,12 @@ from billing.admin.rates import AS_INPUT, RateField
 from billing.admin.reprice_page import RepricePage
 from billing.models import ModelPrice
 from billing.models.bucket_columns import RATES
-from billing.money import rate_text
 from billing.pricing import price_for
 from billing.selectors.prices import current_tiers
 from billing.selectors.served_windows import ServedWindow, served_windows
 from billing.services.price_check import doubt_about
 from billing.services.prices import Rates, price_add, price_until
+from billing.texts.money import rate_text
 from orchestration.admin import LlmModelAdmin
 from orchestration.engine.specs import BUCKETS
 from orchestration.models import LlmModel

@@ -16,8 +16,8 @@ from django.views import View
 
 from billing.models import ModelPrice
 from billing.models.bucket_columns import RATES
-from billing.money import rate_text
 from billing.pricing import tiers_in_effect
+from billing.texts.money import rate_text
 from orchestration.models import LlmModel
 
 

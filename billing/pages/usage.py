@@ -13,10 +13,7 @@ from django.urls import reverse
 
 from accounts.models import User
 from accounts.pages.base import PageView
-from billing.budget_text import BudgetLine, own_line
 from billing.days import PRESETS, utc_today
-from billing.money import Money, money
-from billing.percents import change_text
 from billing.ports import known_rooms
 from billing.reports.charts import stacked_chart
 from billing.reports.filters import Filters
@@ -26,6 +23,9 @@ from billing.reports.tables import TITLES, figures_of, filter_chips, listings_fo
 from billing.reports.tokens import token_names, tokens_table
 from billing.reports.turns import TurnCost, turns_of
 from billing.selectors.budgets import own_fills, target_names
+from billing.texts.budget_text import BudgetLine, own_line
+from billing.texts.money import Money, money
+from billing.texts.percents import change_text
 
 TABLES = ("model", "room", "agent")
 OWN_FILTERS = (*TABLES, "provider", "mode", "purpose")

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from billing.days import DayRange
 from billing.fields import usd_text
-from billing.money import money
 from billing.reports.report import Series
+from billing.texts.money import money
 from web.dates import day_text
 
 HEIGHT = 220

@@ -13,7 +13,6 @@ from asgiref.sync import sync_to_async
 from django.db import connection
 from django.http import HttpResponse, StreamingHttpResponse
 
-from billing.budget_text import BudgetLine
 from billing.days import DayRange
 from billing.fields import usd_text
 from billing.models import UsageEvent
@@ -22,6 +21,7 @@ from billing.reports.events import emails_of, event_chunks
 from billing.reports.filters import Filters
 from billing.reports.report import Chargeback, Dashboard
 from billing.reports.tables import Figures, Listing, changes_of, figures_of, formula
+from billing.texts.budget_text import BudgetLine
 from web.rfc3339 import rfc3339
 
 BOM = "\ufeff"

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from django.db.models import Sum
 
 from billing.models import UsageEvent
-from billing.money import Money, money
 from billing.pricing import COST_DIFFERS
 from billing.reports.events import LOOKUPS
 from billing.reports.query import ReportQuery
 from billing.reports.sums import scope_of, totals
 from billing.selectors.unseen import OUTPUT_UNKNOWN
+from billing.texts.money import Money, money
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,6 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from billing.money import Money, money
-from billing.percents import change_text, percent_text
 from billing.reports.events import events_urls
 from billing.reports.filters import key_text
 from billing.reports.query import ReportQuery
@@ -15,6 +13,8 @@ from billing.reports.report import Projection, Table
 from billing.reports.sums import Sums
 from billing.selectors.keys import Key
 from billing.selectors.labels import labels_for
+from billing.texts.money import Money, money
+from billing.texts.percents import change_text, percent_text
 from web.dates import day_text
 
 OTHERS = "Other"

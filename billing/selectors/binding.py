@@ -10,7 +10,7 @@ from django.db.models import Q, UUIDField
 
 from billing.models import ZERO_UUID, Budget, HoldLine
 from billing.payer import Payer
-from web.compiled import CompiledQuery, Slot
+from web.database.compiled import CompiledQuery, Slot
 
 PeriodKey = tuple[uuid.UUID, uuid.UUID, dt.date]
 """Budget, member, start. Rows are locked in this order."""

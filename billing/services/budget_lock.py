@@ -10,7 +10,7 @@ import datetime as dt
 from django.db import connection
 from django.utils import timezone
 
-from web.compiled import Bound, together
+from web.database.compiled import Bound, together
 
 CHANGEOVER = dt.timedelta(seconds=10)
 """Holds are taken one at a time this long before and after the end of a UTC day."""

@@ -28,7 +28,7 @@ from orchestration.engine.call_sizes import CallSize, ExpectedCalls
 from orchestration.engine.forecast import at_most, expected_calls, first_call
 from orchestration.engine.purposes import Purpose
 from orchestration.engine.specs import ModelRequest, TurnSpec, Usage
-from web.compiled import together
+from web.database.compiled import together
 from web.errors import PantheonError
 from web.rfc3339 import rfc3339
 

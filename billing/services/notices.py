@@ -15,10 +15,10 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import User
-from billing.budget_text import notice_mail
 from billing.days import utc_today
 from billing.models import ZERO_UUID, Budget, BudgetNotice, BudgetPeriod
 from billing.selectors.budgets import in_current_period, not_overridden, notice_names
+from billing.texts.budget_text import notice_mail
 from web.mail import Mail, mails_send
 
 BATCH = 10

@@ -6,8 +6,8 @@ import datetime as dt
 
 from django.utils import timezone
 
-from billing.money import rate_text
 from billing.services.prices import Rates
+from billing.texts.money import rate_text
 from orchestration.models import LlmModel
 
 MAX_FACTOR = 2

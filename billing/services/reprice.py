@@ -20,7 +20,7 @@ from billing.services.budget_lock import budgets_shared_lock
 from billing.services.rollup import rollup_add
 from billing.services.spending import spending_add
 from orchestration.models import LlmModel
-from web.compiled import together
+from web.database.compiled import together
 
 BATCH = 500
 """Calls per transaction, so that turns can commit in between."""

@@ -31,7 +31,7 @@ from billing.models.rollup_columns import (
     TOTAL_SUMS,
 )
 from billing.models.rollup_cuts import CUTS, DAILY, NONE, WEEKLY
-from web.compiled import together
+from web.database.compiled import together
 
 
 def sums_of(events: Iterable[UsageEvent]) -> dict[tuple[Any, ...], list[int]]:

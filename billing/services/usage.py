@@ -20,7 +20,7 @@ from billing.services.budget_lock import budgets_shared_lock
 from billing.services.rollup import rollup_add
 from billing.services.spending import spending_add
 from orchestration.engine.specs import BUCKETS, Usage, UsageReport
-from web.compiled import Bound, insertions, together
+from web.database.compiled import Bound, insertions, together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,9 +7,9 @@ from typing import Any
 from django import template
 
 from accounts.models import User
-from billing.budget_text import banner_of, notice_lines
 from billing.days import utc_today
 from billing.selectors.budgets import newest_notices, notice_names, target_names, urgent_fill
+from billing.texts.budget_text import banner_of, notice_lines
 
 NEWEST = 5
 

@@ -11,9 +11,9 @@ from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from billing.money import Money
 from billing.reports import charts
 from billing.reports.tables import TableLine
+from billing.texts.money import Money
 from web.dates import day_text
 
 register = template.Library()

@@ -7,8 +7,8 @@ from django.contrib import admin
 
 from billing.admin.budgets import BudgetForm
 from billing.budget_scopes import SCOPES, TARGETED, owners_for_people
-from billing.budget_text import own_title, owner_text
 from billing.models import Budget
+from billing.texts.budget_text import own_title, owner_text
 
 
 def test_every_scope_has_its_row() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from accounts.audit_sentences import MAKERS, Names, Sentence, changes_of, label_of
 from accounts.models import AuditEntry
 from billing.fields import MTOK
-from billing.money import money
+from billing.texts.money import money
 
 BUDGET_LABEL = re.compile(
     r"(hard|soft) budget per (?P<period>day|month) of (?P<scope>\w+)( (?P<target>[0-9a-f-]{36}))?"

@@ -12,9 +12,9 @@ from django.urls import reverse
 
 from billing.budget_scopes import SCOPES
 from billing.models import ZERO_UUID, Budget, BudgetNotice
-from billing.money import Money, money
-from billing.percents import used_text
 from billing.selectors.budgets import BudgetState, Fill
+from billing.texts.money import Money, money
+from billing.texts.percents import used_text
 from web.dates import day_text, moment_text, month_text
 
 

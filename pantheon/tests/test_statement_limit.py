@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import OperationalError, connection
 
-from web.statement_limit import StatementTooLong, limit_statements
+from web.database.statement_limit import StatementTooLong, limit_statements
 
 pytestmark = pytest.mark.django_db
 

@@ -25,7 +25,7 @@ from orchestration.engine.ports import CallIntent, CallOutcome, PastCall
 from orchestration.engine.steps import StepResult
 from sessions.events.eventlog import EventLog
 from sessions.live.journal import TurnJournal
-from sessions.markdown import render_markdown
+from sessions.rendering.markdown import render_markdown
 from sessions.selectors.turns import turn_json_by_id
 from sessions.selectors.usage import usage_of_report
 from sessions.services.leases import ClaimedTurn

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from orchestration.engine.purposes import SHOWN, Purpose
-from sessions.markdown import visible_text
 from sessions.models import Call, Message, Turn
 from sessions.pages.input_cuts import input_note
 from sessions.pages.money import Money, money
+from sessions.rendering.markdown import visible_text
 from sessions.selectors.answer_html import answer_html, message_html
 from sessions.selectors.pages import TurnRows
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from billing.fields import MTOK, pico_to_usd
 from billing.models import ModelPrice
-from billing.money import short_usd
 from billing.selectors.prices import Tiers, current_tiers
+from billing.texts.money import short_usd
 from orchestration.models import LlmModel
 
 PRICE_HELP = "Prices per 1M input/output tokens. Context: max tokens per request."

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from billing.money import Money, money, short_usd
+from billing.texts.money import Money, money, short_usd
 
 __all__ = ["Money", "money", "short_usd"]

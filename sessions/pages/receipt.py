@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from billing.models import UsageEvent
-from billing.money import rate_text
+from billing.texts.money import rate_text
 from orchestration.engine.purposes import Purpose
 from orchestration.engine.specs import BUCKETS, INPUT_BUCKETS
 from sessions.models import Call

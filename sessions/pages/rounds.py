@@ -8,9 +8,9 @@ from typing import Any
 
 from orchestration.engine.modes import Mode
 from orchestration.engine.purposes import Purpose
-from sessions.markdown import visible_text
 from sessions.models import Turn
 from sessions.pages.answers import Answer
+from sessions.rendering.markdown import visible_text
 
 ASKED_TITLE = "Round {round}: {names}"
 CONCLUDED_TITLE = "Manager concluded"

@@ -13,9 +13,9 @@ from django.shortcuts import render
 
 from accounts.pages.base import PageView
 from sessions.access import access_search_filters
-from sessions.markdown import visible_text
 from sessions.models import ChatSession, Message, Room
 from sessions.pages.places import address_of_message
+from sessions.rendering.markdown import visible_text
 from sessions.selectors.pages import agents_of
 from sessions.selectors.search import MAX_QUERY_CHARS, parse_search_query, position_of_cursor, search
 from sessions.selectors.search_results import snippet_of

@@ -14,8 +14,8 @@ from accounts.pages.base import PageView
 from orchestration.engine.contracts import reason_sentence
 from orchestration.engine.summary import FIELDS
 from sessions.access import access_session
-from sessions.markdown import visible_text
 from sessions.models import ChatSession, Message, Summary
+from sessions.rendering.markdown import visible_text
 from sessions.selectors.pages import SourceMessage, sources_by_seq, summarizing_turn
 from sessions.selectors.summaries import newest_summary
 

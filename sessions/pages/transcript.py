@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestration.engine.purposes import Purpose
-from sessions.markdown import visible_text
 from sessions.models import Message, Turn
 from sessions.pages.answers import Answer, answers_of, total_cost
 from sessions.pages.money import Money, money
 from sessions.pages.receipt import ReceiptLine, cache_saving, receipt_of
 from sessions.pages.rounds import Round, rounds_of
+from sessions.rendering.markdown import visible_text
 from sessions.selectors.pages import TurnRows
 
 STATUS_NOTES = {

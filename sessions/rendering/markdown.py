@@ -27,9 +27,9 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from markdown_it.utils import OptionsDict
 
-from sessions.code_colours import CODE_CLASSES, Colours
-from sessions.markdown_work import CountingParser, TooMuchWork
-from sessions.mathematics import keep_mathematics
+from sessions.rendering.code_colours import CODE_CLASSES, Colours
+from sessions.rendering.markdown_work import CountingParser, TooMuchWork
+from sessions.rendering.mathematics import keep_mathematics
 
 RENDERER = 2
 """Version of stored HTML. Increment it with each change that renders a text differently."""

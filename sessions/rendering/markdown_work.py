@@ -19,7 +19,7 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from markdown_it.utils import EnvType
 
-from sessions.markdown_emphasis import EastAsianInline
+from sessions.rendering.markdown_emphasis import EastAsianInline
 
 WORK_LIMIT = 120_000
 """Work limit of one text, in units of about a microsecond.

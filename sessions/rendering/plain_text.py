@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 
-from sessions.markdown import render_markdown
+from sessions.rendering.markdown import render_markdown
 
 _LABELS = re.compile(r'<div class="code-language">[^<]*</div>|<annotation[ >].*?</annotation>', re.DOTALL)
 """What is in the HTML and not in the text: names of languages, and formulas once more as TeX."""

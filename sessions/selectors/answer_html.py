@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from sessions.markdown import RENDERER, render_markdown
 from sessions.models import Message
+from sessions.rendering.markdown import RENDERER, render_markdown
 
 CACHE_SIZE = 32
 """About a page of answers without stored HTML: those of running turns and of earlier versions."""

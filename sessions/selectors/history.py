@@ -8,7 +8,7 @@ from django.db.models import IntegerField, UUIDField
 
 from orchestration.engine.specs import HistoryMessage
 from sessions.models import Message, Turn
-from web.compiled import CompiledQuery, Slot
+from web.database.compiled import CompiledQuery, Slot
 
 QUESTION_OF_TURN = (
     f"(SELECT text FROM {Message._meta.db_table} WHERE role = 'user' AND turn_id = {{turn_id}})"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestration.engine.purposes import Purpose
-from sessions.markdown import visible_text
 from sessions.models import ChatSession, Message, Summary, Turn
+from sessions.rendering.markdown import visible_text
 
 TURNS_PER_PAGE = 20
 LISTS = (

@@ -21,8 +21,8 @@ from sessions.search_text import SEARCHED_CHARS, fold
 from sessions.selectors.search_filters import EVERYWHERE, SearchFilters
 from sessions.selectors.search_terms import Terms, parse_terms
 from web.api.pagination import refuse_cursor
+from web.database.statement_limit import StatementTooLong, limit_statements
 from web.errors import PantheonError
-from web.statement_limit import StatementTooLong, limit_statements
 
 MAX_QUERY_CHARS = 200
 MAX_SECONDS = 4.0

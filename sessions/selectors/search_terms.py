@@ -6,7 +6,7 @@ import re
 from bisect import bisect_right
 from dataclasses import dataclass
 
-from sessions.plain_text import plain_text
+from sessions.rendering.plain_text import plain_text
 from sessions.search_text import SEARCHED_CHARS, compose, fold, fold_composed
 
 MAX_TERMS = 10

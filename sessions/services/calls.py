@@ -30,7 +30,7 @@ from orchestration.engine.specs import Usage, UsageReport
 from orchestration.engine.tokens import tokens_of_bytes, utf8_bytes
 from sessions.models import Call, Turn
 from sessions.services.fence import FenceLost, turn_fence
-from web.compiled import Bound, CompiledUpdate, Slot, insertion, insertions, together
+from web.database.compiled import Bound, CompiledUpdate, Slot, insertion, insertions, together
 
 OUTCOME = (
     *("status", "error", "text", "received_bytes", "usage", "model_served", "provider_request_id", "context"),

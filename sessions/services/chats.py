@@ -11,11 +11,11 @@ from django.utils import timezone
 from accounts.models import User
 from orchestration.engine.tags import without_tags
 from orchestration.engine.title import cut_at_word
-from sessions.markdown import visible_text
 from sessions.models import Agent, ChatSession, Room
+from sessions.rendering.markdown import visible_text
 from sessions.services.locks import lock_existing
 from sessions.services.turn_cancel import turns_stop
-from web.compiled import insert
+from web.database.compiled import insert
 from web.errors import ValidationFailed
 from web.validation import fields_of, require_valid
 

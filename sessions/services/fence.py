@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import IntegerField, UUIDField
 
 from sessions.models import Turn
-from web.compiled import CompiledQuery, Slot
+from web.database.compiled import CompiledQuery, Slot
 
 
 class FenceLost(Exception):

@@ -28,7 +28,7 @@ from sessions.selectors.history import QUESTION_OF_TURN
 from sessions.services.calls import calls_interrupt, calls_note_received, calls_used, past_calls
 from sessions.services.fence import turn_fence
 from sessions.services.snapshot import payer_of, spec_of
-from web.compiled import CompiledUpdate, Slot
+from web.database.compiled import CompiledUpdate, Slot
 
 MAX_CLAIMS = 3
 """Claims that may call models; one more only commits the existing results."""

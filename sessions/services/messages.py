@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import uuid
 
-from sessions.markdown import RENDERER, render_markdown
 from sessions.models import Message
+from sessions.rendering.markdown import RENDERER, render_markdown
 
 BATCH_SIZE = 100
 """Answers per statement."""

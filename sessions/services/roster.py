@@ -16,7 +16,7 @@ from orchestration.models import LlmModel
 from orchestration.selectors import available_models, default_model, model_by_alias, model_spec
 from sessions.models import Agent, ChatSession, Room
 from sessions.selectors.calibration import Observation
-from web.compiled import CompiledQuery, Slot
+from web.database.compiled import CompiledQuery, Slot
 from web.errors import PantheonError
 
 Observations = Mapping[uuid.UUID, Observation]

@@ -21,7 +21,7 @@ from sessions.services.chats import title_from
 from sessions.services.snapshot import payer_of, snapshot_of
 from sessions.services.turn_plan import TurnPlan, plan_turn
 from sessions.services.turn_request import TurnRequest
-from web.compiled import Bound, CompiledUpdate, Slot, insertion, together
+from web.database.compiled import Bound, CompiledUpdate, Slot, insertion, together
 from web.errors import PantheonError
 
 REDISPATCH_AFTER = dt.timedelta(seconds=5)

@@ -21,15 +21,15 @@ from orchestration.engine.specs import ModelSpec, TurnSpec, UsageReport
 from orchestration.engine.steps import StepResult
 from orchestration.engine.summary import FIELDS, SummaryResult
 from orchestration.engine.title import MAX_TITLE_CHARS
-from sessions.markdown import RENDERER, visible_text
 from sessions.metrics import turn_observed
 from sessions.models import Call, ChatSession, Message, Summary, Turn
+from sessions.rendering.markdown import RENDERER, visible_text
 from sessions.search_text import fold
 from sessions.selectors.turns import terminal_fields_of
 from sessions.services.calls import TurnCalls, outcome_of
 from sessions.services.fence import FenceLost
 from sessions.services.leases import ClaimedTurn
-from web.compiled import Bound, CompiledUpdate, Slot, insertions
+from web.database.compiled import Bound, CompiledUpdate, Slot, insertions
 
 RESULT = ("status", "stop_reason", "routing", "error", "completed_at", "last_event_seq")
 MAKE_FINAL: CompiledUpdate[Turn] = CompiledUpdate(

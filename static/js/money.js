@@ -21,7 +21,7 @@ const BELOW_A_DOLLAR = { minimumFractionDigits: 2, maximumFractionDigits: 4 };
 const SMALLEST = PICO / 10_000n;
 
 /** Return what is shown: cents; below one dollar up to four decimals, without trailing zeros.
- *  billing/money.py gives the same text; sessions/tests/support/amounts.py has examples for both. */
+ *  billing/texts/money.py gives the same text; sessions/tests/support/amounts.py has examples for both. */
 export function moneyText(pico) {
   if (pico === null) return "unpriced";
   if (pico > 0n && pico < SMALLEST) return "<$0.0001";

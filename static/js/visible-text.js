@@ -1,6 +1,6 @@
 // @ts-check
 // What models write while it streams: direction overrides are named, the invisible is left out.
-// sessions/markdown.py does the same to the finished answer.
+// sessions/rendering/markdown.py does the same to the finished answer.
 
 const BIDI = /[\u202a-\u202e\u2066-\u2069]/g;
 // Joiners stay between letters of scripts and emoji that are written with them.

@@ -11,7 +11,6 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from billing.management.additions import additions_audited
-from billing.money import rate_text
 from billing.services.price_check import doubt_about
 from billing.services.price_source import (
     MAX_OUTPUT,
@@ -22,6 +21,7 @@ from billing.services.price_source import (
     output_limit_for,
 )
 from billing.services.prices import Rates, priced_model_add, rate_pico
+from billing.texts.money import rate_text
 from orchestration.engine.efforts import EFFORTS
 from orchestration.gateway.listings import ListedModel
 from orchestration.models import LlmModel, Provider

@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 
 from billing.days import DayRange
-from billing.percents import change_text, percent_text, used_text
+from billing.texts.percents import change_text, percent_text, used_text
 from web.dates import day_text, days_text, moment_text, month_text
 
 

@@ -23,7 +23,7 @@ from web.cache import Outage
 
 HEALTH, READY = "/api/v1/health", "/api/v1/ready"
 ALL_OK = {**dict.fromkeys(("database", "migrations", "broker", "event_log"), "ok"), "journal": "database"}
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @contextmanager
@@ -80,7 +80,7 @@ def without_redis(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     """Production settings with an unreachable Redis."""
     log = RedisEventLog(NOWHERE)
     settings.REDIS_URL, settings.CACHES = NOWHERE, UNREACHABLE
-    monkeypatch.setattr("pantheon.health.event_log", log)
+    monkeypatch.setattr("pantheon.http.health.event_log", log)
     monkeypatch.setattr("web.cache.outage", Outage())
     yield
     log.close()

@@ -68,3 +68,11 @@ def open_summary(page: Page) -> Locator:
     """Show the summary in the panel beside the conversation."""
     page.get_by_role("tab", name="Summary").click()
     return page.locator("[data-summary-panel]")
+
+
+def question(page: Page) -> Locator:
+    return turn(page).locator("[data-question]")
+
+
+def editor(page: Page) -> Locator:
+    return turn(page).get_by_label("Your message")

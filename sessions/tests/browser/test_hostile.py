@@ -14,8 +14,8 @@ from playwright.sync_api import Dialog, Page, expect
 from accounts.models import User
 from orchestration.models import LlmModel
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
-from sessions.markdown import visible_text
 from sessions.models import Call, ChatSession, Message
+from sessions.rendering.markdown import visible_text
 from sessions.selectors.search import search
 from sessions.selectors.search_results import results_json
 from sessions.services.chats import session_rename

@@ -11,8 +11,8 @@ from playwright.sync_api import Page, expect
 from accounts.models import User
 from orchestration.models import LlmModel
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
-from sessions.markdown import TOO_COMPLEX, TOO_LONG, render_markdown
 from sessions.models import ChatSession
+from sessions.rendering.markdown import TOO_COMPLEX, TOO_LONG, render_markdown
 from sessions.tests.browser.hostile_texts import BROKEN, INVISIBLE, LINKS, LITERAL, in_pieces
 from sessions.tests.browser.steps import ended, open_session, send, text_of_lane
 from sessions.tests.factories import make_agent, make_room, make_session

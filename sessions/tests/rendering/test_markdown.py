@@ -7,8 +7,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from sessions.code_colours import LANGUAGES
-from sessions.markdown import (
+from sessions.rendering.code_colours import LANGUAGES
+from sessions.rendering.markdown import (
     RICH_LIMIT,
     TOO_LONG,
     render_markdown,

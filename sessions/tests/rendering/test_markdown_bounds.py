@@ -9,8 +9,8 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from sessions.code_colours import CODE_LIMIT, ESCAPES_LIMIT, INSTEAD, LINE_LIMIT, SLOW
-from sessions.markdown import (
+from sessions.rendering.code_colours import CODE_LIMIT, ESCAPES_LIMIT, INSTEAD, LINE_LIMIT, SLOW
+from sessions.rendering.markdown import (
     HTML_CHARS,
     HTML_PER_CHAR,
     RENDERER,
@@ -19,7 +19,7 @@ from sessions.markdown import (
     TOO_LONG,
     render_markdown,
 )
-from sessions.markdown_work import LINK_LIMIT
+from sessions.rendering.markdown_work import LINK_LIMIT
 from sessions.tests.support.work import calls_of
 
 CALLS_PER_TEXT = 1_500_000

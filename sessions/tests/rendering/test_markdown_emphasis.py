@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from sessions.markdown import render_markdown
-from sessions.markdown_emphasis import is_east_asian
-from sessions.markdown_work import CountingParser
+from sessions.rendering.markdown import render_markdown
+from sessions.rendering.markdown_emphasis import is_east_asian
+from sessions.rendering.markdown_work import CountingParser
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import html
 
 import pytest
 
-from sessions.markdown import render_markdown
+from sessions.rendering.markdown import render_markdown
 
 
 def line(tex: str) -> str:

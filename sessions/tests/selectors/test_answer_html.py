@@ -14,8 +14,8 @@ from accounts.tests.support.admin_site import static_files_as_they_are
 from orchestration.tests.providers import Answer, Cut
 from sessions.dispatch import use_dispatcher
 from sessions.live.runtime import runtime
-from sessions.markdown import RENDERER
 from sessions.models import ChatSession, Message
+from sessions.rendering.markdown import RENDERER
 from sessions.services.fork import session_fork
 from sessions.tests.factories import make_agent, make_model, make_room, make_session
 from sessions.tests.support.pages import add_turns, browser, text_of

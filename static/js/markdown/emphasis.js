@@ -1,5 +1,5 @@
 // @ts-check
-// Emphasis beside Chinese, Japanese and Korean text, which has no spaces: as in sessions/markdown_emphasis.py.
+// Emphasis beside Chinese, Japanese and Korean text, which has no spaces: as in sessions/rendering/markdown_emphasis.py.
 const EAST_ASIAN =
   /^[\u1100-\u11ff\u20a9\u2329\u232a\u2e80-\u303e\u3040-\u3247\u3250-\ua4cf\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\ufe10-\ufe19\ufe30-\ufe6f\uff01-\uff3d\uff3f\uff41-\uffe2\uffe5\uffe6\uffe9-\uffec\u{16fe0}-\u{1b2ff}\u{20000}-\u{3fffd}]$/u;
 const ASCII = /^[\0-\x7f]*$/;

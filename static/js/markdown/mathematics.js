@@ -1,5 +1,5 @@
 // @ts-check
-// Formulas in Markdown, kept as they were written: as in sessions/mathematics.py, which says why.
+// Formulas in Markdown, kept as they were written: as in sessions/rendering/mathematics.py, which says why.
 const OPENS_BLOCK = /\$\$|\\\[|\\begin\{(?<name>(?:align|alignat|eqnarray|equation|flalign|gather|multline)\*?)\}/y;
 const PAIR = /\\\((?:[^\\]|\\[^()])+?\\\)|\\\[(?:[^\\]|\\[^[\]])+?\\\]|(?<!\$)\$\$(?:[^$\\]|\\[^])+?\$\$(?!\$)/y;
 const DOLLARS = /(?<![\w$])\$(?![\s$])(?<tex>(?:[^$\\\n]|\\.)*)(?<!\s)\$(?![\w$])/y;

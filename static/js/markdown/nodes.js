@@ -1,5 +1,5 @@
 // @ts-check
-// Makes nodes of Markdown tokens: the elements and attributes that sessions/markdown.py lets through, and text nodes.
+// Makes nodes of Markdown tokens: the elements and attributes that sessions/rendering/markdown.py lets through, and text nodes.
 // Never HTML: a text of a model cannot become anything else.
 import { addCopyButtons } from "../code-blocks.js";
 import { visibleText } from "../visible-text.js";

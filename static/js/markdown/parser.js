@@ -1,5 +1,5 @@
 // @ts-check
-// The Markdown of answers, as the server parses it (sessions/markdown.py): the same parser, rules and limits. Its
+// The Markdown of answers, as the server parses it (sessions/rendering/markdown.py): the same parser, rules and limits. Its
 // tokens become nodes in nodes.js; no HTML is written here.
 import MarkdownIt from "../../vendor/markdown-it/markdown-it.esm.min.mjs";
 import { amendEmphasis } from "./emphasis.js";

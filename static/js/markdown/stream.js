@@ -9,7 +9,7 @@ import { parse, RICH_LIMIT } from "./parser.js";
 import { withoutSigns, withTableRule } from "./unfinished.js";
 import { TooMuchWork, WORK_LIMIT } from "./work.js";
 
-// As sessions/markdown.py says it.
+// As sessions/rendering/markdown.py says it.
 const TOO_LONG = "Too long to format. Shown as plain text.";
 const TOO_COMPLEX = "Too complex to format. Shown as plain text.";
 

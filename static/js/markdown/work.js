@@ -1,5 +1,5 @@
 // @ts-check
-// The limit of work for one text: as in sessions/markdown_work.py, so that what streams and what is stored give up on
+// The limit of work for one text: as in sessions/rendering/markdown_work.py, so that what streams and what is stored give up on
 // the same texts. A step is one try of the rules at one position.
 const BLOCK_STEP = 6;
 const INLINE_STEP = 3;
