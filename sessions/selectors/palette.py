@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeVar
 
 from accounts.models import User
 from sessions.models import Agent, ChatSession, Room
 from sessions.search_text import fold
 from sessions.selectors.search import has_term
+from sessions.selectors.search_terms import MAX_TERMS
 
 MOST_OF_KIND = 6
 
@@ -25,7 +27,7 @@ class PaletteFinds:
 
 def palette_finds(user: User, query: str) -> PaletteFinds:
     """Return what has all words of a query in its name, in any case and accent; without a query, the latest."""
-    words = fold(query).split()
+    words = list(dict.fromkeys(fold(query).split()))[:MAX_TERMS]
     sessions = ChatSession.objects.of(user).listed().select_related("room", "agent")
     for word in words:
         sessions = sessions.filter(has_term(word))
@@ -41,8 +43,8 @@ def palette_finds(user: User, query: str) -> PaletteFinds:
 
 def named(rows: Iterable[Named], words: Sequence[str]) -> list[Named]:
     """Return the first rows with all words in their names. Names are compared here: a person has few of them."""
-    found = [row for row in rows if all(word in fold(name_of(row)) for word in words)]
-    return found[:MOST_OF_KIND]
+    folded = ((row, fold(name_of(row))) for row in rows)
+    return list(islice((row for row, name in folded if all(word in name for word in words)), MOST_OF_KIND))
 
 
 def name_of(row: Agent | Room) -> str:

@@ -14,7 +14,6 @@ from sessions.models import ChatSession, Room, Turn
 from sessions.selectors.search import ResultPosition
 
 SESSIONS_AT_ONCE = 30
-MOST_PINS = 50
 ROOMS_AT_ONCE = 8
 
 
@@ -54,7 +53,7 @@ def list_latest_sessions(user: User, after: ResultPosition | None = None) -> Lat
 def list_pinned_sessions(user: User) -> list[SidebarSession]:
     """Return pinned sessions, the latest pin first."""
     sessions = _sessions(user).filter(pinned_at__isnull=False).order_by("-pinned_at", "pk")
-    return [_sidebar_session(each) for each in sessions[:MOST_PINS]]
+    return [_sidebar_session(each) for each in sessions]
 
 
 def list_sidebar_rooms(user: User, *, every: bool = False) -> SidebarRooms:

@@ -19,6 +19,8 @@ from web.database.compiled import insert
 from web.errors import ValidationFailed
 from web.validation import fields_of, require_valid
 
+MOST_PINS = 50
+"""Pinned sessions of a person: every page lists them all."""
 TITLE_FROM_CHARS = 4_000
 """The beginning of a message that its session's first title is made of."""
 
@@ -53,7 +55,14 @@ def session_rename(*, session: ChatSession, title: str) -> ChatSession:
 
 
 def session_pin(*, session: ChatSession, pinned: bool) -> None:
-    """Put a session on top of its owner's list, or take it down. A single statement."""
+    """Put a session on top of its owner's list, or take it down. Raises ValidationFailed if there are MOST_PINS."""
+    if (
+        pinned
+        and ChatSession.objects.of(session.owner).listed().filter(pinned_at__isnull=False).count()
+        >= MOST_PINS
+    ):
+        message = f"At most {MOST_PINS} sessions can be pinned. Unpin one first."
+        raise ValidationFailed({"pinned": [message]}, message)
     ChatSession.objects.filter(pk=session.pk).update(pinned_at=timezone.now() if pinned else None)
 
 

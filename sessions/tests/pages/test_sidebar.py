@@ -181,6 +181,21 @@ def test_a_menu_renames_pins_exports_and_deletes_and_leads_back(alice, room):
     assert "“Rents” was deleted." in text_of(client.get("/usage"))
 
 
+def test_a_person_pins_a_limited_number_of_sessions(alice, room):
+    """All pins are on every page."""
+    sessions = [make_session(alice, room) for _ in range(3)]
+    ChatSession.objects.filter(pk=sessions[0].pk).update(pinned_at=timezone.now())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sessions.services.chats.MOST_PINS", 2)
+        client = browser(alice)
+        assert client.post(reverse("session-pin", args=[sessions[1].pk]), {"pinned": "1"}).status_code == 302
+        refused = client.post(reverse("session-pin", args=[sessions[2].pk]), {"pinned": "1"})
+        assert refused.status_code == 422
+        assert "Unpin one first" in text_of(refused)
+        assert client.post(reverse("session-pin", args=[sessions[1].pk]), {"pinned": "0"}).status_code == 302
+        assert client.post(reverse("session-pin", args=[sessions[2].pk]), {"pinned": "1"}).status_code == 302
+
+
 def test_new_leads_to_where_one_is(alice, room):
     client = browser(alice)
     other = make_room(alice, make_agent(alice, "ben"), name="Tax")
