@@ -50,7 +50,8 @@ def sidebar_context(user: User, session: ChatSession | None, room: Room | None) 
     pinned, latest = list_pinned_sessions(user), list_latest_sessions(user)
     rooms = list_sidebar_rooms(user)
     sessions = [*pinned, *latest.rows]
-    unread_rooms = {each.session.room_id for each in sessions if each.is_unread}
+    # The session of the page is about to be seen: its script says so.
+    unread_rooms = {each.session.room_id for each in sessions if each.is_unread and each.session != session}
     newest = max((each.session for each in sessions), key=lambda each: each.updated_at, default=None)
     place = room or session or newest or next(iter(rooms.rows), None)
     return {

@@ -154,6 +154,8 @@ def test_an_answer_that_was_not_seen_is_marked_with_its_room(alice, room):
     session, client = titled(alice, room, "Rent"), browser(alice)
     add_turns(session, make_model(alias="another"), 1)
     assert sidebar(text_of(client.get(HOME))).count(">Unread<") == 2
+    page = text_of(client.get(reverse("session", args=[session.pk])))
+    assert sidebar(page).count(">Unread<") == 1, "its script removes this mark, and no mark of the room"
     assert client.post(reverse("session-seen", args=[session.pk])).status_code == 204
     assert ">Unread<" not in sidebar(text_of(client.get(HOME)))
     Turn.objects.update(completed_at=timezone.now())
