@@ -111,7 +111,7 @@ def test_a_model_that_is_not_available_says_why(alias: str, reason: str) -> None
 
 def test_a_model_that_is_switched_off_says_so() -> None:
     LlmModel.objects.filter(alias="demo").update(enabled=False)
-    with pytest.raises(PantheonError, match="switched off"):
+    with pytest.raises(PantheonError, match="disabled"):
         model_by_alias("demo")
 
 

@@ -13,7 +13,7 @@ from billing.tests.factories import call, make_model, payer
 from orchestration.models import LlmModel
 from orchestration.selectors import default_model
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize(("status", "answered"), [("failed", False), ("ok", True)])

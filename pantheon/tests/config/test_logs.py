@@ -56,7 +56,7 @@ def test_a_refused_host(lines: Callable[[], list[str]], host: str) -> None:
         "/admin/chat_sessions/message/?text__startswith=a",
         "/admin/chat_sessions/message/?html__contains=a",
         "/admin/chat_sessions/turn/?user__password__startswith=x",
-        "/admin/chat_sessions/message/?text__%0AERROR%20forged%1B[31m=x",
+        "/admin/chat_sessions/message/?text__%E2%80%A8ERROR%20forged%C2%9B31m=x",
         "/admin/chat_sessions/message/?text__" + "a" * 5_000 + "=x",
     ],
 )

@@ -84,7 +84,7 @@ class TestCreate:
     @pytest.mark.parametrize("key", ["all", " all "])
     def test_all_is_reserved(self, api: Api, key: str) -> None:
         (sentence,) = invalid(api.post("agents", {**BODY, "key": key}), "key")["key"]
-        assert "everybody" in sentence
+        assert "every agent" in sentence
 
     @pytest.mark.parametrize(
         ("field", "value"),

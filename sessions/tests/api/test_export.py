@@ -46,9 +46,9 @@ def test_markdown_is_the_conversation_as_it_is_now(api: Api, session) -> None:
     )
     response = api.get(f"sessions/{session.pk}/export?as=md")
     assert response["Content-Type"] == "text/markdown; charset=utf-8"
-    assert response["Content-Disposition"] == 'attachment; filename="all-shall-we.md"'
+    assert response["Content-Disposition"] == 'attachment; filename="shall-we.md"'
     text = text_of(response)
-    assert text.startswith("# @all Shall we?\n\nRoom: The Board · ")
+    assert text.startswith("# Shall we?\n\nRoom: The Board · ")
     assert "## User\n\n@all Shall we?\n\n## Ana (@ana) · gpt-test\n\n**Yes**, we shall." in text
     assert text.count("@ana And then?") == 1
     assert "Another answer." in text

@@ -29,6 +29,7 @@ LITERALS_ALLOWED = {
     "orchestration/engine/modes.py": "the table",
     "bench/dashboard_ledger.py": "SQL that fills the ledger with rows of every mode",
     "bench/orchestrator.py": "measures this mode",
+    "static/js/mode-switch.js": "an option of fetch",
 }
 DECISIONS = (
     "orchestration/engine/orchestrator.py",
@@ -94,7 +95,7 @@ def test_pages_and_reports_offer_the_mode(alice, room, session, backwards) -> No
     client = browser(alice)
     page = text_of(client.get(reverse("session", args=[session.pk])))
     assert f'value="{backwards.key}" aria-pressed="true">{backwards.label}</button>' in page
-    assert f'<p class="modes-note">{backwards.sentence}</p>' in page
+    assert f'<p class="modes-note" data-mode-sentence>{backwards.sentence}</p>' in page
     assert f"Ask the council: {backwards.invitation}" in page
     assert f'aria-label="{backwards.tagging}"' in page
     facts = json.loads(unescape(re.findall(r'data-facts="([^"]+)"', page)[0]))

@@ -137,7 +137,7 @@ def test_its_model_answers_and_is_billed(api, alice, model) -> None:
 def test_its_errors_mean_what_its_table_says(api, alice, model) -> None:
     session = make_session(alice, make_agent(alice, "ana", model))
     response = api.post(f"sessions/{session.pk}/turns", {"message": "fire"})
-    assert "says that the account has no credit" in response.json()["error"]["message"]
+    assert "reports that the account has no credit" in response.json()["error"]["message"]
 
 
 def test_it_is_tested_like_the_others(root, model) -> None:

@@ -84,8 +84,8 @@ def test_published_text_that_turns_out_to_be_a_thought_is_replaced(
         says("ana"), Answer(["Okay, marzipan. ", "Hm.", "</think>\n\n", "Rent ", "it."], at={2: Hold(gate)})
     )
     session = make_session(alice, make_room(alice, *agents))
-    turn = api.post(f"sessions/{session.pk}/turns", {"message": "@ana @bob Go", "wait": False}).json()
-    wait_for_event(turn["id"], "step.delta")
+    turn = api.post(f"sessions/{session.pk}/turns", {"message": "@ana @bob Go", "background": True}).json()
+    wait_for_event(turn["id"], "marzipan")
     gate.open()
     events = read_all(api.get(f"turns/{turn['id']}/events"))
 
@@ -102,7 +102,7 @@ def test_a_model_that_repeats_the_closing_tag_is_not_a_flood_of_snapshots(
 ) -> None:
     openai_server.when(says("ana"), Answer([*["a\n", "</think>\n"] * 15, "Rent ", "it."], delay_s=0.06))
     session = make_session(alice, make_room(alice, *agents))
-    turn = api.post(f"sessions/{session.pk}/turns", {"message": "@ana Go", "wait": False}).json()
+    turn = api.post(f"sessions/{session.pk}/turns", {"message": "@ana Go", "background": True}).json()
     events = read_all(api.get(f"turns/{turn['id']}/events"))
     assert len([event for event in events if event.type == "turn.snapshot"]) <= MOST_REWINDS
     (step,) = [event.data["step_id"] for event in events if event.type == "step.completed"]

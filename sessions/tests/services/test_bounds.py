@@ -125,8 +125,8 @@ class TestOfAnAccountThatHadMore:
         page = text_of(browser(alice).get(reverse("home")))
         assert page.count("row-title") == 2 * MOST
         assert f"Room {MOST + 1}<" in page, "the newest is listed"
-        assert f"at most {MOST} rooms; no more are listed" in page
-        assert f"at most {MOST} agents; no more are listed" in page
+        assert f"Limit of {MOST} rooms reached." in page
+        assert f"Limit of {MOST} agents reached." in page
 
     def test_so_does_the_list_of_models(self, api: Api) -> None:
         listed = api.client.get("/v1/models").json()["data"]
@@ -145,7 +145,7 @@ class TestOfAnAccountThatHadMore:
 
 def test_home_says_nothing_of_a_bound_that_is_far(alice: User) -> None:
     make_room(alice, make_agent(alice, "ana"))
-    assert "no more are listed" not in text_of(browser(alice).get(reverse("home")))
+    assert "Limit of" not in text_of(browser(alice).get(reverse("home")))
 
 
 @pytest.mark.parametrize("path", ["/", "/v1/models"])
