@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable
+from functools import cached_property
 
 PIECE = 12
 """Consecutive bytes of letters and digits that count as a quotation. A shorter text is searched for as a whole."""
@@ -25,7 +26,19 @@ TOKEN = re.compile(
 trying each of its ends would take minutes for a long run."""
 
 MARKED = re.compile(rb"\x01+")
+ESCAPE = re.compile(TOKEN.pattern.removesuffix(r"|[^\W_]"))
+NO_LETTER = re.compile(r"[\W_]|[\U00010000-\U0010ffff]")
+SEED, STRIDE = 7, 6
+"""Every PIECE contains a seed that begins at a multiple of the stride, so a long text is looked through in strides."""
 Span = tuple[int, int]
+
+
+class Quoted(tuple[str, ...]):
+    """Texts that a provider may quote. Their letters are read once, however often quotations are looked for."""
+
+    @cached_property
+    def letters(self) -> list[bytes]:
+        return [letters_of(text) for text in self]
 
 
 def without_quotations(text: str, quoted: Iterable[str], placeholder: str = PLACEHOLDER) -> str:
@@ -33,15 +46,18 @@ def without_quotations(text: str, quoted: Iterable[str], placeholder: str = PLAC
     text = text[:QUOTED_CHARS]
     letters, spans = _letters(text)
     pieces = {letters[at : at + PIECE] for at in range(len(letters) - PIECE + 1)}
+    seeds = {piece[at : at + SEED] for piece in pieces for at in range(STRIDE)}
     found: set[bytes] = set()
     whole: set[bytes] = set()
-    for other in quoted:
-        others = b"".join(_bytes_of(match) for match in TOKEN.finditer(other))
+    for others in quoted.letters if isinstance(quoted, Quoted) else map(letters_of, quoted):
         if len(others) < PIECE:
             whole.add(others)
-        found.update(
-            piece for at in range(len(others) - PIECE + 1) if (piece := others[at : at + PIECE]) in pieces
-        )
+        for at in range(0, len(others) - SEED + 1, STRIDE):
+            if len(found) == len(pieces):
+                break
+            if others[at : at + SEED] in seeds:
+                near = (others[start : start + PIECE] for start in range(max(0, at - STRIDE + 1), at + 1))
+                found.update(piece for piece in near if piece in pieces)
     marked = bytearray(len(letters))
     for at in range(len(letters) - PIECE + 1):
         if letters[at : at + PIECE] in found:
@@ -52,6 +68,17 @@ def without_quotations(text: str, quoted: Iterable[str], placeholder: str = PLAC
                 marked[match.start() : match.end()] = b"\1" * len(short)
     runs = [(spans[run.start()][0], spans[run.end() - 1][1]) for run in MARKED.finditer(marked)]
     return _replaced(text, runs, placeholder)
+
+
+def letters_of(text: str) -> bytes:
+    """Return the letters and digits of a text as `_letters` does, in one go: the text may be a long conversation."""
+    if "\\" in text or "&" in text:
+        text = ESCAPE.sub(_unescaped, text)
+    return NO_LETTER.sub("", text).casefold().encode(errors="ignore")
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    return _bytes_of(match).decode()
 
 
 def _letters(text: str) -> tuple[bytes, list[Span]]:

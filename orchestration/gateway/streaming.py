@@ -18,6 +18,7 @@ from orchestration.gateway.error_bodies import is_error
 from orchestration.gateway.errors import CutStream, ErrorEvent, Origin, TimedOut, failure
 from orchestration.gateway.keys import Endpoint
 from orchestration.gateway.listings import ListedModel
+from orchestration.gateway.quotations import Quoted
 from orchestration.gateway.served_models import OTHER_MODEL, is_requested_model
 from orchestration.gateway.sse import (
     BOM,
@@ -227,7 +228,7 @@ async def model_events(
         end = Completed(_final_report(reader, request.model), reader.finish_reason)
     except Exception as error:  # noqa: BLE001 - any provider error is data: it is logged and named there
         refusal = getattr(error, "response", None)
-        texts = [*origin.texts, *map("".join, received.values())]
+        texts = Quoted((*origin.texts, *map("".join, received.values())))
         origin = replace(origin, sent=wire.fields(request), texts=texts)
         if isinstance(refusal, httpx2.Response):
             origin = replace(origin, request_id=_identifier(refusal.headers.get(wire.request_id_header)))

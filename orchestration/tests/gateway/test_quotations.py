@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 
 from orchestration.gateway.error_bodies import facts_of
 from orchestration.gateway.errors import Origin, failure
-from orchestration.gateway.quotations import PLACEHOLDER, without_quotations
+from orchestration.gateway.quotations import (
+    PIECE,
+    PLACEHOLDER,
+    Quoted,
+    _letters,
+    letters_of,
+    without_quotations,
+)
 from orchestration.gateway.refusals import refusal_of
 from orchestration.tests.gateway import KEY, spec
 
@@ -134,3 +141,26 @@ def test_an_error_inside_a_message_is_read_beside_a_quotation() -> None:
     body = {"error": {"message": f"upstream said: {json.dumps(inner)}"}}
     facts = facts_of(body, [MESSAGE])
     assert (facts.paths, facts.codes) == (["temperature"], ["unsupported_value"])
+
+
+TEXTS = st.text(st.sampled_from('ab\\u00e9 "n&amp;#65;ßÉİ中文1\U0001f600_x41-'), max_size=60)
+
+
+@given(text=TEXTS)
+def test_letters_are_read_at_once_as_one_by_one(text: str) -> None:
+    assert letters_of(text) == _letters(text)[0]
+
+
+@given(
+    before=TEXTS,
+    quotation=st.text("abcdef ", min_size=30, max_size=50),
+    after=TEXTS,
+    place=st.integers(0, 40),
+)
+def test_a_quotation_is_found_wherever_it_stands(before: str, quotation: str, after: str, place: int) -> None:
+    part = quotation[place % 10 :]
+    if len(part.replace(" ", "")) < PIECE:
+        return
+    told = without_quotations(f"error: <{part}>", Quoted([f"{before} {quotation} {after}"]))
+    assert told.removeprefix("error: <").strip().startswith(PLACEHOLDER)
+    assert not any(character in told.split(PLACEHOLDER, 1)[1] for character in "abcdef")
