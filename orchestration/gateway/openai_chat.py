@@ -177,9 +177,10 @@ class ChatReader:
         events: list[ModelEvent] = []
         choices = payload.get("choices")
         if isinstance(choices, list) and choices:
-            for choice in choices:
-                if isinstance(choice, dict) and choice.get("index") in (0, None):
-                    self._choice(choice, events)
+            # Requests never ask for several.
+            first = (each for each in choices if isinstance(each, dict) and each.get("index") in (0, None))
+            if (choice := next(first, None)) is not None:
+                self._choice(choice, events)
             # The opening chunk only names the role; some servers send it before they have read the prompt.
             self.speaking = self.speaking or self._opened or bool(events)
             self._opened = True
@@ -232,7 +233,7 @@ class ChatReader:
 def usage_objects(payload: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the usage objects of a chunk: at the top, in a choice (Kimi), in `x_groq` (Groq)."""
     choices = payload.get("choices")
-    # The first and the last one: requests never ask for several.
+    # The first and the last one.
     ends = [*choices[:1], *choices[1:][-1:]] if isinstance(choices, list) else []
     holders = [*ends, payload.get("x_groq"), payload]
     usages = [holder.get("usage") for holder in holders if isinstance(holder, dict)]

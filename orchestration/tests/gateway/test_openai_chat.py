@@ -127,6 +127,14 @@ def test_other_choices_are_not_mixed_in() -> None:
     assert ChatReader().feed({"choices": choices}) == [TextDelta("a")]
 
 
+def test_one_choice_of_an_event_is_read() -> None:
+    """An event of a megabyte may have thousands, and each would be an event of its own."""
+    choice = {"index": 0, "delta": {"content": "x"}}
+    assert ChatReader().feed({"choices": [{"index": 1, "delta": {"content": "y"}}, *[choice] * 1_000]}) == [
+        TextDelta("x")
+    ]
+
+
 def test_usage_on_the_way_is_partial() -> None:
     reader = ChatReader()
     usage: dict[str, object] = {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6}
