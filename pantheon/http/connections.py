@@ -1,4 +1,4 @@
-"""Close connections that send request heads slowly. gunicorn itself only limits idle time between requests.
+"""Close connections that send request heads slowly, or do not read responses. gunicorn limits neither.
 
 `pantheon.http.body_limit` limits bodies.
 """
@@ -13,6 +13,9 @@ from gunicorn.asgi.protocol import ASGIProtocol
 
 MAX_CONNECTIONS = 4_000
 """Connections per web process, mostly event streams."""
+LEAST_READ_BYTES = 64 * 1024
+"""What a client must read of a response in READ_FACTOR times `head_s`, if that much waits."""
+READ_FACTOR = 3
 OTHER_FILES = 256
 """File descriptors reserved for the database, providers, Redis and request bodies."""
 
@@ -26,6 +29,33 @@ def raise_connection_limit() -> int:
     _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     return MAX_CONNECTIONS if files < 0 else max(1, min(MAX_CONNECTIONS, files - OTHER_FILES))
+
+
+class ResponseWatch:
+    """Aborts a connection whose client hardly reads: what it has not read, an event stream say, is in memory."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, transport: asyncio.WriteTransport, wait_s: float
+    ) -> None:
+        self._loop, self._transport, self._wait_s = loop, transport, wait_s
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Begin when the write buffer is full. Nothing is added to it until it has drained."""
+        self.stop()
+        unsent = self._transport.get_write_buffer_size()
+        self._timer = self._loop.call_later(self._wait_s, self._look, unsent)
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self, unsent: int) -> None:
+        if unsent - self._transport.get_write_buffer_size() < LEAST_READ_BYTES:
+            self._transport.abort()
+        else:
+            self.start()
 
 
 class BoundedConnection(ASGIProtocol):
@@ -43,6 +73,7 @@ class BoundedConnection(ASGIProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        self._watch = ResponseWatch(self.worker.loop, transport, READ_FACTOR * self.head_s)
         if self.worker.nr_conns > self.worker.worker_connections:
             self._send_error_response(503, "Too many connections.\n")
             self._end()
@@ -59,8 +90,17 @@ class BoundedConnection(ASGIProtocol):
         if not self._awaits_head():
             self._cancel_head_timer()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch.start()
+
+    def resume_writing(self) -> None:
+        self._watch.stop()
+        super().resume_writing()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._cancel_head_timer()
+        self._watch.stop()
         super().connection_lost(exc)
 
     def _awaits_head(self) -> bool:

@@ -7,7 +7,7 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, Iterator, Sequence
 from typing import Any
 
 from django.db.models import F
@@ -39,6 +39,8 @@ LOOK_EVERY_S = 2.0
 """How often a reader without events checks the turn's row, so that a lost announcement cannot block it forever."""
 
 KEEP_ALIVE_S = 15.0
+PIECE_CHARS = 64 * 1024
+"""Text of small events that is sent at once."""
 
 
 class TurnEventsView(AsyncAPIView):
@@ -97,7 +99,8 @@ async def stream_events(
         try:
             async for entries in read_batches(turn_id, after, is_running=is_running):
                 if entries:
-                    yield "".join(f"id: {entry.seq}\ndata: {entry.data}\n\n" for entry in entries).encode()
+                    for piece in wire_pieces(entries):
+                        yield piece
                     spoke_at = time.monotonic()
                 elif time.monotonic() - spoke_at >= KEEP_ALIVE_S:
                     yield b": keep-alive\n\n"
@@ -105,6 +108,20 @@ async def stream_events(
         except PantheonError as error:
             # A client that resumes gets the error as its response.
             log.info("an event stream broke off: %s", error.code)
+
+
+def wire_pieces(entries: Iterable[Entry]) -> Iterator[bytes]:
+    """Yield events in wire format, small ones together: a client that reads slowly keeps one piece in memory."""
+    texts: list[str] = []
+    size = 0
+    for entry in entries:
+        texts.append(f"id: {entry.seq}\ndata: {entry.data}\n\n")
+        size += len(texts[-1])
+        if size >= PIECE_CHARS:
+            yield "".join(texts).encode()
+            texts, size = [], 0
+    if texts:
+        yield "".join(texts).encode()
 
 
 async def read_events(

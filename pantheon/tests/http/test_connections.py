@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
 
+from pantheon.http.connections import ResponseWatch
 from sessions.tests.support.server_process import ServerProcess
 
 SLOW_S = 1.0
+SENT_BYTES = 30_000_000
 GIVEN_UP_S = 30.0
 """Time after which a test fails because a connection stayed open."""
 
@@ -139,3 +143,43 @@ def test_a_process_takes_no_more_connections_than_it_may_open_files(files: int, 
         check=True,
     )
     assert shown.stdout == f"{connections} {files}\n"
+
+
+class Sender(asyncio.Protocol):
+    """Sends much at once, and watches how it is read."""
+
+    def __init__(self, ended: asyncio.Future[bool]) -> None:
+        self.ended = ended
+
+    def connection_made(self, transport: Any) -> None:
+        self.watch = ResponseWatch(asyncio.get_running_loop(), transport, 0.3)
+        transport.write(b"x" * SENT_BYTES)
+        transport.close()
+
+    def pause_writing(self) -> None:
+        self.watch.start()
+
+    def resume_writing(self) -> None:
+        self.watch.stop()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.watch.stop()
+        self.ended.set_result(True)
+
+
+@pytest.mark.parametrize("reads", [True, False])
+async def test_a_client_that_does_not_read_is_disconnected(reads: bool) -> None:
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[bool] = loop.create_future()
+    server = await loop.create_server(lambda: Sender(ended), "127.0.0.1", 0)
+    async with server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname(), limit=500_000)
+        read = 0
+        if reads:
+            while piece := await reader.read(1_000_000):
+                read += len(piece)
+                await asyncio.sleep(0.05)  # slow, but at work
+        async with asyncio.timeout(GIVEN_UP_S):
+            await ended
+        writer.close()
+    assert (read == SENT_BYTES) is reads
