@@ -148,7 +148,7 @@ function setRoles(row) {
       lane.tabIndex = 0;
     } else {
       lane.removeAttribute("aria-labelledby");
-      lane.removeAttribute("tabindex");
+      if (lane.tabIndex === 0) lane.removeAttribute("tabindex"); // one that a link led to has another
     }
   }
 }

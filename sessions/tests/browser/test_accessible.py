@@ -109,6 +109,7 @@ def test_a_conversation(look_as: Any, root: User, council: ChatSession, watch: W
     Room.objects.update(mode="manual")
     page.reload()
     watch.expect(422)
+    page.get_by_role("button", name="Remove Everyone").click()
     send(page, "nobody")
     expect(page.get_by_role("alert")).to_be_visible()
     look.here("session refused")

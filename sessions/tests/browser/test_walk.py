@@ -49,7 +49,7 @@ def test_a_session_is_taken_away_as_a_file(
     open_session(alices, session)
     send(alices, "@ana what is the rent?")
     ended(alices)
-    menu = alices.get_by_label("Rename, export or delete this session")
+    menu = alices.get_by_label("Rename, pin, export or delete this session")
     menu.focus()
     alices.keyboard.press("Enter")
     with alices.expect_download() as markdown:
