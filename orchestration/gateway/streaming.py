@@ -39,7 +39,9 @@ MAX_ID_CHARS = 200
 MAX_WHOLE_BYTES = 2 * 1024 * 1024
 """Maximum size of an answer that is one JSON object."""
 PAUSE_EVERY = 50
-"""Events after which a call lets others work: a chunk may have thousands, which arrive without a wait."""
+"""Events, and pieces of the response, after which a call lets others work: thousands may arrive without a wait."""
+MAX_CHUNKS, LEAST_CHUNK_BYTES = 100_000, 32
+"""An answer may arrive in so many pieces however small they are."""
 PIECE_CHARS = 4_000
 """Text that is passed on at once."""
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -290,7 +292,7 @@ async def _chunks(
     encoding = response.headers.get("content-encoding", "identity")
     if encoding != "identity":
         raise NotAnEventStream(f"a response with the content-encoding {encoding[:SHOWN_CHARS]}")
-    size = 0
+    size = number = 0
     async with aclosing(response.aiter_bytes()) as chunks:
         while not reader.ended:
             async with deadline.wait():
@@ -298,6 +300,11 @@ async def _chunks(
             if chunk is None:
                 return
             size += len(chunk)
+            number += 1
+            if not number % PAUSE_EVERY:
+                await asyncio.sleep(0)
+            if number > MAX_CHUNKS and size < LEAST_CHUNK_BYTES * number:
+                raise NotAnEventStream(f"an answer in more than {MAX_CHUNKS} tiny pieces")
             if size > MAX_ANSWER_BYTES:
                 raise NotAnEventStream(f"an answer of more than {MAX_ANSWER_BYTES} bytes")
             deadline.has_data = deadline.has_data or bool(chunk)

@@ -25,6 +25,12 @@ BYTES_PER_S = 10_000
 """Slower than any usable mobile network."""
 
 
+MOST_TINY_PIECES, LEAST_PIECE_BYTES = 1_000, 32
+"""A body may arrive in so many pieces however small they are; each of them costs as much as a large one."""
+PAUSE_EVERY = 50
+"""Pieces after which others are worked on: many may have arrived at once."""
+
+
 class BodyTooLarge(Exception):
     """The body exceeds `max_bytes`."""
 
@@ -52,13 +58,13 @@ class BodyLimit:
         if announced_bytes(scope) > self.max_bytes:
             await self.refuse(scope, send)
             return
-        received = 0
+        received = pieces = 0
         response_started = is_complete = False
         clock = asyncio.get_running_loop().time
         started_s = clock()
 
         async def bounded_receive() -> Message:
-            nonlocal received, is_complete
+            nonlocal received, pieces, is_complete
             if is_complete:  # the application waits for a disconnect, which has no deadline
                 return await receive()
             due_s = started_s + self.idle_s + received / BYTES_PER_S
@@ -68,6 +74,11 @@ class BodyLimit:
             except TimeoutError as error:
                 raise BodyTooSlow from error
             received += len(message.get("body", b""))
+            pieces += 1
+            if pieces > MOST_TINY_PIECES and received < LEAST_PIECE_BYTES * pieces:
+                raise BodyTooSlow
+            if not pieces % PAUSE_EVERY:
+                await asyncio.sleep(0)
             if received > self.max_bytes:
                 raise BodyTooLarge
             is_complete = not message.get("more_body", False)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from pantheon.http.body_limit import BodyLimit, Message, Receive, Send
+from pantheon.http.body_limit import MOST_TINY_PIECES, BodyLimit, Message, Receive, Send
 
 CHUNK = b"x" * 40
 
@@ -101,3 +102,21 @@ async def test_events_other_than_requests_pass() -> None:
 
     await BodyLimit(app, max_bytes=1, limit_bytes=1, idle_s=5)({"type": "lifespan"}, nothing, nothing)
     assert seen == ["lifespan"]
+
+
+async def test_a_body_in_tiny_pieces_is_refused() -> None:
+    """Each piece costs as much as a large one: a megabyte of them keeps a process busy for seconds."""
+    messages = itertools.chain(
+        {"type": "http.request", "body": b"x", "more_body": True} for _ in range(MOST_TINY_PIECES + 1)
+    )
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return next(messages)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope: dict[str, Any] = {"type": "http", "path": "/api/v1/rooms", "headers": []}
+    await BodyLimit(Taker(), max_bytes=10**6, limit_bytes=10**6, idle_s=5)(scope, receive, send)
+    assert sent[0]["status"] == 408
