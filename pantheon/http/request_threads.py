@@ -142,4 +142,6 @@ class SharedThreads:
 
     def close(self) -> None:
         """Close the threads and their connections."""
+        # First: work that is cancelled gives its place back, and a thread pool that is closing takes no other.
+        self.places.close()
         self._threads.close()

@@ -41,6 +41,12 @@ class UserPlaces:
         self.per_user = per_user
         self._users: dict[uuid.UUID, _Queues] = {}
         self._lock = threading.Lock()
+        self._closed = False
+
+    def close(self) -> None:
+        """Grant no more places: the threads for the work end."""
+        with self._lock:
+            self._closed = True
 
     def take(self, user_id: uuid.UUID, *, has_begun: bool = False) -> Place:
         """Ask for a place. Requests that have begun go first: others may be waiting for their end."""
@@ -87,7 +93,7 @@ class UserPlaces:
         """Return the places that are granted now (with the lock held)."""
         queues = self._users[user_id]
         granted = []
-        while queues.taken < self.per_user and (place := queues.next()) is not None:
+        while not self._closed and queues.taken < self.per_user and (place := queues.next()) is not None:
             if place.granted.set_running_or_notify_cancel():
                 queues.taken += 1
                 granted.append(place)

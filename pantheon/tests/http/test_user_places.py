@@ -55,6 +55,14 @@ def test_who_has_left_gets_no_place() -> None:
     assert places.waiting(ALICE) == places.waiting(BOB) == 0
 
 
+def test_after_the_end_no_place_is_granted() -> None:
+    places = UserPlaces(1)
+    running, waiting = places.take(ALICE), places.take(ALICE)
+    places.close()
+    places.give_back(running)
+    assert not waiting.granted.done()
+
+
 def test_nothing_is_kept_of_users_without_requests() -> None:
     places = UserPlaces(1)
     for _ in range(2):
