@@ -23,11 +23,15 @@ from django.conf import settings
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from accounts.models import User
+from orchestration.models import LlmModel
+from orchestration.tests.providers import Gate
+from sessions.models import ChatSession
 from sessions.tests.browser.looking import DESK, SCHEMES, Look, Scheme
 from sessions.tests.browser.network import Network, network
 from sessions.tests.browser.steps import Opened, address_of, sign_in
 from sessions.tests.browser.tabs import HOST, tabbed_browser
 from sessions.tests.browser.watching import Watch
+from sessions.tests.factories import make_agent, make_room, make_session
 from sessions.tests.support.server_process import ServerProcess
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -175,3 +179,18 @@ def look_as(open_context: Opened, server: ServerProcess, scheme: Scheme) -> Call
         return Look(context.new_page(), scheme)
 
     return look
+
+
+@pytest.fixture
+def session(alice: User, openai_model: LlmModel) -> ChatSession:
+    """A session of Alice in a room with two agents."""
+    agents = [make_agent(alice, key, openai_model) for key in ("ana", "bob")]
+    return make_session(alice, make_room(alice, *agents))
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    """A place at which an answer waits; no test leaves it there."""
+    gate = Gate()
+    yield gate
+    gate.open()

@@ -76,3 +76,11 @@ def question(page: Page) -> Locator:
 
 def editor(page: Page) -> Locator:
     return turn(page).get_by_label("Your message")
+
+
+def ask(page: Page, text: str) -> None:
+    """Have a message answered, which is not the first."""
+    count = page.locator("[data-turn]").count()
+    send(page, text)
+    expect(page.locator("[data-turn]")).to_have_count(count + 1)
+    ended(page)

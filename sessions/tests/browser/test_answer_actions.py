@@ -8,12 +8,12 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from accounts.models import User
-from orchestration.models import LlmModel
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
 from sessions.models import ChatSession, Message
 from sessions.tests.browser.steps import (
     Opened,
     address_of,
+    ask,
     editor,
     ended,
     lane,
@@ -26,26 +26,11 @@ from sessions.tests.browser.steps import (
     turn,
 )
 from sessions.tests.browser.watching import Watch
-from sessions.tests.factories import make_agent, make_model, make_room, make_session
+from sessions.tests.factories import make_model
 from sessions.tests.support.councils import says
 from sessions.tests.support.server_process import ServerProcess
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
-
-
-@pytest.fixture
-def session(alice: User, openai_model: LlmModel) -> ChatSession:
-    return make_session(
-        alice, make_room(alice, *(make_agent(alice, key, openai_model) for key in ("ana", "bob")))
-    )
-
-
-def ask(page: Page, text: str) -> None:
-    """Have a message answered, which is not the first."""
-    count = page.locator("[data-turn]").count()
-    send(page, text)
-    expect(page.locator("[data-turn]")).to_have_count(count + 1)
-    ended(page)
 
 
 def test_an_answer_is_copied_as_it_was_written(

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Page, expect
 
-from accounts.models import User
-from orchestration.models import LlmModel
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
 from sessions.models import ChatSession
 from sessions.tests.browser.looking import PHONE
 from sessions.tests.browser.steps import ended, open_session, send, text_of_lane
-from sessions.tests.factories import make_agent, make_room, make_session
 from sessions.tests.support.councils import says
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
@@ -99,19 +94,6 @@ SELECT_ALL = """(place) => {
   getSelection().selectAllChildren(place);
   document.execCommand("copy");
 }"""
-
-
-@pytest.fixture
-def session(alice: User, openai_model: LlmModel) -> ChatSession:
-    agents = [make_agent(alice, key, openai_model) for key in ("ana", "bob")]
-    return make_session(alice, make_room(alice, *agents))
-
-
-@pytest.fixture
-def gate() -> Iterator[Gate]:
-    gate = Gate()
-    yield gate
-    gate.open()
 
 
 def test_formulas_are_typeset_while_they_stream_and_later(

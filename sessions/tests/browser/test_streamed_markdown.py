@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from accounts.models import User
-from orchestration.models import LlmModel
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
 from sessions.models import ChatSession
 from sessions.rendering.markdown import TOO_COMPLEX, TOO_LONG, render_markdown
 from sessions.tests.browser.hostile_texts import BROKEN, INVISIBLE, LINKS, LITERAL, in_pieces
 from sessions.tests.browser.steps import ended, open_session, send, text_of_lane
-from sessions.tests.factories import make_agent, make_room, make_session
 from sessions.tests.support.councils import says
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
@@ -108,20 +104,6 @@ WATCH_SHIFTS = """() => {
     }
   }).observe({ type: "layout-shift" });
 }"""
-
-
-@pytest.fixture
-def session(alice: User, openai_model: LlmModel) -> ChatSession:
-    agents = [make_agent(alice, key, openai_model) for key in ("ana", "bob")]
-    return make_session(alice, make_room(alice, *agents))
-
-
-@pytest.fixture
-def gate() -> Iterator[Gate]:
-    """Where an answer stands just before its end; no test leaves it there."""
-    gate = Gate()
-    yield gate
-    gate.open()
 
 
 def streamed(page: Page, text: str, size: int) -> str:

@@ -13,6 +13,7 @@ from orchestration.models import LlmModel
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
 from sessions.models import ChatSession, Turn
 from sessions.tests.browser.steps import (
+    ask,
     editor,
     ended,
     open_session,
@@ -24,26 +25,10 @@ from sessions.tests.browser.steps import (
     turn,
 )
 from sessions.tests.browser.watching import Watch
-from sessions.tests.factories import make_agent, make_room, make_session
 from sessions.tests.support.councils import says
 from sessions.tests.support.pages import add_turns
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
-
-
-@pytest.fixture
-def session(alice: User, openai_model: LlmModel) -> ChatSession:
-    return make_session(
-        alice, make_room(alice, *(make_agent(alice, key, openai_model) for key in ("ana", "bob")))
-    )
-
-
-def ask(page: Page, text: str) -> None:
-    """Have a message answered, which is not the first."""
-    count = page.locator("[data-turn]").count()
-    send(page, text)
-    expect(page.locator("[data-turn]")).to_have_count(count + 1)
-    ended(page)
 
 
 def edit(page: Page, number: int = -1) -> None:
