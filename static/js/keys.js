@@ -14,7 +14,8 @@ export function isCommandKey(event) {
   const { ctrlKey, metaKey, altKey, repeat, target } = event;
   if (ctrlKey || metaKey || altKey || repeat || isOfInputMethod(event)) return false;
   if (document.querySelector("dialog[open]")) return false;
-  return !(target instanceof Element && target.closest(TEXT_FIELDS));
+  // The field of a dialog that has just closed keeps the focus until the next frame.
+  return !(target instanceof Element && target.closest(TEXT_FIELDS)?.checkVisibility());
 }
 
 export function startKeys() {
@@ -29,7 +30,9 @@ export function startKeys() {
   document.addEventListener("click", ({ target }) => {
     if (target instanceof Element && target.closest("[data-keys-open]")) showKeys();
   });
-  dialog.addEventListener("keydown", (event) => event.stopPropagation());
+  dialog.addEventListener("keydown", (event) => {
+    if (dialog.open) event.stopPropagation();
+  });
 }
 
 export function showKeys() {

@@ -91,7 +91,7 @@ class Palette {
   }
 
   press(/** @type {KeyboardEvent} */ event) {
-    if (isPaletteKey(event)) return;
+    if (isPaletteKey(event) || !this.dialog.open) return;
     event.stopPropagation(); // Escape closes this alone
     if (isOfInputMethod(event)) return;
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
