@@ -337,6 +337,9 @@ PANTHEON_PURGE_AFTER_DAYS = env.int("PANTHEON_PURGE_AFTER_DAYS", default=7)
 PANTHEON_RECOVER_EVERY_S = env.float("PANTHEON_RECOVER_EVERY_S", default=5.0)
 PANTHEON_WORKERS = env.int("PANTHEON_WORKERS", default=1)
 PANTHEON_WORKER_TURNS = env.int("PANTHEON_WORKER_TURNS", default=1000)
+PANTHEON_TURNS_AT_ONCE_PER_USER = env.int(
+    "PANTHEON_TURNS_AT_ONCE_PER_USER", default=max(20, PANTHEON_WORKER_TURNS // 10)
+)
 
 # --- Logging ----------------------------------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from billing.selectors.price_book import PRICES_VERSION, Prices, prices_of_versi
 from billing.services.holds import HOLD_OF_TURN, TurnFunds, turn_funds_open
 from orchestration.engine.ports import PastCall
 from orchestration.engine.specs import TurnSpec
-from sessions.models import Call, Turn
+from sessions.models import Call, ChatSession, Room, Turn
 from sessions.selectors.history import QUESTION_OF_TURN
 from sessions.services.calls import calls_interrupt, calls_note_received, calls_used, past_calls
 from sessions.services.fence import turn_fence
@@ -35,7 +35,12 @@ MAX_CLAIMS = 3
 
 MAX_REDISPATCH_S = 300
 
-OF_ACTIVE_USER = f"(SELECT is_active FROM {User._meta.db_table} WHERE id = {Turn._meta.db_table}.user_id)"
+IS_WANTED = (
+    f"(SELECT u.is_active AND s.deleted_at IS NULL AND r.deleted_at IS NULL FROM {ChatSession._meta.db_table} s "
+    f"JOIN {User._meta.db_table} u ON u.id = {Turn._meta.db_table}.user_id "
+    f"LEFT JOIN {Room._meta.db_table} r ON r.id = s.room_id WHERE s.id = {Turn._meta.db_table}.session_id)"
+)
+"""Whether the user is active, and neither the session nor its room is deleted."""
 
 CLAIM: CompiledUpdate[Turn] = CompiledUpdate(
     lambda: (
@@ -54,7 +59,7 @@ CLAIM: CompiledUpdate[Turn] = CompiledUpdate(
         "held_pico": HOLD_OF_TURN.format(turn_id=f"{Turn._meta.db_table}.id"),
         "prices_version": PRICES_VERSION,
         "question": QUESTION_OF_TURN.format(turn_id=f"{Turn._meta.db_table}.id"),
-        "of_active_user": OF_ACTIVE_USER,
+        "is_wanted": IS_WANTED,
     },
 )
 
@@ -75,7 +80,7 @@ class ClaimedTurn:
     exhausted: bool
     """Claimed too often: commit the existing results, call no model."""
     cancelled: bool
-    """A cancel was requested, or the user is suspended."""
+    """A cancel was requested, the user is suspended, or the session or its room is deleted."""
     funds: TurnFunds | None
     """The funds of its calls; None if no hard budget applies."""
 
@@ -109,7 +114,7 @@ def turn_claim(*, turn_id: uuid.UUID, runner_id: uuid.UUID) -> ClaimedTurn | Non
         prices=prices,
         first_seq=turn.snapshot["before_seq"] + 1,
         exhausted=turn.claim - turn.handovers > MAX_CLAIMS,
-        cancelled=turn.cancel_requested_at is not None or not turn.of_active_user,
+        cancelled=turn.cancel_requested_at is not None or not turn.is_wanted,
         funds=funds,
     )
 
@@ -145,17 +150,26 @@ def leases_renew(
     """Renew a runner's leases and store its calls' progress: three statements for any number of turns.
 
     A lease is renewed after a third of it: updating each turn's row every second would be most of the writes.
-    A suspended user's turn counts as cancelled, so suspension need not know about turns or race with
-    accepting one.
+    Turns of suspended users and of deleted sessions and rooms count as cancelled: one may have been accepted just
+    then.
     """
     own_turns = Turn.objects.filter(pk__in=turn_ids, runner_id=runner_id, status=Turn.Status.RUNNING)
     renew_before = Now() + dt.timedelta(seconds=settings.PANTHEON_LEASE_S * 2 / 3)
     own_turns.filter(lease_expires_at__lt=renew_before).update(lease_expires_at=lease_end())
     calls_note_received(received=received)
-    rows = list(own_turns.values_list("pk", "claim", "cancel_requested_at", "user__is_active"))
+    rows = list(
+        own_turns.values_list(
+            "pk",
+            "claim",
+            "user__is_active",
+            "cancel_requested_at",
+            "session__deleted_at",
+            "session__room__deleted_at",
+        )
+    )
     return Renewal(
-        claims={pk: claim for pk, claim, _, _ in rows},
-        cancelled={pk for pk, _, asked_at, is_active in rows if asked_at is not None or not is_active},
+        claims={pk: claim for pk, claim, *_ in rows},
+        cancelled={pk for pk, _, is_active, *ended in rows if not is_active or any(ended)},
     )
 
 

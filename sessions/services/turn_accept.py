@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from django.db import IntegrityError, transaction
-from django.db.models import CharField, DateTimeField, TextField, UUIDField
+from django.db.models import Case, CharField, DateTimeField, F, TextField, UUIDField, When
 from django.utils import timezone
 
 from accounts.models import ApiToken, User
@@ -19,6 +19,7 @@ from sessions.search_text import fold
 from sessions.selectors.ends import SessionEnd, session_end
 from sessions.services.chats import title_from
 from sessions.services.snapshot import payer_of, snapshot_of
+from sessions.services.turn_limit import place_of, too_many_turns
 from sessions.services.turn_plan import TurnPlan, plan_turn
 from sessions.services.turn_request import TurnRequest
 from web.database.compiled import Bound, CompiledUpdate, Slot, insertion, together
@@ -36,8 +37,13 @@ SESSION_UPDATE = CompiledUpdate(
     lambda: (
         ChatSession.objects.filter(pk=Slot("session_id", UUIDField())),
         {
-            "title": Slot("title", CharField()),
-            "search_text": Slot("search_text", TextField()),
+            # Not if it was renamed since the session was read.
+            "title": Case(When(title="", then=Slot("title", CharField())), default=F("title")),
+            "search_text": Case(
+                When(title="", then=Slot("search_text", TextField())),
+                default=F("search_text"),
+                output_field=TextField(),
+            ),
             "updated_at": Slot("updated_at", DateTimeField()),
         },
     )
@@ -104,10 +110,11 @@ def turn_enqueue(turn: Turn, plan: TurnPlan, *, beside: Sequence[Bound] = ()) ->
     """Store a planned turn with its hold, and dispatch it on commit (inside a transaction).
 
     `beside`: statements executed with it. Conflicts raise IntegrityError before the budgets are checked.
-    Raises `budget_exceeded`, `model_unavailable`.
+    Raises `rate_limited` if the user has too many active turns, `budget_exceeded`, `model_unavailable`.
     """
     # First and alone: a conflicting insert waits for the other turn, and must hold no locks meanwhile.
-    together(insertion([turn]))
+    if not together(insertion([turn], where=place_of(turn.user))):
+        raise too_many_turns()
     together(*beside, *budgets_hold_lock())
     hold_stage(payer=payer_of(turn), spec=plan.spec)
     transaction.on_commit(partial(dispatch, turn.pk))

@@ -153,14 +153,14 @@ class CompiledUpdate(Generic[Row]):
         return plan
 
 
-def together(*statements: Bound) -> None:
-    """Run independent writes in one round trip to PostgreSQL, as one statement with CTEs.
+def together(*statements: Bound) -> int:
+    """Run independent writes in one round trip to PostgreSQL, as one statement with CTEs; return the last one's rows.
 
     They must change different rows: each sees the tables as they were before. PostgreSQL executes the last statement
     first, then the others from the end; it skips a SELECT that is not the last.
     """
     if not statements:
-        return
+        return 0
     database = connections[DEFAULT_DB_ALIAS]
     if database.vendor == "postgresql":
         *first, (last, _) = statements
@@ -171,6 +171,8 @@ def together(*statements: Bound) -> None:
     with database.cursor() as cursor:
         for sql, params in statements:
             cursor.execute(sql, params)
+        count: int = cursor.rowcount
+    return count
 
 
 def insertion(rows: Sequence[models.Model], *, where: Bound | None = None) -> Bound:

@@ -137,3 +137,31 @@ def test_a_deleted_token_ends_no_stream_that_it_has_opened(alice, api, session, 
     gate.open()
     assert read_all(stream)[-1].type == "turn.completed"
     assert api.get(f"turns/{turn.pk}/events").status_code == 401
+
+
+@pytest.mark.usefixtures("nobody_runs")
+@pytest.mark.parametrize("deletes", ["session", "room"])
+def test_a_turn_that_was_accepted_as_its_session_was_deleted_asks_no_model(
+    alice, api, session, openai_server: OpenAIServer, deletes: str
+) -> None:
+    turn = start(api, session)
+    # What a deletion that did not see the turn yet leaves behind.
+    row = session if deletes == "session" else session.room
+    type(row).objects.filter(pk=row.pk).update(deleted_at=turn.created_at)
+    use_dispatcher(runtime)
+    runtime.submit(turn.pk)
+    wait_for_event(turn.pk, '"type":"turn.cancelled"')
+    assert openai_server.served == []
+
+
+def test_a_turn_whose_session_is_deleted_unnoticed_is_cancelled_while_it_runs(
+    alice, api, session, openai_server: OpenAIServer
+) -> None:
+    gate = Gate()
+    openai_server.default = Answer(["Good ", "day."], at={1: HoldBack(gate)})
+    turn = start(api, session)
+    wait_for_event(turn.pk, '"text":"Good "')
+    type(session).objects.filter(pk=session.pk).update(deleted_at=turn.created_at)
+    wait_for_event(turn.pk, '"type":"turn.cancelled"')
+    gate.open()
+    assert UsageEvent.objects.get(turn_id=turn.pk).status == "cancelled"

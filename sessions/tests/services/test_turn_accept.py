@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from django.db import connection, connections
 
-from sessions.models import Message, Turn
+from sessions.models import ChatSession, Message, Turn
 from sessions.services.accept_once import AcceptedTurn, accept_once
+from sessions.services.chats import session_rename
 from sessions.services.turn_accept import turn_accept
 from sessions.services.turn_request import TurnRequest
 from sessions.tests.factories import make_agent, make_model, make_session, make_user
@@ -171,6 +172,17 @@ def test_the_first_message_names_the_session(alice, session) -> None:
     session.refresh_from_db()
     assert session.title.startswith("How do we")
     assert len(session.title) <= 80
+
+
+def test_a_rename_meanwhile_is_kept(alice, session) -> None:
+    def rename() -> None:
+        session_rename(session=session, title="Mine")
+
+    with before_statement(FIRST_WRITE[connection.vendor], rename):
+        turn_accept(user=alice, session=session, request=request())
+    session.refresh_from_db()
+    assert session.title == "Mine"
+    assert ChatSession.objects.get(search_text__contains="mine") == session
 
 
 def test_a_turn_that_ends_during_the_lookup_no_longer_conflicts(alice, session) -> None:
