@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from typing import Any
 
 from drf_spectacular.generators import SchemaGenerator
@@ -14,10 +15,18 @@ from rest_framework.response import Response
 
 from accounts.api.base import AlwaysJson, ApiView
 
+_generating = threading.Lock()
+"""drf-spectacular keeps state in its modules: two threads that generate at once break each other."""
 
-@functools.cache
+
 def document() -> dict[str, Any]:
     """Return the OpenAPI document of this version."""
+    with _generating:
+        return _generated()
+
+
+@functools.cache
+def _generated() -> dict[str, Any]:
     schema: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
     return schema
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 
 from accounts.tests.support.admin_site import static_files_as_they_are
+from pantheon import api_schema
 from pantheon.tests.support.url_map import routes
 from web.errors import HTTP_STATUS
 
@@ -112,3 +115,16 @@ def test_the_docs_load_nothing_from_elsewhere_and_run_nothing_inline() -> None:
     answer = Client().get(script)
     assert answer["Content-Type"].startswith("application/javascript")
     assert "/api/v1/schema" in answer.content.decode()
+
+
+def test_first_requests_at_once_get_the_same_document() -> None:
+    api_schema._generated.cache_clear()
+    barrier = threading.Barrier(3)
+
+    def read() -> dict[str, Any]:
+        barrier.wait(30)
+        return api_schema.document()
+
+    with ThreadPoolExecutor(3) as threads:
+        first, *others = [reading.result() for reading in [threads.submit(read) for _ in range(3)]]
+    assert all(other is first for other in others)
