@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from django.db.models import Q, UUIDField
+from django.db.models import Exists, OuterRef, Q, UUIDField
 
 from accounts.access import parse_id
 from accounts.models import User
 from billing.days import parse_day
 from orchestration.models import Provider
-from sessions.models import Agent, ChatSession, Room, Summary, Turn
+from sessions.models import Agent, ChatSession, File, MessageFile, Room, Summary, Turn
 from sessions.models.agent import key_validator
 from sessions.selectors.deleted import retention_start
 from sessions.selectors.room_names import rooms_named
 from sessions.selectors.search_filters import SearchFilters
 from web.database.compiled import CompiledQuery, Slot
-from web.errors import NotFound
+from web.errors import NotFound, ValidationFailed
 
 KEY = re.compile(key_validator.regex)
 SESSION: CompiledQuery[ChatSession] = CompiledQuery(
@@ -103,6 +103,37 @@ def access_turn(user: User, turn_id: str | uuid.UUID) -> Turn:
 def access_summary(user: User, summary_id: str | uuid.UUID) -> Summary:
     summaries = Summary.objects.filter(session__owner=user, session__deleted_at__isnull=True)
     return _one(summaries, summary_id)
+
+
+def access_file(user: User, file_id: str | uuid.UUID) -> File:
+    """Return a file that the user owns, or that a message in one of the user's sessions brought; without its text."""
+    brought = MessageFile.objects.filter(
+        file=OuterRef("pk"), message__session__owner=user, message__session__deleted_at__isnull=True
+    )
+    file: File = _one(File.objects.filter(Q(owner=user, deleted_at__isnull=True) | Exists(brought)), file_id)
+    return file
+
+
+def access_own_file(user: User, file_id: str | uuid.UUID) -> File:
+    """Return a file that the user owns and has not deleted."""
+    file: File = _one(File.objects.of(user), file_id)
+    return file
+
+
+def files_to_send(user: User, ids: Sequence[str | uuid.UUID]) -> list[File]:
+    """Return the user's files in the given order, each once, without their texts.
+
+    Raises NotFound for one that is not the user's or was deleted, ValidationFailed for too many.
+    """
+    wanted = list(dict.fromkeys(parse_id(file_id) for file_id in ids))
+    if len(wanted) > MessageFile.MOST_PER_MESSAGE:
+        raise ValidationFailed({"files": [f"A message takes at most {MessageFile.MOST_PER_MESSAGE} files."]})
+    if not wanted:
+        return []
+    files = {file.pk: file for file in File.objects.of(user).filter(pk__in=wanted)}
+    if len(files) < len(wanted):
+        raise NotFound("A file does not exist or was deleted. Attach it again.")
+    return [files[file_id] for file_id in wanted]
 
 
 def access_restorable(model: type[Row], user: User, row_id: str | uuid.UUID) -> Row:

@@ -36,6 +36,7 @@ STRUCTURE = {
     "Room": {"name"},
     "Agent": {"key", "name"},
     "Message": {"agent_key", "agent_name", "model", "purpose"},
+    "File": {"media_type"},
     "Call": {
         *("agent_key", "agent_name", "slot", "purpose", "model_served", "provider_request_id"),
         *("usage", "context"),

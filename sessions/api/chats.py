@@ -17,6 +17,7 @@ from accounts.models import ApiToken
 from sessions.access import access_agent, access_room, access_session
 from sessions.api.sized_pages import how_many
 from sessions.models import ChatSession, Message
+from sessions.selectors.message_files import list_with_files
 from sessions.selectors.turn_shapes import MessageShape
 from sessions.services.chats import session_create, session_delete, session_rename
 from web.api.schema import operation, page_of, query
@@ -125,7 +126,7 @@ class MessagesView(ApiView):
         # Sizes first: a page of the longest messages would be 20 MB.
         sizes = messages.annotate(size=Length("text")).values_list("size", flat=True)
         limit = min(limit, how_many(sizes[:limit]))
-        page = list(messages[: limit + 1])
+        page = list_with_files(messages[: limit + 1])
         more = page[limit - 1].seq if len(page) > limit else None
         url = request.build_absolute_uri(request.path)
         query = request.query_params.copy()

@@ -9,6 +9,7 @@ from rest_framework import serializers
 
 from orchestration.engine.efforts import EFFORTS
 from orchestration.models import LlmModel, alias_validator
+from sessions.models import MessageFile
 from sessions.models.modes import asked_modes
 
 
@@ -17,6 +18,18 @@ class AskedModeField(serializers.ChoiceField):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(choices=asked_modes(), **kwargs)
+
+
+class FilesField(serializers.ListField):
+    """Ids of files that a message brings; `files_to_send` finds them. One that does not exist is a 404, not a 422."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            child=serializers.CharField(max_length=64),
+            max_length=MessageFile.MOST_PER_MESSAGE,
+            required=False,
+            **kwargs,
+        )
 
 
 class EffortField(serializers.ChoiceField):

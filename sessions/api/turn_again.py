@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,11 +12,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.access import signed_in
-from accounts.models import ApiToken
-from sessions.access import access_session, access_turn
+from accounts.models import ApiToken, User
+from sessions.access import access_session, access_turn, files_to_send
 from sessions.api.base import AsyncAPIView, LimitedAsTurns
 from sessions.api.chats import SessionSerializer
-from sessions.api.fields import AskedModeField, ModelAliasField
+from sessions.api.fields import AskedModeField, FilesField, ModelAliasField
 from sessions.api.turn_answers import answer
 from sessions.api.turn_requests import AnswerOptions, accept_posted, not_blank
 from sessions.api.turn_schema import TURN_ANSWERS, TURN_ERRORS, WRITTEN
@@ -34,6 +34,7 @@ class RerunSerializer(AnswerOptions):
         validators=[not_blank],
         help_text="New text; default: unchanged.",
     )
+    files = FilesField(help_text="Ids of the files that the message brings, in order; default: unchanged.")
     mode = AskedModeField(
         required=False,
         help_text="New mode; default: unchanged.",
@@ -78,7 +79,11 @@ class TurnRerunView(TurnAgainView):
 
     @again("Run the newest turn again, optionally with changes", RerunSerializer)
     def post(self, request: Request, turn_id: str) -> Awaitable[HttpResponseBase]:
-        return self.make(request, turn_id, body=RerunSerializer, accept=turn_rerun)
+        def accept(*, user: User, files: Sequence[str] | None = None, **fields: Any) -> Turn:
+            named = None if files is None else files_to_send(user, files)
+            return turn_rerun(user=user, files=named, **fields)
+
+        return self.make(request, turn_id, body=RerunSerializer, accept=accept)
 
 
 class ForkSerializer(serializers.Serializer[Any]):

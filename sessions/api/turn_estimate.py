@@ -14,7 +14,7 @@ from accounts.access import signed_in
 from accounts.api.base import ApiView
 from accounts.models import ApiToken, User
 from billing.selectors.shapes import usd
-from sessions.access import access_session
+from sessions.access import access_session, files_to_send
 from sessions.api.turn_requests import TurnRequestSerializer, fields_of
 from sessions.api.turn_schema import PLAN_ERRORS
 from sessions.services.turn_estimate import turn_estimate
@@ -75,7 +75,10 @@ class TurnEstimateView(ApiView):
         session = access_session(signed_in(request), session_id)
         fields = fields_of(request, TurnRequestSerializer)
         asked = TurnRequest(
-            message=fields["message"], mode=fields.get("mode"), max_rounds=fields.get("max_rounds")
+            message=fields["message"],
+            mode=fields.get("mode"),
+            max_rounds=fields.get("max_rounds"),
+            files=tuple(files_to_send(signed_in(request), fields.get("files", ()))),
         )
         with only_estimate(signed_in(request)):
             estimate = turn_estimate(user=signed_in(request), session=session, request=asked)

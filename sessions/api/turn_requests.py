@@ -12,7 +12,7 @@ from rest_framework.request import Request
 
 from accounts.access import signed_in
 from accounts.models import ApiToken
-from sessions.api.fields import AskedModeField
+from sessions.api.fields import AskedModeField, FilesField
 from sessions.api.open_streams import check_streams
 from sessions.models import Message, Turn
 from sessions.services.accept_once import AcceptedTurn, accept_once
@@ -70,6 +70,7 @@ class TurnRequestSerializer(AnswerOptions):
         allow_null=True,
         help_text="Expected index of the turn; 409 if it would get another one.",
     )
+    files = FilesField(help_text="Ids of the files that the message brings, in order.")
 
 
 def accept_posted(

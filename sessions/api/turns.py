@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from accounts.access import signed_in
 from accounts.models import ApiToken, User
-from sessions.access import access_session, access_turn
+from sessions.access import access_session, access_turn, files_to_send
 from sessions.api.base import AsyncAPIView, LimitedAsTurns
 from sessions.api.sized_pages import SizedPages
 from sessions.api.turn_answers import answer
@@ -57,8 +57,9 @@ class TurnsView(LimitedAsTurns, AsyncAPIView, GenericAPIView[Turn]):
     def post(self, request: Request, session_id: str) -> Awaitable[HttpResponseBase]:
         session = access_session(signed_in(request), session_id)
 
-        def make(*, user: User, token: ApiToken | None, **fields: Any) -> Turn:
-            return turn_accept(user=user, session=session, request=TurnRequest(**fields), token=token)
+        def make(*, user: User, token: ApiToken | None, files: Sequence[str] = (), **fields: Any) -> Turn:
+            asked = TurnRequest(files=tuple(files_to_send(user, files)), **fields)
+            return turn_accept(user=user, session=session, request=asked, token=token)
 
         accepted, options = accept_posted(request, TurnRequestSerializer, make)
         return answer(accepted, **options)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from django.conf import settings
 from django.db import models
@@ -11,6 +11,9 @@ from django.utils import timezone
 
 from sessions.models.search_text import SearchTextField, SearchTextUpdates
 from sessions.models.soft import OwnedQuerySet
+
+if TYPE_CHECKING:
+    from sessions.models.file import File
 
 
 class ChatSessionQuerySet(SearchTextUpdates, OwnedQuerySet):
@@ -154,3 +157,10 @@ class Message(models.Model):
 
     def __str__(self) -> str:
         return f"message {self.seq}"
+
+    @property
+    def files(self) -> list[File]:
+        """Return the files that the message brought, in order; `list_with_files` loads them for many messages."""
+        if self.role != self.Role.USER or getattr(self, "has_files", None) is False:
+            return []
+        return [brought.file for brought in self.message_files.all()]

@@ -50,8 +50,3 @@ TRANSCRIPT: CompiledQuery[Message] = CompiledQuery(
 
 def line_of_message(message: Message) -> HistoryMessage:
     return HistoryMessage(message.seq, message.role, message.text, message.agent_key, message.agent_name)  # type: ignore[arg-type]
-
-
-def message_of_turn(turn: Turn) -> str:
-    """Return a turn's question."""
-    return Message.objects.get(turn=turn, role=Message.Role.USER).text

@@ -15,7 +15,7 @@ from orchestration.engine.contracts import FALLBACK_REASONS
 from orchestration.engine.efforts import EFFORTS
 from orchestration.engine.purposes import PURPOSES, SHOWN
 from orchestration.engine.specs import UsageReport
-from sessions.models import Call, Message, Turn
+from sessions.models import Call, File, Message, Turn
 from sessions.models.modes import turn_modes
 from sessions.selectors.usage import TurnEvents, TurnUsageShape
 from web.api.shapes import (
@@ -40,6 +40,16 @@ WHY_FALLBACK = (
 )
 
 
+class MessageFileShape(Shape):
+    # Rendered from a `File`.
+    id = identifier("The file.", of="pk")
+    name = text("Its name.")
+    media_type = text("Its type, detected from the content.")
+    kind = one_of("`image`, or `text` that was extracted from a document.", *File.Kind.values)
+    bytes = count("Size of the stored content.")
+    tokens = count("Estimated tokens that it takes in each request.")
+
+
 class MessageShape(Shape):
     # Rendered from a `Message`; a synthesis has no agent.
     id = identifier("The message's id; of an answer, the `step_id` of its step.", of="pk")
@@ -52,6 +62,7 @@ class MessageShape(Shape):
     round = count("Round of the turn, from 1; null for the user's message.", allow_null=True)
     model = text("Alias of the model that answered; null for the user's message.", allow_null=True)
     text = text("Markdown.", allow_blank=True)
+    files = parts("The files that the user's message brought, in order.", MessageFileShape)
     status = one_of("`failed` and `cancelled` answers keep the text from before.", *Message.Status.values)
     created_at = moment("Time of storage.")
 
@@ -211,6 +222,11 @@ class TurnShape(Shape):
         "The user's message.",
         of=lambda row: next((message.text for message in row.messages if is_users(message)), ""),
         allow_blank=True,
+    )
+    files = parts(
+        "The files that the user's message brought, in order.",
+        MessageFileShape,
+        of=lambda row: next((message.files for message in row.messages if is_users(message)), []),
     )
     unknown_tags = values("Mentions that match no agent.", serializers.CharField(), of="turn.unknown_tags")
     messages = parts(

@@ -10,6 +10,7 @@ from typing import Any
 from billing.models import UsageEvent
 from billing.reports.corrections import with_corrections
 from sessions.models import Call, Message, Turn
+from sessions.selectors.message_files import list_with_files
 from sessions.selectors.turn_shapes import FailureShape, TurnParts, TurnShape
 from sessions.selectors.usage import usage_of_events
 
@@ -36,9 +37,9 @@ def turns_gone(turn_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
 
 
 def turns_json(turns: Sequence[Turn], *, with_text: bool = False) -> list[dict[str, Any]]:
-    """Return turns in the API's shape, with three queries."""
+    """Return turns in the API's shape, with three queries, and one more if messages brought files."""
     ids = [turn.pk for turn in turns]
-    messages = grouped(Message.objects.filter(turn_id__in=ids).order_by("seq"))
+    messages = grouped(list_with_files(Message.objects.filter(turn_id__in=ids).order_by("seq")))
     attempts = Call.objects.filter(turn_id__in=ids).select_related("model").order_by("number")
     calls = grouped(attempts if with_text else attempts.defer("text"))
     events = grouped(with_corrections(UsageEvent.objects.filter(turn_id__in=ids)))

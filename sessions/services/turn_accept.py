@@ -14,15 +14,16 @@ from accounts.models import ApiToken, User
 from billing.services.budget_lock import budgets_hold_lock
 from billing.services.holds import hold_stage
 from sessions.dispatch import dispatch
-from sessions.models import ChatSession, Message, Turn
+from sessions.models import ChatSession, Message, MessageFile, Turn
 from sessions.search_text import fold
 from sessions.selectors.ends import SessionEnd, session_end
 from sessions.services.chats import title_from
+from sessions.services.files import files_hold
 from sessions.services.snapshot import payer_of, snapshot_of
 from sessions.services.turn_limit import place_of, too_many_turns
 from sessions.services.turn_plan import TurnPlan, plan_turn
 from sessions.services.turn_request import TurnRequest
-from web.database.compiled import Bound, CompiledUpdate, Slot, insertion, together
+from web.database.compiled import Bound, CompiledUpdate, Slot, insertion, insertions, together
 from web.errors import PantheonError
 
 REDISPATCH_AFTER = dt.timedelta(seconds=5)
@@ -90,10 +91,15 @@ def turn_stage(
     refuse_old_version(request, end.index + 1)
     plan = plan_turn(session, request, end)
     before_seq = end.seq + 1
+    files_hold(request.files)
     turn = turn_of_plan(plan, user=user, session=session, request=request, token=token, before_seq=before_seq)
     message = Message(
         session=session, turn=turn, seq=before_seq, role=Message.Role.USER, text=request.message
     )
+    brought = [
+        MessageFile(message=message, file=file, position=position)
+        for position, file in enumerate(request.files)
+    ]
     session.title = session.title or title_from(request.message, [agent.key for agent in plan.spec.roster])
     session.updated_at = turn.created_at
     session_update = SESSION_UPDATE.bind(
@@ -102,7 +108,7 @@ def turn_stage(
         search_text=fold(session.title),
         updated_at=session.updated_at,
     )
-    turn_enqueue(turn, plan, beside=[insertion([message]), session_update])
+    turn_enqueue(turn, plan, beside=[insertion([message]), *insertions(brought), session_update])
     return turn
 
 

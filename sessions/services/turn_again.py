@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from accounts.models import ApiToken, User
 from orchestration.models import LlmModel
-from sessions.models import ChatSession, Message, Turn
-from sessions.selectors.history import message_of_turn
+from sessions.models import ChatSession, File, Message, Turn
+from sessions.selectors.message_files import question_of_turn
 from sessions.services.roster import agents_of
 from sessions.services.turn_accept import turn_accept
 from sessions.services.turn_request import TurnRequest
@@ -19,6 +19,7 @@ def turn_rerun(
     user: User,
     turn: Turn,
     message: str | None = None,
+    files: Sequence[File] | None = None,
     mode: str | None = None,
     agents: Sequence[str] | None = None,
     model: LlmModel | None = None,
@@ -28,13 +29,15 @@ def turn_rerun(
 ) -> Turn:
     """Accept a new version of the newest turn. Raises like `turn_accept`, `turn_conflict` for an older turn.
 
-    If message and mode are unchanged, complete answers of agents not named in `agents` are carried over at no
-    cost.
+    If message, files and mode are unchanged, complete answers of agents not named in `agents` are carried over at no
+    cost. `files`: None keeps those of the turn, also deleted ones.
     """
     session = refuse_summary(turn)
     refuse_unknown(session, agents or ())
+    question = question_of_turn(turn) if message is None or files is None else None
     request = TurnRequest(
-        message=message_of_turn(turn) if message is None else message,
+        message=question.text if question and message is None else message or "",
+        files=tuple(question.files if question and files is None else files or ()),
         mode=mode or (turn.mode if session.room_id else None),
         idempotency_key=idempotency_key,
         digest=digest,
@@ -55,8 +58,10 @@ def turn_retry(
 ) -> Turn:
     """Accept a new version that asks only the agents without an answer. Raises ValidationFailed if none failed."""
     session = refuse_summary(turn)
+    question = question_of_turn(turn)
     request = TurnRequest(
-        message=message_of_turn(turn),
+        message=question.text,
+        files=tuple(question.files),
         mode=turn.mode if session.room_id else None,
         idempotency_key=idempotency_key,
         digest=digest,

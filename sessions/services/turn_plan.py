@@ -16,7 +16,8 @@ from sessions.models import ChatSession, Message, Room, Summary
 from sessions.models.modes import room_modes
 from sessions.selectors.calibration import observations
 from sessions.selectors.ends import SessionEnd
-from sessions.selectors.history import history_of, message_of_turn
+from sessions.selectors.history import history_of
+from sessions.selectors.message_files import question_of_turn
 from sessions.selectors.summaries import newest_summary, summary_spec
 from sessions.services.chats import title_from
 from sessions.services.client_context import client_from, client_lines, with_client_parameters
@@ -187,11 +188,12 @@ def addressed_agents(
 
 
 def is_repeat(request: TurnRequest) -> bool:
-    """Return whether a new version asks only some agents, with the old version's message and mode."""
+    """Return whether a new version asks only some agents, with the old version's message, files and mode."""
     old = request.replaces
     if old is None or request.only is None or request.mode not in (None, old.mode):
         return False
-    return request.message == message_of_turn(old)
+    question = question_of_turn(old)
+    return request.message == question.text and list(request.files) == question.files
 
 
 def carried_answers(council: CouncilPlan, request: TurnRequest) -> tuple[CarriedAnswer, ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from orchestration.models import LlmModel
-from sessions.models import Turn
+from sessions.models import File, Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,5 +47,7 @@ class TurnRequest:
     """In a new version: keys of the agents to ask; the others' good answers are carried over."""
     model: LlmModel | None = None
     """In a new version: the model that asked agents run on instead of their own."""
+    files: tuple[File, ...] = ()
+    """The files that the message brings, in order, without their texts."""
     client: ClientContext | None = None
     """Context from a client that keeps the conversation itself."""

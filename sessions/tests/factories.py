@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, Protocol
 
 from accounts.models import User
 from accounts.services.people import token_create
 from accounts.tests.support.clients import make_user
 from billing.models import ModelPrice
+from orchestration.engine.tokens import estimate_tokens
 from orchestration.models import LlmModel, Provider
-from sessions.models import Agent, ChatSession, Room
+from sessions.models import Agent, ChatSession, File, Room
 from sessions.services.agents import agent_create
 from sessions.services.chats import session_create
 from sessions.services.rooms import room_create
@@ -66,6 +68,25 @@ def make_session(owner: User, place: Room | Agent) -> ChatSession:
         owner=owner,
         room=place if isinstance(place, Room) else None,
         agent=place if isinstance(place, Agent) else None,
+    )
+
+
+def make_file(owner: User, name: str = "lease.txt", text: str = "The rent is $1.", **fields: Any) -> File:
+    """A file of text, without content in the storage; `kind="image"` with its sizes makes an image."""
+    is_image = fields.get("kind") == File.Kind.IMAGE
+    content = text.encode()
+    return File.objects.create(
+        **{
+            "owner": owner,
+            "name": name,
+            "media_type": "image/png" if is_image else "text/plain",
+            "kind": File.Kind.TEXT,
+            "bytes": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "text": "" if is_image else text,
+            "tokens": estimate_tokens(text),
+            **fields,
+        }
     )
 
 

@@ -80,6 +80,7 @@ def test_shows_who_said_what(api: Api, session: ChatSession) -> None:
         "round": 1,
         "model": "test-model",
         "text": "answer",
+        "files": [],
         "status": "complete",
         "created_at": stored.created_at.isoformat().replace("+00:00", "Z"),
     }

@@ -12,7 +12,18 @@ from accounts.models import ApiToken, AuditEntry, Invitation, SetupLink, Team, U
 from billing.models import ZERO_UUID, Budget, DailyUsage, ModelPrice, UsageEvent
 from billing.services.budgets import budget_save
 from orchestration.models import LlmModel, Provider
-from sessions.models import Agent, Call, ChatSession, Message, Room, RoomAgent, Summary, Turn
+from sessions.models import (
+    Agent,
+    Call,
+    ChatSession,
+    File,
+    Message,
+    MessageFile,
+    Room,
+    RoomAgent,
+    Summary,
+    Turn,
+)
 
 WRITTEN = "xyzzy"
 """Part of every text by people or models, and on no admin page."""
@@ -67,6 +78,7 @@ def make_rows(name: str = "ada") -> Rows:
     turn = turn_of(session)
     call = call_of(turn, agent, model)
     message = messages_of(turn, agent, model)
+    file_of(turn)
     summary_of(turn)
     event = event_of(call, price, team)
     for scope, target in (("team", team), ("user", user), ("room", room)):
@@ -175,6 +187,23 @@ def messages_of(turn: Turn, agent: Agent, model: LlmModel) -> Message:
         purpose="reply",
         round=1,
     )
+
+
+def file_of(turn: Turn) -> File:
+    """Create a file that the question brought."""
+    file = File.objects.create(
+        owner=turn.user,
+        name=f"{WRITTEN} name.txt",
+        media_type="text/plain",
+        kind=File.Kind.TEXT,
+        bytes=1,
+        sha256=secret_digest(f"{WRITTEN} content"),
+        text=f"{WRITTEN} text of a file",
+        tokens=1,
+    )
+    question = turn.messages.get(role=Message.Role.USER)
+    MessageFile.objects.create(message=question, file=file, position=0)
+    return file
 
 
 def summary_of(turn: Turn) -> Summary:
