@@ -180,7 +180,7 @@ class LlmModelAdmin(CatalogueAdmin):
         "model_id",
         "served_as",
         ("context_window", "max_output_tokens"),
-        ("json_schema", "temperature", "prompt_caching"),
+        ("json_schema", "temperature", "vision", "prompt_caching"),
         "reasoning_effort",
         "reasoning_efforts",
         "left_out",

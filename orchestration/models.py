@@ -161,6 +161,12 @@ class LlmModel(models.Model):
     max_output_tokens = models.PositiveIntegerField(validators=[MinValueValidator(16)])
     json_schema = models.BooleanField("takes a JSON schema", default=True)
     temperature = models.BooleanField("takes a temperature", default=True)
+    vision = models.BooleanField(
+        "takes images",
+        default=False,
+        db_default=False,
+        help_text="Other models get a line with the name of each image instead.",
+    )
     prompt_caching = models.BooleanField(
         "prompt caching",
         default=True,

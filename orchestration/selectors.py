@@ -8,7 +8,7 @@ from functools import cache
 from django.conf import settings
 
 from orchestration.engine.efforts import FIELD, not_refused
-from orchestration.engine.specs import ModelSpec
+from orchestration.engine.specs import IMAGES, ModelSpec
 from orchestration.gateway.kinds import KINDS
 from orchestration.models import LlmModel, Provider
 from web.errors import PantheonError
@@ -74,6 +74,11 @@ def offered_efforts(model: LlmModel) -> list[str] | None:
     return [*not_refused(model.reasoning_efforts, model.unsupported)] if model.reasoning_efforts else None
 
 
+def takes_images(model: LlmModel) -> bool:
+    """Return whether images are sent to a model: its server has not refused them."""
+    return model.vision and IMAGES not in model.unsupported
+
+
 def model_spec(model: LlmModel) -> ModelSpec:
     """Return a catalogue row as the frozen spec that is stored with a turn."""
     provider = model.provider
@@ -90,6 +95,7 @@ def model_spec(model: LlmModel) -> ModelSpec:
         max_output_tokens=model.max_output_tokens,
         json_schema=model.json_schema,
         temperature=model.temperature,
+        vision=model.vision,
         prompt_caching=model.prompt_caching,
         reasoning_effort=model.reasoning_effort,
         reasoning_efforts=tuple(model.reasoning_efforts),

@@ -96,7 +96,9 @@ def found_model(provider: Provider, model_id: str, alias: str, listed: ListedMod
 def facts_from(parameters: QueryDict) -> dict[str, Any]:
     """Return what a server's list said about a found model, from the query of its page, as values of the form."""
     facts: dict[str, Any] = {
-        name: parameters[name] == "True" for name in ("json_schema", "temperature") if name in parameters
+        name: parameters[name] == "True"
+        for name in ("json_schema", "temperature", "vision")
+        if name in parameters
     }
     for name in ("context_window", "max_output_tokens"):
         if (text := parameters.get(name, "")).isdecimal() and len(text) <= MAX_DIGITS:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:  # its functions run a spec
 
 Role = Literal["user", "assistant"]
 
+IMAGES = "images"
+"""The key in `ModelSpec.unsupported` of a model whose server refuses images."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
@@ -41,6 +44,8 @@ class ModelSpec:
     """The model's own limit for the first token; None: the instance's."""
     opens_in_thought: bool | None = False
     """Its answers begin with a thought that has only a closing tag; None: they may, no answer has shown it yet."""
+    vision: bool = False
+    """It takes images, unless `unsupported` has IMAGES."""
     prompt_caching: bool = True
     """The provider is asked to cache the beginning of prompts."""
     served_as: str = ""
@@ -53,6 +58,10 @@ class ModelSpec:
     """A smaller context window that the server named when it refused a longer request."""
     read_most: int | None = None
     """The input tokens that the server counted for several requests of different sizes."""
+
+    @property
+    def takes_images(self) -> bool:
+        return self.vision and IMAGES not in self.unsupported
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """A server's list of models: their ids, and what it says about each.
 
 Shapes: OpenAI and Anthropic, "List models", which agree in the ids; of the rest OpenRouter, "Models" (also
-`supported_parameters`, `reasoning`), Anthropic (`capabilities`), vLLM (`max_model_len`), Mistral, Groq, Together, Kimi.
+`supported_parameters`, `reasoning`, `architecture`), Anthropic (`capabilities`), vLLM (`max_model_len`), Mistral,
+Groq, Together, Kimi.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class ListedModel:
     temperature: bool | None = None
     reasoning_efforts: tuple[str, ...] | None = None
     """From least to most."""
+    vision: bool | None = None
 
 
 class NoList(Exception):
@@ -67,7 +69,17 @@ def listed_model(row: Mapping[str, Any]) -> ListedModel:
         json_schema if parameters is None else "structured_outputs" in parameters,
         None if parameters is None else "temperature" in parameters,
         _efforts(_object(row, "reasoning"), _object(capabilities, "effort")),
+        _takes_images(_object(row, "architecture"), capabilities),
     )
+
+
+def _takes_images(architecture: Mapping[str, Any], capabilities: Mapping[str, Any]) -> bool | None:
+    """Return whether a model takes images, in the words of OpenRouter, Mistral (`vision`) or Anthropic."""
+    modalities = architecture.get("input_modalities")
+    if isinstance(modalities, list):
+        return "image" in modalities
+    vision = capabilities.get("vision")
+    return vision if isinstance(vision, bool) else _is_supported(capabilities, "image_input")
 
 
 def _efforts(reasoning: Mapping[str, Any], effort: Mapping[str, Any]) -> tuple[str, ...] | None:

@@ -49,3 +49,9 @@ def test_the_models_of_both_providers_have_efforts() -> None:
     models = LlmModel.objects.exclude(provider__name="demo")
     assert all("high" in model.reasoning_efforts for model in models)
     assert not LlmModel.objects.get(alias="demo").reasoning_efforts
+
+
+@pytest.mark.django_db
+def test_the_models_take_images() -> None:
+    assert not LlmModel.objects.filter(vision=False).exists()
+    assert not LlmModel._meta.get_field("vision").default

@@ -17,7 +17,7 @@ from billing.selectors.prices import current_tiers
 from billing.selectors.shapes import usd_field
 from orchestration.engine.efforts import EFFORTS
 from orchestration.models import LlmModel
-from orchestration.selectors import available_models, default_model, offered_efforts
+from orchestration.selectors import available_models, default_model, offered_efforts, takes_images
 from web.api.pagination import page_of_rows
 from web.api.schema import PAGE, operation, page_of
 from web.api.shapes import Shape, count, flag, one_of, part, stated, text, values
@@ -61,6 +61,9 @@ class ModelShape(Shape):
     max_output_tokens = count("Maximum output tokens.", of="model.max_output_tokens")
     json_schema = flag("Supports structured output.", of="model.json_schema")
     temperature = flag("Supports a temperature.", of="model.temperature")
+    vision = flag(
+        "Takes images; else agents get a line that names each image.", of=lambda row: takes_images(row.model)
+    )
     reasoning_effort = one_of(
         "The effort of calls that ask for no other; null: none is sent.",
         *EFFORTS,

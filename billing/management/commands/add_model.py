@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -80,6 +80,12 @@ class Command(BaseCommand):
             "--no-temperature", action="store_true", help="the model does not accept a temperature"
         )
         parser.add_argument(
+            "--vision",
+            action=BooleanOptionalAction,
+            default=None,
+            help="whether the model takes images; default: as its server says, else no",
+        )
+        parser.add_argument(
             "--reasoning-efforts",
             nargs="+",
             default=[],
@@ -129,6 +135,7 @@ class Command(BaseCommand):
                     max_output_tokens=options["max_output"] or most_output,
                     json_schema=not options["no_json_schema"] and listed.json_schema is not False,
                     temperature=not options["no_temperature"] and listed.temperature is not False,
+                    vision=bool(listed.vision if options["vision"] is None else options["vision"]),
                     served_as=options["served_as"],
                     reasoning_efforts=options["reasoning_efforts"] or listed.reasoning_efforts or (),
                     reasoning_effort=options["reasoning_effort"],
@@ -162,6 +169,7 @@ def abilities_text(model: LlmModel) -> str:
     parts = [
         "" if model.json_schema else "no structured output",
         "" if model.temperature else "no temperature",
+        "vision" if model.vision else "",
         f"reasoning efforts {', '.join(model.reasoning_efforts)}" if model.reasoning_efforts else "",
     ]
     return ", ".join(part for part in parts if part)

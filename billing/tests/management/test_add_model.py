@@ -58,6 +58,7 @@ ROUTED = {
     "id": "vendor/thinker",
     "context_length": 200_000,
     "top_provider": {"context_length": 100_000, "max_completion_tokens": 8_000},
+    "architecture": {"input_modalities": ["text", "image"]},
     "supported_parameters": ["max_tokens", "reasoning"],
     "reasoning": {"mandatory": True, "supported_efforts": ["low", "high"]},
 }
@@ -69,17 +70,26 @@ def test_the_list_of_the_server_fills_in_limits_and_abilities(openai_server: Ope
     text = add("thinker", "--provider", "home", "--model-id", "vendor/thinker")
     model = LlmModel.objects.get(alias="thinker")
     assert (model.context_window, model.max_output_tokens) == (100_000, 8_000)
-    assert (model.json_schema, model.temperature) == (False, False)
+    assert (model.json_schema, model.temperature, model.vision) == (False, False, True)
     assert model.reasoning_efforts == ["low", "high"]
-    assert "It has no structured output, no temperature, reasoning efforts low, high." in text
+    assert "It has no structured output, no temperature, vision, reasoning efforts low, high." in text
     provider.refresh_from_db()
     assert provider.tested_at is not None
 
-    own = ("--context-window", "50000", "--max-output", "4000", "--reasoning-efforts", "medium")
+    own = (
+        "--context-window",
+        "50000",
+        "--max-output",
+        "4000",
+        "--reasoning-efforts",
+        "medium",
+        "--no-vision",
+    )
     add("own", "--provider", "home", "--model-id", "vendor/thinker", *own)
     model = LlmModel.objects.get(alias="own")
     assert (model.context_window, model.max_output_tokens) == (50_000, 4_000)
     assert model.reasoning_efforts == ["medium"]
+    assert not model.vision
 
 
 def test_a_model_without_a_price(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,6 +114,13 @@ def test_its_reasoning_efforts() -> None:
     assert (model.reasoning_efforts, model.reasoning_effort) == (["low", "high"], "low")
     with pytest.raises(CommandError, match="huge"):
         add(*MODEL, "--reasoning-efforts", "huge")
+
+
+def test_whether_it_takes_images() -> None:
+    add(*MODEL)
+    assert not LlmModel.objects.get(alias="llama").vision
+    add("llava", *MODEL[1:], "--vision")
+    assert LlmModel.objects.get(alias="llava").vision
 
 
 def test_what_it_cannot_take() -> None:

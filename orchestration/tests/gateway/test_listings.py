@@ -16,7 +16,7 @@ ROWS: dict[str, tuple[dict[str, Any], ListedModel]] = {
         {
             "id": "openai/gpt-oss-120b",
             "context_length": 131072,
-            "architecture": {"modality": "text->text"},
+            "architecture": {"modality": "text->text", "input_modalities": ["text"]},
             "top_provider": {
                 "context_length": 131072,
                 "max_completion_tokens": 32768,
@@ -32,17 +32,18 @@ ROWS: dict[str, tuple[dict[str, Any], ListedModel]] = {
                 "default_effort": "medium",
             },
         },
-        ListedModel(131072, 32768, True, True, ("low", "medium", "high")),
+        ListedModel(131072, 32768, True, True, ("low", "medium", "high"), vision=False),
     ),
     "OpenRouter, a smaller window at the first server": (
         {
             "id": "deepseek/deepseek-v4",
             "context_length": 1048576,
             "top_provider": {"context_length": 163840, "max_completion_tokens": None},
+            "architecture": {"input_modalities": ["text", "image", "file"]},
             "supported_parameters": ["max_tokens", "reasoning"],
             "reasoning": {"mandatory": False, "supported_efforts": ["xhigh", "high"]},
         },
-        ListedModel(163840, None, False, False, ("none", "high", "xhigh")),
+        ListedModel(163840, None, False, False, ("none", "high", "xhigh"), vision=True),
     ),
     "Anthropic": (
         {
@@ -52,6 +53,7 @@ ROWS: dict[str, tuple[dict[str, Any], ListedModel]] = {
             "max_tokens": 128000,
             "capabilities": {
                 "structured_outputs": {"supported": True},
+                "image_input": {"supported": True},
                 "effort": {
                     "supported": True,
                     "low": {"supported": True},
@@ -61,7 +63,7 @@ ROWS: dict[str, tuple[dict[str, Any], ListedModel]] = {
                 },
             },
         },
-        ListedModel(1000000, 128000, True, None, ("low", "medium", "high")),
+        ListedModel(1000000, 128000, True, None, ("low", "medium", "high"), vision=True),
     ),
     "vLLM": (
         {"id": "Qwen/Qwen3-8B", "object": "model", "root": "Qwen/Qwen3-8B", "max_model_len": 40960},
@@ -70,10 +72,10 @@ ROWS: dict[str, tuple[dict[str, Any], ListedModel]] = {
     "Mistral": (
         {
             "id": "mistral-large-latest",
-            "capabilities": {"completion_chat": True, "function_calling": True},
+            "capabilities": {"completion_chat": True, "function_calling": True, "vision": True},
             "max_context_length": 262144,
         },
-        ListedModel(262144),
+        ListedModel(262144, vision=True),
     ),
     "Groq": (
         {"id": "llama-3.3-70b-versatile", "context_window": 131072, "max_completion_tokens": 32768},
@@ -91,6 +93,7 @@ ROWS: dict[str, tuple[dict[str, Any], ListedModel]] = {
             "top_provider": 7,
             "reasoning": {"supported_efforts": [1, "extreme"]},
             "capabilities": [],
+            "architecture": {"input_modalities": "image"},
             "supported_parameters": "all",
         },
         ListedModel(),

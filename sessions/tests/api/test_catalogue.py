@@ -53,6 +53,7 @@ def test_shows_where_it_runs_what_it_takes_and_what_it_costs(api: Api) -> None:
             "max_output_tokens": 2_048,
             "json_schema": False,
             "temperature": True,
+            "vision": False,
             "reasoning_effort": None,
             "reasoning_efforts": None,
             "is_default": True,
@@ -65,6 +66,12 @@ def test_shows_where_it_runs_what_it_takes_and_what_it_costs(api: Api) -> None:
             },
         }
     ]
+
+
+def test_a_model_whose_server_refuses_images_takes_none(api: Api) -> None:
+    make_model(alias="seeing", vision=True)
+    make_model(alias="refusing", vision=True, unsupported={"images": {}})
+    assert {model["alias"]: model["vision"] for model in listed(api)} == {"seeing": True, "refusing": False}
 
 
 @pytest.mark.parametrize(
