@@ -14,6 +14,7 @@ from hashlib import blake2b
 from itertools import repeat
 from unicodedata import normalize
 
+from orchestration.engine.image_tokens import image_tokens
 from orchestration.engine.specs import ChatMessage, ModelRequest
 from orchestration.engine.tokens import utf8_bytes
 from orchestration.engine.vocabulary import CHARACTERS, WORDS
@@ -86,6 +87,7 @@ def most_input(request: ModelRequest) -> int:
         parts = message.parts or (message.text,)
         separators = (len(parts) - 1) * len(ChatMessage.SEPARATOR)
         most += sum(map(known_most_tokens, parts)) + separators + MESSAGE_FRAME
+        most += sum(image_tokens(image, request.model) + MESSAGE_FRAME for _, image in message.images)
     if request.json_schema is not None:
         most += SCHEMA_FRAME + most_tokens(json.dumps(request.json_schema))
     return most

@@ -177,6 +177,7 @@ class CallState:
             model_served=self.opened.model_served,
             provider_request_id=self.opened.provider_request_id,
             reasoning_effort=self.opened.reasoning_effort,
+            images_unseen=self.opened.images_unseen,
             finish_reason=self.end.finish_reason if isinstance(self.end, Completed) else "",
             latency_ms=round((ended_s - self.began_s) * 1000),
             first_token_ms=None if first_s is None else round((first_s - self.began_s) * 1000),

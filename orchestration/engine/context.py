@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, zip_longest
 from operator import attrgetter
 
 from orchestration.engine.efforts import effort_for
+from orchestration.engine.files import RULE, FilePart, file_part, file_parts, list_files, message_with_files
 from orchestration.engine.purposes import Purpose
 from orchestration.engine.specs import (
     AgentSpec,
     ChatMessage,
+    FileSpec,
     HistoryMessage,
     ModelRequest,
     ModelSpec,
     SummarySpec,
     TurnSpec,
 )
-from orchestration.engine.tokens import BYTES_PER_TOKEN, MESSAGE_OVERHEAD, estimate_input, estimate_tokens
+from orchestration.engine.tokens import MESSAGE_OVERHEAD, beginning, estimate_input, estimate_tokens
 
 MANAGER_NAME = "Manager"
 TO_AN_AGENT = f"{MANAGER_NAME}, to you alone"
@@ -60,7 +62,8 @@ def agent_system(spec: TurnSpec, agent: AgentSpec) -> str:
     """Return the agent's role prompt with a description of its council and the instruction to speak only for itself."""
     role = agent.role_prompt.strip() or f"You are {agent.name}, a helpful and candid expert."
     if spec.mode.alone:
-        return "\n\n".join(part for part in (role, spec.client_system) if part)
+        parts = [role, spec.client_system, RULE if spec.has_files else ""]
+        return "\n\n".join(part for part in parts if part)
     parts = [
         role,
         spec.client_system,
@@ -70,6 +73,7 @@ def agent_system(spec: TurnSpec, agent: AgentSpec) -> str:
         "Messages of other members are shown to you as [Name (@key)]: text. Speak only for yourself, as "
         f"{agent.name}. Never write, quote in advance or imagine what another member or the user says next, and do not "
         "open your answer with your own name.",
+        RULE if spec.has_files else "",
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -96,18 +100,24 @@ def summary_block(summary: SummarySpec | None, most: int | None = None) -> str:
     return beginning("\n\n".join([kept, *lists]), most)
 
 
-def beginning(text: str, tokens: int) -> str:
-    """Return the beginning of a text that fits into this many tokens."""
-    return text.encode("utf-8", "replace")[: max(0, tokens) * BYTES_PER_TOKEN].decode("utf-8", "ignore")
-
-
-def transcript_for(viewer_key: str | None, lines: Iterable[HistoryMessage]) -> list[ChatMessage]:
+def transcript_for(
+    viewer_key: str | None,
+    lines: Iterable[HistoryMessage],
+    files: Sequence[Sequence[FilePart]] = (),
+    left_out: int = 0,
+) -> list[ChatMessage]:
     """Return messages from one member's view: its own as assistant, all others as user text with a name.
 
-    `viewer_key` is an agent's key, None for the manager.
+    `viewer_key` is an agent's key, None for the manager. `files`: those of each line, if any line has files; of the
+    first `left_out`, only the names are given.
     """
     messages: list[ChatMessage] = []
-    for line in lines:
+    for line, parts in zip_longest(lines, files, fillvalue=()):
+        assert isinstance(line, HistoryMessage)
+        if parts:
+            messages.append(message_with_files(line.text, parts, left_out))
+            left_out = max(0, left_out - len(parts))
+            continue
         own = (
             line.role == "manager"
             if viewer_key is None
@@ -138,9 +148,14 @@ def merge_roles(messages: Iterable[ChatMessage]) -> tuple[ChatMessage, ...]:
     """Join consecutive messages of one role: many chat templates reject two user messages in a row."""
     merged: list[ChatMessage] = []
     for role, same in groupby(messages, key=attrgetter("role")):
-        parts = tuple(message.text for message in same)
+        parts: list[str] = []
+        images: list[tuple[int, FileSpec]] = []
+        for message in same:
+            images += [(len(parts) + place, image) for place, image in message.images]
+            parts += message.parts or (message.text,)
         # Joined at once: one after the other takes quadratic time.
-        merged.append(ChatMessage(role, ChatMessage.SEPARATOR.join(parts), parts if len(parts) > 1 else ()))
+        text = ChatMessage.SEPARATOR.join(parts)
+        merged.append(ChatMessage(role, text, tuple(parts) if len(parts) > 1 else (), tuple(images)))
     return tuple(merged)
 
 
@@ -154,24 +169,29 @@ def calibrate(tokens: int, model: ModelSpec) -> int:
 
 
 def least_input(spec: TurnSpec, agent: AgentSpec) -> int:
-    """Return the tokens that cannot be pruned: the agent's system prompt and the user's message."""
+    """Return the tokens of the agent's system prompt and the user's message, without its files."""
     fixed = estimate_tokens(agent_system(spec, agent)) + estimate_tokens(spec.message) + 2 * LINE_OVERHEAD
     return calibrate(fixed, agent.model)
 
 
-def least_message_input(spec: TurnSpec, agent: AgentSpec) -> int:
-    """Return the same for a decision about the message: other texts never raise the count of a system prompt.
+def least_message_input(spec: TurnSpec, agent: AgentSpec, file: FileSpec | None = None) -> int:
+    """Return the tokens that cannot be pruned: the agent's system prompt and the user's message.
 
-    Otherwise one call with a dense text could make every message too long, however short.
+    `file`: together with the content of one of its files; else with their names. Other texts never raise the count of
+    a system prompt: otherwise one call with a dense text could make every message too long, however short.
     """
     system = estimate_tokens(agent_system(spec, agent)) + LINE_OVERHEAD
     message = estimate_tokens(spec.message) + LINE_OVERHEAD
+    for each in spec.files:
+        part = file_part(each, agent.model)
+        message += part.tokens if each is file else part.name_tokens
     return min(system, calibrate(system, agent.model)) + calibrate(message, agent.model)
 
 
 def full_input(spec: TurnSpec, agent: AgentSpec) -> int:
     """Return the tokens of an agent's whole context, without pruning and without a new summary."""
     rest = estimate_tokens(summary_block(spec.summary)) + sum(line_tokens(line) for line in spec.history)
+    rest += sum(file_part(file, agent.model).tokens for file in list_files(spec))
     return least_input(spec, agent) + calibrate(rest, agent.model)
 
 
@@ -187,6 +207,8 @@ class Prompt:
     """The instruction after all other messages; empty: the user's message is the last."""
     answers: tuple[HistoryMessage, ...] = ()
     """Answers of this turn that are visible to this speaker."""
+    excerpts: bool = False
+    """Of files, it reads only the beginning."""
     max_output_tokens: int | None = None
     temperature: float | None = None
     reasoning_effort: str = ""
@@ -203,18 +225,19 @@ def build_request(
     `most_input`: a smaller bound than the window's, in uncalibrated tokens.
 
     Audit, in tokens and messages: `window`, `input_budget`, `estimate_raw` (uncalibrated), `estimate_before`,
-    `estimate_after`, `summarized` (1: an earlier part is in a summary), `pruned`.
+    `estimate_after`, `summarized` (1: an earlier part is in a summary), `pruned`; with files also `files_left_out`
+    (given by their names alone) and `images_unseen` (the model takes none).
     """
     model = prompt.model
     window = window_of(model, prompt.max_output_tokens)
     budget = window.input_budget
     if most_input is not None:
         budget = min(budget, calibrate(most_input, model))
-    before, pruned, summary = fit(spec, prompt, budget)
+    fitted = fit(spec, prompt, budget)
     request = ModelRequest(
         model=model,
-        system=f"{prompt.system}\n\n{summary}" if summary else prompt.system,
-        messages=conversation(spec, prompt, pruned),
+        system=f"{prompt.system}\n\n{fitted.summary}" if fitted.summary else prompt.system,
+        messages=conversation(spec, prompt, fitted),
         max_output_tokens=window.output_reserve,
         purpose=prompt.purpose,
         temperature=prompt.temperature if model.temperature else None,
@@ -222,6 +245,7 @@ def build_request(
         speaker_name=prompt.speaker_name,
         speaker_role=prompt.speaker_role,
         question=spec.message,
+        files=spec.files,
         cache_key=f"{spec.session_id} {prompt.viewer_key or prompt.purpose}",
         reasoning_effort=effort_for(model, prompt.reasoning_effort),
     )
@@ -230,40 +254,90 @@ def build_request(
         "window": window.window,
         "input_budget": budget,
         "estimate_raw": raw,
-        "estimate_before": calibrate(before, model),
+        "estimate_before": calibrate(fitted.before, model),
         "estimate_after": calibrate(raw, model),
         "summarized": int(spec.summary is not None),
-        "pruned": pruned,
+        "pruned": fitted.pruned,
     }
+    if spec.has_files:
+        images = sum(file.kind == "image" for file in list_files(spec))
+        audit["files_left_out"] = fitted.files_left_out + fitted.own_left_out
+        audit["images_unseen"] = 0 if model.takes_images or prompt.excerpts else images
     return request, audit
 
 
-def fit(spec: TurnSpec, prompt: Prompt, budget: int) -> tuple[int, int, str]:
-    """Return the tokens before pruning, the number of pruned messages, and the text of the summary.
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A conversation cut to a budget."""
 
-    The oldest messages are pruned first. The summary covers earlier messages and is cut only if it would not fit alone.
+    before: int
+    """Tokens before pruning."""
+    pruned: int
+    """The oldest messages that are left out."""
+    summary: str
+    files: Sequence[Sequence[FilePart]] = ()
+    """Those of each message of the history; empty without any."""
+    own_files: Sequence[FilePart] = ()
+    """Those of the turn's message."""
+    files_left_out: int = 0
+    """The oldest files of the history of which only the names are given."""
+    own_left_out: int = 0
+
+
+def fit(spec: TurnSpec, prompt: Prompt, budget: int) -> Fitted:
+    """Return what of the conversation fits.
+
+    Left out, oldest first: the content of the history's files; then messages; then the content of the turn's own
+    files. The summary covers earlier messages and is cut only if it would not fit alone.
     """
     model = prompt.model
+    files: list[list[FilePart]] = []
+    if any(line.files for line in spec.history):
+        files = [file_parts(line.files, model, excerpt=prompt.excerpts) for line in spec.history]
+    own = file_parts(spec.files, model, excerpt=prompt.excerpts)
     costs = [line_tokens(line) for line in (*spec.history, *prompt.answers)]
     fixed = sum(estimate_tokens(text) for text in (prompt.system, spec.message, prompt.ask, LEFT_OUT))
     fixed += 4 * LINE_OVERHEAD
     summary = summary_block(spec.summary)
-    before = total = fixed + estimate_tokens(summary) + sum(costs)
+    contents = [part for parts in (*files, own) for part in parts]
+    before = total = fixed + estimate_tokens(summary) + sum(costs) + sum(part.tokens for part in contents)
+
+    older = contents[: len(contents) - len(own)]
+    total, left_out = leave_out(older, total, budget, model)
+    for place, parts in enumerate(files):
+        costs[place] += sum(part.name_tokens for part in parts)
     pruned = 0
     while pruned < len(costs) and calibrate(total, model) > budget:
         total -= costs[pruned]
         pruned += 1
+    total, own_left_out = leave_out(own, total, budget, model)
     # The summary is cut last, because it is the only record of the messages it replaced.
     if calibrate(total, model) > budget:
-        summary = summary_block(spec.summary, int(budget / model.calibration) - fixed)
-    return before, pruned, summary
+        names = sum(part.name_tokens for part in own)
+        summary = summary_block(spec.summary, int(budget / model.calibration) - fixed - names)
+    return Fitted(before, pruned, summary, files, own, left_out, own_left_out)
 
 
-def conversation(spec: TurnSpec, prompt: Prompt, pruned: int) -> tuple[ChatMessage, ...]:
+def leave_out(parts: Sequence[FilePart], total: int, budget: int, model: ModelSpec) -> tuple[int, int]:
+    """Return the tokens without the content of as many of the first files as necessary, and their number."""
+    left_out = 0
+    while left_out < len(parts) and calibrate(total, model) > budget:
+        total -= parts[left_out].saved
+        left_out += 1
+    return total, left_out
+
+
+def conversation(spec: TurnSpec, prompt: Prompt, fitted: Fitted) -> tuple[ChatMessage, ...]:
     """Return the unpruned history, the user's message, the later answers, and the instruction."""
+    pruned = fitted.pruned
     now = [ChatMessage("user", spec.message)] if spec.message else []
+    if fitted.own_files:
+        now = [message_with_files(spec.message, fitted.own_files, fitted.own_left_out)]
     instruction = [ChatMessage("user", prompt.ask)] if prompt.ask else []
-    history = transcript_for(prompt.viewer_key, spec.history[pruned:])
+    files_left_out = fitted.files_left_out - sum(map(len, fitted.files[:pruned]))
+    history = transcript_for(
+        prompt.viewer_key, spec.history[pruned:], fitted.files[pruned:], max(0, files_left_out)
+    )
     answers = transcript_for(prompt.viewer_key, prompt.answers[max(0, pruned - len(spec.history)) :])
     messages = [*history, *now, *answers, *instruction]
     if messages and messages[0].role == "assistant":

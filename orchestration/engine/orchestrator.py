@@ -16,6 +16,7 @@ from orchestration.engine.contracts import (
     reason_sentence,
 )
 from orchestration.engine.events import RoutingDecided
+from orchestration.engine.files import RULE
 from orchestration.engine.guard import openings_of
 from orchestration.engine.output_limits import SETTINGS
 from orchestration.engine.purposes import Purpose
@@ -190,6 +191,7 @@ def manager_plan(spec: TurnSpec, progress: Progress, purpose: Purpose, *, attemp
         viewer_key=None,
         ask=ask_manager(spec, progress, purpose) + (f" {ASK_AGAIN}" if attempt > 1 else ""),
         answers=as_history(progress.results),
+        excerpts=decides,
         max_output_tokens=spec.limits.manager_max_tokens if decides else spec.limits.answer_max_tokens,
         temperature=None if decides else spec.limits.answer_temperature,
         json_schema=routing_schema([agent.key for agent in spec.roster]) if decides else None,
@@ -234,6 +236,7 @@ def manager_system(spec: TurnSpec, *, decides: bool) -> str:
         spec.client_system,
         f"Its members:\n{roles if decides else roster_lines(spec)}",
         CONTRACT if decides else "",
+        RULE if spec.has_files else "",
     ]
     return "\n\n".join(part for part in parts if part)
 

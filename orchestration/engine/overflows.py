@@ -127,7 +127,11 @@ def overflow_error(end: Failed, request: ModelRequest, agent: AgentSpec | None) 
 def longest_part(request: ModelRequest, agent: AgentSpec | None) -> str:
     """Return what to shorten, as the beginning of a sentence."""
     system, question = estimate_tokens(request.system), estimate_tokens(request.question)
-    rest = estimate_input(request) - system - question
+    sizes = {file.name: estimate_tokens(file.text or "") for file in request.files}
+    largest = max(sizes, key=sizes.__getitem__, default="")
+    rest = estimate_input(request) - system - question - sum(sizes.values())
+    if largest and sizes[largest] > max(system, question, rest):
+        return f"Send the message without {largest}"
     if request.purpose is Purpose.SUMMARIZE or rest > max(system, question):
         return "Summarize the session"
     if question >= system:

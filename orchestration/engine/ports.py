@@ -20,6 +20,8 @@ class Opened:
     model_served: str = ""
     reasoning_effort: str = ""
     """The effort that was sent: refused ones are left out."""
+    images_unseen: int = 0
+    """Images that were not sent because the server refuses them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,8 @@ class CallOutcome:
     provider_request_id: str = ""
     reasoning_effort: str = ""
     """The effort that was sent; empty: none."""
+    images_unseen: int = 0
+    """Images that were not sent because the server refuses them."""
     finish_reason: str = ""
     latency_ms: int = 0
     first_token_ms: int | None = None

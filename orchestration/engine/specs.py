@@ -80,6 +80,26 @@ class AgentSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class FileSpec:
+    """A file that a user attached to a message. The content of an image is read when a call is sent."""
+
+    id: str
+    name: str
+    kind: Literal["text", "image"]
+    media_type: str = ""
+    bytes: int = 0
+    pages: int | None = None
+    text: str | None = field(default=None, repr=False)
+    """What models read; None: it is an image, or longer than any window of the turn's models."""
+    width: int | None = None
+    height: int | None = None
+    tokens: int = 0
+    """An estimate for any model."""
+    content: str = ""
+    """The address of its content, for the port that reads images."""
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryMessage:
     """A message of an earlier turn, or of the history that a client sent with its question."""
 
@@ -90,6 +110,8 @@ class HistoryMessage:
     agent_key: str = ""
     """Empty: the client has the answers of several agents as one message."""
     agent_name: str = ""
+    files: tuple[FileSpec, ...] = ()
+    """Attached by a user, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +203,13 @@ class TurnSpec:
     summarize: SummaryPlan | None = None
     draft_title: str = ""
     """The session's title, made from the message: a model may write a better one. Empty: it may not."""
+    files: tuple[FileSpec, ...] = ()
+    """Attached to the message, in order."""
+
+    @property
+    def has_files(self) -> bool:
+        """Whether any message of the conversation has a file."""
+        return bool(self.files) or any(line.files for line in self.history)
 
     def agent(self, key: str) -> AgentSpec:
         """Return the roster's agent with that key. Raises KeyError."""
@@ -203,6 +232,8 @@ class ChatMessage:
     text: str
     parts: tuple[str, ...] = field(default=(), compare=False, repr=False)
     """The texts that were joined by SEPARATOR to `text`; empty: it is one. Parts repeat from prompt to prompt."""
+    images: tuple[tuple[int, FileSpec], ...] = field(default=(), repr=False)
+    """Images, each with the number of parts before it; the last of these is its label."""
 
     SEPARATOR: ClassVar = "\n\n"
 
@@ -225,6 +256,10 @@ class ModelRequest:
     """The speaker's role prompt alone, for the demo model."""
     question: str = ""
     """The user's message of this turn alone, for the demo model."""
+    files: tuple[FileSpec, ...] = ()
+    """The files of that message."""
+    contents: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """Id of an image -> its content in Base64, only while the request is sent."""
     cache_key: str = ""
     """Equal for calls whose prompts have the same beginning: those of one speaker in one session."""
     reasoning_effort: str = ""

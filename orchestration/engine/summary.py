@@ -11,7 +11,6 @@ from typing import Any
 from orchestration.engine.context import (
     LISTS,
     Prompt,
-    beginning,
     build_request,
     speaker_of,
     summary_block,
@@ -25,12 +24,13 @@ from orchestration.engine.contracts import (
     last_object,
     may_ask_again,
 )
+from orchestration.engine.files import line_with_excerpts
 from orchestration.engine.purposes import Purpose
 from orchestration.engine.routing import short_text
 from orchestration.engine.run import Run
 from orchestration.engine.specs import HistoryMessage, ModelRequest, SummaryItem, SummarySpec, TurnSpec
 from orchestration.engine.steps import BUDGET, EXHAUSTED, StepPlan
-from orchestration.engine.tokens import estimate_tokens
+from orchestration.engine.tokens import beginning, estimate_tokens
 
 log = logging.getLogger(__name__)
 
@@ -137,10 +137,9 @@ def summary_request(
     earlier = minutes(spec.summary, budget // 2)
     names = [f"#{line.seq} {speaker_of(line)}: " for line in lines]
     spent = FRAME_TOKENS + estimate_tokens(earlier) + sum(estimate_tokens(name) + 1 for name in names)
-    share = fair_share([estimate_tokens(line.text) for line in lines], budget - spent)
-    excerpts = "\n\n".join(
-        name + beginning(line.text, share) for name, line in zip(names, lines, strict=True)
-    )
+    texts = [line_with_excerpts(line) for line in lines]
+    share = fair_share([estimate_tokens(text) for text in texts], budget - spent)
+    excerpts = "\n\n".join(name + beginning(text, share) for name, text in zip(names, texts, strict=True))
     heading = "Messages since then" if earlier else "Messages"
     again = ASK_AGAIN if attempt > 1 else ""
     prompt = Prompt(
@@ -153,7 +152,7 @@ def summary_request(
         json_schema=summary_schema(),
         speaker_name="Summarizer",
     )
-    return build_request(replace(spec, message="", history=(), summary=None), prompt, most_input)
+    return build_request(replace(spec, message="", files=(), history=(), summary=None), prompt, most_input)
 
 
 def fair_share(sizes: Sequence[int], room: int) -> int:

@@ -8,13 +8,15 @@ import unicodedata
 from dataclasses import replace
 from typing import Any
 
-from orchestration.engine.context import Prompt, beginning, build_request
+from orchestration.engine.context import Prompt, build_request
+from orchestration.engine.files import names_of
 from orchestration.engine.purposes import Purpose
 from orchestration.engine.run import Run
 from orchestration.engine.specs import ModelSpec, TurnSpec
 from orchestration.engine.steps import StepPlan, run_step
 from orchestration.engine.tags import without_tags
 from orchestration.engine.thoughts import ThoughtSplitter
+from orchestration.engine.tokens import beginning
 
 MAX_TITLE_CHARS = 80
 MAX_TITLE_TOKENS = 512
@@ -24,6 +26,8 @@ EXCERPT_TOKENS = 500
 """The message's beginning is enough for a title."""
 READ_CHARS = 4_000
 """The beginning of the message that a title is made of, and of the answer in which it is looked for."""
+NAMES_CHARS = 400
+"""Of the names of attached files."""
 LATE_S = 3.0
 """A title that takes this much longer than the answers is given up: the session would stay busy."""
 SLOT = f"{Purpose.TITLE}:1"
@@ -71,18 +75,19 @@ def title_step(spec: TurnSpec) -> StepPlan:
     """Plan the call."""
     model = title_model(spec)
     message = without_tags(spec.message[:READ_CHARS], [agent.key for agent in spec.roster])
+    attached = f"\n\nAttached: {names_of(spec.files)[:NAMES_CHARS]}" if spec.files else ""
     prompt = Prompt(
         model=model,
         purpose=Purpose.TITLE,
         system=SYSTEM,
         viewer_key=None,
-        ask=ASK + beginning(message, EXCERPT_TOKENS),
+        ask=ASK + beginning(message, EXCERPT_TOKENS) + attached,
         max_output_tokens=MAX_TITLE_TOKENS,
         # Least thinking, if it is known that the model can be asked for it.
         reasoning_effort="minimal" if model.reasoning_efforts else "",
         speaker_name="Title",
     )
-    request, audit = build_request(replace(spec, message="", history=(), summary=None), prompt)
+    request, audit = build_request(replace(spec, message="", files=(), history=(), summary=None), prompt)
     return StepPlan(SLOT, Purpose.TITLE, None, 1, request, audit)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from orchestration.engine.image_tokens import image_tokens
 from orchestration.engine.specs import ModelRequest, Usage, UsageReport
 
 BYTES_PER_TOKEN = 4
@@ -28,6 +29,12 @@ def tokens_of_bytes(size: int) -> int:
     return -(-size // BYTES_PER_TOKEN)
 
 
+def beginning(text: str, tokens: int) -> str:
+    """Return the beginning of a text that fits into this many tokens."""
+    size = max(0, tokens) * BYTES_PER_TOKEN
+    return text[:size].encode("utf-8", "replace")[:size].decode("utf-8", "ignore")
+
+
 def least_input_tokens(request: ModelRequest) -> int:
     """Return a lower bound of a request's input tokens for any tokenizer."""
     return sum(map(least_tokens, (request.system, *(message.text for message in request.messages))))
@@ -45,7 +52,10 @@ def least_tokens(text: str) -> int:
 def estimate_input(request: ModelRequest) -> int:
     """Return the estimated input tokens of a whole request."""
     texts = sum(estimate_tokens(message.text) + MESSAGE_OVERHEAD for message in request.messages)
-    return texts + estimate_tokens(request.system) + MESSAGE_OVERHEAD
+    images = sum(
+        image_tokens(image, request.model) for message in request.messages for _, image in message.images
+    )
+    return texts + images + estimate_tokens(request.system) + MESSAGE_OVERHEAD
 
 
 def uncounted_input(request: ModelRequest) -> int:

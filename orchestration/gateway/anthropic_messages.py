@@ -6,8 +6,8 @@ The SDK sends the request; its stream is parsed here as plain JSON, as for the o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import httpx2
@@ -21,7 +21,7 @@ from orchestration.gateway.error_bodies import is_error
 from orchestration.gateway.errors import ErrorEvent
 from orchestration.gateway.keys import Endpoint
 from orchestration.gateway.listings import ListedModel, models_listed
-from orchestration.gateway.request_fields import conversation_of, fields_of
+from orchestration.gateway.request_fields import Content, conversation_of, fields_of
 from orchestration.gateway.sse import TextJoiner
 from orchestration.gateway.usage import (
     CACHE_CREATION_KEYS,
@@ -64,7 +64,8 @@ class AnthropicMessages:
     def fields(self, request: ModelRequest) -> frozenset[str]:
         return fields_of(request_body(request), request)
 
-    def open(self, request: ModelRequest) -> AbstractAsyncContextManager[Any]:
+    @asynccontextmanager
+    async def open(self, request: ModelRequest) -> AsyncIterator[Any]:
         """Send the request; the context's value has the response as `http_response`."""
         create: Any = self._client.messages.with_streaming_response.create
         body = request_body(request)
@@ -76,7 +77,10 @@ class AnthropicMessages:
             stream=body["stream"],
             extra_body=body,
         )
-        return response
+        async with response as opened:
+            # The SDK keeps the body until the answer ends; images in it are large.
+            body["messages"].clear()
+            yield opened
 
     async def list_models(self) -> dict[str, ListedModel]:
         return models_listed((await self._client.models.with_raw_response.list(limit=1000)).http_response)
@@ -101,6 +105,7 @@ def request_body(request: ModelRequest) -> dict[str, Any]:
     model = request.model
     refused = model.unsupported
     system, messages = conversation_of(request)
+    messages = [{**message, "content": content_of(message["content"], request)} for message in messages]
     body: dict[str, Any] = {
         "model": model.model_id,
         "messages": messages,
@@ -125,6 +130,25 @@ def request_body(request: ModelRequest) -> dict[str, Any]:
     return {name: value for name, value in body.items() if name in needed or name not in refused}
 
 
+def content_of(content: Content, request: ModelRequest) -> str | list[dict[str, Any]]:
+    """Return the content of a message: text, or its blocks. Source: Anthropic, "Vision"."""
+    if isinstance(content, str):
+        return content
+    return [
+        {"type": "text", "text": part}
+        if isinstance(part, str)
+        else {
+            "type": "image",
+            "source": {
+                "type": "base64",
+                "media_type": part.media_type,
+                "data": request.contents.get(part.id, ""),
+            },
+        }
+        for part in content
+    ]
+
+
 CACHED = {"cache_control": {"type": "ephemeral"}}
 
 
@@ -139,8 +163,10 @@ def cached(body: dict[str, Any]) -> dict[str, Any]:
     places = [place for place, message in enumerate(messages) if message["role"] == "assistant"][-1:]
     for place in {*places, len(messages) - 1} if messages else ():
         message = messages[place]
-        if message["content"].strip():  # a mark on an empty text is refused
-            messages[place] = {**message, "content": [{"type": "text", "text": message["content"], **CACHED}]}
+        content = message["content"]
+        blocks = content if isinstance(content, list) else [{"type": "text", "text": content}]
+        if blocks[-1].get("text", "image").strip():  # a mark on an empty text is refused
+            messages[place] = {**message, "content": [*blocks[:-1], {**blocks[-1], **CACHED}]}
     marked: dict[str, Any] = {"messages": messages}
     if body.get("system"):
         marked["system"] = [{"type": "text", "text": body["system"], **CACHED}]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import ssl
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from functools import cache
 from ipaddress import ip_address
 from typing import Any
@@ -61,6 +61,8 @@ class ProviderClient(httpx2.AsyncClient):
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         is_streamed = options.get("stream", False)
         options |= {"follow_redirects": False, "stream": True}
+        body = await request.aread()
+        request = with_body(request, body)
         response = await super().send(request, **options)
         for _ in range(MAX_REDIRECTS):
             target = target_of(response)
@@ -71,17 +73,43 @@ class ProviderClient(httpx2.AsyncClient):
             ):
                 break
             await response.aclose()
-            request = self.build_request(
+            again = self.build_request(
                 request.method,
                 target,
                 headers=request.headers,
-                content=await request.aread(),
+                content=body,
                 extensions=request.extensions,
             )
+            request = with_body(again, body)
             response = await super().send(request, **options)
         if response.is_error:
             return await with_short_body(response, MAX_ERROR_BYTES)
         return response if is_streamed else await with_short_body(response, MAX_BODY_BYTES)
+
+
+class SentOnce(httpx2.AsyncByteStream):
+    """A request's body that is forgotten once it is sent.
+
+    The connection keeps the request until the answer ends, which may take minutes; with images it has megabytes.
+    """
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        body, self._body = self._body, b""
+        yield body
+
+
+def with_body(request: httpx2.Request, body: bytes) -> httpx2.Request:
+    """Return a request with this body, which it already describes in its headers."""
+    return httpx2.Request(
+        request.method,
+        request.url,
+        headers=request.headers,
+        stream=SentOnce(body),
+        extensions=request.extensions,
+    )
 
 
 async def with_short_body(response: httpx2.Response, limit: int) -> httpx2.Response:

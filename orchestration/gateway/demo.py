@@ -1,8 +1,8 @@
 """The built-in demo model: no AI; deterministic answers in the role of the speaking agent.
 
-For trying a council without a key. It names the agents that answered earlier in the turn, follows the JSON contracts
-of the manager and of the summarizer, writes titles, streams at a human pace and reports usage (an estimate, four
-characters a token, reported as the provider's own).
+For trying a council without a key. It names the files that it was given and the agents that answered earlier in the
+turn, follows the JSON contracts of the manager and of the summarizer, writes titles, streams at a human pace and
+reports usage (an estimate, four characters a token, reported as the provider's own).
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import zlib
 from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
+from orchestration.engine.image_tokens import image_tokens
 from orchestration.engine.ports import Completed, ModelEvent, Opened, PartialUsage, TextDelta
 from orchestration.engine.purposes import Purpose
-from orchestration.engine.specs import ModelRequest, Usage, UsageReport
+from orchestration.engine.specs import FileSpec, ModelRequest, Usage, UsageReport
 from orchestration.engine.title import ASK as TITLE_ASK
 
 CHARS_PER_TOKEN = 4
@@ -54,7 +55,10 @@ async def demo_events(request: ModelRequest, words_per_s: float) -> AsyncGenerat
     allowed = request.max_output_tokens * CHARS_PER_TOKEN
     finish_reason = "length" if len(text) > allowed else "stop"
     text = text[:allowed]
-    given = Usage(input=_tokens(_everything(request)))
+    images = sum(
+        image_tokens(image, request.model) for message in request.messages for _, image in message.images
+    )
+    given = Usage(input=_tokens(_everything(request)) + images)
     yield Opened(model_served=request.model.model_id)
     yield PartialUsage(given, {"input_tokens": given.input})
     for piece in re.findall(r"\s*\S+\s*", text):
@@ -88,6 +92,7 @@ def _reply(request: ModelRequest) -> str:
         f"I speak for **{name}**, but I am the built-in demo: a script, not an AI. "
         "With an API key in the environment, a real model answers here.",
         f"> {_quote(question)}",
+        *_given_files(request),
         *_earlier_answers(request),
         f"My role: {role}. {OPENINGS[manner % len(OPENINGS)]}",
         "\n".join(f"- {point}" for point in _points(question, name, POINTS[manner % len(POINTS)])),
@@ -108,6 +113,25 @@ def _synthesis(request: ModelRequest) -> str:
             "2. With an API key in the environment, a real model writes the synthesis here.",
         ]
     )
+
+
+def _given_files(request: ModelRequest) -> Iterator[str]:
+    """Yield a sentence about the files that came with the question; nothing without any."""
+    given = [f"**{_plain(file.name)}** ({', '.join(_facts(file))})" for file in request.files]
+    if given:
+        yield f"I was given {' and '.join(filter(None, [', '.join(given[:-1]), given[-1]]))}."
+
+
+def _facts(file: FileSpec) -> Iterator[str]:
+    """Yield a file's kind and sizes."""
+    yield file.kind
+    if file.pages:
+        yield f"{file.pages} page{'s' if file.pages > 1 else ''}"
+    if file.width and file.height:
+        yield f"{file.width} × {file.height} pixels"
+    if file.text is not None:
+        yield f"{len(file.text):,} characters"
+    yield f"{file.bytes:,} bytes"
 
 
 def _question(request: ModelRequest) -> str:

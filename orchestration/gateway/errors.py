@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import re
 import time
 import traceback
 from collections.abc import Collection, Mapping, Sequence
@@ -49,6 +50,10 @@ NOT_SENT = (
     httpx2.InvalidURL,
 )
 """Errors after which the provider cannot have seen the request."""
+
+
+ENCODED = re.compile(r"data:[\w/+.-]{1,80};base64,[\w+/=-]*|[A-Za-z0-9+/]{120,}={0,2}")
+"""Content of images, which servers quote."""
 
 
 class ErrorEvent(Exception):
@@ -99,7 +104,7 @@ class Origin:
 
     def cleaned(self, text: str) -> str:
         """Return a provider's text without keys and without quotations of the conversation."""
-        return without_quotations(redact(text, self.key), self.texts)
+        return without_quotations(ENCODED.sub("[data]", redact(text, self.key)), self.texts)
 
     def for_staff(self, text: str) -> str:
         """Return the cleaned text on one line, short enough to be stored with the call."""

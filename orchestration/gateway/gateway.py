@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Collection
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
 
 from orchestration.engine.ports import Failed, ModelEvent
 from orchestration.engine.specs import ModelRequest
 from orchestration.gateway.demo import demo_events
 from orchestration.gateway.errors import Origin, no_client
+from orchestration.gateway.images import ImageMissing, ImageSource, NoImages, TooManyImages, images_of
 from orchestration.gateway.keys import Endpoint, NotConfigured, resolve
 from orchestration.gateway.kinds import DEMO, KINDS
 from orchestration.gateway.refused_fields import OnUnsupported, RefusedFields
@@ -21,6 +23,8 @@ log = logging.getLogger(__name__)
 __all__ = ["Gateway", "GatewayConfig"]
 
 CLOSE_S = 1.0
+
+BUSY = "Too many images are being sent at once. Try again in a minute."
 
 CALLS_PER_CLIENT = 16
 """A client's pool checks each of its connections twice per call, idle ones with a system call: with 64 of them this
@@ -38,9 +42,19 @@ class Client:
 class Gateway:
     """The `Models` port. Use it from one event loop only: it keeps that loop's connections open."""
 
-    def __init__(self, config: GatewayConfig, *, on_unsupported: OnUnsupported | None = None) -> None:
-        """`on_unsupported` is called once a model has answered without a field that its server had refused."""
+    def __init__(
+        self,
+        config: GatewayConfig,
+        *,
+        on_unsupported: OnUnsupported | None = None,
+        images: ImageSource | None = None,
+    ) -> None:
+        """`on_unsupported` is called once a model has answered without a field that its server had refused.
+
+        `images`: where the content of images is read.
+        """
         self._config = config
+        self._images = images or NoImages()
         self._wires: dict[Endpoint, list[Client]] = {}
         self._refused = RefusedFields(on_unsupported)
 
@@ -77,18 +91,33 @@ class Gateway:
         except Exception as error:  # noqa: BLE001 - whatever the client's libraries raise for this environment
             yield Failed("provider_error", no_client(error, origin), retryable=False, may_have_cost=False)
             return
-        events = model_events(client.wire, request, origin, self._config)
         left_out: Collection[str] = ()
         if request is not whole:
             left_out = {*client.wire.fields(whole)}.difference(client.wire.fields(request))
-        client.calls += 1
-        try:
-            async for event in events:
-                self._refused.observe(request, event, left_out)
-                yield event
-        finally:
-            client.calls -= 1
-            await events.aclose()
+        async with AsyncExitStack() as sending:
+            if images := images_of(request):
+                try:
+                    contents = await sending.enter_async_context(self._images.reading(images))
+                except ImageMissing as error:
+                    yield Failed("internal_error", str(error), retryable=False, may_have_cost=False)
+                    return
+                except TooManyImages:
+                    yield Failed("provider_unavailable", BUSY, retryable=True, may_have_cost=False)
+                    return
+                request = replace(request, contents=contents)
+            events = model_events(client.wire, request, origin, self._config)
+            client.calls += 1
+            try:
+                async for event in events:
+                    if images:
+                        # The request has been sent: while the model answers, its images need no memory.
+                        await sending.aclose()
+                        images = []
+                    self._refused.observe(request, event, left_out)
+                    yield event
+            finally:
+                client.calls -= 1
+                await events.aclose()
 
     async def _client(self, endpoint: Endpoint) -> Client:
         """Return a client for an endpoint with capacity for one more call. A new key needs a new client."""

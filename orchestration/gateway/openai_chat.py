@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,7 +26,7 @@ from orchestration.gateway.error_bodies import is_error
 from orchestration.gateway.errors import ErrorEvent
 from orchestration.gateway.keys import Endpoint
 from orchestration.gateway.listings import ListedModel, models_listed
-from orchestration.gateway.request_fields import conversation_of, fields_of
+from orchestration.gateway.request_fields import Content, conversation_of, fields_of
 from orchestration.gateway.sse import TextJoiner
 from orchestration.gateway.usage import (
     CACHE_CREATION_KEYS,
@@ -70,7 +70,8 @@ class OpenAIChat:
     def fields(self, request: ModelRequest) -> frozenset[str]:
         return fields_of(request_body(request, self._host), request)
 
-    def open(self, request: ModelRequest) -> AbstractAsyncContextManager[Any]:
+    @asynccontextmanager
+    async def open(self, request: ModelRequest) -> AsyncIterator[Any]:
         """Send the request; the context's value has the response as `http_response`."""
         create: Any = self._client.chat.completions.with_streaming_response.create
         body = request_body(request, self._host)
@@ -78,7 +79,10 @@ class OpenAIChat:
         response: AbstractAsyncContextManager[Any] = create(
             model=body["model"], messages=[], stream=body["stream"], extra_body=body
         )
-        return response
+        async with response as opened:
+            # The SDK keeps the body until the answer ends; images in it are large.
+            body["messages"].clear()
+            yield opened
 
     async def list_models(self) -> dict[str, ListedModel]:
         return models_listed((await self._client.models.with_raw_response.list()).http_response)
@@ -99,6 +103,7 @@ def request_body(request: ModelRequest, host: str) -> dict[str, Any]:
     model = request.model
     refused = model.unsupported
     system, messages = conversation_of(request)
+    messages = [{**message, "content": content_of(message["content"], request)} for message in messages]
     body: dict[str, Any] = {
         "model": model.model_id,
         "messages": [*([{"role": "system", "content": system}] if system else []), *messages],
@@ -124,6 +129,21 @@ def request_body(request: ModelRequest, host: str) -> dict[str, Any]:
             body["prompt_cache_key"] = hashlib.sha256(request.cache_key.encode()).hexdigest()[:32]
     accepted = {name: value for name, value in body.items() if name == "stream" or name not in refused}
     return {**accepted, **output_limit(request, host)}
+
+
+def content_of(content: Content, request: ModelRequest) -> str | list[dict[str, Any]]:
+    """Return the content of a message: text, or its parts. Source: OpenAI, "Images and vision"."""
+    if isinstance(content, str):
+        return content
+    return [
+        {"type": "text", "text": part}
+        if isinstance(part, str)
+        else {
+            "type": "image_url",
+            "image_url": {"url": f"data:{part.media_type};base64,{request.contents.get(part.id, '')}"},
+        }
+        for part in content
+    ]
 
 
 def output_limit(request: ModelRequest, host: str) -> dict[str, int]:

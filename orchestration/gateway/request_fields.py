@@ -2,6 +2,7 @@
 
 A refused field is left out of further requests to the model. `system` and `turns` are not fields of the JSON: if they
 are refused, the system prompt becomes part of the first user message, and successive messages of one role are joined.
+Neither is `images`: if they are refused, a line names each of them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from typing import Any
 
 from orchestration.engine.efforts import EFFORTS, effort_sent, refused_key
 from orchestration.engine.efforts import FIELD as EFFORT
-from orchestration.engine.specs import ModelRequest
+from orchestration.engine.files import without_images
+from orchestration.engine.specs import IMAGES, ChatMessage, FileSpec, ModelRequest
+from orchestration.gateway.image_refusals import refuses_images
 
 SYSTEM = "system"
 TURNS = "turns"
@@ -86,6 +89,7 @@ FIELDS = {
             r"|role['\"`]?:? ?['\"`]?(?:system|developer)"
             r"|does not support 'system'|system(?=: (?:extra|unexpected|input|field))",
         ),
+        RequestField(IMAGES, "images", "A line with the name of each image is sent instead."),
         RequestField(
             TURNS,
             "successive messages of one role",
@@ -145,10 +149,13 @@ def field_named(paths: Iterable[str], text: str, sent: Collection[str]) -> str:
     A path (`param`, `loc`) counts more than the message, which may also name the field to use instead.
     """
     for path in paths:
-        if name := _field_of_path(path, text, sent):
+        if (name := _field_of_path(path, text, sent)) and name != IMAGES:
             return _effort_named(name, text, sent)
+    if IMAGES in sent and refuses_images(text):
+        return IMAGES
     if not REFUSES.search(text):
         return ""
+    sent = set(sent) - {IMAGES}
     places = [(match.start(), name) for name in sent if (match := _named_in(name, text)) is not None]
     if not places:
         return ""
@@ -229,26 +236,56 @@ def _camel_case(name: str) -> str:
     return first + "".join(part.capitalize() for part in rest)
 
 
+Content = str | list[str | FileSpec]
+"""Of a message: text, or texts and images in order."""
+
+
 def conversation_of(request: ModelRequest) -> tuple[str, list[dict[str, Any]]]:
     """Return the system prompt and the messages in the form that the model's server takes."""
     refused = request.model.unsupported
     system = request.system
-    messages = [{"role": message.role, "content": message.text} for message in request.messages]
+    messages = [
+        {"role": message.role, "content": content_of(message, images=request.model.takes_images)}
+        for message in request.messages
+    ]
     if system and SYSTEM in refused:
         if messages and messages[0]["role"] == "user":
-            messages[0]["content"] = f"{system}\n\n{messages[0]['content']}"
+            messages[0]["content"] = joined(system, messages[0]["content"])
         else:
             messages.insert(0, {"role": "user", "content": system})
         system = ""
     if TURNS in refused:
-        joined: list[dict[str, Any]] = []
+        merged: list[dict[str, Any]] = []
         for message in messages:
-            if joined and joined[-1]["role"] == message["role"]:
-                joined[-1]["content"] += f"\n\n{message['content']}"
+            if merged and merged[-1]["role"] == message["role"]:
+                merged[-1]["content"] = joined(merged[-1]["content"], message["content"])
             else:
-                joined.append(message)
-        messages = joined
+                merged.append(message)
+        messages = merged
     return system, messages
+
+
+def content_of(message: ChatMessage, *, images: bool) -> Content:
+    """Return a message's text with its images between the texts. `images`: the model takes them."""
+    if not message.images:
+        return message.text
+    if not images:
+        return without_images(message).text
+    texts = message.parts or (message.text,)
+    content: list[str | FileSpec] = []
+    begin = 0
+    for place, image in message.images:
+        content += [ChatMessage.SEPARATOR.join(texts[begin:place]), image]
+        begin = place
+    if begin < len(texts):
+        content.append(ChatMessage.SEPARATOR.join(texts[begin:]))
+    return content
+
+
+def joined(one: Content, other: Content) -> Content:
+    if isinstance(one, str) and isinstance(other, str):
+        return f"{one}{ChatMessage.SEPARATOR}{other}"
+    return [*([one] if isinstance(one, str) else one), *([other] if isinstance(other, str) else other)]
 
 
 def fields_of(body: Mapping[str, Any], request: ModelRequest) -> frozenset[str]:
@@ -261,6 +298,8 @@ def fields_of(body: Mapping[str, Any], request: ModelRequest) -> frozenset[str]:
         fields.remove("output_config")
     if system:
         fields.add(SYSTEM)
+    if any(not isinstance(message["content"], str) for message in messages):
+        fields.add(IMAGES)
     if any(one["role"] == other["role"] for one, other in pairwise(messages)):
         fields.add(TURNS)
     return frozenset(fields.difference(request.model.unsupported))

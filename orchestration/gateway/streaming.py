@@ -191,7 +191,8 @@ async def model_events(
     """
     reader = wire.reader()
     deadline = _Deadline(config, request.model)
-    served, effort = "", effort_sent(request)
+    served = ""
+    opened = Opened(reasoning_effort=effort_sent(request), images_unseen=unseen_images(request))
     end: Completed | Failed
     answered = False
     received: dict[type[ModelEvent], list[str]] = {TextDelta: [], ReasoningDelta: []}
@@ -201,7 +202,7 @@ async def model_events(
             async with deadline.wait():
                 response = (await stack.enter_async_context(wire.open(request))).http_response
             origin = replace(origin, request_id=_identifier(response.headers.get(wire.request_id_header)))
-            yield Opened(origin.request_id, reasoning_effort=effort)
+            yield replace(opened, provider_request_id=origin.request_id)
             payloads = await stack.enter_async_context(aclosing(_payloads(response, reader, deadline)))
             read = 0
             async for payload in payloads:
@@ -213,7 +214,7 @@ async def model_events(
                 if reader.model_served != served:
                     served = reader.model_served
                     identifier = origin.request_id or _identifier(reader.response_id)
-                    yield Opened(identifier, _identifier(served), effort)
+                    yield replace(opened, provider_request_id=identifier, model_served=_identifier(served))
                 for event in events:
                     if not isinstance(event, (TextDelta, ReasoningDelta)):
                         yield event
@@ -234,7 +235,7 @@ async def model_events(
         origin = replace(origin, sent=wire.fields(request), texts=texts)
         if isinstance(refusal, httpx2.Response):
             origin = replace(origin, request_id=_identifier(refusal.headers.get(wire.request_id_header)))
-            yield Opened(origin.request_id, reasoning_effort=effort)
+            yield replace(opened, provider_request_id=origin.request_id)
         broke = deadline.expired() if isinstance(error, TimeoutError) else error
         if not isinstance(error, ErrorEvent):
             answered = deadline.has_data
@@ -243,6 +244,13 @@ async def model_events(
     for event in reader.rest():
         yield event
     yield end
+
+
+def unseen_images(request: ModelRequest) -> int:
+    """Return the number of images that are left out of a request because the server refuses them."""
+    if request.model.takes_images:
+        return 0
+    return sum(len(message.images) for message in request.messages)
 
 
 async def _pieces(text: str) -> AsyncGenerator[str, None]:

@@ -141,6 +141,8 @@ def call_close(call: Call, outcome: CallOutcome, *, at: dt.datetime) -> None:
     call.provider_request_id = outcome.provider_request_id[:200]
     call.reasoning_effort = outcome.reasoning_effort
     call.context = {**call.context, "finish_reason": outcome.finish_reason}
+    if outcome.images_unseen:
+        call.context["images_unseen"] = outcome.images_unseen
     if outcome.input_cut:
         call.context["input_cut"] = 1
     if outcome.overflow is not None:

@@ -5,6 +5,7 @@ The shapes are those of Anthropic's "Streaming messages", "Messages" and "Errors
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -33,24 +34,33 @@ STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "content_filter": "r
 
 
 MOST_CACHE_MARKS = 4
+IMAGE_TYPES = ("image/png", "image/jpeg", "image/webp", "image/gif")
 
 
 def text_of(content: str | list[dict[str, Any]]) -> str:
     """Return a content, a text or text blocks, as one text."""
-    return content if isinstance(content, str) else "".join(block["text"] for block in content)
+    return content if isinstance(content, str) else "".join(block.get("text", "") for block in content)
 
 
 def is_text(content: Any) -> bool:
-    """Return whether a content is a text or text blocks, none of them empty."""
+    """Return whether a content is a text, or texts and images, none of them empty."""
     if isinstance(content, str):
         return bool(content.strip())
     blocks = content if isinstance(content, list) else []
-    return bool(blocks) and all(
-        block.keys() <= {"type", "text", "cache_control"}
-        and block["type"] == "text"
-        and block["text"].strip()
-        for block in blocks
-    )
+    return bool(blocks) and all(is_image(block) or is_text_block(block) for block in blocks)
+
+
+def is_text_block(block: dict[str, Any]) -> bool:
+    known = block.keys() <= {"type", "text", "cache_control"} and block["type"] == "text"
+    return known and bool(block["text"].strip())
+
+
+def is_image(block: dict[str, Any]) -> bool:
+    if not (block.keys() <= {"type", "source", "cache_control"} and block["type"] == "image"):
+        return False
+    source = block["source"]
+    is_known = source.keys() == {"type", "media_type", "data"} and source["type"] == "base64"
+    return is_known and source["media_type"] in IMAGE_TYPES and bool(source["data"])
 
 
 class AnthropicServer(ProviderServer):
@@ -93,6 +103,13 @@ class AnthropicServer(ProviderServer):
     def request_text(self, body: dict[str, Any]) -> str:
         contents = [body.get("system", ""), *(message["content"] for message in body["messages"])]
         return "\n".join(map(text_of, contents)).lstrip("\n")
+
+    def images(self, body: dict[str, Any]) -> list[bytes]:
+        contents = [
+            message["content"] for message in body["messages"] if isinstance(message["content"], list)
+        ]
+        blocks = [block for content in contents for block in content if block["type"] == "image"]
+        return [base64.b64decode(block["source"]["data"], validate=True) for block in blocks]
 
     def error_body(self, status: int, type_: str, message: str, request_id: str) -> dict[str, Any]:
         known = ERROR_TYPES.get(status, "api_error")

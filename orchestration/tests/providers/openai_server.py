@@ -5,7 +5,9 @@ The shapes are those of OpenAI's API reference ("Create chat completion", "The c
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 import time
 from typing import Any
 
@@ -27,6 +29,29 @@ ERROR_TYPES = {
 }
 
 
+DATA_URL = re.compile(r"data:image/(png|jpeg|webp|gif);base64,[A-Za-z0-9+/]+={0,2}")
+
+
+def is_content(content: Any) -> bool:
+    """Return whether a content is a text, or parts: texts, and images as data URLs."""
+    if isinstance(content, str):
+        return True
+    return isinstance(content, list) and bool(content) and all(map(is_part, content))
+
+
+def is_part(part: dict[str, Any]) -> bool:
+    if part.keys() == {"type", "text"}:
+        return part["type"] == "text" and bool(part["text"])
+    if part.keys() != {"type", "image_url"} or part["type"] != "image_url":
+        return False
+    return bool(DATA_URL.fullmatch(part["image_url"]["url"]))
+
+
+def text_of(content: str | list[dict[str, Any]]) -> str:
+    """Return the texts of a content as one."""
+    return content if isinstance(content, str) else "\n\n".join(part.get("text", "") for part in content)
+
+
 class OpenAIServer(ProviderServer):
     """OpenAI's wire format; `base_url` ends in `/v1`."""
 
@@ -43,7 +68,7 @@ class OpenAIServer(ProviderServer):
             return 400, bad, "Missing required parameter: 'model' and 'messages'."
         for message in body["messages"]:
             known = message.get("role") in ("system", "developer", "user", "assistant")
-            if not known or not isinstance(message.get("content"), str):
+            if not known or not is_content(message.get("content")):
                 return 400, bad, "Invalid value in 'messages'."
         if "max_tokens" in body and "max_completion_tokens" in body:
             return (
@@ -73,7 +98,16 @@ class OpenAIServer(ProviderServer):
         )
 
     def request_text(self, body: dict[str, Any]) -> str:
-        return "\n".join(message["content"] for message in body["messages"])
+        return "\n".join(text_of(message["content"]) for message in body["messages"])
+
+    def images(self, body: dict[str, Any]) -> list[bytes]:
+        contents = [
+            message["content"] for message in body["messages"] if isinstance(message["content"], list)
+        ]
+        urls = [
+            part["image_url"]["url"] for parts in contents for part in parts if part["type"] == "image_url"
+        ]
+        return [base64.b64decode(url.partition(",")[2], validate=True) for url in urls]
 
     def error_body(self, status: int, type_: str, message: str, request_id: str) -> dict[str, Any]:
         default = ("server_error", None) if status >= 500 else ("invalid_request_error", None)

@@ -27,6 +27,8 @@ from orchestration.tests.providers.answers import (
 from orchestration.tests.providers.exchange import POLL_S, Broken, Exchange, HungUp
 
 PING_S = 0.02
+IMAGE_TOKENS = 1_000
+"""Billed for any image."""
 
 
 @dataclass
@@ -154,6 +156,10 @@ class ProviderServer:
 
     def request_text(self, body: dict[str, Any]) -> str:
         """Return all text of the request, for matching rules and counting tokens."""
+        raise NotImplementedError
+
+    def images(self, body: dict[str, Any]) -> list[bytes]:
+        """Return the images of the request."""
         raise NotImplementedError
 
     def error_body(self, status: int, type_: str, message: str, request_id: str) -> dict[str, Any]:
@@ -370,6 +376,7 @@ class ProviderServer:
 
     def _bill(self, served: Served, answer: Answer, *, output: int, reasoning: int) -> None:
         size = self.count_input(self.request_text(served.body))
+        size += IMAGE_TOKENS * len(self.images(served.body))
         base = answer.usage or Usage(input=min(size, self.cuts_input_at or size))
         served.usage = replace(base, output=output, reasoning=reasoning)
 
