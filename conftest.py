@@ -8,7 +8,6 @@ import re
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -39,18 +38,11 @@ import django  # noqa: E402
 os.environ["DJANGO_SETTINGS_MODULE"] = "pantheon.settings"
 django.setup()
 
-from django.db import OperationalError  # noqa: E402
-from django.db.backends.base.operations import BaseDatabaseOperations  # noqa: E402
-from psycopg.errors import DeadlockDetected  # noqa: E402
-
-pytest_plugins = ["division"]
+pytest_plugins = ["division", "emptying"]
 
 # A busy machine is no failure.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
-
-ATTEMPTS = 5
-"""How often the tables are emptied after a test, where each time somebody's reading crosses it."""
 
 
 class NetworkRefused(Exception):
@@ -111,24 +103,3 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if failed := os.environ.get("FAILED_BEFORE_THE_TESTS"):
         terminalreporter.section("failed before", sep="=", red=True)
         terminalreporter.line(failed, red=True)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _empty_tables_again_after_a_deadlock() -> Iterator[None]:
-    """A server that outlives a test may still be answering a page that was closed while the tables are emptied.
-
-    Both lock many tables one by one, and PostgreSQL ends one of the two.
-    """
-    empty = BaseDatabaseOperations.execute_sql_flush
-
-    def patient(self: BaseDatabaseOperations, sql_list: list[str]) -> None:
-        for left in reversed(range(ATTEMPTS)):
-            try:
-                return empty(self, sql_list)
-            except OperationalError as error:
-                if not left or not isinstance(error.__cause__, DeadlockDetected):
-                    raise
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(BaseDatabaseOperations, "execute_sql_flush", patient)
-        yield
