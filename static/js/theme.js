@@ -5,17 +5,17 @@ const NAMES = { system: "system", light: "light", dark: "dark" };
 const KEY = "pantheon-theme";
 
 export function startThemeSwitch() {
-  const button = document.querySelector("[data-theme-switch]");
-  if (!button) return;
-  button.hidden = false;
-  button.addEventListener("click", () => {
-    chooseTheme(THEMES[(THEMES.indexOf(currentTheme()) + 1) % THEMES.length]);
-  });
-  addEventListener("pantheon-theme", () => show(button, currentTheme()));
+  for (const button of document.querySelectorAll("[data-theme-switch]")) {
+    button.hidden = false;
+    button.addEventListener("click", () => {
+      chooseTheme(THEMES[(THEMES.indexOf(currentTheme()) + 1) % THEMES.length]);
+    });
+    addEventListener("pantheon-theme", () => show(button, currentTheme()));
+    show(button, currentTheme());
+  }
   addEventListener("storage", (event) => {
     if (event.key === KEY) use(event.newValue ?? "system");
   });
-  show(button, currentTheme());
 }
 
 export function currentTheme() {
@@ -41,9 +41,13 @@ function use(theme) {
 }
 
 function show(button, theme) {
-  for (const icon of button.querySelectorAll("[data-theme-icon]")) {
-    icon.hidden = icon.dataset.themeIcon !== theme;
+  const name = `Theme: ${NAMES[theme]}`;
+  const icons = button.querySelectorAll("[data-theme-icon]");
+  if (!icons.length) {
+    button.textContent = name;
+    return;
   }
-  button.title = `Theme: ${NAMES[theme]}`;
-  button.setAttribute("aria-label", button.title);
+  for (const icon of icons) icon.hidden = icon.dataset.themeIcon !== theme;
+  button.title = name;
+  button.setAttribute("aria-label", name);
 }

@@ -100,7 +100,7 @@ def test_one_choice_of_a_theme_holds_everywhere(
     page.goto(reverse("admin:index"))
     expect(body).to_have_css("background-color", LIGHT)
     for _ in range(2):  # as the system, light, dark
-        page.locator("[data-theme-switch]").click()
+        page.get_by_role("button", name="Theme").click()
     expect(body).to_have_css("background-color", DARK)
     for path in ("/", reverse("admin:accounts_user_changelist")):
         page.goto(path)

@@ -70,6 +70,16 @@ def test_back_closes_an_open_panel(phone: Page, session: ChatSession) -> None:
     phone.wait_for_url("**/")
 
 
+def test_the_theme_is_chosen_in_a_conversation(phone: Page, session: ChatSession) -> None:
+    open_session(phone, session)
+    phone.get_by_role("button", name="Sessions").tap()
+    switch = phone.get_by_role("button", name="Theme")
+    for theme in ("light", "dark"):
+        switch.tap()
+        expect(switch).to_have_text(f"Theme: {theme}")
+        expect(phone.locator("html")).to_have_attribute("data-theme", theme)
+
+
 def test_new_agents_and_rooms_begin_with_their_name(alices: Page) -> None:
     for address in ("/agents/new", "/rooms/new"):
         alices.goto(address)
