@@ -8,7 +8,6 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Warning
 from django.db import connections
-from django.db.models import Model
 
 from orchestration.gateway.keys import KEY_NAME_RULE
 from orchestration.models import LlmModel, Provider
@@ -17,7 +16,7 @@ from orchestration.models import LlmModel, Provider
 def check_default_model(*, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """Warn if the default model is unavailable. Reads the database, so only with `check --database default`."""
     alias = settings.PANTHEON_DEFAULT_MODEL
-    if not alias or not is_migrated(LlmModel, databases):
+    if not alias or not is_migrated(databases):
         return []
     model = LlmModel.objects.enabled().filter(alias=alias).first()
     if model is not None and model.provider.has_key:
@@ -37,7 +36,7 @@ def check_default_model(*, databases: Sequence[str] | None = None, **kwargs: Any
 
 def check_key_variables(*, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """Warn of providers whose key variable has a forbidden name. Reads the database, as above."""
-    if not is_migrated(Provider, databases):
+    if not is_migrated(databases):
         return []
     return [
         Warning(
@@ -76,8 +75,22 @@ def check_pooler(*, databases: Sequence[str] | None = None, **kwargs: Any) -> li
     ]
 
 
-def is_migrated(model: type[Model], databases: Sequence[str] | None) -> bool:
-    """Return whether a check may query the default database and the model's table exists."""
+def is_migrated(databases: Sequence[str] | None) -> bool:
+    """Return whether a check may query the default database and its catalogue has all tables and columns.
+
+    `manage.py migrate` runs the checks first, on the tables of the version before.
+    """
     if "default" not in (databases or ()):
         return False
-    return model._meta.db_table in connections["default"].introspection.table_names()
+    connection = connections["default"]
+    with connection.cursor() as cursor:
+        tables = connection.introspection.table_names(cursor)
+        return all(
+            model._meta.db_table in tables
+            and {field.column for field in model._meta.concrete_fields}
+            <= {
+                column.name
+                for column in connection.introspection.get_table_description(cursor, model._meta.db_table)
+            }
+            for model in (Provider, LlmModel)
+        )
