@@ -20,14 +20,17 @@ from pantheon import lifecycle  # noqa: E402  (needs the settings)
 from pantheon.http.body_limit import BodyLimit  # noqa: E402
 from pantheon.http.inline_middleware import InlineHandler  # noqa: E402
 from pantheon.http.request_threads import SharedThreads  # noqa: E402
+from pantheon.http.unread_limit import UnreadLimit  # noqa: E402
 from sessions.dispatch import use_dispatcher  # noqa: E402
 from sessions.live.stopping import set_stop_check  # noqa: E402
 
 application = BodyLimit(
-    SharedThreads(
-        InlineHandler(),
-        settings.PANTHEON_DB_POOL_SIZE,
-        per_user=settings.PANTHEON_REQUESTS_AT_ONCE_PER_USER,
+    UnreadLimit(
+        SharedThreads(
+            InlineHandler(),
+            settings.PANTHEON_DB_POOL_SIZE,
+            per_user=settings.PANTHEON_REQUESTS_AT_ONCE_PER_USER,
+        )
     ),
     max_bytes=8 * settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
     limit_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE,

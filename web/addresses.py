@@ -9,14 +9,17 @@ from django.http import HttpRequest
 
 
 def client_address(request: HttpRequest) -> str:
-    """Return the address that rate limits count by. An IPv6 /64 network counts as one client.
+    """Return the address that rate limits count by."""
+    return address_of(request.META.get("REMOTE_ADDR", ""), request.headers.get("X-Forwarded-For", ""))
+
+
+def address_of(address: str, forwarded_for: str) -> str:
+    """Return the client's address, given the connection's. An IPv6 /64 network counts as one client.
 
     With PANTHEON_PROXIES = n the address is the n-th from the right in `X-Forwarded-For`: our own proxies wrote that
     part, the client can forge everything to its left.
     """
-    address: str = request.META.get("REMOTE_ADDR", "")
-    header = request.headers.get("X-Forwarded-For", "").split(",")
-    forwarded = [part.strip() for part in header if part.strip()]
+    forwarded = [part.strip() for part in forwarded_for.split(",") if part.strip()]
     proxies = settings.PANTHEON_PROXIES
     if proxies and len(forwarded) >= proxies:
         address = forwarded[-proxies]

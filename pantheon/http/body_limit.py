@@ -100,24 +100,30 @@ class BodyLimit:
 
     async def refuse(self, scope: Message, send: Send) -> None:
         """Answer 413 and close the connection without reading the rest."""
-        request_id = uuid.uuid4().hex
         error = PantheonError(
             "payload_too_large",
             f"Requests are limited to {self.limit_bytes} bytes.",
             {"limit_bytes": self.limit_bytes},
         )
-        content = error.as_dict(request_id)
-        if scope["path"].startswith(OPENAI_PREFIX):
-            content = openai_error(content["error"], error.http_status)
-        body = json.dumps(content).encode()
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode()),
-            (b"connection", b"close"),
-            (b"x-request-id", request_id.encode()),
-        ]
-        await send({"type": "http.response.start", "status": error.http_status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await send_error(error, scope, send)
+
+
+async def send_error(error: PantheonError, scope: Message, send: Send) -> None:
+    """Answer with an error and close the connection, for requests that do not reach Django."""
+    request_id = uuid.uuid4().hex
+    content = error.as_dict(request_id)
+    if scope["path"].startswith(OPENAI_PREFIX):
+        content = openai_error(content["error"], error.http_status)
+    body = json.dumps(content).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+        (b"x-request-id", request_id.encode()),
+        *((name.lower().encode(), value.encode()) for name, value in error.headers.items()),
+    ]
+    await send({"type": "http.response.start", "status": error.http_status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 async def refuse_slow(send: Send) -> None:

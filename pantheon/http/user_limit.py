@@ -1,4 +1,4 @@
-"""Let each request take a place of its user before any work is done for it."""
+"""Let each request take a place of its user before any work is done for it, and refuse who reads too little."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from accounts.models import secret_digest
 from pantheon.http.error_pages import error_response
 from pantheon.http.inline_middleware import has_bearer_token
 from pantheon.http.request_threads import THREADS, RequestThreads
+from pantheon.http.unread_limit import UNREAD, UnreadResponse
 from web.errors import RateLimited
 
 MOST_KNOWN = 10_000
@@ -32,13 +33,17 @@ def user_limit_middleware(get_response: Callable[[HttpRequest], Any]) -> Callabl
 
     async def handle(request: HttpRequest) -> HttpResponseBase:
         threads: RequestThreads | None = getattr(request, "scope", {}).get(THREADS)
+        unread: UnreadResponse | None = getattr(request, "scope", {}).get(UNREAD)
         user_id = await user_id_of(request) if threads is not None else None
         if threads is None or user_id is None:
             response: HttpResponseBase = await get_response(request)
             return response
         try:
             await threads.begin(user_id)
+            if unread is not None:
+                unread.begin(user_id)  # now, as it may have waited while others were answered
         except RateLimited as error:
+            threads.give_place_back()
             return await sync_to_async(error_response)(request, error)
         request.give_place_back = threads.give_place_back  # type: ignore[attr-defined]
         try:

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 
 from web.api.pagination import NewestFirst
 
-MAX_PAGE_CHARS = 10_000_000
+MAX_PAGE_CHARS = 2_000_000
 
 
 class SizedPages(NewestFirst):

@@ -23,7 +23,7 @@ from sessions.events.redis_tails import Tails
 
 log = logging.getLogger(__name__)
 
-PAGE = 500
+PAGE = 100
 """Entries read at once; bounds the memory that a slow reader occupies."""
 
 MAX_CHANNELS = 500
