@@ -4,6 +4,8 @@
   cache, which is Redis in the other run: one that comes to need either fails until it says so.
 - A test of the pages runs on PostgreSQL only, as in production: no page differs by database, and the code behind the
   pages has tests of its own on both. One file, with the mark `both_runs`, shows that a browser and SQLite go together.
+- A test that walks through every address or every page of the administration runs on PostgreSQL only, too, with the
+  mark `walk`: the walks are a tenth of all work, and PostgreSQL is the stricter of the two.
 - All others run twice, and every test with the mark `both_runs`.
 
 A pytest plugin; without DIVISION in the environment every test runs.
@@ -21,7 +23,7 @@ DIVISION = "DIVISION_OF_THE_TESTS"
 """Environment variable with the run that this one is, if the other one takes place too."""
 SQLITE, POSTGRES = "sqlite", "postgres"
 LEFT = {
-    SQLITE: "{} tests of the pages run on PostgreSQL",
+    SQLITE: "{} tests of the pages and walks through all addresses run on PostgreSQL",
     POSTGRES: "{} tests that ask for no database run on SQLite",
 }
 
@@ -55,13 +57,14 @@ def runs_of(item: pytest.Item) -> set[str]:
     """Return the runs in which the test takes part: one or both."""
     if item.get_closest_marker("both_runs"):
         return {SQLITE, POSTGRES}
-    if PAGES_FIXTURE in getattr(item, "fixturenames", ()):
+    if item.get_closest_marker("walk") or PAGES_FIXTURE in getattr(item, "fixturenames", ()):
         return {POSTGRES}
     return {SQLITE, POSTGRES} if asks_for_a_database(item) else {SQLITE}
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "both_runs: runs on SQLite and on PostgreSQL with Redis in any case.")
+    config.addinivalue_line("markers", "walk: opens every address of some kind; runs on PostgreSQL only.")
     config.stash[_left] = 0
     _guard_the_cache()
 

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ONCE = "bin/lib/test_covered.py"
 TWICE = "billing/tests/models/test_append_only.py"
 PAGES = "sessions/tests/browser/test_hostile.py"
+WALK = "pantheon/tests/test_url_map.py"
 MARKED = "pantheon/tests/test_errors.py"
 """Its tests ask for no database, but use the cache."""
 
@@ -41,12 +42,12 @@ def collected(answer: subprocess.CompletedProcess[str]) -> set[str]:
 
 def test_two_runs_are_all_tests_and_what_asks_for_the_database_is_in_both(run_pytest: Any) -> None:
     everything, sqlite, postgres = (
-        collected(run_pytest(run, "--collect-only", ONCE, TWICE, PAGES, MARKED))
+        collected(run_pytest(run, "--collect-only", ONCE, TWICE, PAGES, WALK, MARKED))
         for run in ("", division.SQLITE, division.POSTGRES)
     )
     assert sqlite | postgres == everything
     files = [{name.partition("::")[0] for name in names} for names in (sqlite, postgres)]
-    assert files == [{ONCE, TWICE, MARKED}, {PAGES, TWICE, MARKED}]
+    assert files == [{ONCE, TWICE, MARKED}, {PAGES, TWICE, WALK, MARKED}]
     assert sqlite & postgres == {name for name in everything if name.startswith((TWICE, MARKED))}
 
 

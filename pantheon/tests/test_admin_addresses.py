@@ -20,7 +20,7 @@ from web.admin.readonly import OwnLookupsAdmin
 
 __all__ = ["static_files_as_they_are"]
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.walk]
 
 NUL = "\x00"
 CONTROLS = (NUL, "a\x00", "\x01", "\x1f", "\x7f")

@@ -15,7 +15,7 @@ from sessions.tests.support.admin_rows import WRITTEN, make_rows
 
 __all__ = ["static_files_as_they_are"]
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.walk]
 
 OURS = ("accounts", "orchestration", "billing", "chat_sessions")
 MODELS = sorted(

@@ -26,6 +26,7 @@ from sessions.tests.support.admin_rows import Rows, make_rows
 __all__ = ["static_files_as_they_are"]
 
 pytestmark = [
+    pytest.mark.walk,
     pytest.mark.django_db,
     pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume"),
 ]
