@@ -4,6 +4,7 @@
 import { visibleText } from "./visible-text.js";
 
 const MARKED = "code.math:not(.math-kept), pre.math:not(.math-kept, .math-open)";
+const FONT_MS = 2_000;
 const SLICE_MS = 8;
 const PAUSE_MS = 24;
 const LONGEST = 3_000; // characters
@@ -54,16 +55,23 @@ async function load() {
   if (!place) return;
   try {
     const { temml: script, temmlStyle: style } = place.dataset;
-    await Promise.all([
-      added(Object.assign(document.createElement("script"), { src: script })),
-      added(Object.assign(document.createElement("link"), { rel: "stylesheet", href: style })),
-    ]);
+    const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href: style });
+    await Promise.all([added(Object.assign(document.createElement("script"), { src: script })), added(link)]);
+    // Formulas that change their font would move what is below them; on a slow line they do not wait for it.
+    await Promise.race([fontsOf(link.sheet), new Promise((resolve) => setTimeout(resolve, FONT_MS))]);
   } catch {
     console.info("formulas could not be loaded; they are shown as TeX");
     return;
   }
   temml = /** @type {any} */ (globalThis).temml;
   typesetFormulas(document);
+}
+
+/** Load the fonts of a style sheet; one that cannot be loaded leaves its place to those of the system. */
+async function fontsOf({ cssRules }) {
+  const faces = [...cssRules].filter((rule) => rule instanceof CSSFontFaceRule);
+  const families = faces.map(({ style }) => style.getPropertyValue("font-family"));
+  await Promise.allSettled(families.map((family) => document.fonts.load(`1em ${family}`)));
 }
 
 /** Put an element into the head of the page, and wait until it is loaded. */

@@ -120,6 +120,21 @@ def test_formulas_are_typeset_while_they_stream_and_later(
     assert alices.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
 
 
+def test_brackets_grow_with_what_they_hold(
+    alices: Page, session: ChatSession, openai_server: OpenAIServer
+) -> None:
+    openai_server.when(says("ana"), Answer(TEXT))
+    open_session(alices, session)
+    send(alices, "@ana speak")
+    ended(alices)
+    matrix = text_of_lane(alices, "ana").locator("math", has=alices.locator("mtable")).first
+    expect(matrix.locator("mtd")).to_have_count(4)
+    height = "(element) => element.getBoundingClientRect().height"
+    table = matrix.locator("mtable").evaluate(height)
+    for bracket in matrix.locator("mo").all():
+        assert bracket.evaluate(height) >= table
+
+
 def test_copying_a_selection_gives_the_tex(
     alices: Page, session: ChatSession, openai_server: OpenAIServer
 ) -> None:
