@@ -15,9 +15,10 @@ from rest_framework.response import Response
 from accounts.access import signed_in
 from accounts.api.base import AdminApiView, ApiView
 from billing.api.shapes import FILTERS, GROUP, RANGE, UsageEventShape, UsageSummaryShape
-from billing.days import invalid_parameter, utc_today
+from billing.days import utc_today
 from billing.models import UsageEvent
 from billing.reports.export import events_csv
+from billing.reports.own_filters import refuse_others, refuse_unseen, without_others
 from billing.reports.query import ReportQuery, parse_query
 from billing.reports.report import summary
 from web.api.schema import operation
@@ -70,13 +71,11 @@ class UsageApiView(ApiView, ListAPIView[UsageEvent]):
 
 
 def parse_own_query(request: Request) -> ReportQuery:
-    """Parse the query of a user's own report. Raises `invalid_parameter` for filters on others."""
+    """Parse the query of a user's own report. Raises `invalid_parameter` for filters on others, or unseen models."""
     user = signed_in(request)
-    query = parse_query(request.query_params, today=utc_today(), group="day")
-    if query.filters.user not in (None, user.pk):
-        raise invalid_parameter("user", "This is your own usage: remove the user parameter.")
-    if query.filters.team is not None:
-        raise invalid_parameter("team", "This is your own usage: remove the team parameter.")
+    refuse_others(request.query_params, user)
+    query = parse_query(without_others(request.query_params.dict()), today=utc_today(), group="day")
+    refuse_unseen(query.filters, user)
     return replace(query, filters=query.filters.having("user", user.pk))
 
 

@@ -17,6 +17,7 @@ from billing.days import PRESETS, utc_today
 from billing.ports import known_rooms
 from billing.reports.charts import stacked_chart
 from billing.reports.filters import Filters
+from billing.reports.own_filters import refuse_unseen, without_others
 from billing.reports.query import parse_query_lenient
 from billing.reports.report import Table, dashboard
 from billing.reports.tables import TITLES, figures_of, filter_chips, listings_for
@@ -26,6 +27,7 @@ from billing.selectors.budgets import own_fills, target_names
 from billing.texts.budget_text import BudgetLine, own_line
 from billing.texts.money import Money, money
 from billing.texts.percents import change_text
+from web.errors import PantheonError
 
 TABLES = ("model", "room", "agent")
 OWN_FILTERS = (*TABLES, "provider", "mode", "purpose")
@@ -55,8 +57,14 @@ class UsagePage(PageView):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         today = utc_today()
-        query, problems = parse_query_lenient(request.GET, today=today)
+        query, problems = parse_query_lenient(without_others(request.GET.dict()), today=today)
         kept = Filters(**{name: getattr(query.filters, name) for name in OWN_FILTERS})
+        for name in ("model", "provider"):
+            try:
+                refuse_unseen(Filters(**{name: getattr(kept, name)}), self.user)
+            except PantheonError as error:
+                problems.append(f"{error.message} It is ignored.")
+                kept = kept.having(name, None)
         query = replace(query, group="day", filters=kept)
         own = kept.having("user", self.user.pk)
         report = dashboard(query.days, own, "day", today=today, tables=TABLES)
@@ -65,7 +73,7 @@ class UsagePage(PageView):
             "query": query,
             "wrong": problems,
             "presets": PRESETS.items(),
-            "chips": filter_chips(query),
+            "chips": filter_chips(query, of_user=self.user.pk),
             "now": figures_of(report.totals),
             "before": figures_of(report.before),
             "days_before": query.days.before(),

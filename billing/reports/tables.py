@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -135,10 +136,10 @@ def listings_for(
     ]
 
 
-def filter_chips(query: ReportQuery) -> list[FilterChip]:
-    """Return the active filters of a report, with their labels."""
+def filter_chips(query: ReportQuery, *, of_user: uuid.UUID | None = None) -> list[FilterChip]:
+    """Return the active filters of a report, with their labels; `of_user`: from the events of one user."""
     active = query.filters.active()
-    labels = labels_for({name: [value] for name, value in active.items()})
+    labels = labels_for({name: [value] for name, value in active.items()}, of_user=of_user)
     return [
         FilterChip(
             name,

@@ -180,3 +180,26 @@ def test_my_summary_is_mine_alone(alice, carol):
     refused(client_of(carol).get(OWN[1], {"team": "Legal"}), 400, "invalid_parameter")
     rows = client_of(alice).get(OWN[1], {"group_by": "model"}).json()["rows"]
     assert [row["label"] for row in rows] == ["test-model"]
+
+
+def test_filters_on_others_are_refused_alike_whether_they_exist_or_not(alice):
+    client = client_of(alice, "read")
+    for name, texts in (("user", ("carol@example.com", "nobody@example.com")), ("team", ("Red", "No team"))):
+        known, unknown = (
+            refused(client.get(OWN[1], {name: text}), 400, "invalid_parameter") for text in texts
+        )
+        assert (
+            known["message"] == unknown["message"] == f"This is your own usage: remove the {name} parameter."
+        )
+    assert client.get(OWN[1], {"user": alice.email}).status_code == 200
+
+
+def test_a_disabled_model_that_i_never_used_is_as_good_as_unknown(alice):
+    model = make_model("quiet-model")
+    type(model).objects.filter(pk=model.pk).update(enabled=False)
+    client = client_of(alice, "read")
+    refusals = [
+        refused(client.get(OWN[1], {"model": text}), 400, "invalid_parameter")["message"]
+        for text in ("quiet-model", "no-such-model", str(model.pk))
+    ]
+    assert refusals == ["model is invalid."] * 3

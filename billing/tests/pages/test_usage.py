@@ -53,6 +53,45 @@ def test_it_is_mine_alone(alice):
         assert signed_in(alice).get(USAGE, query).context["now"].sums.calls == 1
 
 
+def test_filters_by_id_tell_nothing_about_others(alice):
+    model, room, agent = make_model("quiet-model"), uuid.uuid4(), uuid.uuid4()
+    bill(
+        model,
+        make_user("bob"),
+        timezone.now(),
+        room_id=room,
+        room_name="Secret",
+        agent_id=agent,
+        agent_key="spy",
+    )
+    type(model).objects.filter(pk=model.pk).update(enabled=False)
+    client = signed_in(alice)
+    for name, value in (("room", room), ("agent", agent), ("model", model.pk), ("model", "quiet-model")):
+        page = html_of(client.get(USAGE, {name: str(value)}))
+        assert "Secret" not in page
+        assert "@spy" not in page
+        assert "Model: quiet-model" not in page
+    unknown = client.get(USAGE, {"model": "no-such-model"}).context["wrong"]
+    assert client.get(USAGE, {"model": "quiet-model"}).context["wrong"] == unknown != []
+
+
+def test_filters_by_id_have_the_names_of_my_own_calls(alice):
+    model, room = make_model("quiet-model"), uuid.uuid4()
+    bill(model, alice, timezone.now(), room_id=room, room_name="Mine")
+    type(model).objects.filter(pk=model.pk).update(enabled=False)
+    chips = signed_in(alice).get(USAGE, {"room": str(room), "model": "quiet-model"}).context["chips"]
+    assert {chip.label for chip in chips} == {"Mine", "quiet-model"}
+
+
+def test_a_filter_by_user_does_not_tell_who_has_an_account(alice):
+    make_user("bob")
+    wrong = [
+        signed_in(alice).get(USAGE, {"user": email}).context["wrong"]
+        for email in ("bob@example.com", "nobody@example.com")
+    ]
+    assert wrong == [[], []]
+
+
 def test_rows_lead_to_turns(alice):
     now = timezone.now()
     bill(make_model(), alice, now)
