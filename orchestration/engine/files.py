@@ -9,7 +9,7 @@ from html import escape
 
 from orchestration.engine.image_tokens import image_tokens
 from orchestration.engine.specs import ChatMessage, FileSpec, HistoryMessage, ModelSpec, TurnSpec
-from orchestration.engine.tokens import MESSAGE_OVERHEAD, beginning, estimate_tokens
+from orchestration.engine.tokens import BYTES_PER_TOKEN, MESSAGE_OVERHEAD, beginning, estimate_tokens
 
 RULE = (
     'The user attaches files: texts stand between <file name="..."> and </file>, before the message they came with. '
@@ -49,14 +49,17 @@ def file_part(file: FileSpec, model: ModelSpec, *, excerpt: bool = False) -> Fil
     if file.kind == "image":
         text = left_out = left_out_line(file)
         if excerpt:
-            text = f"[The image {quoted(file.name)} is attached.]"
+            text = excerpt_of(file)
         elif model.takes_images:
             image, text = file, image_label(file)
         else:
             text = left_out = unseen_line(file)
     else:
         left_out = left_out_line(file)
-        text = left_out if file.text is None else text_block(file, EXCERPT_TOKENS if excerpt else None)
+        if excerpt:
+            text = excerpt_of(file)
+        else:
+            text = left_out if file.text is None else text_block(file)
     name_tokens = estimate_tokens(left_out) + MESSAGE_OVERHEAD
     tokens = estimate_tokens(text) + MESSAGE_OVERHEAD + (image_tokens(image, model) if image else 0)
     if tokens < name_tokens:  # a text shorter than the line that would replace it
@@ -70,10 +73,13 @@ def file_parts(files: Iterable[FileSpec], model: ModelSpec, *, excerpt: bool = F
 
 def text_block(file: FileSpec, most_tokens: int | None = None) -> str:
     """Return a text between tags. What it contains cannot close them."""
-    text = file.text or ""
+    text = file.excerpt if file.text is None else file.text
     pages = f' pages="{file.pages}"' if file.pages else ""
-    if most_tokens is not None and len(kept := beginning(text, most_tokens)) < len(text):
-        text = f"{kept}\n[…]"
+    if most_tokens is not None:
+        kept = beginning(text, most_tokens)
+        # A text that was not loaded may be longer than its excerpt.
+        is_cut = len(kept) < len(text) or (file.text is None and len(text) >= most_tokens * BYTES_PER_TOKEN)
+        text = f"{kept}\n[…]" if is_cut else text
     name = escape(plain(file.name), quote=True)
     return f'<file name="{name}"{pages}>\n{CLOSING_TAG.sub("&lt;", text)}\n</file>'
 
@@ -134,8 +140,9 @@ def line_with_excerpts(line: HistoryMessage) -> str:
 
 
 def excerpt_of(file: FileSpec) -> str:
-    if file.kind == "image" or file.text is None:
-        return f"[The file {quoted(file.name)} was attached.]"
+    """Return the beginning of a text, or the name of an image."""
+    if file.kind == "image":
+        return f"[The image {quoted(file.name)} is attached.]"
     return text_block(file, EXCERPT_TOKENS)
 
 

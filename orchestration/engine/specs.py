@@ -90,7 +90,9 @@ class FileSpec:
     bytes: int = 0
     pages: int | None = None
     text: str | None = field(default=None, repr=False)
-    """What models read; None: it is an image, or longer than any window of the turn's models."""
+    """What models read; None: it is an image, or does not fit into any window of the turn's models."""
+    excerpt: str = field(default="", repr=False)
+    """The beginning of a text that does not fit."""
     width: int | None = None
     height: int | None = None
     tokens: int = 0

@@ -23,6 +23,8 @@ class SessionEnd:
     has_summary: bool = False
     client: dict[str, Any] | None = None
     """The client's data for the newest turn, in the form of its snapshot."""
+    has_files: bool = False
+    """Whether any message so far brought a file."""
 
 
 _TURNS = f"FROM {Turn._meta.db_table} WHERE session_id = %s AND {{index}} IS NOT NULL"
@@ -30,7 +32,8 @@ _SQL = (
     f"SELECT (SELECT MAX({{index}}) {_TURNS}), "
     f"(SELECT MAX(seq) FROM {Message._meta.db_table} WHERE session_id = %s), "
     f"EXISTS (SELECT 1 FROM {Summary._meta.db_table} WHERE session_id = %s), "
-    f"(SELECT snapshot -> 'client' {_TURNS} ORDER BY {{index}} DESC LIMIT 1)"
+    f"(SELECT snapshot -> 'client' {_TURNS} ORDER BY {{index}} DESC LIMIT 1), "
+    f"(SELECT snapshot -> 'has_files' {_TURNS} ORDER BY {{index}} DESC LIMIT 1)"
 )
 
 
@@ -39,6 +42,12 @@ def session_end(session_id: uuid.UUID) -> SessionEnd:
     column: Any = ChatSession._meta.pk
     key = column.get_db_prep_value(session_id, connection)
     with connection.cursor() as cursor:
-        cursor.execute(_SQL.format(index=connection.ops.quote_name("index")), [key] * 4)
-        index, seq, has_summary, client = cursor.fetchone()
-    return SessionEnd(index or 0, seq or 0, bool(has_summary), json.loads(client) if client else None)
+        cursor.execute(_SQL.format(index=connection.ops.quote_name("index")), [key] * 5)
+        index, seq, has_summary, client, has_files = cursor.fetchone()
+    return SessionEnd(
+        index or 0,
+        seq or 0,
+        bool(has_summary),
+        json.loads(client) if client else None,
+        has_files=has_files is not None and bool(json.loads(has_files)),
+    )

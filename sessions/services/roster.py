@@ -119,6 +119,11 @@ def manager_spec(room: Room, roster: Sequence[AgentSpec], observed: Observations
     return roster[0].model
 
 
+def reading_models(roster: Sequence[AgentSpec], manager: ModelSpec | None) -> list[ModelSpec]:
+    """Return the models that may read whole files."""
+    return [*(agent.model for agent in roster), *([manager] if manager else [])]
+
+
 def summarizer_spec(roster: Sequence[AgentSpec], observed: Observations) -> ModelSpec:
     """Return the summarizer's model: the instance's, or that of the room's first agent."""
     if settings.PANTHEON_SUMMARIZER_MODEL:

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from accounts.models import User
 from billing.models import ZERO_UUID
 from billing.payer import Payer
-from orchestration.engine.specs import AgentSpec, CarriedAnswer, Limits, ModelSpec, SummaryPlan, TurnSpec
+from orchestration.engine.specs import (
+    AgentSpec,
+    CarriedAnswer,
+    FileSpec,
+    Limits,
+    ModelSpec,
+    SummaryPlan,
+    TurnSpec,
+)
 from sessions.models import ChatSession, Message, Summary, Turn
+from sessions.selectors.file_specs import files_by_seq, with_files
 from sessions.selectors.history import line_of_message, transcript
 from sessions.selectors.summaries import continued_spec
 from sessions.services.client_context import client_from, client_json, client_lines
+from sessions.services.roster import reading_models
 from sessions.services.turn_request import ClientContext
 
 SNAPSHOT_VERSION = 1
@@ -28,10 +39,12 @@ def snapshot_of(
     summary_id: uuid.UUID | None,
     client: ClientContext | None = None,
     redone_summary_id: uuid.UUID | None = None,
+    has_files: bool = False,
 ) -> dict[str, Any]:
     """Return the JSON that `spec_of` and `payer_of` read.
 
-    Message text stays in its rows; only the snapshot has the carried answers and the client's context.
+    Texts of messages and files stay in their rows; only the snapshot has the carried answers and the client's context.
+    `has_files`: some message of the session brought a file.
     """
     return {
         "version": SNAPSHOT_VERSION,
@@ -50,6 +63,7 @@ def snapshot_of(
         "draft_title": spec.draft_title,
         "before_seq": before_seq,
         "client": client_json(client),
+        "has_files": has_files,
         "payer": {
             "team_id": str(user.team_id or ZERO_UUID),
             "team_name": user.team.name if user.team else "",
@@ -74,8 +88,19 @@ def spec_of(turn: Turn, *, question: str | None = None) -> TurnSpec:
         messages = transcript(turn.session_id, after_seq=after_seq, through_seq=data["before_seq"])
     if question is None:
         question = next((message.text for message in messages if message.turn_id == turn.pk), "")
+    lines = tuple(line_of_message(message) for message in messages if message.turn_id != turn.pk)
     client = client_from(data.get("client"))
     roster = tuple(AgentSpec(**{**agent, "model": ModelSpec(**agent["model"])}) for agent in data["roster"])
+    manager = ModelSpec(**data["manager"]) if data["manager"] else None
+    files: Mapping[int, tuple[FileSpec, ...]] = {}
+    if data.get("has_files"):
+        files = files_by_seq(
+            turn.session_id,
+            seqs=[line.seq for line in lines if line.role == "user"],
+            own_seq=data["before_seq"] if turn.mode_spec.spoken else None,
+            # A turn that only summarizes reads no more than the beginnings.
+            models=reading_models(roster, manager) if turn.mode_spec.spoken else (),
+        )
     return TurnSpec(
         turn_id=str(turn.pk),
         session_id=str(turn.session_id),
@@ -86,19 +111,20 @@ def spec_of(turn: Turn, *, question: str | None = None) -> TurnSpec:
         addressed=tuple(data["addressed"]),
         room_name=data["room_name"],
         goal=data["goal"],
-        manager=ModelSpec(**data["manager"]) if data["manager"] else None,
+        manager=manager,
         summarizer=ModelSpec(**data["summarizer"]) if data["summarizer"] else None,
         limits=Limits(**data["limits"]),
         carried=tuple(CarriedAnswer(**answer) for answer in data["carried"]),
         instructions=data.get("instructions", {}),
         history=(
             *client_lines(client, turn.mode_spec, roster, data["room_name"]),
-            *(line_of_message(message) for message in messages if message.turn_id != turn.pk),
+            *with_files(lines, files),
         ),
         client_system=client.system if client else "",
         summary=continued_spec(summary, redone),
         summarize=SummaryPlan(**data["summarize"]) if data["summarize"] else None,
         draft_title=data.get("draft_title", ""),
+        files=files.get(data["before_seq"], ()) if turn.mode_spec.spoken else (),
     )
 
 

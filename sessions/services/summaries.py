@@ -14,6 +14,7 @@ from orchestration.engine.summary import FIELDS, MAX_ITEM_CHARS, MAX_ITEMS, MAX_
 from sessions.models import ChatSession, Summary, Turn
 from sessions.selectors.calibration import observations
 from sessions.selectors.ends import session_end
+from sessions.selectors.file_specs import files_by_seq, with_files
 from sessions.selectors.history import history_of
 from sessions.selectors.summaries import continued_spec, newest_summary, usable_summary
 from sessions.services.roster import agent_specs, agents_of, summarizer_spec
@@ -42,10 +43,14 @@ def _accept(user: User, session: ChatSession, request: TurnRequest, token: ApiTo
     newest = newest_summary(session.pk)
     replaced = newest if newest and newest.used_fallback else None
     earlier = usable_summary(session.pk) if replaced else newest
-    before_seq = session_end(session.pk).seq + 1
+    end = session_end(session.pk)
+    before_seq = end.seq + 1
     history = history_of(session.pk, after_seq=earlier.through_seq if earlier else 0, before_seq=before_seq)
     if not history:
         raise ValidationFailed({"session": ["There are no new messages since the last summary."]})
+    if end.has_files:
+        seqs = [line.seq for line in history if line.role == "user"]
+        history = with_files(history, files_by_seq(session.pk, seqs=seqs, models=()))
     observed = observations(session.owner_id)
     roster = agent_specs(agents_of(session), observed=observed)
     spec = TurnSpec(
@@ -68,6 +73,7 @@ def _accept(user: User, session: ChatSession, request: TurnRequest, token: ApiTo
         unknown_tags=(),
         summary_id=earlier.pk if earlier else None,
         redone_summary_id=replaced.pk if replaced else None,
+        has_files=end.has_files,
     )
     turn = turn_of_plan(plan, user=user, session=session, request=request, token=token, before_seq=before_seq)
     turn_enqueue(turn, plan)

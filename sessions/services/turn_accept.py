@@ -153,6 +153,7 @@ def turn_of_plan(
             summary_id=plan.summary_id,
             client=plan.client,
             redone_summary_id=plan.redone_summary_id,
+            has_files=plan.has_files,
         ),
         idempotency_key=request.idempotency_key,
         request_digest=request.digest,

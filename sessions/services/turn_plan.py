@@ -10,12 +10,13 @@ from django.conf import settings
 
 from orchestration.engine.context import least_message_input, window_of
 from orchestration.engine.modes import DIRECT, MODES, Mode
-from orchestration.engine.specs import AgentSpec, CarriedAnswer, Limits, ModelSpec, TurnSpec
+from orchestration.engine.specs import AgentSpec, CarriedAnswer, FileSpec, Limits, ModelSpec, TurnSpec
 from orchestration.engine.tags import parse_tags
 from sessions.models import ChatSession, Message, Room, Summary
 from sessions.models.modes import room_modes
 from sessions.selectors.calibration import observations
 from sessions.selectors.ends import SessionEnd
+from sessions.selectors.file_specs import files_by_seq, loaded_specs, with_files
 from sessions.selectors.history import history_of
 from sessions.selectors.message_files import question_of_turn
 from sessions.selectors.summaries import newest_summary, summary_spec
@@ -28,6 +29,7 @@ from sessions.services.roster import (
     has_summarizer,
     list_candidates,
     manager_spec,
+    reading_models,
     summarizer_spec,
 )
 from sessions.services.summary_due import summary_due
@@ -45,6 +47,8 @@ class TurnPlan:
     client: ClientContext | None = None
     redone_summary_id: uuid.UUID | None = None
     """The summary that a new one replaces."""
+    has_files: bool = False
+    """Some message of the session brought a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,13 @@ def plan_turn(session: ChatSession, request: TurnRequest, end: SessionEnd) -> Tu
     if (summary := summary_due(spec)) is not None:
         spec = replace(spec, summarize=summary, summarizer=summarizer_spec(council.roster, council.observed))
     spec = titled_spec(spec, session, council.observed)
-    return TurnPlan(spec, council.unknown_tags, newest.pk if newest else None, client)
+    return TurnPlan(
+        spec,
+        council.unknown_tags,
+        newest.pk if newest else None,
+        client,
+        has_files=end.has_files or spec.has_files,
+    )
 
 
 def titled_spec(spec: TurnSpec, session: ChatSession, observed: Observations) -> TurnSpec:
@@ -127,6 +137,10 @@ def planned_spec(
         before_seq=end.seq + 1,
         without=request.replaces,
     )
+    if end.has_files:
+        seqs = [line.seq for line in history if line.role == "user"]
+        models = reading_models(council.roster, council.manager)
+        history = with_files(history, files_by_seq(session.pk, seqs=seqs, models=models))
     return TurnSpec(
         turn_id="",
         session_id=str(session.pk),
@@ -144,6 +158,7 @@ def planned_spec(
         history=(*client_lines(client, council.mode, council.roster, room_name), *history),
         client_system=client.system if client else "",
         summary=summary_spec(newest) if newest else None,
+        files=loaded_specs(request.files),
     )
 
 
@@ -237,13 +252,9 @@ def limits_of(room: Room | None, request: TurnRequest, client: ClientContext | N
 
 
 def refuse_overflow(spec: TurnSpec) -> None:
-    """Raise `context_overflow`, with both figures, for a message that no pruning can make fit.
-
-    Uses the catalogue's window: a limit that a server once named may be outdated, and would never be tested again.
-    """
+    """Raise `context_overflow`, with both figures, for a message or a file of it that no pruning can make fit."""
     for agent in list_candidates(spec):
-        needed, model = least_message_input(spec, agent), replace(agent.model, served_window=None)
-        budget = window_of(model, agent.max_output_tokens).input_budget
+        needed, budget, model = least_message_input(spec, agent), most_input_of(agent), agent.model
         if needed > budget:
             instructions = least_message_input(replace(spec, message=""), agent)
             cure = (
@@ -257,3 +268,38 @@ def refuse_overflow(spec: TurnSpec) -> None:
                 f"takes {budget:,}. {cure}",
                 {"agent": agent.key, "model": model.alias, "needed_tokens": needed, "budget_tokens": budget},
             )
+        for file in spec.files:
+            if (needed := least_message_input(spec, agent, file)) > budget:
+                raise file_overflow(spec, agent, file, needed, budget)
+
+
+def most_input_of(agent: AgentSpec) -> int:
+    """Return an agent's input budget by the catalogue.
+
+    A limit that a server once named may be outdated, and would never be tested again.
+    """
+    return window_of(replace(agent.model, served_window=None), agent.max_output_tokens).input_budget
+
+
+def file_overflow(
+    spec: TurnSpec, agent: AgentSpec, file: FileSpec, needed: int, budget: int
+) -> PantheonError:
+    """Return the error for a file that is too long for an agent, with the agents that could take it."""
+    fitting = [
+        other.key for other in spec.roster if least_message_input(spec, other, file) <= most_input_of(other)
+    ]
+    names = ", ".join(f"@{key}" for key in fitting)
+    cure = f"Ask {names} instead, or attach a part of it." if fitting else "Attach a part of it."
+    return PantheonError(
+        "context_overflow",
+        f"The file {file.name} needs about {needed:,} tokens with the message and the instructions of @{agent.key}; "
+        f"{agent.model.alias} takes {budget:,}. {cure}",
+        {
+            "file": {"id": file.id, "name": file.name},
+            "agent": agent.key,
+            "model": agent.model.alias,
+            "needed_tokens": needed,
+            "budget_tokens": budget,
+            "agents_that_fit": fitting,
+        },
+    )

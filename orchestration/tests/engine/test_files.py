@@ -220,7 +220,7 @@ def test_a_summary_gets_the_words_and_the_beginning_of_a_text() -> None:
     text = summary_step(spec, lines_to_summarize(spec), 1).request.messages[0].text
     assert '#7 User: Read this.\n\n<file name="a.txt">\nword' in text
     assert text.count("word") == 1_000
-    assert '[The file "flat.png" was attached.]' in text
+    assert '[The image "flat.png" is attached.]' in text
 
 
 def test_tags_and_speakers_in_a_file_are_nobodys_words() -> None:
