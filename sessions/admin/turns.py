@@ -112,7 +112,10 @@ class TurnAdmin(LinkedAdmin, ReadableAdmin, ErrorColumn, ReadOnlyAdmin):
             None,
             {"fields": ("id", "user", "token", "session_link", "place_link", "index", "mode", "replaces")},
         ),
-        ("Outcome", {"fields": ("status", "stop_reason", "error_code", "call_count", "cost")}),
+        (
+            "Outcome",
+            {"fields": ("status", "stop_reason", "error_code", "error_reason", "call_count", "cost")},
+        ),
         (
             "Running",
             {"fields": ("claim", "handovers", "dispatches", "lease_expires_at", "cancel_requested_at")},
@@ -156,6 +159,12 @@ class TurnAdmin(LinkedAdmin, ReadableAdmin, ErrorColumn, ReadOnlyAdmin):
     @admin.display(description="Status", ordering="status")
     def status_cell(self, turn: Turn) -> SafeString | str:
         return noted(turn.get_status_display(), self.error_code(turn) or turn.stop_reason)
+
+    @admin.display(description="Reason of the error")
+    def error_reason(self, turn: Turn) -> str:
+        """Return what the database refused, which has no text (`reason_of`). Other errors have none."""
+        is_ours = turn.error is not None and turn.error["code"] == "internal_error"
+        return str(turn.error.get("details", {}).get("reason", "")) if is_ours and turn.error else ""
 
     @admin.display(description="Duration")
     def duration(self, turn: Turn) -> str:

@@ -19,13 +19,14 @@ from orchestration.engine.steps import EXHAUSTED, RetryPolicy
 from orchestration.engine.turn import run_turn
 from sessions.events.eventlog import EventLog
 from sessions.live.bridge import Bridge
-from sessions.live.database import Database
+from sessions.live.database import UNREACHABLE, Database
 from sessions.live.journal import journal_for
 from sessions.live.reopening import reopen_log
 from sessions.selectors.turns import terminal_fields, turn_json_by_id
 from sessions.services.fence import FenceLost, turn_was_committed
 from sessions.services.leases import ClaimedTurn, turn_claim
 from sessions.services.turn_commit import turn_commit
+from sessions.services.turn_give_up import REFUSALS, turn_give_up
 
 log = logging.getLogger(__name__)
 
@@ -150,10 +151,27 @@ class TurnRunner:
                 html=html,
             )
         except FenceLost:
-            # This may be a retry after a broken connection whose first try was committed.
-            if not await self._database.persist(turn_was_committed, turn_id=turn_id, claim=claim):
+            return await self._committed(turn_id, claim)
+        except Exception as error:
+            # The database refuses a value at every claim. The last claim ends the turn in any case.
+            if isinstance(error, UNREACHABLE) or not (claimed.exhausted or isinstance(error, REFUSALS)):
                 raise
-            return await self._database.persist(terminal_fields, turn_id)
+            try:
+                return await self._database.persist(
+                    turn_give_up,
+                    claimed=claimed,
+                    last_event_seq=bridge.seq + 1,
+                    written=bridge.journal.written,
+                    error=error,
+                )
+            except FenceLost:
+                return await self._committed(turn_id, claim)
+
+    async def _committed(self, turn_id: uuid.UUID, claim: int) -> dict[str, Any]:
+        """Return the terminal event's fields if this is a retry after a broken connection whose first try worked."""
+        if not await self._database.persist(turn_was_committed, turn_id=turn_id, claim=claim):
+            raise FenceLost(f"turn {turn_id} is no longer held by claim {claim}")
+        return await self._database.persist(terminal_fields, turn_id)
 
     async def reopen_logs(self) -> None:
         """Reopen lost logs with a snapshot, so that their readers can continue."""
