@@ -66,7 +66,7 @@ SOUND: dict[str, Any] = {
     "POST /api/v1/rooms": {"name": "Second", "mode": "manual"},
     "PATCH /api/v1/rooms/{room_id}": {"mode": "roundtable"},
     "POST /api/v1/rooms/{room_id}/sessions": {"title": "Another"},
-    "PATCH /api/v1/sessions/{session_id}": {"title": "Renamed"},
+    "PATCH /api/v1/sessions/{session_id}": {"title": "Renamed", "pinned": True},
     "POST /api/v1/sessions/{session_id}/fork": {"after_turn": 1},
     "POST /api/v1/turns/{turn_id}/rerun": {"message": "And then?"},
     "POST /api/v1/sessions/{session_id}/turns": {"message": "And now?"},

@@ -19,7 +19,7 @@ from sessions.api.sized_pages import how_many
 from sessions.models import ChatSession, Message
 from sessions.selectors.message_files import list_with_files
 from sessions.selectors.turn_shapes import MessageShape
-from sessions.services.chats import session_create, session_delete, session_rename
+from sessions.services.chats import MOST_PINS, session_create, session_delete, session_pin, session_rename
 from web.api.schema import operation, page_of, query
 from web.errors import PantheonError
 
@@ -38,15 +38,31 @@ class SessionSerializer(serializers.ModelSerializer[ChatSession]):
         max_length=200, allow_blank=True, required=False, help_text="Empty: taken from the first message."
     )
 
+    pinned = serializers.BooleanField(
+        source="is_pinned", read_only=True, help_text="On top of the list of sessions, on pages."
+    )
+
     class Meta:
         model = ChatSession
-        fields = ("id", "room_id", "agent_id", "title", "created_at", "updated_at")
+        fields = ("id", "room_id", "agent_id", "title", "pinned", "created_at", "updated_at")
         read_only_fields = ("id", "created_at", "updated_at")
         extra_kwargs = {
             "id": {"help_text": "The session."},
             "created_at": {"help_text": "RFC 3339, UTC."},
             "updated_at": {"help_text": "Time of the last turn or change. RFC 3339, UTC."},
         }
+
+
+class SessionChangeSerializer(serializers.Serializer[ChatSession]):
+    title = serializers.CharField(
+        max_length=200,
+        allow_blank=True,
+        required=False,
+        help_text="Empty: taken from the next message.",
+    )
+    pinned = serializers.BooleanField(
+        required=False, help_text=f"On top of the list of sessions, on pages. At most {MOST_PINS} are."
+    )
 
 
 @extend_schema_view(get=operation("List the sessions of a room or an agent"))
@@ -88,13 +104,16 @@ class SessionView(ApiView):
     def get(self, request: Request, session_id: str) -> Response:
         return Response(SessionSerializer(access_session(signed_in(request), session_id)).data)
 
-    @operation("Rename a session", request=SessionSerializer, answers=SessionSerializer)
+    @operation("Rename or pin a session", request=SessionChangeSerializer, answers=SessionSerializer)
     def patch(self, request: Request, session_id: str) -> Response:
         session = access_session(signed_in(request), session_id)
-        data = SessionSerializer(session, data=request.data, partial=True)
+        data = SessionChangeSerializer(session, data=request.data, partial=True)
         data.is_valid(raise_exception=True)
-        if "title" in data.validated_data:
-            session = session_rename(session=session, title=data.validated_data["title"])
+        change = data.validated_data
+        if "pinned" in change:
+            session_pin(session=session, pinned=change["pinned"])
+        if "title" in change:
+            session = session_rename(session=session, title=change["title"])
         return Response(SessionSerializer(session).data)
 
     @operation("Delete a session; its cost stays in the ledger", answers={204: None})

@@ -83,6 +83,10 @@ class ChatSession(models.Model):
         return f"session {self.pk}"
 
     @property
+    def is_pinned(self) -> bool:
+        return self.pinned_at is not None
+
+    @property
     def heading(self) -> str:
         """Return the session's title for its owner's pages."""
         return self.title or "New session"

@@ -55,7 +55,12 @@ def session_rename(*, session: ChatSession, title: str) -> ChatSession:
 
 
 def session_pin(*, session: ChatSession, pinned: bool) -> None:
-    """Put a session on top of its owner's list, or take it down. Raises ValidationFailed if there are MOST_PINS."""
+    """Put a session on top of its owner's list, or take it down. Raises ValidationFailed if there are MOST_PINS.
+
+    A session that is pinned already keeps its place.
+    """
+    if pinned == session.is_pinned:
+        return
     if (
         pinned
         and ChatSession.objects.of(session.owner).listed().filter(pinned_at__isnull=False).count()
@@ -63,7 +68,8 @@ def session_pin(*, session: ChatSession, pinned: bool) -> None:
     ):
         message = f"At most {MOST_PINS} sessions can be pinned. Unpin one first."
         raise ValidationFailed({"pinned": [message]}, message)
-    ChatSession.objects.filter(pk=session.pk).update(pinned_at=timezone.now() if pinned else None)
+    session.pinned_at = timezone.now() if pinned else None
+    ChatSession.objects.filter(pk=session.pk).update(pinned_at=session.pinned_at)
 
 
 def session_see(*, session: ChatSession) -> None:

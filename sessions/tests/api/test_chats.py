@@ -13,6 +13,7 @@ from django.utils.dateparse import parse_datetime
 from accounts.models import User
 from accounts.tests.support.clients import invalid, refused
 from sessions.models import Agent, ChatSession, Room
+from sessions.services.chats import MOST_PINS, session_pin
 from sessions.tests.conftest import Api
 from sessions.tests.factories import make_agent, make_room, make_session
 
@@ -51,6 +52,7 @@ class TestStart:
             "room_id": str(room.pk),
             "agent_id": None,
             "title": "Plans",
+            "pinned": False,
             "created_at": shown["created_at"],
             "updated_at": shown["updated_at"],
         }
@@ -127,6 +129,30 @@ class TestChange:
         assert after.status_code == 200
         assert after.json() == {**before, "title": "Plans", "updated_at": after.json()["updated_at"]}
         assert api.get(f"sessions/{session.pk}").json() == after.json()
+
+    def test_pins_and_unpins(self, api: Api, session: ChatSession) -> None:
+        before = api.get(f"sessions/{session.pk}").json()
+        for pinned in (True, True, False):
+            after = api.patch(f"sessions/{session.pk}", {"pinned": pinned})
+            assert (after.status_code, after.json()) == (200, {**before, "pinned": pinned})
+            assert api.get(f"sessions/{session.pk}").json() == after.json()
+        assert (
+            api.patch(f"sessions/{session.pk}", {"pinned": True, "title": "Plans"}).json()["title"] == "Plans"
+        )
+
+    def test_a_pinned_session_keeps_its_place(self, api: Api, session: ChatSession) -> None:
+        places = []
+        for _ in range(2):
+            api.patch(f"sessions/{session.pk}", {"pinned": True})
+            places.append(ChatSession.objects.get(pk=session.pk).pinned_at)
+        assert places[0] == places[1]
+
+    def test_only_so_many_can_be_pinned(self, api: Api, room: Room, session: ChatSession) -> None:
+        for _ in range(MOST_PINS):
+            session_pin(session=make_session(session.owner, room), pinned=True)
+        change = {"pinned": True, "title": "Plans"}
+        assert "At most" in invalid(api.patch(f"sessions/{session.pk}", change), "pinned")["pinned"][0]
+        assert api.get(f"sessions/{session.pk}").json()["title"] == ""
 
     def test_a_title_can_be_taken_away(self, api: Api, session: ChatSession) -> None:
         api.patch(f"sessions/{session.pk}", {"title": "Plans"})
