@@ -4,6 +4,8 @@ import { markSentences, MOST_SENTENCES, onlyInOne, readSentences } from "./compa
 import { counted } from "./facts.js";
 import { enterPanel, leavePanel } from "./panels.js";
 
+// Where more than this part of the sentences is in one answer alone, highlighting them all would say nothing.
+const MOST_MARKED = 1 / 2;
 const COUNT = ["{count} sentence only here", "{count} sentences only here"];
 
 export function startCompare(transcript) {
@@ -38,7 +40,6 @@ class Comparison {
     const columns = lanes.map(columnOf);
     this.place.replaceChildren(...columns);
     this.markOnly(columns);
-    this.showMarks();
     this.dialog.showModal(); // the button that opened it gets the focus back
     enterPanel();
     this.goTo(0);
@@ -49,7 +50,7 @@ class Comparison {
     leavePanel();
   }
 
-  /** Mark what only one answer says, and say how much that is. */
+  /** Mark what only one answer says, and say how much that is. It is highlighted at once unless that is nearly all. */
   markOnly(columns) {
     const read = columns.map((column) => readSentences(column.querySelector("[data-compare-text]")));
     const only = onlyInOne(read.map(({ sentences }) => sentences));
@@ -57,6 +58,12 @@ class Comparison {
       markSentences(only[number]);
       column.querySelector("[data-compare-count]").textContent = counted(COUNT, only[number].length);
     });
+    const [alone, all] = [only, read.map(({ sentences }) => sentences)].map((texts) => texts.flat().length);
+    this.marked.checked = alone <= all * MOST_MARKED;
+    const few = this.dialog.querySelector("[data-compare-few]");
+    few.hidden = this.marked.checked;
+    few.textContent = `These answers have little in common: ${alone} of ${all} sentences are in one of them only. Nothing is highlighted.`;
+    this.showMarks();
     const limit = this.dialog.querySelector("[data-compare-limit]");
     limit.hidden = !read.some(({ isCut }) => isCut);
     limit.textContent = `Only the first ${MOST_SENTENCES} sentences of each answer are compared.`;

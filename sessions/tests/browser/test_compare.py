@@ -75,6 +75,24 @@ def test_sentences_without_spaces_are_compared(
     expect(column(dialog, 2).locator("mark")).to_have_count(0)
 
 
+def test_nothing_is_highlighted_at_first_if_the_answers_have_little_in_common(
+    alices: Page, session: ChatSession, openai_server: OpenAIServer
+) -> None:
+    dialog = compare(
+        alices, session, openai_server, f"{COMMON} {ALONE} Ask the owner twice.", "Buy the whole house."
+    )
+    switch = dialog.get_by_label("Highlight differences")
+    expect(switch).not_to_be_checked()
+    expect(dialog).to_contain_text("little in common: 4 of 4 sentences are in one of them only")
+    background = "mark => getComputedStyle(mark).backgroundColor"
+    marked = column(dialog, 1).locator("mark").first
+    assert marked.evaluate(background) == "rgba(0, 0, 0, 0)"
+    switch.check()
+    assert marked.evaluate(background) != "rgba(0, 0, 0, 0)"
+    expect(dialog).to_contain_text("share less than half of their words")
+    expect(dialog.get_by_text("little in common")).to_be_hidden()
+
+
 def test_a_long_answer_is_compared_in_part_and_says_so(
     alices: Page, session: ChatSession, openai_server: OpenAIServer
 ) -> None:
