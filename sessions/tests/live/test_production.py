@@ -10,8 +10,9 @@ import pytest
 from celery import Celery
 from django.conf import settings
 
+from billing.models import UsageEvent
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
-from sessions.models import Call, Message, Turn
+from sessions.models import Call, ChatSession, Message, Turn
 from sessions.tests.factories import bearer, make_agent, make_room, make_session
 from sessions.tests.support.ledger import assert_ledger_matches
 from sessions.tests.support.redis_process import RedisProcess
@@ -301,4 +302,59 @@ def test_web_processes_run_no_turns_and_a_message_that_comes_twice_changes_nothi
     assert_answered(turn)
     assert turn.claim == 1
     assert len(openai_server.served) == 2
+    assert_ledger_matches(openai_server)
+
+
+# --- Titles -----------------------------------------------------------------------------------------------------------
+
+TITLES = "You write titles"
+
+
+@pytest.fixture
+def titled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes that are started afterwards give sessions titles, as they do unless it is switched off."""
+    monkeypatch.setenv("PANTHEON_TITLES", "1")
+
+
+def titles_billed() -> list[tuple[str, str]]:
+    return sorted(UsageEvent.objects.filter(purpose="title").values_list("status", "source"))
+
+
+@pytest.mark.usefixtures("titled")
+def test_first_questions_in_parallel_get_a_title_each(
+    processes, alice, openai_model, openai_server: OpenAIServer
+) -> None:
+    openai_server.when(TITLES, Answer("The plan"), always=True)
+    web, *_ = processes("web", "worker", "worker")
+    agent = make_agent(alice, "cleo", openai_model)
+    turns = [ask(web, make_session(alice, agent), "Shall we?") for _ in range(5)]
+    for reader in [watch(web, turn) for turn in turns]:
+        assert reader.wait()[-1].type == "turn.completed"
+    assert {turn.session.title for turn in Turn.objects.select_related("session")} == {"The plan"}
+    assert titles_billed() == [("ok", "provider")] * 5
+    for turn in turns:
+        usage = web.get(f"turns/{turn.pk}")[1]["usage"]
+        assert (usage["calls"], sorted(usage["by_purpose"])) == (2, ["reply", "title"])
+    assert_ledger_matches(openai_server)
+
+
+@pytest.mark.usefixtures("titled")
+def test_a_worker_killed_while_it_writes_a_title(
+    processes, session, openai_server: OpenAIServer, gate
+) -> None:
+    """Another one writes it again; the one that was cut is billed as an estimate, and the answer once."""
+    begun = Gate()
+    openai_server.when(TITLES, Answer("Never", head_gate=begun), Answer("The plan"))
+    web, worker, _ = processes("web", "worker", "beat")
+    turn = ask(web, session)
+    reader = watch(web, turn)
+    in_the_middle(reader)
+    begun.wait_until_reached()
+    worker.kill()
+    gate.open()
+    processes("worker")
+    assert_whole(turn, reader.wait())
+    assert_answered(turn)
+    assert ChatSession.objects.get(pk=session.pk).title == "The plan"
+    assert titles_billed() == [("interrupted", "estimated"), ("ok", "provider")]
     assert_ledger_matches(openai_server)
