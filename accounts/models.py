@@ -15,6 +15,8 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 
+from web.dates import moment_text
+
 TOKEN_PREFIX = "pn_"  # noqa: S105  (not a secret: a prefix that secret scanners can find)
 
 
@@ -168,7 +170,7 @@ class SetupLink(models.Model):
     used_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     def __str__(self) -> str:
-        return f"setup link of {self.created_at:%Y-%m-%d %H:%M}"
+        return f"setup link of {moment_text(self.created_at)}"
 
 
 class InvitationQuerySet(models.QuerySet["Invitation"]):

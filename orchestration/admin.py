@@ -213,9 +213,9 @@ class LlmModelAdmin(CatalogueAdmin):
             raise PermissionDenied
         forgotten = unsupported_fields_forget(model_id=model.pk, actor_id=actor_of(request))
         sent = (
-            f"Requests have {', '.join(forgotten)} again from the next turn."
+            f"Sent again from the next turn: {', '.join(forgotten)}."
             if forgotten
-            else "Nothing was learned."
+            else "All fields are being sent already."
         )
         messages.success(request, sent)
         return redirect("admin:orchestration_llmmodel_change", model.pk)

@@ -127,7 +127,9 @@ def files_to_send(user: User, ids: Sequence[str | uuid.UUID]) -> list[File]:
     """
     wanted = list(dict.fromkeys(parse_id(file_id) for file_id in ids))
     if len(wanted) > MessageFile.MOST_PER_MESSAGE:
-        raise ValidationFailed({"files": [f"A message takes at most {MessageFile.MOST_PER_MESSAGE} files."]})
+        raise ValidationFailed(
+            {"files": [f"A message can have at most {MessageFile.MOST_PER_MESSAGE} files."]}
+        )
     if not wanted:
         return []
     files = {file.pk: file for file in File.objects.of(user).filter(pk__in=wanted)}

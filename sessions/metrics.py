@@ -16,9 +16,7 @@ from orchestration.engine.specs import BUCKETS
 TURNS = Counter("pantheon_turns", "Turns that became final.", ["mode", "status"])
 CALLS = Counter("pantheon_calls", "Model calls that were billed.", ["provider", "model", "purpose", "status"])
 TOKENS = Counter("pantheon_tokens", "Tokens that were billed.", ["provider", "model", "bucket"])
-COST = Counter(
-    "pantheon_cost_usd", "USD that were billed; unpriced calls are in none of it.", ["provider", "model"]
-)
+COST = Counter("pantheon_cost_usd", "USD billed, without unpriced calls.", ["provider", "model"])
 FIRST_TOKEN = Histogram(
     "pantheon_first_token_seconds",
     "Seconds from a call to its first token.",
@@ -26,14 +24,14 @@ FIRST_TOKEN = Histogram(
     buckets=(0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60),
 )
 EVENTS_WAITING = Gauge(
-    "pantheon_events_waiting", "Events of turns that wait to be published.", multiprocess_mode="livesum"
+    "pantheon_events_waiting", "Events of turns waiting to be published.", multiprocess_mode="livesum"
 )
 EVENTS_DROPPED = Counter(
     "pantheon_events_dropped", "Events that could not be published; readers got the turn's state instead."
 )
 EVENT_SNAPSHOTS = Counter(
     "pantheon_event_snapshots",
-    "Readers that got a snapshot while their turn ran: its log lacked what they asked for.",
+    "Readers that got a snapshot while their turn was running: its log lacked the requested events.",
 )
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import datetime as dt
 
 
-def day_text(day: dt.date) -> str:
+def day_text(day: dt.date, *, with_year: bool = False) -> str:
     """Return `Nov 26`, or `Nov 26, 2025`."""
-    return f"{day:%b} {day.day}" + ("" if day.year == this_year() else f", {day.year}")
+    return f"{day:%b} {day.day}" + (f", {day.year}" if with_year or day.year != this_year() else "")
 
 
 def days_text(first: dt.date, last: dt.date) -> str:
@@ -18,10 +18,10 @@ def days_text(first: dt.date, last: dt.date) -> str:
     return day_text(first) if first == last else f"{day_text(first)} – {day_text(last)}"
 
 
-def moment_text(moment: dt.datetime) -> str:
-    """Return `Nov 26, 9:02 AM UTC`."""
+def moment_text(moment: dt.datetime, *, with_year: bool = False) -> str:
+    """Return `Nov 26, 9:02 AM UTC`. Texts that are kept have the year in any case."""
     moment = moment.astimezone(dt.UTC)
-    return f"{day_text(moment)}, {moment.hour % 12 or 12}:{moment:%M %p} UTC"
+    return f"{day_text(moment, with_year=with_year)}, {moment.hour % 12 or 12}:{moment:%M %p} UTC"
 
 
 def month_text(day: dt.date) -> str:

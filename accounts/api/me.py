@@ -19,7 +19,7 @@ from web.api.shapes import PersonShape
 
 
 class MeView(ApiView):
-    @operation("Who am I", answers=PersonShape)
+    @operation("Read my account", answers=PersonShape)
     def get(self, request: Request) -> Response:
         return Response(PersonShape.render(signed_in(request)))
 

@@ -75,7 +75,7 @@ class PricedModelAdmin(LinkedAdmin, ModelAdditionAdmin):
                     messages.warning(request, f"{model.alias}: {sentence}")
         return super().changelist_view(request, extra_context)
 
-    @admin.display(description="Window of the server")
+    @admin.display(description="Server's context window")
     def observed_window(self, model: LlmModel) -> str:
         found = None if model._state.adding else served_windows(model.pk).get(model.pk)
         return (found and window_sentence(model, found)) or "-"

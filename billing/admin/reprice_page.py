@@ -39,7 +39,7 @@ class DayField(forms.DateField):
 class CorrectionForm(forms.Form):
     first = DayField(label="First day")
     last = DayField(label="Last day")
-    reason = forms.CharField(label="Reason", max_length=200, help_text="Goes into the audit log.")
+    reason = forms.CharField(label="Reason", max_length=200, help_text="Recorded in the audit log.")
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data

@@ -52,7 +52,7 @@ class StaffBudget(NamedTuple):
 
     @property
     def fill(self) -> Fill:
-        """The current period; of a per-member budget, the fullest member's."""
+        """The current period; of a per-member budget, that of the member who has used most."""
         return self.state.current
 
     @property
@@ -95,7 +95,7 @@ class CurrentShape(AmountsShape):
     start = day("The period's first UTC day.", of="fill.start")
     resets_at = moment("When the next period begins.", of="fill.resets_at")
     members = count("Per-member budgets: number of members with spending in the period.", required=False)
-    fullest = parts("Per-member budgets: the fullest members.", FullestShape, required=False)
+    fullest = parts("Per-member budgets: members, most used first.", FullestShape, required=False)
 
 
 class BudgetFieldsShape(Shape):
@@ -127,7 +127,7 @@ class BudgetFieldsShape(Shape):
 class BudgetShape(BudgetFieldsShape):
     # Rendered from a `StaffBudget`.
     current = part(
-        "The current period; of a per-member budget, the fullest member's.",
+        "The current period; of a per-member budget, that of the member who has used most.",
         CurrentShape,
         of=lambda row: row,
     )

@@ -124,7 +124,7 @@ class AdminBudgetDetailView(AdminBudgetView):
 
 
 class BudgetsView(ApiView):
-    """The budgets that bind me, the fullest first."""
+    """The budgets that bind me, most used first."""
 
     @operation(
         "List the budgets that bind me", parameters=PAGE, answers=page_of("OwnBudgets", OwnBudgetShape)

@@ -29,7 +29,7 @@ class UsageEventShape(Shape):
     # Rendered from a `UsageEvent`.
     id = identifier("The call's id; a correction has an id of its own.", of="pk")
     corrects = identifier(
-        "Of a correction: the event that had no price, and whose cost this one adds. null: a call.",
+        "Corrections only: the event whose cost this one corrects; null: a call.",
         of="corrects_id",
         allow_null=True,
     )
@@ -92,7 +92,7 @@ class SumsShape(Shape):
         of="sums.corrected_cost_pico",
     )
     orchestration_cost_usd = usd(
-        "Part of the cost that is not answers: routing, evaluation, conclusion, summary.",
+        "Part of the cost that is not answers: routing, evaluation, conclusion, summaries, titles.",
         of="sums.orchestration_cost_pico",
         allow_null=True,
     )

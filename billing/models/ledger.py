@@ -23,6 +23,7 @@ from billing.models.bucket_columns import BUCKET_TOKENS, RATES, TOKENS
 from billing.models.flags import ANY_FLAG
 from orchestration.engine.purposes import purpose_choices
 from orchestration.engine.specs import Usage
+from web.dates import day_text
 
 ZERO_UUID = uuid.UUID(int=0)
 """Stands for "none" in rollup keys, where NULLs would never be equal."""
@@ -107,7 +108,7 @@ class ModelPrice(AppendOnlyModel):
         ]
 
     def __str__(self) -> str:
-        return f"{self.model} from {self.effective_from:%Y-%m-%d}"
+        return f"{self.model} from {day_text(self.effective_from)}"
 
 
 class UsageEventQuerySet(AppendOnlyQuerySet):

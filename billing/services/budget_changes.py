@@ -23,13 +23,13 @@ def budget_check(budget: Budget) -> None:
     errors: dict[str, list[str]] = {}
     if budget.scope not in TARGETED:
         if budget.target_id != ZERO_UUID:
-            errors["target_id"] = ["A budget of everyone has no target."]
+            errors["target_id"] = ["A budget for everyone has no target."]
     elif budget.target_id == ZERO_UUID:
         errors["target_id"] = [f"Select a {budget.scope}."]
     elif not target_exists(budget.scope, budget.target_id):
         errors["target_id"] = [f"There is no such {budget.scope}."]
     if budget.scope == Budget.Scope.USER and budget.applies == Budget.Applies.EACH:
-        errors["applies"] = ["A person has no members: choose total."]
+        errors["applies"] = ["A user has no members: choose total."]
     if errors:
         raise ValidationFailed(errors)
 

@@ -28,7 +28,7 @@ def own_budget_check(*, actor: User, budget: Budget, is_deleted: bool = False) -
     if loosens or overrides:
         raise PantheonError(
             "permission_denied",
-            "You cannot loosen the limits of your own spending. Ask an administrator, or staff to whom this budget "
+            "You can't loosen limits on your own spending. Ask an administrator, or staff to whom this budget "
             "does not apply.",
         )
 

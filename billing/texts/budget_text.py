@@ -98,7 +98,11 @@ def staff_line(state: BudgetState, name: str, people: Mapping[uuid.UUID, str], u
     """Return a budget's line for staff. `people`: email addresses of its fullest members."""
     fill, note = state.current, ""
     if state.fullest:
-        of = "the only member so far" if state.members == 1 else f"the fullest of {state.members:,} members"
+        of = (
+            "the only member so far"
+            if state.members == 1
+            else f"who has used most of {state.members:,} members"
+        )
         note = f"That is {people[fill.member_id]}, {of}."
     return BudgetLine(
         owner_text(state.budget, name), period_text(state.budget, fill.start), meter_of(fill), url, note

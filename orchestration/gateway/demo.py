@@ -107,10 +107,10 @@ def _reply(request: ModelRequest) -> str:
 def _synthesis(request: ModelRequest) -> str:
     return "\n\n".join(
         [
-            "I put together what was said. I am the built-in demo: a script, not an AI.",
+            "This is a summary of the answers. I am the built-in demo: a script, not an AI.",
             f"> {_quote(_question(request))}",
             "1. Every answer above counts the same to me, since I cannot weigh them.\n"
-            "2. With an API key in the environment, a real model writes the synthesis here.",
+            "2. With an API key in the environment, a real model writes the conclusion here.",
         ]
     )
 
@@ -185,7 +185,7 @@ def _decision(request: ModelRequest) -> dict[str, Any]:
         return {
             "action": "synthesize",
             "selections": [],
-            "reason": "The built-in demo asks once and then concludes.",
+            "reason": "The built-in demo asks once, then concludes.",
         }
     question = _quote(_question(request))
     selections = [

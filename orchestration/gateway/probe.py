@@ -66,9 +66,9 @@ async def probe(model: ModelSpec, model_ids: Collection[str] = (), *, limit_s: f
         return Probe(False, f"{silent}: check its server, and {address_of(model)}.")
     except Exception as error:  # noqa: BLE001 - any provider error is data: it is logged and named there
         return Probe(False, sentence(error, model, origin))
-    message = f"It works: the list of models came after {took_s:.1f} s."
+    message = f"Connected: the list of models arrived after {took_s:.1f} s."
     if unproven:
-        message += " This server shows its list to everybody, so that the key itself is not proven."
+        message += " This server shows its list to anyone, so the key itself isn't verified."
     names = dict.fromkeys(model_ids)  # several aliases may share one
     unlisted = tuple(name for name in names if not is_listed(name, listed))
     return Probe(True, message, unlisted, listed)

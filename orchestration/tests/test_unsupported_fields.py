@@ -95,7 +95,7 @@ def test_learnt_refusals_are_forgotten_and_manual_ones_stay(model: LlmModel) -> 
     response = client.post(url.replace("/change/", "/forget/"), follow=True)
 
     text = response.content.decode()
-    assert "Requests have temperature again" in text
+    assert "Sent again from the next turn: temperature." in text
     assert "Learned from the server" not in text
     model.refresh_from_db()
     assert set(model.unsupported) == {"store"}

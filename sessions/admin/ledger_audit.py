@@ -106,7 +106,7 @@ def line_of(result: InvariantFindings) -> InvariantLine:
     if not count:
         verdict = "ok"
     else:
-        verdict = f"{f'more than {count}' if result.more else count} breach{'' if count == 1 else 'es'}"
+        verdict = f"{f'more than {count}' if result.more else count} finding{'' if count == 1 else 's'}"
     return InvariantLine(
         result.invariant.number,
         result.invariant.text,

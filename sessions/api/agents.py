@@ -36,7 +36,7 @@ class AgentSerializer(serializers.ModelSerializer[Agent]):
     )
 
     reasoning_effort = EffortField(
-        help_text="How much it thinks before it answers; the nearest that its model offers is sent. Null: as its model."
+        help_text="Reasoning effort; the closest that its model supports is sent. Null: the model's default."
     )
 
     def validate_reasoning_effort(self, effort: str | None) -> str:

@@ -62,10 +62,11 @@ class ModelShape(Shape):
     json_schema = flag("Supports structured output.", of="model.json_schema")
     temperature = flag("Supports a temperature.", of="model.temperature")
     vision = flag(
-        "Takes images; else agents get a line that names each image.", of=lambda row: takes_images(row.model)
+        "Accepts images; otherwise agents get a line with each image's name.",
+        of=lambda row: takes_images(row.model),
     )
     reasoning_effort = one_of(
-        "The effort of calls that ask for no other; null: none is sent.",
+        "Default reasoning effort; null: none is sent.",
         *EFFORTS,
         of="model.reasoning_effort",
         allow_null=True,

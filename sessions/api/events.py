@@ -54,7 +54,7 @@ class TurnEventsView(AsyncAPIView):
         ],
         answers={
             (200, "text/event-stream"): STREAM,
-            204: OpenApiResponse(description="Nothing comes after that."),
+            204: OpenApiResponse(description="The turn has ended, and there are no later events."),
         },
     )
     def get(self, request: Request, turn_id: str) -> HttpResponseBase:

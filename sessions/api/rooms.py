@@ -58,7 +58,7 @@ class RoomSerializer(serializers.ModelSerializer[Room]):
             "goal": {"help_text": "Goal that all agents share; required for the mode `orchestrator`."},
             "mode": {"required": True, "help_text": "The mode in which its agents answer."},
             "max_rounds": {"help_text": "Maximum rounds before the manager's conclusion."},
-            "speaker_guard": {"help_text": "Cut answers that go on as another member."},
+            "speaker_guard": {"help_text": "Cut answers that continue as another member."},
             "created_at": {"help_text": "RFC 3339, UTC."},
             "updated_at": {"help_text": "RFC 3339, UTC."},
         }
@@ -84,11 +84,11 @@ def own_agents(user: User, agent_ids: Sequence[uuid.UUID]) -> list[Agent]:
     """Return the agents with these ids, in order, each once. Raises ValidationFailed for any that is not the user's."""
     unique = list(dict.fromkeys(agent_ids))
     if len(unique) > MAX_AGENTS:  # before querying thousands of them
-        raise ValidationFailed({"agents": [f"A room holds at most {MAX_AGENTS} agents."]})
+        raise ValidationFailed({"agents": [f"A room can have at most {MAX_AGENTS} agents."]})
     try:
         return [access_agent(user, agent_id) for agent_id in unique]
     except NotFound as error:
-        raise ValidationFailed({"agents": ["Every entry is the id of an agent of yours."]}) from error
+        raise ValidationFailed({"agents": ["Every entry must be the id of one of your agents."]}) from error
 
 
 def room_data(user: User, room_id: uuid.UUID) -> Any:

@@ -29,8 +29,8 @@ class SearchView(ApiView):
         parameters=[
             query(
                 "q",
-                f'Words or parts of them, "phrases", and -unwanted ones: 1 to {MAX_QUERY_CHARS} characters. Case and '
-                f"accents do not matter. The first {MAX_TERMS} different ones are looked for.",
+                f'Words or parts of words, "phrases", and -excluded words: 1 to {MAX_QUERY_CHARS} characters. Case and '
+                f"accents do not matter. The first {MAX_TERMS} different ones count.",
                 required=True,
             ),
             query("room", "Only sessions of this room."),

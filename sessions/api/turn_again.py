@@ -34,7 +34,7 @@ class RerunSerializer(AnswerOptions):
         validators=[not_blank],
         help_text="New text; default: unchanged.",
     )
-    files = FilesField(help_text="Ids of the files that the message brings, in order; default: unchanged.")
+    files = FilesField(help_text="Ids of the files to attach, in order; default: unchanged.")
     mode = AskedModeField(
         required=False,
         help_text="New mode; default: unchanged.",

@@ -70,7 +70,7 @@ class TurnRequestSerializer(AnswerOptions):
         allow_null=True,
         help_text="Expected index of the turn; 409 if it would get another one.",
     )
-    files = FilesField(help_text="Ids of the files that the message brings, in order.")
+    files = FilesField(help_text="Ids of the files to attach, in order.")
 
 
 def accept_posted(

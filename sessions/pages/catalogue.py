@@ -22,7 +22,7 @@ class ModelOption:
 
     @property
     def label(self) -> str:
-        return f"{self.model.alias} · {self.price} · {self.window} window"
+        return f"{self.model.alias} · {self.price} · {self.window} context"
 
 
 def options_of(models: Iterable[LlmModel]) -> list[ModelOption]:
@@ -39,7 +39,7 @@ def price_text(tiers: Tiers) -> str:
     if 0 not in tiers:
         return "no price"
     others = "".join(
-        f" (from {tokens_text(first)}: {rates_text(price)})" for first, price in tiers.items() if first
+        f" (over {tokens_text(first)}: {rates_text(price)})" for first, price in tiers.items() if first
     )
     return rates_text(tiers[0]) + others
 

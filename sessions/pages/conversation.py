@@ -126,7 +126,9 @@ def index_from(request: HttpRequest) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise PantheonError("invalid_parameter", "before is the number of a turn.", {"parameter": "before"})
+        raise PantheonError(
+            "invalid_parameter", "before must be the number of a turn.", {"parameter": "before"}
+        )
     return int(text)
 
 

@@ -66,7 +66,7 @@ class PaletteView(PageView):
     def get(self, request: HttpRequest) -> HttpResponse:
         query = request.GET.get("q", "").strip()
         if len(query) > MAX_QUERY_CHARS or not is_storable(query):
-            message = f"q has at most {MAX_QUERY_CHARS} characters, no null among them."
+            message = f"q can have at most {MAX_QUERY_CHARS} characters and no null characters."
             raise PantheonError("invalid_parameter", message, {"parameter": "q"})
         finds = palette_finds(self.user, query)
         groups = [

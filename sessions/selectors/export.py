@@ -15,6 +15,7 @@ from sessions.models import ChatSession, Message, Summary
 from sessions.selectors.portions import in_pieces, message_portions, turn_portions
 from sessions.selectors.summaries import SummaryShape
 from sessions.selectors.turns import turns_json
+from web.dates import moment_text
 from web.rfc3339 import rfc3339
 
 SUMMARIES_AT_ONCE = 10
@@ -76,7 +77,7 @@ def markdown_parts(session: ChatSession) -> Iterator[str]:
     """Yield the newest version of each turn, then the newest summary."""
     yield f"# {line(session.title) or 'Session'}"
     where = f"Room: {line(session.room.name)}" if session.room else f"Agent: {session.agent}"
-    yield f"{where} · {session.created_at:%Y-%m-%d %H:%M} UTC"
+    yield f"{where} · {moment_text(session.created_at, with_year=True)}"
     messages = session.messages.filter(turn__replaced_by__isnull=True).exclude(text="")
     for message in chain.from_iterable(message_portions(messages)):
         yield f"## {heading(message)}"

@@ -49,20 +49,20 @@ def lines(rows: QuerySet[Any], text: str, id_name: str = "pk") -> Iterator[str]:
 
 def commits() -> Iterator[str]:
     final = Q(turn__status__in=Turn.FINAL)
-    yield from lines(Call.objects.filter(final, committed=False), "a final turn left out call")
+    yield from lines(Call.objects.filter(final, committed=False), "not committed with its final turn: call")
     yield from lines(
-        Call.objects.exclude(final).filter(committed=True), "a turn that is not final committed call"
+        Call.objects.exclude(final).filter(committed=True), "committed before its turn was final: call"
     )
     yield from lines(
         UsageEvent.objects.filter(turn_id__in=Turn.objects.active().values("pk")),
-        "a turn that is not final was billed for event",
+        "billed before its turn was final: event",
     )
     answers = Message.objects.exclude(role=Message.Role.USER)
-    yield from lines(answers.exclude(final), "a turn that is not final published message")
+    yield from lines(answers.exclude(final), "stored before its turn was final: message")
     questions = Message.objects.filter(role=Message.Role.USER, turn=OuterRef("pk"))
     yield from lines(
         Turn.objects.spoken().filter(status__in=Turn.FINAL).exclude(Exists(questions)),
-        "no message of a person is left of the final turn",
+        "without a user message: final turn",
     )
     # Failed turns have no answers: one that fails on every run is given up with the calls of its journal.
     shown_calls = Q(committed=True, status=Call.Status.OK, purpose__in=SHOWN)
@@ -71,16 +71,16 @@ def commits() -> Iterator[str]:
         Call.objects.filter(final, shown_calls)
         .exclude(Exists(answer))
         .exclude(turn__status=Turn.Status.FAILED),
-        "no message has the answer of call",
+        "without a message of its answer: call",
     )
     completed = Turn.objects.spoken().filter(status__in=[Turn.Status.COMPLETED, Turn.Status.PARTIAL])
     yield from lines(
         completed.exclude(Exists(answers.filter(turn=OuterRef("pk")))),
-        "nobody answered in the completed turn",
+        "without an answer: completed turn",
     )
     yield from lines(
         Turn.objects.filter(status__in=Turn.FINAL, last_event_seq=None),
-        "no last event is known of the final turn",
+        "without a last event: final turn",
     )
 
 
@@ -90,12 +90,12 @@ def commits() -> Iterator[str]:
 def pairs() -> Iterator[str]:
     """Match calls and events, without corrections. Events of turns erased with their person may lack a call."""
     event = UsageEvent.objects.filter(pk=OuterRef("pk"), corrects=None, turn_id=OuterRef("turn_id"))
-    yield from lines(Call.objects.filter(committed=True).exclude(Exists(event)), "no event bills call")
+    yield from lines(Call.objects.filter(committed=True).exclude(Exists(event)), "without an event: call")
     call = Call.objects.filter(pk=OuterRef("pk"), turn_id=OuterRef("turn_id"))
     turn = Turn.objects.filter(pk=OuterRef("turn_id"))
     yield from lines(
         UsageEvent.objects.filter(Exists(turn), corrects=None).exclude(Exists(call)),
-        "no call was made for event",
+        "without a call: event",
     )
     yield from disagreements()
 
@@ -107,11 +107,11 @@ def holds() -> Iterator[str]:
     """Also compare the held amount of each budget period with its open holds."""
     active = Turn.objects.active().values("pk")
     yield from lines(
-        Hold.objects.filter(resolved_at=None).exclude(turn_id__in=active), "no running turn has the open hold"
+        Hold.objects.filter(resolved_at=None).exclude(turn_id__in=active), "without a running turn: open hold"
     )
     yield from lines(
         Hold.objects.exclude(resolved_at=None).filter(turn_id__in=active),
-        "resolved before its turn's end: hold",
+        "resolved before its turn ended: hold",
     )
     open_lines = (
         HoldLine.objects.filter(period=OuterRef("pk"), hold__resolved_at=None).order_by().values("period")
@@ -119,7 +119,7 @@ def holds() -> Iterator[str]:
     open_sum = Coalesce(Subquery(open_lines.annotate(sum=Sum("amount_pico")).values("sum")), 0)
     wrong = BudgetPeriod.objects.annotate(taken=open_sum).exclude(held_pico=F("taken")).order_by("pk")
     for pk, budget_id in wrong.values_list("pk", "budget_id").iterator(chunk_size=CHUNK):
-        yield f"held is not the sum of the open holds in period {pk} of budget {budget_id}"
+        yield f"period {pk} of budget {budget_id}: the held amount is not the sum of its open holds"
 
 
 # --- 4. What a budget period has spent is the sum of its events -------------------------------------------------------
@@ -129,7 +129,7 @@ def spending() -> Iterator[str]:
     for period in BudgetPeriod.objects.select_related("budget").order_by("pk").iterator(chunk_size=CHUNK):
         spent, summed = period_sums(period.pk)
         if spent != summed and (spent, summed) == period_sums(period.pk):  # a commit in between changes both
-            yield f"period {period.pk} of budget {period.budget_id} has spent {spent}, its events make {summed}"
+            yield f"period {period.pk} of budget {period.budget_id}: spent {spent}, its events cost {summed}"
     yield from missing_periods()
 
 
@@ -159,12 +159,12 @@ def costs() -> Iterator[str]:
             parts = [part for part in (event.corrects.cost_pico, event.earlier_cost) if part is not None]
             before = sum(parts) if parts else None
             if event.cost_before_pico != before:
-                yield f"correction {event.pk} states a cost before of {event.cost_before_pico}, it was {before}"
+                yield f"correction {event.pk}: cost before {event.cost_before_pico}, should be {before}"
             expected = None if expected is None else expected - (event.cost_before_pico or 0)
         if event.cost_pico != expected:
-            yield f"event {event.pk} costs {event.cost_pico}, its buckets and its price make {expected}"
+            yield f"event {event.pk}: cost {event.cost_pico}, should be {expected}"
         if event.price is not None and event.price.model_id != event.model_id:
-            yield f"event {event.pk} is priced with a price of another model"
+            yield f"event {event.pk}: price of another model"
 
 
 # --- 6. Rollup rows = recomputed rollup rows --------------------------------------------------------------------------
@@ -281,7 +281,7 @@ def totals() -> Iterator[str]:
     for event in events.order_by("pk").iterator(chunk_size=CHUNK):
         reported, billed = total_input_told(event.raw_usage or {}), event.usage.total_input
         if reported is not None and reported != billed and "input_mismatch" not in event.flags:
-            yield f"event {event.pk} bills {billed} input tokens, the provider told {reported}"
+            yield f"event {event.pk}: {billed} input tokens, {reported} reported by the provider"
 
 
 # --- 8. Running a task or a request twice changes nothing -------------------------------------------------------------
@@ -302,12 +302,12 @@ def duplicates(rows: QuerySet[Any], *names: str) -> Iterator[str]:
 
 
 INVARIANTS = (
-    Invariant(1, "a turn becomes final with its messages, events and rollup in one commit", commits),
-    Invariant(2, "one event per call, one call per event", pairs),
-    Invariant(3, "every hold is resolved once; none outlives its turn", holds),
-    Invariant(4, "what a budget period has spent is the sum of its events", spending),
-    Invariant(5, "cost = buckets x price, bit for bit", costs),
-    Invariant(6, "rollup rows = recomputed rollup rows", rollups),
-    Invariant(7, "input buckets sum to the provider's total input", totals),
-    Invariant(8, "running a task or a request twice changes nothing", repeats),
+    Invariant(1, "turns are committed with their messages, events and rollup", commits),
+    Invariant(2, "every call is recorded exactly once", pairs),
+    Invariant(3, "holds are resolved once, with their turn", holds),
+    Invariant(4, "budget periods match the sum of their events", spending),
+    Invariant(5, "costs match tokens × price exactly", costs),
+    Invariant(6, "report totals match the ledger", rollups),
+    Invariant(7, "input tokens match the provider's total", totals),
+    Invariant(8, "repeated tasks and requests change nothing", repeats),
 )

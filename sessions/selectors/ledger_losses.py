@@ -40,7 +40,7 @@ def disagreements() -> Iterator[str]:
             made, billed = facts_of_call(call, event), facts_of_event(event)
             different = [name for name in billed if made.get(name) != billed[name]]
             if different:
-                yield f"not as its call has it ({', '.join(different)}): event {event.pk}"
+                yield f"event {event.pk} differs from its call: {', '.join(different)}"
 
 
 def facts_of_call(call: Call, event: UsageEvent) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def missing_periods() -> Iterator[str]:
             period = BudgetPeriod(budget=budget, member_id=user_id, start=first)
             if is_missing(period):
                 whose = f" for user {user_id}" if each else ""
-                yield f"no period from {first}{whose} is there of budget {budget.pk}"
+                yield f"budget {budget.pk}: no period from {first}{whose}"
 
 
 def is_missing(period: BudgetPeriod) -> bool:

@@ -72,7 +72,7 @@ def parse_search_query(text: str) -> str:
     """Validate a search query and strip it. Raises `invalid_parameter`."""
     query = text.strip()
     if not 1 <= len(query) <= MAX_QUERY_CHARS or not is_storable(query):
-        message = f"q is what to search for: 1 to {MAX_QUERY_CHARS} characters, no null among them."
+        message = f"q must have 1 to {MAX_QUERY_CHARS} characters and no null characters."
         raise PantheonError("invalid_parameter", message, {"parameter": "q"})
     return query
 

@@ -62,7 +62,7 @@ class MessageShape(Shape):
     round = count("Round of the turn, from 1; null for the user's message.", allow_null=True)
     model = text("Alias of the model that answered; null for the user's message.", allow_null=True)
     text = text("Markdown.", allow_blank=True)
-    files = parts("The files that the user's message brought, in order.", MessageFileShape)
+    files = parts("Files attached to the user's message, in order.", MessageFileShape)
     status = one_of("`failed` and `cancelled` answers keep the text from before.", *Message.Status.values)
     created_at = moment("Time of storage.")
 
@@ -123,12 +123,12 @@ class StepShape(Shape):
         "Milliseconds from the request to the first token.", of="call.first_token_ms", allow_null=True
     )
     cut_for = text(
-        "The other speaker as whom the answer went on, which is why it was cut; null: it was not.",
+        "The other speaker as whom the answer continued, which is why it was cut; null: it was not cut.",
         of=lambda step: step.call.context.get("cut_for"),
         allow_null=True,
     )
     cut_text = text(
-        "What the answer said from there on, as far as it was read; null: it was not cut, or that was not stored.",
+        "Text after the cut, as far as it was received; null: not cut, or not stored.",
         of=lambda step: step.call.cut_text or None,
         allow_null=True,
     )
@@ -224,7 +224,7 @@ class TurnShape(Shape):
         allow_blank=True,
     )
     files = parts(
-        "The files that the user's message brought, in order.",
+        "Files attached to the user's message, in order.",
         MessageFileShape,
         of=lambda row: next((message.files for message in row.messages if is_users(message)), []),
     )

@@ -22,4 +22,4 @@ def files_hold(files: Sequence[File]) -> None:
     # In one order, so that two messages with the same files do not wait for each other.
     rows = File.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk")
     if len(rows.values_list("pk", flat=True)) < len(ids):
-        raise NotFound("A file was deleted meanwhile. Attach it again.")
+        raise NotFound("A file has been deleted. Attach it again.")

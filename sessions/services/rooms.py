@@ -71,7 +71,7 @@ def place_agents(room: Room, agents: Sequence[Agent]) -> None:
     """Replace a room's agents (inside a transaction that created or locked the room)."""
     unique = list(dict.fromkeys(agents))
     if len(unique) > MAX_AGENTS:
-        raise ValidationFailed({"agents": [f"A room holds at most {MAX_AGENTS} agents."]})
+        raise ValidationFailed({"agents": [f"A room can have at most {MAX_AGENTS} agents."]})
     RoomAgent.objects.filter(room=room).delete()
     RoomAgent.objects.bulk_create(
         RoomAgent(room=room, agent=agent, position=position) for position, agent in enumerate(unique)

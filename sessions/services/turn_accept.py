@@ -169,7 +169,7 @@ def turn_in_progress() -> PantheonError:
 
 def refuse_wrong_index(request: TurnRequest, expected: int) -> None:
     if request.index is not None and request.index != expected:
-        message = f"The next turn of this session is {expected}: reload to see what came in between."
+        message = f"This session has changed: its next turn is {expected}. Reload to see the new turns."
         raise PantheonError("turn_conflict", message, {"expected": expected, "index": request.index})
 
 

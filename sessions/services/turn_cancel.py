@@ -18,7 +18,7 @@ def turn_cancel(*, turn: Turn) -> Turn:
     """Request the cancellation of a turn: its text is kept, its usage billed. Raises `turn_final`."""
     count = turns_stop(Turn.objects.filter(pk=turn.pk))
     if not count:
-        raise PantheonError("turn_final", "This turn has ended already.")
+        raise PantheonError("turn_final", "This turn has already ended.")
     turn.refresh_from_db()
     return turn
 

@@ -36,6 +36,6 @@ def place_of(user: User) -> Bound | None:
 def too_many_turns() -> RateLimited:
     limit = settings.PANTHEON_TURNS_AT_ONCE_PER_USER
     return RateLimited(
-        f"You have {limit} turns in progress, the most at once. Wait for one to end, or cancel one.",
+        f"You have {limit} turns in progress, the maximum. Wait for one to end, or cancel one.",
         RETRY_AFTER_S,
     )

@@ -166,7 +166,7 @@ def mode_of(session: ChatSession, request: TurnRequest) -> Mode:
     """Return the mode of a turn. Raises ValidationFailed and `room_goal_required`."""
     if session.room is None:
         if request.mode not in (None, DIRECT.key):
-            raise ValidationFailed({"mode": [f"A session with one agent has the mode '{DIRECT.key}' alone."]})
+            raise ValidationFailed({"mode": [f"A session with one agent only has the mode '{DIRECT.key}'."]})
         return DIRECT
     mode = MODES.get(request.mode or session.room.mode)
     if mode is None or not mode.for_rooms:

@@ -6,6 +6,7 @@ without it gets the defaults.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -111,6 +112,10 @@ class OperationSchema(AutoSchema):
         noun = " ".join(part for part in self.path.split("/")[3:] if part and not part.startswith("{"))
         verbs = {"GET": "Read", "POST": "Write", "PUT": "Replace", "PATCH": "Change", "DELETE": "Delete"}
         return f"{verbs[self.method]} {noun}"
+
+    def get_description(self) -> str:  # type: ignore[override]  # as drf-spectacular calls it
+        """Return the docstring of the view's own class: those of base classes and methods are for developers."""
+        return inspect.cleandoc(vars(type(self.view)).get("__doc__") or "")
 
     def get_tags(self) -> list[str]:
         parts = [part for part in self.path.split("/") if part and part not in ("api", "v1")]

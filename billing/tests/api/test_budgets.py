@@ -226,7 +226,7 @@ def test_what_cannot_be_taken(api, body, fields):
 def test_a_person_has_no_members(api, alice):
     body = {"scope": "user", "target_id": str(alice.pk), "applies": "each", "limit_usd": 1}
     assert invalid(send(api, "post", URL, body), "applies") == {
-        "applies": ["A person has no members: choose total."]
+        "applies": ["A user has no members: choose total."]
     }
 
 

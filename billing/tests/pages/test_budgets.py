@@ -156,7 +156,7 @@ def test_budgets_on_costs(alice):
     assert text.index("75%") < text.index("20%")
     assert page(Budget, "change", each.pk) in text
     assert "Team Legal, each member" in text
-    assert "That is alice@example.com, the fullest of 2 members." in text
+    assert "That is alice@example.com, who has used most of 2 members." in text
 
 
 def test_costs_shows_the_fullest_and_leads_to_all():

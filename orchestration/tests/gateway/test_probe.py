@@ -28,7 +28,7 @@ async def test_a_good_key_works(kind: str, server: ProviderServer) -> None:
     found = await probe(spec(kind, server.base_url), ["test-model-1"])
     assert found.works
     assert found.unlisted == ()
-    assert "not proven" not in found.message
+    assert "isn't verified" not in found.message
     assert all("/models" in served.path and served.usage.output == 0 for served in server.served)
 
 
@@ -48,10 +48,10 @@ async def test_a_server_that_shows_its_list_to_everybody_proves_no_key(
     server.key = None
     found = await probe(spec(kind, server.base_url))
     assert found.works
-    assert "the key itself is not proven" in found.message
+    assert "the key itself isn't verified" in found.message
     keyless = await probe(spec(kind, server.base_url, key_env=""))
     assert keyless.works
-    assert "not proven" not in keyless.message
+    assert "isn't verified" not in keyless.message
 
 
 async def test_a_model_that_is_not_in_the_list_is_named(kind: str, server: ProviderServer) -> None:

@@ -16,7 +16,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--show", type=int, default=20, metavar="N", help="breaches to show per invariant (20)"
+            "--show", type=int, default=20, metavar="N", help="findings to show per check; default: 20"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -103,11 +103,11 @@ def test_books_in_order(turn) -> None:
 def test_a_breach_is_shown_with_its_row(lost) -> None:
     response = superuser().get(AUDIT)
     verdicts = {line.number: line.verdict for line in response.context["lines"]}
-    assert verdicts == {invariant.number: "ok" for invariant in INVARIANTS} | {2: "1 breach"}
+    assert verdicts == {invariant.number: "ok" for invariant in INVARIANTS} | {2: "1 finding"}
     text = text_of(response)
     assert f"1 of {len(INVARIANTS)} checks failed" in text
     link = page(UsageEvent, "change", lost.pk)
-    assert f'no call was made for event <a href="{link}">{lost.pk}</a>' in text
+    assert f'without a call: event <a href="{link}">{lost.pk}</a>' in text
     root = User.objects.get(email="root@example.org")
     assert signed_in(root).get(link).status_code == 200
 
@@ -127,7 +127,7 @@ def test_a_range_shows_the_findings_of_its_days(lost) -> None:
         QuerySet(UsageEvent).filter(pk=lost.pk).update(created_at=at)
     client = superuser()
     here = {"range": "custom", "from": "2026-03-05", "to": "2026-03-05"}
-    assert f"no call was made for event {lost.pk}" in shown(client.get(AUDIT, here))
+    assert f"without a call: event {lost.pk}" in shown(client.get(AUDIT, here))
     elsewhere = {"range": "custom", "from": "2026-03-06", "to": "2026-03-07"}
     response = client.get(AUDIT, elsewhere)
     assert shown(response) == []
@@ -143,7 +143,7 @@ def test_what_speaks_of_no_day_is_in_every_range() -> None:
 
 def test_a_hold_leads_to_its_turn(turn) -> None:
     at = turn.completed_at.astimezone(dt.UTC).date()
-    line = f"no running turn has the open hold {turn.pk}"
+    line = f"without a running turn: open hold {turn.pk}"
     [finding] = findings_for(Invariant(3, "", lambda: iter([line])), days=month_of(at), limit=5).findings
     assert (str(finding), finding.day) == (line, at)
     assert ledger_audit.links_of(finding)[-1] == (str(turn.pk), page(Turn, "change", turn.pk))
@@ -155,12 +155,13 @@ def test_what_a_budget_period_lacks_leads_to_its_budget(turn) -> None:
     link = f'<a href="{page(Budget, "change", budget.pk)}">{budget.pk}</a>'
     client = superuser()
     text = text_of(client.get(AUDIT))
-    assert f"of budget {link} has spent" in text
+    assert f"of budget {link}: spent" in text
     assert (
-        f"held is not the sum of the open holds in period {budget.periods.get().pk} of budget {link}" in text
+        f"period {budget.periods.get().pk} of budget {link}: the held amount is not the sum of its open holds"
+        in text
     )
     budget.periods.all().delete()
-    assert f"is there of budget {link}" in text_of(client.get(AUDIT))
+    assert f"budget {link}: no period from" in text_of(client.get(AUDIT))
 
 
 def test_a_rollup_leads_to_the_costs_of_its_days_and_names_what_it_has(turn) -> None:
@@ -190,7 +191,7 @@ def test_of_many_findings_some_are_shown(turn, monkeypatch) -> None:
     Call.objects.filter(turn=turn).delete()
     monkeypatch.setattr(ledger_audit, "MAX_FINDINGS", 1)
     response = superuser().get(AUDIT)
-    assert "more than 1 breach" in text_of(response)
+    assert "more than 1 finding" in text_of(response)
     assert "and more" in text_of(response)
 
 

@@ -48,7 +48,7 @@ def test_a_provider_is_tested_on_the_page(
     button.focus()
     button.press("Enter")
     result = page.locator("li", has=button).locator("[data-result]")
-    expect(result).to_contain_text("It works")
+    expect(result).to_contain_text("Connected")
     assert page.url.endswith("/welcome") is scripted
     openai_server.models_answer = Answer(status=401)
     button.click()
@@ -64,11 +64,11 @@ def test_a_provider_is_tested_in_the_administration(
     look = look_as(root)  # type: ignore[operator]
     look.at(page_of(Provider, "change", openai_model.provider_id))
     look.page.get_by_role("button", name="Test openai-test").click()
-    expect(look.page.locator("[data-result]")).to_contain_text("It works")
+    expect(look.page.locator("[data-result]")).to_contain_text("Connected")
     look.here("provider tested in the administration")
     look.at(page_of(LlmModel, "change", openai_model.pk))
     look.page.get_by_role("button", name="Forget what was learned").click()
-    expect(look.page.get_by_text("Requests have temperature again")).to_be_visible()
+    expect(look.page.get_by_text("Sent again from the next turn: temperature.")).to_be_visible()
     assert not look.wrong, "\n".join(look.wrong)
 
 
@@ -92,7 +92,7 @@ def test_the_page_of_a_result(look_as: object, root: User, openai_server: OpenAI
     look.page.get_by_text("Other providers").click()
     look.here("welcome other servers")
     look.page.get_by_role("button", name="Test openai-test").click()
-    expect(look.page.locator("[data-result]").first).to_contain_text("It works")
+    expect(look.page.locator("[data-result]").first).to_contain_text("Connected")
     look.here("welcome tested")
     openai_server.models_answer = Answer(status=401)
     look.page.get_by_role("button", name="Test openai-test").click()

@@ -142,5 +142,5 @@ def test_its_errors_mean_what_its_table_says(api, alice, model) -> None:
 
 def test_it_is_tested_like_the_others(root, model) -> None:
     page = root.post(reverse("provider-test", args=[model.provider_id])).content.decode()
-    assert "It works: the list of models came after" in page
+    assert "Connected: the list of models arrived after" in page
     assert "does not list" not in page

@@ -173,12 +173,12 @@ def test_models_say_what_they_cost_and_hold(alice, agent):
     ModelPrice.objects.create(model=priced, min_input_tokens=200_000, **from_now, **rates)
     later = {"source": "test", "effective_from": timezone.now() + dt.timedelta(days=1)}
     ModelPrice.objects.create(model=priced, **later, **{**RATES, "input_pico": 9_000_000})
-    label = "priced · $2.00 in, $10.00 out (from 200k: $4.00 in, $0.15 out) · 32k window"
+    label = "priced · $2.00 in, $10.00 out (over 200k: $4.00 in, $0.15 out) · 32k context"
     room = make_room(alice, agent)
     for path in (url("agent", agent), NEW, reverse("room-edit", args=[room.pk])):
         page = text_of(browser(alice).get(path))
         assert f'<option value="priced">{label}</option>' in page
-        assert '<option value="unpriced">unpriced · no price · 32k window</option>' in page
+        assert '<option value="unpriced">unpriced · no price · 32k context</option>' in page
     Agent.objects.update(model=priced)
     assert f'<option value="priced" selected>{label}</option>' in text_of(
         browser(alice).get(url("agent", agent))
@@ -189,7 +189,7 @@ def test_the_default_says_what_it_costs(alice, settings):
     make_model(alias="fine-model")
     settings.PANTHEON_DEFAULT_MODEL = "fine-model"
     page = text_of(browser(alice).get(NEW))
-    assert "Default (fine-model · $2.00 in, $10.00 out · 32k window)" in page
+    assert "Default (fine-model · $2.00 in, $10.00 out · 32k context)" in page
 
 
 def test_many_models_take_as_many_queries_as_few(alice, django_assert_num_queries):

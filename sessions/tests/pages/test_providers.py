@@ -58,7 +58,7 @@ def address_of(server):
 
 def test_a_good_key_works_and_costs_nothing(staff, server):
     page = text_of(staff.post(address_of(server)))
-    assert "It works: the list of models came after" in page
+    assert "Connected: the list of models arrived after" in page
     assert "does not list" not in page
     assert KEY not in page
     assert not UsageEvent.objects.exists()
@@ -71,7 +71,7 @@ def test_a_server_without_a_key_that_nobody_started_is_no_default(staff, openai_
     openai_server.key, openai_server.models = None, ["local-model"]
     assert "run on <code>demo</code>" in text_of(staff.get(reverse("welcome")))
 
-    assert "It works" in text_of(staff.post(address_of(openai_server)))
+    assert "Connected" in text_of(staff.post(address_of(openai_server)))
     assert "run on <code>local-model</code>" in text_of(staff.get(reverse("welcome")))
 
 

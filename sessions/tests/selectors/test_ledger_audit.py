@@ -45,7 +45,7 @@ def test_a_breach_is_shown_and_is_the_exit_code(turn, call) -> None:
     with pytest.raises(CommandError, match="1 of 8 checks failed") as error:
         call_command("audit_ledger", stdout=out)
     assert error.value.returncode == 1
-    assert f"2. one event per call, one call per event: broken\n   no call was made for event {call.pk}" in (
+    assert f"2. every call is recorded exactly once: broken\n   without a call: event {call.pk}" in (
         out.getvalue()
     )
 
@@ -55,19 +55,19 @@ def test_of_many_breaches_some_are_shown(turn) -> None:
     out = StringIO()
     with pytest.raises(CommandError):
         call_command("audit_ledger", "--show=1", stdout=out)
-    assert out.getvalue().count("no call was made") == 1
+    assert out.getvalue().count("without a call") == 1
     assert "and more" in out.getvalue()
 
 
 def test_1_a_final_turn_with_a_call_left_out(turn, call) -> None:
     Call.objects.filter(pk=call.pk).update(committed=False)
-    assert broken() == {1: [f"a final turn left out call {call.pk}"]}
+    assert broken() == {1: [f"not committed with its final turn: call {call.pk}"]}
 
 
 def test_1_a_turn_that_was_billed_before_its_end(running) -> None:
     call = running.calls.get()
     stage(running)
-    assert broken() == {1: [f"a turn that is not final was billed for event {call.pk}"]}
+    assert broken() == {1: [f"billed before its turn was final: event {call.pk}"]}
 
 
 def test_1_a_turn_that_committed_a_call_before_its_end(running) -> None:
@@ -81,8 +81,8 @@ def test_1_a_final_turn_without_answers(turn) -> None:
     lost = turn.calls.order_by("pk")
     assert broken() == {
         1: [
-            *(f"no message has the answer of call {call.pk}" for call in lost),
-            f"nobody answered in the completed turn {turn.pk}",
+            *(f"without a message of its answer: call {call.pk}" for call in lost),
+            f"without an answer: completed turn {turn.pk}",
         ]
     }
 
@@ -94,7 +94,7 @@ def test_1_an_answer_that_is_gone(turn, call, purpose, status) -> None:
     Turn.objects.filter(pk=turn.pk).update(status=status)
     assert broken() == {}
     Message.objects.filter(pk=call.step_id).delete()
-    assert broken() == {1: [f"no message has the answer of call {call.pk}"]}
+    assert broken() == {1: [f"without a message of its answer: call {call.pk}"]}
 
 
 @pytest.mark.parametrize("changes", [{"purpose": "route"}, {"status": "failed"}, {"status": "cancelled"}])
@@ -112,7 +112,7 @@ def test_1_a_turn_that_was_given_up_has_lost_its_answers_lawfully(turn) -> None:
 
 def test_1_the_message_of_a_person_that_is_gone(turn) -> None:
     Message.objects.get(turn=turn, role="user").delete()
-    assert broken() == {1: [f"no message of a person is left of the final turn {turn.pk}"]}
+    assert broken() == {1: [f"without a user message: final turn {turn.pk}"]}
 
 
 def test_1_forks_summaries_and_purged_sessions_lack_nothing(turn, alice, running) -> None:
@@ -131,18 +131,18 @@ def test_1_an_answer_before_the_end(turn, running) -> None:
 
 def test_1_a_final_turn_whose_last_event_nobody_knows(turn) -> None:
     Turn.objects.filter(pk=turn.pk).update(last_event_seq=None)
-    assert broken() == {1: [f"no last event is known of the final turn {turn.pk}"]}
+    assert broken() == {1: [f"without a last event: final turn {turn.pk}"]}
 
 
 def test_2_a_call_without_event(turn, call) -> None:
     lost = copy_of(call, number=9, attempt=2)
     lost.save()
-    assert broken() == {2: [f"no event bills call {lost.pk}"]}
+    assert broken() == {2: [f"without an event: call {lost.pk}"]}
 
 
 def test_2_an_event_of_another_turns_call(turn, running, call) -> None:
     Call.objects.filter(pk=call.pk).update(turn=running, number=9, committed=False)
-    assert broken() == {2: [f"no call was made for event {call.pk}"]}
+    assert broken() == {2: [f"without a call: event {call.pk}"]}
 
 
 def test_2_an_event_outlives_the_turn_that_was_erased_with_its_person(turn) -> None:
@@ -160,7 +160,7 @@ def test_2_an_event_that_is_not_as_its_call_was(turn, running, call, name, value
     with changes_allowed():
         QuerySet(UsageEvent).filter(pk=call.pk).update(**{name: value})
     told = name.removesuffix("_tokens")
-    assert broken()[2] == [f"not as its call has it ({told}): event {call.pk}"]
+    assert broken()[2] == [f"event {call.pk} differs from its call: {told}"]
 
 
 def test_2_a_call_that_has_lost_its_usage(turn, call) -> None:

@@ -87,22 +87,22 @@ def test_3_a_hold_that_outlives_its_turn(budget, turn) -> None:
     line = HoldLine.objects.get(hold=turn.pk)
     assert broken() == {
         3: [
-            f"no running turn has the open hold {turn.pk}",
-            f"held is not the sum of the open holds in period {line.period_id} of budget {budget.pk}",
+            f"without a running turn: open hold {turn.pk}",
+            f"period {line.period_id} of budget {budget.pk}: the held amount is not the sum of its open holds",
         ]
     }
 
 
 def test_3_a_hold_that_was_resolved_too_early(budget, running) -> None:
     Hold.objects.filter(turn_id=running.pk).update(resolved_at=timezone.now())
-    assert broken()[3][0] == f"resolved before its turn's end: hold {running.pk}"
+    assert broken()[3][0] == f"resolved before its turn ended: hold {running.pk}"
 
 
 def test_3_more_is_held_than_the_holds_have_taken(budget, running) -> None:
     period = budget.periods.get()
     BudgetPeriod.objects.filter(pk=period.pk).update(held_pico=F("held_pico") + 1)
     assert broken() == {
-        3: [f"held is not the sum of the open holds in period {period.pk} of budget {budget.pk}"]
+        3: [f"period {period.pk} of budget {budget.pk}: the held amount is not the sum of its open holds"]
     }
 
 
@@ -113,7 +113,7 @@ def test_4_more_was_spent_than_the_events_cost(turn, fields) -> None:
     period = budget.periods.get()
     BudgetPeriod.objects.filter(pk=period.pk).update(spent_pico=F("spent_pico") + 1)
     spent = period.spent_pico
-    line = f"period {period.pk} of budget {budget.pk} has spent {spent + 1}, its events make {spent}"
+    line = f"period {period.pk} of budget {budget.pk}: spent {spent + 1}, its events cost {spent}"
     assert broken() == {4: [line]}
 
 
@@ -126,7 +126,7 @@ def test_4_a_period_that_is_gone(turn, alice, fields, period) -> None:
     start = budget.periods.get().start
     budget.periods.all().delete()
     whose = f" for user {alice.pk}" if fields.get("applies") else ""
-    assert broken() == {4: [f"no period from {start}{whose} is there of budget {budget.pk}"]}
+    assert broken() == {4: [f"budget {budget.pk}: no period from {start}{whose}"]}
 
 
 def test_4_a_budget_needs_no_period_of_what_it_does_not_count(turn, alice) -> None:
@@ -156,19 +156,19 @@ def test_5_a_cost_that_is_a_pico_off(turn, call) -> None:
     cost = UsageEvent.objects.get(pk=call.pk).cost_pico
     assert cost is not None
     event = book(call, cost_pico=cost + 1)
-    assert broken() == {5: [f"event {event.pk} costs {cost + 1}, its buckets and its price make {cost}"]}
+    assert broken() == {5: [f"event {event.pk}: cost {cost + 1}, should be {cost}"]}
 
 
 def test_5_a_price_of_another_model(turn, call) -> None:
     event = book(call, price_id=ModelPrice.objects.get(model__alias="another").pk)
-    assert broken() == {5: [f"event {event.pk} is priced with a price of another model"]}
+    assert broken() == {5: [f"event {event.pk}: price of another model"]}
 
 
 @pytest.mark.django_db(transaction=True)
 def test_5_unpriced_is_not_free(turn, call) -> None:
     with without(UsageEvent, "event_cost_with_price"):
         event = book(call, price_id=None, cost_pico=0)
-        assert broken() == {5: [f"event {event.pk} costs 0, its buckets and its price make None"]}
+        assert broken() == {5: [f"event {event.pk}: cost 0, should be None"]}
         erase(event)
 
 
@@ -213,7 +213,7 @@ def test_5_a_correction_that_forgets_an_earlier_one(call) -> None:
         wrong.save()
         rollup_add([wrong])
     assert list(broken()) == [5]
-    assert f"correction {wrong.pk} states" in broken()[5][0]
+    assert f"correction {wrong.pk}: cost before" in broken()[5][0]
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ ANTHROPIC = {"input_tokens": 40, "cache_read_input_tokens": 50, "cache_creation_
 @pytest.mark.parametrize("raw", [{"prompt_tokens": 99}, ANTHROPIC], ids=["openai", "anthropic"])
 def test_7_fewer_tokens_than_the_provider_reported(turn, call, raw) -> None:
     event = book(call, raw_usage=raw)
-    assert broken() == {7: [f"event {event.pk} bills 100 input tokens, the provider told 99"]}
+    assert broken() == {7: [f"event {event.pk}: 100 input tokens, 99 reported by the provider"]}
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_one_more_is_refused_in_every_way_until_one_ends(
     refusal = ask()
     assert refusal.status_code == 429
     assert refusal["Retry-After"]
-    assert "You have 2 turns in progress, the most at once." in refusal.json()["error"]["message"]
+    assert "You have 2 turns in progress, the maximum." in refusal.json()["error"]["message"]
     assert Turn.objects.active().count() == MOST
     end(full[-1])
     assert ask().status_code in (200, 202)
