@@ -8,11 +8,12 @@ import uuid
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from django.db import connection
 from django.db.models import Q, QuerySet, Value
-from django.db.models.functions import Left, StrIndex
+from django.db.models.functions import Least, Left, Length, StrIndex
 from django.db.models.lookups import GreaterThan
 
 from accounts.models import User
@@ -27,6 +28,10 @@ from web.errors import PantheonError
 MAX_QUERY_CHARS = 200
 MAX_SECONDS = 4.0
 """Time that the database may take. Some texts and words, repetitive ones, take it long for each text."""
+
+
+MAX_PAGE_CHARS = 2_000_000
+"""Of the texts on a page, of which pieces are rendered: that takes some 80 ms for a million."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -127,11 +132,22 @@ def search(
         message = "This search takes too long. Search for other words, or in one room or a shorter time."
         raise PantheonError("invalid_parameter", message, {"parameter": "q"}) from error
     positions.sort(reverse=True)
-    page = positions[:limit]
+    page = page_that_fits(messages, positions[:limit])
     rows = rows_by_id(messages, sessions, [place.id for place in page])
-    more = page[-1] if len(positions) > limit else None
+    more = page[-1] if len(positions) > len(page) else None
     # Leave out rows deleted since their positions were read.
     return SearchResults(by_session([rows[place.id] for place in page if place.id in rows]), terms, more)
+
+
+def page_that_fits(messages: QuerySet[Message], page: Sequence[ResultPosition]) -> Sequence[ResultPosition]:
+    """Return the beginning of a page, at least one result, whose texts are not too long together: all are searched."""
+    if len(page) * SEARCHED_CHARS <= MAX_PAGE_CHARS:
+        return page
+    length = Least(Length("text"), SEARCHED_CHARS)
+    ids = [place.id for place in page]
+    sizes = dict(messages.filter(pk__in=ids).order_by().values_list("pk", length))
+    totals = accumulate(sizes.get(place.id, 0) for place in page)
+    return page[: max(1, sum(total <= MAX_PAGE_CHARS for total in totals))]
 
 
 def by_session(rows: Sequence[Message | ChatSession]) -> list[Message | ChatSession]:

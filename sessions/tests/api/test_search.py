@@ -249,6 +249,18 @@ def test_an_invalid_query_is_reported(api, query) -> None:
     }
 
 
+def test_a_page_of_long_messages_ends_early_and_the_next_one_goes_on(api, alice, agent, monkeypatch) -> None:
+    monkeypatch.setattr("sessions.selectors.search.MAX_PAGE_CHARS", 250)
+    say(alice, agent, *(f"{number} needle " + "x" * 90 for number in range(5)))
+    seqs, address = [], "/api/v1/search?q=needle&limit=200"
+    while address:
+        page = api.client.get(address).json()
+        assert 1 <= len(page["results"]) <= 2
+        seqs += [result["seq"] for result in page["results"]]
+        address = page["next"]
+    assert seqs == [5, 4, 3, 2, 1]
+
+
 @pytest.mark.parametrize(
     "cursor",
     ["nonsense", "%00", "cD1ub25zZW5zZQ==", "MjAyNi0wMS0wMSBhYmM=", "é", "MjAyNi0wMS0wMVQwMDowMDowMCA="],
