@@ -28,8 +28,11 @@ READ_CHARS = 4_000
 """The beginning of the message that a title is made of, and of the answer in which it is looked for."""
 NAMES_CHARS = 400
 """Of the names of attached files."""
-LATE_S = 3.0
-"""A title that takes this much longer than the answers is given up: the session would stay busy."""
+LATE_S = 0.5
+"""A title that takes this much longer than the answers is given up: the session stays busy until then.
+
+Not 0: a short answer often ends at about the same time as the title, which begins after it.
+"""
 SLOT = f"{Purpose.TITLE}:1"
 
 SYSTEM = (

@@ -11,7 +11,7 @@ from orchestration.engine.result import TurnResult
 from orchestration.engine.specs import ModelRequest, TurnSpec
 from orchestration.engine.steps import RetryPolicy
 from orchestration.engine.tags import without_tags
-from orchestration.engine.title import MAX_TITLE_CHARS, title_in
+from orchestration.engine.title import LATE_S, MAX_TITLE_CHARS, title_in
 from orchestration.engine.turn import run_turn
 from orchestration.tests.engine.support.world import (
     Block,
@@ -61,6 +61,10 @@ async def test_a_title_that_fails_is_not_tried_again_and_harms_nothing(broken) -
     result = await run(world, titled())
     assert (result.status, result.title, result.error) == ("completed", "", None)
     assert world.slots() == ["reply:1:ada", "title:1"]
+
+
+def test_a_title_keeps_a_session_busy_for_less_than_a_second() -> None:
+    assert LATE_S < 1
 
 
 async def test_a_title_much_later_than_the_answers_is_given_up() -> None:

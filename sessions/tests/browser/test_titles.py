@@ -12,15 +12,17 @@ from playwright.sync_api import BrowserContext, expect
 from accounts.models import User
 from orchestration.models import LlmModel
 from orchestration.tests.providers import Answer, Gate, OpenAIServer
-from sessions.models import ChatSession
+from sessions.models import Call, ChatSession
 from sessions.services.chats import session_rename
 from sessions.tests.browser.steps import Opened, address_of, ended, open_session, send, sign_in
 from sessions.tests.factories import make_agent, make_room, make_session
-from sessions.tests.support.server_process import ServerProcess
+from sessions.tests.support.server_process import ServerProcess, until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("nobody_runs")]
 
 TITLES = "You write titles"
+TITLE_CALL = Call.objects.filter(purpose="title", status="ok")
+"""Answers wait for it: a title that is late is given up."""
 
 
 @pytest.fixture
@@ -47,8 +49,9 @@ def session(alice: User, openai_model: LlmModel) -> ChatSession:
 def test_a_title_arrives_in_every_tab_without_a_reload(
     windows: BrowserContext, session: ChatSession, openai_server: OpenAIServer
 ) -> None:
-    gate = Gate()
+    gate, answers = Gate(), Gate()
     openai_server.when(TITLES, Answer("**Renting** a shop", head_gate=gate))
+    openai_server.default = Answer("Yes.", head_gate=answers)
     page, home = windows.new_page(), windows.new_page()
     open_session(page, session)
     send(page, "@all Should we rent the corner shop?")
@@ -58,6 +61,8 @@ def test_a_title_arrives_in_every_tab_without_a_reload(
     listed = home.locator(f'main [data-title-of="{session.pk}"]')
     expect(listed).to_have_text("Should we rent the corner shop?")
     gate.open()
+    until(TITLE_CALL.exists)
+    answers.open()
     ended(page)
     expect(heading).to_have_text("Renting a shop")
     expect(page).to_have_title("Renting a shop · Pantheon")
@@ -70,13 +75,16 @@ def test_a_title_arrives_in_every_tab_without_a_reload(
 def test_a_name_given_meanwhile_stays(
     windows: BrowserContext, session: ChatSession, openai_server: OpenAIServer
 ) -> None:
-    gate = Gate()
+    gate, answers = Gate(), Gate()
     openai_server.when(TITLES, Answer("Renting a shop", head_gate=gate))
+    openai_server.default = Answer("Yes.", head_gate=answers)
     page = windows.new_page()
     open_session(page, session)
     send(page, "@all Should we rent the corner shop?")
     gate.wait_until_reached()
     session_rename(session=session, title="The shop")
     gate.open()
+    until(TITLE_CALL.exists)
+    answers.open()
     ended(page)
     expect(page.get_by_role("heading", level=1)).to_have_text("The shop")

@@ -8,18 +8,21 @@ import pytest
 
 from billing.models import ModelPrice, UsageEvent
 from orchestration.tests.providers import Answer, Gate, OpenAIServer
-from sessions.models import ChatSession, Turn
+from sessions.models import Call, ChatSession, Turn
 from sessions.services.chats import session_rename
 from sessions.tests.factories import make_agent, make_model, make_room, make_session
 from sessions.tests.support.budgeting import budget, high
 from sessions.tests.support.councils import says
 from sessions.tests.support.ledger import assert_ledger_matches
+from sessions.tests.support.server_process import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 TITLES = "You write titles"
 MESSAGE = "@all Should we rent the corner shop?"
 DRAFT = "Should we rent the corner shop?"
+TITLE_CALL = Call.objects.filter(purpose="title", status="ok")
+"""Answers wait for it in tests that hold the title back: one that is late is given up."""
 
 
 @pytest.fixture(autouse=True)
@@ -65,23 +68,29 @@ def test_the_first_turn_writes_a_title_that_is_a_call_of_its_own(api, session, o
 
 
 def test_the_message_is_the_title_until_then(api, session, openai_server) -> None:
-    gate = Gate()
+    gate, answers = Gate(), Gate()
     openai_server.when(TITLES, Answer("Renting", head_gate=gate))
+    openai_server.default = Answer("Yes.", head_gate=answers)
     turn = ask(api, session, background=True)
     gate.wait_until_reached()
     assert title_of(session) == DRAFT
     gate.open()
+    until(TITLE_CALL.exists)
+    answers.open()
     b"".join(api.get(f"turns/{turn['id']}/events"))
     assert title_of(session) == "Renting"
 
 
 def test_a_rename_in_the_meantime_stays(api, session, openai_server) -> None:
-    gate = Gate()
+    gate, answers = Gate(), Gate()
     openai_server.when(TITLES, Answer("Renting", head_gate=gate))
+    openai_server.default = Answer("Yes.", head_gate=answers)
     turn = ask(api, session, background=True)
     gate.wait_until_reached()
     session_rename(session=session, title="Mine")
     gate.open()
+    until(TITLE_CALL.exists)
+    answers.open()
     b"".join(api.get(f"turns/{turn['id']}/events"))
     assert title_of(session) == "Mine"
     assert_ledger_matches(openai_server)
