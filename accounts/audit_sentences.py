@@ -40,7 +40,7 @@ VERBS = {
     "erase": "erased",
     "sign up": "signed up",
     "read": "viewed the content of",
-    "reprice": "corrected billed calls of",
+    "reprice": "corrected the call costs of",
     "password link": "created a password reset link for",
     "change password": "changed the password of",
     "reset password": "reset the password of",

@@ -59,9 +59,9 @@ class UserManager(BaseUserManager["User"]):
 class User(AbstractBaseUser, PermissionsMixin):
     """A person, who signs in with an email address. `is_active=False` means suspended."""
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    id = models.UUIDField("ID", primary_key=True, default=uuid.uuid4, editable=False)
     email = models.EmailField(
-        "email address",
+        "email",
         max_length=254,
         unique=True,
         error_messages={"unique": "An account with this email address exists."},
@@ -187,7 +187,7 @@ class Invitation(models.Model):
     """A one-time link to create the account of one email address. Only its digest is stored."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    email = models.EmailField("email address", max_length=254)
+    email = models.EmailField(max_length=254)
     team = models.ForeignKey(
         Team,
         null=True,

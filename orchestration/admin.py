@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
@@ -23,7 +24,9 @@ from accounts.admin.audited import AuditedAdmin, actor_of
 from orchestration.gateway.request_fields import FIELDS, RequestField
 from orchestration.models import LlmModel, Provider, effort_choices
 from orchestration.services import BY_HAND, is_learnt, unsupported_fields_forget, unsupported_with
+from web.admin.cells import count_column
 from web.admin.links import AdminLink, LinkedAdmin, changelist_link, costs_link
+from web.dates import day_text
 
 
 def is_referenced(row: Model) -> bool:
@@ -102,6 +105,10 @@ class ProviderAdmin(LinkedAdmin, CatalogueAdmin):
         return format_html('<a href="{}">{}</a>', url, provider.model_count)  # type: ignore[attr-defined]
 
 
+WINDOW = count_column("context_window", "Context window")
+MOST_OUTPUT = count_column("max_output_tokens", "Max output tokens")
+
+
 class LlmModelForm(forms.ModelForm):
     """A model with the request fields that are left out for it."""
 
@@ -109,7 +116,7 @@ class LlmModelForm(forms.ModelForm):
         label="Left out of requests",
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        help_text="A field is ticked when the server has refused it. Untick it to send it again.",
+        help_text="Request fields that the model's server refuses. Clear a field to send it again.",
     )
     reasoning_efforts = forms.MultipleChoiceField(
         required=False,
@@ -148,10 +155,18 @@ def learnt_fields(model: LlmModel) -> list[LearntField]:
     """Return the request fields that a model's server has refused, in the order of the form."""
     known = model.unsupported
     return [
-        LearntField(field, str(known[key].get("since", ""))[:10], str(known[key].get("reason", "")))
+        LearntField(field, since_text(known[key]), str(known[key].get("reason", "")))
         for key, field in FIELDS.items()
         if key in known and is_learnt(known[key])
     ]
+
+
+def since_text(entry: Mapping[str, Any]) -> str:
+    """Return the day on which a field was first refused."""
+    try:
+        return day_text(dt.date.fromisoformat(str(entry.get("since", ""))[:10]))
+    except ValueError:
+        return "an unknown day"
 
 
 def left_out_label(key: str, known: Mapping[str, Any]) -> str:
@@ -159,7 +174,7 @@ def left_out_label(key: str, known: Mapping[str, Any]) -> str:
     label = f"{key}: {FIELDS[key].effect}"
     if (entry := known.get(key)) is None:
         return label
-    return f"{label} Since {str(entry.get('since', ''))[:10]}: {entry.get('reason', '')}."
+    return f"{label} Since {since_text(entry)}: {entry.get('reason', '')}."
 
 
 class LlmModelAdmin(CatalogueAdmin):
@@ -167,28 +182,36 @@ class LlmModelAdmin(CatalogueAdmin):
 
     form = LlmModelForm
 
-    list_display: tuple[str, ...] = (
+    list_display: tuple[Any, ...] = (
         *("alias", "provider", "enabled", "key_found"),
-        *("model_id", "context_window", "max_output_tokens"),
+        *("model_id", WINDOW, MOST_OUTPUT),
     )
     list_filter = ("enabled", "provider")
     list_select_related = ("provider",)
     search_fields = ("alias", "model_id", "provider__name")
-    fields: ClassVar[tuple[Any, ...]] = (
-        "alias",
-        "provider",
-        "model_id",
-        "served_as",
-        ("context_window", "max_output_tokens"),
-        ("json_schema", "temperature", "vision", "prompt_caching"),
-        "reasoning_effort",
-        "reasoning_efforts",
-        "left_out",
-        "first_token_timeout_s",
-        "position",
-        "enabled",
-        "key_found",
-        "created_at",
+    fieldsets: ClassVar[Any] = (
+        (None, {"fields": ("provider", "model_id", "alias", "enabled", "key_found", "created_at")}),
+        ("Limits", {"fields": ("context_window", "max_output_tokens")}),
+        (
+            "Abilities",
+            {
+                "fields": (
+                    "json_schema",
+                    "temperature",
+                    "vision",
+                    "prompt_caching",
+                    "reasoning_efforts",
+                    "reasoning_effort",
+                )
+            },
+        ),
+        (
+            "Advanced",
+            {
+                "fields": ("served_as", "first_token_timeout_s", "position", "left_out"),
+                "classes": ("collapse",),
+            },
+        ),
     )
     readonly_fields: ClassVar[tuple[str, ...]] = ("key_found", "created_at")
 

@@ -70,14 +70,14 @@ class Provider(models.Model):
         max_length=500,
         blank=True,
         validators=[validate_base_url],
-        help_text="Empty: the SDK's own address.",
+        help_text="Defaults to the provider's URL.",
     )
     base_url_env = models.CharField(
         "base URL variable",
         max_length=120,
         blank=True,
         validators=[env_name_validator],
-        help_text="An environment variable that may hold the base URL.",
+        help_text="An environment variable that replaces the base URL if it is set.",
     )
     key_env = models.CharField(
         "key variable",
@@ -141,10 +141,15 @@ class LlmModel(models.Model):
     """A model under the alias that agents use: its provider, limits and abilities."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    alias = models.CharField(max_length=120, unique=True, validators=[alias_validator])
+    alias = models.CharField(
+        max_length=120,
+        unique=True,
+        validators=[alias_validator],
+        help_text="The name that users choose. Letters, digits and . _ : / - only.",
+    )
     provider = models.ForeignKey(Provider, on_delete=models.PROTECT, related_name="llm_models")
     model_id = models.CharField(
-        "model id", max_length=200, help_text="The provider's own name for the model."
+        "model ID", max_length=200, help_text="The provider's name for the model, such as gpt-5-mini."
     )
     served_as = models.CharField(
         "model name in answers",
@@ -152,17 +157,19 @@ class LlmModel(models.Model):
         blank=True,
         default="",
         db_default="",
-        help_text="What the provider calls the model in its answers, if not the model ID: the model behind a "
-        "deployment of Azure or an alias of a gateway. Prices are looked up by it, too.",
+        help_text="Only if answers name another model than the model ID, as Azure deployments and gateways do. Used to "
+        "look up prices.",
     )
     context_window = models.PositiveIntegerField(
-        validators=[MinValueValidator(1024)], help_text="Tokens, input and output together."
+        validators=[MinValueValidator(1024)], help_text="Tokens per request, input and output together."
     )
-    max_output_tokens = models.PositiveIntegerField(validators=[MinValueValidator(16)])
-    json_schema = models.BooleanField("takes a JSON schema", default=True)
-    temperature = models.BooleanField("takes a temperature", default=True)
+    max_output_tokens = models.PositiveIntegerField(
+        validators=[MinValueValidator(16)], help_text="Tokens per answer."
+    )
+    json_schema = models.BooleanField("structured output", default=True)
+    temperature = models.BooleanField("temperature", default=True)
     vision = models.BooleanField(
-        "takes images",
+        "image input",
         default=False,
         db_default=False,
         help_text="Other models get a line with the name of each image instead.",
@@ -171,7 +178,7 @@ class LlmModel(models.Model):
         "prompt caching",
         default=True,
         db_default=True,
-        help_text="Ask the provider to cache the beginning of prompts, which repeats from turn to turn.",
+        help_text="Asks the provider to cache the beginning of prompts, which costs less when it repeats.",
     )
     reasoning_efforts = models.JSONField(
         "reasoning efforts",
@@ -179,7 +186,7 @@ class LlmModel(models.Model):
         db_default=models.Value([], models.JSONField()),
         blank=True,
         validators=[validate_efforts],
-        help_text="Those that the model offers: if another is asked for, the nearest is sent. None ticked: not known.",
+        help_text="Efforts that the model accepts. If an agent asks for another one, the nearest is sent.",
     )
     reasoning_effort = models.CharField(
         "reasoning effort",
@@ -188,14 +195,14 @@ class LlmModel(models.Model):
         default="",
         db_default="",
         choices=effort_choices,
-        help_text="For agents that set no other, managers and summarizers. Empty: none is sent.",
+        help_text="Default for agents, managers and summaries. Leave empty to send none.",
     )
     first_token_timeout_s = models.PositiveIntegerField(
         "first-token timeout",
         null=True,
         blank=True,
         validators=[MinValueValidator(1)],
-        help_text="Seconds of silence before the answer begins. Empty: PANTHEON_PROVIDER_FIRST_TOKEN_TIMEOUT_S.",
+        help_text="Seconds to wait for the first token. Defaults to PANTHEON_PROVIDER_FIRST_TOKEN_TIMEOUT_S.",
     )
     unsupported = models.JSONField(
         default=dict,
@@ -206,7 +213,7 @@ class LlmModel(models.Model):
     )
     enabled = models.BooleanField(default=True)
     position = models.PositiveIntegerField(
-        default=100, help_text="Order within the provider; the first is its default."
+        "sort order", default=100, help_text="The provider's lowest number is its default model."
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 

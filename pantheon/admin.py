@@ -121,11 +121,15 @@ class PantheonAdminSite(admin.AdminSite):
         parts = overview_for(asker(request))
         return super().index(request, {**(extra_context or {}), "overview": parts})
 
+    def app_index(
+        self, request: HttpRequest, app_label: str, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """Redirect to the index, which has all pages; packages are no areas of people."""
+        return redirect("admin:index")
+
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
-        """Return the index in our groups; for a single app, as Django does."""
-        apps = super().get_app_list(request, app_label)
-        if app_label is not None:
-            return apps
+        """Return the index in our groups."""
+        apps = super().get_app_list(request)
         tables = {page["model"]._meta.label: page for app in apps for page in app["models"]}
         groups = [
             (title, [page for part in parts if (page := page_of(part, tables, request)) is not None])

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.db.models import OuterRef, Q, QuerySet, Subquery
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -16,6 +17,7 @@ from django.utils.safestring import SafeString
 from accounts.access import parse_id
 from accounts.audit_sentences import VERBS, ids_in, kind_of, sentence_of
 from accounts.models import AuditEntry, Team, User
+from web.admin.cells import facts_cell
 from web.admin.readonly import ReadOnlyAdmin, page_link
 from web.errors import NotFound
 
@@ -79,7 +81,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     search_help_text = "Part of a name, an email address, or an ID."
     search_fields = ("object_label", "object_id__exact")
     search_ids = ("id", "actor_id")
-    fields = ("at", "sentence", "action", "object_type", "object_id", "before", "after")
+    fields = ("at", "sentence", "kind", "object_id", "values_before", "values_after")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEntry]:
         actor = User.objects.filter(pk=OuterRef("actor_id"))
@@ -105,6 +107,32 @@ class AuditEntryAdmin(ReadOnlyAdmin):
         changelist: Any = super().get_changelist_instance(request)
         changelist.result_list = with_names(changelist.result_list)
         return changelist
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Call the page by what was done."""
+        entry = self.get_object(request, unquote(object_id))
+        done = entry and f"{VERBS.get(entry.action, entry.action)} {entry.object_label}".strip()
+        named = {"row_name": f"{done[:1].upper()}{done[1:]}"} if done else {}
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **named})
+
+    @admin.display(description="Kind")
+    def kind(self, entry: AuditEntry) -> str:
+        name = kind_of(entry.object_type)
+        return f"{name[:1].upper()}{name[1:]}"
+
+    @admin.display(description="Before")
+    def values_before(self, entry: AuditEntry) -> SafeString | str:
+        return facts_cell(entry.before)
+
+    @admin.display(description="After")
+    def values_after(self, entry: AuditEntry) -> SafeString | str:
+        return facts_cell(entry.after)
 
     @admin.display(description="What happened")
     def sentence(self, entry: AuditEntry) -> SafeString:

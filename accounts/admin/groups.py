@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.models import Group
-from django.db.models import Count, QuerySet
+from django.db.models import Count, ManyToManyField, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 
 from accounts.access import asker
 from accounts.admin.audited import AuditedAdmin
-from accounts.admin.roles import words_of
+from accounts.admin.roles import PermissionsField, words_of
 
 admin.site.unregister(Group)
 
@@ -27,6 +27,11 @@ class GroupAdmin(AuditedAdmin, DjangoGroupAdmin):
     list_display = ("name", "member_count", "allows")
     fields = ("name", "allows", "permissions")
     readonly_fields = ("allows",)
+
+    def formfield_for_manytomany(
+        self, db_field: ManyToManyField[Any, Any], request: HttpRequest | None = None, **options: Any
+    ) -> Any:
+        return super().formfield_for_manytomany(db_field, request, form_class=PermissionsField, **options)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
         rows = super().get_queryset(request).prefetch_related("permissions__content_type")

@@ -24,6 +24,7 @@ from accounts.services.invitations import (
     invitation_revoke,
 )
 from web.addresses import instance_url, sends_mail
+from web.admin.moments import MOMENTS
 from web.admin.readonly import HiddenFieldsAdmin
 from web.admin.selects import IdSelectAdmin, require_ids
 from web.error_rendering import error_page
@@ -53,6 +54,7 @@ class InvitationAdmin(IdSelectAdmin, HiddenFieldsAdmin):
 
     hidden = ("digest",)
     form = InvitationForm
+    formfield_overrides = MOMENTS
     actions = ("revoke",)
     list_display = ("email", "state", "team", "created_by", "created_at", "expires_at", "mailed_at")
     list_filter = ("created_at", "expires_at", "team")

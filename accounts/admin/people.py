@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import (
@@ -26,7 +27,7 @@ from django.utils.safestring import SafeString
 from accounts.access import asker, may_act_on
 from accounts.admin.audited import AuditedAdmin, actor_of
 from accounts.admin.passwords import PasswordLinkAdmin
-from accounts.admin.roles import RolesField
+from accounts.admin.roles import PermissionsField, RolesField
 from accounts.models import ApiToken, Team, User
 from accounts.services.passwords import account_change_mail
 from accounts.services.people import administrator_check, token_delete, user_reactivate, user_suspend
@@ -35,6 +36,11 @@ from web.admin.readonly import HiddenFieldsAdmin, OwnLookupsAdmin
 from web.admin.selects import IdSelectAdmin
 from web.errors import ValidationFailed
 
+if TYPE_CHECKING:
+    _FormBase = forms.Form
+else:
+    _FormBase = object
+
 
 class PasswordStateWidget(ReadOnlyPasswordHashWidget):
     """Says whether there is a password, instead of how it is hashed."""
@@ -42,10 +48,31 @@ class PasswordStateWidget(ReadOnlyPasswordHashWidget):
     def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
         context: dict[str, Any] = super().get_context(name, value, attrs)
         is_set = bool(value) and is_password_usable(value)
-        return {**context, "summary": [{"label": "Set" if is_set else "Not set", "value": ""}]}
+        return {
+            **context,
+            "summary": [{"label": "Set" if is_set else "Not set", "value": ""}],
+            "button_label": "Set password",
+        }
 
 
-class PersonCreationForm(BaseUserCreationForm):
+LENGTH_HELP = "At least 10 characters. Common passwords aren't allowed."
+
+
+class PasswordFieldsMixin(_FormBase):
+    """Two password fields in our words."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if email := self.fields.get("email"):
+            # Django's script focuses the first field of a form already.
+            email.widget.attrs.pop("autofocus", None)
+            email.widget.attrs["autocomplete"] = "username"
+        self.fields["password1"].help_text = LENGTH_HELP
+        self.fields["password2"].label = "Confirm password"
+        self.fields["password2"].help_text = ""
+
+
+class PersonCreationForm(PasswordFieldsMixin, BaseUserCreationForm):
     class Meta:
         model = User
         fields = ("email", "name", "team")
@@ -78,7 +105,7 @@ class PersonChangeForm(UserChangeForm):
         return data
 
 
-class PersonPasswordForm(AdminPasswordChangeForm):
+class PersonPasswordForm(PasswordFieldsMixin, AdminPasswordChangeForm):
     """Sets a password. It cannot be disabled here: without one, nobody can sign in, not even to undo this."""
 
     def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
@@ -114,6 +141,7 @@ class PersonAdmin(
     change_password_form = PersonPasswordForm
     change_user_password_template = "admin/accounts/user/change_password.html"  # noqa: S105  (a template)
     add_form = PersonCreationForm
+    add_form_template = "admin/accounts/user/add_form.html"
     ordering = ("email",)
     actions = ("suspend", "reactivate")
     list_select_related = ("team",)
@@ -173,6 +201,8 @@ class PersonAdmin(
     ) -> Any:
         if db_field.name == "groups":
             return RolesField()
+        if db_field.name == "user_permissions":
+            options["form_class"] = PermissionsField
         return super().formfield_for_manytomany(db_field, request, **options)
 
     def has_add_permission(self, request: HttpRequest) -> bool:

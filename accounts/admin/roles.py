@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.db.models import QuerySet
 
 from accounts.roles import abilities_text, names_of
@@ -19,6 +19,18 @@ def groups_with_permissions() -> QuerySet[Group]:
 def words_of(group: Group) -> str:
     """Return in words what a group allows."""
     return abilities_text(names_of(group))
+
+
+class PermissionsField(forms.ModelMultipleChoiceField):
+    """Permissions as `API token: delete`, instead of Django's `Accounts | API token | Can delete API token`."""
+
+    def label_from_instance(self, permission: Permission) -> str:
+        verb, _, model_name = permission.codename.partition("_")
+        model = permission.content_type.model_class()
+        if model is None or model._meta.model_name != model_name:
+            return permission.name
+        name = str(model._meta.verbose_name)
+        return f"{name[:1].upper()}{name[1:]}: {verb}"
 
 
 class RolesField(forms.ModelMultipleChoiceField):

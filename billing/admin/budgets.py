@@ -7,17 +7,19 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
 from accounts.access import asker
 from accounts.admin.audited import AuditedAdmin
 from accounts.models import ApiToken, Team, User
+from billing.admin.cells import money_cell
 from billing.budget_scopes import SCOPES, TARGETED
 from billing.days import utc_today
-from billing.fields import MAX_USD, PicoUsdFormField, usd_text
+from billing.fields import MAX_USD, PicoUsdFormField
 from billing.models import ZERO_UUID, Budget
 from billing.models.budgets import default_thresholds, valid_thresholds
 from billing.selectors.budgets import people_of, states_of, target_names
@@ -26,6 +28,7 @@ from billing.services.budget_lock import lock_budgets_exclusive
 from billing.services.budgets import budget_delete, budget_save
 from billing.services.own_budgets import own_budget_check
 from billing.texts.budget_text import BudgetLine, owner_text, staff_line
+from billing.texts.money import money
 from web.admin.links import AdminLink, LinkedAdmin, change_link, costs_link
 from web.admin.selects import IdSelect, is_id
 from web.errors import ValidationFailed
@@ -60,7 +63,7 @@ class BudgetForm(forms.ModelForm):
     )
     team = forms.ModelChoiceField(queryset=Team.objects.all(), required=False)
     user = forms.ModelChoiceField(
-        label="Person",
+        label="User",
         queryset=User.objects.all(),
         required=False,
         widget=IdSelect(PEOPLE, admin.site),
@@ -167,6 +170,36 @@ class BudgetAdmin(LinkedAdmin, AuditedAdmin, admin.ModelAdmin):
             targets.append(uuid.UUID(term))
         return queryset.filter(target_id__in=set(targets) - {ZERO_UUID}), False
 
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        named = self.with_name(request, object_id, extra_context)
+        return super().change_view(request, object_id, form_url, named)
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return super().delete_view(request, object_id, self.with_name(request, object_id, extra_context))
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return super().history_view(request, object_id, self.with_name(request, object_id, extra_context))
+
+    def with_name(
+        self, request: HttpRequest, object_id: str, context: dict[str, Any] | None
+    ) -> dict[str, Any]:
+        """Return the context of a budget's page with `row_name`: a row alone has only the id of its target."""
+        budget = self.get_object(request, unquote(object_id))
+        if budget is None:
+            return context or {}
+        name = target_names([budget]).get(budget.target_id, "")
+        return {**(context or {}), "row_name": name_of(budget, name)}
+
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changelist: Any = super().get_changelist_instance(request)
         changelist.result_list = with_lines(changelist.result_list)
@@ -191,24 +224,30 @@ class BudgetAdmin(LinkedAdmin, AuditedAdmin, admin.ModelAdmin):
         budgets = list(objs)
         lacking = set() if self.has_delete_permission(request) else {Budget._meta.verbose_name}
         names = target_names(budgets)
-        titles = [f"{owner_text(budget, names.get(budget.target_id, ''))}: {budget}" for budget in budgets]
+        titles = [name_of(budget, names.get(budget.target_id, "")) for budget in budgets]
         return titles, {Budget._meta.verbose_name_plural: len(budgets)}, lacking, []
 
     @admin.display(description="Applies to")
     def owner(self, budget: Budget) -> str:
         return line_of(budget).title
 
-    @admin.display(description="Limit, USD", ordering="limit_pico")
-    def limit(self, budget: Budget) -> str | None:
-        return usd_text(budget.limit_pico)
+    @admin.display(description="Limit", ordering="limit_pico")
+    def limit(self, budget: Budget) -> SafeString:
+        return money_cell(budget.limit_pico)
 
     @admin.display(description="Type", ordering="hard")
     def kind(self, budget: Budget) -> str:
-        return "hard" if budget.hard else "soft"
+        return "Hard" if budget.hard else "Soft"
 
     @admin.display(description="Used")
     def full(self, budget: Budget) -> SafeString:
         return render_to_string("admin/billing/budget_fill.html", {"line": line_of(budget)})
+
+
+def name_of(budget: Budget, target: str) -> str:
+    """Return what a budget is called on its pages: by what it limits. `target`: the target's name."""
+    limit, kind = money(budget.limit_pico).text, "hard" if budget.hard else "soft"
+    return f"{owner_text(budget, target)}: {limit} per {budget.period} ({kind})"
 
 
 def line_of(budget: Any) -> BudgetLine:

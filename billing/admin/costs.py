@@ -139,17 +139,21 @@ def requested_months(request: HttpRequest) -> int:
 def months_table(chargeback: Chargeback) -> dict[str, Any]:
     """Return heads and rows; each amount links to the dashboard of its team and month."""
 
-    def cells(costs: Sequence[int], team: str = "") -> list[tuple[Money, str]]:
+    def cells(costs: Sequence[int], team: str = "") -> list[tuple[Money, str, str]]:
         return [
-            (money(cost), month_url(month, team))
+            (money(cost), month_url(month, team), head_of(month))
             for month, cost in zip(chargeback.months, costs, strict=True)
         ]
 
     return {
-        "heads": [f"{month.first:%B %Y}" for month in chargeback.months],
+        "heads": [head_of(month) for month in chargeback.months],
         "rows": [(label, cells(costs, key_text(team))) for team, label, costs in chargeback.rows],
         "totals": cells(chargeback.totals),
     }
+
+
+def head_of(month: DayRange) -> str:
+    return f"{month.first:%B %Y}"
 
 
 def month_url(month: DayRange, team: str = "") -> str:

@@ -15,13 +15,13 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from accounts.models import Team, User
-from billing.admin.cells import money_cell, tokens_cell
-from billing.fields import usd_text
+from billing.admin.cells import exact_usd, money_cell, tokens_cell
 from billing.models import DailyUsage, UsageEvent
 from billing.models.bucket_columns import TOKENS
-from billing.models.flags import FLAG_CHOICES
-from orchestration.engine.purposes import purpose_choices
-from web.admin.cells import id_link, noted
+from billing.models.flags import FLAG_CHOICES, flag_label
+from orchestration.engine.modes import MODES
+from orchestration.engine.purposes import purpose_choices, purpose_label
+from web.admin.cells import count_column, facts_cell, id_link, noted, seconds_column
 from web.admin.links import (
     AdminLink,
     LinkedAdmin,
@@ -30,6 +30,24 @@ from web.admin.links import (
     costs_link,
 )
 from web.admin.readonly import ReadOnlyAdmin, page_link
+
+TOKEN_COLUMNS = tuple(
+    count_column(name, label)
+    for name, label in zip(
+        TOKENS,
+        (
+            *("Input", "Cache read", "Cache write, 5 minutes", "Cache write, 1 hour", "Output"),
+            "Reasoning",
+        ),
+        strict=True,
+    )
+)
+TIMES = (seconds_column("latency_ms", "Duration"), seconds_column("first_token_ms", "First token after"))
+
+
+def mode_label(key: str) -> str:
+    """Return the name of a mode; of one that is no longer there, its key."""
+    return MODES[key].label if key in MODES else key
 
 
 def lookup_field(model: type[Any], field: str, id_field: str) -> Coalesce:
@@ -109,11 +127,11 @@ class UsageEventAdmin(LinkedAdmin, ReadOnlyAdmin):
         "or a provider's request ID of the last 31 days."
     )
     fieldsets = (
-        (None, {"fields": ("id", "created_at", "status", "source", "flags", "corrects")}),
+        (None, {"fields": ("id", "created_at", "status", "source", "flag_list", "corrects")}),
         ("Attribution", {"fields": ("person", "team", "token", "room", "agent", "session", "turn")}),
-        ("Request", {"fields": ("mode", "purpose", "round", "attempt", "latency_ms", "first_token_ms")}),
+        ("Request", {"fields": ("mode_name", "purpose", "round", "attempt", *TIMES)}),
         ("Model", {"fields": ("provider", "model", "model_asked", "model_served", "provider_request_id")}),
-        ("Tokens", {"fields": (*TOKENS, "raw_usage")}),
+        ("Tokens", {"fields": (*TOKEN_COLUMNS, "report")}),
         ("Cost", {"fields": ("cost", "cost_before", "price", "provider_cost")}),
     )
 
@@ -175,23 +193,35 @@ class UsageEventAdmin(LinkedAdmin, ReadOnlyAdmin):
         note = page_link("billing_usageevent", correction, "corrected later") if correction else ""
         return noted(money_cell(event.cost_pico), note)
 
-    @admin.display(description="Cost, USD")
+    @admin.display(description="Mode")
+    def mode_name(self, event: UsageEvent) -> str:
+        return mode_label(event.mode)
+
+    @admin.display(description="Flags")
+    def flag_list(self, event: UsageEvent) -> str:
+        return ", ".join(map(flag_label, event.flags)) or "-"
+
+    @admin.display(description="Usage as the provider reported it")
+    def report(self, event: UsageEvent) -> SafeString | str:
+        return facts_cell(event.raw_usage)
+
+    @admin.display(description="Cost")
     def cost(self, event: UsageEvent) -> SafeString | str:
         correction = event.corrected_by  # type: ignore[attr-defined]
         if event.cost_pico is None:
             return page_link("billing_usageevent", correction, "priced later") if correction else "unpriced"
         if correction is None:
-            return usd_text(event.cost_pico) or ""
+            return exact_usd(event.cost_pico)
         link = page_link("billing_usageevent", correction, "corrected later")
-        return format_html("{} ({})", usd_text(event.cost_pico), link)
+        return format_html("{} ({})", exact_usd(event.cost_pico), link)
 
-    @admin.display(description="Cost of the call before this correction, USD")
-    def cost_before(self, event: UsageEvent) -> str | None:
-        return usd_text(event.cost_before_pico)
+    @admin.display(description="Cost before this correction")
+    def cost_before(self, event: UsageEvent) -> str:
+        return exact_usd(event.cost_before_pico) if event.corrects_id else "-"
 
-    @admin.display(description="Cost reported by the provider, USD")
-    def provider_cost(self, event: UsageEvent) -> str | None:
-        return usd_text(event.provider_cost_pico)
+    @admin.display(description="Cost reported by the provider")
+    def provider_cost(self, event: UsageEvent) -> str:
+        return "-" if event.provider_cost_pico is None else exact_usd(event.provider_cost_pico)
 
     @admin.display(description="Turn")
     def turn(self, event: UsageEvent) -> SafeString | str:
@@ -227,15 +257,15 @@ class DailyUsageAdmin(LinkedAdmin, ReadOnlyAdmin):
     """The sums that reports read. Each commit of a turn adds to them."""
 
     list_display = (
-        *("day", "person", "team", "model", "purpose", "mode", "calls", "unpriced_calls", "tokens"),
+        *("day", "person", "team", "model", "purpose_name", "mode_name", "calls", "unpriced_calls", "tokens"),
         *("estimated_cell", "cost_cell"),
     )
     list_filter = ("day", PurposeFilter, "model__provider", "model")
     list_select_related = ("model",)
     sortable_by = ("day",)
     fieldsets = (
-        (None, {"fields": ("day", "person", "team", "room", "agent", "model", "purpose", "mode")}),
-        ("Sums", {"fields": ("calls", *TOKENS, "cost", "estimated_cost", "unpriced_calls")}),
+        (None, {"fields": ("day", "person", "team", "room", "agent", "model", "purpose_name", "mode_name")}),
+        ("Sums", {"fields": ("calls", *TOKEN_COLUMNS, "cost", "estimated_cost", "unpriced_calls")}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DailyUsage]:
@@ -279,10 +309,18 @@ class DailyUsageAdmin(LinkedAdmin, ReadOnlyAdmin):
     def estimated_cell(self, row: DailyUsage) -> SafeString:
         return money_cell(row.estimated_cost_pico)
 
-    @admin.display(description="Cost, USD")
-    def cost(self, row: DailyUsage) -> str | None:
-        return usd_text(row.cost_pico)
+    @admin.display(description="Purpose")
+    def purpose_name(self, row: DailyUsage) -> str:
+        return purpose_label(row.purpose)
 
-    @admin.display(description="Of which estimated, USD")
-    def estimated_cost(self, row: DailyUsage) -> str | None:
-        return usd_text(row.estimated_cost_pico)
+    @admin.display(description="Mode")
+    def mode_name(self, row: DailyUsage) -> str:
+        return mode_label(row.mode)
+
+    @admin.display(description="Cost")
+    def cost(self, row: DailyUsage) -> str:
+        return exact_usd(row.cost_pico)
+
+    @admin.display(description="Of which estimated")
+    def estimated_cost(self, row: DailyUsage) -> str:
+        return exact_usd(row.estimated_cost_pico)

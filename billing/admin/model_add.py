@@ -37,7 +37,9 @@ class NewModelForm(LlmModelForm):
     cache_write_1h_pico = RateField(label="Cache write, 1 hour", required=False, help_text=AS_INPUT)
     output_pico = RateField(label="Output", required=False)
     is_confirmed = forms.BooleanField(
-        label="The price is right", required=False, help_text="Only for a price far from the known one."
+        label="Confirm an unusual price",
+        required=False,
+        help_text="Only needed if the price differs widely from the known one.",
     )
 
     def clean(self) -> dict[str, Any]:
@@ -54,7 +56,7 @@ class NewModelForm(LlmModelForm):
         elif is_priced and cleaned.get("provider") and not cleaned.get("is_confirmed"):
             model = model_of(cleaned)
             if doubt := doubt_about(model, rates_of(cleaned)):
-                sentence = f"{doubt} If this is right, tick the box and save again."
+                sentence = f"{doubt} If this is right, select the box and save again."
                 self.add_error("is_confirmed", sentence)
         return cleaned
 
@@ -114,12 +116,20 @@ class ModelAdditionAdmin(LlmModelAdmin):
         if obj is not None:
             return super().get_fieldsets(request, obj)
         readonly = set(self.readonly_fields)
-        model = [name for name in self.fields if isinstance(name, tuple) or name not in readonly]
-        fieldsets: list[Any] = [(None, {"fields": model})]
-        if may_price(request):
-            price = {"fields": (*RATES, "is_confirmed"), "description": "Leave empty if it has no price."}
-            fieldsets.append(("Price, USD per 1M tokens", price))
-        return fieldsets
+        model, limits, *others = (
+            (title, {**options, "fields": [name for name in options["fields"] if name not in readonly]})
+            for title, options in self.fieldsets
+            if not readonly.issuperset(options["fields"])
+        )
+        price = (
+            "Price, USD per 1M tokens",
+            {
+                "fields": (*RATES, "is_confirmed"),
+                "description": "From the provider's price list. Without a price, calls are recorded but "
+                "excluded from costs.",
+            },
+        )
+        return [model, limits, *([price] if may_price(request) else []), *others]
 
     def get_form(
         self, request: HttpRequest, obj: LlmModel | None = None, change: bool = False, **kwargs: Any

@@ -87,7 +87,7 @@ def provider_of(parameters: Mapping[str, str]) -> Provider | None:
 def found_model(provider: Provider, model_id: str, alias: str, listed: ListedModel) -> FoundModel:
     model = LlmModel(provider=provider, model_id=model_id)
     rates = listed_tiers(model).get(0)
-    price = "" if rates is None else f"{rate_text(rates.input_pico)} in, {rate_text(rates.output_pico)} out"
+    price = "" if rates is None else f"${rate_text(rates.input_pico)} / ${rate_text(rates.output_pico)}"
     facts = {name: value for name, value in asdict(listed).items() if value is not None}
     query = urlencode({"provider": str(provider.pk), "model_id": model_id, **facts}, doseq=True)
     return FoundModel(model_id, listed.context_window or listed_window(model), price, alias, query)

@@ -106,12 +106,14 @@ class SpendingPersonAdmin(PersonAdmin):
         return format_html('<a href="{}" title="{} USD">{}</a>', url, cost.exact, cost.text)
 
     @admin.display(description="Last seen", ordering=SEEN_AT, empty_value="Never")
-    def seen(self, user: Any) -> dt.datetime | dt.date | None:
-        return last_seen(
+    def seen(self, user: Any) -> dt.date | None:
+        """Return a day, as usage is known by day."""
+        at = last_seen(
             last_login=user.last_login,
             token_used_at=user.token_used_at,
             last_usage_on=user.last_usage_on,
         )
+        return at.date() if isinstance(at, dt.datetime) else at
 
     @admin.display(description="State", ordering="is_active")
     def state(self, user: User) -> SafeString:

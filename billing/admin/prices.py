@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
@@ -32,6 +32,7 @@ from orchestration.admin import LlmModelAdmin
 from orchestration.engine.specs import BUCKETS
 from orchestration.models import LlmModel
 from web.admin.links import AdminLink, LinkedAdmin, changelist_link, costs_link
+from web.admin.moments import MOMENTS
 from web.admin.readonly import ReadOnlyAdmin
 from web.dates import moment_text
 
@@ -43,7 +44,12 @@ class PricedModelAdmin(LinkedAdmin, ModelAdditionAdmin):
     """The catalogue's models with their current prices."""
 
     list_display = (*LlmModelAdmin.list_display[:4], "price", *LlmModelAdmin.list_display[4:])
-    fields = (*LlmModelAdmin.fields, "observed_window", "price", "price_links")
+    fieldsets: ClassVar[Any] = (
+        *LlmModelAdmin.fieldsets[:1],
+        ("Limits", {"fields": ("context_window", "max_output_tokens", "observed_window")}),
+        ("Price", {"fields": ("price", "price_links")}),
+        *LlmModelAdmin.fieldsets[2:],
+    )
     readonly_fields = (*LlmModelAdmin.readonly_fields, "observed_window", "price", "price_links")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[LlmModel]:
@@ -57,13 +63,13 @@ class PricedModelAdmin(LinkedAdmin, ModelAdditionAdmin):
     def links(self, row: LlmModel) -> list[AdminLink]:
         return [
             AdminLink(
-                "Correct billed calls",
+                "Correct call costs",
                 reverse("admin:orchestration_llmmodel_reprice", args=[row.pk]),
                 "billing.add_modelprice",
             ),
             costs_link(model=row.pk),
             changelist_link("Calls (ledger)", "billing_usageevent", model__id__exact=row.pk),
-            changelist_link("Prices", "billing_modelprice", model__id__exact=row.pk),
+            changelist_link("Price history", "billing_modelprice", model__id__exact=row.pk),
         ]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
@@ -80,21 +86,21 @@ class PricedModelAdmin(LinkedAdmin, ModelAdditionAdmin):
         found = None if model._state.adding else served_windows(model.pk).get(model.pk)
         return (found and window_sentence(model, found)) or "-"
 
-    @admin.display(description="USD per 1M tokens")
+    @admin.display(description="Per 1M tokens, in / out")
     def price(self, model: LlmModel) -> str:
         if model._state.adding:
             return "-"
         price = price_for(model.prices.all(), total_input=0, at=timezone.now())
         if price is None:
             return "unpriced"
-        return f"{rate_text(price.input_pico)} in, {rate_text(price.output_pico)} out"
+        return f"${rate_text(price.input_pico)} / ${rate_text(price.output_pico)}"
 
     @admin.display(description="Prices")
     def price_links(self, model: LlmModel) -> SafeString | str:
         if model._state.adding:
-            return "Save the model first."
+            return "-"
         return format_html(
-            '<a href="{}?model__id__exact={}">All prices</a>, <a href="{}?model={}">add a price</a>',
+            '<a href="{}?model__id__exact={}">Price history</a> · <a href="{}?model={}">Add price</a>',
             reverse("admin:billing_modelprice_changelist"),
             model.pk,
             reverse("admin:billing_modelprice_add"),
@@ -122,7 +128,9 @@ class PriceForm(forms.ModelForm):
     """Rates in the unit of providers' price lists. A price far from the installed data needs a confirmation."""
 
     is_confirmed = forms.BooleanField(
-        label="The price is right", required=False, help_text="Only for a price far from the known one."
+        label="Confirm an unusual price",
+        required=False,
+        help_text="Only needed if the price differs widely from the known one.",
     )
 
     input_pico = RateField(label="Input")
@@ -147,7 +155,7 @@ class PriceForm(forms.ModelForm):
             at=cleaned["effective_from"],
         )
         if doubt:
-            self.add_error("is_confirmed", f"{doubt} If this is right, tick the box and save again.")
+            self.add_error("is_confirmed", f"{doubt} If this is right, select the box and save again.")
         return cleaned
 
 
@@ -156,6 +164,7 @@ class ModelPriceAdmin(AuditedAdmin, ReadOnlyAdmin):
     """Insert-only: a new price is a new row, and billed calls keep theirs."""
 
     form = PriceForm
+    formfield_overrides = MOMENTS
     list_display = ("model", "effective_from", "tier", *RATE_COLUMNS, "source", "verified")
     list_filter = ("model__provider", "model", "effective_from")
     list_select_related = ("model",)

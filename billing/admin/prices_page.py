@@ -1,4 +1,4 @@
-"""*Prices*: the current price of every enabled model, with its source and age."""
+"""*Current prices*: the current price of every enabled model, with its source and age."""
 
 from __future__ import annotations
 
@@ -20,16 +20,18 @@ from billing.pricing import tiers_in_effect
 from billing.texts.money import rate_text
 from orchestration.models import LlmModel
 
+RATE_LABELS = ("Input", "Cache read", "Cache write, 5 min", "Cache write, 1 h", "Output")
+"""Names of RATES."""
+
 
 @dataclass(frozen=True, slots=True)
 class PriceLine:
     """One tier of a model; an unpriced model has one line without a price."""
 
     model: LlmModel
-    first: bool
-    """The model's first line."""
     price: ModelPrice | None
-    rates: Sequence[str | None]
+    rates: Sequence[tuple[str, str | None]]
+    """Label and USD per 1M tokens of each rate."""
 
 
 class PricesPage(View):
@@ -46,9 +48,9 @@ class PricesPage(View):
         lines = [line for model in models for line in lines_of(model, now)]
         context = {
             **self.admin_site.each_context(request),
-            "title": "Prices",
+            "title": "Current prices",
             "lines": lines,
-            "models": len(models),
+            "rate_labels": RATE_LABELS,
             "unpriced": sum(line.price is None for line in lines),
             "may_add": request.user.has_perm("billing.add_modelprice"),
         }
@@ -58,8 +60,10 @@ class PricesPage(View):
 def lines_of(model: Any, at: dt.datetime) -> list[PriceLine]:
     tiers = tiers_in_effect(model.prices.all(), at=at)
     # Without tier 0, calls below the first tier are unpriced: show that as a line.
-    lines = [] if 0 in tiers else [PriceLine(model, True, None, [])]
-    for first, price in tiers.items():
-        rates = [rate_text(getattr(price, rate)) for rate in RATES]
-        lines.append(PriceLine(model, first == 0, price, rates))
+    lines = [] if 0 in tiers else [PriceLine(model, None, [])]
+    for price in tiers.values():
+        rates = [
+            (label, rate_text(getattr(price, rate))) for rate, label in zip(RATES, RATE_LABELS, strict=True)
+        ]
+        lines.append(PriceLine(model, price, rates))
     return lines

@@ -1,4 +1,4 @@
-"""*Correct billed calls*: price a model's calls again, after a preview."""
+"""*Correct call costs*: price a model's calls again, after a preview."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class RepricePage(View):
         assert self.admin_site is not None
         context = {
             **self.admin_site.each_context(request),
-            "title": f"Correct billed calls of {model.alias}",
+            "title": f"Correct call costs of {model.alias}",
             "model": model,
             "form": form,
             "preview": None if outcome is None else sentence_of(outcome),

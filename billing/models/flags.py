@@ -20,3 +20,12 @@ FLAG_KINDS = {
 """The beginning of a flag -> its label."""
 
 FLAG_CHOICES = {ANY_FLAG: "Any flag", **FLAG_KINDS}
+
+
+def flag_label(flag: str) -> str:
+    """Return a stored flag in words, with what follows its kind: `Other region: eu`."""
+    for kind, label in FLAG_KINDS.items():
+        if flag.startswith(kind):
+            rest = flag.removeprefix(kind).strip(": ")
+            return f"{label}: {rest}" if rest else label
+    return flag

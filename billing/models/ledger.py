@@ -21,7 +21,7 @@ from django.utils.functional import cached_property
 from billing.fields import PicoUsdField
 from billing.models.bucket_columns import BUCKET_TOKENS, RATES, TOKENS
 from billing.models.flags import ANY_FLAG
-from orchestration.engine.purposes import purpose_choices
+from orchestration.engine.purposes import purpose_choices, purpose_label
 from orchestration.engine.specs import Usage
 from web.dates import day_text
 
@@ -76,10 +76,11 @@ class AppendOnlyModel(models.Model):
 class ModelPrice(AppendOnlyModel):
     """A model's rates from a moment on, in pico-USD per token (USD 1 per Mtok = 1,000,000). Insert-only."""
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    id = models.UUIDField("ID", primary_key=True, default=uuid.uuid4, editable=False)
     model = models.ForeignKey("orchestration.LlmModel", on_delete=models.PROTECT, related_name="prices")
     effective_from = models.DateTimeField(default=timezone.now)
     min_input_tokens = models.PositiveIntegerField(
+        "tier (input ≥)",
         default=0,
         validators=[MaxValueValidator(MAX_TIER_TOKENS)],
         help_text="Applies to calls with at least this many input tokens.",
@@ -90,7 +91,7 @@ class ModelPrice(AppendOnlyModel):
     cache_write_1h_pico = PicoUsdField("cache write, 1 hour")
     output_pico = PicoUsdField("output")
     source = models.CharField(max_length=120)
-    checked_at = models.DateTimeField(default=timezone.now)
+    checked_at = models.DateTimeField("last verified", default=timezone.now)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -108,7 +109,7 @@ class ModelPrice(AppendOnlyModel):
         ]
 
     def __str__(self) -> str:
-        return f"{self.model} from {day_text(self.effective_from)}"
+        return f"{self.model} from {day_text(self.effective_from, with_year=True)}"
 
 
 class UsageEventQuerySet(AppendOnlyQuerySet):
@@ -150,12 +151,12 @@ class UsageEvent(AppendOnlyModel):
         NONE = "none"
 
     class Status(models.TextChoices):
-        OK = "ok"
+        OK = "ok", "OK"
         FAILED = "failed"
         CANCELLED = "cancelled"
         INTERRUPTED = "interrupted"
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    id = models.UUIDField("ID", primary_key=True, default=uuid.uuid4, editable=False)
     # No index of its own: the partial constraint `event_correction_order` is one, without the many NULLs.
     corrects = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="corrections", db_index=False
@@ -189,9 +190,9 @@ class UsageEvent(AppendOnlyModel):
     model = models.ForeignKey(
         "orchestration.LlmModel", on_delete=models.PROTECT, related_name="+", db_index=False
     )  # event_of_model is its index
-    model_asked = models.CharField(max_length=200, help_text="The requested model ID.")
-    model_served = models.CharField(max_length=200, blank=True)
-    provider_request_id = models.CharField(max_length=200, blank=True)
+    model_asked = models.CharField("requested model", max_length=200)
+    model_served = models.CharField("served model", max_length=200, blank=True)
+    provider_request_id = models.CharField("provider's request ID", max_length=200, blank=True)
 
     input_tokens = models.PositiveBigIntegerField(
         default=0, help_text="Uncached input, without cache reads and writes."
@@ -275,7 +276,7 @@ class UsageEvent(AppendOnlyModel):
         ]
 
     def __str__(self) -> str:
-        return f"{self.purpose} on {self.model_asked}"
+        return f"{purpose_label(self.purpose)} on {self.model_asked}"
 
     @cached_property
     def usage(self) -> Usage:

@@ -28,6 +28,7 @@ from django.db.models.functions import Cast, Coalesce, NullIf, RowNumber
 from accounts.models import User
 from billing.days import month_of
 from billing.models import ZERO_UUID, Budget, BudgetNotice, BudgetPeriod, HoldLine, UsageEvent
+from billing.models.budgets import MAX_THRESHOLDS
 from billing.ports import known_rooms
 from billing.selectors.binding import binding_budgets
 from billing.selectors.labels import labels_for
@@ -217,9 +218,12 @@ def labels_by_id(ids: Mapping[str, Iterable[uuid.UUID]]) -> dict[uuid.UUID, str]
 
 
 def newest_notices(limit: int) -> list[BudgetNotice]:
-    """Return the newest notices, with their budgets: one statement."""
+    """Return the newest notice of each period, with their budgets: one statement."""
     notices = BudgetNotice.objects.select_related("period__budget").order_by("-pk")
-    return list(notices[:limit])
+    newest: dict[int, BudgetNotice] = {}
+    for notice in notices[: limit * MAX_THRESHOLDS]:
+        newest.setdefault(notice.period_id, notice)
+    return list(newest.values())[:limit]
 
 
 def notice_names(notices: Iterable[BudgetNotice]) -> Mapping[uuid.UUID, str]:

@@ -19,11 +19,15 @@ from web.dates import day_text
 register = template.Library()
 
 COST_ROW = (
-    '<tr><th scope="row">{name}</th><td class="number"{cost_title}>{cost}</td><td class="number">{share}</td>'
-    '<td class="number" title="{estimated_usd} USD">{estimated}</td>'
-    '<td class="number" title="{orchestration_usd} USD">{orchestration}</td>'
-    '<td class="number">{calls}</td><td class="number{warning}">{unpriced}</td>'
-    '<td class="number">{tokens_in}</td><td class="number">{cached}</td><td class="number">{tokens_out}</td></tr>\n'
+    '<tr><th scope="row">{name}</th><td class="number" data-label="Cost"{cost_title}>{cost}</td>'
+    '<td class="number" data-label="Share">{share}</td>'
+    '<td class="number{no_estimated}" data-label="Estimated" title="{estimated_usd} USD">{estimated}</td>'
+    '<td class="number{no_orchestration}" data-label="Orchestration" title="{orchestration_usd} USD">'
+    "{orchestration}</td>"
+    '<td class="number" data-label="Calls">{calls}</td>'
+    '<td class="number{warning}" data-label="Unpriced">{unpriced}</td>'
+    '<td class="number" data-label="Tokens in">{tokens_in}</td><td class="number" data-label="Cached">{cached}</td>'
+    '<td class="number" data-label="Tokens out">{tokens_out}</td></tr>\n'
 )
 
 CHART_BAR = '<g class="chart-bar"><title>{}</title>{}</g>'
@@ -89,7 +93,9 @@ def cost_cells(line: TableLine) -> dict[str, object]:
         "orchestration": figures.orchestration.text,
         "orchestration_usd": figures.orchestration.exact,
         "calls": link(line.events, calls, "aria-label", f"{calls} calls of {line.label}, the events"),
-        "warning": " costs-warning" if sums.unpriced_calls else "",
+        "warning": " costs-warning" if sums.unpriced_calls else " zero",
+        "no_estimated": "" if sums.estimated_cost_pico else " zero",
+        "no_orchestration": "" if figures.orchestration.exact != "0.00" else " zero",
         "unpriced": count(sums.unpriced_calls),
         "tokens_in": count(sums.total_input),
         "cached": figures.cached_percent,

@@ -41,11 +41,25 @@ class AgentAdmin(LinkedAdmin, ReadOnlyAdmin):
 
 class PlaceInline(ReadOnlyInline):
     model = RoomAgent
-    verbose_name_plural = "Council"
-    fields = ("position", "agent")
+    verbose_name_plural = "Agents"
+    fields = ("agent", "name", "answers_with")
+    readonly_fields = ("name", "answers_with")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RoomAgent]:
-        return super().get_queryset(request).filter(agent__deleted_at__isnull=True).select_related("agent")
+        return (
+            super()
+            .get_queryset(request)
+            .filter(agent__deleted_at__isnull=True)
+            .select_related("agent__model")
+        )
+
+    @admin.display(description="Name")
+    def name(self, place: RoomAgent) -> str:
+        return place.agent.name
+
+    @admin.display(description="Model")
+    def answers_with(self, place: RoomAgent) -> str:
+        return str(place.agent.model or "Default")
 
 
 @admin.register(Room)

@@ -37,7 +37,7 @@ class MessageAdmin(ReadOnlyAdmin):
     ordering = ("-created_at",)
     sortable_by = ("created_at",)
     search_fields = ("session__owner__email",)
-    search_help_text = "A part of an email address, or the id of a message, session or turn."
+    search_help_text = "A part of an email address, or the ID of a message, session or turn."
     search_ids = ("id", "session_id", "turn_id")
     fields = (
         *("id", "session_link", "turn_link", "seq", "role", "agent_key", "agent_name", "model", "status"),

@@ -21,14 +21,13 @@ from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from billing.admin.cells import money_cell, tokens_cell
-from billing.fields import usd_text
+from billing.admin.cells import exact_usd, money_cell, tokens_cell
 from billing.models import UsageEvent
 from orchestration.engine.purposes import purpose_label
 from orchestration.engine.specs import Usage
 from sessions.admin.reading import ReadableAdmin
 from sessions.models import Call, Turn
-from web.admin.cells import id_link, noted
+from web.admin.cells import facts_cell, id_link, noted, seconds_column
 from web.admin.links import AdminLink, LinkedAdmin, change_link, changelist_link
 from web.admin.readonly import ReadOnlyAdmin, ReadOnlyInline, page_link
 
@@ -48,36 +47,58 @@ def with_cost(calls: QuerySet[Call]) -> QuerySet[Call]:
     )
 
 
+LATENCY = seconds_column("latency_ms", "Duration")
+FIRST_TOKEN = seconds_column("first_token_ms", "First token after")
+
+
 class ErrorColumn:
     @admin.display(description="Error")
     def error_code(self, row: Call | Turn) -> str:
-        return row.error["code"] if row.error else ""
+        return row.error["code"] if row.error else "-"
 
 
 class CallColumns(ErrorColumn):
     """Columns of a call in every list of calls."""
 
-    @admin.display(description="Input tokens")
-    def input_tokens(self, call: Call) -> int | None:
-        return Usage(**call.usage["usage"]).total_input if call.usage else None
+    @admin.display(description="Purpose")
+    def purpose_cell(self, call: Call) -> SafeString | str:
+        return noted(purpose_label(call.purpose), step_note(call))
 
-    @admin.display(description="Output tokens")
-    def output_tokens(self, call: Call) -> int | None:
-        return call.usage["usage"]["output"] if call.usage else None
+    @admin.display(description="Purpose")
+    def purpose_link(self, call: Call) -> SafeString | str:
+        return noted(page_link("chat_sessions_call", call.pk, purpose_label(call.purpose)), step_note(call))
 
-    @admin.display(description="Cost, USD")
-    def cost(self, call: Any) -> SafeString | str:
-        return page_link("billing_usageevent", call.billed_as, usd_text(call.cost_pico) or "unpriced")
+    @admin.display(description="Agent")
+    def agent(self, call: Call) -> str:
+        return f"@{call.agent_key}" if call.agent_key else "-"
+
+    @admin.display(description="Status")
+    def status_cell(self, call: Call) -> SafeString | str:
+        return noted(call.get_status_display(), call.error["code"] if call.error else "")
+
+    @admin.display(description="Tokens in / out")
+    def tokens(self, call: Call) -> str:
+        if not call.usage:
+            return "-"
+        usage = Usage(**call.usage["usage"])
+        return tokens_cell(usage.total_input, usage.output)
+
+    @admin.display(description="Cost")
+    def cost_cell(self, call: Any) -> SafeString | str:
+        return page_link("billing_usageevent", call.billed_as, money_cell(call.cost_pico))
+
+
+def step_note(call: Call) -> str:
+    """Return round and attempt of a call, as far as they say something."""
+    parts = [f"round {call.round}"] if call.round else []
+    parts += [f"attempt {call.attempt}"] if call.attempt > 1 else []
+    return ", ".join(parts)
 
 
 class CallInline(CallColumns, ReadOnlyInline):
     model = Call
-    fields = (
-        *("number", "purpose", "agent_key", "round", "attempt", "model", "status", "error_code"),
-        *("input_tokens", "output_tokens", "cost", "latency_ms", "first_token_ms"),
-    )
-    readonly_fields = ("error_code", "input_tokens", "output_tokens", "cost")
-    show_change_link = True
+    fields = ("purpose_link", "agent", "model", "status_cell", "tokens", LATENCY, "cost_cell")
+    readonly_fields = fields
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Call]:
         return with_cost(super().get_queryset(request).select_related("model").defer("text", "cut_text"))
@@ -105,7 +126,7 @@ class TurnAdmin(LinkedAdmin, ReadableAdmin, ErrorColumn, ReadOnlyAdmin):
     ordering = ("-created_at",)
     sortable_by = ("created_at",)
     search_fields = ("user__email", "user__name")
-    search_help_text = "A part of an email address or name, or the id of a turn, session or user."
+    search_help_text = "A part of an email address or name, or the ID of a turn, session or user."
     search_ids = ("id", "session_id", "user_id")
     fieldsets = (
         (
@@ -158,7 +179,7 @@ class TurnAdmin(LinkedAdmin, ReadableAdmin, ErrorColumn, ReadOnlyAdmin):
 
     @admin.display(description="Status", ordering="status")
     def status_cell(self, turn: Turn) -> SafeString | str:
-        return noted(turn.get_status_display(), self.error_code(turn) or turn.stop_reason)
+        return noted(turn.get_status_display(), turn.error["code"] if turn.error else turn.stop_reason)
 
     @admin.display(description="Reason of the error")
     def error_reason(self, turn: Turn) -> str:
@@ -171,7 +192,7 @@ class TurnAdmin(LinkedAdmin, ReadableAdmin, ErrorColumn, ReadOnlyAdmin):
         """Return the time from the message to the end."""
         if turn.completed_at is None:
             return "-"
-        return f"{(turn.completed_at - turn.created_at).total_seconds():,.1f} s"
+        return f"{max((turn.completed_at - turn.created_at).total_seconds(), 0):,.1f} s"
 
     @admin.display(description="Cost")
     def cost_cell(self, turn: Any) -> SafeString | str:
@@ -200,9 +221,9 @@ class TurnAdmin(LinkedAdmin, ReadableAdmin, ErrorColumn, ReadOnlyAdmin):
     def call_count(self, turn: Any) -> int:
         return turn.calls_made or 0
 
-    @admin.display(description="Cost, USD")
-    def cost(self, turn: Any) -> str | None:
-        return usd_text(turn.cost_pico)
+    @admin.display(description="Cost")
+    def cost(self, turn: Any) -> str:
+        return "-" if turn.cost_pico is None else exact_usd(turn.cost_pico)
 
 
 @admin.register(Call)
@@ -211,7 +232,7 @@ class CallAdmin(LinkedAdmin, CallColumns, ReadOnlyAdmin):
 
     hidden = ("text", "cut_text", "error")
     list_display = (
-        *("started_at", "purpose_cell", "agent", "model", "status_cell", "tokens", "latency_ms", "cost_cell"),
+        *("started_at", "purpose_cell", "agent", "model", "status_cell", "tokens", LATENCY, "cost_cell"),
         "turn_short",
     )
     list_filter = ("status", "committed", "started_at", "model__provider", "model")
@@ -221,49 +242,14 @@ class CallAdmin(LinkedAdmin, CallColumns, ReadOnlyAdmin):
     search_fields = ("provider_request_id__exact",)
     search_back = "started_at"
     search_ids = ("id", "turn_id")
-    search_help_text = "The id of a call or turn, or a provider's request id of the last 31 days."
+    search_help_text = "The ID of a call or turn, or a provider's request ID of the last 31 days."
     fieldsets = (
-        (
-            None,
-            {
-                "fields": (
-                    "id",
-                    "turn_link",
-                    "number",
-                    "claim",
-                    "step_id",
-                    "slot",
-                    "purpose",
-                    "round",
-                    "attempt",
-                )
-            },
-        ),
-        (
-            "Who",
-            {
-                "fields": (
-                    "agent_id",
-                    "agent_key",
-                    "agent_name",
-                    "model",
-                    "model_served",
-                    "reasoning_effort",
-                    "provider_request_id",
-                )
-            },
-        ),
-        (
-            "Outcome",
-            {
-                "fields": (
-                    *("status", "error_code", "error_message", "provider_text", "received_bytes"),
-                    *("committed", "cost"),
-                )
-            },
-        ),
-        ("Tokens and context", {"fields": ("usage", "context")}),
-        ("Time", {"fields": ("started_at", "finished_at", "latency_ms", "first_token_ms")}),
+        (None, {"fields": ("id", "turn_link", "purpose_name", "agent_link", "round", "attempt")}),
+        ("Model", {"fields": ("model", "model_served", "reasoning_effort", "provider_request_id")}),
+        ("Outcome", {"fields": ("status", "error_code", "error_message", "provider_text", "cost")}),
+        ("Time", {"fields": ("started_at", "finished_at", LATENCY, FIRST_TOKEN)}),
+        ("Tokens and context", {"fields": ("usage_facts", "context_facts")}),
+        ("Journal", {"fields": ("number", "claim", "slot", "step_id", "received_bytes", "committed")}),
     )
 
     def links(self, row: Any) -> list[AdminLink]:
@@ -283,26 +269,24 @@ class CallAdmin(LinkedAdmin, CallColumns, ReadOnlyAdmin):
         return with_cost(super().get_queryset(request).defer("text", "cut_text"))
 
     @admin.display(description="Purpose")
-    def purpose_cell(self, call: Call) -> SafeString | str:
-        note = [f"round {call.round}"] if call.round else []
-        note += [f"attempt {call.attempt}"] if call.attempt > 1 else []
-        return noted(purpose_label(call.purpose), ", ".join(note))
+    def purpose_name(self, call: Call) -> str:
+        return purpose_label(call.purpose)
 
     @admin.display(description="Agent")
-    def agent(self, call: Call) -> str:
-        return f"@{call.agent_key}" if call.agent_key else "-"
-
-    @admin.display(description="Status")
-    def status_cell(self, call: Call) -> SafeString | str:
-        return noted(call.get_status_display(), self.error_code(call))
-
-    @admin.display(description="Tokens in / out")
-    def tokens(self, call: Call) -> str:
-        return tokens_cell(self.input_tokens(call), self.output_tokens(call))
+    def agent_link(self, call: Call) -> SafeString | str:
+        return page_link("chat_sessions_agent", call.agent_id, self.agent(call))
 
     @admin.display(description="Cost")
-    def cost_cell(self, call: Any) -> SafeString | str:
-        return page_link("billing_usageevent", call.billed_as, money_cell(call.cost_pico))
+    def cost(self, call: Any) -> SafeString | str:
+        return page_link("billing_usageevent", call.billed_as, exact_usd(call.cost_pico))
+
+    @admin.display(description="Usage")
+    def usage_facts(self, call: Call) -> SafeString | str:
+        return facts_cell(call.usage)
+
+    @admin.display(description="Context")
+    def context_facts(self, call: Call) -> SafeString | str:
+        return facts_cell(call.context)
 
     @admin.display(description="Turn")
     def turn_short(self, call: Call) -> SafeString | str:
@@ -310,12 +294,12 @@ class CallAdmin(LinkedAdmin, CallColumns, ReadOnlyAdmin):
 
     @admin.display(description="Error message")
     def error_message(self, call: Call) -> str:
-        return call.error["message"] if call.error else ""
+        return call.error["message"] if call.error else "-"
 
-    @admin.display(description="Provider's text")
+    @admin.display(description="Provider's message")
     def provider_text(self, call: Call) -> str:
         """Return what the server said, without keys and quotations of the conversation."""
-        return call.error.get("provider_text", "") if call.error else ""
+        return (call.error or {}).get("provider_text") or "-"
 
     @admin.display(description="Turn")
     def turn_link(self, call: Call) -> SafeString | str:

@@ -23,10 +23,10 @@ class Agent(models.Model):
     MOST_PER_PERSON: ClassVar = 500
     """Living agents of one person: pages list them all."""
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    id = models.UUIDField("ID", primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="agents")
     key = models.CharField(
-        max_length=64, validators=[key_validator], help_text="How the agent is tagged: @key."
+        "handle", max_length=64, validators=[key_validator], help_text="Mentions use it: @handle."
     )
     name = models.CharField(max_length=120)
     model = models.ForeignKey(
@@ -35,7 +35,7 @@ class Agent(models.Model):
         blank=True,
         on_delete=models.PROTECT,
         related_name="+",
-        help_text="Empty: the instance's default model.",
+        help_text="Defaults to the server's default model.",
     )
     role_prompt = models.TextField(blank=True, max_length=20_000)
     temperature = models.FloatField(
@@ -50,7 +50,7 @@ class Agent(models.Model):
         default="",
         db_default="",
         choices=effort_choices,
-        help_text="Empty: the model's own.",
+        help_text="Defaults to the model's effort.",
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)

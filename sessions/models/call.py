@@ -6,6 +6,7 @@ from typing import ClassVar
 from django.db import models
 from django.utils import timezone
 
+from orchestration.engine.purposes import purpose_label
 from orchestration.engine.specs import Usage
 from orchestration.models import effort_choices
 
@@ -20,20 +21,20 @@ class Call(models.Model):
 
     class Status(models.TextChoices):
         STARTED = "started"
-        OK = "ok"
+        OK = "ok", "OK"
         FAILED = "failed"
         CANCELLED = "cancelled"
         INTERRUPTED = "interrupted"
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    id = models.UUIDField("ID", primary_key=True, default=uuid.uuid4, editable=False)
     turn = models.ForeignKey("chat_sessions.Turn", on_delete=models.CASCADE, related_name="calls")
     claim = models.PositiveIntegerField()
     number = models.PositiveIntegerField(help_text="Order within the turn, from 1.")
-    step_id = models.UUIDField()
+    step_id = models.UUIDField("step ID")
     slot = models.CharField(max_length=160)
     purpose = models.CharField(max_length=16)
-    agent_id = models.UUIDField(null=True, blank=True)
-    agent_key = models.CharField(max_length=64, blank=True)
+    agent_id = models.UUIDField("agent ID", null=True, blank=True)
+    agent_key = models.CharField("handle", max_length=64, blank=True)
     agent_name = models.CharField(max_length=120, blank=True)
     round = models.PositiveSmallIntegerField(default=1)
     attempt = models.PositiveSmallIntegerField(default=1)
@@ -65,8 +66,8 @@ class Call(models.Model):
     usage = models.JSONField(
         null=True, blank=True, help_text="The report as the gateway gave it: buckets, source, raw, flags."
     )
-    model_served = models.CharField(max_length=200, blank=True)
-    provider_request_id = models.CharField(max_length=200, blank=True)
+    model_served = models.CharField("served model", max_length=200, blank=True)
+    provider_request_id = models.CharField("provider's request ID", max_length=200, blank=True)
     context = models.JSONField(
         default=dict, blank=True, help_text="Window, budget and estimate when the call was made."
     )
@@ -90,7 +91,8 @@ class Call(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.purpose} {self.agent_key} attempt {self.attempt}"
+        attempt = f", attempt {self.attempt}" if self.attempt > 1 else ""
+        return f"{purpose_label(self.purpose)}{f' of @{self.agent_key}' if self.agent_key else ''}{attempt}"
 
     @property
     def bound(self) -> Usage:

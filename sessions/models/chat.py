@@ -26,10 +26,10 @@ class ChatSession(models.Model):
     """A thread of turns in a room or with one agent (exactly one of the two)."""
 
     class Origin(models.TextChoices):
-        OPENED = "opened", "opened in a room or with an agent"
-        API = "api", "made for one request of the OpenAI-compatible endpoint"
+        OPENED = "opened", "Opened in a room or with an agent"
+        API = "api", "Created by a request to the OpenAI-compatible endpoint"
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    id = models.UUIDField("ID", primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="chat_sessions"
     )
@@ -80,7 +80,7 @@ class ChatSession(models.Model):
 
     def __str__(self) -> str:
         # Shown in the administration, where the title must not be: it is the first message until renamed.
-        return f"session {self.pk}"
+        return f"Session {str(self.pk)[:8]}"
 
     @property
     def is_pinned(self) -> bool:
@@ -120,15 +120,15 @@ class Message(models.Model):
         CANCELLED = "cancelled"
         FAILED = "failed"
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    id = models.UUIDField("ID", primary_key=True, default=uuid.uuid4, editable=False)
     session = models.ForeignKey(
         "chat_sessions.ChatSession", on_delete=models.CASCADE, related_name="messages"
     )
     turn = models.ForeignKey("chat_sessions.Turn", on_delete=models.CASCADE, related_name="messages")
-    seq = models.PositiveIntegerField()
+    seq = models.PositiveIntegerField("number", help_text="Order within the session, from 1.")
     role = models.CharField(max_length=16, choices=Role.choices)
-    agent_id = models.UUIDField(null=True, blank=True)
-    agent_key = models.CharField(max_length=64, blank=True)
+    agent_id = models.UUIDField("agent ID", null=True, blank=True)
+    agent_key = models.CharField("handle", max_length=64, blank=True)
     agent_name = models.CharField(max_length=120, blank=True)
     model = models.CharField(max_length=120, blank=True, help_text="The alias of the model that answered.")
     text = models.TextField(blank=True)
@@ -160,7 +160,7 @@ class Message(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"message {self.seq}"
+        return f"Message {self.seq}"
 
     @property
     def files(self) -> list[File]:

@@ -20,7 +20,7 @@ class Room(models.Model):
     MOST_PER_PERSON: ClassVar = 500
     """Living rooms of one person: pages list them all."""
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    id = models.UUIDField("ID", primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="rooms")
     name = models.CharField(max_length=200)
     goal = models.TextField(blank=True, max_length=4_000)
@@ -71,4 +71,4 @@ class RoomAgent(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.agent} at {self.position}"
+        return str(self.agent)

@@ -14,16 +14,16 @@ class Summary(models.Model):
     A list holds `{"text", "message_seq" (or null), "pinned"}`; pinned items are in every later summary.
     """
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    id = models.UUIDField("ID", primary_key=True, default=uuid.uuid4, editable=False)
     session = models.ForeignKey(
         "chat_sessions.ChatSession", on_delete=models.CASCADE, related_name="summaries"
     )
     turn = models.OneToOneField(
         "chat_sessions.Turn", null=True, blank=True, on_delete=models.SET_NULL, related_name="summary"
     )
-    from_seq = models.PositiveIntegerField()
+    from_seq = models.PositiveIntegerField("first message")
     through_seq = models.PositiveIntegerField(
-        help_text="The last message that this and earlier summaries cover."
+        "last message", help_text="The last message that this and earlier summaries cover."
     )
     text = models.TextField()
     key_facts = models.JSONField(default=list, blank=True)
@@ -51,4 +51,4 @@ class Summary(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"summary of {self.from_seq} to {self.through_seq}"
+        return f"Summary of messages {self.from_seq} to {self.through_seq}"

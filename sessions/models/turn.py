@@ -43,14 +43,17 @@ class Turn(models.Model):
     ACTIVE = (Status.QUEUED, Status.RUNNING)
     FINAL = (Status.COMPLETED, Status.PARTIAL, Status.FAILED, Status.CANCELLED)
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    id = models.UUIDField("ID", primary_key=True, default=uuid.uuid4, editable=False)
     session = models.ForeignKey("chat_sessions.ChatSession", on_delete=models.CASCADE, related_name="turns")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="turns")
     token_id = models.UUIDField(
         null=True, blank=True, editable=False, help_text="The API token that asked, if one did."
     )
     index = models.PositiveIntegerField(
-        null=True, blank=True, help_text="Empty: a turn that only summarizes."
+        "number",
+        null=True,
+        blank=True,
+        help_text="Order within the session. Turns that only summarize have none.",
     )
     mode = models.CharField(max_length=16, choices=turn_modes)
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.QUEUED)
@@ -118,7 +121,7 @@ class Turn(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"turn {self.index}"
+        return f"Turn {self.index}" if self.index else "Summary turn"
 
     @property
     def mode_spec(self) -> Mode:

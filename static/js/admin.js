@@ -16,7 +16,7 @@ function nameWidgets() {
     [".vDateField", "date"],
     [".vTimeField", "time"],
   ]) {
-    for (const field of document.querySelectorAll(`p.datetime ${part}:not([aria-label])`)) {
+    for (const field of document.querySelectorAll(`.form-row ${part}:not([aria-label])`)) {
       const label = field.closest(".form-row")?.querySelector("label, legend")?.textContent.trim().replace(/:$/, "");
       if (label) field.setAttribute("aria-label", `${label}, ${name}`);
     }

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from django.utils.html import format_html
+from django.contrib import admin
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from web.admin.readonly import page_link
@@ -25,3 +28,58 @@ def state_cell(text: str, tone: str = "") -> SafeString:
 def id_link(page: str, pk: uuid.UUID | None) -> SafeString | str:
     """Return a link to the page of a row, called by the start of its id."""
     return page_link(page, pk, str(pk)[:8])
+
+
+def count_column(field: str, label: str) -> Any:
+    """Return a column of a list or page, a function of a row, with a count in groups of three digits."""
+
+    @admin.display(description=label, ordering=field)
+    def column(row: Any) -> str:
+        value = getattr(row, field)
+        return "-" if value is None else f"{value:,}"
+
+    column.__name__ = field  # the cell's CSS class
+    return column
+
+
+def seconds_column(field: str, label: str) -> Any:
+    """Return a column, as `count_column` does, with a duration that is stored in milliseconds."""
+
+    @admin.display(description=label, ordering=field)
+    def column(row: Any) -> str:
+        value = getattr(row, field)
+        return "-" if value is None else f"{value / 1000:,.1f} s"
+
+    column.__name__ = field
+    return column
+
+
+def facts_cell(facts: Mapping[str, Any] | None) -> SafeString | str:
+    """Return stored JSON as a list of names and values; "-" if it is empty."""
+    if not facts:
+        return "-"
+    rows = format_html_join("", "<div><dt>{}</dt><dd>{}</dd></div>", flat_facts(facts))
+    return format_html('<dl class="facts">{}</dl>', rows)
+
+
+def flat_facts(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in facts.items():
+        name = f"{prefix}{str(key).replace('_', ' ')}"
+        if isinstance(value, Mapping) and value:
+            yield from flat_facts(value, f"{name}: ")
+        else:
+            yield name, fact_text(value)
+
+
+def fact_text(value: Any) -> str:
+    """Return a value of JSON as people read it."""
+    match value:
+        case None | "" | [] | {}:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case list():
+            return ", ".join(fact_text(each) for each in value)
+    return str(value)

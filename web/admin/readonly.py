@@ -98,7 +98,9 @@ class ReadOnlyAdmin(HiddenFieldsAdmin):
 
 
 class ReadOnlyInline(admin.TabularInline):
-    """Show related rows without letting anybody change them."""
+    """Show related rows without letting anybody change them: a list, on a phone cards."""
+
+    template = "admin/readonly_rows.html"
 
     extra = 0
     can_delete = False
@@ -113,8 +115,10 @@ class ReadOnlyInline(admin.TabularInline):
 def page_link(page: str, pk: uuid.UUID | None, text: object = None) -> SafeString | str:
     """Return a link to the admin page of a row, given its id alone; "-" for None and for the zero UUID.
 
+    Without `text` it is called by the start of the id.
+
     `page` is app label and model, as in `accounts_user`, so that a package can link to what it must not import.
     """
     if pk is None or pk.int == 0:
         return "-"
-    return format_html('<a href="{}">{}</a>', reverse(f"admin:{page}_change", args=[pk]), text or pk)
+    return format_html('<a href="{}">{}</a>', reverse(f"admin:{page}_change", args=[pk]), text or str(pk)[:8])

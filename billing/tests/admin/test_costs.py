@@ -319,6 +319,6 @@ def test_teams_by_month(usage):
     assert len(response.context["heads"]) == 6
     assert [label for label, _ in response.context["rows"]] == ["Legal", "no team"]
     assert sum(1 for _ in rows_of(superuser_again().get(reverse("costs-teams-csv")))) == 3
-    for _, url in response.context["totals"]:
+    for _, url, _ in response.context["totals"]:
         assert parse_qs(urlsplit(url).query)["range"] == ["custom"]
         assert superuser_again().get(url).context["wrong"] == []

@@ -83,8 +83,8 @@ def test_a_price_is_typed_in_usd_per_million_tokens(model):
     assert price.output_pico == 10_000_000
     body = client.get(page(ModelPrice, "change", price.pk)).content.decode()
     assert "3.125" in body
-    assert "2.50 in, 10.00 out" in client.get(page(LlmModel, "changelist")).content.decode()
-    assert "2.50 in, 10.00 out" in client.get(page(LlmModel, "change", model.pk)).content.decode()
+    assert "$2.50 / $10.00" in client.get(page(LlmModel, "changelist")).content.decode()
+    assert "$2.50 / $10.00" in client.get(page(LlmModel, "change", model.pk)).content.decode()
 
 
 def test_a_cache_rate_left_empty_is_the_input_rate(model):

@@ -79,7 +79,7 @@ def test_a_server_that_fails_leaves_the_data_and_says_why(openai: Provider) -> N
     text = superuser().get(ADD, {"provider": str(openai.pk), "q": "4.1 nano"}).content.decode()
     assert "set OPENAI_API_KEY" in text
     assert f"model_id={NANO}" in text
-    assert "0.10 in, 0.40 out" in text
+    assert "$0.10 / $0.40" in text
 
 
 def test_the_sentence_of_a_refusal_is_that_of_a_test(home: Provider, openai_server: OpenAIServer) -> None:

@@ -1,4 +1,4 @@
-"""*Correct billed calls* and the checks of a new price in the administration."""
+"""*Correct call costs* and the checks of a new price in the administration."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def post(client: Client, model: LlmModel, **fields: str) -> Any:
 
 def test_a_preview_then_the_correction(model: LlmModel) -> None:
     client = superuser()
-    assert "Correct billed calls" in client.get(page(LlmModel, "change", model.pk)).content.decode()
+    assert "Correct call costs" in client.get(page(LlmModel, "change", model.pk)).content.decode()
     preview = post(client, model).content.decode()
     assert "1 calls corrected, 0 unpriced calls priced, -0.00027 USD added to costs." in preview
     assert UsageEvent.objects.count() == 1

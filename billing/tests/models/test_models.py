@@ -183,6 +183,6 @@ def test_the_key_of_a_day_is_there_once(event: UsageEvent) -> None:
 
 
 def test_rows_say_what_they_are(event: UsageEvent) -> None:
-    assert str(event) == "reply on test-model-2026"
-    assert str(event.price) == "test-model from 2026-10-23"
+    assert str(event) == "Answer on test-model-2026"
+    assert str(event.price) == "test-model from Oct 23, 2026"
     assert str(DailyUsage.objects.get()) == "2026-11-22 test-model"

@@ -31,6 +31,9 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 LIGHT, DARK = "rgb(247, 247, 245)", "rgb(19, 20, 23)"
 """`--background` in static/css/tokens.css."""
 
+SCROLLED = """() => [...document.querySelectorAll("#content :is(.results, fieldset, .admin-section, .readonly)")]
+    .filter((box) => box.scrollWidth > box.clientWidth + 1).map((box) => box.className)"""
+
 APPS = sorted({model._meta.app_label for model in admin.site._registry})
 
 
@@ -59,20 +62,23 @@ def test_lists_and_forms(look_as: Any, root: User, label: str) -> None:
     models = [model for model in apps.get_app_config(label).get_models() if model in admin.site._registry]
     paths = [path for model in models for path in rows_of(model)]
     look = look_as(root)
-    for path in [reverse("admin:app_list", args=[label]), *that_exist(paths, root)]:
+    for path in that_exist(paths, root):
         look.at(path)
+        for box in look.page.evaluate(SCROLLED):
+            look.wrong.append(f"{path}: scrolls in a box, {box}")
     assert not look.wrong, "\n".join(look.wrong)
 
 
 def test_index_and_reports(look_as: Any, root: User) -> None:
-    make_rows()
+    rows = make_rows()
     look = look_as(root)
     for path in (
         reverse("admin:index"),
         reverse("costs-teams"),
         reverse("ledger-audit"),
         reverse("admin:billing_modelprice_current"),
-        reverse("admin:password_change"),
+        reverse("admin:auth_user_password_change", args=[rows.user.pk]),
+        reverse("admin:orchestration_llmmodel_reprice", args=[rows.model.pk]),
     ):
         look.at(path)
     for group in GROUPS:
