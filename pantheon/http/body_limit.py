@@ -1,7 +1,7 @@
 """Limit size and duration of request bodies: Django reads a body completely before a view can refuse it.
 
 Django itself refuses a body slightly above DATA_UPLOAD_MAX_MEMORY_SIZE, after authentication. One far above it is
-refused here, unread, as is one that pauses for too long or is slower than BYTES_PER_S overall.
+refused here, unread, as is one that pauses for too long or falls too far behind BYTES_PER_S.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class BodyTooSlow(Exception):
 class BodyLimit:
     """ASGI wrapper that refuses bodies above `max_bytes`. The error names `limit_bytes`, Django's lower limit.
 
-    `idle_s`: how long a body may pause, and how much longer it may take in all than at BYTES_PER_S.
+    `idle_s`: how long a body may pause, or be behind BYTES_PER_S.
     """
 
     def __init__(self, app: Application, *, max_bytes: int, limit_bytes: int, idle_s: float) -> None:
@@ -61,19 +61,21 @@ class BodyLimit:
         received = pieces = 0
         response_started = is_complete = False
         clock = asyncio.get_running_loop().time
-        started_s = clock()
+        due_s = clock() + self.idle_s
 
         async def bounded_receive() -> Message:
-            nonlocal received, pieces, is_complete
+            nonlocal received, pieces, is_complete, due_s
             if is_complete:  # the application waits for a disconnect, which has no deadline
                 return await receive()
-            due_s = started_s + self.idle_s + received / BYTES_PER_S
             try:
-                async with asyncio.timeout_at(min(due_s, clock() + self.idle_s)):
+                async with asyncio.timeout_at(due_s):
                     message = await receive()
             except TimeoutError as error:
                 raise BodyTooSlow from error
-            received += len(message.get("body", b""))
+            size = len(message.get("body", b""))
+            received += size
+            # What arrives fast saves no time for later pauses.
+            due_s = min(due_s + size / BYTES_PER_S, clock() + self.idle_s)
             pieces += 1
             if pieces > MOST_TINY_PIECES and received < LEAST_PIECE_BYTES * pieces:
                 raise BodyTooSlow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 from collections.abc import Iterator
@@ -119,4 +120,22 @@ async def test_a_body_in_tiny_pieces_is_refused() -> None:
 
     scope: dict[str, Any] = {"type": "http", "path": "/api/v1/rooms", "headers": []}
     await BodyLimit(Taker(), max_bytes=10**6, limit_bytes=10**6, idle_s=5)(scope, receive, send)
+    assert sent[0]["status"] == 408
+
+
+async def test_a_body_that_began_fast_may_not_pause_longer() -> None:
+    messages = itertools.chain([b"x" * 1_000_000], itertools.repeat(b"x"))
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        body = next(messages)
+        await asyncio.sleep(0 if len(body) > 1 else 0.01)
+        return {"type": "http.request", "body": body, "more_body": True}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    limit = BodyLimit(Taker(), max_bytes=8_000_000, limit_bytes=8_000_000, idle_s=0.1)
+    async with asyncio.timeout(20):
+        await limit({"type": "http", "path": "/", "headers": []}, receive, send)
     assert sent[0]["status"] == 408
