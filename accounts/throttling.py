@@ -58,7 +58,7 @@ class CallerThrottle(SimpleRateThrottle):
 
 
 class RequestThrottle(CallerThrottle):
-    """Limit all requests except new turns and forks."""
+    """Limit all requests except new turns, forks and uploads."""
 
     scope = "requests"
 
@@ -80,6 +80,18 @@ class TurnThrottle(CallerThrottle):
         return {MINUTE_S: settings.PANTHEON_TURNS_PER_MINUTE, HOUR_S: settings.PANTHEON_TURNS_PER_HOUR}
 
 
+class UploadThrottle(CallerThrottle):
+    """Limit uploads per user, whichever token sends them: each starts a process."""
+
+    scope = "uploads"
+
+    def limits(self, request: Request) -> dict[int, int]:
+        return {MINUTE_S: settings.PANTHEON_UPLOADS_PER_MINUTE}
+
+    def get_cache_key(self, request: Request, view: Any) -> str:
+        return f"{self.scope}-user-{request.user.pk}"
+
+
 def rate_limit_headers(throttles: Iterable[CallerThrottle]) -> dict[str, str]:
     """Return the `RateLimit-*` headers of the window with the fewest requests left; {} if nothing is limited."""
     windows = [window for throttle in throttles for window in throttle.windows]
@@ -94,3 +106,4 @@ def rate_limit_headers(throttles: Iterable[CallerThrottle]) -> dict[str, str]:
 
 
 TURN_THROTTLES = [TurnThrottle]
+UPLOAD_THROTTLES = [UploadThrottle]

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import environ
 
-from pantheon.config.environment import Environment, database_settings, host_of, mail_settings
+from pantheon.config.environment import Environment, database_settings, files_storage, host_of, mail_settings
 from pantheon.config.logs import FORMATS, TEXT, logging_config
 from pantheon.config.private_files import data_dir_prepare, files_narrow
 from pantheon.config.secret_key import load_or_make_secret_key
@@ -196,8 +196,13 @@ USE_TZ = True
 STATIC_URL = "static/"
 STATIC_ROOT = PANTHEON_DATA_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
+PANTHEON_FILES_DIR = Path(env.str("PANTHEON_FILES_DIR", default="") or PANTHEON_DATA_DIR / "files")
+PANTHEON_FILES_URL = env.str("PANTHEON_FILES_URL", default="")
+PANTHEON_FILE_MAX_MIB = env.int("PANTHEON_FILE_MAX_MIB", default=20)
+PANTHEON_FILES_PER_USER_MIB = env.int("PANTHEON_FILES_PER_USER_MIB", default=1024)
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "files": files_storage(PANTHEON_FILES_URL, PANTHEON_FILES_DIR),
     "staticfiles": {"BACKEND": "pantheon.http.static_storage.HashedStaticFilesStorage"},
 }
 
@@ -290,6 +295,7 @@ PANTHEON_TURNS_PER_HOUR = env.int("PANTHEON_TURNS_PER_HOUR", default=600)
 PANTHEON_TOKEN_TURNS_PER_MINUTE = env.int("PANTHEON_TOKEN_TURNS_PER_MINUTE", default=60)
 PANTHEON_TOKEN_TURNS_PER_HOUR = env.int("PANTHEON_TOKEN_TURNS_PER_HOUR", default=2000)
 PANTHEON_REQUESTS_PER_MINUTE = env.int("PANTHEON_REQUESTS_PER_MINUTE", default=600)
+PANTHEON_UPLOADS_PER_MINUTE = env.int("PANTHEON_UPLOADS_PER_MINUTE", default=60)
 PANTHEON_REQUESTS_AT_ONCE_PER_USER = env.int("PANTHEON_REQUESTS_AT_ONCE_PER_USER", default=3)
 PANTHEON_STREAMS_PER_USER = env.int("PANTHEON_STREAMS_PER_USER", default=60)
 PANTHEON_SLOW_REQUEST_S = env.float("PANTHEON_SLOW_REQUEST_S", default=20.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +23,8 @@ LIMITS = (
     "PANTHEON_TOKEN_TURNS_PER_MINUTE",
     "PANTHEON_TOKEN_TURNS_PER_HOUR",
     "PANTHEON_REQUESTS_PER_MINUTE",
+    "PANTHEON_UPLOADS_PER_MINUTE",
+    "PANTHEON_FILES_PER_USER_MIB",
     "PANTHEON_REQUESTS_AT_ONCE_PER_USER",
     "PANTHEON_STREAMS_PER_USER",
     "PANTHEON_TURNS_AT_ONCE_PER_USER",
@@ -55,6 +58,7 @@ COUNTS = (
     "PANTHEON_MAX_SELECTIONS",
     "PANTHEON_MAX_SPECIALIST_CALLS",
     "PANTHEON_SUMMARY_EVERY_TURNS",
+    "PANTHEON_FILE_MAX_MIB",
     "PANTHEON_WORKERS",
     "PANTHEON_WORKER_TURNS",
 )
@@ -303,6 +307,31 @@ def check_redis(**kwargs: Any) -> list[CheckMessage]:
     return [Error("REDIS_URL is not a Redis URL.", hint="Set redis://host:6379/0.", id="pantheon.E008")]
 
 
+def check_files(**kwargs: Any) -> list[CheckMessage]:
+    """Error if files cannot be stored: a directory that cannot be written, or a URL that is not one of S3."""
+    if not settings.PANTHEON_FILES_URL:
+        return check_files_directory(settings.PANTHEON_FILES_DIR)
+    parts = urlsplit(settings.PANTHEON_FILES_URL)
+    if parts.scheme != "s3" or not parts.netloc or parts.query or parts.fragment or "@" in parts.netloc:
+        # Do not show the value: somebody may have written a password into it.
+        hint = (
+            "Set s3://bucket or s3://bucket/prefix; keys are in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+        )
+        return [Error("PANTHEON_FILES_URL is not a URL of a bucket.", hint=hint, id="pantheon.E023")]
+    if find_spec("storages") is None or find_spec("boto3") is None:
+        hint = "Install them: .venv/bin/python -m pip install --require-hashes -r requirements-s3.txt"
+        return [Error("PANTHEON_FILES_URL needs packages that are missing.", hint=hint, id="pantheon.E024")]
+    return []
+
+
+def check_files_directory(directory: Path) -> list[CheckMessage]:
+    existing = next(path for path in (directory, *directory.parents) if path.exists())
+    if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
+        return []
+    hint = "Set PANTHEON_FILES_DIR to a directory that this account can write to."
+    return [Error(f"Files cannot be stored in {directory}.", hint=hint, id="pantheon.E025")]
+
+
 def check_connections(**kwargs: Any) -> list[CheckMessage]:
     """Error if the environment's certificates or proxies keep us from calling any provider."""
     if not (problem := setup_problem()):
@@ -327,5 +356,6 @@ SETTINGS_CHECKS = (
     check_shared_journal,
     check_database,
     check_redis,
+    check_files,
     check_connections,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -98,3 +99,22 @@ def host_of(url: str) -> str:
     """Return the host of a URL in the format of ALLOWED_HOSTS: without port, IPv6 addresses in brackets."""
     host = urlsplit(url).hostname or ""
     return f"[{host}]" if ":" in host else host
+
+
+def files_storage(url: str, directory: Path) -> dict[str, Any]:
+    """Return Django's settings of the file storage: S3 if there is a URL, else a directory.
+
+    Keys, region and another address (`AWS_ENDPOINT_URL_S3`) are read from the environment by the S3 client itself. A
+    URL that is not valid is left to the check of settings.
+    """
+    if not url:
+        return {"BACKEND": "sessions.files.storage.ContentStorage", "OPTIONS": {"location": directory}}
+    parts = urlsplit(url)
+    options = {
+        "bucket_name": parts.netloc,
+        "location": parts.path.strip("/"),
+        "default_acl": None,
+        "file_overwrite": True,  # the same name is the same content
+        "querystring_auth": True,
+    }
+    return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from sessions.api.openai_compatible.errors import OPENAI_PREFIX, openai_error
@@ -42,11 +42,21 @@ class BodyTooSlow(Exception):
 class BodyLimit:
     """ASGI wrapper that refuses bodies above `max_bytes`. The error names `limit_bytes`, Django's lower limit.
 
-    `idle_s`: how long a body may pause, or be behind BYTES_PER_S.
+    `larger`: paths whose POST requests may have larger bodies, with their limits. `idle_s`: how long a body may pause,
+    or be behind BYTES_PER_S.
     """
 
-    def __init__(self, app: Application, *, max_bytes: int, limit_bytes: int, idle_s: float) -> None:
+    def __init__(
+        self,
+        app: Application,
+        *,
+        max_bytes: int,
+        limit_bytes: int,
+        idle_s: float,
+        larger: Mapping[str, int] | None = None,
+    ) -> None:
         self.app = app
+        self.larger = larger or {}
         self.max_bytes = max_bytes
         self.limit_bytes = limit_bytes
         self.idle_s = idle_s
@@ -55,7 +65,8 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        if announced_bytes(scope) > self.max_bytes:
+        max_bytes = self.max_bytes_of(scope)
+        if announced_bytes(scope) > max_bytes:
             await self.refuse(scope, send)
             return
         received = pieces = 0
@@ -81,7 +92,7 @@ class BodyLimit:
                 raise BodyTooSlow
             if not pieces % PAUSE_EVERY:
                 await asyncio.sleep(0)
-            if received > self.max_bytes:
+            if received > max_bytes:
                 raise BodyTooLarge
             is_complete = not message.get("more_body", False)
             return message
@@ -100,12 +111,15 @@ class BodyLimit:
             if not response_started:
                 await refuse_slow(send)
 
+    def max_bytes_of(self, scope: Message) -> int:
+        limit = self.larger.get(scope["path"], 0) if scope.get("method") == "POST" else 0
+        return max(self.max_bytes, limit)
+
     async def refuse(self, scope: Message, send: Send) -> None:
         """Answer 413 and close the connection without reading the rest."""
+        limit = self.larger.get(scope["path"], self.limit_bytes)
         error = PantheonError(
-            "payload_too_large",
-            f"Requests are limited to {self.limit_bytes} bytes.",
-            {"limit_bytes": self.limit_bytes},
+            "payload_too_large", f"Requests are limited to {limit} bytes.", {"limit_bytes": limit}
         )
         await send_error(error, scope, send)
 

@@ -5,6 +5,7 @@ from sessions.api.catalogue import ModelsView
 from sessions.api.chats import AgentSessionsView, MessagesView, RoomSessionsView, SessionView
 from sessions.api.events import TurnEventsView
 from sessions.api.export import SessionExportView
+from sessions.api.files import FileContentView, FilesView, FileTextView, FileView
 from sessions.api.rooms import RoomAgentsView, RoomsView, RoomView
 from sessions.api.search import SearchView
 from sessions.api.summaries import SummariesView, SummaryView
@@ -29,6 +30,10 @@ urlpatterns = [
     path("sessions/<str:session_id>/fork", SessionForkView.as_view(), name="api-session-fork"),
     path("sessions/<str:session_id>/summaries", SummariesView.as_view(), name="api-summaries"),
     path("summaries/<str:summary_id>", SummaryView.as_view(), name="api-summary"),
+    path("files", FilesView.as_view(), name="api-files"),
+    path("files/<str:file_id>", FileView.as_view(), name="api-file"),
+    path("files/<str:file_id>/content", FileContentView.as_view(), name="api-file-content"),
+    path("files/<str:file_id>/text", FileTextView.as_view(), name="api-file-text"),
     path("search", SearchView.as_view(), name="api-search"),
     path("turns/<str:turn_id>", TurnView.as_view(), name="api-turn"),
     path("turns/<str:turn_id>/events", TurnEventsView.as_view(), name="api-turn-events"),

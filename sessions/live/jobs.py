@@ -13,6 +13,7 @@ from django.conf import settings
 
 from accounts.services.cookie_sessions import cookie_sessions_clear
 from sessions.live.mailing import notices_mail_aside
+from sessions.services.files import contents_sweep
 from sessions.services.leases import turns_to_recover
 from sessions.services.purge import deleted_purge
 
@@ -42,6 +43,10 @@ def clear_sessions() -> None:
     cookie_sessions_clear()
 
 
+def sweep_files() -> None:
+    contents_sweep()
+
+
 JOBS = (
     Job(
         "recover turns",
@@ -57,5 +62,6 @@ JOBS = (
         failure="budget notices could not be mailed",
     ),
     Job("purge deleted", every_s=HOUR_S, run=purge_deleted, failure="deleted rows could not be erased"),
+    Job("sweep files", every_s=HOUR_S, run=sweep_files, failure="unused files could not be removed"),
     Job("clear sessions", every_s=HOUR_S, run=clear_sessions, failure="expired sign-ins could not be erased"),
 )

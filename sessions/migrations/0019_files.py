@@ -109,12 +109,6 @@ class Migration(migrations.Migration):
             model_name="file",
             index=models.Index(fields=["sha256"], name="file_content"),
         ),
-        migrations.AddIndex(
-            model_name="file",
-            index=models.Index(
-                condition=models.Q(("deleted_at__isnull", False)), fields=["deleted_at"], name="file_deleted"
-            ),
-        ),
         migrations.AddConstraint(
             model_name="file",
             constraint=models.CheckConstraint(

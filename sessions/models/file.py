@@ -72,8 +72,6 @@ class File(models.Model):
             models.Index(fields=["owner", "-created_at"], name="file_newest"),
             # Whether a content is still needed.
             models.Index(fields=["sha256"], name="file_content"),
-            # The purge.
-            models.Index(fields=["deleted_at"], condition=Q(deleted_at__isnull=False), name="file_deleted"),
         ]
 
     def __str__(self) -> str:

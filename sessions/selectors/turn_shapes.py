@@ -15,8 +15,9 @@ from orchestration.engine.contracts import FALLBACK_REASONS
 from orchestration.engine.efforts import EFFORTS
 from orchestration.engine.purposes import PURPOSES, SHOWN
 from orchestration.engine.specs import UsageReport
-from sessions.models import Call, File, Message, Turn
+from sessions.models import Call, Message, Turn
 from sessions.models.modes import turn_modes
+from sessions.selectors.file_shapes import MessageFileShape
 from sessions.selectors.usage import TurnEvents, TurnUsageShape
 from web.api.shapes import (
     Shape,
@@ -38,16 +39,6 @@ WHY_FALLBACK = (
     "Why the manager's or summarizer's answer could not be used: `no_answer`; `length`, cut off at the output limit; "
     "`not_json`; `refused_schema`, JSON that does not match the schema. Null: it was used."
 )
-
-
-class MessageFileShape(Shape):
-    # Rendered from a `File`.
-    id = identifier("The file.", of="pk")
-    name = text("Its name.")
-    media_type = text("Its type, detected from the content.")
-    kind = one_of("`image`, or `text` that was extracted from a document.", *File.Kind.values)
-    bytes = count("Size of the stored content.")
-    tokens = count("Estimated tokens that it takes in each request.")
 
 
 class MessageShape(Shape):

@@ -15,7 +15,8 @@ from billing.models import Budget
 from billing.services.budgets import budget_delete
 from billing.services.erase import names_erase
 from sessions.dispatch import cancel
-from sessions.models import Agent, ChatSession, Room, Turn
+from sessions.models import Agent, ChatSession, File, Room, Turn
+from sessions.services.files import contents_remove_on_commit
 from sessions.services.purge import sessions_erase
 from web.errors import PantheonError
 
@@ -61,7 +62,7 @@ def user_stop(*, user: User) -> int:
 
 def ids_of(user: User) -> list[str]:
     """Return the ids of all objects that the logs may mention by this person's names."""
-    owned: list[Any] = [model.objects.filter(owner=user) for model in (Agent, Room, ChatSession)]
+    owned: list[Any] = [model.objects.filter(owner=user) for model in (Agent, Room, ChatSession, File)]
     owned.append(user.api_tokens.all())
     return [str(row_id) for rows in owned for row_id in rows.values_list("pk", flat=True)]
 
@@ -72,6 +73,7 @@ def _account_erase(*, user: User, object_ids: list[str]) -> None:
     for budget in Budget.objects.filter(scope=Budget.Scope.USER, target_id=user.pk):
         budget_delete(budget=budget)
     traces_erase(user=user, object_ids=object_ids)
+    contents_remove_on_commit(File.objects.filter(owner=user).order_by().values_list("sha256", flat=True))
     user_id = user.pk
     user.delete()
     AuditEntry.objects.create(

@@ -13,7 +13,7 @@ from django.db.models.functions import Cast, Length
 
 from accounts.models import User
 from orchestration.engine.summary import FIELDS
-from sessions.models import ChatSession, Message, Summary, Turn
+from sessions.models import ChatSession, Message, MessageFile, Summary, Turn
 from sessions.models.turn import TurnQuerySet
 from sessions.selectors.portions import message_portions, portions
 from web.errors import RateLimited, ValidationFailed
@@ -113,7 +113,9 @@ def session_copy(user: User, session: ChatSession, sizes: TurnSizes) -> ChatSess
         for messages in message_portions(
             Message.objects.defer(None).defer("search_text").filter(turn_id__in=ids), COPIED_CHARS
         ):
+            forked: dict[uuid.UUID, Message] = {}
             for message in messages:
+                forked[message.pk] = message
                 message.pk = uuid.uuid4()
                 message.session = fork
                 message.turn = copies[message.turn_id]
@@ -121,8 +123,18 @@ def session_copy(user: User, session: ChatSession, sizes: TurnSizes) -> ChatSess
                 message.seq = seq
                 message._state.adding = True
             Message.objects.bulk_create(messages)
+            fork_files(forked)
     fork_summary(session, fork, renumbered)
     return fork
+
+
+def fork_files(forked: dict[uuid.UUID, Message]) -> None:
+    """Let copies of messages bring the same files. `forked`: a message's id -> its copy."""
+    brought = MessageFile.objects.filter(message__in=list(forked))
+    MessageFile.objects.bulk_create(
+        MessageFile(message=forked[row.message_id], file_id=row.file_id, position=row.position)
+        for row in brought
+    )
 
 
 def copy_of(turn: Turn, fork: ChatSession, index: int) -> Turn:

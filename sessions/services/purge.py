@@ -15,7 +15,8 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from sessions.events.eventlog import event_log
-from sessions.models import Agent, ChatSession, Room, Turn
+from sessions.models import Agent, ChatSession, MessageFile, Room, Turn
+from sessions.services.files import files_erase_unused
 from sessions.services.scrub import deleted_scrub
 
 SESSIONS_PER_TRANSACTION = 1
@@ -59,13 +60,18 @@ def _sessions_purge(due: dt.datetime) -> int:
 
 
 def sessions_erase(session_ids: Collection[uuid.UUID]) -> None:
-    """Delete sessions for good (inside a transaction), and their turns' events after the commit.
+    """Delete sessions for good, with the files that were in no other (inside a transaction).
+
+    Their turns' events and the files' contents follow after the commit.
 
     If the event log is unreachable, the events expire there, so erasing never depends on it.
     """
     assert transaction.get_connection().in_atomic_block
+    brought = MessageFile.objects.filter(message__session__in=session_ids).order_by()
+    file_ids = set(brought.values_list("file", flat=True))
     turn_ids = list(Turn.objects.filter(session__in=session_ids).order_by().values_list("pk", flat=True))
     ChatSession.objects.filter(pk__in=session_ids).delete()
+    files_erase_unused(file_ids)
     transaction.on_commit(partial(event_log.forget, turn_ids), robust=True)
 
 

@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from billing.models import Budget
-from sessions.models import Summary
+from sessions.models import File, Summary
 from sessions.tests.support.admin_rows import Rows
 
 
@@ -51,6 +51,10 @@ API = {
     "rooms/<str:room_id>": api("GET PATCH DELETE"),
     "rooms/<str:room_id>/agents": api("PUT"),
     "rooms/<str:room_id>/sessions": api("GET POST"),
+    "files": api("GET POST"),
+    "files/<str:file_id>": api("GET DELETE"),
+    "files/<str:file_id>/content": api(),
+    "files/<str:file_id>/text": api(),
     "sessions/<str:session_id>": api("GET PATCH DELETE"),
     "sessions/<str:session_id>/turns": api("GET POST"),
     "sessions/<str:session_id>/turns/estimate": api("POST"),
@@ -234,6 +238,7 @@ def path_of(route: str, rows: Rows) -> str:
         "room_id": rows.room.pk,
         "session_id": rows.session.pk,
         "turn_id": rows.turn.pk,
+        "file_id": File.objects.get(owner=rows.user).pk,
         "summary_id": Summary.objects.get().pk,
         "user_id": rows.user.pk,
         "budget_id": Budget.objects.get(target_id=rows.team.pk).pk,
