@@ -279,6 +279,7 @@ SPECTACULAR_SETTINGS = {
         "web.api.schema.finish",
     ],
     "ENUM_NAME_OVERRIDES": {
+        "FileKindEnum": ["image", "text"],
         "MessageRoleEnum": ["user", "agent", "manager"],
         "RoomModeEnum": "sessions.models.modes.room_modes",
         "TurnModeEnum": "sessions.models.modes.turn_modes",

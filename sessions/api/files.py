@@ -64,7 +64,12 @@ class FilesView(AsyncAPIView, GenericAPIView[File]):
         request.upload_handlers = [OneFileHandler(request)]
         return super().initialize_request(request, *args, **kwargs)
 
-    @operation("List my files", parameters=PAGE, answers=page_of("FilePage", FileShape))
+    @operation(
+        "List my files",
+        parameters=PAGE,
+        answers=page_of("FilePage", FileShape),
+        operation_id="api_v1_files_list",
+    )
     def get(self, request: Request) -> Response:
         page = self.paginate_queryset(File.objects.of(signed_in(request)))
         return self.get_paginated_response(FileShape.render_all(page or []))
@@ -117,14 +122,14 @@ class FileContentView(AsyncAPIView):
         headers |= {
             "Content-Type": file.media_type if is_image else "application/octet-stream",
             "Content-Disposition": content_disposition_header(not is_image, file.name) or "attachment",
-            "Content-Length": str(file.bytes),
         }
         if request.method == "HEAD":
-            return HttpResponse(headers=headers)
+            return HttpResponse(headers=headers | {"Content-Length": str(file.bytes)})
         try:
             content = content_open(file.sha256)
         except FileNotFoundError as error:
             raise NotFound("The content of this file is missing in the storage.") from error
+        # Without its length, with which `UnreadLimit` would count it as if all of it were in memory.
         return StreamingHttpResponse(pieces_of_content(content), headers=headers)
 
 

@@ -167,4 +167,8 @@ class Message(models.Model):
         """Return the files that the message brought, in order; `list_with_files` loads them for many messages."""
         if self.role != self.Role.USER or getattr(self, "has_files", None) is False:
             return []
-        return [brought.file for brought in self.message_files.all()]
+        rows = self.message_files.all()
+        if "message_files" not in getattr(self, "_prefetched_objects_cache", ()):
+            # A foreign key does not use the manager of files, which leaves out their texts.
+            rows = rows.select_related("file").defer("file__text", "file__search_text")
+        return [row.file for row in rows]

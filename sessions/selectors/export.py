@@ -12,6 +12,7 @@ from django.utils.text import slugify
 
 from orchestration.engine.context import LISTS
 from sessions.models import ChatSession, Message, Summary
+from sessions.selectors.message_files import HAS_FILES
 from sessions.selectors.portions import in_pieces, message_portions, turn_portions
 from sessions.selectors.summaries import SummaryShape
 from sessions.selectors.turns import turns_json
@@ -78,10 +79,14 @@ def markdown_parts(session: ChatSession) -> Iterator[str]:
     yield f"# {line(session.title) or 'Session'}"
     where = f"Room: {line(session.room.name)}" if session.room else f"Agent: {session.agent}"
     yield f"{where} · {moment_text(session.created_at, with_year=True)}"
-    messages = session.messages.filter(turn__replaced_by__isnull=True).exclude(text="")
+    messages = (
+        session.messages.filter(turn__replaced_by__isnull=True).exclude(text="").annotate(has_files=HAS_FILES)
+    )
     for message in chain.from_iterable(message_portions(messages)):
         yield f"## {heading(message)}"
         yield message.text
+        if message.files:
+            yield f"Files: {', '.join(line(file.name) for file in message.files)}"
     summary = session.summaries.order_by("-through_seq").first()
     if summary is not None:
         yield from ("---", "## Summary", *summary_parts(summary))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -11,11 +12,14 @@ from django.db.models import Model, Prefetch, Q
 from accounts.models import ApiToken, User
 from billing.fields import usd_text
 from billing.models import UsageEvent
-from sessions.models import Agent, ChatSession, Room
+from sessions.files.storage import content_open
+from sessions.models import Agent, ChatSession, File, Room
 from sessions.selectors.export import session_document
 from sessions.selectors.portions import created_after, in_pieces
 
 CHUNK = 100
+BASE64_BYTES = 48 * 1024
+"""A multiple of 3, so that the pieces of a content in base64 join."""
 
 ENCODER = DjangoJSONEncoder(ensure_ascii=False)
 
@@ -52,10 +56,34 @@ def person_texts(user: User) -> Iterator[str]:
             yield ",\n" if number else "\n"
             yield from ENCODER.iterencode(item)  # a session comes in pieces: it may not fit into memory
         yield "]"
-    yield "}\n"
+    yield ',\n"files": ['
+    for number, file in enumerate(rows(File.objects.filter(owner=user), lambda file: file)):
+        yield ",\n" if number else "\n"
+        yield from file_texts(file)
+    yield "]}\n"
 
 
-def rows(queryset: Any, row: Callable[[Any], dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def file_texts(file: File) -> Iterator[str]:
+    """Yield the pieces of a file's JSON, with its content in base64; null if the storage has lost it."""
+    fields = {
+        field.attname: field.value_from_object(file)
+        for field in file._meta.concrete_fields
+        if field.name != "search_text"
+    }
+    yield f'{ENCODER.encode(fields)[:-1]}, "content_base64": '
+    try:
+        content = content_open(file.sha256)
+    except FileNotFoundError:
+        yield "null}"
+        return
+    yield '"'
+    with content:
+        while piece := content.read(BASE64_BYTES):
+            yield b64encode(piece).decode()
+    yield '"}'
+
+
+def rows(queryset: Any, row: Callable[[Any], Any]) -> Iterator[Any]:
     """Yield rows in order of creation. No cursor stays open: the connection may be returned meanwhile."""
     ordered, later = queryset.order_by("created_at", "pk"), Q()
     while chunk := list(ordered.filter(later)[:CHUNK]):

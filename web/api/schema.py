@@ -37,9 +37,11 @@ def operation(
     errors: Iterable[str] = (),
     description: str | None = None,
     tag: str | None = None,
+    operation_id: str | None = None,
 ) -> Callable[[Any], Any]:
     """Describe a view's method. `errors`: codes in addition to `OperationSchema.usual_errors`."""
     return extend_schema(
+        operation_id=operation_id,
         summary=summary,
         description=description,
         request=request,

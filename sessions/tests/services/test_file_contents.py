@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import io
+import json
 import os
 import threading
 import time
@@ -20,6 +22,8 @@ from django.utils import timezone
 from sessions.files.converter.results import Converted
 from sessions.files.storage import UNFINISHED, UNFINISHED_S
 from sessions.models import ChatSession, File, MessageFile, Turn
+from sessions.selectors.export import session_json, session_markdown
+from sessions.selectors.person import person_json
 from sessions.services.chats import session_delete
 from sessions.services.erase import user_erase
 from sessions.services.files import contents_sweep, file_add, file_delete
@@ -206,3 +210,24 @@ def test_uploads_at_once_stay_within_the_quota(alice, stored: Path, settings: An
     at_once(*(partial(upload, number) for number in range(5)))
     assert refused == ["file_quota_exceeded"] * 3
     assert File.objects.count() == len(hashes_in(stored)) == 2
+
+
+def test_a_person_gets_their_files_with_their_contents(alice, bob, session, stored: Path) -> None:
+    text = "The rent. " * 20_000  # several pieces
+    sent, lost = add(alice, text), add(alice, "Lost.")
+    send(session, sent)
+    file_delete(file=sent)
+    add(bob, "Not hers.")
+    (stored / lost.sha256[:2] / lost.sha256).unlink()
+    first, second = json.loads("".join(person_json(alice)))["files"]
+    assert base64.b64decode(first["content_base64"]).decode() == text
+    assert (first["name"], first["text"], first["sha256"]) == ("lease.txt", text, sent.sha256)
+    assert (second["id"], second["content_base64"]) == (str(lost.pk), None)
+    assert "search_text" not in first
+
+
+def test_an_exported_session_names_its_files(alice, session, stored: Path) -> None:
+    send(session, add(alice))
+    assert "## User\n\nLook.\n\nFiles: lease.txt\n" in "".join(session_markdown(session))
+    [turn] = json.loads("".join(session_json(session)))["turns"]
+    assert [file["name"] for file in turn["files"]] == ["lease.txt"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import uuid
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from accounts.models import ApiToken, AuditEntry, Invitation, SetupLink, Team, U
 from billing.models import ZERO_UUID, Budget, DailyUsage, ModelPrice, UsageEvent
 from billing.services.budgets import budget_save
 from orchestration.models import LlmModel, Provider
+from sessions.files.storage import content_put
 from sessions.models import (
     Agent,
     Call,
@@ -201,6 +203,7 @@ def file_of(turn: Turn) -> File:
         text=f"{WRITTEN} text of a file",
         tokens=1,
     )
+    content_put(io.BytesIO(b"x"), file.sha256)
     question = turn.messages.get(role=Message.Role.USER)
     MessageFile.objects.create(message=question, file=file, position=0)
     return file
