@@ -7,7 +7,7 @@ export class Follower {
   constructor(scroll, content, pill) {
     this.scroll = scroll;
     this.pill = pill;
-    this.following = true;
+    this.following = Boolean(content.querySelector("[data-turn]")); // an empty session is read from its top
     this.top = 0;
     scroll.addEventListener("scroll", () => this.look(), { passive: true });
     pill.addEventListener("click", () => this.toEnd());
@@ -18,7 +18,7 @@ export class Follower {
     const observer = new ResizeObserver(() => this.grew());
     observer.observe(content);
     observer.observe(scroll);
-    this.toEnd();
+    if (this.following) this.toEnd();
   }
 
   /** Go to the end and stay there. */

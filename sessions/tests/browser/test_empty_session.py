@@ -42,6 +42,21 @@ def test_a_click_on_an_example_fills_the_box_and_sends_nothing(
     expect(box).to_have_value(mode.examples[1])
 
 
+def test_an_empty_session_is_shown_from_its_top(
+    open_context: Opened, server: ServerProcess, alice: User, openai_model: LlmModel
+) -> None:
+    context = open_context(**LOW)
+    sign_in(context, address_of(server), alice)
+    page = context.new_page()
+    agents = [make_agent(alice, key, openai_model) for key in ("ana", "bob")]
+    open_session(page, make_session(alice, make_room(alice, *agents)))
+    expect(page.locator("[data-estimate]")).to_be_attached()
+    page.wait_for_load_state("networkidle")
+    scrolled = page.locator("[data-scroll]")
+    assert scrolled.evaluate("place => place.scrollHeight > place.clientHeight")
+    assert scrolled.evaluate("place => place.scrollTop") == 0
+
+
 def test_the_examples_are_gone_once_something_is_asked(
     alices: Page, alice: User, openai_model: LlmModel, openai_server: OpenAIServer
 ) -> None:
