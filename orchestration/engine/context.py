@@ -20,7 +20,13 @@ from orchestration.engine.specs import (
     SummarySpec,
     TurnSpec,
 )
-from orchestration.engine.tokens import MESSAGE_OVERHEAD, beginning, estimate_input, estimate_tokens
+from orchestration.engine.tokens import (
+    MESSAGE_OVERHEAD,
+    beginning,
+    estimate_input,
+    estimate_tokens,
+    request_image_tokens,
+)
 
 MANAGER_NAME = "Manager"
 TO_AN_AGENT = f"{MANAGER_NAME}, to you alone"
@@ -226,7 +232,7 @@ def build_request(
 
     Audit, in tokens and messages: `window`, `input_budget`, `estimate_raw` (uncalibrated), `estimate_before`,
     `estimate_after`, `summarized` (1: an earlier part is in a summary), `pruned`; with files also `files_left_out`
-    (given by their names alone) and `images_unseen` (the model takes none).
+    (given by their names alone), `images_unseen` (the model takes none) and `image_tokens` (of those that are sent).
     """
     model = prompt.model
     window = window_of(model, prompt.max_output_tokens)
@@ -263,6 +269,8 @@ def build_request(
         images = sum(file.kind == "image" for file in list_files(spec))
         audit["files_left_out"] = fitted.files_left_out + fitted.own_left_out
         audit["images_unseen"] = 0 if model.takes_images or prompt.excerpts else images
+        if sent := request_image_tokens(request):
+            audit["image_tokens"] = sent
     return request, audit
 
 

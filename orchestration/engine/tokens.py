@@ -52,10 +52,15 @@ def least_tokens(text: str) -> int:
 def estimate_input(request: ModelRequest) -> int:
     """Return the estimated input tokens of a whole request."""
     texts = sum(estimate_tokens(message.text) + MESSAGE_OVERHEAD for message in request.messages)
-    images = sum(
+    images = request_image_tokens(request)
+    return texts + images + estimate_tokens(request.system) + MESSAGE_OVERHEAD
+
+
+def request_image_tokens(request: ModelRequest) -> int:
+    """Return the tokens of a request's images, as their upper bound."""
+    return sum(
         image_tokens(image, request.model) for message in request.messages for _, image in message.images
     )
-    return texts + images + estimate_tokens(request.system) + MESSAGE_OVERHEAD
 
 
 def uncounted_input(request: ModelRequest) -> int:

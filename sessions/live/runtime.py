@@ -22,10 +22,12 @@ from django.db import Error as DbError
 
 from orchestration.engine.specs import ModelSpec
 from orchestration.gateway.gateway import Gateway, GatewayConfig
+from orchestration.gateway.images import ImageContents
 from orchestration.services import unsupported_field_record
 from sessions.events.eventlog import event_log
 from sessions.events.loops import new_loop
 from sessions.live.database import Database
+from sessions.live.image_reading import image_read
 from sessions.live.jobs import JOBS, Job
 from sessions.live.journal import journal_state
 from sessions.live.runner import RunningTurn, TurnRunner
@@ -69,7 +71,9 @@ class WorkerLoop:
         self.database = Database()
         self.lease_database = Database(threads=1)
         """Renews leases on its own connection, so that other database work cannot delay the renewal."""
-        self.gateway = Gateway(gateway_config(), on_unsupported=self.record_unsupported)
+        self.gateway = Gateway(
+            gateway_config(), on_unsupported=self.record_unsupported, images=ImageContents(image_read)
+        )
         self.runner = TurnRunner(
             runner_id=uuid.uuid4(), models=self.gateway, database=self.database, event_log=event_log
         )

@@ -52,7 +52,8 @@ WITH newest AS (
 )
 SELECT model_id,
     CASE WHEN status = 'ok' AND source = 'provider' AND context ->> 'input_cut' IS NULL THEN reported END,
-    CAST(context ->> 'estimate_raw' AS BIGINT),
+    -- Not of calls with images, whose estimate is an upper bound.
+    CASE WHEN context ->> 'image_tokens' IS NULL THEN CAST(context ->> 'estimate_raw' AS BIGINT) END,
     CAST(context ->> 'overflow_input' AS BIGINT),
     CAST(context ->> 'overflow_limit' AS BIGINT),
     CAST(context ->> 'overflow_output_limit' AS BIGINT),
@@ -83,7 +84,7 @@ class ObservedCall(NamedTuple):
     accepted: int | None
     """Counted by the provider, which did not obviously cut the input."""
     estimated: int | None
-    """Our estimate, not calibrated."""
+    """Our estimate, not calibrated; None for a call with images."""
     overflow: int | None
     """The size of an input that was refused as too long."""
     overflow_limit: int | None

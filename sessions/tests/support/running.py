@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from orchestration.gateway.gateway import Gateway
+from orchestration.gateway.images import ImageContents
 from sessions.events.eventlog import EventLog, event_log
 from sessions.live.database import Database
+from sessions.live.image_reading import image_read
 from sessions.live.runner import TurnRunner
 from sessions.live.runtime import gateway_config
 
@@ -17,7 +19,7 @@ from sessions.live.runtime import gateway_config
 @asynccontextmanager
 async def runner_on(database: Database, log: EventLog = event_log) -> AsyncIterator[TurnRunner]:
     """Yield a runner; close its gateway and the database afterwards."""
-    gateway = Gateway(gateway_config())
+    gateway = Gateway(gateway_config(), images=ImageContents(image_read))
     try:
         yield TurnRunner(runner_id=uuid.uuid4(), models=gateway, database=database, event_log=log)
     finally:
