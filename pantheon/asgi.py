@@ -21,6 +21,7 @@ from pantheon.http.body_limit import BodyLimit  # noqa: E402
 from pantheon.http.inline_middleware import InlineHandler  # noqa: E402
 from pantheon.http.request_threads import SharedThreads  # noqa: E402
 from pantheon.http.unread_limit import UnreadLimit  # noqa: E402
+from sessions.api.openai_compatible.parsing import largest_completion_body  # noqa: E402
 from sessions.api.uploads import MULTIPART_BYTES, max_file_bytes  # noqa: E402
 from sessions.dispatch import use_dispatcher  # noqa: E402
 from sessions.live.stopping import set_stop_check  # noqa: E402
@@ -36,7 +37,10 @@ application = BodyLimit(
     max_bytes=8 * settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
     limit_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
     idle_s=settings.PANTHEON_SLOW_REQUEST_S,
-    larger={"/api/v1/files": max_file_bytes() + MULTIPART_BYTES},
+    larger={
+        "/api/v1/files": max_file_bytes() + MULTIPART_BYTES,
+        "/v1/chat/completions": largest_completion_body(),
+    },
 )
 
 set_stop_check(lifecycle.is_stopping)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from orchestration.engine.modes import Mode
-from orchestration.engine.specs import AgentSpec, HistoryMessage
+from orchestration.engine.specs import AgentSpec, FileSpec, HistoryMessage
 from sessions.services.turn_request import ClientContext, ClientLine
 
 COUNCIL_NAME = "The council"
@@ -16,27 +16,61 @@ COUNCIL_NAME = "The council"
 
 def client_json(client: ClientContext | None) -> dict[str, Any] | None:
     """Return the snapshot's JSON, which `client_from` reads."""
-    return None if client is None else dataclasses.asdict(client)
+    if client is None:
+        return None
+    data = dataclasses.asdict(client)
+    for line in data["history"]:
+        if not line["files"]:
+            del line["files"]
+    if data["own_files"] is None:
+        del data["own_files"]
+    return data
 
 
 def client_from(data: dict[str, Any] | None) -> ClientContext | None:
     """Return a turn's client context; turns that continue or replace the turn use it too."""
     if data is None:
         return None
-    return ClientContext(**{**data, "history": tuple(ClientLine(**line) for line in data["history"])})
+    history = tuple(ClientLine(**{**line, "files": tuple(line.get("files", ()))}) for line in data["history"])
+    own = data.get("own_files")
+    return ClientContext(**{**data, "history": history, "own_files": own and tuple(own)})
+
+
+def client_file_ids(client: ClientContext | None) -> set[str]:
+    """Return the ids of files that only earlier messages have."""
+    lines = client.history if client else ()
+    own = (client.own_files or ()) if client else ()
+    return {file_id for line in lines for file_id in line.files} - set(own)
+
+
+def own_files(client: ClientContext | None, files: Iterable[FileSpec]) -> tuple[FileSpec, ...]:
+    """Return the files of a question, of all that it brings."""
+    earlier = client_file_ids(client)
+    return tuple(file for file in files if file.id not in earlier)
 
 
 def client_lines(
-    client: ClientContext | None, mode: Mode, roster: Sequence[AgentSpec], room_name: str
+    client: ClientContext | None,
+    mode: Mode,
+    roster: Sequence[AgentSpec],
+    room_name: str,
+    files: Iterable[FileSpec] = (),
 ) -> tuple[HistoryMessage, ...]:
     """Return a client's history as lines before the transcript: seq 0 and below.
 
     An earlier answer is attributed to the agent if one answers alone, to the manager if there is one, and
-    else to the whole council.
+    else to the whole council. `files`: those that the turn's message brings.
     """
     lines = client.history if client else ()
     first = 1 - len(lines)
-    return tuple(line_of(first + place, line, mode, roster, room_name) for place, line in enumerate(lines))
+    by_id = {file.id: file for file in files}
+    history = (line_of(first + place, line, mode, roster, room_name) for place, line in enumerate(lines))
+    return tuple(
+        dataclasses.replace(
+            message, files=tuple(by_id[file_id] for file_id in line.files if file_id in by_id)
+        )
+        for message, line in zip(history, lines, strict=True)
+    )
 
 
 def line_of(

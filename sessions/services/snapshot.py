@@ -23,7 +23,7 @@ from sessions.models import ChatSession, Message, Summary, Turn
 from sessions.selectors.file_specs import files_by_seq, with_files
 from sessions.selectors.history import line_of_message, transcript
 from sessions.selectors.summaries import continued_spec
-from sessions.services.client_context import client_from, client_json, client_lines
+from sessions.services.client_context import client_from, client_json, client_lines, own_files
 from sessions.services.roster import reading_models
 from sessions.services.turn_request import ClientContext
 
@@ -101,6 +101,7 @@ def spec_of(turn: Turn, *, question: str | None = None) -> TurnSpec:
             # A turn that only summarizes reads no more than the beginnings.
             models=reading_models(roster, manager) if turn.mode_spec.spoken else (),
         )
+    brought = files.get(data["before_seq"], ()) if turn.mode_spec.spoken else ()
     return TurnSpec(
         turn_id=str(turn.pk),
         session_id=str(turn.session_id),
@@ -117,14 +118,14 @@ def spec_of(turn: Turn, *, question: str | None = None) -> TurnSpec:
         carried=tuple(CarriedAnswer(**answer) for answer in data["carried"]),
         instructions=data.get("instructions", {}),
         history=(
-            *client_lines(client, turn.mode_spec, roster, data["room_name"]),
+            *client_lines(client, turn.mode_spec, roster, data["room_name"], brought),
             *with_files(lines, files),
         ),
         client_system=client.system if client else "",
         summary=continued_spec(summary, redone),
         summarize=SummaryPlan(**data["summarize"]) if data["summarize"] else None,
         draft_title=data.get("draft_title", ""),
-        files=files.get(data["before_seq"], ()) if turn.mode_spec.spoken else (),
+        files=own_files(client, brought),
     )
 
 

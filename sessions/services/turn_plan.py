@@ -21,7 +21,7 @@ from sessions.selectors.history import history_of
 from sessions.selectors.message_files import question_of_turn
 from sessions.selectors.summaries import newest_summary, summary_spec
 from sessions.services.chats import title_from
-from sessions.services.client_context import client_from, client_lines, with_client_parameters
+from sessions.services.client_context import client_from, client_lines, own_files, with_client_parameters
 from sessions.services.roster import (
     Observations,
     agent_specs,
@@ -141,6 +141,7 @@ def planned_spec(
         seqs = [line.seq for line in history if line.role == "user"]
         models = reading_models(council.roster, council.manager)
         history = with_files(history, files_by_seq(session.pk, seqs=seqs, models=models))
+    brought = loaded_specs(request.files)
     return TurnSpec(
         turn_id="",
         session_id=str(session.pk),
@@ -155,10 +156,10 @@ def planned_spec(
         limits=limits_of(room, request, client),
         carried=carried_answers(council, request),
         instructions=instructions_before(council, request),
-        history=(*client_lines(client, council.mode, council.roster, room_name), *history),
+        history=(*client_lines(client, council.mode, council.roster, room_name, brought), *history),
         client_system=client.system if client else "",
         summary=summary_spec(newest) if newest else None,
-        files=loaded_specs(request.files),
+        files=own_files(client, brought),
     )
 
 

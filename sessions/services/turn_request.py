@@ -15,6 +15,8 @@ class ClientLine:
 
     role: Literal["user", "assistant"]
     text: str
+    files: tuple[str, ...] = ()
+    """Ids of its files. The message of the turn brings them too, so that they stay as long as it does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +29,8 @@ class ClientContext:
     temperature: float | None = None
     max_output_tokens: int | None = None
     """Limit of each answer."""
+    own_files: tuple[str, ...] | None = None
+    """Ids of the files of the question itself; None: all that it brings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

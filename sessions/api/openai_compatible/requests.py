@@ -6,7 +6,10 @@ import json
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from sessions.models import Message
+from sessions.api.openai_compatible.parsing import SentFile
+from sessions.api.uploads import max_file_bytes
+from sessions.api.uploads import too_large as file_too_large
+from sessions.models import Message, MessageFile
 from sessions.services.turn_request import ClientContext, ClientLine
 from web.errors import PantheonError, ValidationFailed
 
@@ -67,6 +70,18 @@ class CompletionRequest:
     client: ClientContext
     stream: bool
     include_usage: bool
+    sent: tuple[SentPart, ...] = ()
+    """The files of all messages, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class SentPart:
+    """A file in a message."""
+
+    name: str
+    file: SentFile
+    line: int | None
+    """The place of its message in `client.history`; None: it is the question's."""
 
 
 def read_request(body: Any) -> CompletionRequest:
@@ -85,7 +100,7 @@ def read_request(body: Any) -> CompletionRequest:
     model = given.get("model")
     if not isinstance(model, str):
         refuse("model", "model must be room:<id> or agent:<key>.")
-    message, system, history = read_messages(given.get("messages"))
+    message, system, history, sent = read_messages(given.get("messages"))
     return CompletionRequest(
         model=model,
         message=message,
@@ -97,6 +112,7 @@ def read_request(body: Any) -> CompletionRequest:
         ),
         stream=boolean(given, "stream"),
         include_usage=include_usage_of(given.get("stream_options")),
+        sent=sent,
     )
 
 
@@ -161,8 +177,8 @@ def max_tokens_of(given: dict[str, Any]) -> int | None:
     return min(limits, default=None)
 
 
-def read_messages(messages: Any) -> tuple[str, str, tuple[ClientLine, ...]]:
-    """Return the last user message, the system messages as one text, and the messages before."""
+def read_messages(messages: Any) -> tuple[str, str, tuple[ClientLine, ...], tuple[SentPart, ...]]:
+    """Return the last user message, the system messages as one text, the messages before, and all files."""
     if not isinstance(messages, list) or not messages:
         refuse("messages", "messages must be a list with at least one message.")
     if len(messages) > MAX_MESSAGES:
@@ -172,14 +188,14 @@ def read_messages(messages: Any) -> tuple[str, str, tuple[ClientLine, ...]]:
         )
     system: list[str] = []
     lines: list[ClientLine] = []
+    files: list[list[NamedFile]] = []
     for place, message in enumerate(messages):
-        role, text = read_message(place, message)
+        role, text, sent = read_message(place, message)
         if role in SYSTEM_ROLES:
             system.append(text)
-        elif role == "user":
-            lines.append(ClientLine("user", text))
         else:
-            lines.append(ClientLine("assistant", text))
+            lines.append(ClientLine("user" if role == "user" else "assistant", text))
+            files.append(sent)
     if not lines or lines[-1].role != "user":
         refuse("messages", "The last message, system messages aside, must be a user message.")
     question = lines.pop().text
@@ -187,12 +203,30 @@ def read_messages(messages: Any) -> tuple[str, str, tuple[ClientLine, ...]]:
         raise ValidationFailed({"messages": ["Write a message."]})
     if len(question) > Message.MAX_CHARS:
         raise ValidationFailed({"messages": [f"A message has at most {Message.MAX_CHARS} characters."]})
-    history = tuple(line for line in lines if line.text.strip())
-    return question, "\n\n".join(text for text in system if text.strip()), history
+    kept = [place for place, line in enumerate(lines) if line.text.strip() or files[place]]
+    history = tuple(lines[place] for place in kept)
+    sent_parts = (
+        SentPart(name, file, line) for line, place in enumerate(kept) for name, file in files[place]
+    )
+    own_parts = (SentPart(name, file, None) for name, file in files[-1])
+    return (
+        question,
+        "\n\n".join(text for text in system if text.strip()),
+        history,
+        limited((*sent_parts, *own_parts)),
+    )
 
 
-def read_message(place: int, message: Any) -> tuple[str, str]:
-    """Return a message's role and text."""
+def limited(parts: tuple[SentPart, ...]) -> tuple[SentPart, ...]:
+    """Return the files. Raises ValidationFailed if there are too many different ones."""
+    most = MessageFile.MOST_PER_MESSAGE
+    if len({(part.name, part.file) for part in parts}) > most:
+        raise ValidationFailed({"messages": [f"A request takes at most {most} files."]})
+    return parts
+
+
+def read_message(place: int, message: Any) -> tuple[str, str, list[NamedFile]]:
+    """Return a message's role, text and files."""
     at = f"messages[{place}]"
     if not isinstance(message, dict):
         refuse("messages", f"{at} must be an object with role and content.")
@@ -207,18 +241,53 @@ def read_message(place: int, message: Any) -> tuple[str, str]:
     content = message.get("content")
     if content is None and role == "assistant":
         content = ""
-    text = "".join(read_parts(at, content)) if isinstance(content, list) else content
+    text, files = read_parts(at, content, role) if isinstance(content, list) else (content, [])
     if not isinstance(text, str):
-        refuse("messages", f"{at}.content must be text or a list of text parts.")
+        refuse("messages", f"{at}.content must be text or a list of parts.")
     refuse_unstorable(at, text)
-    return role, text
+    return role, text, files
 
 
-def read_parts(at: str, parts: list[Any]) -> list[str]:
-    for part in parts:
-        if not isinstance(part, dict) or part.get("type") != "text" or not isinstance(part.get("text"), str):
-            refuse("messages", f"{at}.content has a part that is not text. Only text is supported.")
-    return [part["text"] for part in parts]
+NamedFile = tuple[str, SentFile]
+
+
+def read_parts(at: str, parts: list[Any], role: str) -> tuple[str, list[NamedFile]]:
+    """Return the text of a message's parts, and its files."""
+    texts: list[str] = []
+    files: list[NamedFile] = []
+    for number, part in enumerate(parts):
+        kind = part.get("type") if isinstance(part, dict) else None
+        where = f"{at}.content[{number}]"
+        if kind == "text" and isinstance(part.get("text"), str):
+            texts.append(part["text"])
+        elif kind in ("image_url", "file") and role == "user":
+            files.append(read_file(where, kind, part.get(kind), len(files) + 1))
+        elif kind in ("image_url", "file"):
+            refuse("messages", f"{where}: only user messages may have files.")
+        else:
+            refuse("messages", f"{where} must be a part of the type text, image_url or file.")
+    return "".join(texts), files
+
+
+def read_file(where: str, kind: str, value: Any, number: int) -> NamedFile:
+    """Return the file of a part: an `image_url` with a data URL, or a `file` with `file_data`."""
+    name = "url" if kind == "image_url" else "file_data"
+    if not isinstance(value, dict) or not isinstance(value.get(name), str):
+        extra = " A file_id is not supported." if isinstance(value, dict) and value.get("file_id") else ""
+        refuse("messages", f"{where}.{kind}.{name} must be a data: URL.{extra}")
+    sent = value[name]
+    if not isinstance(sent, SentFile):
+        if sent.startswith("data:"):
+            refuse("messages", f"{where}.{kind}.{name} must have its content in Base64, after ';base64,'.")
+        refuse("messages", f"{where}.{kind}.{name} must be a data: URL: the server fetches nothing.")
+    if sent.size > max_file_bytes():
+        raise file_too_large()
+    given = value.get("filename")
+    ending = sent.partition(";")[0].rpartition("/")[2]
+    if isinstance(given, str) and given.strip():
+        refuse_unstorable(f"{where}.file.filename", given)
+        return given, sent
+    return f"{'image' if kind == 'image_url' else 'file'}-{number}.{ending}", sent
 
 
 def refuse_unstorable(at: str, text: str) -> None:

@@ -43,19 +43,49 @@ EXTRA_SCHEMAS[OPENAI_ERROR] = {
     },
 }
 
+DATA_URL = {
+    "type": "string",
+    "pattern": "^data:",
+    "description": "A data: URL in Base64; nothing is fetched.",
+}
+PARTS = [
+    {
+        "type": "object",
+        "required": ["type", "text"],
+        "properties": {"type": {"const": "text"}, "text": {"type": "string"}},
+    },
+    {
+        "type": "object",
+        "required": ["type", "image_url"],
+        "properties": {
+            "type": {"const": "image_url"},
+            "image_url": {
+                "type": "object",
+                "required": ["url"],
+                "properties": {"url": DATA_URL, "detail": {"description": "Ignored."}},
+            },
+        },
+    },
+    {
+        "type": "object",
+        "required": ["type", "file"],
+        "properties": {
+            "type": {"const": "file"},
+            "file": {
+                "type": "object",
+                "required": ["file_data"],
+                "properties": {"file_data": DATA_URL, "filename": {"type": "string"}},
+            },
+        },
+    },
+]
 CONTENT = {
-    "description": "Text, or a list of text parts; null only for an assistant message without text.",
+    "description": "Text, or a list of parts; only user messages may have images and files. Null only for an assistant "
+    "message without text.",
     "oneOf": [
         {"type": "string"},
         {"type": "null"},
-        {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["type", "text"],
-                "properties": {"type": {"const": "text"}, "text": {"type": "string"}},
-            },
-        },
+        {"type": "array", "items": {"oneOf": PARTS}},
     ],
 }
 MESSAGE = {

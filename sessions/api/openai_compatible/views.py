@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from functools import cache
 from typing import Any
 
 from django.http import HttpResponseBase
@@ -12,11 +11,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.access import signed_in
-from accounts.models import ApiToken, User
-from sessions.access import access_agent_by_key, access_room_by_name
+from accounts.models import ApiToken
 from sessions.api.base import AsyncAPIView, LimitedAsTurns
 from sessions.api.events import wait_until_final
-from sessions.api.open_streams import check_streams
 from sessions.api.openai_compatible.answers import (
     CompatibleModel,
     CompatibleModelShape,
@@ -24,8 +21,10 @@ from sessions.api.openai_compatible.answers import (
     Completion,
     CompletionShape,
 )
+from sessions.api.openai_compatible.completing import AGENT, ROOM, Completing, place_of
 from sessions.api.openai_compatible.errors import openai_error
-from sessions.api.openai_compatible.requests import CompletionRequest, read_request
+from sessions.api.openai_compatible.parsing import CompletionParser
+from sessions.api.openai_compatible.requests import CompletionRequest
 from sessions.api.openai_compatible.schema import (
     COMPLETION_ANSWERS,
     COMPLETION_REQUEST,
@@ -33,19 +32,14 @@ from sessions.api.openai_compatible.schema import (
 )
 from sessions.api.openai_compatible.streaming import completion_stream, error_of
 from sessions.api.turn_answers import headers_of
-from sessions.api.turn_requests import idempotency_key, request_digest, token_of
 from sessions.api.turn_schema import PLAN_ERRORS, PROVIDER_ERRORS, WRITTEN
 from sessions.live.database import read_in_request
 from sessions.models import Agent, Room, Turn
 from sessions.selectors.room_names import room_names
 from sessions.selectors.turns import turn_json_by_id
-from sessions.services.accept_once import AcceptedTurn, accept_once
-from sessions.services.completion_accept import completion_accept
-from sessions.services.turn_request import TurnRequest
+from sessions.services.accept_once import AcceptedTurn
 from web.api.schema import operation
-from web.errors import NotFound, PantheonError
-
-ROOM, AGENT = "room:", "agent:"
+from web.errors import PantheonError
 
 
 class OpenAiView(AsyncAPIView):
@@ -95,6 +89,7 @@ class CompletionsView(LimitedAsTurns, OpenAiView):
     """Each request is a turn in a new session, which lists do not show."""
 
     write_scope = ApiToken.Scope.CHAT
+    parser_classes = [CompletionParser]
 
     @operation(
         "Send messages to a room or an agent in OpenAI's format",
@@ -104,7 +99,16 @@ class CompletionsView(LimitedAsTurns, OpenAiView):
         errors=["not_found", "idempotency_mismatch", "budget_exceeded", *PLAN_ERRORS, *PROVIDER_ERRORS],
     )
     def post(self, request: Request) -> Awaitable[HttpResponseBase]:
-        return self._answer(*self._accept(request))
+        completing = Completing(request)
+        if completing.brings_files():
+            return self._answer_with_files(completing)
+        accepted = completing.accept()
+        return self._answer(completing.asked(), accepted)
+
+    async def _answer_with_files(self, completing: Completing) -> HttpResponseBase:
+        stored = await completing.files_stored()
+        accepted = await read_in_request(completing.accept, stored)
+        return await self._answer(completing.asked(), accepted)
 
     async def _answer(self, asked: CompletionRequest, accepted: AcceptedTurn) -> HttpResponseBase:
         turn, headers = accepted.turn, headers_of(accepted)
@@ -118,43 +122,6 @@ class CompletionsView(LimitedAsTurns, OpenAiView):
             raise with_headers(error, body, headers)
         answer = Completion(body, asked.model, int(turn.created_at.timestamp()))
         return Response(CompletionShape.render(answer), headers=headers)
-
-    def _accept(self, request: Request) -> tuple[CompletionRequest, AcceptedTurn]:
-        user, key, digest = signed_in(request), idempotency_key(request), request_digest(request)
-
-        @cache
-        def asked() -> CompletionRequest:
-            return read_request(request.data)
-
-        def make() -> Turn:
-            if asked().stream:
-                check_streams(user.pk)
-            wanted = TurnRequest(
-                message=asked().message, client=asked().client, idempotency_key=key, digest=digest
-            )
-            place = place_of(user, asked().model)
-            return completion_accept(user=user, place=place, request=wanted, token=token_of(request))
-
-        accepted = accept_once(user=user, key=key, digest=digest, make=make)
-        if accepted.replayed and asked().stream:
-            check_streams(user.pk)
-        return asked(), accepted
-
-
-def place_of(user: User, model: str) -> Room | Agent:
-    """Return the room or agent with this model name. Raises `not_found`, also for those of other users."""
-    try:
-        if model.startswith(ROOM):
-            return access_room_by_name(user, model.removeprefix(ROOM))
-        if model.startswith(AGENT):
-            return access_agent_by_key(user, model.removeprefix(AGENT))
-    except NotFound:
-        pass
-    raise PantheonError(
-        "not_found",
-        "Model not found. GET /v1/models lists your rooms and agents.",
-        {"parameter": "model"},
-    )
 
 
 def with_headers(error: PantheonError, turn: dict[str, Any], headers: dict[str, str]) -> PantheonError:
