@@ -91,7 +91,7 @@ class PersonChangeForm(UserChangeForm):
             field.widget = PasswordStateWidget()
             field.help_text = "Stored as a hash, so nobody can read it."
         if field := self.fields.get("is_superuser"):
-            field.label, field.help_text = "Superuser", "May do everything."
+            field.label, field.help_text = "Superuser", "Has all permissions."
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
@@ -154,7 +154,7 @@ class PersonAdmin(
         (None, {"fields": ("email", "password")}),
         ("Person", {"fields": ("name", "team", "id")}),
         ("Access", {"fields": ("is_active", "groups", "is_staff", "is_superuser")}),
-        ("Single permissions", {"fields": ("user_permissions",), "classes": ("collapse",)}),
+        ("Individual permissions", {"fields": ("user_permissions",), "classes": ("collapse",)}),
         ("Dates", {"fields": ("last_login", "created_at")}),
     )
     add_fieldsets = (
@@ -268,7 +268,7 @@ class TeamAdmin(LinkedAdmin, AuditedAdmin, admin.ModelAdmin):
 
     def links(self, row: Team) -> list[AdminLink]:
         return [
-            changelist_link("People", "accounts_user", team__id__exact=row.pk),
+            changelist_link("Users", "accounts_user", team__id__exact=row.pk),
             costs_link(team=row.pk),
             changelist_link("Calls (ledger)", "billing_usageevent", team_id__exact=row.pk),
             *budget_links("team", row.pk),
@@ -299,7 +299,7 @@ class ApiTokenAdmin(LinkedAdmin, AuditedAdmin, HiddenFieldsAdmin):
         return allowed and (obj is None or may_act_on(asker(request), obj.user))
 
     def links(self, row: ApiToken) -> list[AdminLink]:
-        return [changelist_link("Turns of its user", "chat_sessions_turn", user__id__exact=row.user_id)]
+        return [changelist_link("Turns of this user", "chat_sessions_turn", user__id__exact=row.user_id)]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

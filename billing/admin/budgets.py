@@ -139,7 +139,7 @@ class BudgetAdmin(LinkedAdmin, AuditedAdmin, admin.ModelAdmin):
         if row.scope not in TARGETED:
             return [costs_link()]
         return [
-            change_link(f"The {row.get_scope_display().lower()}", SCOPES[row.scope].table, row.target_id),
+            change_link(row.get_scope_display(), SCOPES[row.scope].table, row.target_id),
             costs_link(**{row.scope: row.target_id}),
         ]
 

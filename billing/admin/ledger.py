@@ -156,8 +156,8 @@ class UsageEventAdmin(LinkedAdmin, ReadOnlyAdmin):
 
     def links(self, row: UsageEvent) -> list[AdminLink]:
         return [
-            change_link("Its call", "chat_sessions_call", row.corrects_id or row.pk),
-            changelist_link("All ledger calls of its turn", "billing_usageevent", turn_id__exact=row.turn_id),
+            change_link("Call", "chat_sessions_call", row.corrects_id or row.pk),
+            changelist_link("Ledger calls of this turn", "billing_usageevent", turn_id__exact=row.turn_id),
             costs_link(user=row.user_id, group_by="day"),
         ]
 

@@ -16,8 +16,8 @@ from django.views import View
 
 from accounts.admin.audited import actor_of
 from billing.access import access_model
+from billing.admin.cells import exact_usd
 from billing.days import NEWEST, OLDEST, DayRange
-from billing.fields import usd_text
 from billing.services.reprice import RepricedModel, RepricePeriod, model_events_correct, reprice_preview
 from orchestration.models import LlmModel
 from web.errors import NotFound
@@ -119,7 +119,7 @@ def sentence_of(outcome: RepricedModel) -> str:
     parts = [
         f"{outcome.corrected:,} calls corrected",
         f"{outcome.priced:,} unpriced calls priced",
-        f"{usd_text(outcome.cost_pico)} USD added to costs",
+        f"{exact_usd(outcome.cost_pico)} added to costs",
     ]
     if outcome.left:
         parts.append(f"{outcome.left:,} calls have no price in effect")

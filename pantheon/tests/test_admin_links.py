@@ -68,8 +68,8 @@ def test_around_a_turn():
     body = client.get(page(UsageEvent, "change", rows.event.pk)).content.decode()
     for row in (rows.turn, rows.user, rows.team, rows.room, rows.session, rows.model, rows.price):
         assert page(type(row), "change", row.pk) in body
-    assert links_of(client, rows.event)["Its call"] == page(Call, "change", rows.call.pk)
-    assert links_of(client, rows.call)["Its call in the ledger"] == page(UsageEvent, "change", rows.event.pk)
+    assert links_of(client, rows.event)["Call"] == page(Call, "change", rows.call.pk)
+    assert links_of(client, rows.call)["Ledger call"] == page(UsageEvent, "change", rows.event.pk)
 
 
 def test_around_a_person():
@@ -83,16 +83,16 @@ def test_around_a_person():
     assert [budget.target_id for budget in shown(client, links["Budgets"])] == [rows.user.pk]
     assert client.get(links["Costs"]).context["query"].filters.user == rows.user.pk
     budget = Budget.objects.get(scope="user", target_id=rows.user.pk)
-    assert links_of(client, budget)["The user"] == page(User, "change", rows.user.pk)
+    assert links_of(client, budget)["User"] == page(User, "change", rows.user.pk)
 
 
 def test_a_room_leads_to_a_new_budget_while_it_is_there():
     rows = make_rows()
     client = superuser()
-    response = client.get(links_of(client, rows.room)["Set a budget"])
+    response = client.get(links_of(client, rows.room)["Set budget"])
     assert str(rows.room.pk) in response.content.decode()
     Room.objects.filter(pk=rows.room.pk).update(deleted_at=timezone.now())
-    assert "Set a budget" not in links_of(client, rows.room)
+    assert "Set budget" not in links_of(client, rows.room)
 
 
 def test_nobody_is_led_where_they_may_not_go():
@@ -101,7 +101,7 @@ def test_nobody_is_led_where_they_may_not_go():
     for name in ("view_turn", "view_call"):
         staff.user_permissions.add(Permission.objects.get(codename=name))
     client = signed_in(User.objects.get(pk=staff.pk))
-    assert set(links_of(client, rows.turn)) == {"Calls", "All turns of its session"}
+    assert set(links_of(client, rows.turn)) == {"Calls", "Turns of this session"}
 
 
 def test_the_audit_log_leads_to_what_it_speaks_of():

@@ -40,7 +40,7 @@ def staff(*codenames: str) -> Any:
 
 def test_an_empty_instance_says_that_nothing_is_there() -> None:
     body = superuser().get(INDEX).content.decode()
-    for sentence in ("No budgets yet.", "No call has failed.", "Nothing is running.", "No open invitations."):
+    for sentence in ("No budgets yet.", "No failed calls.", "Nothing is running.", "No open invitations."):
         assert sentence in body
 
 

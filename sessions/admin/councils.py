@@ -32,7 +32,7 @@ class AgentAdmin(LinkedAdmin, ReadOnlyAdmin):
         return [
             costs_link(agent=row.pk),
             changelist_link("Calls (ledger)", "billing_usageevent", agent_id__exact=row.pk),
-            changelist_link("Its own sessions", "chat_sessions_chatsession", agent__id__exact=row.pk),
+            changelist_link("Sessions", "chat_sessions_chatsession", agent__id__exact=row.pk),
         ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Agent]:

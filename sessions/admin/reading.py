@@ -78,7 +78,7 @@ class ReadTurnPage(ReadingPage):
         turn = any_turn(turn_id)
         self.look(turn, f"turn {turn.pk}")
         return self.show(
-            f"Turn {turn.pk}",
+            str(turn),
             reverse("admin:chat_sessions_turn_change", args=[turn.pk]),
             session_url=reverse("read-session", args=[turn.session_id]),
             goal=visible(turn.snapshot.get("goal", "")),
@@ -97,7 +97,7 @@ class ReadSessionPage(ReadingPage):
         self.look(session, f"session {session.pk}")
         turns, more = turns_before(session, before=before)
         return self.show(
-            f"Session {session.pk}",
+            str(session),
             reverse("admin:chat_sessions_chatsession_change", args=[session.pk]),
             session_title=visible(session.title),
             turns=list_visible_turns(turns),

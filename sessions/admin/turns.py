@@ -172,9 +172,7 @@ class TurnAdmin(LinkedAdmin, ReadableAdmin, ErrorColumn, ReadOnlyAdmin):
             changelist_link("Calls (ledger)", "billing_usageevent", turn_id__exact=row.pk),
             changelist_link("Calls", "chat_sessions_call", turn__id__exact=row.pk),
             changelist_link("Messages", "chat_sessions_message", turn__id__exact=row.pk),
-            changelist_link(
-                "All turns of its session", "chat_sessions_turn", session__id__exact=row.session_id
-            ),
+            changelist_link("Turns of this session", "chat_sessions_turn", session__id__exact=row.session_id),
         ]
 
     @admin.display(description="Status", ordering="status")
@@ -253,16 +251,12 @@ class CallAdmin(LinkedAdmin, CallColumns, ReadOnlyAdmin):
     )
 
     def links(self, row: Any) -> list[AdminLink]:
-        billed = (
-            [change_link("Its call in the ledger", "billing_usageevent", row.billed_as)]
-            if row.billed_as
-            else []
-        )
-        agent = [change_link("Its agent", "chat_sessions_agent", row.agent_id)] if row.agent_id else []
+        billed = [change_link("Ledger call", "billing_usageevent", row.billed_as)] if row.billed_as else []
+        agent = [change_link("Agent", "chat_sessions_agent", row.agent_id)] if row.agent_id else []
         return [
             *billed,
             *agent,
-            changelist_link("All calls of its turn", "chat_sessions_call", turn__id__exact=row.turn_id),
+            changelist_link("Calls of this turn", "chat_sessions_call", turn__id__exact=row.turn_id),
         ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Call]:

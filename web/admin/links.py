@@ -48,7 +48,7 @@ def budget_links(scope: str, pk: object) -> list[AdminLink]:
     add = address("admin:billing_budget_add", {"scope": scope, scope: pk})
     return [
         changelist_link("Budgets", "billing_budget", target_id__exact=pk),
-        AdminLink("Set a budget", add, "billing.add_budget"),
+        AdminLink("Set budget", add, "billing.add_budget"),
     ]
 
 

@@ -47,7 +47,7 @@ def test_a_preview_then_the_correction(model: LlmModel) -> None:
     client = superuser()
     assert "Correct call costs" in client.get(page(LlmModel, "change", model.pk)).content.decode()
     preview = post(client, model).content.decode()
-    assert "1 calls corrected, 0 unpriced calls priced, -0.00027 USD added to costs." in preview
+    assert "1 calls corrected, 0 unpriced calls priced, -$0.00027 added to costs." in preview
     assert UsageEvent.objects.count() == 1
     assert post(client, model, confirmed="yes").status_code == 302
     assert UsageEvent.objects.exclude(corrects=None).count() == 1

@@ -64,10 +64,10 @@ def test_users_do_not_get_the_providers_text(failed: Call, api) -> None:
 
 def test_old_failures_and_those_of_others_are_not_listed(failed: Call) -> None:
     client, other = superuser(), Provider.objects.create(name="other", kind="openai")
-    assert "No call has failed" in client.get(page(Provider, "change", other.pk)).content.decode()
+    assert "No failed calls" in client.get(page(Provider, "change", other.pk)).content.decode()
     Call.objects.update(started_at=F("started_at") - BACK - dt.timedelta(days=1))
     text = client.get(page(Provider, "change", failed.model.provider_id)).content.decode()
-    assert "No call has failed" in text
+    assert "No failed calls" in text
 
 
 def test_staff_who_may_not_see_calls_see_no_failures(failed: Call) -> None:

@@ -34,6 +34,25 @@ LIGHT, DARK = "rgb(247, 247, 245)", "rgb(19, 20, 23)"
 SCROLLED = """() => [...document.querySelectorAll("#content :is(.results, fieldset, .admin-section, .readonly)")]
     .filter((box) => box.scrollWidth > box.clientWidth + 1).map((box) => box.className)"""
 
+FOCUSED = """() => {
+    const stops = "a[href], button, input:not([type=hidden]), select, summary";
+    for (const [number, each] of [...document.querySelectorAll(stops)].entries()) {
+        const isShut = each.closest("details:not([open]) > :not(summary)") !== null;
+        if (!isShut && each.checkVisibility({ visibilityProperty: true })) each.dataset.stop = number;
+    }
+    const focused = document.activeElement;
+    if (focused === document.body) return null;
+    const style = getComputedStyle(focused);
+    const box = focused.getBoundingClientRect();
+    const isMarked = style.outlineStyle !== "none" || style.boxShadow !== "none" || focused.type === "date";
+    return {
+        name: focused.outerHTML.slice(0, 120),
+        number: focused.dataset.stop,
+        visible: isMarked && box.width > 1 && box.right > 0 && box.bottom > 0 && box.left < innerWidth,
+    };
+}"""
+"""What the focus is on, and whether one sees it; a date's own parts have the browser's mark."""
+
 APPS = sorted({model._meta.app_label for model in admin.site._registry})
 
 
@@ -138,3 +157,25 @@ def test_a_long_room_name_leaves_the_other_columns_in_sight(
     assert place is not None
     assert place["width"] < 300
     expect(page.locator("#nav-sidebar").get_by_role("link", name="Turns", exact=True)).to_be_visible()
+
+
+@pytest.mark.parametrize("name", ["admin:index", "costs", "admin:accounts_user_changelist"])
+def test_tab_reaches_everything_with_a_visible_focus(
+    open_context: Opened, server: ServerProcess, root: User, name: str
+) -> None:
+    make_rows()
+    context = open_context()
+    sign_in(context, address_of(server), root)
+    page = context.new_page()
+    page.goto(reverse(name))
+    page.evaluate("document.activeElement.blur()")
+    reached, unseen = set(), []
+    for _ in range(400):
+        page.keyboard.press("Tab")
+        if (stop := page.evaluate(FOCUSED)) is None:
+            break
+        reached.add(stop["number"])
+        if not stop["visible"]:
+            unseen.append(stop["name"])
+    assert not unseen
+    assert len(reached) == page.evaluate("document.querySelectorAll('[data-stop]').length")
