@@ -183,7 +183,8 @@ class TurnAdmin(LinkedAdmin, ReadableAdmin, ErrorColumn, ReadOnlyAdmin):
     def error_reason(self, turn: Turn) -> str:
         """Return what the database refused, which has no text (`reason_of`). Other errors have none."""
         is_ours = turn.error is not None and turn.error["code"] == "internal_error"
-        return str(turn.error.get("details", {}).get("reason", "")) if is_ours and turn.error else ""
+        reason = turn.error.get("details", {}).get("reason", "") if is_ours and turn.error else ""
+        return str(reason) or "-"
 
     @admin.display(description="Duration")
     def duration(self, turn: Turn) -> str:

@@ -35,7 +35,7 @@ SCROLLED = """() => [...document.querySelectorAll("#content :is(.results, fields
     .filter((box) => box.scrollWidth > box.clientWidth + 1).map((box) => box.className)"""
 
 FOCUSED = """() => {
-    const stops = "a[href], button, input:not([type=hidden]), select, summary";
+    const stops = "a[href], button, input:not([type=hidden]), select, summary, [tabindex='0']";
     for (const [number, each] of [...document.querySelectorAll(stops)].entries()) {
         const isShut = each.closest("details:not([open]) > :not(summary)") !== null;
         if (!isShut && each.checkVisibility({ visibilityProperty: true })) each.dataset.stop = number;
