@@ -26,8 +26,8 @@ MOST_BYTES_PER_ADDRESS = 64_000_000
 """Of all users at an address, which may be an office, and of those who are not signed in."""
 DOWNLOAD_BYTES = 1_000_000
 """What a response of unknown length keeps in memory: the rows it is made of."""
-STREAM_BYTES = 256_000
-"""What an event stream keeps in memory while its client does not read."""
+STREAM_BYTES = 1_000_000
+"""What an event stream can keep in memory while its client does not read: a long answer with its HTML."""
 RETRY_AFTER_S = 5
 
 UNREAD = "pantheon.unread"

@@ -118,8 +118,9 @@ def wire_pieces(entries: Iterable[Entry]) -> Iterator[bytes]:
         texts.append(f"id: {entry.seq}\ndata: {entry.data}\n\n")
         size += len(texts[-1])
         if size >= PIECE_CHARS:
-            yield "".join(texts).encode()
-            texts, size = [], 0
+            piece = "".join(texts).encode()
+            texts, size = [], 0  # before the client reads: they may be long
+            yield piece
     if texts:
         yield "".join(texts).encode()
 

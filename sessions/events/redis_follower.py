@@ -24,7 +24,7 @@ from sessions.events.redis_tails import Tails
 log = logging.getLogger(__name__)
 
 PAGE = 100
-"""Entries read at once; bounds the memory that a slow reader occupies."""
+"""Entries read at once."""
 
 MAX_CHANNELS = 500
 """Maximum channels of one command."""

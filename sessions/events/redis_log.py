@@ -23,7 +23,7 @@ from redis.backoff import NoBackoff
 
 from sessions.events.entries import MAX_BYTES_PER_TURN, Entry, call_on, contiguous_or_none, entry_of, wake
 from sessions.events.loops import new_loop
-from sessions.events.redis_follower import PAGE, Follower, entries_of
+from sessions.events.redis_follower import Follower, entries_of
 from sessions.events.redis_publisher import UNREACHABLE, Publisher, stream_id, stream_key, write_probe
 
 log = logging.getLogger(__name__)
@@ -34,6 +34,8 @@ TIMEOUT_S = 2.0
 """For connecting and for each reply."""
 
 READ_CONNECTIONS = 4
+READ_AT_ONCE = 20
+READ_CHARS = 128 * 1024
 UNREACHABLE_FOR_S = 1.0
 """After a failed read, readers fall back immediately for this long."""
 
@@ -203,8 +205,20 @@ class LogThread:
         return thread
 
     async def after(self, turn_id: uuid.UUID, seq: int) -> list[Entry] | None:
-        rows = await self.commands.xrange(stream_key(turn_id), min=stream_id(seq + 1), count=PAGE)
-        return contiguous_or_none(entries_of(rows), seq)
+        """Return entries of READ_CHARS in all, or a larger one: a reader holds them until its client has read them."""
+        entries: list[Entry] = []
+        chars, last = 0, seq
+        while True:
+            rows: Any = await self.commands.xrange(
+                stream_key(turn_id), min=stream_id(last + 1), count=READ_AT_ONCE
+            )
+            for entry in entries_of(rows):
+                entries.append(entry)
+                chars, last = chars + len(entry.data), entry.seq
+                if chars >= READ_CHARS:
+                    return contiguous_or_none(entries, seq)
+            if len(rows) < READ_AT_ONCE:
+                return contiguous_or_none(entries, seq)
 
     async def last_seq(self, turn_id: uuid.UUID) -> int:
         newest = entries_of(await self.commands.xrevrange(stream_key(turn_id), count=1))

@@ -57,6 +57,24 @@ async def test_what_one_process_writes_another_reads(own_redis, remote, turn_id)
         elsewhere.close()
 
 
+async def test_a_reader_far_behind_gets_long_entries_a_few_at_a_time(own_redis, remote, turn_id) -> None:
+    """It holds what it gets until its client has read it."""
+    write(remote, turn_id, *range(1, 31), text="x" * 50_000)
+    elsewhere = RedisEventLog(own_redis.url)
+    try:
+        await elsewhere.wait(turn_id, 29, PATIENCE_S)  # others in this process read the end
+        await elsewhere.after(turn_id, 29)
+        seen: list[int] = []
+        while len(seen) < 30:
+            entries = await elsewhere.after(turn_id, seen[-1] if seen else 0)
+            assert entries
+            assert sum(len(entry.data) for entry in entries) < 200_000
+            seen += [entry.seq for entry in entries]
+        assert seen == list(range(1, 31))
+    finally:
+        elsewhere.close()
+
+
 async def test_an_ended_log_is_kept_for_an_hour(own_redis, remote, turn_id) -> None:
     write(remote, turn_id, 1, 2)
     with own_redis.client() as client:
