@@ -19,12 +19,20 @@ export async function loadTurn(url) {
 /** Take over what follows the answers, and leave those as they are: nobody loses a place or a selection. */
 export function graft(shown, stored) {
   for (const part of ["[data-question-foot]", "[data-turn-foot]"]) {
-    shown.querySelector(part).replaceWith(stored.querySelector(part));
+    put(stored.querySelector(part), shown.querySelector(part));
   }
   for (const lane of stored.querySelectorAll("[data-step]")) {
     const foot = shown.querySelector(`[data-step="${CSS.escape(lane.dataset.step)}"] [data-lane-foot]`);
-    foot?.replaceWith(lane.querySelector("[data-lane-foot]"));
+    if (foot) put(lane.querySelector("[data-lane-foot]"), foot);
   }
+}
+
+/** Put a part in place of another one; what is named like what had the focus gets it. */
+function put(stored, shown) {
+  const focused = shown.contains(document.activeElement) ? document.activeElement : null;
+  shown.replaceWith(stored);
+  const name = focused?.getAttribute("aria-label");
+  if (name) stored.querySelector(`[aria-label="${CSS.escape(name)}"]`)?.focus({ preventScroll: true });
 }
 
 /** Put a stored turn in place of what was streamed; folds that stood open, the chosen tab and the focus stay. */

@@ -119,9 +119,11 @@ export function startVersions(transcript) {
     const link = event.target.closest("[data-version-url]");
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
-    const shown = link.closest("[data-turn]"); // now: a turn that ends gets a new footer, without this link
+    const { id } = link.closest("[data-turn]"); // now: a turn that ends gets a new footer, without this link
     try {
       const version = await loadTurn(link.dataset.versionUrl);
+      const shown = document.getElementById(id); // a turn that has ended meanwhile may be another element
+      if (!shown) return;
       shown.replaceWith(version);
       keepChosen(shown, version);
       version.querySelector("[data-version-url]")?.focus({ preventScroll: true });

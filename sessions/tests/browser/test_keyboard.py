@@ -7,9 +7,9 @@ from playwright.sync_api import Page, expect
 
 from accounts.models import User
 from orchestration.models import LlmModel
-from orchestration.tests.providers import Answer, OpenAIServer
+from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
 from sessions.models import ChatSession
-from sessions.tests.browser.steps import ended, open_session, turn
+from sessions.tests.browser.steps import ended, open_session, retry, send, text_of_lane, turn
 from sessions.tests.factories import make_agent, make_room, make_session
 from sessions.tests.support.councils import says
 
@@ -51,6 +51,23 @@ def tab_to(page: Page, name: str, *, back: bool = False) -> None:
     raise AssertionError(f"{name} is not reached: {passed}")
 
 
+def test_the_focus_stays_where_it_is_when_the_answer_ends(
+    alices: Page, session: ChatSession, openai_server: OpenAIServer, gate: Gate
+) -> None:
+    open_session(alices, session)
+    send(alices, "@ana what now?")
+    ended(alices)
+    openai_server.when(says("ana"), Answer(["Rent.", " Now."], at={1: Hold(gate)}))
+    retry(alices, "ana")
+    expect(text_of_lane(alices, "ana")).to_have_text("Rent.")
+    earlier = turn(alices).get_by_role("link", name="Earlier version")
+    earlier.focus()
+    gate.open()
+    ended(alices)
+    expect(text_of_lane(alices, "ana")).to_have_text("Rent. Now.")
+    expect(earlier).to_be_focused()
+
+
 def test_a_conversation_is_led_by_keyboard(
     alices: Page, session: ChatSession, openai_server: OpenAIServer
 ) -> None:
@@ -67,8 +84,8 @@ def test_a_conversation_is_led_by_keyboard(
     keys.press("Enter")
     expect(alices.get_by_role("menuitem").first).to_be_focused()
     keys.press("Enter")
-    ended(alices)
     expect(turn(alices).get_by_text("2/2")).to_be_visible()
+    ended(alices)
     focused(alices)
 
     tab_to(alices, "Earlier version", back=True)
