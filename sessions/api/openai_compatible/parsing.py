@@ -84,7 +84,7 @@ class CompletionParser(BaseParser):
             del body
             taken = sum(len(url) for holder, name in places_of_files(data) if (url := holder[name]))
             if size - taken > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-                raise too_large(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+                raise too_large(settings.DATA_UPLOAD_MAX_MEMORY_SIZE, "Without their files, requests")
             return with_sent_files(data)
 
 
@@ -99,12 +99,8 @@ def one_large_body() -> Iterator[None]:
         _parsing.release()
 
 
-def too_large(limit: int) -> PantheonError:
-    return PantheonError(
-        "payload_too_large",
-        f"Requests are limited to {limit} bytes, and to {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} without their files.",
-        {"limit_bytes": limit},
-    )
+def too_large(limit: int, what: str = "Requests") -> PantheonError:
+    return PantheonError("payload_too_large", f"{what} are limited to {limit} bytes.", {"limit_bytes": limit})
 
 
 def with_sent_files(data: Any) -> Any:

@@ -203,6 +203,22 @@ class TestWithoutSpace:
         context = Call.objects.filter(purpose="reply").latest("started_at").context
         assert (context["files_left_out"], context["pruned"]) == (1, 0)
 
+    def test_a_server_with_a_smaller_window_gets_the_names_of_files(
+        self, api, alice, agents, server, files
+    ) -> None:
+        url = f"sessions/{make_session(alice, agents[0]).pk}/turns"
+        book = make_file(alice, "book.txt", "word " * 4_000)
+        ask(api, url, [str(book.pk)], "Read this.")
+        server.window = 5_000
+        turn = ask(api, url, files, "And this?")
+        assert turn["status"] == "completed"
+        assert [served.status for served in server.served] == [200, 400, 200]
+        text = text_of(server)
+        assert '[The text of the file "book.txt" is left out here: it does not fit.]' in text
+        assert LEASE in text
+        assert "Read this." in text
+        assert_ledger_matches(server)
+
     def test_files_that_cannot_fit_are_not_loaded(self, api, alice, small, server, files) -> None:
         url = f"sessions/{make_session(alice, small).pk}/turns"
         ask(api, url, files)
