@@ -85,6 +85,8 @@ class UnreadResponse:
         self._limit, self._send = limit, send
         self._keys: list[Hashable] = [address]
         self._is_stream = False
+        self.size: int | None = None
+        """What the response keeps in memory, if its view knows: the attribute `memory_bytes` of Django's response."""
         self.in_memory = ExitStack()
 
     def begin(self, user_id: uuid.UUID) -> None:
@@ -99,6 +101,7 @@ class UnreadResponse:
             if not self._is_stream:
                 length = headers.get(b"content-length", b"")
                 size = int(length) if length.isdigit() else DOWNLOAD_BYTES
+                size = size if self.size is None else self.size
                 self.in_memory.enter_context(self._limit.counted(self._keys, size))
         if self._is_stream:
             with self._limit.counted(self._keys, STREAM_BYTES):

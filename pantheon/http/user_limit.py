@@ -48,6 +48,8 @@ def user_limit_middleware(get_response: Callable[[HttpRequest], Any]) -> Callabl
         request.give_place_back = threads.give_place_back  # type: ignore[attr-defined]
         try:
             response = await get_response(request)
+            if unread is not None:
+                unread.size = getattr(response, "memory_bytes", None)
             return response
         finally:
             threads.give_place_back()

@@ -129,8 +129,10 @@ class FileContentView(AsyncAPIView):
             content = content_open(file.sha256)
         except FileNotFoundError as error:
             raise NotFound("The content of this file is missing in the storage.") from error
-        # Without its length, with which `UnreadLimit` would count it as if all of it were in memory.
-        return StreamingHttpResponse(pieces_of_content(content), headers=headers)
+        response = StreamingHttpResponse(pieces_of_content(content), headers=headers)
+        # For the limit of unread bytes: a page may load many images at once.
+        response.memory_bytes = PIECE_BYTES  # type: ignore[attr-defined]
+        return response
 
 
 async def pieces_of_content(content: BinaryIO) -> AsyncIterator[bytes]:

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 
+from accounts.tests.support.clients import client_of
 from pantheon.http.inline_middleware import InlineHandler
 from pantheon.http.request_threads import SharedThreads
 from pantheon.http.unread_limit import DOWNLOAD_BYTES, STREAM_BYTES, UnreadLimit
@@ -76,6 +78,29 @@ async def leave_unread(app: UnreadLimit, token: str, other: str) -> None:
     assert await status_of(app, authorization=other) == 200
     await unread.read()
     assert await status_of(app, authorization=token) == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_file_counts_by_the_piece_that_is_sent(alice, threads, tmp_path, settings) -> None:
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "files": {
+            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "OPTIONS": {"location": str(tmp_path)},
+        },
+    }
+    token = bearer(alice)
+    upload = client_of(alice).post("/api/v1/files", {"file": SimpleUploadedFile("notes.txt", b"Hello. " * 9)})
+    assert upload.status_code == 201, upload.content
+    path = f"/api/v1/files/{upload.json()['id']}/content"
+    asyncio.run(leave_file_unread(UnreadLimit(threads, per_user=DOWNLOAD_BYTES), path, token))
+
+
+async def leave_file_unread(app: UnreadLimit, path: str, token: str) -> None:
+    unread = UnreadRequest(app, path, {"Authorization": token})
+    await unread.begun.wait()
+    assert await status_of(app, authorization=token) == 200
+    await unread.read()
 
 
 async def test_an_address_that_does_not_read_is_refused_without_an_account() -> None:
