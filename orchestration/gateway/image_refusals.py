@@ -30,6 +30,14 @@ OF_ONE_IMAGE = re.compile(
 """Words about the image that was sent: another one would be accepted."""
 
 
+NAMES_IMAGE = re.compile(r"\bimages?\b|image_url", re.IGNORECASE)
+
+
+def is_about_one_image(text: str) -> bool:
+    """Return whether an error's message is about an image that was sent, of which another would be accepted."""
+    return NAMES_IMAGE.search(text) is not None and OF_ONE_IMAGE.search(text) is not None
+
+
 def refuses_images(text: str) -> bool:
     """Return whether an error's message says that the model takes no images at all."""
     if CERTAIN.search(text):

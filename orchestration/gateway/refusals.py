@@ -10,8 +10,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestration.engine.specs import ModelSpec
+from orchestration.engine.specs import IMAGES, ModelSpec
 from orchestration.gateway.error_bodies import ErrorFacts, facts_of
+from orchestration.gateway.image_refusals import is_about_one_image
 from orchestration.gateway.overflows import Overflow, overflow_of
 from orchestration.gateway.quotations import without_quotations
 from orchestration.gateway.request_fields import FIELDS, LIKELIEST, UNNAMED, field_named, is_about_value
@@ -193,6 +194,12 @@ def refusal_of(
         code = next((code for code in facts.codes if re.fullmatch(r"[a-z_]{4,40}", code)), "")
         sentence = f"The provider {model.provider} does not accept {FIELDS[name].label} for {model.model_id}."
         return Refusal("provider_error", sentence, False, name, f"HTTP {status} {code}".strip())
+    if meant in (400, 415, 422) and IMAGES in sent and is_about_one_image(words):
+        sentence = (
+            f"The provider {model.provider} does not accept an image of this conversation: it may be too large, "
+            "or of a type that it does not take. Send a smaller one."
+        )
+        return Refusal("provider_error", sentence, False)
     return _by_status(_settled(meant, text), status, model)
 
 

@@ -136,7 +136,9 @@ class StepShape(Shape):
     context = mapping(
         "Tokens and messages: `window`, `input_budget`, `estimate_before`, `estimate_after`, `summarized`, "
         "`pruned`; the most that the call can use, `input_bound`, `output_bound`; the provider's `finish_reason`; "
-        "`input_cut` (1: the server read far less than was sent); of a request refused as too long, in tokens, "
+        "`input_cut` (1: the server read far less than was sent); of a conversation with files, `files_left_out` "
+        "(only their names fit), `images_unseen` (the model takes none) and `image_tokens` (the most that the sent "
+        "images count); of a request refused as too long, in tokens, "
         "`overflow_input`, `overflow_limit` (what the model takes) and `overflow_output_limit`; "
         "and `opened_in_thought` (1: the answer began with a thought that had only a closing tag).",
         of="call.context",

@@ -164,15 +164,18 @@ async def test_a_server_that_refuses_images_gets_a_line_and_teaches_the_model(
         "Invalid base64 image_url.",
         "The image data you provided does not represent a valid image. Please check your input: unsupported format",
         "image dimensions are not supported: at least one dimension exceeds 8000 pixels",
-        "Temperature is not supported.",
     ],
 )
-async def test_an_error_about_one_image_teaches_nothing(
+async def test_an_error_about_one_image_teaches_nothing_and_says_what_to_do(
     server: ProviderServer, model: ModelSpec, message: str
 ) -> None:
     gateway = Gateway(QUICK, images=ImageContents(Reads()))
-    server.queue(refusing(400, message))
-    assert failed(await ask(gateway, asked(seeing(model), PHOTO))).without != "images"
+    server.queue(refusing(400, message), refusing(400, message))
+    end = failed(await ask(gateway, asked(seeing(model), PHOTO)))
+    assert (end.without, end.code) == ("", "provider_error")
+    assert "Send a smaller one." in end.message
+    plain = failed(await ask(gateway, request(model)))
+    assert "image" not in plain.message
     await gateway.aclose()
 
 
