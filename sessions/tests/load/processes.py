@@ -23,6 +23,7 @@ SUPERVISOR = (sys.executable, "bin/lib/processes.py")
 UNLIMITED = {
     "PANTHEON_TOKEN_TURNS_PER_MINUTE": "0",
     "PANTHEON_TOKEN_TURNS_PER_HOUR": "0",
+    "PANTHEON_TURNS_AT_ONCE_PER_USER": "0",
     "PANTHEON_REQUESTS_PER_MINUTE": "0",
 }
 """One token sends all requests."""
