@@ -81,7 +81,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     search_help_text = "Part of a name, an email address, or an ID."
     search_fields = ("object_label", "object_id__exact")
     search_ids = ("id", "actor_id")
-    fields = ("at", "sentence", "kind", "object_id", "values_before", "values_after")
+    fields = ("at", "sentence", "kind", "row_id", "values_before", "values_after")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEntry]:
         actor = User.objects.filter(pk=OuterRef("actor_id"))
@@ -125,6 +125,10 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     def kind(self, entry: AuditEntry) -> str:
         name = kind_of(entry.object_type)
         return f"{name[:1].upper()}{name[1:]}"
+
+    @admin.display(description="ID")
+    def row_id(self, entry: AuditEntry) -> str:
+        return entry.object_id or "-"
 
     @admin.display(description="Before")
     def values_before(self, entry: AuditEntry) -> SafeString | str:

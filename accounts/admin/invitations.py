@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
+from django.utils.safestring import SafeString
 
 from accounts.access import asker
 from accounts.models import Invitation, User
@@ -24,6 +25,7 @@ from accounts.services.invitations import (
     invitation_revoke,
 )
 from web.addresses import instance_url, sends_mail
+from web.admin.cells import state_cell
 from web.admin.moments import MOMENTS
 from web.admin.readonly import HiddenFieldsAdmin
 from web.admin.selects import IdSelectAdmin, require_ids
@@ -96,6 +98,19 @@ class InvitationAdmin(IdSelectAdmin, HiddenFieldsAdmin):
         except ValidationFailed as error:  # the invitation changed after the form was validated
             return error_page(request, error)
 
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Invitation | None = None,
+    ) -> HttpResponse:
+        if obj is not None:
+            context["row_name"] = f"Invitation of {obj.email}"
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
     def save_model(self, request: HttpRequest, obj: Invitation, form: Any, change: bool) -> None:
         if change:
             invitation_change(
@@ -146,5 +161,5 @@ class InvitationAdmin(IdSelectAdmin, HiddenFieldsAdmin):
         self.message_user(request, f"Revoked: {count}.")
 
     @admin.display(description="State")
-    def state(self, invitation: Invitation) -> str:
-        return invitation.state
+    def state(self, invitation: Invitation) -> SafeString:
+        return state_cell(invitation.state.capitalize(), "good" if invitation.state == "accepted" else "")

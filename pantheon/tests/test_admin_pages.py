@@ -40,6 +40,7 @@ def test_all_models_are_in_it():
         *("RoomAgent", "SetupLink"),  # on the page of its room; one-time
         "ReadyRole",  # its group is
         "UsageTotal",  # daily usage once more
+        *("File", "MessageFile"),  # what people write: names and contents are texts
         *("BudgetPeriod", "BudgetNotice", "Hold", "HoldLine"),  # shown on the pages of budgets
     }
 
