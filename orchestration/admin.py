@@ -63,6 +63,7 @@ class ProviderAdmin(LinkedAdmin, CatalogueAdmin):
 
     list_display = ("name", "kind", "base_url", "key_env", "key_found", "models", "enabled")
     list_filter = ("kind", "enabled")
+    ordering = ("name",)
     search_fields = ("name", "base_url", "key_env")
     fields = (
         "name",

@@ -255,6 +255,7 @@ class PersonAdmin(
 @admin.register(Team)
 class TeamAdmin(LinkedAdmin, AuditedAdmin, admin.ModelAdmin):
     list_display = ("name", "members", "created_at")
+    ordering = ("name",)
     search_fields = ("name",)
     fields = ("name", "members", "created_at")
     readonly_fields = ("members", "created_at")

@@ -21,6 +21,7 @@ from django.urls import reverse
 
 from accounts.models import ApiToken, AuditEntry, Invitation, SetupLink, User
 from accounts.tests.support.admin_site import page, signed_in, static_files_as_they_are
+from accounts.tests.support.clients import body_of
 from pantheon.tests.support.url_map import of_kind, path_of
 from sessions.models import Call
 from sessions.tests.support.admin_rows import Rows, make_rows
@@ -109,7 +110,7 @@ def browser(request: pytest.FixtureRequest, rows: Rows) -> Client:
 
 
 def content_of(response: Any) -> str:
-    body = b"".join(response) if response.streaming else response.content
+    body = body_of(response)
     return f"{body.decode()} {response.headers}".lower()
 
 

@@ -16,7 +16,7 @@ from django.views.generic import RedirectView
 
 from accounts.models import User
 from accounts.tests.support.admin_site import signed_in, static_files_as_they_are
-from accounts.tests.support.clients import browser_of, client_of, make_user, refused
+from accounts.tests.support.clients import body_of, browser_of, client_of, make_user, refused
 from pantheon.tests.support.url_map import RETURNS_CONNECTIONS, ROUTES, TABLE, of_kind, send
 from sessions.dispatch import use_dispatcher
 from sessions.tests.support.admin_rows import WRITTEN, Rows, make_rows
@@ -163,7 +163,7 @@ def test_ones_own_do(rows: Rows, route: str, method: str) -> None:
 )
 def test_lists_show_nothing_of_others(rows: Rows, bob: User, route: str) -> None:
     response = send(browser_of(bob), "GET", route, rows)
-    content = b"".join(response).decode()  # some are streams
+    content = body_of(response).decode()
     assert WRITTEN not in content
     assert rows.user.email not in content
     assert str(rows.room.pk) not in content

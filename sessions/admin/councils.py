@@ -68,6 +68,7 @@ class RoomAdmin(LinkedAdmin, ReadOnlyAdmin):
     list_display = ("name", "owner", "mode", "seats", "created_at", "deleted_at")
     list_filter = (DELETED, "created_at", "mode")
     list_select_related = ("owner",)
+    ordering = ("name",)
     search_fields = ("name", "owner__email", "owner__name")
     search_ids = ("id", "owner_id")
     fields = (

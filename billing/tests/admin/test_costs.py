@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from accounts.models import Team, User
 from accounts.tests.support.admin_site import signed_in, static_files_as_they_are, superuser
-from accounts.tests.support.clients import make_user
+from accounts.tests.support.clients import body_of, make_user
 from accounts.tests.support.html import html_of
 from billing.fields import usd_text
 from billing.models import UsageEvent
@@ -49,9 +49,7 @@ def hours_ago(hours: int) -> dt.datetime:
 def text_of(response):
     if response["Content-Type"].startswith("text/html"):
         return html_of(response)
-    content = response.streaming_content if response.streaming else [response.content]
-    content = response if hasattr(content, "__aiter__") else content
-    return b"".join(content).decode("utf-8-sig")
+    return body_of(response).decode("utf-8-sig")
 
 
 def rows_of(response):

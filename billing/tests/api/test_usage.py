@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from accounts.models import Team, User
 from accounts.tests.support.admin_site import signed_in, static_files_as_they_are
-from accounts.tests.support.clients import browser_of, client_of, make_user, refused
+from accounts.tests.support.clients import body_of, browser_of, client_of, make_user, refused
 from billing.fields import usd_text
 from billing.reports.report import GROUPS
 from billing.tests.factories import USAGE_PICO, make_model
@@ -155,7 +155,7 @@ def test_days_are_both_included(carol):
 def test_the_events_as_csv(carol):
     response = client_of(carol).get(ADMIN[1], {"user": "alice@example.com"})
     assert response["Content-Type"] == "text/csv; charset=utf-8"
-    rows = list(csv.DictReader(io.StringIO(b"".join(response).decode())))
+    rows = list(csv.DictReader(io.StringIO(body_of(response).decode())))
     assert [row["purpose"] for row in rows] == ["reply", "route"]
 
 

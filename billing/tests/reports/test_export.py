@@ -15,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from accounts.tests.support.admin_site import static_files_as_they_are, superuser
-from accounts.tests.support.clients import make_user
+from accounts.tests.support.clients import body_of, make_user
 from billing.reports.export import amount, cell, lines
 from billing.tests.factories import make_model
 from billing.tests.support.daily import bill
@@ -90,7 +90,7 @@ def test_a_file_of_events_has_no_formula() -> None:
     browser = superuser()
     for path in ("/admin/costs/events.csv", "/admin/costs/shown.csv?group_by=room", "/admin/costs/teams.csv"):
         response = browser.get(path)
-        content = b"".join(response) if response.streaming else response.content
+        content = body_of(response)
         for delimiter in ",;":
             found = [
                 one for one in cells_of(content.decode("utf-8-sig"), delimiter) if looks_like_a_formula(one)
@@ -107,10 +107,10 @@ def test_files_for_people_begin_with_a_byte_order_mark_and_the_api_s_does_not(bi
     browser = superuser()
     mark = codecs.BOM_UTF8
     for name in ("shown.csv", "events.csv", "teams.csv"):
-        content = b"".join(browser.get(f"/admin/costs/{name}"))
+        content = body_of(browser.get(f"/admin/costs/{name}"))
         assert content.startswith(mark + b'"')
         assert content.count(mark) == 1
-    assert b"".join(browser.get("/api/v1/admin/usage/export.csv")).startswith(b'"id"')
+    assert body_of(browser.get("/api/v1/admin/usage/export.csv")).startswith(b'"id"')
 
 
 def test_every_csv_file_is_written_by_one_function() -> None:

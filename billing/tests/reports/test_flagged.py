@@ -12,7 +12,7 @@ import pytest
 from django.urls import reverse
 
 from accounts.tests.support.admin_site import static_files_as_they_are, superuser
-from accounts.tests.support.clients import make_user
+from accounts.tests.support.clients import body_of, make_user
 from billing.days import DayRange
 from billing.fields import usd_text
 from billing.models import UsageEvent
@@ -92,7 +92,7 @@ def test_the_page_its_files_and_the_api_filter_alike(calls: Any) -> None:
     shown = csv.DictReader(io.StringIO(client.get(reverse("costs-csv"), query).content.decode("utf-8-sig")))
     assert next(shown)["calls"] == "1"
     streamed = client.get(reverse("costs-events-csv"), query)
-    [row] = csv.DictReader(io.StringIO(b"".join(streamed).decode("utf-8-sig")))
+    [row] = csv.DictReader(io.StringIO(body_of(streamed).decode("utf-8-sig")))
     assert "usage_fell" in row["flags"]
     answer = client.get("/api/v1/admin/usage/summary", query).json()
     assert (answer["totals"]["calls"], answer["totals"]["cost_usd"]) == (1, usd_text(USAGE_PICO))

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
@@ -36,10 +37,11 @@ class Pooler(socketserver.BaseRequestHandler):
             self.pass_on(server, self.request)
 
     def pass_on(self, source: socket.socket, target: socket.socket) -> None:
-        while data := source.recv(65_536):
-            before, head, after = data.partition(KEY_DATA)
-            target.sendall(before + head + (b"\x7f\xff\xff\xff" + after[4:] if head else after))
-        target.shutdown(socket.SHUT_WR)
+        with suppress(OSError):  # either side may have closed its connection already
+            while data := source.recv(65_536):
+                before, head, after = data.partition(KEY_DATA)
+                target.sendall(before + head + (b"\x7f\xff\xff\xff" + after[4:] if head else after))
+            target.shutdown(socket.SHUT_WR)
 
 
 @pytest.fixture

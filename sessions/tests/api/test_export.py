@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from accounts.tests.support.clients import body_of
 from orchestration.tests.providers import Answer
 from sessions.models import ChatSession, Summary, Turn
 from sessions.tests.conftest import Api
@@ -19,7 +20,7 @@ pytestmark = [
 
 
 def text_of(response: Any) -> str:
-    return b"".join(response).decode()
+    return body_of(response).decode()
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.tests.support.clients import body_of
 from orchestration.models import LlmModel
 from sessions.models import Call, ChatSession, Message, Summary, Turn
 from sessions.selectors import portions
@@ -146,7 +147,7 @@ def test_a_row_that_is_longer_than_a_portion_is_one(session, monkeypatch) -> Non
 def test_an_export_reads_no_snapshot(api, session, suffix: str) -> None:
     say(session, 3)
     with CaptureQueriesContext(connection) as queries:
-        b"".join(api.get(f"sessions/{session.pk}/export?as={suffix}"))
+        body_of(api.get(f"sessions/{session.pk}/export?as={suffix}"))
     assert not [query for query in queries if '"snapshot", "' in query["sql"]]
 
 

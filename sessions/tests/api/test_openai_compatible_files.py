@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from accounts.tests.support.clients import body_of
 from orchestration.tests.providers import OpenAIServer
 from orchestration.tests.providers.server import IMAGE_TOKENS
 from sessions.api.openai_compatible.parsing import SentFile, largest_completion_body
@@ -106,7 +107,7 @@ def test_files_sent_again_are_stored_once_and_in_no_list(client: Client, api: Ap
 
 def test_a_stream_has_files_too(client: Client, openai_server: OpenAIServer) -> None:
     response = ask(client, "agent:ana", [user(text_part("Due?"), file_part())], stream=True)
-    assert b"[DONE]" in b"".join(response)
+    assert b"[DONE]" in body_of(response)
     assert "Rent" in openai_server.request_text(openai_server.served[-1].body)
 
 

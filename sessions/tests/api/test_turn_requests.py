@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from django.utils import timezone
 
-from accounts.tests.support.clients import refused
+from accounts.tests.support.clients import body_of, refused
 from billing.models import UsageEvent
 from orchestration.tests.providers import Answer, Gate, OpenAIServer, Silence
 from sessions.api.events import wait_until_final
@@ -210,7 +210,7 @@ def test_a_stream_beyond_the_limit_is_refused_before_its_turn_exists(
     settings.PANTHEON_STREAMS_PER_USER = 1
     headers = {"Idempotency-Key": "once"}
     first = api.post(path, {"message": "@ana hello", "stream": True}, headers=headers)
-    assert b"turn.completed" in b"".join(first)
+    assert b"turn.completed" in body_of(first)
     with stream_counted(alice.pk):
         refused(api.post(path, {"message": "@ana hello", "stream": True}), 429, "rate_limited")
         again = api.post(path, {"message": "@ana hello", "stream": True}, headers=headers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import DatabaseError
 
+from accounts.tests.support.clients import body_of
 from billing.models import UsageEvent
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
 from sessions.live.journal import JournalState
@@ -99,7 +100,7 @@ def test_calls_in_memory_are_written_with_the_commit(api: Api, turns, openai_ser
     gate.wait_until_reached()
     assert not Call.objects.exists()
     gate.open()
-    b"".join(api.get(f"turns/{turn_id}/events"))
+    body_of(api.get(f"turns/{turn_id}/events"))
     turn = api.get(f"turns/{turn_id}").json()
     assert turn["status"] == "completed"
     assert [step["purpose"] for step in turn["steps"]] == ["route", "reply", "reply", "synthesize"]
@@ -116,7 +117,7 @@ def test_failed_and_cancelled_calls_in_memory_are_billed(api: Api, turns, openai
     turn_id = api.post(turns, {"message": "Shall we?", "background": True}).json()["id"]
     gate.wait_until_reached()
     api.post(f"turns/{turn_id}/cancel")
-    b"".join(api.get(f"turns/{turn_id}/events"))
+    body_of(api.get(f"turns/{turn_id}/events"))
     assert api.get(f"turns/{turn_id}").json()["status"] == "cancelled"
     assert sorted(UsageEvent.objects.values_list("status", flat=True)) == ["cancelled", "failed", "ok"]
     assert_ledger_matches(openai_server)

@@ -320,16 +320,24 @@ def titles_billed() -> list[tuple[str, str]]:
     return sorted(UsageEvent.objects.filter(purpose="title").values_list("status", "source"))
 
 
+def is_titled(count: int = 1) -> Callable[[], bool]:
+    return lambda: Call.objects.filter(purpose="title", status="ok").count() == count
+
+
 @pytest.mark.usefixtures("titled")
 def test_first_questions_in_parallel_get_a_title_each(
     processes, alice, openai_model, openai_server: OpenAIServer
 ) -> None:
+    answers = Gate()  # a title that is much later than the answers is given up
+    openai_server.when("You are cleo.", Answer("We shall.", head_gate=answers), always=True)
     openai_server.when(TITLES, Answer("The plan"), always=True)
     web, *_ = processes("web", "worker", "worker")
     agent = make_agent(alice, "cleo", openai_model)
     turns = [ask(web, make_session(alice, agent), "Shall we?") for _ in range(5)]
-    for reader in [watch(web, turn) for turn in turns]:
-        assert reader.wait()[-1].type == "turn.completed"
+    readers = [watch(web, turn) for turn in turns]
+    until(is_titled(5))
+    answers.open()
+    assert {reader.wait()[-1].type for reader in readers} == {"turn.completed"}
     assert {turn.session.title for turn in Turn.objects.select_related("session")} == {"The plan"}
     assert titles_billed() == [("ok", "provider")] * 5
     for turn in turns:
@@ -340,21 +348,25 @@ def test_first_questions_in_parallel_get_a_title_each(
 
 @pytest.mark.usefixtures("titled")
 def test_a_worker_killed_while_it_writes_a_title(
-    processes, session, openai_server: OpenAIServer, gate
+    processes, alice, openai_model, openai_server: OpenAIServer
 ) -> None:
-    """Another one writes it again; the one that was cut is billed as an estimate, and the answer once."""
-    begun = Gate()
-    openai_server.when(TITLES, Answer("Never", head_gate=begun), Answer("The plan"))
+    """Another one writes it again; the title that was cut is billed as an estimate."""
+    title, first, second = Gate(), Gate(), Gate()
+    openai_server.when(TITLES, Answer("Never", head_gate=title), Answer("The plan"))
+    openai_server.when(
+        "You are cleo.", Answer("Never", head_gate=first), Answer("We shall.", head_gate=second)
+    )
     web, worker, _ = processes("web", "worker", "beat")
-    turn = ask(web, session)
+    turn = ask(web, make_session(alice, make_agent(alice, "cleo", openai_model)), "Shall we?")
     reader = watch(web, turn)
-    in_the_middle(reader)
-    begun.wait_until_reached()
+    title.wait_until_reached()
+    first.wait_until_reached()
     worker.kill()
-    gate.open()
     processes("worker")
+    until(is_titled())
+    second.open()
     assert_whole(turn, reader.wait())
-    assert_answered(turn)
-    assert ChatSession.objects.get(pk=session.pk).title == "The plan"
+    assert (turn.status, turn.claim) == ("completed", 2)
+    assert ChatSession.objects.get(pk=turn.session_id).title == "The plan"
     assert titles_billed() == [("interrupted", "estimated"), ("ok", "provider")]
     assert_ledger_matches(openai_server)

@@ -8,6 +8,7 @@ import uuid
 import pytest
 from django.db.models.functions import Now
 
+from accounts.tests.support.clients import body_of
 from billing.models import UsageEvent
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
 from sessions.dispatch import use_dispatcher
@@ -43,7 +44,7 @@ def expire_leases() -> None:
 def run_to_the_end(api: Api, turn: Turn) -> dict:
     use_dispatcher(runtime)
     runtime.start_recovery()
-    stream = b"".join(api.get(f"turns/{turn.pk}/events")).decode()
+    stream = body_of(api.get(f"turns/{turn.pk}/events")).decode()
     assert '"type":"turn.' in stream
     return api.get(f"turns/{turn.pk}").json()
 

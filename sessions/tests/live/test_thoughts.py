@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from accounts.tests.support.clients import body_of
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
 from sessions.live.bridge import MOST_REWINDS
 from sessions.models import Call
@@ -44,7 +45,7 @@ def test_a_thought_is_in_no_prompt_transcript_file_or_search(
     assert first["messages"][0]["text"].split() == ["Rent", "it."]
     assert "marzipan" not in json.dumps([served.body for served in openai_server.served])
     session = path.split("/")[1]
-    assert "marzipan" not in b"".join(api.get(f"sessions/{session}/export")).decode()
+    assert "marzipan" not in body_of(api.get(f"sessions/{session}/export")).decode()
     assert api.get("search?q=marzipan").json()["results"] == []
 
 

@@ -7,6 +7,7 @@ import uuid
 import pytest
 from django.utils import timezone
 
+from accounts.tests.support.clients import body_of
 from billing.fields import usd_text
 from billing.models import BudgetPeriod, Hold, HoldLine, ModelPrice, UsageEvent
 from billing.services.budgets import budget_delete, budget_save
@@ -66,7 +67,7 @@ def test_what_fits_is_held_and_settled(api, session, openai_server) -> None:
     assert Hold.objects.get().resolved_at is None
     gate.open()
     final = api.get(f"turns/{turn['id']}/events")
-    b"".join(final)
+    body_of(final)
     period.refresh_from_db()
     cost = UsageEvent.objects.get().cost_pico or 0
     assert (period.spent_pico, period.held_pico) == (cost, 0)
@@ -84,7 +85,7 @@ def test_a_clash_comes_before_the_budget(api, session, openai_server) -> None:
     assert ask(api, session).json()["error"]["code"] == "turn_in_progress"
     assert ask(api, session, index=7).json()["error"]["code"] == "turn_conflict"
     gate.open()
-    b"".join(api.get(f"turns/{first['id']}/events"))
+    body_of(api.get(f"turns/{first['id']}/events"))
     assert ask(api, session).status_code == 402
 
 
@@ -246,7 +247,7 @@ def test_a_turn_cancelled_before_it_ran_gives_its_hold_back(api, session, nobody
     from sessions.live.runtime import runtime
 
     runtime.submit(uuid.UUID(turn["id"]))
-    b"".join(api.get(f"turns/{turn['id']}/events"))
+    body_of(api.get(f"turns/{turn['id']}/events"))
     assert made.periods.get().held_pico == 0
     assert_nothing_to_audit()
 
@@ -259,7 +260,7 @@ def test_a_budget_deleted_in_mid_turn_leaves_nothing_open(api, session, openai_s
     gate.wait_until_reached()
     budget_delete(budget=made)
     gate.open()
-    b"".join(api.get(f"turns/{turn['id']}/events"))
+    body_of(api.get(f"turns/{turn['id']}/events"))
     assert Hold.objects.get().resolved_at is not None
     assert not HoldLine.objects.exists()
     assert not BudgetPeriod.objects.exists()
@@ -273,6 +274,6 @@ def test_a_budget_made_in_mid_turn_counts_it(api, session, openai_server) -> Non
     gate.wait_until_reached()
     made = budget(1)
     gate.open()
-    b"".join(api.get(f"turns/{turn['id']}/events"))
+    body_of(api.get(f"turns/{turn['id']}/events"))
     assert made.periods.get().spent_pico == UsageEvent.objects.get().cost_pico
     assert_ledger_matches(openai_server)

@@ -8,6 +8,7 @@ import uuid
 import pytest
 from django.utils import timezone
 
+from accounts.tests.support.clients import body_of
 from billing.models import Hold, UsageEvent
 from billing.selectors.price_book import prices_now
 from billing.services.budgets import budget_delete, budget_save
@@ -146,7 +147,7 @@ def test_what_the_last_period_still_holds_is_not_left_of_this_one(
     assert refused.status_code == 402
     assert pico(refused.json()["error"]["details"]["available_usd"]) == needed // 2
     gate.open()
-    b"".join(api.get(f"turns/{turn['id']}/events"))
+    body_of(api.get(f"turns/{turn['id']}/events"))
     yesterday, today = made.periods.order_by("start")
     assert (yesterday.spent_pico, yesterday.held_pico, today.held_pico) == (0, 0, 0)
     assert today.spent_pico == UsageEvent.objects.get().cost_pico

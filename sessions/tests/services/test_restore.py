@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.tests.support.admin_site import static_files_as_they_are
+from accounts.tests.support.clients import body_of
 from sessions.models import Agent, ChatSession, Room
 from sessions.pages import mine
 from sessions.selectors.deleted import list_recently_deleted
@@ -157,7 +158,7 @@ def test_the_export_is_complete_and_only_the_users_own(alice, bob) -> None:
     response = browser(alice).get(reverse("account-export"))
     assert response.streaming
     assert response["Content-Disposition"].startswith('attachment; filename="pantheon-')
-    exported = json.loads(b"".join(response))
+    exported = json.loads(body_of(response))
     assert exported["person"]["email"] == alice.email
     assert [agent["key"] for agent in exported["agents"]] == ["ana"]
     assert len(exported["rooms"]) == len(exported["sessions"]) == 1
@@ -169,7 +170,7 @@ def test_many_rows_are_exported_each_once(alice, monkeypatch) -> None:
     for number in range(5):
         make_agent(alice, f"a{number}")
     Agent.objects.filter(key__in=["a1", "a2", "a3"]).update(created_at=made)  # of one moment
-    exported = json.loads(b"".join(browser(alice).get(reverse("account-export"))))
+    exported = json.loads(body_of(browser(alice).get(reverse("account-export"))))
     assert sorted(agent["key"] for agent in exported["agents"]) == [f"a{number}" for number in range(5)]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from accounts.tests.support.clients import body_of
 from billing.models import ModelPrice, UsageEvent
 from orchestration.tests.providers import Answer, Gate, OpenAIServer
 from sessions.models import Call, ChatSession, Turn
@@ -77,7 +78,7 @@ def test_the_message_is_the_title_until_then(api, session, openai_server) -> Non
     gate.open()
     until(TITLE_CALL.exists)
     answers.open()
-    b"".join(api.get(f"turns/{turn['id']}/events"))
+    body_of(api.get(f"turns/{turn['id']}/events"))
     assert title_of(session) == "Renting"
 
 
@@ -91,7 +92,7 @@ def test_a_rename_in_the_meantime_stays(api, session, openai_server) -> None:
     gate.open()
     until(TITLE_CALL.exists)
     answers.open()
-    b"".join(api.get(f"turns/{turn['id']}/events"))
+    body_of(api.get(f"turns/{turn['id']}/events"))
     assert title_of(session) == "Mine"
     assert_ledger_matches(openai_server)
 
@@ -175,7 +176,7 @@ def test_a_stopped_turn_bills_its_title_too(api, session, openai_server) -> None
     turn = ask(api, session, background=True)
     gate.wait_until_reached()
     assert api.post(f"turns/{turn['id']}/cancel").status_code == 202
-    b"".join(api.get(f"turns/{turn['id']}/events"))
+    body_of(api.get(f"turns/{turn['id']}/events"))
     assert Turn.objects.get().status == "cancelled"
     assert title_of(session) == DRAFT
     assert_ledger_matches(openai_server)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from accounts.tests.support.clients import body_of
 from billing.fields import usd_text
 from billing.models import ModelPrice, UsageEvent
 from billing.services.reprice import events_reprice
@@ -218,7 +219,7 @@ def test_a_cancelled_turn_keeps_its_text_and_is_billed_as_estimated(api, session
     response = api.post(f"turns/{turn['id']}/cancel")
     assert response.status_code == 202
     assert server.served[0].wait().disconnected
-    stream = b"".join(api.get(f"turns/{turn['id']}/events")).decode()
+    stream = body_of(api.get(f"turns/{turn['id']}/events")).decode()
     assert '"type":"turn.cancelled"' in stream
     turn = api.get(f"turns/{turn['id']}").json()
     assert (turn["status"], turn["stop_reason"]) == ("cancelled", "cancelled")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from accounts.tests.support.clients import body_of
 from sessions.tests.factories import bearer, make_agent, make_room
 
 PATH = "/v1/chat/completions"
@@ -43,7 +44,7 @@ def content(response: Any) -> str:
 
 def chunks(response: Any) -> list[dict[str, Any]]:
     """Return the chunks of a stream that ends well."""
-    lines = [line for line in b"".join(response).decode().split("\n\n") if line.startswith("data: ")]
+    lines = [line for line in body_of(response).decode().split("\n\n") if line.startswith("data: ")]
     assert lines[-1] == "data: [DONE]"
     return [json.loads(line.removeprefix("data: ")) for line in lines[:-1]]
 

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from accounts.tests.support.clients import body_of
+
 
 @dataclass(frozen=True)
 class Sse:
@@ -29,4 +31,4 @@ def parse_sse(text: str) -> list[Sse]:
 
 
 def read_all(response: Any) -> list[Sse]:
-    return parse_sse(b"".join(response).decode())
+    return parse_sse(body_of(response).decode())
