@@ -145,6 +145,13 @@ def access_restorable(model: type[Row], user: User, row_id: str | uuid.UUID) -> 
     return row
 
 
+def any_sent_file(file_id: str | uuid.UUID) -> File:
+    """Return a file that any user's message brought: for staff pages that check permissions themselves."""
+    brought = MessageFile.objects.filter(file=OuterRef("pk"))
+    file: File = _one(File.objects.filter(Exists(brought)), file_id)
+    return file
+
+
 def any_turn(turn_id: str | uuid.UUID) -> Turn:
     """Return any user's turn, also of a deleted session: for staff pages that check permissions themselves."""
     return _one(Turn.objects.select_related("session"), turn_id)

@@ -16,8 +16,9 @@ from django.urls import reverse
 from accounts.admin.audited import actor_of
 from accounts.pages.base import PageView
 from accounts.services.audit import audit_record
-from sessions.access import any_session, any_turn
-from sessions.models import ChatSession, Summary, Turn
+from sessions.access import any_sent_file, any_session, any_turn
+from sessions.downloads import content_response, text_response
+from sessions.models import ChatSession, File, Summary, Turn
 from sessions.pages.conversation import index_from
 from sessions.selectors.reading import list_visible_summaries, list_visible_turns, turns_before, visible
 
@@ -62,7 +63,7 @@ class ReadingPage(PageView):
             raise PermissionDenied
         return super().dispatch(request, *args, **kwargs)
 
-    def look(self, row: Turn | ChatSession, label: str) -> None:
+    def look(self, row: Turn | ChatSession | File, label: str) -> None:
         """Record the view in the audit. The label is not the title, which is a text too."""
         with transaction.atomic():
             audit_record(actor_id=actor_of(self.request), action="read", row=row, label=label)
@@ -104,3 +105,12 @@ class ReadSessionPage(ReadingPage):
             more=more,
             summaries=[] if before else list_visible_summaries(Summary.objects.filter(session=session)[:1]),
         )
+
+
+class ReadFilePage(ReadingPage):
+    """What agents got of a file: the text, or the image."""
+
+    def get(self, request: HttpRequest, file_id: str) -> HttpResponseBase:
+        file = any_sent_file(file_id)
+        self.look(file, f"file {file.pk}")
+        return content_response(request, file) if file.kind == File.Kind.IMAGE else text_response(file)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import Awaitable
 from functools import partial
 from typing import Any, BinaryIO
 
-from asgiref.sync import sync_to_async
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
-from django.utils.cache import get_conditional_response
-from django.utils.http import content_disposition_header
+from django.http import HttpRequest, HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
@@ -24,24 +21,14 @@ from accounts.throttling import UPLOAD_THROTTLES
 from sessions.access import access_file, access_own_file
 from sessions.api.base import AsyncAPIView
 from sessions.api.uploads import OneFileHandler, uploaded_file
+from sessions.downloads import content_response, text_response
 from sessions.files.queue import conversions
-from sessions.files.storage import content_open
 from sessions.live.database import read_in_request
 from sessions.models import File
 from sessions.selectors.file_shapes import FileShape
 from sessions.services.files import file_add, file_delete, quota_check
 from web.api.schema import PAGE, operation, page_of
 from web.errors import NotFound
-
-PIECE_BYTES = 256 * 1024
-
-SANDBOX = {
-    "Content-Security-Policy": "sandbox; default-src 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "private, no-cache",
-}
-"""Headers of all that people uploaded: a browser must not run it, whatever it is."""
 
 UPLOAD = inline_serializer(
     "Upload", {"file": serializers.FileField(help_text="The file. Its type is detected from its content.")}
@@ -113,35 +100,7 @@ class FileContentView(AsyncAPIView):
     @operation("Download a file", answers={(200, "application/octet-stream"): OpenApiTypes.BINARY})
     def get(self, request: Request, file_id: str) -> HttpResponseBase:
         file = access_file(signed_in(request), file_id)
-        headers = SANDBOX | {"ETag": f'"{file.sha256}"'}
-        if unchanged := get_conditional_response(request._request, etag=headers["ETag"]):
-            for name, value in headers.items():
-                unchanged[name] = value
-            return unchanged
-        is_image = file.kind == File.Kind.IMAGE
-        headers |= {
-            "Content-Type": file.media_type if is_image else "application/octet-stream",
-            "Content-Disposition": content_disposition_header(not is_image, file.name) or "attachment",
-        }
-        if request.method == "HEAD":
-            return HttpResponse(headers=headers | {"Content-Length": str(file.bytes)})
-        try:
-            content = content_open(file.sha256)
-        except FileNotFoundError as error:
-            raise NotFound("The content of this file is missing in the storage.") from error
-        response = StreamingHttpResponse(pieces_of_content(content), headers=headers)
-        # For the limit of unread bytes: a page may load many images at once.
-        response.memory_bytes = PIECE_BYTES  # type: ignore[attr-defined]
-        return response
-
-
-async def pieces_of_content(content: BinaryIO) -> AsyncIterator[bytes]:
-    """Yield a content; no thread waits while the client reads."""
-    try:
-        while piece := await sync_to_async(content.read)(PIECE_BYTES):
-            yield piece
-    finally:
-        content.close()
+        return content_response(request._request, file)
 
 
 class FileTextView(AsyncAPIView):
@@ -152,4 +111,4 @@ class FileTextView(AsyncAPIView):
         file = access_file(signed_in(request), file_id)
         if file.kind != File.Kind.TEXT:
             raise NotFound("An image has no text: agents see the image.")
-        return HttpResponse(file.text, content_type="text/plain; charset=utf-8", headers=SANDBOX)
+        return text_response(file)

@@ -25,7 +25,7 @@ class SearchView(ApiView):
     """`?q=`: words or parts of them, all of them required; "a phrase"; -excluded."""
 
     @operation(
-        "Search my messages, titles and names of files",
+        "Search my messages and titles",
         parameters=[
             query(
                 "q",

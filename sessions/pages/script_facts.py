@@ -12,7 +12,6 @@ from sessions.models import Agent, Turn
 from sessions.pages import rounds, transcript
 from sessions.pages.addressees import EVERYBODY_CHOICE
 from sessions.pages.answers import hue
-from sessions.pages.file_chips import file_facts
 
 
 def script_facts(agents: Iterable[Agent]) -> str:
@@ -39,7 +38,6 @@ def script_facts(agents: Iterable[Agent]) -> str:
             },
             "routing": {"asked": rounds.ASKED_TITLE, "concluded": rounds.CONCLUDED_TITLE},
             "budgetOwners": owners_for_people(),
-            "files": file_facts(),
         },
         ensure_ascii=False,
     )

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestration.engine.purposes import Purpose
-from sessions.models import ChatSession, Message, Summary, Turn
+from sessions.models import ChatSession, File, Message, Summary, Turn
 from sessions.rendering.markdown import visible_text
+from sessions.selectors.message_files import list_with_files
 
 TURNS_PER_PAGE = 20
 LISTS = (
@@ -20,12 +21,19 @@ LISTS = (
 
 
 @dataclass(frozen=True, slots=True)
+class VisibleFile:
+    row: File
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class VisibleMessage:
     """A message, with control characters made visible."""
 
     row: Message
     speaker: str
     text: str
+    files: Sequence[VisibleFile]
 
     @property
     def is_conclusion(self) -> bool:
@@ -53,11 +61,12 @@ class VisibleSummary:
 
 
 def list_visible_turns(turns: Sequence[Turn]) -> list[VisibleTurn]:
-    """Return the turns with their texts, in one statement."""
+    """Return the turns with their texts, in one statement, and one more if messages brought files."""
     messages: dict[Any, list[VisibleMessage]] = {turn.pk: [] for turn in turns}
-    for message in Message.objects.filter(turn__in=turns).order_by("seq"):
+    for message in list_with_files(Message.objects.filter(turn__in=turns).order_by("seq")):
+        files = [VisibleFile(file, visible_text(file.name)) for file in message.files]
         messages[message.turn_id].append(
-            VisibleMessage(message, speaker_of(message), visible_text(message.text))
+            VisibleMessage(message, speaker_of(message), visible_text(message.text), files)
         )
     return [
         VisibleTurn(turn, messages[turn.pk], [visible(decided) for decided in turn.routing]) for turn in turns

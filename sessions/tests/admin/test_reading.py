@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from accounts.models import AuditEntry, User
 from accounts.tests.support.admin_site import page, signed_in, static_files_as_they_are, superuser
-from sessions.models import Agent, ChatSession, Message, Room, Summary, Turn
+from sessions.models import Agent, ChatSession, File, Message, Room, Summary, Turn
 from sessions.selectors import reading
 from sessions.tests.factories import make_agent, make_model, make_session
 from sessions.tests.support.admin_rows import WRITTEN, make_rows
@@ -191,3 +191,26 @@ def test_people_see_a_notice(rows, settings, state) -> None:
     settings.PANTHEON_STAFF_READ_MESSAGES = state
     text = text_of(browser(rows.user).get(reverse("session", args=[rows.session.pk])))
     assert (NOTICE in text) is state
+
+
+def test_a_sent_file_is_named_and_read_and_the_look_is_written_down(rows, on) -> None:
+    file = File.objects.get()
+    client, url = reader("view_message"), reverse("read-file", args=[file.pk])
+    read = text_of(client.get(urls_of(rows)[0]))
+    assert f'<a href="{url}">{WRITTEN} name.txt</a>' in read
+    response = client.get(url)
+    assert response.content.decode() == f"{WRITTEN} text of a file"
+    assert response["Content-Security-Policy"] == "sandbox; default-src 'none'"
+    assert "no-store" in response["Cache-Control"]
+    assert looks()[-1] == ("chat_sessions.File", str(file.pk))
+    assert not AuditEntry.objects.filter(object_label__contains=WRITTEN).exists()
+    assert reader("view_file").get(url).status_code == 403
+    File.objects.update(kind="image", text="", width=1, height=1, media_type="image/png")
+    assert client.get(url)["Content-Type"] == "image/png"
+
+
+def test_a_file_that_no_message_brought_is_read_by_nobody_else(rows, on) -> None:
+    file = File.objects.get()
+    file.message_files.all().delete()
+    assert superuser().get(reverse("read-file", args=[file.pk])).status_code == 404
+    assert looks() == []

@@ -213,7 +213,7 @@ def test_uploads_at_once_stay_within_the_quota(alice, stored: Path, settings: An
 
 
 def test_a_person_gets_their_files_with_their_contents(alice, bob, session, stored: Path) -> None:
-    text = "The rent. " * 20_000  # several pieces
+    text = "The rent. " * 8_000  # several pieces
     sent, lost = add(alice, text), add(alice, "Lost.")
     send(session, sent)
     file_delete(file=sent)
