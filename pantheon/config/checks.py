@@ -132,7 +132,8 @@ def problem_of_key_file(path: str) -> str:
 
 def check_private_files(**kwargs: Any) -> list[CheckMessage]:
     """Warn if other accounts of this machine can access the data directory or a secret file."""
-    paths = [settings.PANTHEON_DATA_DIR, *secret_files(settings.PANTHEON_DATA_DIR, settings.SQLITE_FILE)]
+    data_dir = settings.PANTHEON_DATA_DIR
+    paths = [data_dir, settings.PANTHEON_FILES_DIR, *secret_files(data_dir, settings.SQLITE_FILE)]
     return [
         Warning(
             f"{path} is open to other accounts of this machine.",

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 from django.conf import settings
 from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.core.files.uploadhandler import SkipFile, TemporaryFileUploadHandler
-from rest_framework.exceptions import ParseError
+from rest_framework.exceptions import ParseError, UnsupportedMediaType
 from rest_framework.request import Request
 
 from web.errors import PantheonError, ValidationFailed
@@ -56,7 +56,7 @@ def uploaded_file(request: Request) -> tuple[str, BinaryIO]:
     """Return the name and the content of the body's file. Raises ValidationFailed if there is none."""
     try:
         upload = request.FILES.get(FIELD)
-    except ParseError:
+    except (ParseError, UnsupportedMediaType):
         upload = None
     if not isinstance(upload, TemporaryUploadedFile):
         raise ValidationFailed(

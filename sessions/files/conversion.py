@@ -58,6 +58,10 @@ REFUSALS = {
     "too_long": (UNREADABLE, "The file has more than 2 MiB of text. Split it and attach the parts."),
     "too_large": (UNREADABLE, "Reading the file takes too much memory. Split it and attach the parts."),
     "too_slow": (UNREADABLE, "Reading the file takes too long. Split it and attach the parts."),
+    "image_memory": (
+        UNREADABLE,
+        "Reading the image takes too much memory. Scale it down and attach it again.",
+    ),
     "pixels": (UNREADABLE, "The image has more than 64 million pixels. Scale it down and attach it again."),
 }
 """Reason for which a file is refused -> the error's code and sentence."""

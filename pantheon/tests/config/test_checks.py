@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from django.core import checks
 
@@ -34,6 +36,13 @@ def test_the_defaults_are_fine():
         ("PANTHEON_WORKER_TURNS", -1, "pantheon.E010"),
         ("PANTHEON_SUMMARY_TRIGGER", 7.0, "pantheon.E015"),
         ("PANTHEON_SUMMARY_TRIGGER", 0.0, "pantheon.E015"),
+        ("PANTHEON_UPLOADS_PER_MINUTE", -1, "pantheon.E001"),
+        ("PANTHEON_FILES_PER_USER_MIB", -1, "pantheon.E001"),
+        ("PANTHEON_FILE_MAX_MIB", 0, "pantheon.E010"),
+        ("PANTHEON_FILES_URL", "https://key:hunter2@bucket.example.org", "pantheon.E023"),
+        ("PANTHEON_FILES_URL", "s3://", "pantheon.E023"),
+        ("PANTHEON_FILES_URL", "s3://key:hunter2@bucket", "pantheon.E023"),
+        ("PANTHEON_FILES_DIR", Path("/dev/null/files"), "pantheon.E025"),
         ("PANTHEON_METRICS_PORT", 99999, "pantheon.E016"),
         ("PANTHEON_METRICS_PORT", -1, "pantheon.E016"),
     ],

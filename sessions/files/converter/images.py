@@ -22,6 +22,13 @@ LOWER_QUALITIES = (85, 70, 50)
 
 def convert_image(content: bytes, image_format: str) -> Converted:
     """Return the image to store. Raises NotConverted, and Pillow's errors for a damaged image."""
+    try:
+        return converted(content, image_format)
+    except MemoryError as error:
+        raise NotConverted("image_memory") from error
+
+
+def converted(content: bytes, image_format: str) -> Converted:
     warnings.simplefilter("ignore")  # of bombs: the size is checked here
     Image.MAX_IMAGE_PIXELS = None
     image = Image.open(io.BytesIO(content), formats=[image_format])
