@@ -25,7 +25,7 @@ class SearchView(ApiView):
     """`?q=`: words or parts of them, all of them required; "a phrase"; -excluded."""
 
     @operation(
-        "Search my messages and titles",
+        "Search my messages, titles and names of files",
         parameters=[
             query(
                 "q",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from orchestration.engine.purposes import SHOWN, Purpose
 from sessions.models import Call, Message, Turn
-from sessions.pages.input_cuts import input_note
+from sessions.pages.input_cuts import files_note, input_note
 from sessions.pages.money import Money, money
 from sessions.rendering.markdown import visible_text
 from sessions.selectors.answer_html import answer_html, message_html
@@ -51,6 +51,8 @@ class Answer:
     """Its text after the cut."""
     input_note: str = ""
     """Tokens of the input that the server read, if it cut the input."""
+    files_note: str = ""
+    """The files that the model did not get."""
     latency_ms: int | None = None
     carried: bool = False
     """Kept from the previous version, at no cost."""
@@ -111,7 +113,8 @@ def answers_of(rows: TurnRows) -> list[Answer]:
             carried = not calls and rows.turn.replaces_id is not None
             answer = answer_of_message(messages[step], calls, cost, carried=carried)
             note = input_note(calls[-1], read.get(calls[-1].pk)) if calls else ""
-            answers.append(replace(answer, input_note=note))
+            unread = files_note(calls[-1]) if calls else ""
+            answers.append(replace(answer, input_note=note, files_note=unread))
         else:
             answers.append(answer_of_failed_call(calls[-1], cost, has_worked=calls[-1].pk in worked))
     return answers

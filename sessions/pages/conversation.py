@@ -18,6 +18,7 @@ from sessions.models.modes import room_modes
 from sessions.pages.addressees import EVERYBODY_CHOICE, next_addressees
 from sessions.pages.connect import connect_to
 from sessions.pages.empty import empty_context
+from sessions.pages.file_chips import ACCEPTED
 from sessions.pages.forms import TitleForm
 from sessions.pages.input_cuts import newest_notices
 from sessions.pages.mine import message_deleted
@@ -67,6 +68,7 @@ class SessionPage(PageView):
             "only_mode": MANUAL.key,
             "everybody": EVERYBODY_CHOICE,
             "max_message_chars": Message.MAX_CHARS,
+            "accepted_files": ACCEPTED,
             "addressees": next_addressees(
                 session.room, council["agents"], turns[-1].message if turns else ""
             ),

@@ -1,4 +1,4 @@
-"""Calls whose server read far less than was sent: notes on answers, and the notice on a session."""
+"""Calls whose model did not read everything: the server cut the input, or files were given by name only."""
 
 from __future__ import annotations
 
@@ -26,6 +26,17 @@ def input_note(call: Call, read_tokens: int | None) -> str:
         if read_tokens
         else f"The server did not read all of {sent}."
     )
+
+
+def files_note(call: Call) -> str:
+    """Return the note on files that the model did not get: images that it cannot see, and what had no space."""
+    unseen, left_out = call.context.get("images_unseen", 0), call.context.get("files_left_out", 0)
+    notes = []
+    if unseen:
+        notes.append(f"This model can’t see images: it got {unseen} by name only.")
+    if left_out:
+        notes.append(f"Not enough context for all files: it got {left_out} by name only.")
+    return " ".join(notes)
 
 
 def input_notices(rows: TurnRows) -> list[str]:

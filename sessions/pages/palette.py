@@ -54,6 +54,7 @@ ACTIONS = (
     PaletteAction("Home", "home"),
     PaletteAction("Usage", "usage"),
     PaletteAction("Account", "account"),
+    PaletteAction("Files", "files"),
     PaletteAction("Recently deleted", "deleted"),
     PaletteAction("Keyboard shortcuts", script="keys", keys="?"),
     PaletteAction("Administration", "admin:index", for_staff=True),

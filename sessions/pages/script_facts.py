@@ -12,6 +12,7 @@ from sessions.models import Agent, Turn
 from sessions.pages import rounds, transcript
 from sessions.pages.addressees import EVERYBODY_CHOICE
 from sessions.pages.answers import hue
+from sessions.pages.file_chips import file_facts
 
 
 def script_facts(agents: Iterable[Agent]) -> str:
@@ -38,6 +39,7 @@ def script_facts(agents: Iterable[Agent]) -> str:
             },
             "routing": {"asked": rounds.ASKED_TITLE, "concluded": rounds.CONCLUDED_TITLE},
             "budgetOwners": owners_for_people(),
+            "files": file_facts(),
         },
         ensure_ascii=False,
     )

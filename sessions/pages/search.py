@@ -18,7 +18,7 @@ from sessions.pages.places import address_of_message
 from sessions.rendering.markdown import visible_text
 from sessions.selectors.pages import agents_of
 from sessions.selectors.search import MAX_QUERY_CHARS, parse_search_query, position_of_cursor, search
-from sessions.selectors.search_results import snippet_of
+from sessions.selectors.search_results import files_found, snippet_of
 from sessions.selectors.search_terms import MAX_TERMS, Terms, match_spans
 
 RESULTS_PER_PAGE = 20
@@ -40,6 +40,8 @@ class ResultLine:
     speaker: str
     agent_key: str
     text: Sequence[TextPiece]
+    files: Sequence[Sequence[TextPiece]]
+    """The names of its files that match."""
     at: dt.datetime
     url: str
 
@@ -108,7 +110,8 @@ def finds_by_session(rows: Sequence[Message | ChatSession], terms: Terms) -> lis
 def result_of(row: Message, terms: Terms) -> ResultLine:
     speaker = "You" if row.role == Message.Role.USER else row.agent_name or row.agent_key or "Conclusion"
     text = mark_matches(snippet_of(row, terms), terms)
-    return ResultLine(speaker, row.agent_key, text, row.created_at, address_of_message(row))
+    files = [mark_matches(file.name, terms) for file in files_found(row, terms)]
+    return ResultLine(speaker, row.agent_key, text, files, row.created_at, address_of_message(row))
 
 
 def mark_matches(text: str, terms: Terms) -> list[TextPiece]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from orchestration.engine.purposes import Purpose
 from sessions.models import Message, Turn
 from sessions.pages.answers import Answer, answers_of, total_cost
+from sessions.pages.file_chips import FileChip, chip_of
 from sessions.pages.money import Money, money
 from sessions.pages.receipt import ReceiptLine, cache_saving, receipt_of
 from sessions.pages.rounds import Round, rounds_of
@@ -42,6 +43,8 @@ class TranscriptTurn:
 
     turn: Turn
     message: str
+    files: Sequence[FileChip]
+    """The files that the message brought."""
     rounds: Sequence[Round]
     synthesis: Answer | None
     cost: Money | None
@@ -144,13 +147,14 @@ def counted(forms: tuple[str, str], count: int) -> str:
 def transcript_turn(rows: TurnRows, *, newest: bool = False) -> TranscriptTurn:
     turn = rows.turn
     answers = answers_of(rows)
-    question = next((message.text for message in rows.messages if message.role == Message.Role.USER), "")
+    question = next((message for message in rows.messages if message.role == Message.Role.USER), None)
     costs = [event.cost_pico for event in rows.events] if turn.is_final else []
     names = {call.agent_key: call.agent_name for call in rows.calls if call.agent_name}
     names |= {message.agent_key: message.agent_name for message in rows.messages if message.agent_name}
     return TranscriptTurn(
         turn=turn,
-        message=visible_text(question),
+        message=visible_text(question.text if question else ""),
+        files=[chip_of(file) for file in question.files] if question else [],
         rounds=rounds_of(turn, answers, names),
         synthesis=next((answer for answer in answers if answer.purpose == Purpose.SYNTHESIZE), None),
         cost=money(total_cost(costs)) if turn.is_final else None,

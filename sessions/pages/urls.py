@@ -8,6 +8,7 @@ from sessions.pages.conversation import (
     SessionRenameView,
     SessionTurnView,
 )
+from sessions.pages.files import FileDeleteView, FilesPage
 from sessions.pages.home import HomeView, StarterView
 from sessions.pages.mine import (
     AccountExportView,
@@ -68,5 +69,7 @@ urlpatterns = [
     path("sessions/<str:session_id>/delete", SessionDeleteView.as_view(), name="session-delete"),
     path("sessions/<str:session_id>/restore", SessionRestoreView.as_view(), name="session-restore"),
     path("account/export", AccountExportView.as_view(), name="account-export"),
+    path("files", FilesPage.as_view(), name="files"),
+    path("files/<str:file_id>/delete", FileDeleteView.as_view(), name="file-delete"),
     path("deleted", DeletedView.as_view(), name="deleted"),
 ]

@@ -16,6 +16,7 @@ from billing.selectors.answered import has_answered
 from orchestration.engine.modes import SUMMARY
 from orchestration.selectors import default_model
 from sessions.models import Agent, Call, ChatSession, Message, Room, Summary, Turn
+from sessions.selectors.message_files import list_with_files
 from sessions.selectors.turns import grouped
 from web.errors import PantheonError
 
@@ -147,11 +148,10 @@ def transcript_page(session: ChatSession, *, before: int | None = None) -> Trans
 
 
 def turn_rows(turns: Sequence[Turn]) -> list[TurnRows]:
-    """Read the rows of a session's turns, with four queries."""
+    """Read the rows of a session's turns, with four queries, and one more if messages brought files."""
     ids = [turn.pk for turn in turns]
-    messages = grouped(
-        Message.objects.defer(None).defer("search_text").filter(turn_id__in=ids).order_by("seq")
-    )
+    stored = Message.objects.defer(None).defer("search_text").filter(turn_id__in=ids)
+    messages = grouped(list_with_files(stored.order_by("seq")))
     attempts = Call.objects.filter(turn_id__in=ids).select_related("model").order_by("number")
     calls = grouped(attempts.defer("text", "usage"))
     usage_events = UsageEvent.objects.filter(turn_id__in=ids).select_related("price")

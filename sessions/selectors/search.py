@@ -1,4 +1,4 @@
-"""Search the user's own messages and titles for parts of words, with the same results on both databases."""
+"""Search the user's own messages, titles and names of files for parts of words, alike on both databases."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from django.db.models.functions import Least, Left, Length, StrIndex
 from django.db.models.lookups import GreaterThan
 
 from accounts.models import User
-from sessions.models import ChatSession, Message
+from sessions.models import ChatSession, File, Message, MessageFile
 from sessions.search_text import SEARCHED_CHARS, fold
+from sessions.selectors.message_files import HAS_FILES, load_files
 from sessions.selectors.search_filters import EVERYWHERE, SearchFilters
 from sessions.selectors.search_terms import Terms, parse_terms
 from web.api.pagination import refuse_cursor
@@ -124,19 +125,27 @@ def search(
     messages = Message.objects.filter(session__in=sessions, turn__replaced_by__isnull=True)
     try:
         with limit_statements(MAX_SECONDS):
-            positions = [
-                *list_positions(filter_matching(within.messages(messages), terms), after, limit + 1),
+            found = within.messages(messages)
+            positions = {  # a message may be found by its text and by a file
+                *list_positions(filter_matching(found, terms), after, limit + 1),
+                *list_positions(found.filter(pk__in=brought_with(user, terms)), after, limit + 1),
                 *list_positions(filter_matching(within.sessions(sessions), terms), after, limit + 1),
-            ]
+            }
     except StatementTooLong as error:
         message = "This search takes too long. Search for other words, or in one room or a shorter time."
         raise PantheonError("invalid_parameter", message, {"parameter": "q"}) from error
-    positions.sort(reverse=True)
-    page = page_that_fits(messages, positions[:limit])
+    ordered = sorted(positions, reverse=True)
+    page = page_that_fits(messages, ordered[:limit])
     rows = rows_by_id(messages, sessions, [place.id for place in page])
-    more = page[-1] if len(positions) > len(page) else None
+    more = page[-1] if len(ordered) > len(page) else None
     # Leave out rows deleted since their positions were read.
     return SearchResults(by_session([rows[place.id] for place in page if place.id in rows]), terms, more)
+
+
+def brought_with(user: User, terms: Terms) -> QuerySet[Any]:
+    """Return the ids of messages that brought a file whose name has all terms."""
+    files = filter_matching(File.objects.filter(owner=user), terms)
+    return MessageFile.objects.filter(file__in=files.order_by().values("pk")).order_by().values("message")
 
 
 def page_that_fits(messages: QuerySet[Message], page: Sequence[ResultPosition]) -> Sequence[ResultPosition]:
@@ -175,16 +184,17 @@ def list_positions(rows: QuerySet[Any], after: ResultPosition | None, limit: int
 def rows_by_id(
     messages: QuerySet[Message], sessions: QuerySet[ChatSession], ids: list[uuid.UUID]
 ) -> dict[uuid.UUID, Message | ChatSession]:
-    """Return messages with their `beginning`, and sessions, each with its room or agent but without their prompts.
+    """Return messages with their `beginning` and files, and sessions, with their rooms or agents without the prompts.
 
     Unordered: the models' default ordering would sort the texts.
     """
     messages = messages.select_related("session__room", "session__agent").defer(
         "text", "search_text", "html", "session__room__goal", "session__agent__role_prompt"
     )
-    messages = messages.annotate(beginning=Left("text", SEARCHED_CHARS))
+    messages = messages.annotate(beginning=Left("text", SEARCHED_CHARS), has_files=HAS_FILES)
     sessions = sessions.select_related("room", "agent").defer("room__goal", "agent__role_prompt")
     messages_by_id = messages.order_by().in_bulk(ids)
+    load_files(list(messages_by_id.values()))
     return {
         **messages_by_id,
         **sessions.order_by().in_bulk([row_id for row_id in ids if row_id not in messages_by_id]),

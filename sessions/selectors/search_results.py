@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sessions.models import ChatSession, Message
+from rest_framework import serializers
+
+from sessions.models import ChatSession, File, Message
+from sessions.search_text import fold
 from sessions.selectors.search import SearchResults, beginning_of
 from sessions.selectors.search_terms import Terms, snippet
-from web.api.shapes import Shape, count, identifier, moment, one_of, text
+from web.api.shapes import Shape, count, identifier, moment, one_of, text, values
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +34,25 @@ class SearchResult:
     def snippet(self) -> str:
         return snippet_of(self.row, self.terms)
 
+    @property
+    def file_names(self) -> list[str]:
+        """The names of the message's files that match."""
+        return [file.name for file in files_found(self.row, self.terms)]
+
     def of_message(self, name: str) -> Any:
         return getattr(self.message, name, None)
+
+
+def files_found(row: Message | ChatSession, terms: Terms) -> list[File]:
+    """Return the files that a message brought whose names have all terms."""
+    files = row.files if isinstance(row, Message) else []
+    return [file for file in files if is_match(file.name, terms)]
+
+
+def is_match(name: str, terms: Terms) -> bool:
+    folded = fold(name)
+    has = [fold(term) in folded for term in terms.wanted]
+    return all(has) and not any(fold(term) in folded for term in terms.unwanted)
 
 
 def snippet_of(row: Message | ChatSession, terms: Terms) -> str:
@@ -75,6 +95,7 @@ class FindShape(Shape):
         allow_null=True,
     )
     snippet = text("Rendered text around the first match, on one line.", allow_blank=True)
+    file_names = values("Names of the message's files that match.", serializers.CharField(), of="file_names")
     created_at = moment("Time of the message, or of the session's creation.", of="row.created_at")
 
 

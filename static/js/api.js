@@ -1,7 +1,7 @@
 // @ts-check
 // Requests to the API: JSON, the CSRF token from its cookie, and every failure as one kind of error.
 
-const API = "/api/v1/";
+export const API = "/api/v1/";
 
 export class ApiError extends Error {
   constructor({ status, code, message, details = {}, retryAfterS = null }) {
@@ -32,6 +32,12 @@ export function patchJson(path, body) {
   return send("PATCH", path, body);
 }
 
+/** Delete something. Whether it still existed does not matter. */
+export async function deletePath(path) {
+  const response = await reach(API + path, { method: "DELETE", headers: { "X-CSRFToken": csrfToken() } });
+  if (!response.ok && response.status !== 404) throw errorOf(response.status, null);
+}
+
 function send(method, path, body, headers = {}, signal = undefined) {
   return request(path, {
     method,
@@ -60,16 +66,29 @@ export function newKey() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+/** Return a text that the API has. */
+export async function getText(path) {
+  const response = await reach(API + path, {});
+  if (response.ok) return response.text();
+  const body = await response.json().catch(() => null);
+  throw errorOf(response.status, body, response.headers.get("Retry-After"));
+}
+
 async function request(path, options) {
   const response = await reach(API + path, options);
   const body = await response.json().catch(() => null);
   if (response.ok && body !== null) return body;
-  throw new ApiError({
-    status: response.status,
+  throw errorOf(response.status, body, response.headers.get("Retry-After"));
+}
+
+/** Return the error of a response. `body`: its JSON, null if it has none. */
+export function errorOf(status, body, retryAfter = null) {
+  return new ApiError({
+    status,
     code: body?.error?.code ?? "unreadable",
-    message: body?.error?.message ?? `The server answered ${response.status}.`,
+    message: body?.error?.message ?? `The server answered ${status}.`,
     details: body?.error?.details ?? {},
-    retryAfterS: Number(response.headers.get("Retry-After")) || null,
+    retryAfterS: Number(retryAfter) || null,
   });
 }
 
@@ -78,8 +97,12 @@ async function reach(url, options) {
     return await fetch(url, { credentials: "same-origin", ...options });
   } catch (error) {
     if (!(error instanceof TypeError) && error.name !== "TimeoutError") throw error;
-    throw new ApiError({ status: 0, code: "unreachable", message: "The server can't be reached." });
+    throw unreachable();
   }
+}
+
+export function unreachable() {
+  return new ApiError({ status: 0, code: "unreachable", message: "The server can't be reached." });
 }
 
 /** Return the token that a request needs which changes something. */

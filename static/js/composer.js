@@ -1,14 +1,16 @@
 // @ts-check
 // Where the next message is written: Enter sends, the draft is kept, chips insert tags, Send becomes Stop.
+import { Attachments } from "./attachments.js";
 import { keepDraft, readDraft } from "./drafts.js";
 import { isSendKey } from "./enter-key.js";
 import { facts } from "./facts.js";
 import { keepWhole } from "./limits.js";
+import { PastedFiles } from "./paste-files.js";
 
 const FINE_POINTER = "(hover: hover) and (pointer: fine)";
 
 export class Composer {
-  /** `onSend(text)` and `onStop()` do the work. */
+  /** `onSend(text, files)` and `onStop()` do the work; `files` are ids. */
   constructor(form, sessionId, { onSend, onStop }) {
     this.form = form;
     this.sessionId = sessionId;
@@ -16,12 +18,15 @@ export class Composer {
     this.sendButton = form.querySelector("[data-send]");
     this.stopButton = form.querySelector("[data-stop]");
     this.busy = form.querySelector("[data-busy]");
+    this.attachments = new Attachments(form, sessionId);
+    this.isWaiting = false; // for files, and then sends
     this.onSend = onSend;
     this.onStop = onStop;
     this.set("ready");
     this.box.value = readDraft(sessionId) || this.box.value;
     keepWhole(this.box);
     this.listen();
+    new PastedFiles(form, this.box, this.attachments);
     this.resize();
   }
 
@@ -35,9 +40,17 @@ export class Composer {
       event.preventDefault();
       this.send();
     });
-    this.box.addEventListener("input", () => {
+    this.box.addEventListener("input", ({ isTrusted }) => {
       keepDraft(this.sessionId, this.box.value);
       this.resize();
+      if (isTrusted) this.say(""); // who writes on does not wait
+    });
+    this.form.addEventListener("attachments", () => this.filesChanged());
+    const picker = this.form.querySelector("[data-file-picker]");
+    this.form.querySelector("[data-attach]").addEventListener("click", () => picker.click());
+    picker.addEventListener("change", () => {
+      this.attach(picker.files);
+      picker.value = ""; // so that the same file can be chosen again
     });
     this.form.addEventListener("click", (event) => {
       const chip = event.target.closest("[data-tag]");
@@ -50,10 +63,37 @@ export class Composer {
     return this.box.value;
   }
 
+  attach(files) {
+    this.attachments.add(files);
+    this.box.focus({ preventScroll: true });
+  }
+
   send() {
-    if (!this.text.trim() || !this.box.reportValidity()) return;
-    if (this.state === "ready") this.onSend(this.text);
-    else if (this.state !== "sending") this.busy.textContent = "Wait for the current answer or stop it first.";
+    const { attachments } = this;
+    if (!this.text.trim()) {
+      if (attachments.count) this.say("Write what the agents should do with the files.");
+    } else if (!this.box.reportValidity() || this.state === "sending") return;
+    else if (this.state !== "ready") this.say("Wait for the current answer or stop it first.");
+    else if (attachments.hasFailed) this.say("A file could not be attached: remove it, or try again.");
+    else if (attachments.waiting) this.wait();
+    else this.onSend(this.text, attachments.ids);
+  }
+
+  /** Send once the files are attached. */
+  wait() {
+    const { waiting } = this.attachments;
+    this.say(`Sends as soon as ${waiting === 1 ? "the file is" : `${waiting} files are`} attached.`);
+    this.isWaiting = true;
+  }
+
+  filesChanged() {
+    if (this.isWaiting) this.send();
+    else if (!this.attachments.hasFailed) this.say("");
+  }
+
+  say(sentence) {
+    this.isWaiting = false;
+    this.busy.textContent = sentence;
   }
 
   /** Put text where the cursor is, set apart from the word before it. */
@@ -81,9 +121,10 @@ export class Composer {
   }
 
   /** The message was accepted: forget the draft, unless something else has been written since. */
-  accepted(text) {
+  accepted(text, files) {
     if (this.text === text) this.box.value = "";
     keepDraft(this.sessionId, this.text);
+    this.attachments.accepted(files);
     this.resize();
   }
 
@@ -91,7 +132,7 @@ export class Composer {
   set(state) {
     const hadFocus = this.form.contains(document.activeElement);
     this.state = state;
-    this.busy.textContent = "";
+    this.say("");
     const running = state === "running" || state === "stopping";
     this.sendButton.hidden = running;
     this.sendButton.disabled = state === "sending";

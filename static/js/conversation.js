@@ -7,10 +7,12 @@ import { addCopyButtons } from "./code-blocks.js";
 import { startCompare } from "./compare.js";
 import { Composer } from "./composer.js";
 import { startConversationKeys } from "./conversation-keys.js";
+import { startDropZone } from "./drop-zone.js";
 import { Elsewhere } from "./elsewhere.js";
 import { Estimate } from "./estimate.js";
 import { startExamples } from "./examples.js";
 import { facts } from "./facts.js";
+import { withFiles } from "./file-chips.js";
 import { Follower } from "./follow.js";
 import { startFormulaCopies } from "./formula-copy.js";
 import { typesetFormulas } from "./formulas.js";
@@ -50,11 +52,16 @@ class Conversation {
     // Before the composer, whose Enter sends. An agent that is alone needs no tag.
     const tagList = "mode" in composerForm.dataset ? new TagList(composerForm, this.taggable()) : null;
     this.composer = new Composer(composerForm, this.sessionId, {
-      onSend: (text) => this.send(text),
+      onSend: (text, files) => this.send(text, files),
       onStop: () => this.stop(),
     });
     this.audience = audienceOf(composerForm, [...this.agents.keys()], this.sessionId);
-    this.estimate = new Estimate(composerForm, this.sessionId, [...this.agents.keys()], this.audience);
+    const { attachments } = this.composer;
+    this.estimate = new Estimate(composerForm, this.sessionId, [...this.agents.keys()], this.audience, attachments);
+    startDropZone(document.querySelector("main"), {
+      onFiles: (files) => this.composer.attach(files),
+      onRefused: (sentence) => attachments.say(sentence),
+    });
     this.summary = new SummaryPanel(document.querySelector("[data-summary-panel]"), this.sessionId, {
       isFree: () => this.composer.state === "ready",
       onBegun: () => this.composer.set("sending"),
@@ -157,10 +164,11 @@ class Conversation {
     this.elsewhere.catchUp();
   }
 
-  async send(text) {
+  async send(text, files) {
     this.refusal.clear();
     this.composer.set("sending");
-    const body = { ...this.audience.request(text), background: true, index: this.lastIndex + 1 };
+    const asked = { ...this.audience.request(text), ...withFiles(files) };
+    const body = { ...asked, background: true, index: this.lastIndex + 1 };
     // The same message sent again after a lost response is the same turn, not a second one.
     const request = JSON.stringify(body);
     if (this.unanswered?.request !== request) this.unanswered = { request, key: newKey() };
@@ -176,7 +184,7 @@ class Conversation {
       return;
     }
     this.unanswered = null;
-    this.composer.accepted(text);
+    this.composer.accepted(text, files);
     this.audience.accepted();
     this.audience.follow(body.message);
     this.estimate.look();

@@ -1,18 +1,20 @@
 // @ts-check
 // What the next message usually costs, and at most, beside Send: requested when typing pauses; outdated requests are aborted.
 import { ApiError, postJson } from "./api.js";
+import { withFiles } from "./file-chips.js";
 import { moneyText, picoOf } from "./money.js";
 import { tagsIn } from "./tags.js";
 
 const PAUSE_MS = 400;
 
 export class Estimate {
-  /** `keys` are the agents that can be mentioned; `audience` builds the request. */
-  constructor(form, sessionId, keys, audience) {
+  /** `keys` are the agents that can be mentioned; `audience` and `attachments` build the request. */
+  constructor(form, sessionId, keys, audience, attachments) {
     this.place = form.querySelector("[data-estimate]");
     this.box = form.querySelector("[data-message]");
     this.path = `sessions/${sessionId}/turns/estimate`;
     this.audience = audience;
+    this.attachments = attachments;
     // No estimate for a message that would be refused.
     this.isAskable = ({ message, mode }) =>
       keys.length > 0 &&
@@ -20,6 +22,7 @@ export class Estimate {
       (!(mode || "needsTags" in form.dataset) || tagsIn(message, keys).length > 0);
     this.box.addEventListener("input", () => this.look());
     form.addEventListener("audience", () => this.look());
+    form.addEventListener("attachments", () => this.look());
     this.look();
   }
 
@@ -27,7 +30,7 @@ export class Estimate {
   look() {
     clearTimeout(this.timer);
     this.request?.abort();
-    const body = this.audience.request(this.box.value);
+    const body = { ...this.audience.request(this.box.value), ...withFiles(this.attachments.ids) };
     const isSendable = this.box.value.trim() && this.box.validity.valid;
     if (isSendable && this.isAskable(body)) this.timer = setTimeout(() => this.load(body), PAUSE_MS);
     else this.show(null);

@@ -3,13 +3,15 @@ import { ApiError } from "./api.js";
 import { mayDiscard } from "./discard.js";
 import { keepDraft, readDraft } from "./drafts.js";
 import { isOfInputMethod, isSendKey } from "./enter-key.js";
+import { showFiles } from "./file-chips.js";
 import { keepWhole } from "./limits.js";
 import { Refusal } from "./refusal.js";
 
 export class QuestionEditor {
-  /** `onSave(text)` asks again; where it throws an ApiError this stays open and tells. */
-  constructor(turn, message, onSave) {
+  /** `onSave(text, files)` asks again; where it throws an ApiError this stays open and tells. */
+  constructor(turn, { message, files }, onSave) {
     this.turn = turn;
+    this.files = files;
     this.onSave = onSave;
     this.saving = false;
     this.shown = turn.querySelector("[data-question]");
@@ -20,6 +22,10 @@ export class QuestionEditor {
     this.box.value = readDraft(this.draft) || message;
     keepWhole(this.box);
     this.refusal = new Refusal(this.form.querySelector("[data-refusal]"));
+    this.fileList = this.form.querySelector("[data-editor-files]");
+    showFiles(this.fileList, files, { isEditable: true });
+    this.shownFiles = turn.querySelector("[data-question-files]");
+    this.shownFiles.hidden = true;
     this.listen();
     this.shown.hidden = true;
     this.shown.after(this.form);
@@ -42,6 +48,8 @@ export class QuestionEditor {
     });
     this.form.addEventListener("click", (event) => {
       if (event.target.closest("[data-cancel]")) this.cancel();
+      const remove = event.target.closest("[data-file-remove]");
+      if (remove) this.remove(remove.closest("[data-file]"));
       const chip = event.target.closest("[data-tag]");
       if (chip) this.tag(chip.dataset.tag);
     });
@@ -58,7 +66,7 @@ export class QuestionEditor {
     this.set(true);
     this.refusal.clear();
     try {
-      await this.onSave(this.box.value);
+      await this.onSave(this.box.value, this.files);
       keepDraft(this.draft, "");
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
@@ -77,12 +85,23 @@ export class QuestionEditor {
   }
 
   cancel() {
-    if (this.saving || !mayDiscard(this.box, this.unchanged)) return;
+    const hasAll = this.files.length === this.shownFiles.children.length;
+    if (this.saving || !mayDiscard(this.box, hasAll ? this.unchanged : null)) return;
     keepDraft(this.draft, "");
     this.refusal.clear();
     this.form.remove();
     this.shown.hidden = false;
+    this.shownFiles.hidden = !this.shownFiles.children.length;
     this.turn.querySelector("[data-action=edit]").focus();
+  }
+
+  /** Take a file from the message. */
+  remove(chip) {
+    this.files = this.files.filter(({ id }) => id !== chip.dataset.file);
+    const beside = chip.nextElementSibling ?? chip.previousElementSibling;
+    chip.remove();
+    this.fileList.hidden = !this.files.length;
+    (beside?.querySelector("[data-file-remove]") ?? this.box).focus();
   }
 
   tag(key) {

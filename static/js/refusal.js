@@ -69,7 +69,11 @@ function advice(error, keys, place) {
     case "not_authenticated":
       return { sentence: "You are signed out. Your draft is saved.", actions: [reloadButton("Sign in again")] };
     case "not_found":
-      return { sentence: "This session was deleted.", actions: [] };
+      // With files it may be one of them.
+      return {
+        sentence: place.closest("form")?.querySelector("[data-file]") ? error.message : "This session was deleted.",
+        actions: [],
+      };
     case "rate_limited":
       return { sentence: "You're sending messages too quickly. Try again in a moment.", actions: [] };
     case "unreachable":

@@ -1,6 +1,6 @@
 // Actions on a turn that has ended: edit, try again, regenerate, branch, show another version.
 import { ApiError, getJson, newKey, postJson } from "./api.js";
-import { keepDraft } from "./drafts.js";
+import { keepDraft, keepFiles } from "./drafts.js";
 import { keepChosen } from "./lane-tabs.js";
 import { QuestionEditor } from "./question-editor.js";
 import { loadTurn } from "./stored-turn.js";
@@ -38,10 +38,14 @@ export class TurnActions {
     return this.again(action, { ...(agents && { agents: [agents] }), ...(alias && { model: alias }) }, turn);
   }
 
-  /** Continue after a turn in a new session, with a draft of its next message. */
-  async branch(index, draft = "") {
+  /** Continue after a turn in a new session, with a draft of its next message and the files that it brings. */
+  async branch(index, draft = "", files = []) {
     const session = await postJson(`sessions/${this.sessionId}/fork`, { after_turn: index });
     if (draft) keepDraft(session.id, draft);
+    keepFiles(
+      session.id,
+      files.map((file) => ({ ...file, isDraft: false })),
+    );
     location.assign(`/sessions/${session.id}`);
   }
 
@@ -52,14 +56,14 @@ export class TurnActions {
       editor.querySelector("textarea").focus();
       return;
     }
-    const { message } = await getJson(`turns/${turn.dataset.turn}`);
-    if (isNewest(turn)) new QuestionEditor(turn, message, (text) => this.saveEdited(turn, text));
-    else await this.branch(indexBefore(turn), message);
-  }
-
-  /** Send an edited message; it may no longer be the newest. */
-  saveEdited(turn, text) {
-    return isNewest(turn) ? this.again("rerun", { message: text }, turn) : this.branch(indexBefore(turn), text);
+    const { message, files } = await getJson(`turns/${turn.dataset.turn}`);
+    if (!isNewest(turn)) return this.branch(indexBefore(turn), message, files);
+    new QuestionEditor(turn, { message, files }, (text, kept) => {
+      // Not named, they stay, deleted ones too.
+      const body = { message: text, ...(kept.length < files.length && { files: kept.map(({ id }) => id) }) };
+      // It may no longer be the newest.
+      return isNewest(turn) ? this.again("rerun", body, turn) : this.branch(indexBefore(turn), text, kept);
+    });
   }
 
   /** Request a new version of a turn, and show it in its place. */

@@ -1,6 +1,7 @@
 // A turn on the page while it runs: events in, lanes out. Its HTML is templates/partials/turn.html.
 import { announce } from "./announce.js";
 import { facts } from "./facts.js";
+import { showFiles } from "./file-chips.js";
 import { Lane } from "./lane.js";
 import { picoOf, showMoney } from "./money.js";
 import { foldQuestion } from "./question-fold.js";
@@ -31,6 +32,7 @@ export class TurnView {
     setMode(element, turn.mode);
     element.querySelector("[data-question]").textContent = turn.message;
     foldQuestion(element, turn.message);
+    showFiles(element.querySelector("[data-question-files]"), turn.files);
     showTime(element.querySelector("[data-time]"), new Date(turn.created_at));
     if (turn.unknown_tags.length) {
       const tags = turn.unknown_tags.map((tag) => `@${tag}`).join(", ");

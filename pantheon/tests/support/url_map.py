@@ -101,6 +101,8 @@ PAGES = {
     "account/tokens": page("GET POST"),
     "account/tokens/<str:token_id>/delete": page("POST"),
     "account/export": page(),
+    "files": page(),
+    "files/<str:file_id>/delete": page("POST"),
     "deleted": page(),
     "": page(),
     "usage": page(),

@@ -40,7 +40,7 @@ def search(page: Page, query: str) -> None:
 
 def test_the_field_beside_a_page_leads_to_the_results(alices: Page, session: ChatSession) -> None:
     open_session(alices, session)
-    field = alices.get_by_role("searchbox", name="Search my messages and titles")
+    field = alices.get_by_role("searchbox", name="Search my messages, titles and files")
     field.fill("harbour")
     field.press("Enter")
     expect(alices).to_have_url(re.compile(r"/search\?q=harbour$"))

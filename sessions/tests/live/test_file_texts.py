@@ -139,6 +139,16 @@ def test_a_file_of_a_replaced_turn_is_gone(api, alice, agents, server, files) ->
     assert RENT not in text_of(server)
 
 
+def test_a_branch_shares_the_files(api, alice, agents, server, files) -> None:
+    url = council(alice, agents, mode="manual")
+    ask(api, url, files)
+    fork = api.post(url.removesuffix("turns") + "fork", {"after_turn": 1})
+    assert fork.status_code == 201, fork.content
+    ask(api, f"sessions/{fork.json()['id']}/turns", message="@ana And then?")
+    assert ASKED in text_of(server)
+    assert File.objects.count() == 2
+
+
 def test_a_tag_in_a_file_asks_nobody(api, alice, agents, server, files) -> None:
     turn = ask(api, council(alice, agents, mode="manual"), files, "@ana What is due?")
     assert [message["agent_key"] for message in turn["messages"]] == ["ana"]

@@ -58,7 +58,7 @@ def test_signed_out_people_are_asked_to_sign_in(client):
 
 def test_before_a_query_the_page_says_what_is_searched(alice):
     page = text_of(browser(alice).get(SEARCH))
-    assert "Searches all messages and session titles" in page
+    assert "Searches all messages, session titles and names of files" in page
     assert "No results" not in page
 
 
@@ -134,14 +134,14 @@ def test_older_results_are_a_page_away(alice, session):
 def test_many_results_take_as_many_queries_as_few(alice, session, django_assert_num_queries):
     client, model = browser(alice), make_model()
     add_turns(session, model, 1)
-    # who is signed in (2), budgets, places of messages, places of titles, the messages of the page, rooms and agents,
-    # the sidebar's pins, sessions and rooms
-    with django_assert_num_queries(11 + LIMITING):
+    # who is signed in (2), budgets, places of messages, of messages with files and of titles, the messages of the page,
+    # rooms and agents, the sidebar's pins, sessions and rooms
+    with django_assert_num_queries(12 + LIMITING):
         client.get(SEARCH, {"q": "question"})
     for number in range(5):
         room = make_room(alice, make_agent(alice, f"a{number}"), name=f"Room {number}")
         add_turns(make_session(alice, room), model, 2)
-    with django_assert_num_queries(11 + LIMITING):
+    with django_assert_num_queries(12 + LIMITING):
         assert "Room 4" in text_of(client.get(SEARCH, {"q": "question"}))
 
 

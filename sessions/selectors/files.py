@@ -1,0 +1,34 @@
+"""A person's files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Count, Sum
+
+from accounts.models import User
+from sessions.models import File
+
+FILES_LISTED = 200
+
+
+@dataclass(frozen=True, slots=True)
+class FileList:
+    """Files, the newest first, each with `messages`: how many brought it."""
+
+    shown: list[Any]
+    more: bool
+    """There are files that are not shown."""
+
+
+def list_files(user: User) -> FileList:
+    files = File.objects.of(user).annotate(messages=Count("message_files"))
+    found = list(files.order_by("-created_at", "id")[: FILES_LISTED + 1])
+    return FileList(found[:FILES_LISTED], len(found) > FILES_LISTED)
+
+
+def space_used(user: User) -> int:
+    """Return the bytes of a person's files. Deleted ones count while a message keeps them."""
+    used: int | None = File.objects.filter(owner=user).order_by().aggregate(used=Sum("bytes"))["used"]
+    return used or 0
