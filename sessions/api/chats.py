@@ -39,7 +39,7 @@ class SessionSerializer(serializers.ModelSerializer[ChatSession]):
     )
 
     pinned = serializers.BooleanField(
-        source="is_pinned", read_only=True, help_text="On top of the list of sessions, on pages."
+        source="is_pinned", read_only=True, help_text="Pinned to the top of the list of sessions."
     )
 
     class Meta:
@@ -61,7 +61,7 @@ class SessionChangeSerializer(serializers.Serializer[ChatSession]):
         help_text="Empty: taken from the next message.",
     )
     pinned = serializers.BooleanField(
-        required=False, help_text=f"On top of the list of sessions, on pages. At most {MOST_PINS} are."
+        required=False, help_text=f"Pinned to the top of the list of sessions; at most {MOST_PINS} are."
     )
 
 

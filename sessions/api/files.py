@@ -80,7 +80,7 @@ class FilesView(AsyncAPIView, GenericAPIView[File]):
 
 
 class FileView(AsyncAPIView):
-    """A file of mine, or one that a message which I may read brought."""
+    """A file of mine, or one in a message that I can read."""
 
     write_scope = ApiToken.Scope.CHAT
 
@@ -88,7 +88,7 @@ class FileView(AsyncAPIView):
     def get(self, request: Request, file_id: str) -> Response:
         return Response(FileShape.render(access_file(signed_in(request), file_id)))
 
-    @operation("Delete a file; where it was sent, it stays", answers={204: None})
+    @operation("Delete a file; messages keep it", answers={204: None})
     def delete(self, request: Request, file_id: str) -> Response:
         file_delete(file=access_own_file(signed_in(request), file_id))
         return Response(status=204)

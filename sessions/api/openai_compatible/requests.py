@@ -221,7 +221,7 @@ def limited(parts: tuple[SentPart, ...]) -> tuple[SentPart, ...]:
     """Return the files. Raises ValidationFailed if there are too many different ones."""
     most = MessageFile.MOST_PER_MESSAGE
     if len({(part.name, part.file) for part in parts}) > most:
-        raise ValidationFailed({"messages": [f"A request takes at most {most} files."]})
+        raise ValidationFailed({"messages": [f"A request can have at most {most} files."]})
     return parts
 
 
