@@ -59,8 +59,9 @@ def test_the_examples_run_from_top_to_bottom(server, tmp_path) -> None:
     assert '"type":"turn.completed"' in printed
     assert "snippet" in printed
     assert "## Analyst (@analyst)" in printed
-    assert ChatSession.objects.get().turns.count() == 3  # one of them was asked for twice
-    assert UsageEvent.objects.count() == 4
+    assert ChatSession.objects.get().turns.count() == 4  # one of them was asked for twice
+    assert UsageEvent.objects.count() == 5
+    assert "month,rent\nMay,1200" in printed
 
     resuming, compatible = examples("python")
     assert "[turn.completed]" in run(server, [sys.executable, "-c", resuming], tmp_path)
