@@ -29,13 +29,15 @@ class OneFileHandler(TemporaryFileUploadHandler):
     received = 0
     files = 0
 
-    def new_file(self, field_name: str, *args: Any, **kwargs: Any) -> None:
+    def new_file(self, field_name: str, file_name: str, *args: Any, **kwargs: Any) -> None:
         if field_name != FIELD:
             raise SkipFile
         self.files += 1
         if self.files > 1:
             raise ValidationFailed({FIELD: ["Send one file per request."]})
-        super().new_file(field_name, *args, **kwargs)
+        # Django would make the name's ending, which may be too long, a part of the temporary file's name.
+        super().new_file(field_name, FIELD, *args, **kwargs)
+        self.file.name = file_name
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
         self.received += len(raw_data)

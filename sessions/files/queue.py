@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 import uuid
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import BinaryIO
 
@@ -26,19 +26,28 @@ WAIT_S = 60.0
 RETRY_S = 10
 
 
+Conversion = tuple[BinaryIO, Future[Converted]]
+
+
 class ConversionQueue:
-    """Conversions of this process. Threads start with the first one, so after a fork."""
+    """Conversions of this process, one at a time of each user, in turn.
+
+    Threads start with the first one, so after a fork.
+    """
 
     def __init__(self, work: Callable[[BinaryIO], Converted] = convert) -> None:
         self._work = work
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="convert-file")
         self._lock = threading.Lock()
         self._users: Counter[uuid.UUID] = Counter()
+        self._waiting: dict[uuid.UUID, deque[Conversion]] = {}
+        """In the order in which users have their turn."""
+        self._running: set[uuid.UUID] = set()
 
     def run(self, content: BinaryIO, user_id: uuid.UUID) -> Converted:
         """Convert a file, on one of the queue's threads. Raises like `convert`, and `rate_limited`."""
         with self._place(user_id):
-            future = self._threads.submit(self._work, content)
+            future = self._submit(content, user_id)
             try:
                 return future.result(WAIT_S + TIME_S)
             except TimeoutError as error:
@@ -48,11 +57,48 @@ class ConversionQueue:
     async def run_aside(self, content: BinaryIO, user_id: uuid.UUID) -> Converted:
         """Do the same, while neither a thread of the requests nor the event loop waits."""
         with self._place(user_id):
-            future = asyncio.wrap_future(self._threads.submit(self._work, content))
+            future = asyncio.wrap_future(self._submit(content, user_id))
             try:
                 return await asyncio.wait_for(future, WAIT_S + TIME_S)
             except TimeoutError as error:
                 raise too_busy() from error
+
+    def _submit(self, content: BinaryIO, user_id: uuid.UUID) -> Future[Converted]:
+        result: Future[Converted] = Future()
+        with self._lock:
+            self._waiting.setdefault(user_id, deque()).append((content, result))
+        self._start()
+        return result
+
+    def _start(self) -> None:
+        """Start what may run: one file of each user at a time, so that nobody's slow ones occupy all threads."""
+        started = []
+        with self._lock:
+            while len(self._running) < AT_ONCE and (user_id := self._next_user()) is not None:
+                conversions = self._waiting.pop(user_id)
+                content, result = conversions.popleft()
+                if conversions:
+                    self._waiting[user_id] = conversions  # last in the order
+                if result.set_running_or_notify_cancel():
+                    self._running.add(user_id)
+                    started.append((user_id, content, result))
+        for user_id, content, result in started:
+            self._threads.submit(self._convert, user_id, content, result)
+
+    def _next_user(self) -> uuid.UUID | None:
+        return next((user_id for user_id in self._waiting if user_id not in self._running), None)
+
+    def _convert(self, user_id: uuid.UUID, content: BinaryIO, result: Future[Converted]) -> None:
+        try:
+            converted = self._work(content)
+        except BaseException as error:  # noqa: BLE001  (raised where the result is awaited)
+            result.set_exception(error)
+        else:
+            result.set_result(converted)
+        finally:
+            with self._lock:
+                self._running.discard(user_id)
+            self._start()
 
     @contextmanager
     def _place(self, user_id: uuid.UUID) -> Iterator[None]:

@@ -48,6 +48,7 @@ class File(models.Model):
     bytes = models.PositiveBigIntegerField()
     sha256 = models.CharField(max_length=64, help_text="Hexadecimal; the content's place in the storage.")
     text = models.TextField(blank=True, help_text="What agents read; empty for images.")
+    text_bytes = models.PositiveIntegerField(default=0, db_default=0, help_text="Size of the text in UTF-8.")
     pages = models.PositiveIntegerField(null=True, blank=True, help_text="Pages, slides or sheets.")
     width = models.PositiveIntegerField(null=True, blank=True)
     height = models.PositiveIntegerField(null=True, blank=True)

@@ -15,7 +15,8 @@ from typing import BinaryIO
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef, Sum
+from django.db.models import BigIntegerField, Exists, OuterRef, Sum
+from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from accounts.models import User
@@ -70,6 +71,7 @@ def file_add(*, owner: User, name: str, content: BinaryIO, converted: Converted)
         bytes=size,
         sha256=sha256,
         text=converted.text,
+        text_bytes=len(converted.text.encode()),
         pages=converted.pages,
         width=converted.width,
         height=converted.height,
@@ -93,7 +95,7 @@ def _file_insert(file: File) -> bool:
     """Insert a row; False if its content was removed meanwhile. Raises `file_quota_exceeded`."""
     # One upload of a person at a time, or two could both find enough left of the quota.
     User.objects.select_for_update(no_key=True).filter(pk=file.owner_id).first()
-    quota_check(file.owner, file.bytes)
+    quota_check(file.owner, max(file.bytes, file.text_bytes))
     content_lock(file.sha256)
     if not content_exists(file.sha256):
         return False
@@ -102,11 +104,16 @@ def _file_insert(file: File) -> bool:
 
 
 def quota_check(owner: User, more_bytes: int = 1) -> None:
-    """Raise `file_quota_exceeded` if a person's files would take more than they may. Deleted ones count while kept."""
+    """Raise `file_quota_exceeded` if a person's files would take more than they may.
+
+    Each counts by its content or its text, whichever is larger: a small document may have 2 MiB of text. Deleted ones
+    count while they are kept.
+    """
     limit = settings.PANTHEON_FILES_PER_USER_MIB * MIB
     if not limit:
         return
-    used = File.objects.filter(owner=owner).order_by().aggregate(used=Sum("bytes"))["used"] or 0
+    space = Sum(Greatest("bytes", "text_bytes", output_field=BigIntegerField()), default=0)
+    used = File.objects.filter(owner=owner).order_by().aggregate(used=space)["used"]
     if used + more_bytes > limit:
         raise PantheonError(
             "file_quota_exceeded",

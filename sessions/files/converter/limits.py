@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
 MEMORY_BYTES = 512 * 1024 * 1024
 TIME_S = 30
 """Of processor time; `sessions.files.conversion` limits the time by the clock too."""
+NICENESS = 10
+"""The processes that answer requests go first."""
 OPEN_FILES = 64
 MAX_DEPTH = 5000
 """Python calls in calls: a deeply nested document takes several per level."""
@@ -37,6 +40,7 @@ def limits_set() -> None:
         import resource
     except ImportError:  # not on Windows
         return
+    os.nice(NICENESS)
     wanted = {
         "RLIMIT_AS": MEMORY_BYTES,
         "RLIMIT_CPU": TIME_S,

@@ -16,7 +16,9 @@ IMAGES = (
 )
 PDF = b"%PDF-"
 ZIP = (b"PK\x03\x04", b"PK\x05\x06")
-HTML = re.compile(r"\s*(<\?xml[^>]*\?>\s*)?(<!--.{0,2000}?-->\s*)*<(!doctype\s+html|html)[\s>]", re.I | re.S)
+COMMENT = re.compile(r"\s*<!--.*?-->", re.S)
+DECLARATION = re.compile(r"\s*<\?xml[^>]*\?>")
+HTML = re.compile(r"\s*<(!doctype\s+html|html)[\s>]", re.I)
 
 MAX_ARCHIVE_BYTES = 256 * 1024 * 1024
 """Maximum unpacked size of a document that is a ZIP archive: more is a bomb, or does not fit into memory."""
@@ -42,7 +44,13 @@ def is_archive(content: bytes) -> bool:
 
 
 def is_html(text: str) -> bool:
-    return HTML.match(text[:4096]) is not None
+    """Return whether a text begins as a web page does, perhaps after comments."""
+    start = text[:4096]
+    place = declaration.end() if (declaration := DECLARATION.match(start)) else 0
+    # One by one: a single expression for all comments tries every way to divide them.
+    while comment := COMMENT.match(start, place):
+        place = comment.end()
+    return HTML.match(start, place) is not None
 
 
 def open_archive(content: bytes) -> zipfile.ZipFile:

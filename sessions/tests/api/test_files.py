@@ -214,6 +214,22 @@ def test_files_of_a_person_are_limited_in_all(api, stranger, alice, settings, st
     assert upload(api, b"t").status_code == 201
 
 
+def test_a_small_document_counts_by_its_long_text(api, alice, settings) -> None:
+    settings.PANTHEON_FILES_PER_USER_MIB = 1
+    content = documents.epub("The rent is due. " * 40_000)
+    assert len(content) < MIB // 100
+    assert upload(api, content).status_code == 201
+    answer = upload(api, content)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "file_quota_exceeded")
+
+
+def test_a_name_with_a_long_ending_is_shortened(api) -> None:
+    body = multipart(("file", "x." + "a" * 300, b"text"))
+    answer = api.client.post("/api/v1/files", body, content_type=MULTIPART)
+    assert answer.status_code == 201, answer.content
+    assert 0 < len(answer.json()["name"]) <= 255
+
+
 def test_uploads_are_limited_in_number(api, api_of, alice, stranger, settings) -> None:
     settings.PANTHEON_UPLOADS_PER_MINUTE = 2
     assert upload(api, b"1").status_code == 201

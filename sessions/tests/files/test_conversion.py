@@ -52,6 +52,12 @@ def test_text_is_decoded(content: bytes, text: str, media_type: str) -> None:
     assert converted(content) == Converted(media_type, text=text)
 
 
+def test_many_comments_are_read_one_by_one() -> None:
+    comments = b"<!---->" * 580
+    assert converted(comments).media_type == "text/plain"
+    assert converted(comments + b"<html><p>The rent.</p>") == Converted("text/html", text="The rent.")
+
+
 def test_a_pdf_is_its_pages() -> None:
     assert converted(documents.pdf("The rent is due.", "The end.")) == Converted(
         "application/pdf", text="[Page 1]\n\nThe rent is due.\n\n[Page 2]\n\nThe end.", pages=2

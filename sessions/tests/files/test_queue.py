@@ -76,3 +76,21 @@ async def test_who_gives_up_gives_the_place_back() -> None:
             await task
     work.gate.set()
     assert (await queue.run_aside(io.BytesIO(), ALICE)).text == "text"
+
+
+async def test_slow_files_of_one_user_leave_room_for_others() -> None:
+    gate = threading.Event()
+
+    def work(content: BinaryIO) -> Converted:
+        if text := content.read():
+            return Converted("text/plain", text=text.decode())
+        gate.wait(30)
+        return Converted("text/plain", text="slow")
+
+    queue = ConversionQueue(work)
+    slow = [asyncio.create_task(queue.run_aside(io.BytesIO(), ALICE)) for _ in range(MOST_PER_USER)]
+    await asyncio.sleep(0)
+    assert (await queue.run_aside(io.BytesIO(b"quick"), BOB)).text == "quick"
+    assert not any(task.done() for task in slow)
+    gate.set()
+    assert {result.text for result in await asyncio.gather(*slow)} == {"slow"}
