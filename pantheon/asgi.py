@@ -24,6 +24,7 @@ from pantheon.http.unread_limit import UnreadLimit  # noqa: E402
 from sessions.api.openai_compatible.parsing import largest_completion_body  # noqa: E402
 from sessions.api.uploads import MULTIPART_BYTES, max_file_bytes  # noqa: E402
 from sessions.dispatch import use_dispatcher  # noqa: E402
+from sessions.files.queue import conversions  # noqa: E402
 from sessions.live.stopping import set_stop_check  # noqa: E402
 
 application = BodyLimit(
@@ -44,6 +45,7 @@ application = BodyLimit(
 )
 
 set_stop_check(lifecycle.is_stopping)
+lifecycle.on_stop(conversions.stop)
 if settings.REDIS_URL:
     from pantheon.celery import CeleryDispatcher
 

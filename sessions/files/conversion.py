@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -67,9 +68,20 @@ REFUSALS = {
 """Reason for which a file is refused -> the error's code and sentence."""
 
 
+_running: set[subprocess.Popen[bytes]] = set()
+_given_up: set[subprocess.Popen[bytes]] = set()
+"""Those of `_running` that were killed because this process stops."""
+_running_lock = threading.Lock()
+
+
 def refusal(reason: str) -> PantheonError:
     code, sentence = REFUSALS[reason]
     return PantheonError(code, sentence, {"reason": reason})
+
+
+def restarting() -> PantheonError:
+    message = "The server is restarting. Attach the file again in a moment."
+    return PantheonError("unavailable", message, headers={"Retry-After": "5"})
 
 
 def convert(content: BinaryIO, *, time_s: float = TIME_S) -> Converted:
@@ -82,6 +94,8 @@ def convert(content: BinaryIO, *, time_s: float = TIME_S) -> Converted:
     directory = tempfile.mkdtemp(prefix="pantheon-file-")
     try:
         process = child_start(content, directory)
+        with _running_lock:
+            _running.add(process)
         try:
             return result_of(process, time_s)
         finally:
@@ -112,16 +126,33 @@ def child_start(
 
 def child_end(process: subprocess.Popen[bytes]) -> None:
     """Kill the child and all it may have started, whether it has ended or not."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)  # before `wait`: until then its number is not given to another
+    with _running_lock:
+        _running.discard(process)
+        _given_up.discard(process)
+        group_kill(process)  # before `wait`: until then its number is not given to another
     process.wait()
     assert process.stdout is not None
     process.stdout.close()
 
 
+def children_end() -> None:
+    """Kill all children, so that a process that stops does not wait for them. Their conversions raise `unavailable`."""
+    with _running_lock:
+        for process in _running:
+            _given_up.add(process)
+            group_kill(process)
+
+
+def group_kill(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
 def result_of(process: subprocess.Popen[bytes], time_s: float) -> Converted:
     """Read what the child writes, within limits. Raises like `convert`."""
     output = output_of(process, time_s)
+    if process in _given_up:
+        raise restarting()
     if output is None:
         raise refusal("too_slow")
     head_line, _, body = output.partition(b"\n")

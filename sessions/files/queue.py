@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import BinaryIO
 
-from sessions.files.conversion import TIME_S, convert
+from sessions.files.conversion import TIME_S, children_end, convert, restarting
 from sessions.files.converter.results import Converted
 from web.errors import RateLimited
 
@@ -43,6 +43,7 @@ class ConversionQueue:
         self._waiting: dict[uuid.UUID, deque[Conversion]] = {}
         """In the order in which users have their turn."""
         self._running: set[uuid.UUID] = set()
+        self._is_stopped = False
 
     def run(self, content: BinaryIO, user_id: uuid.UUID) -> Converted:
         """Convert a file, on one of the queue's threads. Raises like `convert`, and `rate_limited`."""
@@ -66,6 +67,8 @@ class ConversionQueue:
     def _submit(self, content: BinaryIO, user_id: uuid.UUID) -> Future[Converted]:
         result: Future[Converted] = Future()
         with self._lock:
+            if self._is_stopped:
+                raise restarting()
             self._waiting.setdefault(user_id, deque()).append((content, result))
         self._start()
         return result
@@ -99,6 +102,18 @@ class ConversionQueue:
             with self._lock:
                 self._running.discard(user_id)
             self._start()
+
+    def stop(self) -> None:
+        """Give up all conversions of a process that stops: they raise `unavailable`."""
+        with self._lock:
+            self._is_stopped = True
+            waiting = [result for conversions in self._waiting.values() for _, result in conversions]
+            self._waiting.clear()
+        for result in waiting:
+            if result.set_running_or_notify_cancel():
+                result.set_exception(restarting())
+        self._threads.shutdown(wait=False)
+        children_end()
 
     @contextmanager
     def _place(self, user_id: uuid.UUID) -> Iterator[None]:

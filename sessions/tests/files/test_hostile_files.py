@@ -6,11 +6,12 @@ import os
 import subprocess
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import psutil
 import pytest
 
-from sessions.files.conversion import ROOT, child_start, convert
+from sessions.files.conversion import ROOT, child_start, children_end, convert
 from sessions.files.converter.limits import MEMORY_BYTES
 from sessions.tests.files.test_conversion import converted, refused
 from sessions.tests.support import documents
@@ -99,6 +100,18 @@ def test_an_endless_file_is_given_up(tmp_path) -> None:
     with (tmp_path / "endless.pdf").open("rb") as file, pytest.raises(PantheonError) as caught:
         convert(file, time_s=3.0)
     assert (caught.value.code, caught.value.details["reason"]) == ("file_unreadable", "too_slow")
+
+
+def test_a_process_that_stops_waits_for_no_child(tmp_path) -> None:
+    (tmp_path / "endless.pdf").write_bytes(endless_pdf())
+    with (tmp_path / "endless.pdf").open("rb") as file, ThreadPoolExecutor(1) as thread:
+        conversion = thread.submit(convert, file, time_s=300)
+        while not conversion.done():
+            children_end()
+            wait([conversion], timeout=0.1)
+        with pytest.raises(PantheonError) as caught:
+            conversion.result()
+    assert caught.value.code == "unavailable"
 
 
 def test_nested_archives_are_not_opened() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from sessions.files.converter.results import Converted
 from sessions.files.queue import AT_ONCE, MOST_PER_USER, MOST_WAITING, ConversionQueue
-from web.errors import RateLimited
+from web.errors import PantheonError, RateLimited
 
 ALICE, BOB = uuid.uuid4(), uuid.uuid4()
 
@@ -94,3 +94,18 @@ async def test_slow_files_of_one_user_leave_room_for_others() -> None:
     assert not any(task.done() for task in slow)
     gate.set()
     assert {result.text for result in await asyncio.gather(*slow)} == {"slow"}
+
+
+async def test_a_process_that_stops_gives_up_what_waits() -> None:
+    work = Slow()
+    queue = ConversionQueue(work)
+    users = [uuid.uuid4() for _ in range(AT_ONCE + 2)]
+    tasks = [asyncio.create_task(queue.run_aside(io.BytesIO(), user)) for user in users]
+    await asyncio.to_thread(work.is_full.wait, 30)
+    queue.stop()
+    work.gate.set()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    codes = [getattr(result, "code", "") for result in results]
+    assert codes == [""] * AT_ONCE + ["unavailable"] * 2
+    with pytest.raises(PantheonError):
+        await queue.run_aside(io.BytesIO(), ALICE)
