@@ -217,10 +217,13 @@ def test_files_need_only_keys(alices: Page, session: ChatSession) -> None:
     expect(box(alices)).to_be_focused()
     for _ in range(3):  # the button, the removal of the file, the file
         alices.keyboard.press("Shift+Tab")
+    expect(chips(alices).get_by_role("button", name="Open lease.txt")).to_be_focused()
     alices.keyboard.press("Enter")
     expect(viewer(alices).locator("pre")).to_be_visible()
     alices.keyboard.press("Escape")
+    expect(chips(alices).get_by_role("button", name="Open lease.txt")).to_be_focused()
     alices.keyboard.press("Tab")
+    expect(alices.get_by_role("button", name="Remove lease.txt")).to_be_focused()
     alices.keyboard.press("Enter")
     expect(chips(alices)).to_have_count(0)
     expect(box(alices)).to_be_focused()
