@@ -60,7 +60,7 @@ class ImageContents:
     ) -> None:
         """`read` returns an image in Base64, or raises ImageMissing; it is called in a thread."""
         self._read = read
-        self._room = Room(most_sending_bytes)
+        self._room = SendingBytes(most_sending_bytes)
         self._kept: OrderedDict[str, str] = OrderedDict()
         self._kept_chars = 0
         self._reading: dict[str, asyncio.Task[str]] = {}
@@ -107,7 +107,7 @@ class ImageContents:
             self._kept_chars -= len(dropped)
 
 
-class Room:
+class SendingBytes:
     """An amount of memory that calls share, in the order in which they ask."""
 
     def __init__(self, size: int) -> None:

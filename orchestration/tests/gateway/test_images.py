@@ -13,7 +13,7 @@ import pytest
 from orchestration.engine.files import file_parts, message_with_files
 from orchestration.engine.specs import ChatMessage, FileSpec, ModelRequest, ModelSpec
 from orchestration.gateway.gateway import Gateway
-from orchestration.gateway.images import ImageContents, ImageMissing, Room
+from orchestration.gateway.images import ImageContents, ImageMissing, SendingBytes
 from orchestration.tests.gateway import QUICK, ask, completed, failed, request, spec, text_of
 from orchestration.tests.gateway.support.wires import kind, model, server
 from orchestration.tests.providers import Answer, ProviderServer
@@ -229,7 +229,7 @@ async def test_the_memory_of_an_image_is_free_while_the_model_answers(
 
 
 async def test_room_is_given_in_the_order_of_asking_and_back_after_a_cancellation() -> None:
-    room = Room(10)
+    room = SendingBytes(10)
     await room.take(8)
     order: list[str] = []
 
