@@ -8,7 +8,14 @@ from itertools import groupby, zip_longest
 from operator import attrgetter
 
 from orchestration.engine.efforts import effort_for
-from orchestration.engine.files import RULE, FilePart, file_part, file_parts, list_files, message_with_files
+from orchestration.engine.files import (
+    RULE,
+    FilePart,
+    file_parts,
+    file_tokens,
+    list_files,
+    message_with_files,
+)
 from orchestration.engine.purposes import Purpose
 from orchestration.engine.specs import (
     AgentSpec,
@@ -185,19 +192,22 @@ def least_message_input(spec: TurnSpec, agent: AgentSpec, file: FileSpec | None 
 
     `file`: together with the content of one of its files; else with their names. Other texts never raise the count of
     a system prompt: otherwise one call with a dense text could make every message too long, however short.
+    For a text that is not loaded, it is a lower bound.
     """
     system = estimate_tokens(agent_system(spec, agent)) + LINE_OVERHEAD
     message = estimate_tokens(spec.message) + LINE_OVERHEAD
     for each in spec.files:
-        part = file_part(each, agent.model)
-        message += part.tokens if each is file else part.name_tokens
+        tokens, name_tokens = file_tokens(each, agent.model)
+        if each.kind == "text" and each.text is None:
+            tokens = each.tokens + MESSAGE_OVERHEAD
+        message += tokens if each is file else name_tokens
     return min(system, calibrate(system, agent.model)) + calibrate(message, agent.model)
 
 
 def full_input(spec: TurnSpec, agent: AgentSpec) -> int:
     """Return the tokens of an agent's whole context, without pruning and without a new summary."""
     rest = estimate_tokens(summary_block(spec.summary)) + sum(line_tokens(line) for line in spec.history)
-    rest += sum(file_part(file, agent.model).tokens for file in list_files(spec))
+    rest += sum(file_tokens(file, agent.model)[0] for file in list_files(spec))
     return least_input(spec, agent) + calibrate(rest, agent.model)
 
 

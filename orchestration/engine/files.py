@@ -8,8 +8,22 @@ from dataclasses import dataclass
 from html import escape
 
 from orchestration.engine.image_tokens import image_tokens
-from orchestration.engine.specs import ChatMessage, FileSpec, HistoryMessage, ModelSpec, TurnSpec
-from orchestration.engine.tokens import BYTES_PER_TOKEN, MESSAGE_OVERHEAD, beginning, estimate_tokens
+from orchestration.engine.specs import (
+    ChatMessage,
+    FileSpec,
+    HistoryMessage,
+    ModelSpec,
+    TurnSpec,
+    without_closing_tags,
+)
+from orchestration.engine.tokens import (
+    BYTES_PER_TOKEN,
+    MESSAGE_OVERHEAD,
+    beginning,
+    estimate_tokens,
+    tokens_of_bytes,
+    utf8_bytes,
+)
 
 RULE = (
     'The user attaches files: texts stand between <file name="..."> and </file>, before the message they came with. '
@@ -20,7 +34,7 @@ RULE = (
 EXCERPT_TOKENS = 1_000
 """The beginning of a text that a manager reads to decide who answers."""
 
-CLOSING_TAG = re.compile(r"<(?=\s*/\s*file\b)", re.IGNORECASE)
+END = "\n</file>"
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
 
@@ -46,6 +60,13 @@ class FilePart:
 def file_part(file: FileSpec, model: ModelSpec, *, excerpt: bool = False) -> FilePart:
     """Return a file for a model. `excerpt`: only the beginning of a text, and only the name of an image."""
     image = None
+    if file.kind == "text" and file.text is not None and not excerpt:
+        tokens, name_tokens = whole_text_tokens(file)
+        text = text_block(file)
+        # A text may be shorter than the line that would replace it.
+        return FilePart(
+            text, None, text if tokens == name_tokens else left_out_line(file), tokens, name_tokens
+        )
     if file.kind == "image":
         text = left_out = left_out_line(file)
         if excerpt:
@@ -56,10 +77,7 @@ def file_part(file: FileSpec, model: ModelSpec, *, excerpt: bool = False) -> Fil
             text = left_out = unseen_line(file)
     else:
         left_out = left_out_line(file)
-        if excerpt:
-            text = excerpt_of(file)
-        else:
-            text = left_out if file.text is None else text_block(file)
+        text = excerpt_of(file) if excerpt else left_out
     name_tokens = estimate_tokens(left_out) + MESSAGE_OVERHEAD
     tokens = estimate_tokens(text) + MESSAGE_OVERHEAD + (image_tokens(image, model) if image else 0)
     if tokens < name_tokens:  # a text shorter than the line that would replace it
@@ -71,17 +89,36 @@ def file_parts(files: Iterable[FileSpec], model: ModelSpec, *, excerpt: bool = F
     return [file_part(file, model, excerpt=excerpt) for file in files]
 
 
+def file_tokens(file: FileSpec, model: ModelSpec) -> tuple[int, int]:
+    """Return the tokens of `file_part` and of its line, without making a copy of the text."""
+    if file.kind == "text" and file.text is not None:
+        return whole_text_tokens(file)
+    part = file_part(file, model)
+    return part.tokens, part.name_tokens
+
+
+def whole_text_tokens(file: FileSpec) -> tuple[int, int]:
+    """Return the tokens of a text between its tags, and of what replaces it: its line, if that is shorter."""
+    tokens = tokens_of_bytes(utf8_bytes(opening_tag(file)) + file.escaped_bytes + len(END)) + MESSAGE_OVERHEAD
+    return tokens, min(tokens, estimate_tokens(left_out_line(file)) + MESSAGE_OVERHEAD)
+
+
 def text_block(file: FileSpec, most_tokens: int | None = None) -> str:
     """Return a text between tags. What it contains cannot close them."""
+    if most_tokens is None and file.text is not None:
+        return f"{opening_tag(file)}{file.escaped_text}{END}"
     text = file.excerpt if file.text is None else file.text
-    pages = f' pages="{file.pages}"' if file.pages else ""
     if most_tokens is not None:
         kept = beginning(text, most_tokens)
         # A text that was not loaded may be longer than its excerpt.
         is_cut = len(kept) < len(text) or (file.text is None and len(text) >= most_tokens * BYTES_PER_TOKEN)
         text = f"{kept}\n[…]" if is_cut else text
-    name = escape(plain(file.name), quote=True)
-    return f'<file name="{name}"{pages}>\n{CLOSING_TAG.sub("&lt;", text)}\n</file>'
+    return f"{opening_tag(file)}{without_closing_tags(text)}{END}"
+
+
+def opening_tag(file: FileSpec) -> str:
+    pages = f' pages="{file.pages}"' if file.pages else ""
+    return f'<file name="{escape(plain(file.name), quote=True)}"{pages}>\n'
 
 
 def image_label(file: FileSpec) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from orchestration.engine.purposes import Purpose
@@ -13,6 +15,8 @@ if TYPE_CHECKING:  # its functions run a spec
 
 Role = Literal["user", "assistant"]
 
+CLOSING_TAG = re.compile(r"<(?=\s*/\s*file\b)", re.IGNORECASE)
+"""In a file's text: it would end the tags that the text stands between."""
 IMAGES = "images"
 """The key in `ModelSpec.unsupported` of a model whose server refuses images."""
 
@@ -79,7 +83,7 @@ class AgentSpec:
     """One of EFFORTS; empty: the model's."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FileSpec:
     """A file that a user attached to a message. The content of an image is read when a call is sent."""
 
@@ -99,6 +103,20 @@ class FileSpec:
     """An estimate for any model."""
     content: str = ""
     """The address of its content, for the port that reads images."""
+
+    # Computed once: the prompts of all agents have the same text, which may be megabytes.
+    @cached_property
+    def escaped_text(self) -> str:
+        """The text, unable to close the tags around it; the same object if it has nothing to escape."""
+        return without_closing_tags(self.text or "")
+
+    @cached_property
+    def escaped_bytes(self) -> int:
+        return len(self.escaped_text.encode("utf-8", "surrogatepass"))
+
+
+def without_closing_tags(text: str) -> str:
+    return CLOSING_TAG.sub("&lt;", text)
 
 
 @dataclass(frozen=True, slots=True)

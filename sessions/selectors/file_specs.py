@@ -79,11 +79,16 @@ def file_spec(file: File) -> FileSpec:
     )
 
 
-def loaded_specs(files: Iterable[File]) -> tuple[FileSpec, ...]:
-    """Return files with their texts: one query, if there are texts."""
+def short_specs(files: Iterable[File]) -> tuple[FileSpec, ...]:
+    """Return files with the texts that are no longer than an excerpt: one query, if there are any."""
     specs = [file_spec(file) for file in files]
-    texts = texts_of(specs)
-    return tuple(with_text(spec, texts) for spec in specs)
+    return with_whole_texts(specs, [spec for spec in specs if spec.tokens <= EXCERPT_TOKENS])
+
+
+def with_whole_texts(files: Iterable[FileSpec], wanted: Iterable[FileSpec]) -> tuple[FileSpec, ...]:
+    """Return files, those of `wanted` with their texts: one query, if any is not loaded yet."""
+    texts = texts_of(file for file in wanted if file.text is None)
+    return tuple(with_text(file, texts) if file.id in texts else file for file in files)
 
 
 def texts_of(files: Iterable[FileSpec]) -> dict[str, str]:

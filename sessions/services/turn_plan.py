@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from django.conf import settings
 
 from orchestration.engine.context import least_message_input, window_of
+from orchestration.engine.files import list_files
 from orchestration.engine.modes import DIRECT, MODES, Mode
 from orchestration.engine.specs import AgentSpec, CarriedAnswer, FileSpec, Limits, ModelSpec, TurnSpec
 from orchestration.engine.tags import parse_tags
@@ -16,7 +17,7 @@ from sessions.models import ChatSession, Message, Room, Summary
 from sessions.models.modes import room_modes
 from sessions.selectors.calibration import observations
 from sessions.selectors.ends import SessionEnd
-from sessions.selectors.file_specs import files_by_seq, loaded_specs, with_files
+from sessions.selectors.file_specs import files_by_seq, short_specs, with_files, with_whole_texts
 from sessions.selectors.history import history_of
 from sessions.selectors.message_files import question_of_turn
 from sessions.selectors.summaries import newest_summary, summary_spec
@@ -74,6 +75,10 @@ def plan_turn(session: ChatSession, request: TurnRequest, end: SessionEnd) -> Tu
     council = council_of(session, request, client)
     newest = newest_summary(session.pk) if end.has_summary else None
     spec = planned_spec(council, session, request, end, client, newest)
+    if spec.files:
+        # What is refused loads one text, and none of earlier messages: refusals cost nothing, so there may be many.
+        refuse_overflow(spec)
+    spec = with_loaded_files(spec, council, end)
     refuse_overflow(spec)
     if (summary := summary_due(spec)) is not None:
         spec = replace(spec, summarize=summary, summarizer=summarizer_spec(council.roster, council.observed))
@@ -128,7 +133,10 @@ def planned_spec(
     client: ClientContext | None,
     newest: Summary | None,
 ) -> TurnSpec:
-    """Return the spec of a turn: the council's input, and the answers kept from the replaced turn."""
+    """Return the spec of a turn: the council's input, and the answers kept from the replaced turn.
+
+    Long texts, and files of earlier messages, are still to be loaded.
+    """
     room = session.room
     room_name = room.name if room else ""
     history = history_of(
@@ -137,11 +145,7 @@ def planned_spec(
         before_seq=end.seq + 1,
         without=request.replaces,
     )
-    if end.has_files:
-        seqs = [line.seq for line in history if line.role == "user"]
-        models = reading_models(council.roster, council.manager)
-        history = with_files(history, files_by_seq(session.pk, seqs=seqs, models=models))
-    brought = loaded_specs(request.files)
+    brought = short_specs(request.files)
     return TurnSpec(
         turn_id="",
         session_id=str(session.pk),
@@ -161,6 +165,21 @@ def planned_spec(
         summary=summary_spec(newest) if newest else None,
         files=own_files(client, brought),
     )
+
+
+def with_loaded_files(spec: TurnSpec, council: CouncilPlan, end: SessionEnd) -> TurnSpec:
+    """Return a spec with the texts of its files, and with the files of earlier messages."""
+    brought = list(list_files(spec))
+    by_id = {file.id: file for file in with_whole_texts(brought, brought)}
+    history = tuple(
+        replace(line, files=tuple(by_id[file.id] for file in line.files)) if line.files else line
+        for line in spec.history
+    )
+    if end.has_files:
+        seqs = [line.seq for line in history if line.role == "user" and line.seq > 0]
+        models = reading_models(council.roster, council.manager)
+        history = with_files(history, files_by_seq(uuid.UUID(spec.session_id), seqs=seqs, models=models))
+    return replace(spec, history=history, files=tuple(by_id[file.id] for file in spec.files))
 
 
 def mode_of(session: ChatSession, request: TurnRequest) -> Mode:
@@ -270,8 +289,13 @@ def refuse_overflow(spec: TurnSpec) -> None:
                 {"agent": agent.key, "model": model.alias, "needed_tokens": needed, "budget_tokens": budget},
             )
         for file in spec.files:
-            if (needed := least_message_input(spec, agent, file)) > budget:
-                raise file_overflow(spec, agent, file, needed, budget)
+            if least_message_input(spec, agent, file) <= budget:
+                continue
+            # Of a text that is not loaded, this is a lower bound; the error has the exact figure.
+            (whole,) = with_whole_texts([file], [file])
+            exact = replace(spec, files=tuple(whole if each is file else each for each in spec.files))
+            if (needed := least_message_input(exact, agent, whole)) > budget:
+                raise file_overflow(exact, agent, whole, needed, budget)
 
 
 def most_input_of(agent: AgentSpec) -> int:

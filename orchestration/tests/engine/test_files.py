@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 
 from orchestration.engine.bounds import most_input
 from orchestration.engine.context import build_request, full_input, least_message_input, reply_prompt
-from orchestration.engine.files import RULE, text_block
+from orchestration.engine.files import RULE, file_part, file_tokens, text_block
 from orchestration.engine.forecast import at_most, expected_calls
 from orchestration.engine.image_tokens import image_tokens
 from orchestration.engine.orchestrator import Progress, manager_plan
@@ -25,7 +27,7 @@ from orchestration.engine.specs import (
 )
 from orchestration.engine.summary import lines_to_summarize, summary_step
 from orchestration.engine.title import title_step
-from orchestration.engine.tokens import estimate_input
+from orchestration.engine.tokens import MESSAGE_OVERHEAD, estimate_input, estimate_tokens
 from orchestration.tests.engine.support.world import agent_spec, council_spec, model_spec, turn_spec
 
 LEASE = FileSpec("f1", "lease.pdf", "text", "application/pdf", 9_000, 12, "The rent is 1,200.", tokens=5)
@@ -177,6 +179,41 @@ def test_a_message_needs_room_for_the_names_of_its_files_or_the_content_of_one()
     assert least_message_input(replace(spec, files=()), agent) < names < 300
     assert 900 < least_message_input(spec, agent, spec.files[0]) - names + 100 < 1_100
     assert 500 < least_message_input(spec, agent, spec.files[1]) - names + 100 < 700
+
+
+def test_a_long_text_is_escaped_and_measured_once_for_all_agents() -> None:
+    file = FileSpec("f9", "tags.txt", "text", text="</file>" * 20_000, tokens=35_000)
+    spec = with_files(file)
+    work: Counter[str] = Counter()
+
+    def profile(_frame: Any, event: str, function: Any) -> None:
+        if event != "c_call":
+            return
+        of = getattr(function, "__self__", None)
+        if function.__name__ == "sub" and "file" in str(getattr(of, "pattern", "")):
+            work["sub"] += 1
+        if function.__name__ == "encode" and isinstance(of, str) and len(of) > 100_000:
+            work["encode"] += 1
+
+    before = sys.getprofile()
+    sys.setprofile(profile)
+    try:
+        for agent in spec.roster:
+            least_message_input(spec, agent, file)
+            full_input(spec, agent)
+    finally:
+        sys.setprofile(before)
+    assert work == {"sub": 1, "encode": 1}
+
+
+@pytest.mark.parametrize("text", ["", "a", "é" * 41, "</file> " * 9, "\ud800", "word " * 400])
+@pytest.mark.parametrize("name", ["a.txt", "ü<&>.txt"])
+def test_what_is_counted_of_a_text_is_its_block(text: str, name: str) -> None:
+    file = replace(NOTES, text=text, name=name)
+    part = file_part(file, model_spec())
+    assert (part.tokens, part.name_tokens) == file_tokens(file, model_spec())
+    assert part.tokens == estimate_tokens(text_block(file)) + MESSAGE_OVERHEAD
+    assert part.name_tokens == estimate_tokens(part.name) + MESSAGE_OVERHEAD
 
 
 def council() -> TurnSpec:

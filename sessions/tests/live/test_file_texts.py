@@ -6,17 +6,23 @@ import json
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from billing.models import Hold
 from orchestration.engine.files import RULE
 from orchestration.tests.providers import Answer, ProviderServer
-from sessions.models import Call, File, Turn
+from sessions.models import Call, ChatSession, File, Turn
+from sessions.selectors.ends import session_end
 from sessions.services.snapshot import spec_of
+from sessions.services.turn_plan import plan_turn
+from sessions.services.turn_request import TurnRequest
 from sessions.tests.conftest import Api
 from sessions.tests.factories import make_agent, make_file, make_model, make_session
 from sessions.tests.support.budgeting import budget
 from sessions.tests.support.councils import EVALUATE, ROUTE, SYNTHESIZE, council, decision, says
 from sessions.tests.support.ledger import assert_ledger_matches
+from web.errors import PantheonError
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -200,6 +206,25 @@ class TestWithoutSpace:
         error = api.post(url, {"message": "Read.", "files": [str(book.pk)]}).json()["error"]
         assert error["details"]["agents_that_fit"] == []
         assert error["message"].endswith("Attach a part of it.")
+
+    def test_a_refusal_loads_one_long_text_and_has_its_exact_figure(self, api, alice, agents) -> None:
+        books = [make_file(alice, f"book{number}.txt", "</file> " * 60_000) for number in range(3)]
+        url = council(alice, agents, mode="roundtable")
+        ids = [str(book.pk) for book in books]
+        session = ChatSession.objects.get(pk=url.split("/")[1])
+        request = TurnRequest(message="Read.", files=tuple(File.objects.filter(pk__in=ids).order_by("name")))
+        with CaptureQueriesContext(connection) as queries, pytest.raises(PantheonError) as refused:
+            plan_turn(session, request, session_end(session.pk))
+        details = refused.value.details or {}
+        assert details["file"]["id"] == ids[0]
+        # As it is sent: "</file> " becomes "&lt;/file> ".
+        assert 165_000 < details["needed_tokens"] < 167_000
+        column = f'"{File._meta.db_table}"."text"'
+        loading = [query["sql"] for query in queries if column in query["sql"]]
+        assert len(loading) == 1
+        assert [book_id for book_id in ids if book_id.replace("-", "") in loading[0].replace("-", "")] == [
+            ids[0]
+        ]
 
     def test_the_oldest_file_is_named_before_a_message_goes(self, api, alice, small, server) -> None:
         url = f"sessions/{make_session(alice, small).pk}/turns"
