@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -12,7 +13,7 @@ from accounts.access import signed_in
 from accounts.models import User
 from sessions.access import access_agent_by_key, access_room_by_name
 from sessions.api.open_streams import check_streams
-from sessions.api.openai_compatible.parsing import has_sent_files
+from sessions.api.openai_compatible.parsing import SentFiles, has_sent_files
 from sessions.api.openai_compatible.requests import CompletionRequest, SentPart, read_request
 from sessions.api.turn_requests import idempotency_key, request_digest, token_of
 from sessions.files.queue import conversions
@@ -22,7 +23,7 @@ from sessions.services.accept_once import AcceptedTurn, accept_once, turn_of_key
 from sessions.services.completion_accept import completion_accept
 from sessions.services.completion_files import file_of_conversion, file_sent_before, files_drop
 from sessions.services.turn_request import ClientContext, TurnRequest
-from web.errors import NotFound, PantheonError
+from web.errors import NotFound, PantheonError, RateLimited
 
 ROOM, AGENT = "room:", "agent:"
 
@@ -39,7 +40,8 @@ class StoredFiles:
 class Completing:
     """One request."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, sent_files: SentFiles) -> None:
+        self._sent_files = sent_files
         self.user, self.key = signed_in(request), idempotency_key(request)
         self.digest, self.token = request_digest(request), token_of(request)
         self._request = request
@@ -75,21 +77,23 @@ class Completing:
         except BaseException:
             await read_in_request(files_drop, stored.new)
             raise
-        finally:
-            for part in self.asked().sent:
-                part.file.content.close()
         return stored
 
     async def _stored(self, part: SentPart, stored: StoredFiles) -> File:
         find = partial(file_sent_before, owner=self.user, name=part.name, sha256=part.file.sha256)
         if (found := await read_in_request(find)) is not None:
             return found
-        converted = await conversions.run_aside(part.file.content, self.user.pk)
+        content = part.file.content
+        try:
+            converted = await conversions.run_aside(content, self.user.pk)
+        except (asyncio.CancelledError, RateLimited):
+            self._sent_files.leave(part.file)
+            raise
         store = partial(
             file_of_conversion,
             owner=self.user,
             name=part.name,
-            content=part.file.content,
+            content=content,
             converted=converted,
         )
         file, is_new = await read_in_request(store)

@@ -6,10 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from sessions.api.openai_compatible.parsing import SentFile
-from sessions.api.uploads import max_file_bytes
-from sessions.api.uploads import too_large as file_too_large
-from sessions.models import Message, MessageFile
+from sessions.api.openai_compatible.parsing import URL_FIELDS, SentFile, refuse_too_many
+from sessions.models import Message
 from sessions.services.turn_request import ClientContext, ClientLine
 from web.errors import PantheonError, ValidationFailed
 
@@ -218,10 +216,8 @@ def read_messages(messages: Any) -> tuple[str, str, tuple[ClientLine, ...], tupl
 
 
 def limited(parts: tuple[SentPart, ...]) -> tuple[SentPart, ...]:
-    """Return the files. Raises ValidationFailed if there are too many different ones."""
-    most = MessageFile.MOST_PER_MESSAGE
-    if len({(part.name, part.file) for part in parts}) > most:
-        raise ValidationFailed({"messages": [f"A request can have at most {most} files."]})
+    """Return the files. Raises ValidationFailed if there are too many different ones; one with two names is two."""
+    refuse_too_many(len(parts), len({(part.name, part.file) for part in parts}))
     return parts
 
 
@@ -271,7 +267,7 @@ def read_parts(at: str, parts: list[Any], role: str) -> tuple[str, list[NamedFil
 
 def read_file(where: str, kind: str, value: Any, number: int) -> NamedFile:
     """Return the file of a part: an `image_url` with a data URL, or a `file` with `file_data`."""
-    name = "url" if kind == "image_url" else "file_data"
+    name = URL_FIELDS[kind]
     if not isinstance(value, dict) or not isinstance(value.get(name), str):
         extra = " A file_id is not supported." if isinstance(value, dict) and value.get("file_id") else ""
         refuse("messages", f"{where}.{kind}.{name} must be a data: URL.{extra}")
@@ -280,8 +276,6 @@ def read_file(where: str, kind: str, value: Any, number: int) -> NamedFile:
         if sent.startswith("data:"):
             refuse("messages", f"{where}.{kind}.{name} must have its content in Base64, after ';base64,'.")
         refuse("messages", f"{where}.{kind}.{name} must be a data: URL: the server fetches nothing.")
-    if sent.size > max_file_bytes():
-        raise file_too_large()
     given = value.get("filename")
     ending = sent.partition(";")[0].rpartition("/")[2]
     if isinstance(given, str) and given.strip():

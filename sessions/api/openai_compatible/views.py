@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Any
 
-from django.http import HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -23,7 +23,7 @@ from sessions.api.openai_compatible.answers import (
 )
 from sessions.api.openai_compatible.completing import AGENT, ROOM, Completing, place_of
 from sessions.api.openai_compatible.errors import openai_error
-from sessions.api.openai_compatible.parsing import CompletionParser
+from sessions.api.openai_compatible.parsing import CompletionParser, SentFiles
 from sessions.api.openai_compatible.requests import CompletionRequest
 from sessions.api.openai_compatible.schema import (
     COMPLETION_ANSWERS,
@@ -91,6 +91,16 @@ class CompletionsView(LimitedAsTurns, OpenAiView):
     write_scope = ApiToken.Scope.CHAT
     parser_classes = [CompletionParser]
 
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.sent_files = SentFiles()
+
+    async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # type: ignore[override]
+        try:
+            return await super().dispatch(request, *args, **kwargs)
+        finally:
+            self.sent_files.close()
+
     @operation(
         "Send messages to a room or an agent in OpenAI's format",
         request={"application/json": COMPLETION_REQUEST},
@@ -99,14 +109,16 @@ class CompletionsView(LimitedAsTurns, OpenAiView):
         errors=["not_found", "idempotency_mismatch", "budget_exceeded", *PLAN_ERRORS, *PROVIDER_ERRORS],
     )
     def post(self, request: Request) -> Awaitable[HttpResponseBase]:
-        completing = Completing(request)
+        completing = Completing(request, self.sent_files)
         if completing.brings_files():
             return self._answer_with_files(completing)
         accepted = completing.accept()
+        self.sent_files.close()
         return self._answer(completing.asked(), accepted)
 
     async def _answer_with_files(self, completing: Completing) -> HttpResponseBase:
         stored = await completing.files_stored()
+        self.sent_files.close()
         accepted = await read_in_request(completing.accept, stored)
         return await self._answer(completing.asked(), accepted)
 
