@@ -13,6 +13,10 @@ from orchestration.engine.specs import FileSpec, ModelRequest
 COPIES = 3
 """Of an image's Base64 while its request is sent: the text, the JSON, and the body."""
 MOST_SENDING_BYTES = 256 * 1024 * 1024
+SMALL_PART = 16
+"""A request that takes at most this part of the memory is small: one image of any size, or some smaller ones."""
+PART_FOR_SMALL = 4
+"""The part of the memory for small requests alone: they never wait for large ones, whose servers may be slow."""
 MOST_KEPT_CHARS = 64 * 1024 * 1024
 """Images kept for further calls: the agents of a turn are sent the same."""
 WAIT_S = 60.0
@@ -60,7 +64,10 @@ class ImageContents:
     ) -> None:
         """`read` returns an image in Base64, or raises ImageMissing; it is called in a thread."""
         self._read = read
-        self._room = SendingBytes(most_sending_bytes)
+        self._most_small = most_sending_bytes // SMALL_PART
+        for_small = most_sending_bytes // PART_FOR_SMALL
+        self._small = SendingBytes(for_small)
+        self._large = SendingBytes(most_sending_bytes - for_small)
         self._kept: OrderedDict[str, str] = OrderedDict()
         self._kept_chars = 0
         self._reading: dict[str, asyncio.Task[str]] = {}
@@ -69,10 +76,12 @@ class ImageContents:
     async def reading(self, images: Iterable[FileSpec]) -> AsyncGenerator[dict[str, str], None]:
         """See ImageSource."""
         wanted = list(images)
-        size = self._room.clipped(sum(COPIES * -(-image.bytes * 4 // 3) for image in wanted))
+        size = sum(COPIES * -(-image.bytes * 4 // 3) for image in wanted)
+        memory = self._small if size <= self._most_small else self._large
+        size = memory.clipped(size)
         try:
             async with asyncio.timeout(WAIT_S):
-                await self._room.take(size)
+                await memory.take(size)
         except TimeoutError as error:
             raise TooManyImages from error
         contents: dict[str, str] = {}
@@ -82,7 +91,7 @@ class ImageContents:
             yield contents
         finally:
             contents.clear()
-            self._room.give_back(size)
+            memory.give_back(size)
 
     async def _content(self, image: FileSpec) -> str:
         """Return an image in Base64: kept, being read for another call, or read now."""

@@ -16,7 +16,7 @@ from orchestration.gateway.gateway import Gateway
 from orchestration.gateway.images import ImageContents, ImageMissing, SendingBytes
 from orchestration.tests.gateway import QUICK, ask, completed, failed, request, spec, text_of
 from orchestration.tests.gateway.support.wires import kind, model, server
-from orchestration.tests.providers import Answer, ProviderServer
+from orchestration.tests.providers import Answer, Gate, ProviderServer
 
 __all__ = ["kind", "model", "server"]
 
@@ -225,6 +225,25 @@ async def test_the_memory_of_an_image_is_free_while_the_model_answers(
     # The first call has sent its image and goes on; there is room for one at a time.
     completed(await ask(gateway, asked(seeing(model), PLAN)))
     await events.aclose()
+    await gateway.aclose()
+
+
+async def test_small_requests_do_not_wait_behind_large_ones(server: ProviderServer, model: ModelSpec) -> None:
+    """A large one gets no answer, and the next one waits for its memory."""
+    large = [replace(PHOTO, id=f"f{number}", bytes=60) for number in (1, 2)]
+    gateway = Gateway(QUICK, images=ImageContents(Reads(), most_sending_bytes=320))
+    gate = Gate()
+    server.when("Large", Answer(head_gate=gate), Answer())
+    calls = [asyncio.create_task(ask(gateway, asked(seeing(model), image, words="Large"))) for image in large]
+    try:
+        await asyncio.to_thread(gate.wait_until_reached)
+        completed(await ask(gateway, asked(seeing(model), PLAN)))
+        assert not any(call.done() for call in calls)
+        assert len(server.served) == 2
+    finally:
+        gate.open()
+    for call in calls:
+        completed(await call)
     await gateway.aclose()
 
 
