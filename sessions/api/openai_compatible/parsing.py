@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hashlib
@@ -19,6 +20,7 @@ from rest_framework.parsers import BaseParser
 
 from sessions.api.uploads import max_file_bytes
 from sessions.api.uploads import too_large as file_too_large
+from sessions.files.conversion import TIME_S
 from sessions.models import MessageFile
 from web.api.parsing import BoundedJSONParser
 from web.errors import PantheonError, RateLimited, ValidationFailed
@@ -99,14 +101,14 @@ class SentFiles:
         for sent in files:
             sent.content.close()
 
-    def leave(self, sent: SentFile) -> None:
-        """Leave a file to a conversion that nobody waits for any more: it is closed when that ends.
+    def leave(self, sent: SentFile, *, close_after_s: float = TIME_S + 5) -> None:
+        """Leave a file to a conversion that nobody waits for any more, and close it when that has ended.
 
-        Closing it here could give its number to another file just before the child process gets it.
+        Closing it at once could give its number to another file just before the child process gets it.
         """
         with self._lock:
             self._open = [each for each in self._open if each is not sent]
-        del sent.content
+        asyncio.get_running_loop().call_later(close_after_s, sent.content.close)
 
 
 class CompletionParser(BaseParser):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gc
 import os
@@ -127,14 +128,17 @@ def test_a_file_parsed_after_the_client_has_gone_is_closed() -> None:
     assert body["messages"][0]["content"][1]["file"]["file_data"].content.closed
 
 
-def test_closing_leaves_a_file_to_its_conversion() -> None:
+def test_closing_leaves_a_file_to_its_conversion_for_a_while() -> None:
     files = SentFiles()
     body = {"messages": messages(part(), part(LARGE))}
     with_sent_files(body, files)
     converting, other = (part["file"]["file_data"] for part in body["messages"][0]["content"][1:])
-    read, left = converting.content, other.content
-    files.leave(converting)
-    files.close()
-    assert (read.closed, left.closed) == (False, True)
-    read.seek(0)
-    assert read.read() == b"a"
+
+    async def leave() -> None:
+        files.leave(converting, close_after_s=0)
+        files.close()
+        assert (converting.content.closed, other.content.closed) == (False, True)
+        await asyncio.sleep(0.01)
+
+    asyncio.run(leave())
+    assert converting.content.closed
