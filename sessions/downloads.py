@@ -15,7 +15,7 @@ from sessions.files.storage import content_open
 from sessions.models import File
 from web.errors import NotFound
 
-PIECE_BYTES = 256 * 1024
+PIECE_BYTES = 64 * 1024
 
 SANDBOX = {
     "Content-Security-Policy": "sandbox; default-src 'none'",
@@ -60,10 +60,8 @@ def content_response(request: HttpRequest, file: File) -> HttpResponseBase:
         content = content_open(file.sha256)
     except FileNotFoundError as error:
         raise NotFound("The content of this file is missing in the storage.") from error
-    response = StreamingHttpResponse(pieces_of_content(content), headers=headers)
-    # For the limit of unread bytes: a page may load many images at once.
-    response.memory_bytes = PIECE_BYTES  # type: ignore[attr-defined]
-    return response
+    headers["Content-Length"] = str(file.bytes)
+    return StreamingHttpResponse(pieces_of_content(content), headers=headers)
 
 
 async def pieces_of_content(content: BinaryIO) -> AsyncIterator[bytes]:

@@ -1,7 +1,8 @@
 """Limit size and duration of request bodies: Django reads a body completely before a view can refuse it.
 
 Django itself refuses a body slightly above DATA_UPLOAD_MAX_MEMORY_SIZE, after authentication. One far above it is
-refused here, unread, as is one that pauses for too long or falls too far behind BYTES_PER_S.
+refused here, unread, as is one that pauses for too long or falls too far behind BYTES_PER_S. `pantheon.http.body_bytes`
+refuses large bodies of those who are not signed in, and too many of a user.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
+from pantheon.http.body_bytes import BodyBytes, RequestBody, too_large
 from sessions.api.openai_compatible.errors import OPENAI_PREFIX, openai_error
 from web.errors import PantheonError
 
@@ -29,10 +31,6 @@ MOST_TINY_PIECES, LEAST_PIECE_BYTES = 1_000, 32
 """A body may arrive in so many pieces however small they are; each of them costs as much as a large one."""
 PAUSE_EVERY = 50
 """Pieces after which others are worked on: many may have arrived at once."""
-
-
-class BodyTooLarge(Exception):
-    """The body exceeds `max_bytes`."""
 
 
 class BodyTooSlow(Exception):
@@ -60,17 +58,39 @@ class BodyLimit:
         self.max_bytes = max_bytes
         self.limit_bytes = limit_bytes
         self.idle_s = idle_s
+        self.bodies = BodyBytes(max(max_bytes, *self.larger.values()) if self.larger else max_bytes)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        max_bytes = self.max_bytes_of(scope)
-        if announced_bytes(scope) > max_bytes:
-            await self.refuse(scope, send)
-            return
+        body = RequestBody(self.bodies, scope)
+        response_started = False
+
+        async def watched_send(message: Message) -> None:
+            nonlocal response_started
+            response_started = True
+            await send(message)
+
+        try:
+            if (announced := announced_bytes(scope)) > self.max_bytes_of(scope):
+                raise self.too_large(scope)
+            await body.grow(announced)
+            await self.app(scope, self.bounded(receive, scope, body), watched_send)
+        except PantheonError as error:  # not from a view: Django handles those
+            if not response_started:
+                await send_error(error, scope, send)
+        except BodyTooSlow:
+            if not response_started:
+                await refuse_slow(send)
+        finally:
+            body.end()
+
+    def bounded(self, receive: Receive, scope: Message, body: RequestBody) -> Receive:
+        """Return `receive` within the limits. It raises PantheonError and BodyTooSlow."""
         received = pieces = 0
-        response_started = is_complete = False
+        is_complete = False
+        max_bytes = self.max_bytes_of(scope)
         clock = asyncio.get_running_loop().time
         due_s = clock() + self.idle_s
 
@@ -93,39 +113,25 @@ class BodyLimit:
             if not pieces % PAUSE_EVERY:
                 await asyncio.sleep(0)
             if received > max_bytes:
-                raise BodyTooLarge
+                raise self.too_large(scope)
+            received_s = clock()
+            await body.grow(received)
+            due_s += clock() - received_s  # a query is not the client's delay
             is_complete = not message.get("more_body", False)
             return message
 
-        async def watched_send(message: Message) -> None:
-            nonlocal response_started
-            response_started = True
-            await send(message)
-
-        try:
-            await self.app(scope, bounded_receive, watched_send)
-        except BodyTooLarge:
-            if not response_started:
-                await self.refuse(scope, send)
-        except BodyTooSlow:
-            if not response_started:
-                await refuse_slow(send)
+        return bounded_receive
 
     def max_bytes_of(self, scope: Message) -> int:
         limit = self.larger.get(scope["path"], 0) if scope.get("method") == "POST" else 0
         return max(self.max_bytes, limit)
 
-    async def refuse(self, scope: Message, send: Send) -> None:
-        """Answer 413 and close the connection without reading the rest."""
-        limit = self.larger.get(scope["path"], self.limit_bytes)
-        error = PantheonError(
-            "payload_too_large", f"Requests are limited to {limit} bytes.", {"limit_bytes": limit}
-        )
-        await send_error(error, scope, send)
+    def too_large(self, scope: Message) -> PantheonError:
+        return too_large(self.larger.get(scope["path"], self.limit_bytes))
 
 
 async def send_error(error: PantheonError, scope: Message, send: Send) -> None:
-    """Answer with an error and close the connection, for requests that do not reach Django."""
+    """Answer with an error and close the connection without reading the rest, if the request does not reach Django."""
     request_id = uuid.uuid4().hex
     content = error.as_dict(request_id)
     if scope["path"].startswith(OPENAI_PREFIX):

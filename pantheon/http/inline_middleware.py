@@ -6,8 +6,8 @@ itself. The middlewares here neither query the database nor block, except in the
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from typing import Any, BinaryIO
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from csp.constants import HEADER
@@ -18,7 +18,7 @@ from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.handlers.asgi import ASGIHandler
-from django.http import HttpRequest, HttpResponseBase
+from django.http import FileResponse, HttpRequest, HttpResponseBase
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.common import CommonMiddleware
 from django.middleware.csrf import CsrfViewMiddleware
@@ -27,18 +27,14 @@ from django.utils.deprecation import MiddlewareMixin
 from django.utils.functional import cached_property
 from whitenoise.middleware import WhiteNoiseMiddleware
 
+from pantheon.http.credentials import has_bearer_token
+from pantheon.http.unread_limit import UNREAD, UnreadResponse
+
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
-API_PATHS = ("/api/v1/", "/v1/")
+PIECE_BYTES = 64 * 1024
+"""Of a static file. Most are smaller."""
 POLICY_ATTRIBUTES = ("_csp_config", "_csp_update", "_csp_replace", "_csp_exempt")
 """Attributes that django-csp's decorators set on a response with a policy of its own."""
-
-
-def has_bearer_token(request: HttpRequest) -> bool:
-    """Return whether this is an API request with a bearer token. Its cookies are ignored, so cookie work is skipped."""
-    return (
-        request.path_info.startswith(API_PATHS)
-        and request.headers.get("Authorization", "")[:7].lower() == "bearer "
-    )
 
 
 class InlineMiddleware(MiddlewareMixin):
@@ -128,7 +124,10 @@ class InlineCsrf(BrowserMiddleware, CsrfViewMiddleware):
 
 
 class InlineWhiteNoise(WhiteNoiseMiddleware):
-    """Serve static files in a thread. WhiteNoise itself would hold a thread for the whole of every request."""
+    """Serve static files in a thread. WhiteNoise itself would hold a thread for the whole of every request.
+
+    A file is read while its client reads: Django would first read all of it into memory.
+    """
 
     async_capable = True
 
@@ -140,8 +139,22 @@ class InlineWhiteNoise(WhiteNoiseMiddleware):
 
     def __call__(self, request: HttpRequest) -> Any:
         if self.async_mode and request.path_info in self.files:
-            return sync_to_async(self.serve)(self.files[request.path_info], request)
+            return self.serve_in_pieces(self.files[request.path_info], request)
         return self.get_response(request) if self.async_mode else super().__call__(request)
+
+    async def serve_in_pieces(self, static_file: Any, request: HttpRequest) -> HttpResponseBase:
+        response: FileResponse = await sync_to_async(self.serve)(static_file, request)
+        if (file := response.file_to_stream) is not None:
+            response.streaming_content = pieces_of_file(file)
+        return response
+
+
+async def pieces_of_file(file: BinaryIO) -> AsyncIterator[bytes]:
+    """Yield a file; the response closes it."""
+    while piece := await sync_to_async(file.read)(PIECE_BYTES):
+        yield piece
+        if len(piece) < PIECE_BYTES:
+            return
 
 
 INLINE = {
@@ -168,3 +181,10 @@ class InlineHandler(ASGIHandler):
             super().load_middleware(is_async)
         finally:
             settings.MIDDLEWARE = configured
+
+    async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
+        response: HttpResponseBase = await super().get_response_async(request)
+        unread: UnreadResponse | None = getattr(request, "scope", {}).get(UNREAD)
+        if unread is not None:
+            unread.is_streamed = response.streaming
+        return response

@@ -1,6 +1,7 @@
 """Limit what clients have not read of their responses: it stays in memory until they have.
 
-Only further requests are refused. Nobody who reads is disconnected, however slowly (`pantheon.http.connections` ends
+Only further requests are refused: of the user, and for an address those that are not signed in, so that nobody can lock
+out the users at an address. Nobody who reads is disconnected, however slowly (`pantheon.http.connections` ends
 connections that hardly read).
 """
 
@@ -13,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from pantheon.http.body_limit import send_error
+from pantheon.http.credentials import user_id_of_scope
 from web.addresses import address_of
 from web.errors import RateLimited
 
@@ -23,7 +25,9 @@ Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 MOST_BYTES_PER_USER = 8_000_000
 MOST_BYTES_PER_ADDRESS = 64_000_000
-"""Of all users at an address, which may be an office, and of those who are not signed in."""
+"""Of those at an address who are not signed in. It may be the address of an office."""
+ALWAYS_ANSWERED = ("/api/v1/health", "/api/v1/ready")
+"""Paths that are never refused: who asks for them restarts processes, or takes them out of service."""
 DOWNLOAD_BYTES = 1_000_000
 """What a response of unknown length keeps in memory: the rows it is made of."""
 STREAM_BYTES = 1_000_000
@@ -54,8 +58,9 @@ class UnreadLimit:
         try:
             self.refuse(address, self.per_address)
         except RateLimited as error:
-            await send_error(error, scope, send)
-            return
+            if scope["path"] not in ALWAYS_ANSWERED and await user_id_of_scope(scope) is None:
+                await send_error(error, scope, send)
+                return
         response = UnreadResponse(self, address, send)
         with response.in_memory:
             await self.app({**scope, UNREAD: response}, receive, response.send)
@@ -66,48 +71,53 @@ class UnreadLimit:
             raise RateLimited("Responses to your earlier requests are still being sent.", RETRY_AFTER_S)
 
     @contextmanager
-    def counted(self, keys: list[Hashable], size: int) -> Iterator[None]:
-        for key in keys:
-            self._unread[key] += size
+    def counted(self, key: Hashable, size: int) -> Iterator[None]:
+        self._unread[key] += size
         try:
             yield
         finally:
-            for key in keys:
-                self._unread[key] -= size
-                if not self._unread[key]:
-                    del self._unread[key]
+            self._unread[key] -= size
+            if not self._unread[key]:
+                del self._unread[key]
 
 
 class UnreadResponse:
-    """A response, counted in full while it is sent. An event stream counts while its client is not reading."""
+    """A response, counted by what it keeps in memory: for its user, or for the address if there is none.
+
+    A file that is read piece by piece counts by the piece that is being sent, an event stream while its client is not
+    reading, and all else in full until its end.
+    """
 
     def __init__(self, limit: UnreadLimit, address: str, send: Send) -> None:
         self._limit, self._send = limit, send
-        self._keys: list[Hashable] = [address]
-        self._is_stream = False
-        self.size: int | None = None
-        """What the response keeps in memory, if its view knows: the attribute `memory_bytes` of Django's response."""
+        self._key: Hashable = address
+        self._is_events = self._is_file = False
+        self.is_streamed = False
+        """Whether Django makes the response while it is sent."""
         self.in_memory = ExitStack()
 
     def begin(self, user_id: uuid.UUID) -> None:
         """Count the response for a user. Raises RateLimited."""
         self._limit.refuse(user_id, self._limit.per_user)
-        self._keys.append(user_id)
+        self._key = user_id
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = {name.lower(): value for name, value in message.get("headers", ())}
-            self._is_stream = headers.get(b"content-type", b"").startswith(b"text/event-stream")
-            if not self._is_stream:
-                length = headers.get(b"content-length", b"")
+            self._is_events = headers.get(b"content-type", b"").startswith(b"text/event-stream")
+            length = headers.get(b"content-length", b"")
+            self._is_file = self.is_streamed and length.isdigit()
+            if not self._is_events and not self._is_file:
                 size = int(length) if length.isdigit() else DOWNLOAD_BYTES
-                size = size if self.size is None else self.size
-                self.in_memory.enter_context(self._limit.counted(self._keys, size))
-        if self._is_stream:
-            with self._limit.counted(self._keys, STREAM_BYTES):
-                await self._send(message)
-        else:
+                self.in_memory.enter_context(self._limit.counted(self._key, size))
+        with self._limit.counted(self._key, self._bytes_of(message)):
             await self._send(message)
+
+    def _bytes_of(self, message: Message) -> int:
+        """Return what to count only while a message is being sent."""
+        if self._is_events:
+            return STREAM_BYTES
+        return len(message.get("body", b"")) if self._is_file else 0
 
 
 def address_of_scope(scope: Message) -> str:

@@ -27,8 +27,6 @@ from sessions.services.turn_cancel import turn_cancel
 from sessions.services.turn_request import TurnRequest
 from web.api.schema import PAGE, operation, page_of
 
-"""Maximum text in the turns of one page, unless it is a single turn."""
-
 
 class TurnPages(SizedPages):
     def sizes(self, rows: Sequence[Turn]) -> Iterable[int]:

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.conf import settings as configured
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from accounts.tests.support.clients import client_of
+from accounts.tests.support.clients import browser_of, client_of
 from pantheon.http.inline_middleware import InlineHandler
 from pantheon.http.request_threads import SharedThreads
 from pantheon.http.unread_limit import DOWNLOAD_BYTES, STREAM_BYTES, UnreadLimit
@@ -58,6 +59,11 @@ def answering(headers: list[tuple[bytes, bytes]], *, until: asyncio.Event | None
     return app
 
 
+def cookie_of(user: Any) -> str:
+    name = configured.SESSION_COOKIE_NAME
+    return f"{name}={browser_of(user).cookies[name].value}"
+
+
 async def status_of(app: Any, *, authorization: str = "") -> int:
     return (await asgi_get(app, ME, authorization=authorization).answer())[0]
 
@@ -100,6 +106,62 @@ async def leave_file_unread(app: UnreadLimit, path: str, token: str) -> None:
     unread = UnreadRequest(app, path, {"Authorization": token})
     await unread.begun.wait()
     assert await status_of(app, authorization=token) == 200
+    await unread.read()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_users_at_an_address_that_does_not_read_are_answered(alice) -> None:
+    app = SharedThreads(UnreadLimit(InlineHandler(), per_address=50), 4, per_user=3)
+    try:
+        asyncio.run(leave_unread_without_account(app, bearer(alice), cookie_of(alice)))
+    finally:
+        app.close()
+
+
+async def leave_unread_without_account(app: SharedThreads, token: str, cookie: str) -> None:
+    unread = UnreadRequest(app, ME, {})
+    await unread.begun.wait()
+    assert await status_of(app) == 429
+    assert await status_of(app, authorization="Bearer unknown") == 429
+    assert (await asgi_get(app, "/api/v1/health").answer())[0] == 200
+    assert (await asgi_get(app, "/api/v1/ready").answer())[0] != 429
+    assert await status_of(app, authorization=token) == 200
+    assert (await asgi_get(app, ME, cookie=cookie).answer())[0] == 200
+    await unread.read()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_responses_to_users_do_not_count_for_their_address(alice) -> None:
+    app = SharedThreads(UnreadLimit(InlineHandler(), per_address=50), 4, per_user=3)
+    try:
+        asyncio.run(leave_unread_with_account(app, bearer(alice)))
+    finally:
+        app.close()
+
+
+async def leave_unread_with_account(app: SharedThreads, token: str) -> None:
+    unread = UnreadRequest(app, ME, {"Authorization": token})
+    await unread.begun.wait()
+    assert await status_of(app) == 401
+    await unread.read()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_static_file_counts_by_the_piece_that_is_sent(tmp_path, settings) -> None:
+    settings.STATIC_ROOT = str(tmp_path)
+    (tmp_path / "large.js").write_bytes(b"x" * 300_000)
+    app = SharedThreads(UnreadLimit(InlineHandler(), per_address=100_000), 4)
+    try:
+        asyncio.run(leave_static_file_unread(app))
+    finally:
+        app.close()
+
+
+async def leave_static_file_unread(app: SharedThreads) -> None:
+    unread = UnreadRequest(app, "/static/large.js", {})
+    await unread.begun.wait()
+    status, headers, body = await asgi_get(app, "/static/large.js").answer()
+    assert (status, headers["content-length"], len(body)) == (200, "300000", 300_000)
     await unread.read()
 
 
