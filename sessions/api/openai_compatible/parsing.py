@@ -30,6 +30,8 @@ RETRY_S = 5
 
 MOST_PLACES = 10 * MessageFile.MOST_PER_MESSAGE
 """Of files in a body, whether they differ or not: a client may repeat a file in several messages."""
+LARGEST_FILES = 2
+"""Files of the maximum size in a body: parsing 250 MB took 870 MB of memory."""
 IN_MEMORY_BYTES = 1024 * 1024
 """Larger contents go to disk at once, others when they are converted."""
 MAX_PREFIX_CHARS = 500
@@ -46,9 +48,9 @@ _parsing = threading.BoundedSemaphore(1)
 
 
 def largest_completion_body() -> int:
-    """Return the maximum size of a body: what ten files may hold in Base64, and the rest of the request."""
+    """Return the maximum size of a body: what the largest files may hold in Base64, and the rest of the request."""
     rest: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    return MessageFile.MOST_PER_MESSAGE * -(-max_file_bytes() * 4 // 3) + rest
+    return LARGEST_FILES * -(-max_file_bytes() * 4 // 3) + rest
 
 
 class SentFile(str):

@@ -185,13 +185,22 @@ def test_a_body_may_be_large_because_of_files_alone(client: Client, settings, ap
     settings.PANTHEON_FILE_MAX_MIB = 1
     book = file_part(b"word " * 200_000, "book.txt")
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100_000
-    assert largest_completion_body() > 10 * 1024 * 1024
+    assert 2 * 1024 * 1024 * 4 / 3 < largest_completion_body() < 3_000_000
     response = ask(client, "agent:ana", [user(text_part("Read."), book)])
     refused(response, 422, "context_overflow")
     refused(ask(client, "agent:ana", "x" * 200_000), 413, "payload_too_large")
-    huge = file_part(b"w" * 12_000_000, "book.txt")
+    huge = file_part(b"w" * 2_300_000, "book.txt")
     refused(ask(client, "agent:ana", [user(text_part("Read."), huge)]), 413, "payload_too_large")
     assert api.post("agents", {"key": "a", "name": "A" * 200_000}).status_code == 413
+
+
+def test_files_together_have_at_most_twice_the_limit_of_one(client: Client, settings) -> None:
+    settings.PANTHEON_FILE_MAX_MIB = 1
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100_000
+    books = [
+        file_part(letter * 1_000_000, f"{number}.txt") for number, letter in enumerate([b"a", b"b", b"c"])
+    ]
+    refused(ask(client, "agent:ana", [user(text_part("Read."), *books)]), 413, "payload_too_large")
 
 
 def test_a_file_above_the_limit_of_files(client: Client, settings) -> None:
