@@ -25,7 +25,7 @@ from schemathesis.specs.openapi.checks import (
 from accounts.tests.support.clients import bearer, make_user
 from pantheon.api_schema import document
 from sessions.models import Summary, Turn
-from sessions.tests.factories import make_agent, make_model, make_room, make_session
+from sessions.tests.factories import make_agent, make_file, make_model, make_room, make_session
 from sessions.tests.support.server_process import ServerProcess, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -60,6 +60,7 @@ SOUND: dict[str, Any] = {
     "PATCH /api/v1/admin/invitations/{invitation_id}": {"days": 7},
     "POST /api/v1/admin/users/{user_id}/suspend": {},
     "POST /api/v1/admin/users/{user_id}/reactivate": {},
+    "POST /api/v1/files": {"file": b"The rent is 1,200."},
     "POST /api/v1/agents": {"key": "cy", "name": "Cy", "role_prompt": "Doubt."},
     "PATCH /api/v1/agents/{agent_id}": {"name": "Anna"},
     "POST /api/v1/agents/{agent_id}/sessions": {"title": "Alone"},
@@ -101,6 +102,7 @@ class Council:
         self.agents = [make_agent(self.alice, key, model) for key in ("ana", "bob")]
         self.room = make_room(self.alice, *self.agents, mode="orchestrator", goal="Decide well.")
         self.session = make_session(self.alice, self.room)
+        self.file = make_file(self.alice)
 
     def speak(self, server: ServerProcess) -> None:
         """Create a turn and a summary."""
@@ -122,6 +124,7 @@ class Council:
             "session_id": str(self.session.pk),
             "turn_id": str(Turn.objects.spoken().get().pk),
             "summary_id": str(Summary.objects.get().pk),
+            "file_id": str(self.file.pk),
             "model": f"room:{self.room.pk}",
             "user_id": str(make_user("bob").pk),
             "token_id": server.get("auth/tokens")[1]["results"][0]["id"],
@@ -198,7 +201,8 @@ def test_what_is_taken_is_answered_as_described(council, server) -> None:
     for label, body in SOUND.items():
         operation = operations[label]
         names = [parameter.name for parameter in operation.path_parameters]
-        sent: dict[str, Any] = {"body": body, "media_type": "application/json"} if operation.body else {}
+        media_type = "multipart/form-data" if operation.path == "/api/v1/files" else "application/json"
+        sent: dict[str, Any] = {"body": body, "media_type": media_type} if operation.body else {}
         case = operation.Case(path_parameters={name: ids[name] for name in names}, **sent)
         response = case.call_and_validate(base_url=address, headers=headers, checks=CHECKS, timeout=30)
         assert response.status_code < 300, (label, response.text)

@@ -95,7 +95,7 @@ class TestCreateSuperuser:
 
     def test_says_so_when_the_address_is_taken(self) -> None:
         call_command("createsuperuser", "--noinput", verbosity=0)
-        with pytest.raises(CommandError, match="email address"):
+        with pytest.raises(CommandError, match="email is already taken"):
             call_command("createsuperuser", "--noinput", verbosity=0)
         assert User.objects.count() == 1
 

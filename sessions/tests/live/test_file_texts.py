@@ -127,7 +127,8 @@ def test_the_files_of_earlier_messages_stay(api, alice, agents, server, files) -
 
 
 def test_a_turn_that_is_claimed_again_has_its_files(api, alice, agents, files, nobody_runs) -> None:
-    turn = api.post(council(alice, agents, mode="manual"), {"message": QUESTION, "files": files}).json()
+    body = {"message": QUESTION, "files": files, "background": True}
+    turn = api.post(council(alice, agents, mode="manual"), body).json()
     row = Turn.objects.get(pk=turn["id"])
     for question in (None, QUESTION):
         spec = spec_of(row, question=question)

@@ -119,7 +119,7 @@ class TestStored:
         searches = [each["sql"] for each in statements if "chat_sessions_" in each["sql"]]
         selected = {sql: sql.partition(" FROM ")[0].lower() for sql in searches}
         sorts = [sql for sql in searches if "ORDER BY" in sql]
-        assert len(sorts) == 2
+        assert len(sorts) == 3  # messages, sessions, files
         for sql in sorts:
             assert "LIMIT 4" in sql
             columns = re.findall(r'"\."(\w+)"', selected[sql])
