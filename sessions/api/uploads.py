@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
 from typing import Any, BinaryIO
 
 from django.conf import settings
-from django.core.files.uploadedfile import TemporaryUploadedFile
-from django.core.files.uploadhandler import SkipFile, TemporaryFileUploadHandler
+from django.core.files.uploadedfile import UploadedFile
+from django.core.files.uploadhandler import FileUploadHandler, SkipFile
 from rest_framework.exceptions import ParseError, UnsupportedMediaType
 from rest_framework.request import Request
 
@@ -23,27 +24,37 @@ def max_file_bytes() -> int:
     return maximum
 
 
-class OneFileHandler(TemporaryFileUploadHandler):
-    """Write the file to disk as it is parsed. Raises `payload_too_large`, and ValidationFailed for a second file."""
+class OneFileHandler(FileUploadHandler):
+    """Write the file to disk as it is parsed. Raises `payload_too_large`, and ValidationFailed for a second file.
+
+    The temporary file has no name, unlike Django's: nothing is left of it if this process is killed.
+    """
 
     received = 0
     files = 0
 
-    def new_file(self, field_name: str, file_name: str, *args: Any, **kwargs: Any) -> None:
+    def new_file(self, field_name: str, *args: Any, **kwargs: Any) -> None:
         if field_name != FIELD:
             raise SkipFile
         self.files += 1
         if self.files > 1:
             raise ValidationFailed({FIELD: ["Send one file per request."]})
-        # Django would make the name's ending, which may be too long, a part of the temporary file's name.
-        super().new_file(field_name, FIELD, *args, **kwargs)
-        self.file.name = file_name
+        super().new_file(field_name, *args, **kwargs)
+        self.file = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the upload)
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
         self.received += len(raw_data)
         if self.received > max_file_bytes():
             raise too_large()
-        super().receive_data_chunk(raw_data, start)
+        self.file.write(raw_data)
+
+    def file_complete(self, file_size: int) -> UploadedFile:
+        self.file.seek(0)
+        return UploadedFile(self.file, self.file_name, self.content_type, file_size, self.charset)
+
+    def upload_interrupted(self) -> None:
+        if self.files:
+            self.file.close()
 
 
 def too_large() -> PantheonError:
@@ -60,7 +71,7 @@ def uploaded_file(request: Request) -> tuple[str, BinaryIO]:
         upload = request.FILES.get(FIELD)
     except (ParseError, UnsupportedMediaType):
         upload = None
-    if not isinstance(upload, TemporaryUploadedFile):
+    if not isinstance(upload, UploadedFile):
         raise ValidationFailed(
             {FIELD: ["Send a multipart/form-data body with the file in the field `file`."]}
         )
