@@ -21,7 +21,7 @@ from django.urls import reverse
 
 from accounts.models import ApiToken, AuditEntry, Invitation, SetupLink, User
 from accounts.tests.support.admin_site import page, signed_in, static_files_as_they_are
-from accounts.tests.support.clients import body_of
+from accounts.tests.support.bodies import body_of
 from pantheon.tests.support.url_map import of_kind, path_of
 from sessions.models import Call
 from sessions.tests.support.admin_rows import Rows, make_rows

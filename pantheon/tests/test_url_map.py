@@ -16,7 +16,8 @@ from django.views.generic import RedirectView
 
 from accounts.models import User
 from accounts.tests.support.admin_site import signed_in, static_files_as_they_are
-from accounts.tests.support.clients import body_of, browser_of, client_of, make_user, refused
+from accounts.tests.support.bodies import body_of
+from accounts.tests.support.clients import browser_of, client_of, make_user, refused
 from pantheon.tests.support.url_map import RETURNS_CONNECTIONS, ROUTES, TABLE, of_kind, send
 from sessions.dispatch import use_dispatcher
 from sessions.tests.support.admin_rows import WRITTEN, Rows, make_rows

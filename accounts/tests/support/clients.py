@@ -142,14 +142,3 @@ def send_chunked(method: str, path: str, chunks: Sequence[bytes], authorization:
         for signal in signals:
             signal.connect(close_old_connections)
     return ChunkedResponse(sent)
-
-
-def body_of(response: Any) -> bytes:
-    """Return the body of a response of Django's test client, read as the server reads it if it is a stream."""
-    if not response.streaming:
-        return bytes(response.content)
-
-    async def read() -> bytes:
-        return b"".join([part async for part in response])
-
-    return async_to_sync(read)() if response.is_async else b"".join(response)

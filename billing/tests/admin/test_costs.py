@@ -19,7 +19,8 @@ from django.utils import timezone
 
 from accounts.models import Team, User
 from accounts.tests.support.admin_site import signed_in, static_files_as_they_are, superuser
-from accounts.tests.support.clients import body_of, make_user
+from accounts.tests.support.bodies import body_of
+from accounts.tests.support.clients import make_user
 from accounts.tests.support.html import html_of
 from billing.fields import usd_text
 from billing.models import UsageEvent

@@ -15,7 +15,8 @@ from django.utils import timezone
 
 from accounts.models import Team, User
 from accounts.tests.support.admin_site import signed_in, static_files_as_they_are
-from accounts.tests.support.clients import body_of, browser_of, client_of, make_user, refused
+from accounts.tests.support.bodies import body_of
+from accounts.tests.support.clients import browser_of, client_of, make_user, refused
 from billing.fields import usd_text
 from billing.reports.report import GROUPS
 from billing.tests.factories import USAGE_PICO, make_model

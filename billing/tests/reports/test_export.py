@@ -15,7 +15,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from accounts.tests.support.admin_site import static_files_as_they_are, superuser
-from accounts.tests.support.clients import body_of, make_user
+from accounts.tests.support.bodies import body_of
+from accounts.tests.support.clients import make_user
 from billing.reports.export import amount, cell, lines
 from billing.tests.factories import make_model
 from billing.tests.support.daily import bill

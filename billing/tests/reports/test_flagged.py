@@ -12,7 +12,8 @@ import pytest
 from django.urls import reverse
 
 from accounts.tests.support.admin_site import static_files_as_they_are, superuser
-from accounts.tests.support.clients import body_of, make_user
+from accounts.tests.support.bodies import body_of
+from accounts.tests.support.clients import make_user
 from billing.days import DayRange
 from billing.fields import usd_text
 from billing.models import UsageEvent

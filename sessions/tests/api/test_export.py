@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from accounts.tests.support.clients import body_of
+from accounts.tests.support.bodies import body_of
 from orchestration.tests.providers import Answer
 from sessions.models import ChatSession, Summary, Turn
 from sessions.tests.conftest import Api

@@ -17,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.tests.support.clients import body_of
+from accounts.tests.support.bodies import body_of
 from orchestration.models import LlmModel
 from sessions.models import Call, ChatSession, Message, Summary, Turn
 from sessions.selectors import portions

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts.tests.support.clients import body_of
+from accounts.tests.support.bodies import body_of
 from orchestration.tests.providers import OpenAIServer
 from orchestration.tests.providers.server import IMAGE_TOKENS
 from sessions.api.openai_compatible.parsing import SentFile, largest_completion_body

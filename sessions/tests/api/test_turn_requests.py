@@ -7,7 +7,8 @@ import asyncio
 import pytest
 from django.utils import timezone
 
-from accounts.tests.support.clients import body_of, refused
+from accounts.tests.support.bodies import body_of
+from accounts.tests.support.clients import refused
 from billing.models import UsageEvent
 from orchestration.tests.providers import Answer, Gate, OpenAIServer, Silence
 from sessions.api.events import wait_until_final

@@ -35,7 +35,32 @@ from sessions.tests.factories import make_agent, make_room, make_session
 from sessions.tests.support.server_process import ServerProcess
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--force-color-profile=srgb"]
+FEATURES_OFF = (
+    # The address bar's popups, which nobody sees here: a process for each window, a seventh of all work.
+    "WebUIOmniboxPopup",
+    "WebUIOmniboxAimPopup",
+    "WebUIOmniboxFullPopup",
+    # Of several lists the last one counts, so these are Playwright's own.
+    "AvoidUnnecessaryBeforeUnloadCheckSync",
+    "DestroyProfileOnBrowserClose",
+    "HttpsUpgrades",
+    "HttpsFirstBalancedModeAutoEnable",
+    "LensOverlay",
+    "MediaRouter",
+    "PaintHolding",
+    "ThirdPartyStoragePartitioning",
+    "OptimizationHints",
+    "NetworkTimeServiceQuerying",
+    "AimEnabled",
+    "PreconnectToSearch",
+)
+FLAGS = [
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    "--disable-gpu",
+    "--force-color-profile=srgb",
+    f"--disable-features={','.join(FEATURES_OFF)}",
+]
 PATIENCE_MS = 20_000
 """Timeout for expected changes on a busy machine; no test waits for it to pass."""
 

@@ -120,7 +120,7 @@ def test_what_is_written_has_the_width_of_a_phone(workspace: Page, session: Chat
     assert button
     beneath = button["y"] >= written["y"] + written["height"]
     assert beneath == is_narrow(workspace)
-    assert written["width"] > around["width"] * (0.7 if is_narrow(workspace) else 0.5)
+    assert written["width"] > around["width"] * (0.7 if is_narrow(workspace) else 0.45)
 
 
 def test_a_session_opens_ready_to_write(workspace: Page, session: ChatSession, turns: Any) -> None:

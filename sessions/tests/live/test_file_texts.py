@@ -114,11 +114,11 @@ def test_a_manager_routes_by_the_beginning_and_concludes_with_the_whole(api, ali
 
 def test_the_files_of_earlier_messages_stay(api, alice, agents, server, files) -> None:
     url = council(alice, agents, mode="manual")
-    ask(api, url, files)
+    ask(api, url, files, "@ana What is due?")
     api.delete(f"files/{files[0]}")
     File.objects.filter(pk=files[0]).update(deleted_at="2026-11-30T00:00:00Z")
     ask(api, url, message="@ana And then?")
-    assert ASKED in text_of(server)
+    assert f"{LEASE}\n\n{TERMS}\n\n@ana What is due?" in text_of(server)
     first, last = server.served[0].body, server.served[-1].body
     plain = [server.request_text({**body, "messages": body["messages"][:1]}) for body in (first, last)]
     assert plain[1].startswith(plain[0].rstrip())

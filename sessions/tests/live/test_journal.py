@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import DatabaseError
 
-from accounts.tests.support.clients import body_of
+from accounts.tests.support.bodies import body_of
 from billing.models import UsageEvent
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
 from sessions.live.journal import JournalState

@@ -8,7 +8,7 @@ import uuid
 import pytest
 from django.db.models.functions import Now
 
-from accounts.tests.support.clients import body_of
+from accounts.tests.support.bodies import body_of
 from billing.models import UsageEvent
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
 from sessions.dispatch import use_dispatcher

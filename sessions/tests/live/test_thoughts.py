@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from accounts.tests.support.clients import body_of
+from accounts.tests.support.bodies import body_of
 from orchestration.tests.providers import Answer, Gate, Hold, OpenAIServer
 from sessions.live.bridge import MOST_REWINDS
 from sessions.models import Call

@@ -7,7 +7,7 @@ import uuid
 import pytest
 from django.utils import timezone
 
-from accounts.tests.support.clients import body_of
+from accounts.tests.support.bodies import body_of
 from billing.fields import usd_text
 from billing.models import BudgetPeriod, Hold, HoldLine, ModelPrice, UsageEvent
 from billing.services.budgets import budget_delete, budget_save

@@ -8,7 +8,7 @@ import uuid
 import pytest
 from django.utils import timezone
 
-from accounts.tests.support.clients import body_of
+from accounts.tests.support.bodies import body_of
 from billing.models import Hold, UsageEvent
 from billing.selectors.price_book import prices_now
 from billing.services.budgets import budget_delete, budget_save

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.tests.support.admin_site import static_files_as_they_are
-from accounts.tests.support.clients import body_of
+from accounts.tests.support.bodies import body_of
 from sessions.models import Agent, ChatSession, Room
 from sessions.pages import mine
 from sessions.selectors.deleted import list_recently_deleted

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from accounts.tests.support.clients import body_of
+from accounts.tests.support.bodies import body_of
 from billing.models import ModelPrice, UsageEvent
 from orchestration.tests.providers import Answer, Gate, OpenAIServer
 from sessions.models import Call, ChatSession, Turn

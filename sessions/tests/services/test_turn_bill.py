@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from accounts.tests.support.clients import body_of
+from accounts.tests.support.bodies import body_of
 from billing.fields import usd_text
 from billing.models import ModelPrice, UsageEvent
 from billing.services.reprice import events_reprice

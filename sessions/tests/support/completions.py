@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts.tests.support.clients import body_of
+from accounts.tests.support.bodies import body_of
 from sessions.tests.factories import bearer, make_agent, make_room
 
 PATH = "/v1/chat/completions"

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from accounts.tests.support.clients import body_of
+from accounts.tests.support.bodies import body_of
 
 
 @dataclass(frozen=True)
