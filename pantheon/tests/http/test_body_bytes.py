@@ -138,18 +138,16 @@ def test_a_user_sends_a_few_large_bodies_at_once(alice, app, is_announced: bool)
     token, other = bearer(alice), bearer(make_user("bob"))
 
     async def check() -> None:
-        # Without its last piece, a body that is not announced counts for less.
-        uploads = [Upload(app, authorization=token, **length) for _ in range(BODIES_PER_USER + 1)]
-        for upload in uploads[:BODIES_PER_USER]:
-            await upload.is_waiting.wait()
-        results = [Upload(app, authorization=token, **length) for _ in range(2)]
-        refused = results[-1]
+        uploads = []
+        for _ in range(BODIES_PER_USER):
+            uploads.append(Upload(app, authorization=token, **length))
+            await uploads[-1].is_waiting.wait()
+        refused = Upload(app, authorization=token, **length)
         assert await refused.finish() == 429
         assert refused.error == "rate_limited"
         assert await Upload(app, authorization=token, pieces=2).finish() == 200
         assert await Upload(app, authorization=other, **length).finish() == 200
-        for upload in [*uploads, *results[:-1]]:
-            await upload.finish()
+        assert [await upload.finish() for upload in uploads] == [200] * BODIES_PER_USER
         assert await Upload(app, authorization=token, **length).finish() == 200
 
     run(check)
