@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Sum
+from django.db.models import BigIntegerField, Count, Sum
+from django.db.models.functions import Greatest
 
 from accounts.models import User
 from sessions.models import File
@@ -29,6 +30,10 @@ def list_files(user: User) -> FileList:
 
 
 def space_used(user: User) -> int:
-    """Return the bytes of a person's files. Deleted ones count while a message keeps them."""
-    used: int | None = File.objects.filter(owner=user).order_by().aggregate(used=Sum("bytes"))["used"]
-    return used or 0
+    """Return the bytes of a person's files. Each counts by its content or its text, whichever is larger.
+
+    A small document may have 2 MiB of text. Deleted files count while they are kept.
+    """
+    size = Greatest("bytes", "text_bytes", output_field=BigIntegerField())
+    used: int = File.objects.filter(owner=user).order_by().aggregate(used=Sum(size, default=0))["used"]
+    return used

@@ -15,8 +15,7 @@ from typing import BinaryIO
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import BigIntegerField, Exists, OuterRef, Sum
-from django.db.models.functions import Greatest
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from accounts.models import User
@@ -34,6 +33,7 @@ from sessions.files.storage import (
     list_contents,
 )
 from sessions.models import File, MessageFile
+from sessions.selectors.files import space_used
 from web.errors import NotFound, PantheonError
 
 CONTENTS_LOCK = 1_870_203_643
@@ -104,16 +104,11 @@ def _file_insert(file: File) -> bool:
 
 
 def quota_check(owner: User, more_bytes: int = 1) -> None:
-    """Raise `file_quota_exceeded` if a person's files would take more than they may.
-
-    Each counts by its content or its text, whichever is larger: a small document may have 2 MiB of text. Deleted ones
-    count while they are kept.
-    """
+    """Raise `file_quota_exceeded` if a person's files would take more than they may."""
     limit = settings.PANTHEON_FILES_PER_USER_MIB * MIB
     if not limit:
         return
-    space = Sum(Greatest("bytes", "text_bytes", output_field=BigIntegerField()), default=0)
-    used = File.objects.filter(owner=owner).order_by().aggregate(used=space)["used"]
+    used = space_used(owner)
     if used + more_bytes > limit:
         raise PantheonError(
             "file_quota_exceeded",
